@@ -1,0 +1,85 @@
+"""One small hierarchy of errors: what is wrong, where, and what to do about it.
+
+Every error that a user can meet derives from `HistoscribeError`. The shell prints it as one sentence
+and leaves with exit code 2; the viewer shows it as a notification. Anything else is a fault of ours.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class HistoscribeError(Exception):
+    """Something that the user can mend.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, as a clause without a full stop.
+    where : str or path, optional
+        The file, gene, spot or option concerned.
+    remedy : str, optional
+        What to do about it, as a clause without a full stop.
+    """
+
+    def __init__(
+        self, problem: str, *, where: str | PathLike[str] | None = None, remedy: str | None = None
+    ) -> None:
+        self.problem = problem
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.remedy}" if self.remedy else ""
+        return f"{place}{self.problem}{advice}."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.problem, self.where, self.remedy)
+
+
+def _rebuild(
+    kind: type[HistoscribeError], problem: str, where: str | None, remedy: str | None
+) -> HistoscribeError:
+    return kind(problem, where=where, remedy=remedy)
+
+
+class SlideError(HistoscribeError):
+    """A slide that cannot be read, or is not what it claims to be."""
+
+
+class SectionError(HistoscribeError):
+    """Counts, positions and image that are damaged or do not belong together."""
+
+
+class TableError(HistoscribeError):
+    """A table of samples or spots by genes that cannot be used."""
+
+
+class RegionError(HistoscribeError):
+    """A drawn region or an annotation file that cannot be used."""
+
+
+class ModelError(HistoscribeError):
+    """A saved model that is damaged, foreign, or does not fit the data."""
+
+
+class SettingError(HistoscribeError):
+    """An option or a setting outside what is possible."""
+
+
+class DependencyError(HistoscribeError):
+    """An optional package that this step needs and that is not installed."""
+
+
+class StorageError(HistoscribeError):
+    """A result that cannot be written: no space, no permission, no such folder."""
+
+
+class Cancelled(HistoscribeError):
+    """The user stopped the run; nothing half-written is left."""
+
+    def __init__(self, problem: str = "stopped on request", **context: str | None) -> None:
+        context.setdefault("remedy", "nothing was written; start it again when you like")
+        super().__init__(problem, **context)

@@ -1,0 +1,1 @@
+"""Evaluation: measures, comparisons and reports."""

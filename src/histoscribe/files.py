@@ -1,0 +1,71 @@
+"""Writing without leaving halves behind: a temporary name first, then one rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from histoscribe.errors import StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REMEDIES = {
+    errno.ENOSPC: "free some space on that disk or choose another folder",
+    errno.EDQUOT: "free some of your quota or choose another folder",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that is not read-only",
+    errno.ENOENT: "choose a folder that exists",
+    errno.ENOTDIR: "choose a folder, not a file",
+}
+
+
+@contextmanager
+def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; rename it to `target` if the block succeeds.
+
+    The block may create a file or a folder at the yielded path. Whatever stood at `target` is kept
+    until the new content is whole; a failure or a cancelled run leaves it untouched.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, the folder is missing or may not be written to.
+    """
+    target = Path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _storage_error(error, target) from error
+    fresh, previous = holder / target.name, holder / "previous"
+    try:
+        yield fresh
+        if target.is_dir() and not target.is_symlink():
+            os.replace(target, previous)
+        os.replace(fresh, target)
+    except OSError as error:
+        if previous.exists() and not target.exists():
+            os.replace(previous, target)
+        if error.errno in _FULL or str(error.filename or "").startswith(str(holder)):
+            raise _storage_error(error, target) from error
+        raise
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _storage_error(error: OSError, target: Path) -> StorageError:
+    reason = (error.strerror or str(error)).lower()
+    remedy = _REMEDIES.get(error.errno or 0, "choose another place")
+    return StorageError(f"cannot write ({reason})", where=target, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Graphs: which spots are neighbours in space and which are alike."""

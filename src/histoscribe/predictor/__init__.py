@@ -1,0 +1,1 @@
+"""The predictor (GR2ST): expression from histology."""

@@ -1,0 +1,68 @@
+"""The section: a table of spots, where they lie, and the slide beneath them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.slide import Slide
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """Measured or predicted spots of one tissue section.
+
+    Parameters
+    ----------
+    name : str
+        The section's name, unique in its cohort.
+    table : AnnData
+        Spots by genes; `X` holds counts where measured, log expression where predicted.
+        `obsm["spatial"]` holds full-resolution pixels as (x, y), squidpy's convention.
+    slide : Slide or None
+        The H&E image beneath, already checked to fit.
+    mpp : float
+        µm per full-resolution pixel.
+    spot_um, pitch_um : float
+        Diameter of a spot and distance of neighbouring spots in µm.
+    patient : str
+        Whose tissue it is; the section's name where unknown.
+    warnings : tuple of str
+        Everything doubtful about it, in plain words.
+    """
+
+    name: str
+    table: AnnData
+    slide: Slide | None
+    mpp: float
+    spot_um: float
+    pitch_um: float
+    patient: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Spot centres in full-resolution pixels, shape (spots, 2) as (row, column)."""
+        from histoscribe.section.coordinates import flip
+
+        return flip(self.table.obsm["spatial"])
+
+    @property
+    def centres_um(self) -> NDArray[np.float64]:
+        """Spot centres in µm, shape (spots, 2) as (row, column)."""
+        return self.centres * self.mpp
+
+    @property
+    def genes(self) -> list[str]:
+        """Gene names in the order of the table's columns."""
+        return [str(name) for name in self.table.var_names]
+
+    def with_table(self, table: AnnData) -> Section:
+        """The same section with another table of the same or fewer spots."""
+        return replace(self, table=table)

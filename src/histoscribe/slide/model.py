@@ -1,0 +1,148 @@
+"""The slide: one RGB pyramid whose pixels are read when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SlideError
+
+WHITE = 255
+
+
+class PixelArray(Protocol):
+    """What a level must offer: a lazily read array of shape (rows, columns, 3), dtype uint8."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def chunks(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution of a slide.
+
+    Parameters
+    ----------
+    pixels : PixelArray
+        Shape (rows, columns, 3), dtype uint8.
+    downsample : float
+        Full-resolution pixels per pixel of this level: the true factor, never rounded.
+    """
+
+    pixels: PixelArray
+    downsample: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of this level."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in full-resolution pixels; may reach beyond the slide.
+
+    Parameters
+    ----------
+    row, column : float
+        The upper left corner.
+    height, width : float
+        Extent along rows and columns.
+    """
+
+    row: float
+    column: float
+    height: float
+    width: float
+
+
+@dataclass(frozen=True, eq=False)
+class Slide:
+    """One RGB pyramid.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read from.
+    levels : tuple of Level
+        Finest first. The finest may be a reduced image (`downsample` > 1) where the full-resolution
+        one is not at hand, as in a Space Ranger folder.
+    mpp : float or None
+        µm per full-resolution pixel; None when unknown.
+    vendor : str
+        Who wrote the file, as far as the file says.
+    objective : float or None
+        Nominal magnification.
+    warnings : tuple of str
+        Everything doubtful about it, in plain words.
+    """
+
+    path: Path
+    levels: tuple[Level, ...]
+    mpp: float | None = None
+    vendor: str = ""
+    objective: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.name.split(".")[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns at full resolution."""
+        rows, columns = self.levels[0].shape
+        factor = self.levels[0].downsample
+        return round(rows * factor), round(columns * factor)
+
+    def with_mpp(self, mpp: float) -> Slide:
+        """The same slide with another µm per full-resolution pixel."""
+        return replace(self, mpp=mpp)
+
+    def level_for(self, mpp: float) -> Level:
+        """The coarsest level that is at least as fine as `mpp` µm per pixel (else the finest)."""
+        if self.mpp is None:
+            raise SlideError(
+                "the µm per pixel are unknown", where=self.path, remedy="state them with --mpp"
+            )
+        fine_enough = [
+            level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01
+        ]
+        return max(fine_enough, key=lambda level: level.downsample, default=self.levels[0])
+
+    def read(self, region: Region, mpp: float) -> NDArray[np.uint8]:
+        """Read a region resampled to `mpp` µm per pixel.
+
+        Parameters
+        ----------
+        region : Region
+            In full-resolution pixels; what lies outside the slide is white.
+        mpp : float
+            µm per pixel of the result.
+
+        Returns
+        -------
+        ndarray of uint8, shape (rows, columns, 3)
+
+        Raises
+        ------
+        SlideError
+            If the slide's own µm per pixel are unknown, or the result would be unreasonably large.
+        """
+        from histoscribe.slide.resample import read_region
+
+        level = self.level_for(mpp)
+        assert self.mpp is not None
+        return read_region(level, region, self.mpp / mpp)

@@ -1,0 +1,1 @@
+"""The napari plugin: readers, layers, panels, tasks."""
