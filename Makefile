@@ -1,0 +1,40 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= demo-out
+CORE_ONLY := -p no:napari -p no:pytest-qt -p no:npe2
+
+.PHONY: demo test test-core test-viewer lint screenshots benchmarks wheel clean
+
+demo: $(VENV)/.installed
+	$(BIN)/histoscribe demo --out $(OUT)
+
+test: test-core test-viewer
+
+test-core: $(VENV)/.installed
+	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY)
+
+test-viewer: $(VENV)/.installed
+	./scripts/with-screen $(BIN)/python -m pytest tests/widgets
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate src/histoscribe/napari.yaml
+
+screenshots: $(VENV)/.installed
+	./scripts/with-screen $(BIN)/python docs/make_screenshots.py
+
+wheel: $(VENV)/.installed
+	$(BIN)/python -m build --wheel --outdir dist
+
+$(VENV)/.installed: pyproject.toml constraints/py311.txt
+	./scripts/make-environment $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints/py311.txt --editable '.[viewer,test,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT) dist build

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from histoscribe.errors import StorageError
+from histoscribe.files import replacing, sha256
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_whole_under_its_own_name(tmp_path: Path):
+    with replacing(tmp_path / "a.txt") as fresh:
+        fresh.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert listing(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    with replacing(tmp_path / "model") as fresh:
+        fresh.mkdir()
+        (fresh / "new").touch()
+    assert listing(tmp_path / "model") == ["new"]
+    assert listing(tmp_path) == ["model"]
+
+
+def test_a_failure_leaves_what_stood_there(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), replacing(tmp_path / "a.txt") as fresh:
+        fresh.write_text("half")
+        raise RuntimeError("half way")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert listing(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_said_in_plain_words(tmp_path: Path):
+    with pytest.raises(StorageError, match="free some space"), replacing(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert listing(tmp_path) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_said_in_plain_words(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot write"), replacing(tmp_path / "file" / "a.txt"):
+        pass
+
+
+def test_a_missing_input_is_not_mistaken_for_a_storage_fault(tmp_path: Path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.txt"):
+        (tmp_path / "no-such-input").read_text()
+
+
+def test_a_block_that_writes_nothing_says_so(tmp_path: Path):
+    with pytest.raises(StorageError), replacing(tmp_path / "a.txt"):
+        pass
+
+
+def test_sha256_is_the_standard_digest(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"abc" * 100_000)
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
