@@ -1,0 +1,56 @@
+"""`histoscribe compare`: how well a prediction fits what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscribe.cli.console import caution, command_line, emit, show
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import open_measured, output_file
+
+SHOWN_GENES = 5
+
+
+def compare(
+    context: typer.Context,
+    measured: Annotated[Path, typer.Argument(help="A section, an h5ad file or a cohort CSV.")],
+    predicted: Annotated[Path, typer.Argument(help="An h5ad file from histoscribe predict.")],
+    out: Annotated[Path, typer.Option(help="The HTML report to write.")],
+    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Compare a prediction with a measurement, per gene and overall, in one HTML report."""
+    from histoscribe.evaluation import compare as evaluate
+    from histoscribe.evaluation.report import write_report
+
+    output_file(out, ".html", ".htm", inputs=[measured, predicted])
+    with job() as progress:
+        progress.report("reading")
+        truth = open_measured(measured, section=section)
+        guess = open_measured(predicted)
+        progress.report("comparing")
+        comparison = evaluate(truth, guess)
+        progress.report("writing the report")
+        write_report([comparison], out)
+    caution((*truth.warnings, *guess.warnings))
+    genes = comparison.per_gene
+    if as_json:
+        emit(
+            {
+                "report": out,
+                "command": command_line(context),
+                "summary": comparison.summary,
+                "genes": genes.reset_index().to_dict(orient="records"),
+            }
+        )
+        return
+    best = genes["pearson"].sort_values(ascending=False).head(SHOWN_GENES)
+    facts = {
+        **comparison.summary,
+        "best genes": [f"{gene} {r:.2f}" for gene, r in best.items()],
+        "report": out,
+    }
+    show(f"{guess.name} against {truth.name}", facts.items())

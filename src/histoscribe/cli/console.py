@@ -1,0 +1,120 @@
+"""What the shell prints: words and a bar on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from os import PathLike
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from histoscribe.progress import Step
+
+words = Console(stderr=True, highlight=False, soft_wrap=True)
+results = Console(highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Callable[[Step], None]]:
+    """Show a running job on standard error; yield the listener for its `Progress`.
+
+    On a screen it is one moving bar; in a log file one line per new message.
+    """
+    if not words.is_terminal:
+        yield _line_per_message()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=words, transient=True) as shown:
+        task = shown.add_task("", total=None)
+        current = ""
+
+        def listen(step: Step) -> None:
+            nonlocal current
+            if step.message != current:
+                current = step.message
+                shown.reset(task, total=step.total or None, description=current)
+            shown.update(task, completed=step.done, total=step.total or None)
+
+        yield listen
+
+
+def _line_per_message() -> Callable[[Step], None]:
+    current = ""
+
+    def listen(step: Step) -> None:
+        nonlocal current
+        if step.message != current:
+            current = step.message
+            words.print(current, markup=False)
+
+    return listen
+
+
+def emit(document: Mapping[str, object]) -> None:
+    """Write one JSON object to standard output; what is not a number becomes null."""
+    json.dump(plain(document), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy values, paths, dataclasses and their containers into what JSON knows."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, str) or value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, PathLike):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Iterable):
+        return [plain(entry) for entry in value]
+    return str(value)
+
+
+def show(title: str, rows: Iterable[tuple[str, object]]) -> None:
+    """Print a two-column table of facts to standard output."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        if value not in (None, "", [], ()):
+            table.add_row(name, _text(value))
+    results.print(table)
+
+
+def caution(warnings: Iterable[str]) -> None:
+    """Print everything doubtful to standard error."""
+    for warning in warnings:
+        words.print(f"Mind: {warning}", markup=False, style="yellow")
+
+
+def command_line(context: typer.Context) -> str:
+    """The command as it was typed, quoted for a shell."""
+    import shlex
+
+    typed: list[str] = context.find_root().obj or ["histoscribe"]
+    return shlex.join(typed)
+
+
+def _text(value: object) -> str:
+    from rich.markup import escape
+
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return escape(", ".join(str(entry) for entry in value))
+    return escape(str(value))

@@ -1,0 +1,149 @@
+"""`histoscribe demo`: the main job on the sample, from training to the picture."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import command_line, plain, results, show, words
+from histoscribe.cli.running import job
+from histoscribe.errors import StorageError
+from histoscribe.files import replacing
+
+if TYPE_CHECKING:
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+SEED = 0
+GRID_UM = 55.0
+PAINTED = 4
+PACKAGES = ("napari-histoscribe", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "numpy")
+MADE = {
+    "model": "the trained model: weights and card",
+    "predicted.h5ad": "expression on the spots of the held-out section, for scanpy, squidpy and napari",
+    "predicted_grid.h5ad": f"the same model on a {GRID_UM:g} µm grid over the whole tissue",
+    "report.html": "how well it fits, per gene and overall",
+    "genes.png": "the best genes on the tissue: measured, predicted and true",
+    "summary.json": "figures, settings, versions, command and seconds",
+}
+
+
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("histoscribe-demo"),
+    no_view: Annotated[bool, typer.Option("--no-view", help="Do not open napari.")] = False,
+) -> None:
+    """Train on the sample, predict a section of a patient never seen, score it and paint it."""
+    from histoscribe.cli.screen import has_screen, has_viewer
+
+    if out.is_file():
+        raise StorageError("this is a file, not a folder", where=out, remedy="name a folder with --out")
+    start = time.monotonic()
+    with job() as progress:
+        summary, held_out = _run(out, command_line(context), progress)
+    summary["seconds"] = round(time.monotonic() - start, 1)
+    with replacing(out / "summary.json") as fresh:
+        fresh.write_text(json.dumps(plain(summary), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _tell(out, summary)
+    if no_view:
+        return
+    if has_screen() and has_viewer():
+        from histoscribe.widgets.launch import view
+
+        view([held_out, out / "predicted.h5ad"])
+    else:
+        words.print(
+            "napari was not opened: there is no screen here, or it is not installed (histoscribe doctor)."
+        )
+
+
+def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], Section]:
+    """Train, predict, score and paint; return the summary and the held-out section."""
+    from histoscribe.cli.pictures import expression_of, paint_genes
+    from histoscribe.evaluation import compare
+    from histoscribe.evaluation.report import write_report
+    from histoscribe.predictor import Predictor
+    from histoscribe.section import read_cohort, write_section
+    from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.tiles import grid_tiles
+
+    progress.report("opening the sample")
+    cohort = sample_cohort()
+    sections = read_cohort(cohort)
+    held_out = sections[-1]
+    training = [section for section in sections if section.patient != held_out.patient]
+    model = Predictor(seed=SEED).fit(training, progress=progress)
+    model.save(out / "model")
+
+    predicted = model.predict_section(held_out, progress=progress)
+    predicted.table.uns["histoscribe"]["command"] = command
+    write_section(predicted, out / "predicted.h5ad")
+    assert held_out.slide is not None
+    tiles = grid_tiles(held_out.slide, GRID_UM)
+    grid = model.predict(held_out.slide, tiles, name=held_out.name, progress=progress)
+    grid.uns["histoscribe"]["command"] = command
+    write_section(grid, out / "predicted_grid.h5ad")
+
+    progress.report("comparing")
+    measured = compare(held_out, predicted)
+    true = compare(_with_truth(held_out), predicted)
+    write_report([measured], out / "report.html")
+    best = list(measured.per_gene["pearson"].sort_values(ascending=False).index[:PAINTED])
+    progress.report("painting")
+    paint_genes(held_out, best, expression_of(held_out, predicted, best), out / "genes.png")
+    return {
+        "command": command,
+        "versions": {package: version(package) for package in PACKAGES},
+        "settings": {
+            "sample": cohort,
+            "split": "by patient",
+            "training": [section.name for section in training],
+            "held_out": held_out.name,
+        },
+        "against_measured": measured.summary,
+        "against_truth": true.summary,
+        "best_genes": best,
+    }, held_out
+
+
+def _with_truth(section: Section) -> Section:
+    """The same section with its true rates in place of the drawn counts."""
+    table = section.table.copy()
+    table.X = table.layers["truth"]
+    return section.with_table(table)
+
+
+def _tell(out: Path, summary: dict[str, Any]) -> None:
+    settings = summary["settings"]
+    show(
+        "Histoscribe demo",
+        [
+            ("trained on", settings["training"]),
+            ("predicted", f"{settings['held_out']}, of a patient that the model has never seen"),
+            ("mean r, measured", summary["against_measured"]["mean_pearson"]),
+            ("mean r, truth", summary["against_truth"]["mean_pearson"]),
+            ("best genes", summary["best_genes"]),
+            ("seconds", summary["seconds"]),
+        ],
+    )
+    results.print()
+    show("Made", [(str(out / name), meaning) for name, meaning in MADE.items()])
+    results.print()
+    finer = f"histoscribe predict {out / 'model'} {settings['sample']} --section {settings['held_out']}"
+    show(
+        "Next",
+        [
+            (f"histoscribe view {out / 'predicted.h5ad'}", "look at it"),
+            (f"histoscribe info {out / 'model'}", "what the model is"),
+            (
+                f"histoscribe predict {out / 'model'} {cohort} --section {held_out} --grid-um 30 --out fine.h5ad",
+                "finer",
+            ),
+            ("histoscribe train predictor COHORT.csv --out my-model", "your own sections"),
+        ],
+    )

@@ -1,0 +1,144 @@
+"""`histoscribe doctor`: what is here, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from histoscribe.cli.console import emit, results
+from histoscribe.cli.screen import INSTALL, has_screen, has_viewer, is_installed
+
+PACKAGES = (
+    "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
+    "zarr", "tifffile", "imagecodecs", "napari", "PySide6", "openslide-python", "openslide-bin", "timm",
+    "transformers",
+)  # fmt: skip
+OPENSLIDE_FLOOR = (4, 0, 1)
+LOW_DISK, LOW_MEMORY = 5e9, 4e9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    good : bool
+        Whether it is as it should be.
+    found : str
+        What there is.
+    remedy : str
+        How to get what is missing.
+    """
+
+    name: str
+    good: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Versions, device, display, encoders, what is missing and how to get it."""
+    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
+    versions = {name: _version(name) for name in PACKAGES}
+    if as_json:
+        emit({"versions": versions, "python": platform.python_version(), "checks": checks})
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for check in checks:
+        mark = "[green]ok[/green]" if check.good else "[yellow]missing[/yellow]"
+        table.add_row(mark, check.name, check.found + (f": {check.remedy}" if check.remedy else ""))
+    results.print(table)
+    installed = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
+    results.print(f"\nInstalled: {installed}", markup=False)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _python() -> Check:
+    good = sys.version_info >= (3, 11)
+    found = f"Python {platform.python_version()} on {platform.platform(terse=True)}"
+    return Check("python", good, found, "" if good else "install Python 3.11 or later")
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("device", True, f"cuda ({torch.cuda.get_device_name(0)}), {os.cpu_count()} CPU cores")
+    if torch.backends.mps.is_available():
+        return Check("device", True, f"mps, {os.cpu_count()} CPU cores")
+    return Check("device", True, f"cpu, {os.cpu_count()} cores (no GPU found; everything works without one)")
+
+
+def _memory() -> Check:
+    if not hasattr(os, "sysconf"):
+        return Check("memory", True, "not known on this system")
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    good = size >= LOW_MEMORY
+    return Check("memory", good, f"{size / 1e9:.0f} GB", "" if good else "4 GB are the least for training")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    good = free >= LOW_DISK
+    return Check(
+        "disk",
+        good,
+        f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}",
+        "" if good else "free some space",
+    )
+
+
+def _display() -> Check:
+    if has_screen():
+        return Check("display", True, os.environ.get("DISPLAY") or "a screen")
+    return Check("display", False, "no screen", "histoscribe view needs one; every other verb works without")
+
+
+def _viewer() -> Check:
+    if has_viewer():
+        return Check("viewer", True, f"napari {_version('napari')}")
+    return Check("viewer", False, "napari is not installed", INSTALL)
+
+
+def _slides() -> Check:
+    formats = "SVS, SCN, QPTIFF, Philips, OME-TIFF, pyramidal TIFF, OME-Zarr, JPEG and PNG"
+    remedy = "for NDPI, MRXS, VMS and DICOM: pip install openslide-python openslide-bin"
+    if not is_installed("openslide"):
+        return Check("slides", False, formats, remedy)
+    import openslide
+
+    found = str(openslide.__library_version__)
+    if tuple(int(part) for part in found.split(".")[:3]) < OPENSLIDE_FLOOR:
+        return Check("slides", False, f"OpenSlide {found} has a known hole (CVE-2026-48977)", remedy)
+    return Check("slides", True, f"{formats}; NDPI, MRXS, VMS and DICOM with OpenSlide {found}")
+
+
+def _encoders() -> list[Check]:
+    from histoscribe.features import BuiltinEncoder
+
+    builtin = BuiltinEncoder()
+    facts = (
+        f"{builtin.name}: {builtin.dimension} descriptors of {builtin.crop_um:g} µm crops, no download needed"
+    )
+    return [Check("encoder", True, facts)]

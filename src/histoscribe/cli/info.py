@@ -1,0 +1,100 @@
+"""`histoscribe info`: what a slide, section, table or model is, and everything doubtful about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import caution, emit, show
+from histoscribe.cli.targets import kind_of, open_cohort
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A slide, a section, a table, a cohort CSV or a model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Say what something is and everything that is doubtful about it."""
+    facts = _describe(path)
+    if as_json:
+        emit(facts)
+        return
+    sections = facts.pop("sections", [])
+    warnings = facts.pop("warnings", [])
+    show(str(path), facts.items())
+    for section in sections:
+        warnings += section.pop("warnings")
+        show("", section.items())
+    caution(warnings)
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    match kind_of(path):
+        case "model":
+            return _model(path)
+        case "slide":
+            from histoscribe.slide import open_slide
+
+            return {"kind": "slide", **_slide(open_slide(path))}
+        case "section":
+            from histoscribe.section import open_section
+
+            return {"kind": "section", **_section(open_section(path))}
+        case "cohort":
+            sections = [_section(section) for section in open_cohort([path])]
+            patients = sorted({str(section["patient"]) for section in sections})
+            return {"kind": "cohort", "patients": patients, "sections": sections, "warnings": []}
+
+
+def _slide(slide: Slide) -> dict[str, Any]:
+    rows, columns = slide.shape
+    size_mm = None if slide.mpp is None else [round(side * slide.mpp / 1000, 2) for side in (rows, columns)]
+    return {
+        "name": slide.name,
+        "rows_columns": [rows, columns],
+        "size_mm": size_mm,
+        "mpp": slide.mpp,
+        "objective": slide.objective,
+        "vendor": slide.vendor,
+        "levels": [
+            f"{level.shape[0]} x {level.shape[1]} (1/{level.downsample:.6g})" for level in slide.levels
+        ],
+        "warnings": list(slide.warnings),
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    table = section.table
+    origin = table.uns.get("histoscribe", {})
+    facts = {
+        "name": section.name,
+        "patient": section.patient,
+        "values": str(origin.get("kind", "measured")),
+        "spots": table.n_obs,
+        "genes": table.n_vars,
+        "mpp": section.mpp,
+        "spot_um": section.spot_um,
+        "pitch_um": section.pitch_um,
+        "slide": None if section.slide is None else str(section.slide.path),
+        "model": origin.get("model"),
+        "command": origin.get("command"),
+        "warnings": list(section.warnings),
+    }
+    if section.slide is None:
+        facts["warnings"].append("no slide: nothing can be learned or predicted from this section")
+    return facts
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from histoscribe.predictor import Predictor
+
+    card = asdict(Predictor.load(path).card)
+    genes = card.pop("genes")
+    return {"kind": "model", **card, "genes": len(genes), "first_genes": genes[:10], "warnings": []}

@@ -1,0 +1,176 @@
+"""What a path on the command line stands for, and where a result may go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+Kind = Literal["slide", "section", "cohort", "model"]
+CARD = "card.json"
+_SECTION_FOLDERS = ("spatial", "outs", "binned_outputs", "segmented_outputs")
+_SECTION_FILES = (".h5ad", ".h5")
+
+
+def kind_of(path: Path) -> Kind:
+    """Say what `path` is by what it looks like, without reading it.
+
+    Raises
+    ------
+    HistoscribeError
+        If there is nothing at `path`.
+    """
+    if not path.exists():
+        raise HistoscribeError("there is no such file or folder", where=path, remedy="check the path")
+    if path.is_dir():
+        if (path / CARD).exists():
+            return "model"
+        is_section = any((path / name).exists() for name in _SECTION_FOLDERS)
+        is_section = is_section or any(path.glob("*feature_bc_matrix*"))
+        return "section" if is_section else "slide"
+    if path.suffix.lower() == ".csv":
+        return "cohort"
+    return "section" if path.suffix.lower() in _SECTION_FILES else "slide"
+
+
+def open_target(path: Path, *, section: str | None = None, mpp: float | None = None) -> Section | Slide:
+    """Open a slide, a section, or one section of a cohort file.
+
+    Parameters
+    ----------
+    path : Path
+        What the user named.
+    section : str, optional
+        Which section of a cohort file; needed where it has more than one.
+    mpp : float, optional
+        µm per full-resolution pixel of a slide that does not state it.
+    """
+    kind = kind_of(path)
+    if kind == "model":
+        raise HistoscribeError("this is a model", where=path, remedy="name a slide or a section instead")
+    if kind == "slide":
+        from histoscribe.slide import open_slide
+
+        return open_slide(path, mpp=mpp)
+    return open_measured(path, section=section)
+
+
+def open_measured(path: Path, *, section: str | None = None) -> Section:
+    """Open a section, or one section of a cohort file."""
+    kind = kind_of(path)
+    if kind == "cohort":
+        return _one_of(open_cohort([path]), section, path)
+    if kind != "section":
+        raise SectionError(
+            f"this looks like a {kind}, not like a section",
+            where=path,
+            remedy="name a Space Ranger folder, an h5ad file or a cohort CSV",
+        )
+    from histoscribe.section import open_section
+
+    return open_section(path)
+
+
+def open_cohort(
+    paths: Sequence[Path], *, exclude: Sequence[str] = (), only: Sequence[str] = ()
+) -> list[Section]:
+    """Read a cohort file, or the sections named one by one, and keep those wanted.
+
+    Raises
+    ------
+    SettingError
+        If a name is not in the cohort, or nothing is left.
+    """
+    from histoscribe.section import read_cohort
+
+    for path in paths:
+        kind_of(path)
+    is_csv = len(paths) == 1 and kind_of(paths[0]) == "cohort"
+    sections = read_cohort(paths[0] if is_csv else list(paths))
+    names = [section.name for section in sections]
+    unknown = sorted({*exclude, *only} - set(names))
+    if unknown:
+        raise SettingError(
+            f"no section called {', '.join(unknown)} in this cohort",
+            where=paths[0],
+            remedy=f"choose from {', '.join(names)}",
+        )
+    kept = [s for s in sections if s.name not in exclude and (not only or s.name in only)]
+    if not kept:
+        raise SettingError("no section is left", where=paths[0], remedy="exclude fewer of them")
+    return kept
+
+
+def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
+    """Check before the work starts that `path` can become the result.
+
+    Raises
+    ------
+    SettingError
+        If its ending is not one of `endings`, or it is one of the inputs.
+    StorageError
+        If it is a folder, or lies where nothing may be written.
+    """
+    if path.suffix.lower() not in endings:
+        raise SettingError(
+            f"the result must end in {' or '.join(endings)}",
+            where=path,
+            remedy="give it that ending with --out",
+        )
+    if any(path.resolve() == entry.resolve() for entry in inputs):
+        raise SettingError(
+            "the result would replace its own input", where=path, remedy="choose another name with --out"
+        )
+    if path.is_dir():
+        raise StorageError("this is a folder", where=path, remedy="name a file with --out")
+    _check_writable(path)
+    return path
+
+
+def output_folder(path: Path) -> Path:
+    """Check before the work starts that `path` can become a model; never replace a folder of other things.
+
+    Raises
+    ------
+    StorageError
+        If it holds something other than a model, or lies where nothing may be written.
+    """
+    if path.exists() and not (path / CARD).exists() and (path.is_file() or any(path.iterdir())):
+        raise StorageError(
+            "this exists and is not a model, so it is not replaced",
+            where=path,
+            remedy="name a new folder with --out",
+        )
+    _check_writable(path)
+    return path
+
+
+def _one_of(sections: list[Section], name: str | None, path: Path) -> Section:
+    names = [section.name for section in sections]
+    if name is None and len(sections) == 1:
+        return sections[0]
+    if name not in names:
+        problem = "this cohort has several sections" if name is None else f"no section called {name}"
+        raise SettingError(problem, where=path, remedy=f"choose one with --section: {', '.join(names)}")
+    return sections[names.index(name)]
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise StorageError(
+            "this is a file, not a folder", where=folder, remedy="choose another place with --out"
+        )
+    if not os.access(folder, os.W_OK):
+        raise StorageError(
+            "this folder may not be written to", where=folder, remedy="choose another one with --out"
+        )

@@ -1,0 +1,106 @@
+"""`histoscribe train`: learn a model from measured sections."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import caution, command_line, emit, show, words
+from histoscribe.cli.running import job, verb
+from histoscribe.cli.targets import open_cohort, output_folder
+from histoscribe.errors import SettingError, TableError
+
+app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
+MOST_GENES = 100_000
+
+
+@app.callback()
+def train() -> None:
+    """Learn a model from measured sections."""
+
+
+@app.command("predictor")
+@verb
+def predictor(
+    context: typer.Context,
+    cohort: Annotated[list[Path], typer.Argument(help="A cohort CSV, or section paths.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave this section out (repeatable).")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Take only this section (repeatable).")] = None,
+    panel_size: Annotated[int, typer.Option(min=1, help="How many genes: the most variable ones.")] = 250,
+    panel: Annotated[Path | None, typer.Option(help="A text file with one gene a line, instead.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the spots.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
+    variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
+    encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Learn to predict expression from the slide beneath measured spots."""
+    from histoscribe.features import encoder_named
+    from histoscribe.predictor import Predictor
+
+    output_folder(out)
+    genes = None if panel is None else read_panel(panel)
+    settings: dict[str, Any] = {
+        "variant": variant,
+        "panel": genes,
+        "panel_size": panel_size,
+        "epochs": epochs,
+        "seed": seed,
+        "device": device,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    start = time.monotonic()
+    with job() as progress:
+        chosen = encoder_named(encoder)
+        model = Predictor(**given)
+        progress.report("reading sections")
+        sections = open_cohort(cohort, exclude=exclude or (), only=only or ())
+        model.fit(sections, encoder=chosen, progress=progress)
+        model.save(out)
+    seconds = time.monotonic() - start
+    caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
+    facts = {
+        "model": out,
+        "sections": [section.name for section in sections],
+        "patients": sorted({section.patient for section in sections}),
+        "spots": sum(section.table.n_obs for section in sections),
+        "genes": len(model.card.genes),
+        "encoder": chosen.name,
+        "seconds": round(seconds, 1),
+    }
+    if as_json:
+        emit({**facts, "settings": settings, "command": command_line(context), "card": model.card})
+        return
+    show("Model", facts.items())
+    words.print(f"Next: histoscribe predict {out} TARGET --out predicted.h5ad", markup=False)
+
+
+def read_panel(path: Path) -> list[str]:
+    """Read a gene list: one name a line, empty lines and lines with # left out.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, not text, empty, or names a gene twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(
+            "this gene list cannot be read", where=path, remedy="give a text file with one gene a line"
+        ) from error
+    names = [line.strip() for line in text.splitlines()]
+    genes = [name for name in names if name and not name.startswith("#")]
+    if not genes:
+        raise TableError("this gene list is empty", where=path, remedy="write one gene a line")
+    if len(genes) > MOST_GENES:
+        raise SettingError(f"this gene list has {len(genes)} lines", where=path, remedy="give a gene list")
+    twice = sorted({gene for gene in genes if genes.count(gene) > 1}) if len(set(genes)) < len(genes) else []
+    if twice:
+        raise TableError(f"{', '.join(twice[:3])} named twice", where=path, remedy="name every gene once")
+    return genes

@@ -1,0 +1,181 @@
+"""What only a process of its own can show: speed, signals, limits, a clean standard output, no Qt."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+HELP_SECONDS = 0.6
+COMMAND = (sys.executable, "-m", "histoscribe")
+
+
+def run(*words: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)
+
+
+def test_help_is_quick():
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert run("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < HELP_SECONDS
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys, histoscribe.cli.app; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {
+        "torch",
+        "anndata",
+        "pandas",
+        "scipy",
+        "squidpy",
+        "zarr",
+        "matplotlib",
+        "sklearn",
+        "dask",
+        "napari",
+    }
+    assert heavy.isdisjoint(loaded)
+
+
+def test_version():
+    shown = run("--version")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("histoscribe ")
+
+
+def test_a_typing_mistake_is_two_and_says_so():
+    for words in (("predicts",), ("predict",), ("train", "predictor", "--epochs", "few")):
+        shown = run(*words)
+        assert shown.returncode == 2
+        assert shown.stdout == ""
+        assert shown.stderr.strip()
+
+
+def test_json_is_all_there_is_on_standard_output(cohort, model, tmp_path):
+    """Also under a debugger's eyes: warnings and progress go to standard error."""
+    predicted, report = tmp_path / "p.h5ad", tmp_path / "r.html"
+    verbs = {
+        "train": ("train", "predictor", cohort, "--epochs", 1, "--panel-size", 5, "--out", tmp_path / "m"),
+        "predict": ("predict", model, cohort, "--section", "S3", "--out", predicted),
+        "compare": ("compare", cohort, predicted, "--section", "S3", "--out", report),
+        "cohort": ("info", cohort),
+        "section": ("info", predicted),
+        "model": ("info", model),
+        "slide": ("info", cohort.parent / "S1.tif"),
+        "doctor": ("doctor",),
+    }
+    environment = {**os.environ, "HISTOSCRIBE_DEBUG": "1", "PYTHONWARNINGS": "always"}
+    shown = {name: run(*words, "--json", env=environment) for name, words in verbs.items()}
+    assert {name: result.returncode for name, result in shown.items()} == dict.fromkeys(verbs, 0)
+    documents = {name: json.loads(result.stdout) for name, result in shown.items()}
+    assert all(isinstance(document, dict) for document in documents.values())
+    assert documents["model"]["genes"] == 12
+    assert documents["predict"]["spots"] == 81
+    assert len(documents["cohort"]["sections"]) == 3
+    assert len(documents["compare"]["genes"]) == 12
+
+
+def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    words = ("train", "predictor", cohort, "--epochs", 100_000, "--out", out / "model")
+    job = subprocess.Popen(
+        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert job.stderr is not None
+    before = []
+    for line in iter(job.stderr.readline, ""):
+        before.append(line)
+        if "train" in line.lower():
+            break
+    time.sleep(0.5)
+    job.send_signal(signal.SIGINT)
+    stdout, stderr = job.communicate(timeout=120)
+    assert job.returncode == 2, (before, stderr)
+    assert stdout == ""
+    assert "stopped on request" in stderr
+    assert "Traceback" not in stderr
+    assert list(out.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more(cohort, model, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    words = ("predict", model, cohort, "--section", "S3", "--out", out / "p.h5ad")
+    shown = run(*words, preexec_fn=limit)
+    assert shown.returncode == 2, shown.stderr
+    assert "cannot write" in shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert list(out.iterdir()) == []
+
+
+BLOCKED = """
+    import sys
+    from importlib.abc import MetaPathFinder
+
+    SCREEN = {"napari", "qtpy", "PySide6", "PyQt6", "magicgui", "superqt", "vispy"}
+
+    class NoScreen(MetaPathFinder):
+        def find_spec(self, fullname, path, target=None):
+            if fullname.partition(".")[0] in SCREEN:
+                raise ImportError(f"{fullname} is blocked")
+
+    sys.meta_path.insert(0, NoScreen())
+"""
+
+
+def blocked(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run Python code in which nothing of napari or Qt can be imported."""
+    command = [sys.executable, "-c", textwrap.dedent(BLOCKED) + textwrap.dedent(code), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_every_module_of_the_core_imports_without_a_screen():
+    shown = blocked("""
+        import importlib, pkgutil, histoscribe
+        found = pkgutil.walk_packages(histoscribe.__path__, "histoscribe.", onerror=lambda name: None)
+        names = [module.name for module in found]
+        core = [n for n in names if not n.startswith("histoscribe.widgets") and n != "histoscribe.__main__"]
+        for name in core:
+            importlib.import_module(name)
+        print(len(core))
+    """)
+    assert shown.returncode == 0, shown.stderr
+    assert int(shown.stdout) > 40
+
+
+def test_the_main_job_runs_without_a_screen(cohort, tmp_path):
+    model, predicted, report = tmp_path / "m", tmp_path / "p.h5ad", tmp_path / "r.html"
+    code = """
+        from histoscribe.cli import main
+        main()
+    """
+    for words in (
+        ("train", "predictor", cohort, "--exclude", "S3", "--epochs", 1, "--panel-size", 5, "--out", model),
+        ("predict", model, cohort, "--section", "S3", "--out", predicted),
+        ("compare", cohort, predicted, "--section", "S3", "--out", report),
+    ):
+        shown = blocked(code, *words)
+        assert shown.returncode == 0, shown.stderr
+    assert Path(report).stat().st_size > 1000
+    shown = blocked(code, "view", predicted)
+    assert shown.returncode == 2
+    assert "napari" in shown.stderr
