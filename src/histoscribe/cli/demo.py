@@ -140,10 +140,7 @@ def _tell(out: Path, summary: dict[str, Any]) -> None:
         [
             (f"histoscribe view {out / 'predicted.h5ad'}", "look at it"),
             (f"histoscribe info {out / 'model'}", "what the model is"),
-            (
-                f"histoscribe predict {out / 'model'} {cohort} --section {held_out} --grid-um 30 --out fine.h5ad",
-                "finer",
-            ),
+            (f"{finer} --grid-um 30 --out finer.h5ad", "the same on a finer grid"),
             ("histoscribe train predictor COHORT.csv --out my-model", "your own sections"),
         ],
     )
