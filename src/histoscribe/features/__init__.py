@@ -1,5 +1,17 @@
 """Features: what is seen in a tile."""
 
+from typing import Any
+
 from histoscribe.features.encoder import TileEncoder
 
-__all__ = ["TileEncoder"]
+__all__ = ["BuiltinEncoder", "TileEncoder", "encode_tiles", "encoder_named"]
+
+_HOMES = {"BuiltinEncoder": "builtin", "encode_tiles": "encoding", "encoder_named": "registry"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -25,13 +25,24 @@ class TileEncoder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Identifies the encoder and its version."""
+        ...
+
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of one descriptor."""
+        ...
+
     @property
-    def crop_um(self) -> float: ...
+    def crop_um(self) -> float:
+        """Side of the crop in µm."""
+        ...
+
     @property
-    def mpp(self) -> float: ...
+    def mpp(self) -> float:
+        """µm per pixel of the crop."""
+        ...
 
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension)."""
