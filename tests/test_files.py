@@ -48,6 +48,17 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path: Path):
     assert listing(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_a_full_disk_that_hdf5_reports_is_said_in_plain_words(tmp_path: Path, kind: type[Exception]):
+    words = "Can't write data (file write failed: time = now\n, errno = 28, error message = 'No space', buf = 0x7)"
+    with pytest.raises(StorageError) as caught, replacing(tmp_path / "a.h5ad"):
+        raise kind(words)
+    assert str(caught.value).endswith(
+        "a.h5ad: cannot write (no space left on device); free some space on that disk or choose another folder."
+    )
+    assert listing(tmp_path) == []
+
+
 def test_a_file_in_the_way_of_a_folder_is_said_in_plain_words(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write"), replacing(tmp_path / "file" / "a.txt"):

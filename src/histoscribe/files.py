@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from pathlib import Path
 
 from histoscribe.errors import StorageError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
     errno.EDQUOT: "free some of your quota or choose another folder",
+    errno.EFBIG: "choose a disk and a limit (ulimit -f) that allow larger files",
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that is not read-only",
@@ -49,10 +51,10 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         if target.is_dir() and not target.is_symlink():
             os.replace(target, previous)
         os.replace(fresh, target)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         if previous.exists() and not target.exists():
             os.replace(previous, target)
-        if error.errno in _FULL or str(error.filename or "").startswith(str(holder)):
+        if _number(error) in _FULL or str(getattr(error, "filename", "")).startswith(str(holder)):
             raise _storage_error(error, target) from error
         raise
     finally:
@@ -65,7 +67,15 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _storage_error(error: OSError, target: Path) -> StorageError:
-    reason = (error.strerror or str(error)).lower()
-    remedy = _REMEDIES.get(error.errno or 0, "choose another place")
+def _number(error: Exception) -> int:
+    """The system's error number; HDF5 hides it in the text of an OSError or a RuntimeError."""
+    number = getattr(error, "errno", None)
+    hidden = re.search(r"errno = (\d+)", str(error))
+    return number or (int(hidden[1]) if hidden else 0)
+
+
+def _storage_error(error: Exception, target: Path) -> StorageError:
+    number = _number(error)
+    reason = os.strerror(number).lower() if number else str(error)
+    remedy = _REMEDIES.get(number, "choose another place")
     return StorageError(f"cannot write ({reason})", where=target, remedy=remedy)
