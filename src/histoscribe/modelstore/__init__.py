@@ -1,1 +1,25 @@
 """Saved models: weights, a card that says what they learned from, and checks."""
+
+from histoscribe.modelstore.card import FORMAT_VERSION, Card, TrainingSection
+from histoscribe.modelstore.store import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    load_model,
+    read_card,
+    require_shapes,
+    save_model,
+    weights_hash,
+)
+
+__all__ = [
+    "CARD_FILE",
+    "FORMAT_VERSION",
+    "WEIGHTS_FILE",
+    "Card",
+    "TrainingSection",
+    "load_model",
+    "read_card",
+    "require_shapes",
+    "save_model",
+    "weights_hash",
+]
