@@ -1,0 +1,113 @@
+"""The genes of a simulation: which programme each belongs to and how strongly it is expressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SettingError
+from histoscribe.simulate.cells import KINDS
+from histoscribe.simulate.fields import stream
+
+PROGRAMMES = (*KINDS, "division", "hypoxia", "interferon", "hidden", "housekeeping", "noise")
+
+# Well-known markers give each programme's first genes their names; their levels here are simulated.
+_MARKERS = {
+    "tumour": "EPCAM KRT8 KRT18 KRT19 ERBB2 MUC1 CDH1 CLDN4 TACSTD2 S100P GRB7 AGR2 ELF3 CEACAM6 SPINT2 KRT7",
+    "fibroblast": "COL1A1 COL1A2 COL3A1 FN1 SPARC LUM DCN POSTN FAP VIM ACTA2 TAGLN COL6A3 THY1 BGN MMP2",
+    "t_cell": "CD3D CD3E CD2 CD8A CD4 TRAC IL7R GZMA GZMK NKG7 CCL5 CD52 LCK CXCR4",
+    "b_cell": "MS4A1 CD79A CD79B CD19 IGHM IGKC IGHG1 JCHAIN MZB1 BANK1 CD22 CXCR5",
+    "macrophage": "CD68 CD163 C1QA C1QB C1QC APOE LYZ CSF1R TYROBP AIF1 FCER1G SPP1",
+    "epithelial": "SCGB2A2 LTF PIGR SLPI KRT5 KRT14 KRT17 MMP7 WFDC2 AZGP1 SOX10 KIT",
+    "adipocyte": "ADIPOQ PLIN1 PLIN4 FABP4 LPL CIDEC LEP G0S2 GPD1 CD36",
+    "endothelial": "PECAM1 VWF CDH5 CLDN5 ENG KDR EMCN PLVAP ESAM RAMP2",
+    "division": "MKI67 TOP2A CCNB1 BIRC5 CDK1 UBE2C PCNA TYMS RRM2 AURKA CENPF",
+    "hypoxia": "CA9 VEGFA NDRG1 ADM SLC2A1 PGK1 LDHA BNIP3 ENO1 P4HA1",
+    "interferon": "STAT1 CXCL9 CXCL10 IFI6 ISG15 IFIT1 IFIT3 GBP1 IRF1 MX1",
+    "hidden": "XIST TFF1 TFF3 ESR1 PGR GATA3 FOXA1 MLPH",
+    "housekeeping": "ACTB GAPDH B2M RPLP0 RPS18 RPL13A EEF1A1 UBC TPT1 RPS27A RPL32 PPIA HPRT1 TBP YWHAZ",
+}
+_SHARE = dict(
+    zip(
+        PROGRAMMES,
+        (0.15, 0.14, 0.07, 0.06, 0.06, 0.06, 0.04, 0.04, 0.05, 0.05, 0.05, 0.04, 0.08, 0.11),
+        strict=True,
+    )
+)
+_LEVEL = {
+    "housekeeping": 1.6,
+    "noise": 0.35,
+    "division": 0.8,
+    "hypoxia": 1.0,
+    "interferon": 0.8,
+    "hidden": 1.2,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class GenePlan:
+    """The genes of a simulation.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Known markers first within each programme, then `SIM-<programme>-<number>`.
+    programme : ndarray of intp, shape (genes,)
+        Index into `PROGRAMMES`.
+    loading : ndarray of float64, shape (programmes, genes)
+        Transcripts per unit of a programme's activity.
+    dispersion : ndarray of float64, shape (genes,)
+        Variance of the counts is mean + dispersion * mean².
+    """
+
+    names: tuple[str, ...]
+    programme: NDArray[np.intp]
+    loading: NDArray[np.float64]
+    dispersion: NDArray[np.float64]
+
+    def for_patient(self, patient: str) -> GenePlan:
+        """The same genes as one patient expresses them: each a little more or less."""
+        own = np.exp(stream("patient", patient).normal(0, 0.28, len(self.names)))
+        return GenePlan(self.names, self.programme, self.loading * own, self.dispersion)
+
+
+def plan_genes(count: int) -> GenePlan:
+    """Plan `count` genes; the same number always gives the same plan.
+
+    Raises
+    ------
+    SettingError
+        If there are too few to have one of each programme.
+    """
+    if count < len(PROGRAMMES):
+        raise SettingError(
+            f"{count} genes are too few to simulate", remedy=f"ask for at least {len(PROGRAMMES)}"
+        )
+    rng = stream("genes", count)
+    quota = np.array([_SHARE[name] for name in PROGRAMMES]) * count
+    sizes = np.maximum(quota.astype(int), 1)
+    while sizes.sum() != count:
+        step = int(np.sign(count - sizes.sum()))
+        lack = np.where((step > 0) | (sizes > 1), (quota - sizes) * step, -np.inf)
+        sizes[lack.argmax()] += step
+    programme = np.repeat(np.arange(len(PROGRAMMES)), sizes)
+    names = [_name(PROGRAMMES[index], rank) for index, size in enumerate(sizes) for rank in range(size)]
+    strength = (
+        rng.lognormal(0, 0.7, count) * np.array([_LEVEL.get(name, 1.0) for name in PROGRAMMES])[programme]
+    )
+    loading = np.zeros((len(PROGRAMMES), count))
+    loading[programme, np.arange(count)] = strength
+    leak = rng.random(count) < 0.35
+    second = rng.integers(0, len(KINDS), count)
+    loading[second[leak], np.flatnonzero(leak)] += 0.3 * strength[leak]
+    loading[PROGRAMMES.index("housekeeping")] += 0.025 * strength
+    noise = programme == PROGRAMMES.index("noise")
+    loading[: PROGRAMMES.index("noise"), noise] = 0
+    return GenePlan(tuple(names), programme, loading, rng.uniform(0.03, 0.25, count))
+
+
+def _name(programme: str, rank: int) -> str:
+    known = _MARKERS.get(programme, "").split()
+    return known[rank] if rank < len(known) else f"SIM-{programme}-{rank + 1:02d}"

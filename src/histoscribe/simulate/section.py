@@ -1,0 +1,189 @@
+"""One simulated section: slide, spots, counts and the truth behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SettingError
+from histoscribe.section import Section
+from histoscribe.section.coordinates import flip
+from histoscribe.simulate.cells import place_cells
+from histoscribe.simulate.counts import Expression, express
+from histoscribe.simulate.fields import stream
+from histoscribe.simulate.genes import PROGRAMMES, GenePlan, plan_genes
+from histoscribe.simulate.render import render, section_stain
+from histoscribe.simulate.tissue import REGIONS, Tissue, grow_tissue
+from histoscribe.slide import Level, Slide
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.progress import Progress
+
+SPOT_UM, PITCH_UM = 55.0, 100.0
+_CHUNK = 512
+
+
+def simulate_section(
+    seed: int = 0,
+    *,
+    name: str | None = None,
+    patient: str | None = None,
+    genes: int = 300,
+    size_um: float = 2200.0,
+    mpp: float = 1.0,
+    depth: float = 3000.0,
+    progress: Progress | None = None,
+) -> Section:
+    """Simulate a stained section with Visium spots whose true expression is known.
+
+    Parameters
+    ----------
+    seed : int
+        The section; the same arguments always give the same one.
+    name, patient : str, optional
+        `simulated-<seed>`, and a patient of its own. Sections of one patient share make-up, stain and
+        expression levels.
+    genes : int
+        Number of genes.
+    size_um : float
+        Side of the square slide in µm.
+    mpp : float
+        µm per pixel.
+    depth : float
+        Median counts per spot.
+
+    Returns
+    -------
+    Section
+        `table.X` CSR float32 counts; `layers["truth"]` log1p of the expected transcripts per 10,000
+        without diffusion, depth and noise; `obsm["regions"]` share of each region under a spot, named in
+        `uns["regions"]`; `obsm["programmes"]` activity of each programme, named in `uns["programmes"]`;
+        `var["programme"]`. The slide is a pyramid in memory.
+
+    Raises
+    ------
+    SettingError
+        If size, resolution, depth or number of genes make no section.
+    """
+    if not (600 <= size_um <= 20_000 and 0.2 <= mpp <= 4 and depth > 0):
+        raise SettingError(
+            f"cannot simulate {size_um:g} µm at {mpp:g} µm per pixel with {depth:g} counts per spot",
+            remedy="choose 600 to 20,000 µm, 0.2 to 4 µm per pixel and a positive depth",
+        )
+    name = name or f"simulated-{seed}"
+    patient = patient or f"patient of {name}"
+    plan = plan_genes(genes).for_patient(patient)
+
+    def report(message: str, done: int) -> None:
+        if progress is not None:
+            progress.report(f"{name}: {message}", done, 3)
+
+    report("growing tissue", 0)
+    tissue = grow_tissue(seed, patient, size_um)
+    cells = place_cells(tissue, seed)
+    report("staining", 1)
+    pixels = render(tissue, cells, section_stain(seed, patient), mpp, seed)
+    report("sequencing", 2)
+    lattice, spots_um = spot_lattice(tissue)
+    rng = stream("sequencing", seed, patient)
+    found = express(tissue, cells, plan, spots_um, SPOT_UM, PITCH_UM, depth, rng)
+    table = _table(tissue, lattice, spots_um, plan, found)
+    table.obsm["spatial"] = flip(spots_um / mpp)
+    table.uns["spatial"] = {name: {"scalefactors": {"spot_diameter_fullres": SPOT_UM / mpp}}}
+    table.uns["histoscribe"] = {
+        "kind": "measured",
+        "name": name,
+        "patient": patient,
+        "mpp": mpp,
+        "spot_um": SPOT_UM,
+        "pitch_um": PITCH_UM,
+    }
+    report("sequencing", 3)
+    return Section(name, table, slide_in_memory(pixels, mpp, name), mpp, SPOT_UM, PITCH_UM, patient)
+
+
+def spot_lattice(tissue: Tissue) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Visium's hexagonal lattice where there is tissue.
+
+    Returns
+    -------
+    lattice : ndarray of intp, shape (spots, 2)
+        array_row and array_col: a row's columns are all even or all odd.
+    centres : ndarray of float64, shape (spots, 2)
+        As (row, column) in µm.
+    """
+    step = np.array([PITCH_UM * np.sqrt(3) / 2, PITCH_UM / 2])
+    margin = 0.6 * PITCH_UM
+    count = ((tissue.size_um - 2 * margin) / step).astype(int) + 1
+    rows, columns = np.meshgrid(*map(np.arange, count), indexing="ij")
+    lattice = np.stack([rows, columns], axis=-1)[(rows + columns) % 2 == 0]
+    centres = margin + lattice * step
+    inside = tissue.inside[tissue.index(centres)] > SPOT_UM / 2
+    return lattice[inside], centres[inside]
+
+
+def barcode(array_row: int, array_col: int) -> str:
+    """The barcode at a place of the lattice, the same in every section, as on real slides."""
+    mixed = (array_row * 1024 + array_col + 1) * 2_654_435_761 % 2**32
+    return "".join("ACGT"[mixed >> shift & 3] for shift in range(0, 32, 2)) + "-1"
+
+
+def slide_in_memory(pixels: NDArray[np.uint8], mpp: float, name: str) -> Slide:
+    """A pyramid over an RGB image of shape (rows, columns, 3), halved down to about 512 px."""
+    import zarr
+
+    levels = []
+    for level in halved(pixels):
+        array: Any = zarr.create_array(
+            zarr.storage.MemoryStore(), data=level, chunks=(_CHUNK, _CHUNK, 3), compressors=None
+        )
+        levels.append(Level(array, pixels.shape[0] / level.shape[0]))
+    return Slide(Path(f"{name}.tif"), tuple(levels), mpp=mpp, vendor="simulated")
+
+
+def halved(pixels: NDArray[np.uint8], smallest: int = 512) -> list[NDArray[np.uint8]]:
+    """The image and its halves (means of 2 × 2 pixels) while the longest side exceeds `smallest`."""
+    levels = [pixels]
+    while max(levels[-1].shape) > smallest:
+        last = levels[-1][: levels[-1].shape[0] // 2 * 2, : levels[-1].shape[1] // 2 * 2].astype(np.uint16)
+        total = last[::2, ::2] + last[1::2, ::2] + last[::2, 1::2] + last[1::2, 1::2]
+        levels.append(((total + 2) // 4).astype(np.uint8))
+    return levels
+
+
+def _table(
+    tissue: Tissue,
+    lattice: NDArray[np.intp],
+    spots_um: NDArray[np.float64],
+    plan: GenePlan,
+    found: Expression,
+) -> AnnData:
+    import pandas as pd
+    from anndata import AnnData
+
+    barcodes = [barcode(int(row), int(column)) for row, column in lattice]
+    obs = pd.DataFrame(
+        {"in_tissue": True, "array_row": lattice[:, 0], "array_col": lattice[:, 1]}, index=barcodes
+    )
+    var = pd.DataFrame({"programme": [PROGRAMMES[index] for index in plan.programme]}, index=list(plan.names))
+    table = AnnData(found.counts, obs=obs, var=var)
+    table.layers["truth"] = found.truth
+    table.obsm["regions"] = _region_shares(tissue, spots_um)
+    table.obsm["programmes"] = found.activity
+    table.uns["regions"], table.uns["programmes"] = list(REGIONS), list(PROGRAMMES)
+    return table
+
+
+def _region_shares(tissue: Tissue, spots_um: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Mean share of each region under a spot, shape (spots, regions)."""
+    axis = np.linspace(-1, 1, 9) * SPOT_UM / 2
+    disc = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    disc = disc[np.hypot(*disc.T) <= SPOT_UM / 2]
+    points = (spots_um[:, None] + disc).reshape(-1, 2)
+    shares = tissue.share[:, *tissue.index(points)].reshape(len(REGIONS), len(spots_um), len(disc))
+    return np.ascontiguousarray(shares.mean(axis=2).T)
