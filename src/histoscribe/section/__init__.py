@@ -1,5 +1,50 @@
 """Sections: measured or predicted spots on their tissue."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.section.coordinates import flip
 from histoscribe.section.model import Section
 
-__all__ = ["Section"]
+if TYPE_CHECKING:
+    from histoscribe.section.alignment import Alignment, check_alignment
+    from histoscribe.section.cohort import read_cohort, read_cohort_csv
+    from histoscribe.section.describe import kind_of
+    from histoscribe.section.legacy import read_legacy
+    from histoscribe.section.opening import open_section
+    from histoscribe.section.table import gene_column
+    from histoscribe.section.write import write_section
+
+_LATER = {
+    "Alignment": "alignment",
+    "check_alignment": "alignment",
+    "gene_column": "table",
+    "kind_of": "describe",
+    "open_section": "opening",
+    "read_cohort": "cohort",
+    "read_cohort_csv": "cohort",
+    "read_legacy": "legacy",
+    "write_section": "write",
+}
+
+__all__ = [
+    "Alignment",
+    "Section",
+    "check_alignment",
+    "flip",
+    "gene_column",
+    "kind_of",
+    "open_section",
+    "read_cohort",
+    "read_cohort_csv",
+    "read_legacy",
+    "write_section",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -1,0 +1,158 @@
+"""Does the slide belong to the spots, and at which of its resolutions were they placed?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.slide import Slide
+
+SAME_SIZE = 0.01
+SAME_MPP = 0.1
+MOST_OUTSIDE = 0.02
+_REMEDY = "name the image that the spots were aligned to"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How positions map onto a slide.
+
+    Parameters
+    ----------
+    factor : float
+        Full-resolution pixels of the slide per pixel of the positions.
+    warnings : tuple of str
+        Everything doubtful about it, in plain words.
+    """
+
+    factor: float
+    warnings: tuple[str, ...] = ()
+
+
+def check_alignment(
+    centres: NDArray[np.float64],
+    slide: Slide,
+    *,
+    mpp: float,
+    expected: tuple[float, float] | None = None,
+) -> Alignment:
+    """Check that spots fit on a slide, at full resolution or at one of its levels.
+
+    Parameters
+    ----------
+    centres : ndarray of float64, shape (spots, 2)
+        Pixels as (row, column) of the image that the spots were aligned to.
+    slide : Slide
+        The image to lay beneath them.
+    mpp : float
+        µm per pixel of the positions, from their lattice.
+    expected : (float, float), optional
+        Rows and columns of the image that the spots were aligned to, where known:
+        `hires.shape / tissue_hires_scalef` in a Space Ranger folder.
+
+    Raises
+    ------
+    SectionError
+        If the image is another one, or spots lie outside it.
+    """
+    if expected is None:
+        factor, warnings = _factor_by_mpp(slide, mpp)
+    else:
+        factor, warnings = _factor_by_size(slide, mpp, expected)
+    if factor != 1.0:
+        warnings.append(
+            f"the spots were placed on a reduced copy of this slide ({factor:.4g} times smaller) "
+            "and were scaled to it"
+        )
+    warnings += _bounds(centres * factor, slide)
+    return Alignment(factor, tuple(warnings))
+
+
+def rebased(slide: Slide, downsample: float) -> Slide:
+    """The same image as a reduced copy of a larger one that is not at hand.
+
+    Parameters
+    ----------
+    slide : Slide
+        As opened; its pixels are taken for the finest there are.
+    downsample : float
+        Full-resolution pixels per pixel of its finest level, e.g. `1 / tissue_hires_scalef`.
+    """
+    factor = downsample / slide.levels[0].downsample
+    levels = tuple(replace(level, downsample=level.downsample * factor) for level in slide.levels)
+    return replace(slide, levels=levels, mpp=None)
+
+
+def opened(slide: Slide | str | Path) -> Slide:
+    """Open a slide that is named by its path; pass on one that is open."""
+    if isinstance(slide, Slide):
+        return slide
+    from histoscribe.slide import open_slide
+
+    return open_slide(slide)
+
+
+def _factor_by_size(slide: Slide, mpp: float, expected: tuple[float, float]) -> tuple[float, list[str]]:
+    ratios = np.asarray(slide.shape) / np.asarray(expected)
+    for factor in sorted({1.0, *(level.downsample for level in slide.levels)}):
+        if np.all(np.abs(ratios / factor - 1) < SAME_SIZE):
+            return factor, []
+    was = f"{expected[0]:.0f} × {expected[1]:.0f}"
+    sizes = (
+        f"the spots were placed on an image of {was} pixels, this one has {slide.shape[0]} × {slide.shape[1]}"
+    )
+    if abs(ratios[0] / ratios[1] - 1) >= SAME_SIZE:
+        raise SectionError(f"the slide does not fit: {sizes}", where=slide.path, remedy=_REMEDY)
+    factor = float(np.sqrt(ratios[0] * ratios[1]))
+    if slide.mpp is None or abs(mpp / slide.mpp / factor - 1) > SAME_MPP:
+        raise SectionError(
+            f"the slide does not fit: {sizes} ({factor:.3g} times as large, which is none of its levels)",
+            where=slide.path,
+            remedy=f"{_REMEDY}, or state the slide's true µm per pixel if it is the same image resized",
+        )
+    return factor, []
+
+
+def _factor_by_mpp(slide: Slide, mpp: float) -> tuple[float, list[str]]:
+    if slide.mpp is None:
+        return 1.0, []
+    ratio = mpp / slide.mpp
+    for factor in sorted({1.0, *(level.downsample for level in slide.levels)}):
+        if abs(ratio / factor - 1) < SAME_MPP:
+            return factor, []
+    return 1.0, [
+        f"the slide states {slide.mpp:.4g} µm per pixel, the spots' lattice says {mpp:.4g}; "
+        "the lattice was believed"
+    ]
+
+
+def _bounds(points: NDArray[np.float64], slide: Slide) -> list[str]:
+    shape = np.asarray(slide.shape)
+    outside = int(_outside(points, shape).sum())
+    if outside:
+        size = f"{shape[0]} × {shape[1]} pixels"
+        if not _outside(points[:, ::-1], shape).any():
+            raise SectionError(
+                f"{outside} of {len(points)} spots lie outside the image ({size}), but none with pixel row "
+                "and column swapped",
+                where=slide.path,
+                remedy="swap the two pixel columns of the positions",
+            )
+        if outside > MOST_OUTSIDE * len(points):
+            raise SectionError(
+                f"{outside} of {len(points)} spots lie outside the image ({size})",
+                where=slide.path,
+                remedy=_REMEDY,
+            )
+        return [f"{outside} of {len(points)} spots lie outside the image"]
+    if len(points) >= 20 and np.all(points.max(axis=0) < 0.35 * shape):
+        return ["the spots fill only the upper left corner of the image: are they pixels of a reduced copy?"]
+    return []
+
+
+def _outside(points: NDArray[np.float64], shape: NDArray[np.int_]) -> NDArray[np.bool_]:
+    return np.asarray(((points < 0) | (points > shape)).any(axis=1))

@@ -1,0 +1,100 @@
+"""Reading files that may be damaged or hostile: bounded text, and HDF5 without links to elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from histoscribe.errors import SectionError
+
+TEXT_BYTES = 2 << 30
+SMALL_TEXT_BYTES = 256 << 20
+HDF5_OBJECTS = 100_000
+
+
+def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
+    """Read a text file, plain or gzipped by content, of at most `limit` bytes unpacked.
+
+    Raises
+    ------
+    SectionError
+        If it is missing, damaged, or larger than `limit`.
+    """
+    try:
+        with open(path, "rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if packed else open(path, "rb") as source:
+            content = source.read(limit + 1)
+    except FileNotFoundError as error:
+        raise SectionError("there is no such file", where=path, remedy="check the path") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SectionError("the gzip data are damaged or cut off", where=path, remedy=_AGAIN) from error
+    except OSError as error:
+        raise SectionError(f"cannot be read ({error.strerror or error})", where=path) from error
+    if len(content) > limit:
+        raise SectionError(f"holds more than {limit >> 20} MB of text", where=path, remedy=_WHICH)
+    return io.BytesIO(content)
+
+
+@contextmanager
+def opened_hdf5(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file whose every object lies in the file itself, as an `h5py.File`.
+
+    Raises
+    ------
+    SectionError
+        If it is no HDF5 file, is damaged, or reaches into other files by a link, external storage
+        or a virtual data set. Damage that shows only while the block reads is reported alike.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise SectionError("there is no such file", where=path, remedy="check the path")
+    if not h5py.is_hdf5(path):
+        raise SectionError("this is not an HDF5 file, or its beginning is lost", where=path, remedy=_AGAIN)
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_foreign_content(file, path)
+            yield file
+    except (OSError, RuntimeError) as error:
+        raise SectionError("the HDF5 data are damaged or cut off", where=path, remedy=_AGAIN) from error
+
+
+def _refuse_foreign_content(file: Any, path: Path) -> None:
+    import h5py
+
+    seen: set[int] = set()
+    waiting = [file]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise _foreign(f"{group.name}/{name} is a link into another file", path)
+            if isinstance(link, h5py.SoftLink):
+                continue
+            item = group[name]
+            address = int(h5py.h5o.get_info(item.id).addr)
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > HDF5_OBJECTS:
+                raise SectionError(f"holds more than {HDF5_OBJECTS} objects", where=path, remedy=_WHICH)
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                raise _foreign(f"{item.name} keeps its values in another file", path)
+
+
+def _foreign(problem: str, path: Path) -> SectionError:
+    remedy = "use a file that holds its own data; links out of a file are never followed"
+    return SectionError(problem, where=path, remedy=remedy)
+
+
+_AGAIN = "copy or download it again"
+_WHICH = "check that this is the right file"

@@ -1,0 +1,189 @@
+"""Cohorts: many sections named in one CSV, or by their paths."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from histoscribe.errors import SectionError
+from histoscribe.progress import Progress
+from histoscribe.section.bounded import read_text
+from histoscribe.section.describe import section_name
+from histoscribe.section.legacy import PITCH_UM, SPOT_UM, read_legacy
+from histoscribe.section.model import Section
+from histoscribe.section.opening import open_section
+from histoscribe.section.table import examples, repeated
+
+REQUIRED = ("section", "patient", "path")
+COLUMNS = (*REQUIRED, "positions", "slide", "pitch_um", "spot_um")
+CSV_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class CohortRow:
+    """One section of a cohort, checked but not yet read.
+
+    Parameters
+    ----------
+    section, patient : str
+        Names; the patient may be empty.
+    path : Path
+        A Space Ranger folder, an h5ad file, or a counts table where `positions` is given.
+    positions, slide : Path or None
+    pitch_um, spot_um : float or None
+    """
+
+    section: str
+    patient: str
+    path: Path
+    positions: Path | None = None
+    slide: Path | None = None
+    pitch_um: float | None = None
+    spot_um: float | None = None
+
+    def read(self) -> Section:
+        """Read this section."""
+        if self.positions is None:
+            return open_section(
+                self.path,
+                slide=self.slide,
+                patient=self.patient or None,
+                name=self.section,
+                pitch_um=self.pitch_um,
+                spot_um=self.spot_um,
+            )
+        return read_legacy(
+            self.path,
+            self.positions,
+            self.slide,
+            pitch_um=self.pitch_um or PITCH_UM,
+            spot_um=self.spot_um or SPOT_UM,
+            name=self.section,
+            patient=self.patient or None,
+        )
+
+
+def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | None = None) -> list[Section]:
+    """Read every section of a cohort.
+
+    Parameters
+    ----------
+    source : path, or paths
+        A CSV with the columns `section,patient,path` and optionally
+        `positions,slide,pitch_um,spot_um`, its paths relative to it; or the paths of sections,
+        each its own patient.
+    progress : Progress, optional
+        Told about every section; may cancel.
+
+    Raises
+    ------
+    SectionError
+        If the CSV is wrong (every problem is named, with its line) or a section cannot be read.
+    """
+    paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
+    rows = [row for path in paths for row in (read_cohort_csv(path) if _is_csv(path) else [_alone(path)])]
+    if not rows:
+        raise SectionError("no section was named", remedy="name a cohort CSV or the paths of sections")
+    if twice := repeated([row.section for row in rows]):
+        raise SectionError(
+            f"sections named twice: {examples(twice)}",
+            where=paths[0],
+            remedy="give each section its own name in a cohort CSV",
+        )
+    return [row.read() for row in (progress or Progress()).track(rows, "reading sections", len(rows))]
+
+
+def read_cohort_csv(path: Path) -> list[CohortRow]:
+    """Read and check a cohort CSV without opening its sections.
+
+    Raises
+    ------
+    SectionError
+        Once, with every problem found and the line that it is on.
+    """
+    lines = _table(path)
+    problems: list[str] = []
+    rows = []
+    for number, cells in lines:
+        row, wrong = _row(cells, path.parent)
+        problems += [f"line {number}: {problem}" for problem in wrong]
+        if row is not None:
+            rows.append(row)
+    if twice := repeated([row.section for row in rows]):
+        problems.append(f"sections named twice: {examples(twice)}")
+    if problems:
+        raise SectionError(
+            "; ".join(problems), where=path, remedy="mend these lines; paths are relative to the CSV"
+        )
+    return rows
+
+
+def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = read_text(path, CSV_BYTES).getvalue().decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text))
+        header = [name.strip() for name in next(reader, [])]
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SectionError(f"not a CSV file ({error})", where=path) from error
+    known = f"the columns are {', '.join(COLUMNS)}; only {', '.join(REQUIRED)} are required"
+    problems = [f"unknown column {name!r}" for name in header if name not in COLUMNS]
+    problems += [f"no column {name!r}" for name in REQUIRED if name not in header]
+    problems += [f"column {name!r} twice" for name in repeated(header)]
+    if problems:
+        raise SectionError("; ".join(problems), where=path, remedy=known)
+    filled = [(number, cells) for number, cells in lines if any(cells)]
+    if not filled:
+        raise SectionError("the cohort is empty", where=path, remedy="add one line per section")
+    for number, cells in filled:
+        if len(cells) > len(header):
+            raise SectionError(f"line {number} has {len(cells)} cells, the header {len(header)}", where=path)
+    return [(number, dict(zip(header, cells, strict=False))) for number, cells in filled]
+
+
+def _row(cells: dict[str, str], folder: Path) -> tuple[CohortRow | None, list[str]]:
+    problems = [f"no {name}" for name in ("section", "path") if not cells.get(name)]
+    places: dict[str, Path | None] = {}
+    for name in ("path", "positions", "slide"):
+        places[name], problem = _place(cells.get(name, ""), name, folder)
+        problems += problem
+    numbers: dict[str, float | None] = {}
+    for name in ("pitch_um", "spot_um"):
+        numbers[name], problem = _micrometres(cells.get(name, ""), name)
+        problems += problem
+    path = places["path"]
+    if problems or path is None:
+        return None, problems
+    return CohortRow(
+        cells["section"], cells.get("patient", ""), path, places["positions"], places["slide"], **numbers
+    ), []
+
+
+def _place(cell: str, name: str, folder: Path) -> tuple[Path | None, list[str]]:
+    if not cell:
+        return None, []
+    if "://" in cell:
+        return None, [f"{name} is an address ({cell}); download it first"]
+    target = folder / Path(cell).expanduser()
+    return target, [] if target.exists() else [f"{name} {cell} does not exist"]
+
+
+def _micrometres(cell: str, name: str) -> tuple[float | None, list[str]]:
+    if not cell:
+        return None, []
+    try:
+        number = float(cell)
+    except ValueError:
+        return None, [f"{name} is {cell!r}, not a number"]
+    return (number, []) if 0 < number < 1e6 else (None, [f"{name} is {cell}, not a positive number of µm"])
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and not path.is_dir()
+
+
+def _alone(path: Path) -> CohortRow:
+    return CohortRow(section_name(path), "", path)

@@ -1,0 +1,89 @@
+"""What a table says about its section in `uns`, so that an h5ad file round-trips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from histoscribe.errors import SectionError
+from histoscribe.section.model import Section
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.slide import Slide
+
+Kind = Literal["measured", "predicted"]
+KEY = "histoscribe"
+
+
+def finished(
+    table: AnnData,
+    *,
+    kind: Kind,
+    name: str,
+    patient: str | None,
+    slide: Slide | None,
+    mpp: float,
+    spot_um: float,
+    pitch_um: float,
+    warnings: tuple[str, ...],
+) -> Section:
+    """Make the section of a table that was read, and describe it in the table's `uns`."""
+    for value, what in ((mpp, "µm per pixel"), (spot_um, "spot diameter"), (pitch_um, "distance of spots")):
+        if not (np.isfinite(value) and value > 0):
+            raise SectionError(f"the {what} must be a positive number, not {value}", where=name)
+    unique = tuple(dict.fromkeys(warnings))
+    section = Section(name, table, slide, mpp, spot_um, pitch_um, patient or name, unique)
+    describe(table, section, kind)
+    return section
+
+
+def describe(table: AnnData, section: Section, kind: Kind) -> None:
+    """Write a section's name, patient and geometry into `table.uns`, keeping what else is there."""
+    own = {
+        "kind": kind,
+        "name": section.name,
+        "patient": section.patient,
+        "mpp": float(section.mpp),
+        "spot_um": float(section.spot_um),
+        "pitch_um": float(section.pitch_um),
+    }
+    table.uns[KEY] = {**table.uns.get(KEY, {}), **own}
+    library = library_key(section.name)
+    entry = dict(table.uns.get("spatial", {}).get(library, {}))
+    scales = {**entry.get("scalefactors", {}), "spot_diameter_fullres": float(section.spot_um / section.mpp)}
+    table.uns["spatial"] = {
+        library: {
+            "images": dict(entry.get("images", {})),
+            "scalefactors": scales,
+            "metadata": dict(entry.get("metadata", {})),
+        }
+    }
+
+
+def kind_of(table: AnnData) -> Kind:
+    """Whether a table was measured or predicted; measured where it does not say."""
+    return "predicted" if described(table).get("kind") == "predicted" else "measured"
+
+
+def described(table: AnnData) -> dict[str, Any]:
+    """What `uns["histoscribe"]` says; empty where it is absent or no mapping."""
+    own = table.uns.get(KEY)
+    return dict(own) if isinstance(own, Mapping) else {}
+
+
+def library_key(name: str) -> str:
+    """A section's name as a key of `uns["spatial"]`: HDF5 takes a slash for a group."""
+    return name.replace("/", "_") or "section"
+
+
+def section_name(path: Path) -> str:
+    """A section's name from its file or folder: no endings, and not Space Ranger's `outs`."""
+    resolved = path.resolve()
+    if resolved.is_dir():
+        return resolved.parent.name if resolved.name == "outs" else resolved.name
+    return resolved.name.split(".")[0]

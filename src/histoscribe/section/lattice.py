@@ -1,0 +1,168 @@
+"""The lattice that spots are printed on, and the µm per pixel that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROW_PER_COLUMN = np.sqrt(3.0)
+"""Length of one Visium array row in units of one array column: rows of a hexagonal lattice."""
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """How far apart spots are.
+
+    Parameters
+    ----------
+    mpp : float
+        µm per full-resolution pixel.
+    pitch_um : float
+        Distance of neighbouring spots in µm.
+    warnings : tuple of str
+        Everything doubtful about it, in plain words.
+    """
+
+    mpp: float
+    pitch_um: float
+    warnings: tuple[str, ...] = ()
+
+
+def neighbour_distance(centres: NDArray[np.float64]) -> float:
+    """Median distance from a spot to its nearest neighbour, in the units of `centres`.
+
+    Parameters
+    ----------
+    centres : ndarray of float64, shape (spots, 2)
+        At least two spots; NaN is returned for fewer.
+    """
+    from scipy.spatial import cKDTree
+
+    if len(centres) < 2:
+        return float("nan")
+    distances, _ = cKDTree(centres).query(centres, k=2)
+    return float(np.median(distances[:, 1]))
+
+
+def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Pixels per array unit by least squares over all spots, outliers left out once.
+
+    Parameters
+    ----------
+    array, centres : ndarray of float64, shape (spots, 2)
+        Array coordinates and pixels of the same spots.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, 2), or None
+        Row i is the step in pixels for one unit along array axis i; None where the spots do not
+        span both axes.
+    """
+    if len(array) < 3:
+        return None
+    design = np.column_stack([array - array.mean(axis=0), np.ones(len(array))])
+    if np.linalg.matrix_rank(design) < 3:
+        return None
+    fit = np.linalg.lstsq(design, centres, rcond=None)[0]
+    apart = np.linalg.norm(centres - design @ fit, axis=1)
+    kept = apart <= 5 * max(float(np.median(apart)), 1e-6)
+    if 3 <= kept.sum() < len(kept) and np.linalg.matrix_rank(design[kept]) == 3:
+        fit = np.linalg.lstsq(design[kept], centres[kept], rcond=None)[0]
+    return np.asarray(fit[:2], dtype=np.float64)
+
+
+def visium_spacing(
+    array: NDArray[np.float64], centres: NDArray[np.float64], pitch_um: float
+) -> Spacing | None:
+    """Spacing of a Visium lattice, whose odd rows are shifted by half a pitch.
+
+    Parameters
+    ----------
+    array : ndarray of float64, shape (spots, 2)
+        `array_row` and `array_col`; neighbours within a row are two columns apart.
+    centres : ndarray of float64, shape (spots, 2)
+        Pixels as (row, column).
+    pitch_um : float
+        Distance of neighbouring spots: 100 µm on Visium.
+
+    Returns
+    -------
+    Spacing or None
+        None where the spots do not span the lattice.
+    """
+    units = unit_vectors(array, centres)
+    if units is None:
+        return None
+    along_row, along_column = np.linalg.norm(units, axis=1)
+    if min(along_row, along_column) <= 0:
+        return None
+    warnings = []
+    ratio = along_row / along_column
+    if abs(ratio * _ROW_PER_COLUMN - 1) < 0.15:
+        along_row, along_column = along_column, along_row
+        units = units[::-1]
+        warnings.append("array_row and array_col are swapped in the positions; they were swapped back")
+    elif abs(ratio / _ROW_PER_COLUMN - 1) > 0.15:
+        warnings.append(
+            f"the spots do not form a Visium lattice (one array row is {ratio:.2f} columns long, "
+            f"not {_ROW_PER_COLUMN:.2f}): are these its pixel columns?"
+        )
+    if np.linalg.det(units) < 0:
+        warnings.append("the lattice is mirrored: a flipped image, or pixel row and column swapped")
+    pitch_px = float(np.sqrt(2 * along_column * along_row * 2 / _ROW_PER_COLUMN))
+    return Spacing(pitch_um / pitch_px, pitch_um, tuple(warnings))
+
+
+def square_spacing(
+    array: NDArray[np.float64], centres: NDArray[np.float64], pitch_um: float
+) -> Spacing | None:
+    """Spacing of a legacy square array, full or with every other spot (a checkerboard).
+
+    Parameters
+    ----------
+    array : ndarray of float64, shape (spots, 2)
+        Array coordinates, whole or adjusted.
+    centres : ndarray of float64, shape (spots, 2)
+        Pixels of the same spots, in any axis order.
+    pitch_um : float
+        Distance of two spots within a row of the array.
+
+    Returns
+    -------
+    Spacing or None
+        None where the spots do not span the array. On a checkerboard, spots within a row are two
+        units apart, and the nearest neighbour is the diagonal one, at `pitch_um` / √2.
+    """
+    units = unit_vectors(array, centres)
+    if units is None:
+        return None
+    first, second = np.linalg.norm(units, axis=1)
+    if min(first, second) <= 0:
+        return None
+    warnings = []
+    if not 1 / 1.2 < first / second < 1.2:
+        warnings.append(
+            f"the array is stretched: {first:.1f} pixels per unit one way, {second:.1f} the other"
+        )
+    whole = np.rint(array)
+    parity = whole.sum(axis=1) % 2
+    checkerboard = len(array) >= 10 and np.ptp(parity) == 0 and np.ptp(whole[:, 0] % 2) == 1
+    unit_px = float(np.sqrt(first * second))
+    if not checkerboard:
+        return Spacing(pitch_um / unit_px, pitch_um, tuple(warnings))
+    nearest = pitch_um / np.sqrt(2)
+    warnings.append(
+        f"the array is a checkerboard: {pitch_um:g} µm is the distance within a row, "
+        f"neighbouring spots are {nearest:.0f} µm apart"
+    )
+    return Spacing(pitch_um / (2 * unit_px), float(nearest), tuple(warnings))
+
+
+def free_spacing(centres: NDArray[np.float64], pitch_um: float) -> Spacing | None:
+    """Spacing from nearest neighbours alone, where no array coordinates are known."""
+    distance = neighbour_distance(centres)
+    if not np.isfinite(distance) or distance <= 0:
+        return None
+    return Spacing(pitch_um / distance, pitch_um)

@@ -1,0 +1,234 @@
+"""The table of spots by genes: what every reader checks, and one gene out of it quickly."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError, TableError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.section.model import Section
+
+_COUNTS_REMEDY = "give the raw counts"
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Counts as one reader found them, before they meet their positions.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_matrix of float32, shape (spots, genes)
+        Raw counts.
+    spots : tuple of str
+        Barcodes, or `XxY` in legacy arrays; unique.
+    genes : tuple of str
+        Gene symbols, unique.
+    gene_ids : tuple of str or None
+        Stable identifiers, where the file has them.
+    warnings : tuple of str
+        Everything doubtful, in plain words.
+    """
+
+    matrix: Any
+    spots: tuple[str, ...]
+    genes: tuple[str, ...]
+    gene_ids: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def checked_counts(
+    matrix: Any,
+    spots: Sequence[str],
+    genes: Sequence[str],
+    *,
+    where: Path,
+    gene_ids: Sequence[str] | None = None,
+    warnings: Sequence[str] = (),
+) -> Counts:
+    """Check a matrix of raw counts and its names, and make the gene symbols unique.
+
+    Parameters
+    ----------
+    matrix : array or sparse matrix, shape (spots, genes)
+        Raw counts of any numeric type.
+    spots, genes : sequence of str
+        Names of rows and columns.
+    where : Path
+        The file to name in an error.
+
+    Raises
+    ------
+    SectionError
+        Once, with every problem found.
+    """
+    from scipy.sparse import csr_matrix
+
+    counts = csr_matrix(matrix, dtype=np.float32)
+    problems, doubts = count_problems(counts)
+    if 0 in counts.shape:
+        problems.insert(0, f"the table is empty ({counts.shape[0]} spots, {counts.shape[1]} genes)")
+    if counts.shape != (len(spots), len(genes)):
+        problems.append(
+            f"the matrix is {counts.shape[0]} × {counts.shape[1]} but there are {len(spots)} spot names "
+            f"and {len(genes)} gene names"
+        )
+    if twice := repeated(spots):
+        problems.append(f"spots named twice: {examples(twice)}")
+    if problems:
+        raise SectionError("; ".join(problems), where=where, remedy=_COUNTS_REMEDY)
+    unique, renamed = unique_genes(genes)
+    return Counts(
+        matrix=counts,
+        spots=tuple(spots),
+        genes=unique,
+        gene_ids=None if gene_ids is None else tuple(gene_ids),
+        warnings=(*warnings, *doubts, *renamed),
+    )
+
+
+def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
+    """Look at values that ought to be raw counts; return (errors, warnings) in plain words.
+
+    Parameters
+    ----------
+    matrix : sparse matrix or ndarray
+        Any shape; only its values are looked at.
+    """
+    values = np.asarray(getattr(matrix, "data", matrix) if hasattr(matrix, "tocsr") else matrix)
+    if values.dtype.kind not in "fiub":
+        return [f"the counts are not numbers ({values.dtype})"], []
+    errors, doubts = [], []
+    if broken := int(np.count_nonzero(~np.isfinite(values))):
+        errors.append(f"{broken} counts are missing or infinite")
+    if negative := int(np.count_nonzero(values < 0)):
+        errors.append(f"{negative} counts are negative")
+    if not errors and values.dtype.kind == "f" and (fractions := _fractions(values)):
+        doubts.append(f"{fractions:.0%} of the values are not whole numbers: normalised, not raw counts?")
+    if not errors and values.size and not values.any():
+        doubts.append("every count is zero")
+    return errors, doubts
+
+
+def _fractions(values: NDArray[Any]) -> float:
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(values - np.rint(values)) > 1e-3
+    return float(apart.mean()) if apart.size and apart.mean() > 0.001 else 0.0
+
+
+def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Keep the first of each symbol and append `-1`, `-2`, ... to the others, as scanpy does.
+
+    Returns
+    -------
+    names, warnings : tuple of str
+        One warning that names examples, or none.
+    """
+    twice = repeated(genes)
+    if not twice:
+        return tuple(genes), ()
+    import pandas as pd
+    from anndata.utils import make_index_unique
+
+    names = make_index_unique(pd.Index(genes))
+    warning = (
+        f"{len(twice)} gene symbols occur more than once ({examples(twice)}); the others got -1, -2, ..."
+    )
+    return tuple(str(name) for name in names), (warning,)
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that occur more than once, each once, in order of their second appearance."""
+    seen: set[str] = set()
+    again: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            again[name] = None
+        seen.add(name)
+    return list(again)
+
+
+def examples(names: Sequence[str], most: int = 3) -> str:
+    """Name the first few: `a, b, c and 4 more`."""
+    listed = ", ".join(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+
+
+def spot_table(counts: Counts, rows: NDArray[np.intp], centres: NDArray[np.float64]) -> AnnData:
+    """Put the spots `rows` of `counts` at `centres` into an AnnData.
+
+    Parameters
+    ----------
+    counts : Counts
+        As read.
+    rows : ndarray of int, shape (spots,)
+        Which rows of the counts to keep, in this order.
+    centres : ndarray of float64, shape (spots, 2)
+        Full-resolution pixels as (row, column).
+    """
+    import anndata
+    import pandas as pd
+
+    from histoscribe.section.coordinates import flip
+
+    obs = pd.DataFrame({"in_tissue": True}, index=[counts.spots[row] for row in rows])
+    var = pd.DataFrame(index=list(counts.genes))
+    if counts.gene_ids is not None:
+        var["gene_ids"] = list(counts.gene_ids)
+    return anndata.AnnData(X=counts.matrix[rows], obs=obs, var=var, obsm={"spatial": flip(centres)})
+
+
+def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
+    """Read one gene over all spots, quickly: a column-ordered copy of the table is kept.
+
+    Parameters
+    ----------
+    section : Section
+        Any section; its table must not be changed in place between two calls.
+    gene : str
+        One of `section.genes`.
+
+    Returns
+    -------
+    ndarray of float32, shape (spots,)
+
+    Raises
+    ------
+    TableError
+        If the table has no such gene.
+    """
+    table = section.table
+    if gene not in table.var_names:
+        from difflib import get_close_matches
+
+        near = get_close_matches(gene, section.genes, n=3)
+        remedy = f"did you mean {' or '.join(near)}" if near else "check the spelling"
+        raise TableError(f"there is no gene {gene!r}", where=section.name, remedy=remedy)
+    column = table.var_names.get_loc(gene)
+    values = table.X[:, column] if table.is_view else _by_column(table)[:, column]
+    dense = values.toarray() if hasattr(values, "toarray") else values
+    return np.ravel(np.asarray(dense)).astype(np.float32)
+
+
+_columns: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+
+def _by_column(table: AnnData) -> Any:
+    """`table.X` in column order, kept until that matrix is gone."""
+    matrix = table.X
+    key = id(matrix)
+    kept = _columns.get(key)
+    if kept is None or kept[0]() is not matrix:
+        ordered = matrix.tocsc() if hasattr(matrix, "tocsc") else np.asfortranarray(matrix)
+        kept = weakref.ref(matrix, lambda _: _columns.pop(key, None)), ordered
+        _columns[key] = kept
+    return kept[1]
