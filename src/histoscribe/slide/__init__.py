@@ -1,5 +1,6 @@
 """Slides: one RGB pyramid, whatever wrote the file."""
 
 from histoscribe.slide.model import Level, Region, Slide
+from histoscribe.slide.opening import open_slide
 
-__all__ = ["Level", "Region", "Slide"]
+__all__ = ["Level", "Region", "Slide", "open_slide"]

@@ -18,13 +18,25 @@ class PixelArray(Protocol):
     """What a level must offer: a lazily read array of shape (rows, columns, 3), dtype uint8."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns, 3."""
+        ...
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        ...
+
     @property
-    def chunks(self) -> tuple[int, ...]: ...
+    def chunks(self) -> tuple[int, ...]:
+        """Extent that is read together at the least cost."""
+        ...
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """Always 3."""
+        ...
+
     def __getitem__(self, key: Any) -> NDArray[np.uint8]: ...
 
 
@@ -114,12 +126,8 @@ class Slide:
     def level_for(self, mpp: float) -> Level:
         """The coarsest level that is at least as fine as `mpp` µm per pixel (else the finest)."""
         if self.mpp is None:
-            raise SlideError(
-                "the µm per pixel are unknown", where=self.path, remedy="state them with --mpp"
-            )
-        fine_enough = [
-            level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01
-        ]
+            raise SlideError("the µm per pixel are unknown", where=self.path, remedy="state them with --mpp")
+        fine_enough = [level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01]
         return max(fine_enough, key=lambda level: level.downsample, default=self.levels[0])
 
     def read(self, region: Region, mpp: float) -> NDArray[np.uint8]:

@@ -1,0 +1,81 @@
+"""Pixels that are kept for a while: one store for the process, bounded in bytes."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+_Key = tuple[int, Hashable]
+
+
+class PixelStore:
+    """Keeps computed pixels until others need the room or their owner is gone.
+
+    Safe to use from several threads; what several ask for at once is computed once. What is kept is
+    read-only. Nothing depends on whether a value was kept or computed again.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes to keep at most; a single larger value is kept until the next one comes.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._kept: OrderedDict[_Key, Pixels] = OrderedDict()
+        self._gates: dict[_Key, threading.Lock] = {}
+        self._owners: set[int] = set()
+        self._lock = threading.RLock()
+
+    def get(self, owner: object, name: Hashable, compute: Callable[[], Pixels]) -> Pixels:
+        """Return what is kept for `owner` under `name`, computing it if there is nothing."""
+        key = (id(owner), name)
+        kept, gate = self._look_up(key)
+        if kept is not None:
+            return kept
+        with gate:
+            kept, _ = self._look_up(key)
+            if kept is None:
+                kept = compute()
+                kept.flags.writeable = False
+                self._keep(owner, key, kept)
+        return kept
+
+    def nbytes(self) -> int:
+        """Bytes kept now."""
+        with self._lock:
+            return sum(value.nbytes for value in self._kept.values())
+
+    def _look_up(self, key: _Key) -> tuple[Pixels | None, threading.Lock]:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key), self._gates.setdefault(key, threading.Lock())
+
+    def _keep(self, owner: object, key: _Key, value: Pixels) -> None:
+        with self._lock:
+            if key[0] not in self._owners:
+                self._owners.add(key[0])
+                weakref.finalize(owner, self._forget, key[0])
+            self._kept[key] = value
+            self._gates.pop(key, None)
+            excess = self.nbytes() - self._budget
+            while excess > 0 and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                excess -= dropped.nbytes
+
+    def _forget(self, owner: int) -> None:
+        with self._lock:
+            self._owners.discard(owner)
+            for key in [key for key in self._kept if key[0] == owner]:
+                del self._kept[key]
+
+
+PIXELS = PixelStore(budget=768 * 2**20)
+"""The store that all slides of this process share."""

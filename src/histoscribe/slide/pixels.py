@@ -1,0 +1,126 @@
+"""What the levels of every backend share: NumPy's basic indexing over lazily read RGB blocks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SlideError
+from histoscribe.slide.cache import PIXELS
+
+MAX_READ = 2**28
+"""Most pixels that one read may ask for (268 million: 805 MB)."""
+
+MAX_DECODE = 500_000_000
+"""Most pixels that may have to be decoded at once."""
+
+TO_PYRAMID = "convert it to a pyramid, for example with 'vips tiffsave IN OUT.tif --tile --pyramid --bigtiff'"
+"""What to do about an image that is too large to be decoded whole."""
+
+
+class RgbPixels(ABC):
+    """A read-only array of shape (rows, columns, 3), dtype uint8, read block by block.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Extent.
+    chunks : tuple of int
+        Rows and columns that are read together at the least cost.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, rows: int, columns: int, chunks: tuple[int, int]) -> None:
+        self.shape = (rows, columns, 3)
+        self.chunks = (min(chunks[0], rows), min(chunks[1], columns), 3)
+
+    @abstractmethod
+    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read rows `top` to `bottom` and columns `left` to `right`, all inside the array."""
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        rows, columns, samples = self._full_key(key)
+        top, bottom, within_rows = _span(rows, self.shape[0])
+        left, right, within_columns = _span(columns, self.shape[1])
+        check_read(bottom - top, right - left)
+        if bottom > top and right > left:
+            block = self.block(top, left, bottom, right)
+        else:
+            block = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
+        part: NDArray[np.uint8] = block[within_rows, within_columns, samples]
+        return part
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _full_key(self, key: Any) -> tuple[Any, Any, Any]:
+        parts = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in parts:
+            gap = parts.index(Ellipsis)
+            parts[gap : gap + 1] = [slice(None)] * (4 - len(parts))
+        parts += [slice(None)] * (3 - len(parts))
+        if len(parts) != 3:
+            raise IndexError(f"a level has 3 axes, not {len(parts)}")
+        return parts[0], parts[1], parts[2]
+
+
+class DecodedPixels(RgbPixels):
+    """A level that is only to be had as a whole: computed when first read, then kept for a while.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Extent.
+    decode : callable
+        Returns the whole level, shape (rows, columns, 3), dtype uint8.
+    """
+
+    def __init__(self, rows: int, columns: int, decode: Callable[[], NDArray[np.uint8]]) -> None:
+        super().__init__(rows, columns, (512, 512))
+        self._decode = decode
+
+    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """See `RgbPixels.block`; the result is a read-only view."""
+        return PIXELS.get(self, "whole", self._decode)[top:bottom, left:right]
+
+
+def check_read(rows: int, columns: int) -> None:
+    """Raise `SlideError` if a read of `rows` by `columns` pixels is unreasonably large."""
+    if rows * columns > MAX_READ:
+        raise SlideError(
+            f"a read of {rows} × {columns} pixels is more than the {MAX_READ:,} that fit in memory at once",
+            remedy="read a smaller region, or the same one at more µm per pixel",
+        )
+
+
+def to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Drop alpha and repeat grey: shape (rows, columns[, 1 to 4]) becomes (rows, columns, 3)."""
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.shape[2] < 3:
+        return np.repeat(pixels[:, :, :1], 3, axis=2)
+    return pixels[:, :, :3]
+
+
+def _span(part: Any, length: int) -> tuple[int, int, Any]:
+    """Turn one axis of a key into the range to read and the key within that range."""
+    if isinstance(part, slice):
+        wanted = range(*part.indices(length))
+        if not wanted:
+            return 0, 0, slice(None)
+        low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+        return low, high + 1, slice(None, None, wanted.step)
+    place = int(part)
+    if not -length <= place < length:
+        raise IndexError(f"{place} is outside an axis of {length}")
+    return place % length, place % length + 1, 0
