@@ -1,0 +1,80 @@
+"""Measured and predicted side by side: one grid cell per layer of spots, the H&E repeated, cameras linked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoscribe.widgets.layers import UM, section_of, slide_layer, slide_of
+from histoscribe.widgets.painting import spot_layers
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+_COPY = "copy"
+_MOST_IN_A_ROW = 3
+
+
+def is_side_by_side(viewer: ViewerModel) -> bool:
+    """Whether the grid is on."""
+    return bool(viewer.canvas.grid.enabled)
+
+
+def side_by_side(viewer: ViewerModel, on: bool) -> None:
+    """Give every visible layer of spots a grid cell of its own above its H&E, or stack all layers again.
+
+    A repeated H&E is another layer on the same arrays. Layers that are neither are hidden while the
+    grid is on; the cameras of all cells move together.
+    """
+    viewer.canvas.grid.enabled = False
+    for layer in [layer for layer in viewer.layers if _COPY in layer.metadata]:
+        viewer.layers.remove(layer)
+    spots = [layer for layer in spot_layers(viewer) if layer.visible]
+    for layer in spots:
+        layer.name_overlay.visible = on
+    if not on or not spots:
+        return
+    cells = [layer for pair in zip(_backdrops(viewer, spots), spots, strict=True) for layer in pair]
+    for layer in viewer.layers:
+        layer.visible = layer in cells
+    for place, layer in enumerate(cells):
+        viewer.layers.move(viewer.layers.index(layer), place)
+    grid = viewer.canvas.grid
+    grid.stride = 2
+    grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
+    grid.spacing = 6
+    grid.enabled = True
+
+
+def _backdrops(viewer: ViewerModel, spots: list[Layer]) -> list[Layer]:
+    """One layer to lie beneath each layer of spots: the H&E at hand first, then copies of it."""
+    free = [layer for layer in viewer.layers if slide_of(layer) is not None]
+    found = []
+    for layer in spots:
+        slide = _slide_beneath(section_of(layer), spots)
+        own = [one for one in free if slide is not None and slide_of(one).levels is slide.levels]
+        if own:
+            free.remove(own[0])
+        found.append(own[0] if own else _copy(viewer, slide, section_of(layer)))
+    return found
+
+
+def _slide_beneath(section: Section, spots: list[Layer]) -> Slide | None:
+    """The section's slide; where it has none, that of another layer of the same section."""
+    same = [other for other in map(section_of, spots) if other.name == section.name]
+    slides = [one.slide.with_mpp(one.mpp) for one in (section, *same) if one.slide is not None]
+    return slides[0] if slides else None
+
+
+def _copy(viewer: ViewerModel, slide: Slide | None, section: Section) -> Layer:
+    if slide is None:
+        nothing = {"name": f"{section.name} without H&E", "units": (UM, UM), "metadata": {_COPY: True}}
+        return viewer.add_points(np.empty((0, 2)), **nothing)
+    pixels, described, _ = slide_layer(slide, name=f"{section.name} H&E, repeated")
+    described["metadata"][_COPY] = True
+    return viewer.add_image(pixels, **described)

@@ -1,0 +1,78 @@
+"""Small Qt parts that the panels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+
+from histoscribe.widgets.recent import recent_models
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+class LayerCombo(QComboBox):
+    """Chooses one layer among those that `wanted` accepts.
+
+    Call `refill` when the layer list has changed; the choice is kept while its layer is there.
+    """
+
+    def __init__(self, viewer: ViewerModel, wanted: Callable[[Layer], bool]) -> None:
+        super().__init__()
+        self._viewer, self._wanted = viewer, wanted
+        self._layers: list[Layer] = []
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.refill()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer, None where there is nothing to choose."""
+        index = self.currentIndex()
+        return self._layers[index] if 0 <= index < len(self._layers) else None
+
+    def refill(self) -> None:
+        """Offer the layers of now, uppermost first."""
+        chosen = self.layer
+        self._layers = [layer for layer in reversed(list(self._viewer.layers)) if self._wanted(layer)]
+        self.clear()
+        self.addItems([layer.name for layer in self._layers])
+        if chosen in self._layers:
+            self.setCurrentIndex(self._layers.index(chosen))
+
+
+class ModelChooser(QWidget):
+    """A model's folder: typed, picked, or one of those used before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.combo = QComboBox()
+        self.combo.setEditable(True)
+        self.combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.combo.lineEdit().setPlaceholderText("folder with card.json")
+        self.combo.addItems([str(path) for path in recent_models()])
+        self.pick = QPushButton("…")
+        self.pick.setFixedWidth(28)
+        self.pick.setToolTip("Choose the folder of a trained model")
+        self.pick.clicked.connect(self._ask)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.combo, 1)
+        layout.addWidget(self.pick)
+
+    @property
+    def folder(self) -> Path:
+        """The folder as it stands in the field."""
+        return Path(self.combo.currentText().strip()).expanduser()
+
+    @folder.setter
+    def folder(self, path: Path) -> None:
+        self.combo.setEditText(str(path))
+
+    def _ask(self) -> None:
+        found = QFileDialog.getExistingDirectory(self, "Folder of a trained model", str(self.folder))
+        if found:
+            self.folder = Path(found)

@@ -1,0 +1,192 @@
+"""The Predict panel: a slide or section, a model, where to look; a layer of predicted spots comes back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari.layers import Layer, Shapes
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.widgets.choosers import LayerCombo, ModelChooser
+from histoscribe.widgets.layers import kind_of, section_of, slide_of, spot_layer
+from histoscribe.widgets.painting import paint
+from histoscribe.widgets.prediction import Prediction, PredictRequest, Where, check, predict
+from histoscribe.widgets.recent import remember_model
+from histoscribe.widgets.regions import drawn_regions
+from histoscribe.widgets.state import state_of, unwrapped
+from histoscribe.widgets.tasks import TaskBar, tell
+
+if TYPE_CHECKING:
+    import napari
+
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+_PLACES: dict[str, Where] = {
+    "Its own spots": "spots",
+    "A grid over the tissue": "grid",
+    "A grid in a drawn region": "region",
+}
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class PredictPanel(QWidget):
+    """Predicts expression on a layer and adds it as a layer of spots.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = unwrapped(napari_viewer)
+        self._result: Layer | None = None
+        self.target = LayerCombo(self._viewer, _is_target)
+        self.model = ModelChooser()
+        self.place = QComboBox()
+        self.place.addItems(list(_PLACES))
+        self.region = LayerCombo(self._viewer, lambda layer: isinstance(layer, Shapes))
+        self.pitch = _number(55.0, 1.0, 5000.0, " µm")
+        self.mpp = _number(0.5, 0.01, 100.0, " µm per pixel")
+        self.device = QComboBox()
+        self.device.addItems(_DEVICES)
+        self.run_button = QPushButton("Predict")
+        self.undo_button = QPushButton("Undo")
+        self.undo_button.setToolTip("Remove the predicted layer again")
+        self.tasks = TaskBar()
+        self._arrange()
+        self.target.currentIndexChanged.connect(self._show_what_applies)
+        self.place.currentIndexChanged.connect(self._show_what_applies)
+        self.run_button.clicked.connect(self.start)
+        self.undo_button.clicked.connect(self.undo)
+        self.tasks.running_changed.connect(self._show_what_applies)
+        self._show_what_applies()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the layers of now; napari calls it when the layer list changes."""
+        self.target.refill()
+        self.region.refill()
+        if self._result not in self._viewer.layers:
+            self._result = None
+        self._show_what_applies()
+
+    def request(self) -> PredictRequest:
+        """What the panel asks for as it stands.
+
+        Raises
+        ------
+        HistoscribeError
+            If something is missing or does not go together.
+        """
+        target = self._target()
+        if target is None:
+            raise SettingError(
+                "there is nothing to predict on", remedy="open a slide or a section with its H&E image first"
+            )
+        where = _PLACES[self.place.currentText()]
+        regions = ()
+        if where == "region":
+            if self.region.layer is None:
+                raise SettingError("no region is drawn", remedy="add a Shapes layer and draw a polygon")
+            regions = tuple(drawn_regions(self.region.layer, target.mpp))
+        device = self.device.currentText()
+        request = PredictRequest(self.model.folder, target, where, self.pitch.value(), regions, device)
+        check(request)
+        return request
+
+    def start(self) -> None:
+        """Run the prediction; its result becomes a layer."""
+        try:
+            request = self.request()
+        except HistoscribeError as error:
+            tell(error)
+            return
+        apply = partial(self._show_result, request, self.target.layer)
+        self.tasks.run(partial(predict, request), apply)
+
+    def undo(self) -> None:
+        """Remove the layer of the last prediction."""
+        if self._result in self._viewer.layers:
+            self._viewer.layers.remove(self._result)
+        self._result = None
+        self._show_what_applies()
+
+    def _target(self) -> Slide | Section | None:
+        layer = self.target.layer
+        if layer is None:
+            return None
+        slide = slide_of(layer)
+        if slide is None:
+            return section_of(layer)
+        return slide.with_mpp(self.mpp.value()) if slide.mpp is None else slide
+
+    def _show_result(self, request: PredictRequest, source: Layer, prediction: Prediction) -> None:
+        remember_model(request.model)
+        if source not in self._viewer.layers:
+            show_info("The layer was removed meanwhile; its prediction is discarded.")
+            return
+        data, described, _ = spot_layer(prediction.section, held_out=prediction.held_out)
+        self._result = self._viewer.add_points(data, **described)
+        state = state_of(self._viewer)
+        state.gene = state.gene if state.gene in prediction.section.genes else prediction.section.genes[0]
+        paint(self._viewer, state)
+        self._show_what_applies()
+
+    def _show_what_applies(self, *_: object) -> None:
+        layer = self.target.layer
+        has_spots = layer is not None and section_of(layer) is not None
+        if not has_spots and self.place.currentIndex() == 0:
+            self.place.setCurrentIndex(1)
+        self.place.model().item(0).setEnabled(has_spots)
+        where = _PLACES[self.place.currentText()]
+        slide = None if layer is None else slide_of(layer)
+        self._form.setRowVisible(self.region, where == "region")
+        self._form.setRowVisible(self.pitch, where != "spots")
+        self._form.setRowVisible(self.mpp, slide is not None and slide.mpp is None)
+        self.run_button.setEnabled(layer is not None and not self.tasks.running)
+        self.undo_button.setEnabled(self._result is not None)
+
+    def _arrange(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows = [("Slide or section", self.target), ("Scale", self.mpp), ("Model", self.model)]
+        rows += [("Where", self.place), ("Region", self.region), ("Grid pitch", self.pitch)]
+        for label, widget in [*rows, ("Device", self.device)]:
+            self._form.addRow(label, widget)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button, 1)
+        buttons.addWidget(self.undo_button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.tasks)
+        layout.addStretch(1)
+
+
+def _is_target(layer: Layer) -> bool:
+    section = section_of(layer)
+    if section is not None:
+        return section.slide is not None and kind_of(section) == "measured"
+    return slide_of(layer) is not None and "copy" not in layer.metadata
+
+
+def _number(value: float, low: float, high: float, suffix: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setDecimals(3)
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setSuffix(suffix)
+    return box

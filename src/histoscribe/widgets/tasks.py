@@ -1,0 +1,136 @@
+"""The one place that wraps workers: a job off the GUI thread, its progress, its end, its errors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from superqt.utils import FunctionWorker, create_worker
+
+from histoscribe.errors import Cancelled, HistoscribeError
+from histoscribe.progress import Progress, Step
+
+R = TypeVar("R")
+_log = logging.getLogger(__name__)
+_SECONDS_BETWEEN_STEPS = 0.05
+
+
+class _Relay(QObject):
+    """Carries steps from the job's thread to the GUI thread; outlives the panel that watches."""
+
+    stepped = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = 0.0
+
+    def listen(self, step: Step) -> None:
+        now = time.monotonic()
+        finished = step.total and step.done >= step.total
+        if finished or now - self._last >= _SECONDS_BETWEEN_STEPS:
+            self._last = now
+            self.stepped.emit(step)
+
+
+class TaskBar(QWidget):
+    """A progress bar with a cancel button that runs one job at a time.
+
+    Signals
+    -------
+    running_changed : bool
+        True when a job starts, False when it has ended, however it ended.
+    """
+
+    running_changed = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.bar = QProgressBar()
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.clicked.connect(self.cancel)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.cancel_button)
+        self._worker: FunctionWorker | None = None
+        self._progress: Progress | None = None
+        self._relay: _Relay | None = None
+        self._apply: Callable[..., None] | None = None
+        self.setVisible(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a job is under way."""
+        return self._worker is not None
+
+    def run(self, job: Callable[[Progress], R], apply: Callable[[R], None]) -> bool:
+        """Run `job` on another thread, then `apply` its result on this one.
+
+        Returns
+        -------
+        bool
+            False, and nothing is started, while another job is under way.
+        """
+        if self.running:
+            return False
+        self._relay = _Relay()
+        self._relay.stepped.connect(self._on_step)
+        self._progress = Progress(self._relay.listen)
+        self._apply = apply
+        self.destroyed.connect(self._progress.cancel)
+        self._worker = create_worker(job, self._progress)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(self._on_finished)
+        self._on_step(Step("starting"))
+        self.cancel_button.setEnabled(True)
+        self.setVisible(True)
+        self.running_changed.emit(True)
+        self._worker.start()
+        return True
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next report."""
+        if self._progress is not None:
+            self._progress.cancel()
+            self.cancel_button.setEnabled(False)
+            self.bar.setFormat("stopping")
+
+    def _on_step(self, step: Step) -> None:
+        self.bar.setRange(0, step.total)
+        self.bar.setValue(step.done)
+        self.bar.setFormat(f"{step.message} (%v of %m)" if step.total else step.message)
+
+    def _on_returned(self, result: object) -> None:
+        assert self._apply is not None
+        try:
+            self._apply(result)
+        except Exception as error:
+            tell(error)
+
+    def _on_errored(self, error: Exception) -> None:
+        tell(error)
+
+    def _on_finished(self) -> None:
+        self._worker = self._progress = self._relay = self._apply = None
+        self.setVisible(False)
+        self.running_changed.emit(False)
+
+
+def tell(error: Exception) -> None:
+    """Show an error as a notification: the user's in plain words, ours as ours with its trace in the log."""
+    if isinstance(error, Cancelled):
+        show_info(str(error))
+    elif isinstance(error, HistoscribeError):
+        show_error(str(error))
+    else:
+        _log.error("a fault of Histoscribe", exc_info=error)
+        show_error(
+            f"This is a fault of Histoscribe, not yours: {type(error).__name__}: {error}. "
+            "The trace is in the terminal; please report it with what you did."
+        )
