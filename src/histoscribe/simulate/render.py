@@ -115,7 +115,7 @@ def _ground(tissue: Tissue, cells: Cells, rng: np.random.Generator) -> tuple[Flo
     eosin *= 1 + bodies * (0.28 * tint - 0.4 * rim)
     cleft = np.exp(-(((share[TUMOUR] - 0.5) / 0.22) ** 2))
     eosin *= 1 - 0.55 * cleft * np.clip(0.4 + 0.5 * patches, 0, 1)
-    eosin = eosin * np.where(fibres < -1.15, 1 - 0.55 * stringy, 1)
+    eosin = eosin * (1 - 0.4 * stringy * expit((-1.25 - fibres) * 8))
 
     eosin += share[ADIPOSE] * _fat_walls(share[ADIPOSE], rng)
     _paint_glands(tissue, haematoxylin, eosin, share[GLAND])

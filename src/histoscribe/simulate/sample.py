@@ -41,14 +41,26 @@ def sample_folder() -> Path:
     )
 
 
-def sample_cohort() -> list[Section]:
-    """Read the sample with the ordinary readers, and add the truth to each section."""
+def sample_cohort() -> Path:
+    """The sample's cohort CSV, for anything that takes a cohort."""
+    return sample_folder() / _COHORT
+
+
+def sample_sections() -> list[Section]:
+    """Read the sample with the ordinary readers, and add the truth to each section.
+
+    Returns
+    -------
+    list of Section
+        `table.layers["truth"]`, `obsm["regions"]` and `var["programme"]` as `simulate_section` gives them.
+    """
     from histoscribe.section import read_cohort
     from histoscribe.simulate.truth import TRUTH_FILE, attach_truth
 
-    folder = sample_folder()
-    sections: list[Section] = read_cohort(folder / _COHORT)
-    return [attach_truth(section, folder / section.name / TRUTH_FILE) for section in sections]
+    cohort = sample_cohort()
+    return [
+        attach_truth(section, cohort.parent / section.name / TRUTH_FILE) for section in read_cohort(cohort)
+    ]
 
 
 def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
