@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from histoscribe.simulate.sample import sample_cohort, sample_folder, sample_sections
+    from histoscribe.simulate.sample import sample_cohort, sample_folder
     from histoscribe.simulate.section import simulate_section
     from histoscribe.simulate.spaceranger import write_spaceranger
 
-__all__ = ["sample_cohort", "sample_folder", "sample_sections", "simulate_section", "write_spaceranger"]
+__all__ = ["sample_cohort", "sample_folder", "simulate_section", "write_spaceranger"]
 
 _HOMES = {
     "sample_cohort": "sample",
     "sample_folder": "sample",
-    "sample_sections": "sample",
     "simulate_section": "section",
     "write_spaceranger": "spaceranger",
 }

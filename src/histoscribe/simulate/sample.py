@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLES = (("P1A", "P1", 11), ("P1B", "P1", 12), ("P2A", "P2", 21), ("P3A", "P3", 31))
 SIZE_UM, GENES, QUALITY = 2100.0, 300, 70
-_COHORT = "cohort.csv"
+COHORT_FILE = "cohort.csv"
 
 
 def sample_folder() -> Path:
@@ -32,7 +32,7 @@ def sample_folder() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "sample_data", package.parents[1] / "sample_data"):
-        if (folder / _COHORT).is_file():
+        if (folder / COHORT_FILE).is_file():
             return folder
     raise SectionError(
         "the sample data are missing",
@@ -41,12 +41,7 @@ def sample_folder() -> Path:
     )
 
 
-def sample_cohort() -> Path:
-    """The sample's cohort CSV, for anything that takes a cohort."""
-    return sample_folder() / _COHORT
-
-
-def sample_sections() -> list[Section]:
+def sample_cohort() -> list[Section]:
     """Read the sample with the ordinary readers, and add the truth to each section.
 
     Returns
@@ -57,10 +52,9 @@ def sample_sections() -> list[Section]:
     from histoscribe.section import read_cohort
     from histoscribe.simulate.truth import TRUTH_FILE, attach_truth
 
-    cohort = sample_cohort()
-    return [
-        attach_truth(section, cohort.parent / section.name / TRUTH_FILE) for section in read_cohort(cohort)
-    ]
+    folder = sample_folder()
+    sections = read_cohort(folder / COHORT_FILE)
+    return [attach_truth(section, folder / section.name / TRUTH_FILE) for section in sections]
 
 
 def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
@@ -80,7 +74,7 @@ def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
         write_truth(section, folder / name / TRUTH_FILE)
         write_pyramid(section.slide, folder / name / f"{name}.tif", quality=QUALITY)
         lines.append(f"{name},{patient},{name},,{name}/{name}.tif,{section.pitch_um:g},{section.spot_um:g}")
-    with replacing(folder / _COHORT) as fresh:
+    with replacing(folder / COHORT_FILE) as fresh:
         fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
