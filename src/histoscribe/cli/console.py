@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from os import PathLike
 from typing import Any
@@ -96,6 +96,15 @@ def show(title: str, rows: Iterable[tuple[str, object]]) -> None:
     results.print(table)
 
 
+def show_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table with one line a thing to standard output."""
+    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row))
+    results.print()
+    results.print(table)
+
+
 def caution(warnings: Iterable[str]) -> None:
     """Print everything doubtful to standard error."""
     for warning in warnings:
@@ -113,6 +122,8 @@ def command_line(context: typer.Context) -> str:
 def _text(value: object) -> str:
     from rich.markup import escape
 
+    if value is None:
+        return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):

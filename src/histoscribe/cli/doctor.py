@@ -14,14 +14,13 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.console import emit, results
-from histoscribe.cli.screen import INSTALL, has_screen, has_viewer, is_installed
+from histoscribe.cli.screen import INSTALL, has_screen, has_viewer
 
 PACKAGES = (
     "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
-    "zarr", "tifffile", "imagecodecs", "napari", "PySide6", "openslide-python", "openslide-bin", "timm",
+    "zarr", "tifffile", "imagecodecs", "napari", "PySide6", "timm",
     "transformers",
 )  # fmt: skip
-OPENSLIDE_FLOOR = (4, 0, 1)
 LOW_DISK, LOW_MEMORY = 5e9, 4e9
 
 
@@ -51,7 +50,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Versions, device, display, encoders, what is missing and how to get it."""
-    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
+    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), *_encoders()]
     versions = {name: _version(name) for name in PACKAGES}
     if as_json:
         emit({"versions": versions, "python": platform.python_version(), "checks": checks})
@@ -119,19 +118,6 @@ def _viewer() -> Check:
     if has_viewer():
         return Check("viewer", True, f"napari {_version('napari')}")
     return Check("viewer", False, "napari is not installed", INSTALL)
-
-
-def _slides() -> Check:
-    formats = "SVS, SCN, QPTIFF, Philips, OME-TIFF, pyramidal TIFF, OME-Zarr, JPEG and PNG"
-    remedy = "for NDPI, MRXS, VMS and DICOM: pip install openslide-python openslide-bin"
-    if not is_installed("openslide"):
-        return Check("slides", False, formats, remedy)
-    import openslide
-
-    found = str(openslide.__library_version__)
-    if tuple(int(part) for part in found.split(".")[:3]) < OPENSLIDE_FLOOR:
-        return Check("slides", False, f"OpenSlide {found} has a known hole (CVE-2026-48977)", remedy)
-    return Check("slides", True, f"{formats}; NDPI, MRXS, VMS and DICOM with OpenSlide {found}")
 
 
 def _encoders() -> list[Check]:

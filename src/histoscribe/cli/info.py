@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import caution, emit, show
+from histoscribe.cli.console import caution, emit, show, show_rows
 from histoscribe.cli.targets import kind_of, open_cohort
+
+COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -25,12 +27,18 @@ def info(
         emit(facts)
         return
     sections = facts.pop("sections", [])
-    warnings = facts.pop("warnings", [])
+    warnings = facts.pop("warnings")
     show(str(path), facts.items())
-    for section in sections:
-        warnings += section.pop("warnings")
-        show("", section.items())
-    caution(warnings)
+    if sections:
+        show_rows(
+            ("section", *COLUMNS), [[each["name"], *(each[key] for key in COLUMNS)] for each in sections]
+        )
+    caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
+
+
+def _row(section: dict[str, Any]) -> list[object]:
+    slide = section["slide"]
+    return [*(section[key] for key in COLUMNS[:-1]), slide and Path(slide).name]
 
 
 def _describe(path: Path) -> dict[str, Any]:

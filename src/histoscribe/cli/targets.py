@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError
+from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -66,7 +67,7 @@ def open_measured(path: Path, *, section: str | None = None) -> Section:
     """Open a section, or one section of a cohort file."""
     kind = kind_of(path)
     if kind == "cohort":
-        return _one_of(open_cohort([path]), section, path)
+        return _one_of(path, section)
     if kind != "section":
         raise SectionError(
             f"this looks like a {kind}, not like a section",
@@ -79,22 +80,34 @@ def open_measured(path: Path, *, section: str | None = None) -> Section:
 
 
 def open_cohort(
-    paths: Sequence[Path], *, exclude: Sequence[str] = (), only: Sequence[str] = ()
+    paths: Sequence[Path],
+    *,
+    exclude: Sequence[str] = (),
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> list[Section]:
-    """Read a cohort file, or the sections named one by one, and keep those wanted.
+    """Read a cohort file, or the sections named one by one; those left out are not read.
 
     Raises
     ------
     SettingError
         If a name is not in the cohort, or nothing is left.
     """
-    from histoscribe.section import read_cohort
+    from histoscribe.section import read_cohort, read_cohort_csv
 
     for path in paths:
-        kind_of(path)
-    is_csv = len(paths) == 1 and kind_of(paths[0]) == "cohort"
-    sections = read_cohort(paths[0] if is_csv else list(paths))
-    names = [section.name for section in sections]
+        if kind_of(path) in ("slide", "model"):
+            raise SectionError(
+                f"this looks like a {kind_of(path)}, not like a cohort",
+                where=path,
+                remedy="name a cohort CSV, Space Ranger folders or h5ad files",
+            )
+    if len(paths) > 1 or kind_of(paths[0]) != "cohort":
+        if exclude or only:
+            raise SettingError("sections were named one by one", remedy="leave --exclude and --only out")
+        return read_cohort(list(paths), progress=progress)
+    rows = read_cohort_csv(paths[0])
+    names = [row.section for row in rows]
     unknown = sorted({*exclude, *only} - set(names))
     if unknown:
         raise SettingError(
@@ -102,10 +115,11 @@ def open_cohort(
             where=paths[0],
             remedy=f"choose from {', '.join(names)}",
         )
-    kept = [s for s in sections if s.name not in exclude and (not only or s.name in only)]
+    kept = [row for row in rows if row.section not in exclude and (not only or row.section in only)]
     if not kept:
         raise SettingError("no section is left", where=paths[0], remedy="exclude fewer of them")
-    return kept
+    tracked = (progress or Progress()).track(kept, "reading sections", len(kept))
+    return [row.read() for row in tracked]
 
 
 def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
@@ -152,14 +166,16 @@ def output_folder(path: Path) -> Path:
     return path
 
 
-def _one_of(sections: list[Section], name: str | None, path: Path) -> Section:
-    names = [section.name for section in sections]
-    if name is None and len(sections) == 1:
-        return sections[0]
-    if name not in names:
+def _one_of(path: Path, name: str | None) -> Section:
+    from histoscribe.section import read_cohort_csv
+
+    rows = {row.section: row for row in read_cohort_csv(path)}
+    if name is None and len(rows) == 1:
+        return next(iter(rows.values())).read()
+    if name not in rows:
         problem = "this cohort has several sections" if name is None else f"no section called {name}"
-        raise SettingError(problem, where=path, remedy=f"choose one with --section: {', '.join(names)}")
-    return sections[names.index(name)]
+        raise SettingError(problem, where=path, remedy=f"choose one with --section: {', '.join(rows)}")
+    return rows[name].read()
 
 
 def _check_writable(path: Path) -> None:

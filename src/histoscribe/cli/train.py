@@ -58,8 +58,7 @@ def predictor(
     with job() as progress:
         chosen = encoder_named(encoder)
         model = Predictor(**given)
-        progress.report("reading sections")
-        sections = open_cohort(cohort, exclude=exclude or (), only=only or ())
+        sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
         model.fit(sections, encoder=chosen, progress=progress)
         model.save(out)
     seconds = time.monotonic() - start
