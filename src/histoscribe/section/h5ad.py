@@ -173,7 +173,11 @@ def _checked(
         table = table if on_tissue.all() else table[on_tissue].copy()
     table.obs["in_tissue"] = True
     if 0 in table.shape:
-        raise SectionError(f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)", where=path)
+        raise SectionError(
+            f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)",
+            where=path,
+            remedy="name a section with spots on tissue",
+        )
     if predicted:
         errors, _ = count_problems(np.zeros(0) if table.X is None else np.abs(_values(table.X)))
     else:
