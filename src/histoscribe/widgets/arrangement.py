@@ -37,6 +37,7 @@ def side_by_side(viewer: ViewerModel, on: bool) -> None:
     spots = [layer for layer in spot_layers(viewer) if layer.visible]
     for layer in spots:
         layer.name_overlay.visible = on
+        layer.name_overlay.font_size = 12
     if not on or not spots:
         return
     cells = [layer for pair in zip(_backdrops(viewer, spots), spots, strict=True) for layer in pair]

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.layers import Layer, Shapes
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from histoscribe.widgets.layers import UM
 from histoscribe.widgets.recent import recent_models
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
 
 class LayerCombo(QComboBox):
@@ -34,14 +35,44 @@ class LayerCombo(QComboBox):
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
+    def choose(self, layer: Layer) -> None:
+        """Choose `layer`, if it is offered."""
+        if layer in self._layers:
+            self.setCurrentIndex(self._layers.index(layer))
+
     def refill(self) -> None:
         """Offer the layers of now, uppermost first."""
         chosen = self.layer
         self._layers = [layer for layer in reversed(list(self._viewer.layers)) if self._wanted(layer)]
         self.clear()
         self.addItems([layer.name for layer in self._layers])
-        if chosen in self._layers:
-            self.setCurrentIndex(self._layers.index(chosen))
+        if chosen is not None:
+            self.choose(chosen)
+
+
+class RegionChooser(QWidget):
+    """Chooses a layer of drawn shapes, or adds one ready to draw a polygon in."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.combo = LayerCombo(viewer, lambda layer: isinstance(layer, Shapes))
+        self.draw = QPushButton("Draw")
+        self.draw.setToolTip("Add a layer and draw a polygon in it; a double click ends it")
+        self.draw.clicked.connect(self.add)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.combo, 1)
+        layout.addWidget(self.draw)
+
+    def add(self) -> None:
+        """Add an empty layer of shapes in µm and start drawing."""
+        layer = Shapes(ndim=2, name="region", units=(UM, UM), face_color="transparent")
+        layer.current_edge_color, layer.current_edge_width = "#ffb000", 8
+        self._viewer.add_layer(layer)
+        layer.mode = "add_polygon"
+        self.combo.refill()
+        self.combo.choose(layer)
 
 
 class ModelChooser(QWidget):

@@ -137,6 +137,7 @@ class GenesPanel(QWidget):
         if self._state.gene in self.genes.shown:
             index = self.genes.index(self.genes.shown.index(self._state.gene))
             self.list.setCurrentIndex(index)
+            self.list.scrollTo(index, QListView.ScrollHint.PositionAtCenter)
 
     def _arrange(self) -> None:
         limits = QHBoxLayout()

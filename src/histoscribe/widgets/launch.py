@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from histoscribe.slide import Slide
 from histoscribe.widgets.arrangement import side_by_side
 from histoscribe.widgets.layers import LayerData, kind_of, section_layers, slide_layer, spot_layer
-from histoscribe.widgets.painting import paint, suggested_gene
+from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.reading import open_any
 from histoscribe.widgets.state import state_of
+from histoscribe.widgets.suggestion import suggested_gene
 
 if TYPE_CHECKING:
     import napari
@@ -79,6 +80,8 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     names = [section.name for section in sections]
     if len(set(names)) < len(names):
         side_by_side(viewer, True)
+    if sections:
+        viewer.layers.selection.active = spot_layers(viewer)[-1]
     viewer.fit_to_view()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -83,21 +83,6 @@ def limits(values: Iterable[NDArray[np.float32]], state: ViewState) -> Limits:
     return float(low), float(high if high > low else low + 1.0)
 
 
-def suggested_gene(sections: Sequence[Section]) -> str:
-    """The gene that varies most where it is predicted (else measured), of those all sections have."""
-    from scipy import sparse
-
-    shared = set(sections[0].genes).intersection(*(section.genes for section in sections[1:]))
-    best = next((one for one in sections if kind_of(one) == "predicted"), sections[0])
-    if not shared or not best.table.n_obs:
-        return ""
-    x = best.table.X
-    square = x.multiply(x) if sparse.issparse(x) else np.square(x)
-    spread = np.asarray(square.mean(axis=0)).ravel() - np.asarray(x.mean(axis=0)).ravel() ** 2
-    spread[[name not in shared for name in best.genes]] = -np.inf
-    return best.genes[int(np.argmax(spread))]
-
-
 def _has(layer: Points, gene: str) -> bool:
     return gene in section_of(layer).table.var_names
 
@@ -128,6 +113,6 @@ def _unpaint(layer: Points) -> None:
 def _write_gene(viewer: ViewerModel, gene: str) -> None:
     text = viewer.canvas.overlays.text
     text.text = gene
-    text.position = "top_center"
+    text.position = "bottom_left"
     text.font_size = 16
     text.visible = bool(gene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari.layers import Layer, Shapes
+from napari.layers import Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import (
     QComboBox,
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.choosers import LayerCombo, ModelChooser
+from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser
 from histoscribe.widgets.layers import kind_of, section_of, slide_of, spot_layer
 from histoscribe.widgets.painting import paint
 from histoscribe.widgets.prediction import Prediction, PredictRequest, Where, check, predict
@@ -58,7 +58,7 @@ class PredictPanel(QWidget):
         self.model = ModelChooser()
         self.place = QComboBox()
         self.place.addItems(list(_PLACES))
-        self.region = LayerCombo(self._viewer, lambda layer: isinstance(layer, Shapes))
+        self.region = RegionChooser(self._viewer)
         self.pitch = _number(55.0, 1.0, 5000.0, " µm")
         self.mpp = _number(0.5, 0.01, 100.0, " µm per pixel")
         self.device = QComboBox()
@@ -78,7 +78,7 @@ class PredictPanel(QWidget):
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
         self.target.refill()
-        self.region.refill()
+        self.region.combo.refill()
         if self._result not in self._viewer.layers:
             self._result = None
         self._show_what_applies()
@@ -99,9 +99,12 @@ class PredictPanel(QWidget):
         where = _PLACES[self.place.currentText()]
         regions = ()
         if where == "region":
-            if self.region.layer is None:
-                raise SettingError("no region is drawn", remedy="add a Shapes layer and draw a polygon")
-            regions = tuple(drawn_regions(self.region.layer, target.mpp))
+            shapes = self.region.combo.layer
+            if shapes is None:
+                raise SettingError(
+                    "no region is drawn", remedy="press Draw and outline the tissue of interest"
+                )
+            regions = tuple(drawn_regions(shapes, target.mpp))
         device = self.device.currentText()
         request = PredictRequest(self.model.folder, target, where, self.pitch.value(), regions, device)
         check(request)
@@ -185,7 +188,7 @@ def _is_target(layer: Layer) -> bool:
 
 def _number(value: float, low: float, high: float, suffix: str) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
-    box.setDecimals(3)
+    box.setDecimals(2)
     box.setRange(low, high)
     box.setValue(value)
     box.setSuffix(suffix)
