@@ -90,6 +90,7 @@ def open_h5ad(
         if alignment.factor != 1.0:
             table.obsm["spatial"] = np.asarray(table.obsm["spatial"], dtype=np.float64) * alignment.factor
             mpp /= alignment.factor
+            table.uns.pop("spatial", None)
         beneath = beneath.with_mpp(mpp)
         warnings += alignment.warnings
     return finished(

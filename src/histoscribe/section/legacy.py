@@ -118,7 +118,7 @@ def read_counts_table(path: Path) -> Counts:
     names = [line[0].strip('" ') for line in lines]
     if not lines or any(len(line) < 2 for line in lines):
         raise SectionError("not a table of counts", where=path, remedy=_COUNTS_REMEDY)
-    if len(columns) == lines[0][1].count(separator) + 2:
+    if not columns[0] or len(columns) == lines[0][1].count(separator) + 2:
         columns = columns[1:]
     try:
         matrix = np.loadtxt(

@@ -99,6 +99,12 @@ def join(
             where=where,
             remedy="use counts and spatial/ of the same Space Ranger run",
         )
+    if 2 * len(lost) > len(counts.spots):
+        raise SectionError(
+            f"{len(lost)} of {len(counts.spots)} spots with counts have no position: {examples(lost)}",
+            where=where,
+            remedy="check that the file of positions is whole and of the same run",
+        )
     warnings = []
     if lost:
         hint = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,14 +137,21 @@ def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
     twice = repeated(genes)
     if not twice:
         return tuple(genes), ()
-    import pandas as pd
-    from anndata.utils import make_index_unique
-
-    names = make_index_unique(pd.Index(genes))
+    taken, seen, number = set(genes), set[str](), Counter[str]()
+    names = []
+    for gene in genes:
+        name = gene
+        if gene in seen:
+            while name in taken:
+                number[gene] += 1
+                name = f"{gene}-{number[gene]}"
+            taken.add(name)
+        seen.add(gene)
+        names.append(name)
     warning = (
         f"{len(twice)} gene symbols occur more than once ({examples(twice)}); the others got -1, -2, ..."
     )
-    return tuple(str(name) for name in names), (warning,)
+    return tuple(names), (warning,)
 
 
 def repeated(names: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
     Raises
     ------
     SectionError
-        If it has no positions.
+        If it has no positions, or holds something that h5ad cannot store.
     StorageError
         If there is no room, or no permission.
     """
@@ -54,7 +54,16 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
             remedy="set it to spots × (x, y) in full-resolution pixels",
         )
     with replacing(target) as fresh:
-        table.write_h5ad(fresh, compression="gzip", compression_opts=1)
+        try:
+            table.write_h5ad(fresh, compression="gzip", compression_opts=1)
+        except OSError:
+            raise
+        except Exception as error:
+            raise SectionError(
+                f"the table holds something that h5ad cannot store ({str(error).splitlines()[0]})",
+                where=target,
+                remedy="remove it from the table",
+            ) from error
     return target
 
 
@@ -71,8 +80,7 @@ def _described(section: Section, target: Path) -> AnnData:
     entry = table.uns["spatial"][library]
     if section.slide is None:
         return table
-    held = section.slide.path.suffix == ".h5ad"
-    if not held:
+    if section.slide.path.exists() and section.slide.path.suffix != ".h5ad":
         own["slide"] = _relative(section.slide.path, target)
         own["slide_downsample"] = float(section.slide.levels[0].downsample)
     try:

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+
+from histoscribe.errors import SectionError
+from histoscribe.section import Section, kind_of, open_section, read_legacy, write_section
+from histoscribe.section.describe import finished
+
+Make = Callable[..., Any]
+
+
+def hexagonal(spots: int, step: float = 125.0) -> np.ndarray:
+    side = int(np.ceil(np.sqrt(spots)))
+    places = [
+        (step * (c + r % 2 / 2) + 300, step * r * np.sqrt(3) / 2 + 300)
+        for r in range(side)
+        for c in range(side)
+    ]
+    return np.array(places[:spots])
+
+
+def foreign(spots: int = 40, **changes: Any) -> anndata.AnnData:
+    """A table as squidpy's own examples look: no word from us."""
+    counts = np.random.default_rng(0).poisson(2.0, (spots, 6)).astype(np.float32)
+    table = anndata.AnnData(csr_matrix(counts), obsm={"spatial": hexagonal(spots)})
+    image = np.random.default_rng(1).random((130, 150, 3)).astype(np.float32)
+    scales = {"tissue_hires_scalef": 0.1, "spot_diameter_fullres": 81.0}
+    table.uns["spatial"] = {"V1": {"images": {"hires": image}, "scalefactors": scales}}
+    return table
+
+
+def test_foreign_file_with_its_own_image(tmp_path: Path) -> None:
+    foreign().write_h5ad(tmp_path / "foreign.h5ad")
+    section = open_section(tmp_path / "foreign.h5ad")
+    assert (section.name, section.patient, section.spot_um) == ("V1", "V1", 55.0)
+    assert section.mpp == pytest.approx(0.8)
+    assert section.slide is not None
+    assert section.slide.shape == (1300, 1500)
+    assert section.slide.levels[0].pixels[:2, :2].dtype == np.uint8
+    assert kind_of(section.table) == "measured"
+    assert any("Visium's 100 µm were assumed" in warning for warning in section.warnings)
+
+
+def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path) -> None:
+    table = foreign()
+    table.obs["in_tissue"] = [0, 1] * 20
+    table.var_names = ["A", "B", "A", "C", "D", "E"]
+    table.write_h5ad(tmp_path / "foreign.h5ad")
+    section = open_section(tmp_path / "foreign.h5ad")
+    assert section.table.n_obs == 20
+    assert section.genes == ["A", "B", "A-1", "C", "D", "E"]
+
+
+def test_raw_counts_are_found_in_their_layer(tmp_path: Path) -> None:
+    table = foreign()
+    table.layers["counts"] = table.X.copy()
+    table.X = np.log1p(table.X.toarray()) - 0.5
+    table.write_h5ad(tmp_path / "foreign.h5ad")
+    section = open_section(tmp_path / "foreign.h5ad")
+    np.testing.assert_array_equal(section.table.X.toarray(), table.layers["counts"].toarray())
+    assert any('layers["counts"] was taken' in warning for warning in section.warnings)
+
+
+def several(table: anndata.AnnData) -> None:
+    """holds 2 sections (V1, V2)"""
+    table.uns["spatial"]["V2"] = {}
+
+
+def nowhere(table: anndata.AnnData) -> None:
+    """there is no obsm["spatial"]"""
+    del table.obsm["spatial"]
+
+
+def flat(table: anndata.AnnData) -> None:
+    """not spots × (x, y) in pixels"""
+    table.obsm["spatial"] = table.obsm["spatial"][:, :1]
+
+
+def gaps(table: anndata.AnnData) -> None:
+    """obsm["spatial"] holds missing values"""
+    table.obsm["spatial"][3, 0] = np.nan
+
+
+def negative(table: anndata.AnnData) -> None:
+    """1 counts are negative"""
+    table.X.data[2] = -1
+
+
+def missing(table: anndata.AnnData) -> None:
+    """1 counts are missing or infinite"""
+    table.X.data[2] = np.nan
+
+
+def off_tissue(table: anndata.AnnData) -> None:
+    """the section is empty"""
+    table.obs["in_tissue"] = 0
+
+
+def one_place(table: anndata.AnnData) -> None:
+    """the µm per pixel cannot be told"""
+    table.obsm["spatial"][:] = 5.0
+
+
+def no_mpp(table: anndata.AnnData) -> None:
+    """mpp is -1, not a positive number"""
+    table.uns["histoscribe"] = {"mpp": -1.0, "pitch_um": 100.0}
+
+
+def wordy_mpp(table: anndata.AnnData) -> None:
+    """mpp is 'fine', not a number"""
+    table.uns["histoscribe"] = {"mpp": "fine", "pitch_um": 100.0}
+
+
+def outside(table: anndata.AnnData) -> None:
+    """spots lie outside the image"""
+    table.obsm["spatial"] *= 10
+
+
+def twins(table: anndata.AnnData) -> None:
+    """spots named twice: a"""
+    table.obs_names = ["a", "a", *table.obs_names[2:]]
+
+
+DAMAGES = [
+    several,
+    nowhere,
+    flat,
+    gaps,
+    negative,
+    missing,
+    off_tissue,
+    one_place,
+    no_mpp,
+    wordy_mpp,
+    outside,
+    twins,
+]
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_is_named(damage: Callable[[anndata.AnnData], None], tmp_path: Path) -> None:
+    table = foreign()
+    damage(table)
+    table.write_h5ad(tmp_path / "foreign.h5ad")
+    with pytest.raises(SectionError) as caught:
+        open_section(tmp_path / "foreign.h5ad")
+    assert str(damage.__doc__) in str(caught.value)
+
+
+def test_links_into_other_files_are_refused(tmp_path: Path) -> None:
+    foreign().write_h5ad(tmp_path / "foreign.h5ad")
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["X"] = np.ones((40, 6))
+    with h5py.File(tmp_path / "foreign.h5ad", "r+") as file:
+        del file["X"]
+        file["X"] = h5py.ExternalLink("other.h5", "/X")
+    with pytest.raises(SectionError, match="is a link into another file"):
+        open_section(tmp_path / "foreign.h5ad")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"text", None])
+def test_what_is_no_h5ad_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "foreign.h5ad"
+    if content is None:
+        with h5py.File(path, "w") as file:
+            file["obs"] = 1
+    else:
+        path.write_bytes(content)
+    with pytest.raises(SectionError):
+        open_section(path)
+
+
+def test_cut_h5ad_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.h5ad"
+    foreign().write_h5ad(path)
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(SectionError, match=r"damaged|not a whole h5ad"):
+        open_section(path)
+
+
+def test_a_bare_matrix_says_what_is_missing(space_ranger: Make) -> None:
+    folder = space_ranger().folder
+    with pytest.raises(SectionError, match="a matrix of counts without positions"):
+        open_section(folder / "filtered_feature_bc_matrix.h5")
+
+
+def assert_same(one: Section, other: Section) -> None:
+    for part in ("name", "patient", "spot_um", "pitch_um", "mpp", "genes", "warnings"):
+        assert getattr(one, part) == getattr(other, part), part
+    assert one.table.obs_names.tolist() == other.table.obs_names.tolist()
+    np.testing.assert_array_equal(one.centres, other.centres)
+    np.testing.assert_array_equal(one.table.to_df(), other.table.to_df())
+    assert kind_of(one.table) == kind_of(other.table)
+
+
+names = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=12
+)
+lengths = st.floats(0.01, 1e4)
+
+
+@given(
+    name=names,
+    patient=names,
+    lengths=st.tuples(lengths, lengths, lengths),
+    warnings=st.lists(names, max_size=3, unique=True),
+    kind=st.sampled_from(["measured", "predicted"]),
+    data=st.data(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_is_read_again(
+    tmp_path: Path, name: str, patient: str, lengths: Any, warnings: list[str], kind: Any, data: Any
+) -> None:
+    spots, genes = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 5))
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    values = random.poisson(1.0, (spots, genes)).astype(np.float32)
+    table = anndata.AnnData(
+        csr_matrix(values) if kind == "measured" else np.log1p(values),
+        obs=pd.DataFrame({"in_tissue": True}, index=[f"s{index}" for index in range(spots)]),
+        obsm={"spatial": random.uniform(-1e4, 1e4, (spots, 2))},
+    )
+    mpp, spot, pitch = lengths
+    section = finished(
+        table,
+        kind=kind,
+        name=name,
+        patient=patient,
+        slide=None,
+        mpp=mpp,
+        spot_um=spot,
+        pitch_um=pitch,
+        warnings=tuple(warnings),
+    )
+    path = write_section(section, tmp_path / "again.h5ad")
+    assert_same(section, open_section(path))
+
+
+def test_slide_beside_the_file_is_opened_again(legacy: Make, tmp_path: Path) -> None:
+    files = legacy()
+    section = read_legacy(files.counts, files.positions, files.slide, patient="A")
+    again = open_section(write_section(section, tmp_path / "A1.h5ad"))
+    assert_same(section, again)
+    assert again.slide is not None
+    assert again.slide.path == files.slide
+    assert again.slide.shape == (420, 380)
+
+
+def test_reduced_image_of_a_run_keeps_its_factor(space_ranger: Make, tmp_path: Path) -> None:
+    section = open_section(space_ranger().folder)
+    again = open_section(write_section(section, tmp_path / "run.h5ad"))
+    assert_same(section, again)
+    assert again.slide is not None
+    assert again.slide.shape == (1200, 1600)
+
+
+def test_slide_elsewhere_is_not_followed_and_its_image_shown(legacy: Make, tmp_path: Path) -> None:
+    files = legacy()
+    section = read_legacy(files.counts, files.positions, files.slide)
+    path = write_section(section, tmp_path / "results" / "A1.h5ad")
+    again = open_section(path)
+    assert any("lies outside the file's folder and was not opened" in warning for warning in again.warnings)
+    assert again.slide is not None
+    assert again.slide.path == path
+    assert again.slide.shape == (420, 380)
+    named = open_section(path, slide=files.slide)
+    assert named.slide is not None
+    assert named.slide.path == files.slide
+
+
+def test_lost_slide_is_a_warning(legacy: Make, tmp_path: Path) -> None:
+    files = legacy()
+    path = write_section(read_legacy(files.counts, files.positions, files.slide), tmp_path / "A1.h5ad")
+    files.slide.unlink()
+    assert "its slide A1.png is no longer there" in open_section(path).warnings
+
+
+def test_written_file_is_squidpys(legacy: Make, tmp_path: Path) -> None:
+    files = legacy()
+    path = write_section(read_legacy(files.counts, files.positions, files.slide), tmp_path / "A1.h5ad")
+    table = anndata.read_h5ad(path)
+    entry = table.uns["spatial"]["A1"]
+    assert entry["images"]["hires"].dtype == np.uint8
+    assert max(entry["images"]["hires"].shape) <= 1000
+    assert entry["scalefactors"]["tissue_hires_scalef"] == pytest.approx(1.0)
+    assert entry["scalefactors"]["spot_diameter_fullres"] == pytest.approx(100 / 5, rel=1e-3)
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import scanpy
+
+    scanpy.pl.spatial(table, color="ERBB2", show=False)
+
+
+def test_large_slide_is_kept_small(legacy: Make, tmp_path: Path, png: Make) -> None:
+    files = legacy()
+    png(files.slide, 600, 1200)
+    section = read_legacy(files.counts, files.positions, files.slide)
+    entry = anndata.read_h5ad(write_section(section, tmp_path / "A1.h5ad")).uns["spatial"]["A1"]
+    assert entry["images"]["hires"].shape == (500, 1000, 3)
+    assert entry["scalefactors"]["tissue_hires_scalef"] == pytest.approx(1000 / 1200, rel=1e-3)
+
+
+def test_writing_leaves_the_section_as_it_was(legacy: Make, tmp_path: Path) -> None:
+    files = legacy()
+    section = read_legacy(files.counts, files.positions, files.slide)
+    before = repr(section.table.uns)
+    write_section(section, tmp_path / "A1.h5ad")
+    assert repr(section.table.uns) == before
+
+
+def test_tables_are_written_as_they_are(tmp_path: Path) -> None:
+    write_section(foreign(), tmp_path / "table.h5ad")
+    assert open_section(tmp_path / "table.h5ad").table.n_obs == 40
+    with pytest.raises(SectionError, match="no positions"):
+        write_section(anndata.AnnData(np.ones((2, 2))), tmp_path / "none.h5ad")
+    assert not (tmp_path / "none.h5ad").exists()
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = write_section(foreign(), tmp_path / "table.h5ad")
+    before = path.read_bytes()
+    table = foreign()
+    table.uns["impossible"] = object()
+    with pytest.raises(SectionError, match="something that h5ad cannot store"):
+        write_section(table, path)
+    assert path.read_bytes() == before
+    assert [child.name for child in tmp_path.iterdir()] == ["table.h5ad"]
