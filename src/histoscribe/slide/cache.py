@@ -28,6 +28,7 @@ class PixelStore:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
+        self._nbytes = 0
         self._kept: OrderedDict[_Key, Pixels] = OrderedDict()
         self._gates: dict[_Key, threading.Lock] = {}
         self._owners: set[int] = set()
@@ -36,45 +37,50 @@ class PixelStore:
     def get(self, owner: object, name: Hashable, compute: Callable[[], Pixels]) -> Pixels:
         """Return what is kept for `owner` under `name`, computing it if there is nothing."""
         key = (id(owner), name)
-        kept, gate = self._look_up(key)
-        if kept is not None:
-            return kept
+        with self._lock:
+            kept = self._find(key)
+            if kept is not None:
+                return kept
+            gate = self._gates.setdefault(key, threading.Lock())
         with gate:
-            kept, _ = self._look_up(key)
-            if kept is None:
+            with self._lock:
+                kept = self._find(key)
+            if kept is not None:
+                return kept
+            try:
                 kept = compute()
                 kept.flags.writeable = False
                 self._keep(owner, key, kept)
+            finally:
+                with self._lock:
+                    self._gates.pop(key, None)
         return kept
 
-    def nbytes(self) -> int:
-        """Bytes kept now."""
-        with self._lock:
-            return sum(value.nbytes for value in self._kept.values())
-
-    def _look_up(self, key: _Key) -> tuple[Pixels | None, threading.Lock]:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key), self._gates.setdefault(key, threading.Lock())
+    def _find(self, key: _Key) -> Pixels | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
 
     def _keep(self, owner: object, key: _Key, value: Pixels) -> None:
         with self._lock:
             if key[0] not in self._owners:
                 self._owners.add(key[0])
                 weakref.finalize(owner, self._forget, key[0])
+            self._drop(key)
             self._kept[key] = value
-            self._gates.pop(key, None)
-            excess = self.nbytes() - self._budget
-            while excess > 0 and len(self._kept) > 1:
-                _, dropped = self._kept.popitem(last=False)
-                excess -= dropped.nbytes
+            self._nbytes += value.nbytes
+            while self._nbytes > self._budget and len(self._kept) > 1:
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: _Key) -> None:
+        if key in self._kept:
+            self._nbytes -= self._kept.pop(key).nbytes
 
     def _forget(self, owner: int) -> None:
         with self._lock:
             self._owners.discard(owner)
             for key in [key for key in self._kept if key[0] == owner]:
-                del self._kept[key]
+                self._drop(key)
 
 
 PIXELS = PixelStore(budget=768 * 2**20)

@@ -14,7 +14,7 @@ from histoscribe.slide.model import WHITE, Level, Region
 from histoscribe.slide.pixels import check_read
 
 _STRIP = 2**23  # source pixels read at once
-_PART = 2**18  # source pixels mixed at once, so that they stay in the processor's cache
+_PART = 2**17  # source pixels mixed at once, so that they stay in the processor's cache
 _GRID = 2.0**12  # edges are rounded to this fraction of a pixel, so that equal places get equal weights
 
 
@@ -145,10 +145,12 @@ def _copy(level: Level, rows: _Axis, columns: _Axis, out: NDArray[np.uint8]) -> 
 
 def _mix(source: NDArray[np.uint8], rows: _Axis, columns: _Axis) -> NDArray[np.uint8]:
     """Mix rows, then columns, of the pixels that both need; shape (result rows, result columns, 3)."""
-    height, width = len(rows.index), source.shape[1]
-    mixed = rows.matrix() @ source.reshape(source.shape[0], -1).astype(np.float32)
-    mixed = columns.matrix() @ mixed.reshape(height, width, 3).transpose(1, 0, 2).reshape(width, -1)
-    mixed = mixed.reshape(-1, height, 3).transpose(1, 0, 2)
-    inside = rows.weight.sum(axis=1)[:, None] * columns.weight.sum(axis=1)
-    result: NDArray[np.uint8] = (mixed + (WHITE * (1 - inside) + 0.5)[:, :, None]).astype(np.uint8)
+    height, width = len(rows.index), len(columns.index)
+    mixed = rows.matrix() @ source.reshape(len(source), -1).astype(np.float32)
+    mixed = columns.matrix() @ mixed.reshape(height, -1, 3).transpose(1, 0, 2).reshape(-1, height * 3)
+    mixed += np.float32(0.5)
+    inside = columns.weight.sum(axis=1)[:, None] * rows.weight.sum(axis=1)
+    if inside.min() < 0.999:
+        mixed.reshape(width, height, 3)[...] += (WHITE * (1 - inside))[:, :, None]
+    result: NDArray[np.uint8] = mixed.astype(np.uint8).reshape(width, height, 3).transpose(1, 0, 2)
     return result

@@ -1,5 +1,8 @@
 """Tiles: where on a slide to look."""
 
+from histoscribe.tiles.crops import read_crops
 from histoscribe.tiles.model import Tiles
+from histoscribe.tiles.placing import grid_tiles, spot_tiles
+from histoscribe.tiles.regions import read_regions
 
-__all__ = ["Tiles"]
+__all__ = ["Tiles", "grid_tiles", "read_crops", "read_regions", "spot_tiles"]

@@ -1,0 +1,132 @@
+"""Placing tiles: on the spots of a section, or on a grid over tissue and drawn regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import RegionError, SettingError, SlideError
+from histoscribe.slide.model import Slide
+from histoscribe.slide.tissue import tissue_mask
+from histoscribe.tiles.model import Tiles
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+
+_MOST = 20_000_000  # places of a grid that are looked at
+
+
+def spot_tiles(section: Section) -> Tiles:
+    """One tile per spot of a section, named by its barcode."""
+    return Tiles(
+        centres=section.centres,
+        pitch_um=section.pitch_um,
+        names=tuple(str(name) for name in section.table.obs_names),
+        spot_um=section.spot_um,
+    )
+
+
+def grid_tiles(
+    slide: Slide,
+    pitch_um: float,
+    *,
+    mask: bool = True,
+    region: Sequence[NDArray[np.float64]] | None = None,
+) -> Tiles:
+    """Tiles on a square grid whose first centre lies half a pitch inside the slide's corner.
+
+    A place keeps its name whatever the mask and region are.
+
+    Parameters
+    ----------
+    slide : Slide
+        With known µm per pixel.
+    pitch_um : float
+        Distance of neighbouring tiles in µm.
+    mask : bool
+        Keep only tiles whose centre lies on tissue.
+    region : sequence of ndarray, each of shape (points, 2), optional
+        Keep only tiles whose centre lies in one of these polygons: (row, column) in full-resolution
+        pixels, closed by themselves, even-odd where one crosses itself.
+
+    Raises
+    ------
+    SettingError
+        If the pitch is not positive, or so fine that the grid has more than 20 million places.
+    SlideError
+        If the slide's µm per pixel are unknown, or no tissue is found.
+    RegionError
+        If no tile lies in the region.
+    """
+    if slide.mpp is None:
+        raise SlideError("the µm per pixel are unknown", where=slide.path, remedy="state them with --mpp")
+    if not (math.isfinite(pitch_um) and pitch_um > 0):
+        raise SettingError(f"a grid of {pitch_um} µm is not possible", remedy="give a positive number")
+    pitch = pitch_um / slide.mpp
+    rows, columns = (max(1, math.ceil(side / pitch - 0.5)) for side in slide.shape)
+    if rows * columns > _MOST:
+        raise SettingError(
+            f"a grid of {pitch_um:g} µm has {rows} × {columns} places on this slide",
+            remedy="choose a wider grid",
+        )
+    down, across = np.arange(0.5, rows) * pitch, np.arange(0.5, columns) * pitch
+    keep = np.ones((rows, columns), dtype=np.bool_)
+    if region is not None:
+        keep = np.zeros_like(keep)
+        for polygon in region:
+            keep |= _inside(np.asarray(polygon, dtype=np.float64), down, across)
+        if not keep.any():
+            raise RegionError(
+                "no tile lies in the drawn region",
+                remedy="draw it larger, over the slide, or use a finer grid",
+            )
+    if mask:
+        tissue, factor = tissue_mask(slide)
+        keep &= _sampled(tissue, down / factor, across / factor)
+        if not keep.any():
+            raise SlideError(
+                "no tissue is found there" if region is not None else "no tissue is found",
+                where=slide.path,
+                remedy="switch the tissue mask off or draw a region",
+            )
+    places = np.argwhere(keep)
+    return Tiles(
+        centres=np.column_stack((down[places[:, 0]], across[places[:, 1]])),
+        pitch_um=float(pitch_um),
+        names=tuple(f"r{row}c{column}" for row, column in places.tolist()),
+        spot_um=float(pitch_um),
+    )
+
+
+def _sampled(
+    mask: NDArray[np.bool_], down: NDArray[np.float64], across: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """The mask at a grid of places given in its own pixels; False beyond it."""
+    bordered = np.pad(mask, ((0, 1), (0, 1)))
+    rows = np.minimum(down.astype(np.int64), mask.shape[0])
+    columns = np.minimum(across.astype(np.int64), mask.shape[1])
+    return np.asarray(bordered[np.ix_(rows, columns)], dtype=np.bool_)
+
+
+def _inside(
+    polygon: NDArray[np.float64], down: NDArray[np.float64], across: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which places of a grid lie in a polygon, by the even-odd rule; shape (len(down), len(across)).
+
+    Row by row: a place is inside if an odd number of edges crosses its row before it.
+    """
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    inside = np.zeros((len(down), len(across)), dtype=np.bool_)
+    reached = (down >= polygon[:, 0].min()) & (down <= polygon[:, 0].max())
+    for number in np.flatnonzero(reached):
+        row = down[number]
+        crossing = (start[:, 0] <= row) != (end[:, 0] <= row)
+        first, last = start[crossing], end[crossing]
+        share = (row - first[:, 0]) / (last[:, 0] - first[:, 0])
+        where = np.sort(first[:, 1] + share * (last[:, 1] - first[:, 1]))
+        inside[number] = np.searchsorted(where, across, side="right") % 2
+    return inside
