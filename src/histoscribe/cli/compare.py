@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ def compare(
 ) -> None:
     """Compare a prediction with a measurement, per gene and overall, in one HTML report."""
     from histoscribe.evaluation import compare as evaluate
-    from histoscribe.evaluation.report import write_report
+    from histoscribe.evaluation import write_report
 
     output_file(out, ".html", ".htm", inputs=[measured, predicted])
     with job() as progress:
@@ -35,22 +36,11 @@ def compare(
         comparison = evaluate(truth, guess)
         progress.report("writing the report")
         write_report([comparison], out)
-    caution((*truth.warnings, *guess.warnings))
-    genes = comparison.per_gene
+    caution(comparison.warnings)
     if as_json:
-        emit(
-            {
-                "report": out,
-                "command": command_line(context),
-                "summary": comparison.summary,
-                "genes": genes.reset_index().to_dict(orient="records"),
-            }
-        )
+        emit({"report": out, "command": command_line(context), **json.loads(comparison.to_json())})
         return
-    best = genes["pearson"].sort_values(ascending=False).head(SHOWN_GENES)
-    facts = {
-        **comparison.summary,
-        "best genes": [f"{gene} {r:.2f}" for gene, r in best.items()],
-        "report": out,
-    }
+    best = comparison.per_gene["pearson"].head(SHOWN_GENES)
+    genes = [f"{gene} {r:.2f}" for gene, r in best.items()]
+    facts = {**comparison.summary, "best genes": genes, "report": out}
     show(f"{guess.name} against {truth.name}", facts.items())

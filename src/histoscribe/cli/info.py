@@ -30,9 +30,7 @@ def info(
     warnings = facts.pop("warnings")
     show(str(path), facts.items())
     if sections:
-        show_rows(
-            ("section", *COLUMNS), [[each["name"], *(each[key] for key in COLUMNS)] for each in sections]
-        )
+        show_rows(("section", *COLUMNS), [[each["name"], *_row(each)] for each in sections])
     caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
 
 

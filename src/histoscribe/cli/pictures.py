@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.evaluation import Comparison
 from histoscribe.files import replacing
-from histoscribe.section import Section
 from histoscribe.slide import Slide
 
 _LONGEST_SIDE = 900
 _LIMITS = (1.0, 99.0)
 
 
-def paint_genes(
-    section: Section, genes: Sequence[str], columns: Mapping[str, NDArray[np.float32]], path: Path
-) -> None:
-    """Draw genes in rows and sources (measured, predicted) in columns, on the tissue, into a PNG.
+def paint_genes(comparison: Comparison, genes: Sequence[str], path: Path) -> None:
+    """Draw genes in rows, and tissue, measurement, prediction and truth in columns, into a PNG.
 
     Parameters
     ----------
-    section : Section
-        Whose slide and spots are drawn.
+    comparison : Comparison
+        A prediction beside a measurement; the truth is drawn where it is known.
     genes : sequence of str
-        One row each.
-    columns : mapping of str to ndarray, shape (spots, genes)
-        Title of each column and its values, in the order of `genes`. Every panel is stretched from its
-        own 1st to its 99th percentile: sources differ in range, patterns are what is compared.
+        One row each. Every panel is stretched from its own 1st to its 99th percentile: sources differ
+        in range, patterns are what is compared.
     path : Path
         The picture.
     """
@@ -38,7 +33,11 @@ def paint_genes(
     from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
 
+    section = comparison.section
     image, factor = thumbnail(section.slide)
+    columns = {"measured": comparison.measured, "predicted": comparison.predicted}
+    if comparison.truth is not None:
+        columns["true"] = comparison.truth
     centres = section.centres / factor
     diameter = section.spot_um / section.mpp / factor
     figure = Figure(figsize=(3.0 * (len(columns) + 1), 3.0 * len(genes)), layout="constrained")
@@ -57,31 +56,11 @@ def paint_genes(
             spots = EllipseCollection(
                 diameter, diameter, 0, units="xy", offsets=centres[:, ::-1], transOffset=axes.transData
             )
-            spots.set(array=values[:, row], cmap="viridis", clim=np.percentile(values[:, row], _LIMITS))
+            shown = values[:, comparison.column(gene)]
+            spots.set(array=shown, cmap="viridis", clim=np.percentile(shown, _LIMITS))
             axes.add_collection(spots)
     with replacing(path) as fresh:
         figure.savefig(fresh, dpi=110, format="png")
-
-
-def expression_of(
-    measured: Section, predicted: Section, genes: Sequence[str]
-) -> dict[str, NDArray[np.float32]]:
-    """Measured, predicted and true log expression of some genes, each of shape (spots, genes).
-
-    `measured` is a simulated section: its layer `truth` holds the rates that the counts were drawn from.
-    """
-    from histoscribe.predictor.target import log_cp10k
-
-    where = measured.table.var_names.get_indexer(genes)
-    return {
-        "measured": _dense(log_cp10k(measured.table.X)[:, where]),
-        "predicted": _dense(predicted.table[:, genes].X),
-        "true": _dense(log_cp10k(measured.table.layers["truth"])[:, where]),
-    }
-
-
-def _dense(values: Any) -> NDArray[np.float32]:
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
 
 
 def thumbnail(slide: Slide | None) -> tuple[NDArray[np.uint8], float]:
