@@ -82,6 +82,13 @@ def virtual_dataset(folder: Path) -> None:
         file["matrix"].create_virtual_dataset("data", layout)
 
 
+def more_values_than_room(folder: Path) -> None:
+    """claims far more values than it has room for (/matrix/data: (1000000000,))"""
+    with h5py.File(folder / H5, "r+") as file:
+        del file["matrix/data"]
+        file["matrix"].create_dataset("data", (10**9,), "i8", chunks=(1024,))
+
+
 def indices_out_of_range(folder: Path) -> None:
     """indices reach beyond the 13 features"""
     matrix(folder, "indices", lambda values: values + 100)

@@ -15,6 +15,9 @@ from histoscribe.errors import SectionError
 TEXT_BYTES = 2 << 30
 SMALL_TEXT_BYTES = 256 << 20
 HDF5_OBJECTS = 100_000
+HDF5_UNPACKED = 200
+"""Bytes that an HDF5 file may unpack to, per byte of the file; real ones stay below 50."""
+HDF5_SPARE = 256 << 20
 
 
 def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
@@ -48,8 +51,9 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
     Raises
     ------
     SectionError
-        If it is no HDF5 file, is damaged, or reaches into other files by a link, external storage
-        or a virtual data set. Damage that shows only while the block reads is reported alike.
+        If it is no HDF5 file, is damaged, claims far more values than its size
+        has room for, or reaches into other files by a link, external storage or a virtual data set.
+        Damage that shows only while the block reads is reported alike.
     """
     import h5py
 
@@ -61,7 +65,7 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             _refuse_foreign_content(file, path)
             yield file
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise SectionError("the HDF5 data are damaged or cut off", where=path, remedy=_AGAIN) from error
 
 
@@ -69,6 +73,7 @@ def _refuse_foreign_content(file: Any, path: Path) -> None:
     import h5py
 
     seen: set[int] = set()
+    spare = HDF5_SPARE + HDF5_UNPACKED * path.stat().st_size
     waiting = [file]
     while waiting:
         group = waiting.pop()
@@ -89,6 +94,11 @@ def _refuse_foreign_content(file: Any, path: Path) -> None:
                 waiting.append(item)
             elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
                 raise _foreign(f"{item.name} keeps its values in another file", path)
+            elif isinstance(item, h5py.Dataset):
+                spare -= 0 if item.shape is None else item.nbytes
+                if spare < 0:
+                    problem = f"claims far more values than it has room for ({item.name}: {item.shape})"
+                    raise SectionError(problem, where=path, remedy=_WHICH)
 
 
 def _foreign(problem: str, path: Path) -> SectionError:

@@ -82,7 +82,7 @@ def open_space_ranger(
     pitch = pitch_um or scales.bin_um or PITCH_UM
     spacing = _spacing(positions, scales, pitch, positions_path)
     warnings = [*counts.warnings, *doubts, *spacing.warnings]
-    if scales.bin_um is None and pitch_um is None:
+    if scales.bin_um is None and pitch == PITCH_UM:
         warnings += _spot_doubts(scales, spacing)
 
     own, own_doubts = _own_image(root / "spatial", scales)
