@@ -51,15 +51,19 @@ def read(path: Path) -> Slide:
     """
     from tifffile import TiffFile
 
+    tif = None
     try:
         tif = TiffFile(path)
         if not len(tif.pages):
             raise SlideError("there is no image inside; the file is cut off", where=path, remedy=_COPY_AGAIN)
         return _slide(tif, path)
-    except SlideError:
-        raise
     except Exception as error:  # a damaged directory may fail anywhere inside tifffile
-        raise SlideError(f"a damaged TIFF ({error})", where=path, remedy=_COPY_AGAIN) from error
+        if tif is not None:
+            tif.close()
+        if isinstance(error, SlideError):
+            raise
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise SlideError(f"a damaged TIFF ({reason})", where=path, remedy=_COPY_AGAIN) from error
 
 
 def _slide(tif: TiffFile, path: Path) -> Slide:

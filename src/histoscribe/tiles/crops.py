@@ -94,7 +94,8 @@ def _fill(crop: NDArray[np.uint8], level: Level, scale: float, row: int, column:
             if top + _BLOCK <= 0 or left + _BLOCK <= 0 or top >= rows or left >= columns:
                 place[:] = WHITE
                 continue
-            block = PIXELS.get(level.pixels, (scale, top, left), partial(_block, level, scale, top, left))
+            key = (level.downsample, scale, top, left)
+            block = PIXELS.get(level.pixels, key, partial(_block, level, scale, top, left))
             place[:] = block[first - top : last - top, begin - left : end - left]
 
 
