@@ -1,0 +1,246 @@
+"""How well a prediction fits what was measured: per gene and overall."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.evaluation.matching import Match, as_section, common_genes, dense, match_spots
+from histoscribe.evaluation.measures import (
+    Interval,
+    bootstrap_mean,
+    mae_per_gene,
+    mse_per_gene,
+    pearson_per_gene,
+    spearman_per_gene,
+)
+from histoscribe.evaluation.provenance import Provenance, provenance
+from histoscribe.predictor.target import TARGET, log_cp10k
+from histoscribe.section import Section
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from pandas import DataFrame
+
+TOP = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A prediction beside a measurement, spot by spot and gene by gene.
+
+    Parameters
+    ----------
+    section : Section
+        The measured section, only the spots that have a prediction.
+    genes : tuple of str
+        In the prediction's order.
+    measured, predicted : ndarray of float32, shape (spots, genes)
+        log1p of counts per 10,000.
+    truth : ndarray of float32, shape (spots, genes), or None
+        Where the section is simulated: what is expected without depth and noise.
+    per_gene : DataFrame
+        One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots with a
+        count), `top50`, and `pearson_truth` where the truth is known. Best first, undefined last.
+    summary : dict
+        Plain values: split, panel, target, counts of spots and genes, and means over genes.
+    provenance : Provenance
+        What the prediction says about its model.
+    warnings : tuple of str
+        Everything doubtful, in plain words.
+    """
+
+    section: Section
+    genes: tuple[str, ...]
+    measured: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+    truth: NDArray[np.float32] | None
+    per_gene: DataFrame
+    summary: dict[str, Any]
+    provenance: Provenance
+    warnings: tuple[str, ...] = ()
+
+    def column(self, gene: str) -> int:
+        """Where a gene stands in `measured` and `predicted`."""
+        return self.genes.index(gene)
+
+    def to_json(self) -> str:
+        """Summary, settings, warnings and every gene's scores; what is undefined becomes null."""
+        content = {
+            "summary": self.summary,
+            "settings": {
+                "training_sections": list(self.provenance.sections),
+                "training_patients": list(self.provenance.patients),
+                "model": self.provenance.model,
+                "command": self.provenance.command,
+                "versions": self.provenance.versions,
+            },
+            "warnings": list(self.warnings),
+            "genes": self.per_gene.reset_index().to_dict(orient="records"),
+        }
+        return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Comparison:
+    """Compare predicted expression with what was measured.
+
+    Counts become log1p of counts per 10,000 over all measured genes, before only the predicted ones are kept.
+
+    Parameters
+    ----------
+    measured : Section or AnnData
+        Raw counts.
+    predicted : Section or AnnData
+        log1p of counts per 10,000, as a `Predictor` gives it. Spots are matched by barcode, else by position.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TableError
+        If no spot or no gene is common, or the measured table holds no counts.
+    """
+    left, right = as_section(measured), as_section(predicted)
+    genes = common_genes(left, right)
+    match = match_spots(left, right)
+    table = left.table[match.measured].copy()
+    columns = table.var_names.get_indexer(genes)
+    counts = table.X[:, columns]
+    expression = dense(log_cp10k(table.X)[:, columns])
+    guess = dense(right.table.X[match.predicted][:, right.table.var_names.get_indexer(genes)])
+    truth = dense(table.layers["truth"][:, columns]) if "truth" in table.layers else None
+
+    source = provenance(right.table.uns)
+    top, top_by = _top_genes(genes, expression, source)
+    detected = np.asarray((counts > 0).mean(axis=0)).reshape(-1)
+    per_gene = _score(genes, expression, guess, truth, detected, top)
+    section = Section(
+        left.name, table, left.slide or right.slide, left.mpp, left.spot_um, left.pitch_um, left.patient
+    )
+    summary = _summarise(section, per_gene, source, match, left.table.n_obs, top_by)
+    warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
+    return Comparison(
+        section,
+        tuple(genes),
+        expression,
+        guess,
+        truth,
+        per_gene,
+        summary,
+        source,
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+def pooled(comparisons: Sequence[Comparison]) -> Interval:
+    """Mean over sections of the mean r, resampling sections; over genes where there is only one section."""
+    if len(comparisons) == 1:
+        return bootstrap_mean(comparisons[0].per_gene["pearson"])
+    return bootstrap_mean([one.summary["mean_pearson"] for one in comparisons], over="sections")
+
+
+def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Provenance) -> tuple[set[str], str]:
+    """The 50 genes that vary most, without a look at the measured section where the panel is known."""
+    known = set(genes)
+    ranked = [gene for gene in source.panel_genes if gene in known]
+    if ranked:
+        return set(ranked[:TOP]), "order of the model's panel (variance on its training sections)"
+    order = np.argsort(-expression.var(axis=0), kind="stable")[:TOP]
+    return {genes[index] for index in order}, "variance on the measured section (the model names no panel)"
+
+
+def _score(
+    genes: list[str],
+    expression: NDArray[np.float32],
+    guess: NDArray[np.float32],
+    truth: NDArray[np.float32] | None,
+    detected: NDArray[np.float64],
+    top: set[str],
+) -> DataFrame:
+    import pandas as pd
+
+    scores = {
+        "pearson": pearson_per_gene(expression, guess),
+        "spearman": spearman_per_gene(expression, guess),
+        "mse": mse_per_gene(expression, guess),
+        "mae": mae_per_gene(expression, guess),
+        "mean": expression.mean(axis=0, dtype=np.float64),
+        "variance": expression.var(axis=0, dtype=np.float64),
+        "detected": detected,
+        "top50": [gene in top for gene in genes],
+    }
+    if truth is not None:
+        scores["pearson_truth"] = pearson_per_gene(truth, guess)
+        scores["ceiling"] = pearson_per_gene(truth, expression)
+    table = pd.DataFrame(scores, index=pd.Index(genes, name="gene"))
+    return table.sort_values("pearson", ascending=False, na_position="last", kind="stable")
+
+
+def _summarise(
+    section: Section, per_gene: DataFrame, source: Provenance, match: Match, spots: int, top_by: str
+) -> dict[str, Any]:
+    r = per_gene["pearson"]
+    interval = bootstrap_mean(r)
+    summary = {
+        "section": section.name,
+        "patient": section.patient,
+        "split": source.split(section.name, section.patient),
+        "panel": source.panel or f"the {len(per_gene)} genes that both tables have",
+        "target": source.target or TARGET,
+        "spots": len(match.measured),
+        "spots_without_prediction": spots - len(match.measured),
+        "matched_by": match.by,
+        "genes": len(per_gene),
+        "genes_without_r": int(r.isna().sum()),
+        "mean_pearson": interval.mean,
+        "mean_pearson_low": interval.low,
+        "mean_pearson_high": interval.high,
+        "interval": f"{interval.level:.0%} bootstrap over {interval.over}",
+        "median_pearson": float(r.median()),
+        "top50_mean_pearson": float(r[per_gene["top50"]].mean()),
+        "top50_by": top_by,
+        "mean_spearman": float(per_gene["spearman"].mean()),
+        "mse": float(per_gene["mse"].mean()),
+        "mae": float(per_gene["mae"].mean()),
+    }
+    if "pearson_truth" in per_gene:
+        summary["mean_pearson_truth"] = float(per_gene["pearson_truth"].mean())
+        summary["mean_pearson_ceiling"] = float(per_gene["ceiling"].mean())
+    return summary
+
+
+def _doubts(left: Section, right: Section, source: Provenance, summary: dict[str, Any]) -> list[str]:
+    doubts = []
+    if summary["split"] == "in training":
+        doubts.append(f"{left.name} was trained on: these figures do not hold for new tissue.")
+    if right.name != left.name:
+        doubts.append(f"The prediction is named {right.name}, the measurement {left.name}.")
+    if source.target and source.target != TARGET:
+        doubts.append(f"The model predicts {source.target}; it was compared with {TARGET}.")
+    if summary["spots_without_prediction"]:
+        doubts.append(f"{summary['spots_without_prediction']} measured spots have no prediction near them.")
+    if summary["genes_without_r"]:
+        doubts.append(
+            f"{summary['genes_without_r']} genes are the same in all spots, measured or predicted: "
+            "they have no r and are left out of the means."
+        )
+    return doubts
+
+
+def _plain(value: Any) -> Any:
+    """The same content with NumPy numbers as Python's and what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,309 @@
+"""Figures of genes on tissue and of scores, readable for the colour-blind, in any theme."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.section import Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from histoscribe.slide import Slide
+
+EXPRESSION, DIFFERENCE = "viridis", "RdBu_r"
+INK, SOFT, ACCENT, MARK = "#101828", "#7a869a", "#5b6ee1", "#e07a3f"
+LONGEST_SIDE = 420
+_FILLED = 0.94
+_STYLE = {
+    "font.size": 9.0,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10.0,
+    "axes.linewidth": 0.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "histoscribe",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One map of values on the spots of a section.
+
+    Parameters
+    ----------
+    title : str
+    values : ndarray, shape (spots,)
+    units : str
+        Written beside the colour bar.
+    colours : str
+        Name of a matplotlib colour map.
+    limits : (float, float) or None
+        Values of the first and last colour; the 1st and 99th percentile where None.
+    bar : bool
+        Whether to draw the colour bar: not where the next panel's counts for both.
+    """
+
+    title: str
+    values: NDArray[np.floating]
+    units: str = "log1p counts per 10,000"
+    colours: str = EXPRESSION
+    limits: tuple[float, float] | None = None
+    bar: bool = True
+
+
+def expression_panels(
+    measured: NDArray[np.floating],
+    predicted: NDArray[np.floating],
+    truth: NDArray[np.floating] | None = None,
+) -> list[Panel]:
+    """Measured, predicted and (where known) true values of one gene with shared limits, then the difference."""
+    shown = {"measured": measured, "predicted": predicted}
+    if truth is not None:
+        shown["truth"] = truth
+    together = limits_of(np.concatenate(list(shown.values())))
+    panels = [
+        Panel(title, values, limits=together, bar=title == list(shown)[-1]) for title, values in shown.items()
+    ]
+    difference = np.asarray(predicted, dtype=float) - measured
+    most = float(np.quantile(np.abs(difference), 0.99)) or 1.0
+    return [*panels, Panel("predicted − measured", difference, "difference", DIFFERENCE, (-most, most))]
+
+
+def limits_of(values: NDArray[np.floating]) -> tuple[float, float]:
+    """The 1st and 99th percentile, widened where they coincide."""
+    low, high = np.nanquantile(values, [0.01, 0.99])
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def spot_figure(section: Section, panels: Sequence[Panel], *, with_tissue: bool = True) -> Figure:
+    """Draw values on the spots of a section, side by side, the H&E image first.
+
+    Spots are drawn enlarged until neighbours almost touch, so that the pattern can be seen.
+
+    Parameters
+    ----------
+    section : Section
+        Its spots, and its slide where it has one.
+    panels : sequence of Panel
+        From left to right.
+    with_tissue : bool
+        Whether the H&E image comes first; without a slide there is none.
+
+    Returns
+    -------
+    matplotlib Figure
+        Transparent; save it with `figure.savefig` or `to_svg`.
+    """
+    show_slide = with_tissue and section.slide is not None
+    count = len(panels) + show_slide
+    with _styled():
+        figure, axes = _row(
+            count, widths=[1.0] * show_slide + [1.24 if panel.bar else 1.0 for panel in panels]
+        )
+        if show_slide:
+            assert section.slide is not None
+            draw_tissue(axes[0], section.slide, section)
+            axes[0].set_title("H&E")
+        for place, panel in zip(axes[show_slide:], panels, strict=True):
+            _draw_panel(place, section, panel)
+        if not show_slide and axes:
+            _scale_bar(axes[0], section)
+    return figure
+
+
+def tissue_figure(section: Section) -> Figure:
+    """The H&E image of a section with its spots in their true size, and a scale bar."""
+    from matplotlib.collections import EllipseCollection
+
+    with _styled():
+        figure, (axes,) = _row(1, side=3.7)
+        if section.slide is not None:
+            draw_tissue(axes, section.slide, section, longest=640)
+        centres, size = section.centres_um, section.spot_um
+        rings = EllipseCollection(
+            size, size, 0, units="xy", offsets=centres[:, ::-1], transOffset=axes.transData, facecolors="none"
+        )
+        rings.set(edgecolor=INK, linewidth=0.35, alpha=0.8, rasterized=True)
+        axes.add_collection(rings)
+        if section.slide is None:
+            _frame(axes, section)
+            _scale_bar(axes, section)
+    return figure
+
+
+def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
+    """The distribution of r over genes: the first filled with its mean, the rest as outlines."""
+    with _styled():
+        figure, (axes,) = _row(1, side=3.3, wide=1.25)
+        every = np.concatenate([values[np.isfinite(values)] for values in scores.values()])
+        low = min(-0.2, float(every.min(initial=0)))
+        bins = np.arange(np.floor(low * 20) / 20, 1.0001, 0.05)
+        for index, (label, values) in enumerate(scores.items()):
+            values = values[np.isfinite(values)]
+            if index == 0:
+                axes.hist(values, bins, color=ACCENT, alpha=0.75, label=label, rwidth=0.94)
+                if values.size:
+                    axes.axvline(values.mean(), color=INK, linewidth=1.2)
+            else:
+                axes.hist(values, bins, histtype="step", color=MARK, linewidth=1.5, label=label)
+        axes.axvline(0, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.set(xlabel="Pearson r of a gene (line: mean)", ylabel="genes", title="How r is spread")
+        if len(scores) > 1:
+            axes.legend(frameon=False, loc="upper left", fontsize=8)
+    return figure
+
+
+def detection_figure(
+    detected: NDArray[np.floating], r: NDArray[np.floating], top: NDArray[np.bool_]
+) -> Figure:
+    """Each gene's r against the share of spots in which it was counted."""
+    with _styled():
+        figure, (axes,) = _row(1, side=3.3, wide=1.25)
+        for chosen, colour, label in ((~top, ACCENT, "other genes"), (top, MARK, "50 most variable")):
+            axes.scatter(
+                100 * detected[chosen], r[chosen], s=13, color=colour, alpha=0.7, linewidths=0, label=label
+            )
+        axes.axhline(0, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.set(xlabel="spots in which it was counted, %", ylabel="Pearson r", title="Which genes are found")
+        if top.any():
+            axes.legend(frameon=False, fontsize=8, loc="best")
+    return figure
+
+
+def scatter_figure(genes: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating], float]]) -> Figure:
+    """Predicted against measured values of a few genes: name → (measured, predicted, r)."""
+    with _styled():
+        figure, axes = _row(len(genes), side=2.5, wide=1.12)
+        for place, (gene, (measured, predicted, r)) in zip(axes, genes.items(), strict=True):
+            place.scatter(measured, predicted, s=9, color=ACCENT, alpha=0.45, linewidths=0, rasterized=True)
+            ends = (min(measured.min(), predicted.min()), max(measured.max(), predicted.max()))
+            place.plot(ends, ends, color=SOFT, linewidth=0.9, linestyle=(0, (3, 3)))
+            place.set(xlabel="measured", title=f"{gene}, r = {r:.2f}")
+        axes[0].set_ylabel("predicted")
+    return figure
+
+
+def thumbnail(slide: Slide, longest: int = LONGEST_SIDE) -> NDArray[np.uint8]:
+    """A small image of a whole slide, its longest side at most `longest` pixels, shape (rows, columns, 3)."""
+    from PIL import Image
+
+    fine = [level for level in slide.levels if max(level.shape) >= longest] or [slide.levels[0]]
+    image = Image.fromarray(np.asarray(fine[-1].pixels[:]))
+    image.thumbnail((longest, longest), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def draw_tissue(axes: Axes, slide: Slide, section: Section, longest: int = LONGEST_SIDE) -> None:
+    """Draw the slide, in µm, cut to where the section's spots are, with a scale bar."""
+    rows, columns = (side * section.mpp for side in slide.shape)
+    image = thumbnail(slide, longest)
+    axes.imshow(image, extent=(0, columns, rows, 0), interpolation="antialiased")
+    _frame(axes, section)
+    _scale_bar(axes, section)
+
+
+def to_svg(figure: Figure, label: str) -> str:
+    """The figure as an `<svg>` element for a web page; its ink takes the page's text colour.
+
+    Parameters
+    ----------
+    label : str
+        What it shows, for those who cannot see it.
+    """
+    from html import escape
+
+    stream = io.StringIO()
+    with _styled():
+        figure.savefig(stream, format="svg", dpi=170, transparent=True, metadata={"Date": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    head, body = text.split(">", 1)
+    box = head[head.index("viewBox=") :].split('"')[1]
+    opening = f'<svg role="img" aria-label="{escape(label)}" viewBox="{box}" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    start, end = body.index("<metadata>"), body.index("</metadata>") + len("</metadata>")
+    return f"{opening}>{body[:start]}{body[end:]}".replace(INK, "currentColor")
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def _row(
+    count: int, *, side: float = 2.35, wide: float = 1.0, widths: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A transparent figure with axes side by side; sizes in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shares = list(widths or [1.0] * count)
+    figure = Figure(figsize=(side * wide * sum(shares), side * 1.12), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    grid: Any = figure.subplots(1, count, squeeze=False, width_ratios=shares)
+    for axes in grid[0]:
+        axes.set_facecolor("none")
+    return figure, list(grid[0])
+
+
+def _frame(axes: Axes, section: Section) -> None:
+    """Show just where the spots are, in µm, without axes."""
+    centres, rim = section.centres_um, section.pitch_um
+    top, left = centres.min(axis=0) - rim
+    bottom, right = centres.max(axis=0) + rim
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _draw_panel(axes: Axes, section: Section, panel: Panel) -> None:
+    from matplotlib.collections import EllipseCollection
+
+    size = section.pitch_um * _FILLED
+    spots = EllipseCollection(
+        size, size, 0, units="xy", offsets=section.centres_um[:, ::-1], transOffset=axes.transData
+    )
+    low, high = panel.limits or limits_of(panel.values)
+    spots.set(
+        array=np.asarray(panel.values), cmap=panel.colours, clim=(low, high), linewidth=0, rasterized=True
+    )
+    axes.add_collection(spots)
+    _frame(axes, section)
+    axes.set_title(panel.title)
+    if panel.bar:
+        assert axes.figure is not None
+        bar = axes.figure.colorbar(spots, ax=axes, shrink=0.72, aspect=18, pad=0.03, extend="both")
+        bar.outline.set_visible(False)
+        bar.set_label(panel.units, fontsize=8)
+        bar.ax.tick_params(labelsize=8, length=2)
+
+
+def _scale_bar(axes: Axes, section: Section) -> None:
+    """A bar of a round length in µm below the picture's lower left corner."""
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    wanted = (right - left) / 4
+    power = 10 ** np.floor(np.log10(wanted))
+    length = float(max(step * power for step in (1, 2, 5) if step * power <= wanted))
+    height = bottom + 0.03 * (bottom - top)
+    axes.plot([left, left + length], [height, height], color=INK, linewidth=2.2, clip_on=False)
+    text = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
+    axes.text(left + length / 2, height + 0.02 * (bottom - top), text, ha="center", va="top", fontsize=8)

@@ -1,0 +1,128 @@
+"""Which predicted tile belongs to which measured spot, and which genes both sides have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import TableError
+from histoscribe.section import Section, flip
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Rows of two tables that show the same place.
+
+    Parameters
+    ----------
+    measured, predicted : ndarray of intp, shape (matched,)
+        Rows of each table.
+    by : {"barcode", "position"}
+        How they were matched.
+    """
+
+    measured: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    by: Literal["barcode", "position"]
+
+
+def as_section(table: Section | AnnData) -> Section:
+    """A section as it is; a bare table as a section without slide, its geometry read from `uns`.
+
+    Raises
+    ------
+    TableError
+        If the table has no positions.
+    """
+    if isinstance(table, Section):
+        return table
+    from histoscribe.section.describe import described
+    from histoscribe.section.lattice import neighbour_distance
+
+    if "spatial" not in table.obsm:
+        raise TableError("the table has no positions", remedy='give spots with obsm["spatial"]')
+    own = described(table)
+    mpp = float(own.get("mpp", 1.0))
+    pitch = float(own.get("pitch_um", neighbour_distance(flip(table.obsm["spatial"])) * mpp))
+    name = str(own.get("name", "section"))
+    patient = str(own.get("patient", name))
+    return Section(name, table, None, mpp, float(own.get("spot_um", 0.55 * pitch)), pitch, patient)
+
+
+def match_spots(measured: Section, predicted: Section) -> Match:
+    """Match by barcode where the tables share any; else each spot with the nearest tile within half a pitch.
+
+    Raises
+    ------
+    TableError
+        If nothing matches, barcodes are not unique, or equal barcodes lie in different places.
+    """
+    for section in (measured, predicted):
+        if not section.table.obs_names.is_unique:
+            raise TableError("some barcodes occur twice", where=section.name, remedy="make them unique")
+    rows = predicted.table.obs_names.get_indexer(measured.table.obs_names)
+    if (rows >= 0).any():
+        match = Match(np.flatnonzero(rows >= 0), rows[rows >= 0], "barcode")
+        apart = measured.centres_um[match.measured] - predicted.centres_um[match.predicted]
+        if np.median(np.hypot(*apart.T)) > measured.pitch_um:
+            raise TableError(
+                "the same barcodes lie in different places, so the prediction is of another section",
+                where=predicted.name,
+                remedy=f"predict {measured.name} and compare with that",
+            )
+        return match
+    from scipy.spatial import cKDTree
+
+    distance, nearest = cKDTree(predicted.centres_um).query(
+        measured.centres_um, distance_upper_bound=measured.pitch_um / 2
+    )
+    found = np.isfinite(distance)
+    if not found.any():
+        raise TableError(
+            f"no spot of {measured.name} has a prediction within {measured.pitch_um / 2:.3g} µm, "
+            "and no barcode is shared",
+            where=predicted.name,
+            remedy="predict this section, or its slide with a finer grid",
+        )
+    return Match(np.flatnonzero(found), nearest[found], "position")
+
+
+def common_genes(measured: Section, predicted: Section) -> list[str]:
+    """Genes of the prediction that were also measured, in the prediction's order.
+
+    Raises
+    ------
+    TableError
+        If there is none, or a name occurs twice.
+    """
+    for section in (measured, predicted):
+        names = section.table.var_names
+        if not names.is_unique:
+            twice = names[names.duplicated()][0]
+            raise TableError(f"gene {twice} occurs twice", where=section.name, remedy="make names unique")
+    known = set(measured.genes)
+    genes = [gene for gene in predicted.genes if gene in known]
+    if not genes:
+        raise TableError(
+            f"no gene in common: {measured.name} has {_some(measured.genes)}, the prediction has "
+            f"{_some(predicted.genes)}",
+            where=predicted.name,
+            remedy="use tables with the same kind of gene names (symbols or Ensembl ids) and species",
+        )
+    return genes
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:3])} … ({len(names)})" if len(names) > 3 else ", ".join(names)
+
+
+def dense(matrix: Any) -> NDArray[np.float32]:
+    """A dense float32 copy of a dense or sparse matrix."""
+    values = matrix.toarray() if hasattr(matrix, "toarray") else matrix
+    return np.ascontiguousarray(values, dtype=np.float32)

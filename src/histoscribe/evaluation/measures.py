@@ -1,0 +1,119 @@
+"""How well predicted values fit measured ones, gene by gene.
+
+Every measure takes two arrays of shape (spots, genes), measured first, and returns one float64 per gene.
+Where a measure is undefined (a gene that is the same in all spots has no correlation) it is NaN: never
+a silent zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from histoscribe.errors import TableError
+
+Scores = NDArray[np.float64]
+
+
+def pearson_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+    """Pearson's r of each gene over the spots; NaN where either side is constant."""
+    a, b = _paired(measured, predicted)
+    return _correlation(a, b)
+
+
+def spearman_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+    """Spearman's rank correlation of each gene, ties sharing their mean rank; NaN where a side is constant."""
+    from scipy.stats import rankdata
+
+    a, b = _paired(measured, predicted)
+    lost = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
+    return np.where(lost, np.nan, _correlation(rankdata(a, axis=0), rankdata(b, axis=0)))
+
+
+def mse_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+    """Mean squared error of each gene over the spots."""
+    a, b = _paired(measured, predicted)
+    return np.asarray(np.mean((a - b) ** 2, axis=0))
+
+
+def mae_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+    """Mean absolute error of each gene over the spots."""
+    a, b = _paired(measured, predicted)
+    return np.asarray(np.mean(np.abs(a - b), axis=0))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and where it may lie.
+
+    Parameters
+    ----------
+    mean : float
+        Over the values that are defined; NaN where there is none.
+    low, high : float
+        Percentile bootstrap interval; NaN for fewer than two values.
+    over : str
+        What was resampled: `genes` or `sections`.
+    level : float
+        Coverage of the interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+    over: str
+    level: float = 0.95
+
+
+def bootstrap_mean(
+    values: ArrayLike, *, over: str = "genes", level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """The mean of scores with a percentile bootstrap interval.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        One score per gene or per section; NaN are left out.
+    over : str
+        What one value stands for.
+    level : float
+        Coverage between 0 and 1.
+    draws : int
+        Number of resamples.
+    seed : int
+        The same seed gives the same interval.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    scores = scores[np.isfinite(scores)]
+    if scores.size < 2:
+        mean = float(scores.mean()) if scores.size else float("nan")
+        return Interval(mean, float("nan"), float("nan"), over, level)
+    rng = np.random.default_rng(seed)
+    means = scores[rng.integers(0, scores.size, size=(draws, scores.size))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(scores.mean()), float(low), float(high), over, level)
+
+
+def _paired(measured: ArrayLike, predicted: ArrayLike) -> tuple[Scores, Scores]:
+    a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 2:
+        raise TableError(
+            f"cannot compare arrays of shapes {a.shape} and {b.shape}",
+            remedy="give the same spots and genes on both sides",
+        )
+    if not len(a):
+        raise TableError("there are no spots to compare", remedy="give at least two spots")
+    return a, b
+
+
+def _correlation(a: Scores, b: Scores) -> Scores:
+    """Correlation of matching columns; a column counts as constant by its values, not by rounding."""
+    constant = (a == a[:1]).all(axis=0) | (b == b[:1]).all(axis=0)
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a, b = (side / np.abs(side).max(axis=0) for side in (a, b))
+        norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+        r = (a * b).sum(axis=0) / norm
+    return np.asarray(np.where(constant, np.nan, np.clip(r, -1, 1)))

@@ -1,0 +1,199 @@
+"""The HTML report: one page that stands alone, with figures and every gene's scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histoscribe.errors import TableError
+from histoscribe.evaluation.comparison import Comparison, pooled
+from histoscribe.evaluation.provenance import SPLIT_MEANING
+from histoscribe.files import replacing
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_TEMPLATE = "report.html.j2"
+_TONES = {"in training": "bad", "patient out": "good"}
+FIRST_GENES = 50
+
+
+@dataclass(frozen=True)
+class _Figure:
+    svg: Markup
+    caption: str
+    wide: bool = False
+
+
+def write_report(
+    comparisons: Sequence[Comparison] | Comparison,
+    path: str | PathLike[str],
+    *,
+    title: str = "Predicted beside measured expression",
+    progress: Progress | None = None,
+) -> None:
+    """Write one self-contained HTML page, atomically; it needs no network to be read.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison, or one
+        One per section.
+    path : path
+        The page.
+    title : str
+        Its heading.
+
+    Raises
+    ------
+    TableError
+        If there is nothing to report.
+    StorageError
+        If the page cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    chosen = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    if not chosen:
+        raise TableError("there is no comparison to report", remedy="compare at least one section")
+    progress = progress or Progress()
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["width"] = _width
+    sections = [_section(one) for one in progress.track(chosen, "drawing figures", len(chosen))]
+    page = environment.get_template(_TEMPLATE).render(
+        title=title,
+        sections=sections,
+        pooled=pooled(chosen),
+        meanings=SPLIT_MEANING,
+        tones=_TONES,
+        first=FIRST_GENES,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=_version(),
+    )
+    with replacing(path) as fresh:
+        fresh.write_text(page, encoding="utf-8")
+
+
+def _section(one: Comparison) -> dict[str, Any]:
+    """Everything that the template shows of one comparison."""
+    table = one.per_gene.reset_index()
+    return {
+        "name": one.section.name,
+        "summary": one.summary,
+        "warnings": one.warnings,
+        "settings": _settings(one),
+        "figures": _overview(one),
+        "maps": _maps(one),
+        "genes": table.to_dict(orient="records"),
+        "has_truth": one.truth is not None,
+    }
+
+
+def _settings(one: Comparison) -> list[tuple[str, str]]:
+    source, summary = one.provenance, one.summary
+    rows = [
+        ("Split", summary["split"]),
+        ("Panel", summary["panel"]),
+        ("Target", summary["target"]),
+        ("Trained on sections", ", ".join(source.sections)),
+        ("Trained on patients", ", ".join(source.patients)),
+        ("Spots matched by", summary["matched_by"]),
+        ("Top 50 genes by", summary["top50_by"]),
+        ("Interval", summary["interval"]),
+        ("Model (SHA-256)", source.model),
+        ("Command", source.command),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in source.versions.items())),
+    ]
+    return [(name, text or "not stated by the prediction") for name, text in rows]
+
+
+def shown_genes(one: Comparison) -> list[tuple[str, str]]:
+    """The genes whose maps are shown, each with the reason: the two best and the median one."""
+    ranked = one.per_gene["pearson"].dropna()
+    if ranked.empty:
+        return []
+    picks = {ranked.index[0]: "the best gene"}
+    if len(ranked) > 2:
+        picks[ranked.index[1]] = "the second best gene"
+        picks.setdefault(ranked.index[len(ranked) // 2], "the median gene")
+    return list(picks.items())
+
+
+def _overview(one: Comparison) -> list[_Figure]:
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.figures import detection_figure, histogram_figure, tissue_figure, to_svg
+
+    r = one.per_gene["pearson"].to_numpy()
+    scores = {"against measured": r}
+    if one.truth is not None:
+        scores["against truth"] = one.per_gene["pearson_truth"].to_numpy()
+    top = one.per_gene["top50"].to_numpy(dtype=bool)
+    stained = "H&E with the spots" if one.section.slide is not None else "The spots"
+    drawn = [
+        (tissue_figure(one.section), f"{stained} of {one.section.name} in their true size."),
+        (histogram_figure(scores), "Pearson r over genes."),
+        (
+            detection_figure(one.per_gene["detected"].to_numpy(), r, top),
+            "Rarely counted genes are mostly noise.",
+        ),
+    ]
+    return [_Figure(Markup(to_svg(figure, caption)), caption) for figure, caption in drawn]  # noqa: S704
+
+
+def _maps(one: Comparison) -> list[_Figure]:
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.figures import expression_panels, scatter_figure, spot_figure, to_svg
+
+    figures, scatters = [], {}
+    for gene, why in shown_genes(one):
+        column, r = one.column(gene), float(one.per_gene.loc[gene, "pearson"])
+        measured, predicted = one.measured[:, column], one.predicted[:, column]
+        truth = None if one.truth is None else one.truth[:, column]
+        caption = f"{gene}, {why}: r = {r:.2f}"
+        if truth is not None:
+            caption += f", {_number(float(one.per_gene.loc[gene, 'pearson_truth']))} against the truth"
+        figure = spot_figure(one.section, expression_panels(measured, predicted, truth))
+        figures.append(_Figure(Markup(to_svg(figure, caption)), f"{caption}.", wide=True))  # noqa: S704
+        scatters[gene] = (measured, predicted, r)
+    if scatters:
+        caption = "Predicted against measured, one dot a spot; on the dashed line both agree."
+        svg = to_svg(scatter_figure(scatters), caption)
+        figures.append(_Figure(Markup(svg), caption, wide=True))  # noqa: S704
+    return figures
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """A number for reading; a dash where it is undefined."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _width(r: float) -> int:
+    """The width of a bar for an r, in percent."""
+    return 0 if not np.isfinite(r) else round(100 * min(max(r, 0), 1))
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("napari-histoscribe")
+    except PackageNotFoundError:
+        return "not installed"
