@@ -52,7 +52,7 @@ def make_section(make_slide: Callable[..., Slide]) -> Callable[..., Section]:
         from scipy import sparse
 
         rng = np.random.default_rng(len(name) + len(kind))
-        rows, columns = np.mgrid[60:360:100, 60:360:100].reshape(2, -1)
+        rows, columns = np.mgrid[60:360:40, 60:360:40].reshape(2, -1)
         counts = rng.poisson(5, (len(rows), len(genes))).astype(np.float32)
         x = sparse.csr_matrix(counts) if kind == "measured" else np.log1p(counts)
         table = anndata.AnnData(
@@ -62,7 +62,7 @@ def make_section(make_slide: Callable[..., Slide]) -> Callable[..., Section]:
             obsm={"spatial": np.column_stack([columns, rows]).astype(float)},
             uns={"histoscribe": {"kind": kind, "name": name}},
         )
-        return Section(name, table, slide or make_slide(), 0.5, 40.0, 50.0, "P1")
+        return Section(name, table, slide or make_slide(), 0.5, 15.0, 20.0, "P1")
 
     return make
 

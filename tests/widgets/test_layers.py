@@ -56,7 +56,7 @@ def test_unknown_mpp_is_said_and_shown_in_pixels(viewer: Any, make_slide: Callab
 def test_spots_have_their_true_diameter_and_place(viewer: Any, section: Section) -> None:
     layer = add(viewer, spot_layer(section))
     np.testing.assert_allclose(layer.data, section.centres * section.mpp)
-    np.testing.assert_allclose(layer.size, 40.0)
+    np.testing.assert_allclose(layer.size, 15.0)
     assert float(layer.border_width.max()) == 0.0
     assert layer.metadata["adata"] is section.table
     assert section_of(layer) is section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -106,8 +107,10 @@ def _recolour(layer: Points, gene: str, values: NDArray[np.float32], bounds: Lim
 
 def _unpaint(layer: Points) -> None:
     layer.face_colorbar.visible = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = {}
     layer.face_color = UNPAINTED
-    layer.features = {}
 
 
 def _write_gene(viewer: ViewerModel, gene: str) -> None:

@@ -83,7 +83,7 @@ class TaskBar(QWidget):
         self._progress = Progress(self._relay.listen)
         self._apply = apply
         self.destroyed.connect(self._progress.cancel)
-        self._worker = create_worker(job, self._progress)
+        self._worker = create_worker(job, self._progress, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)

@@ -1,0 +1,202 @@
+"""The panels in a real window: choosing, painting, predicting, undoing, and what is said when it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from histoscribe.section import Section
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.state import state_of
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("screen")]
+
+FRAME = 0.016
+
+
+@pytest.fixture
+def window(screen: None, make_napari_viewer_proxy: Any) -> Any:
+    """A real viewer, as plugins are handed it."""
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock(window: Any, npe2pm: Any) -> Callable[[str], Any]:
+    """Open a panel the way the menu does."""
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    return lambda name: window.window.add_plugin_dock_widget(PLUGIN, name)[1]
+
+
+@pytest.fixture
+def genes(dock: Callable[[str], Any]) -> Any:
+    return dock("Genes")
+
+
+@pytest.fixture
+def panel(dock: Callable[[str], Any]) -> Any:
+    return dock("Predict")
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained in seconds on a small simulated section."""
+    predictor = pytest.importorskip("histoscribe.predictor")
+    from histoscribe.simulate import simulate_section
+
+    if not hasattr(predictor, "Predictor"):
+        pytest.skip("there is no Predictor in this version")
+    sections = [simulate_section(seed, genes=40, size_um=900) for seed in (1, 2)]
+    folder = tmp_path_factory.mktemp("model") / "small"
+    predictor.Predictor("ridge").fit(sections).save(folder)
+    return folder
+
+
+@pytest.fixture
+def simulated() -> Section:
+    from histoscribe.simulate import simulate_section
+
+    return simulate_section(3, genes=40, size_um=900)
+
+
+def test_choosing_a_gene_paints_every_layer_that_has_it(
+    window: Any, genes: Any, make_section: Callable[..., Section]
+) -> None:
+    show(window, [make_section("A1"), make_section("B1"), make_section("C1", genes=("CD19", "CD3E"))])
+    genes.search.setText("epc")
+    assert genes.genes.shown == ["EPCAM"]
+    genes.search.returnPressed.emit()
+    assert state_of(window).gene == "EPCAM"
+    painted = [layer.face_colorbar.visible for layer in spot_layers(window)]
+    assert painted == [True, True, False]
+    assert "EPCAM" in genes.legend.text()
+
+
+def test_clicking_a_row_chooses_it_and_searching_does_not(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    genes.list.setCurrentIndex(genes.genes.index(genes.genes.shown.index("CD3E")))
+    assert state_of(window).gene == "CD3E"
+    genes.search.setText("mki")
+    assert state_of(window).gene == "CD3E"
+
+
+def test_colours_and_limits_repaint(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    (layer,) = spot_layers(window)
+    genes.colour_map.setCurrentText("magma")
+    assert layer.face_colormap.name == "magma"
+    before = layer.face_contrast_limits
+    genes.high.setValue(60)
+    assert layer.face_contrast_limits[1] < before[1]
+
+
+def test_genes_that_most_layers_have_come_first(
+    window: Any, genes: Any, make_section: Callable[..., Section]
+) -> None:
+    show(window, [make_section("A1"), make_section("A2", kind="predicted", genes=("MKI67", "CD3E"))])
+    assert genes.genes.shown[:2] == ["CD3E", "MKI67"]
+
+
+def test_a_keystroke_in_the_panel_takes_less_than_a_frame(
+    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
+) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    show(window, [make_section(genes=tuple(f"GENE{i}X{i * 7919 % 10007}" for i in range(20_000)))])
+    seconds = []
+    for text in ("7", "79", "791", "79", "7"):
+        start = time.perf_counter()
+        genes.search.setText(text)
+        seconds.append(time.perf_counter() - start)
+        QApplication.processEvents()
+    assert float(np.median(seconds)) < FRAME, seconds
+
+
+def test_removing_all_layers_empties_the_list(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    window.layers.clear()
+    assert genes.genes.shown == []
+
+
+def test_a_section_is_predicted_on_its_spots_and_undone(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated])
+    panel.model.folder = small_model
+    assert panel.run_button.isEnabled()
+    panel.run_button.click()
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    measured, predicted = spot_layers(window)
+    table = predicted.metadata["adata"]
+    assert list(table.obs_names) == list(simulated.table.obs_names)
+    np.testing.assert_allclose(predicted.data, measured.data)
+    assert state_of(window).gene in table.var_names
+    panel.undo_button.click()
+    assert spot_layers(window) == [measured]
+    assert not panel.undo_button.isEnabled()
+
+
+def test_a_slide_is_predicted_inside_a_drawn_region_only(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated.slide])
+    panel.model.folder = small_model
+    panel.place.setCurrentText("A grid in a drawn region")
+    panel.region.add()
+    box = np.array([[200, 300], [200, 700], [600, 700], [600, 300]], float)
+    window.layers[-1].add_polygons(box)
+    panel.pitch.setValue(50)
+    panel.start()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    (predicted,) = spot_layers(window)
+    assert len(predicted.data) > 20
+    assert (predicted.data >= [200, 300]).all()
+    assert (predicted.data <= [600, 700]).all()
+
+
+def test_a_layer_removed_meanwhile_is_no_trouble(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated])
+    panel.model.folder = small_model
+    panel.start()
+    window.layers.clear()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    assert len(window.layers) == 0
+    assert "discarded" in notification_manager.records[-1].message
+
+
+def test_a_missing_model_is_told_before_anything_runs(window: Any, panel: Any, section: Section) -> None:
+    show(window, [section])
+    panel.model.folder = Path("nowhere")
+    panel.start()
+    assert not panel.tasks.running
+    assert "holds no model" in notification_manager.records[-1].message
+
+
+def test_without_layers_there_is_nothing_to_press(window: Any, panel: Any) -> None:
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    assert "open a slide or a section" in notification_manager.records[-1].message
+
+
+def test_a_slide_without_mpp_asks_for_it(
+    window: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "card.json").write_text("{}")
+    show(window, [make_slide(mpp=None)])
+    assert panel.place.currentText() == "A grid over the tissue"
+    assert not panel.mpp.isHidden()
+    panel.model.folder = tmp_path
+    panel.mpp.setValue(0.25)
+    assert panel.request().target.mpp == 0.25

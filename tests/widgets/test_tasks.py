@@ -1,0 +1,135 @@
+"""One job at a time: its result, its progress, stopping it, and its errors in plain words."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from napari.utils.notifications import Notification, notification_manager
+
+from histoscribe.errors import SlideError
+from histoscribe.progress import Progress
+from histoscribe.widgets.tasks import TaskBar
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("screen")]
+
+
+@pytest.fixture
+def told() -> Iterator[list[Notification]]:
+    """What the user has been told."""
+    heard: list[Notification] = []
+    notification_manager.notification_ready.connect(heard.append)
+    yield heard
+    notification_manager.notification_ready.disconnect(heard.append)
+
+
+@pytest.fixture
+def tasks(qtbot: Any) -> TaskBar:
+    bar = TaskBar()
+    qtbot.addWidget(bar)
+    return bar
+
+
+def forever(progress: Progress) -> None:
+    for done in range(10_000):
+        progress.report("waiting", done, 10_000)
+        time.sleep(0.002)
+
+
+def ended(qtbot: Any, tasks: TaskBar) -> Callable[[], None]:
+    qtbot.waitUntil(lambda: not tasks.running, timeout=5000)
+
+
+def test_the_job_runs_elsewhere_and_its_result_is_applied_here(qtbot: Any, tasks: TaskBar) -> None:
+    threads: list[threading.Thread] = []
+    results: list[int] = []
+
+    def apply(result: int) -> None:
+        threads.append(threading.current_thread())
+        results.append(result)
+
+    def job(progress: Progress) -> int:
+        threads.append(threading.current_thread())
+        progress.report("counting", 1, 2)
+        return 42
+
+    assert tasks.run(job, apply)
+    ended(qtbot, tasks)
+    assert results == [42]
+    assert threads[0] is not threading.main_thread()
+    assert threads[1] is threading.main_thread()
+
+
+def test_progress_shows_message_and_count(qtbot: Any, tasks: TaskBar) -> None:
+    tasks.run(forever, lambda _: None)
+    qtbot.waitUntil(lambda: tasks.bar.value() > 3, timeout=5000)
+    assert tasks.bar.format().startswith("waiting")
+    assert tasks.bar.maximum() == 10_000
+    tasks.cancel()
+    ended(qtbot, tasks)
+
+
+def test_a_second_start_is_refused(qtbot: Any, tasks: TaskBar) -> None:
+    assert tasks.run(forever, lambda _: None)
+    assert not tasks.run(lambda _: 1, lambda _: None)
+    tasks.cancel()
+    ended(qtbot, tasks)
+    assert tasks.run(lambda _: 1, lambda _: None)
+    ended(qtbot, tasks)
+
+
+def test_cancel_stops_soon_and_applies_nothing(qtbot: Any, tasks: TaskBar, told: list[Notification]) -> None:
+    applied: list[Any] = []
+    tasks.run(forever, applied.append)
+    qtbot.waitUntil(lambda: tasks.bar.value() > 0, timeout=5000)
+    start = time.perf_counter()
+    tasks.cancel_button.click()
+    ended(qtbot, tasks)
+    assert time.perf_counter() - start < 1
+    assert applied == []
+    assert [str(note.severity) for note in told] == ["info"]
+    assert "stopped on request" in told[0].message
+
+
+def test_the_users_error_is_told_with_its_remedy(
+    qtbot: Any, tasks: TaskBar, told: list[Notification]
+) -> None:
+    def job(_: Progress) -> None:
+        raise SlideError("the file ends too early", where="a.svs", remedy="copy it again")
+
+    tasks.run(job, lambda _: None)
+    ended(qtbot, tasks)
+    assert [note.message for note in told] == ["a.svs: the file ends too early; copy it again."]
+    assert str(told[0].severity) == "error"
+
+
+@pytest.mark.parametrize("at", ["job", "apply"])
+def test_our_own_fault_is_told_as_ours(qtbot: Any, tasks: TaskBar, told: list[Notification], at: str) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    tasks.run(fail if at == "job" else lambda _: 1, fail)
+    ended(qtbot, tasks)
+    assert len(told) == 1
+    assert told[0].message.startswith("This is a fault of Histoscribe, not yours: ZeroDivisionError")
+
+
+def test_closing_the_panel_stops_the_job(qtbot: Any, told: list[Notification]) -> None:
+    stopped = threading.Event()
+
+    def job(progress: Progress) -> None:
+        try:
+            forever(progress)
+        finally:
+            stopped.set()
+
+    bar = TaskBar()
+    bar.run(job, lambda _: None)
+    qtbot.wait(100)
+    bar.deleteLater()
+    qtbot.waitUntil(stopped.is_set, timeout=5000)
+    qtbot.wait(50)
+    assert told == []
