@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError
 from histoscribe.features.colour import Named, colour, gaps
 from histoscribe.features.nuclei import describe_nuclei, find_nuclei
-from histoscribe.features.texture import detail, direction, patterns
+from histoscribe.features.texture import detail, direction, modulation, patterns
 from histoscribe.features.views import views_of
 
 _BATCH = 4  # crops described at once: few, so that their maps stay in the processor's cache
@@ -79,21 +79,23 @@ def _describe(crops: NDArray[np.uint8], mpp: float) -> Iterator[Named]:
     yield from colour(two, 128)
     yield from colour(four, 256)
     yield from colour(four, 512)
-    yield from gaps(sixteen, 256)
+    yield from gaps(eight, 256)
     yield from gaps(sixteen, 512)
     yield from detail(one, (128, 256))
     for view in (two, four, eight):
         yield from detail(view, (128, 256, 512))
     yield from detail(sixteen, (256, 512))
     yield from detail(coarsest, (512,))
-    for view in (one, two, four):
-        yield from direction(view, (128, 256))
+    yield from direction(one, (64, 128, 256))
+    for view in (two, four):
+        yield from direction(view, (64, 128, 256, 512))
     for view in (eight, sixteen):
-        yield from direction(view, (512,))
-    for view in (one, two):
-        yield from patterns(view, 256)
-    for view in (four, eight):
-        yield from patterns(view, 512)
+        yield from direction(view, (256, 512))
+    yield from direction(coarsest, (512,))
+    yield from modulation(one, 256)
+    for view in (two, four, eight, sixteen):
+        yield from modulation(view, 512)
+    yield from patterns(two, 256)
     nuclei = find_nuclei(one)
     yield from describe_nuclei(nuclei, len(crops), 128)
     yield from describe_nuclei(nuclei, len(crops), 256)

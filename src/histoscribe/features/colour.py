@@ -19,7 +19,7 @@ _TINY = np.float32(1e-6)
 
 
 def colour(view: View, window_um: float) -> Iterator[Named]:
-    """Yield mean, sd, skewness, quantiles and correlations of the stains, and the bare fraction.
+    """Yield mean, sd, asymmetry, quantiles and correlations of the stains, and the bare fraction.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def colour(view: View, window_um: float) -> Iterator[Named]:
     mean = pixels.mean(-1)
     rest = pixels - mean[..., None]
     sd = np.sqrt((rest * rest).mean(-1))
-    skewness = (rest * rest * rest).mean(-1) / (sd + np.float32(0.01)) ** 3
+    asymmetry = np.cbrt((rest * rest * rest).mean(-1)) / (sd + np.float32(0.01))
     ranks = [round(q * (pixels.shape[-1] - 1)) for q in _QUANTILES]
     ordered = np.partition(pixels, ranks, axis=-1)[..., ranks]
     for stain, name in enumerate(STAINS):
         yield f"{name} mean, {place} (OD)", mean[stain]
         yield f"{name} sd, {place} (OD)", sd[stain]
-        yield f"{name} skewness, {place}", skewness[stain]
+        yield f"{name} asymmetry, {place}", asymmetry[stain]
         for column, quantile in enumerate(_QUANTILES):
             yield f"{name} {quantile * 100:g} % quantile, {place} (OD)", ordered[stain, :, column]
     for one, two in _PAIRS:

@@ -68,7 +68,8 @@ def encode_tiles(
     for start in range(0, len(tiles), wave):
         progress.report(message, start, len(tiles))
         stop = min(start + wave, len(tiles))
-        parts = compute(*(task(first, min(first + _CHUNK, stop)) for first in range(start, stop, _CHUNK)))
+        chunks = [task(first, min(first + _CHUNK, stop)) for first in range(start, stop, _CHUNK)]
+        parts = compute(*chunks)  # type: ignore[no-untyped-call]
         np.concatenate(parts, out=out[start:stop])
     progress.report(message, len(tiles), len(tiles))
     return out

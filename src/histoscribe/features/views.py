@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from histoscribe.features.stains import optical_density, unmix
 
@@ -29,10 +31,10 @@ class View:
     um: float
     stains: Maps
 
-    @property
-    def side_um(self) -> float:
-        """Side of the crops in µm."""
-        return self.um * float(self.stains.shape[-1])
+    @cached_property
+    def smooth(self) -> Maps:
+        """The stain maps smoothed by σ = 1 pixel."""
+        return smoothed(self.stains)
 
     def shown(self, maps: NDArray[Number], window_um: float) -> NDArray[Number]:
         """The central window of maps of this resolution, its pixels flattened: shape (..., pixels)."""
@@ -70,6 +72,13 @@ def _smoothed_once(maps: Maps, axis: int) -> Maps:
     result += maps
     result *= np.float32(0.25)
     return result
+
+
+def box_mean(maps: Maps, size: int) -> Maps:
+    """Mean over `size` × `size` pixels around each, edges repeated."""
+    along = ndimage.uniform_filter1d(maps, size, axis=-1, mode="nearest")
+    mean: Maps = ndimage.uniform_filter1d(along, size, axis=-2, mode="nearest")
+    return mean
 
 
 def views_of(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[View]:
