@@ -1,6 +1,12 @@
 """Saved models: weights, a card that says what they learned from, and checks."""
 
-from histoscribe.modelstore.card import FORMAT_VERSION, Card, TrainingSection
+from histoscribe.modelstore.card import (
+    FORMAT_VERSION,
+    Card,
+    TrainingSection,
+    installed_versions,
+    running_command,
+)
 from histoscribe.modelstore.store import (
     CARD_FILE,
     WEIGHTS_FILE,
@@ -17,9 +23,11 @@ __all__ = [
     "WEIGHTS_FILE",
     "Card",
     "TrainingSection",
+    "installed_versions",
     "load_model",
     "read_card",
     "require_shapes",
+    "running_command",
     "save_model",
     "weights_hash",
 ]

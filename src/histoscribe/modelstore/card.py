@@ -75,8 +75,8 @@ class Card:
     mpp: float | None = None
     crop_um: float | None = None
     encoder: str = ""
-    command: str = field(default_factory=lambda: " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-    versions: dict[str, str] = field(default_factory=lambda: _installed())
+    command: str = field(default_factory=lambda: running_command())
+    versions: dict[str, str] = field(default_factory=lambda: installed_versions())
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     sha256: str = ""
     held_out: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -162,7 +162,13 @@ def _texts(values: Any) -> list[str]:
     return list(values)
 
 
-def _installed() -> dict[str, str]:
+def running_command() -> str:
+    """The command that runs now, without the folder of its program."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a model's numbers depend on."""
     found = {"python": sys.version.split()[0]}
     for package in _PACKAGES:
         try:

@@ -1,0 +1,99 @@
+"""Training batches: sections joined into one graph, or a large section cut into pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from histoscribe.graphs import spatial_graph
+
+
+@dataclass(frozen=True, eq=False)
+class Spots:
+    """Prepared spots of one section.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (spots, inputs)
+    expression : ndarray of float32, shape (spots, genes)
+    places : ndarray of float32, shape (spots, 2)
+        In pitches, from the middle of the section.
+    types, numbers : ndarray of int64, shape (spots,)
+        Type of each spot, and its number among all training spots.
+    """
+
+    features: NDArray[np.float32]
+    expression: NDArray[np.float32]
+    places: NDArray[np.float32]
+    types: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    def part(self, rows: NDArray[np.int64]) -> Spots:
+        """Only these rows."""
+        return Spots(*(getattr(self, entry.name)[rows] for entry in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Spots of one or more sections as tensors; `spatial` (2, edges) never joins two sections."""
+
+    features: Tensor
+    expression: Tensor
+    places: Tensor
+    types: Tensor
+    numbers: Tensor
+    spatial: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(getattr(self, entry.name).to(device) for entry in fields(self)))
+
+
+def make_batches(sections: Sequence[Spots], size: int, *, radius: float) -> list[Batch]:
+    """Group sections, in their order, into batches of about `size` spots.
+
+    Parameters
+    ----------
+    sections : sequence of Spots
+    size : int
+        A section with more spots is cut along its longer side into equal pieces.
+    radius : float
+        Of the spatial graph, in pitches.
+    """
+    groups: list[list[Spots]] = []
+    room = 0
+    for piece in (piece for section in sections for piece in _pieces(section, size)):
+        count = len(piece.features)
+        if not groups or count > room:
+            groups.append([])
+            room = size
+        groups[-1].append(piece)
+        room -= count
+    return [_joined(group, radius) for group in groups]
+
+
+def _pieces(section: Spots, size: int) -> list[Spots]:
+    count = -(-len(section.features) // size)
+    if count == 1:
+        return [section]
+    longer = int(np.argmax(np.ptp(section.places, axis=0)))
+    order = np.argsort(section.places[:, longer], kind="stable")
+    return [section.part(np.sort(rows)) for rows in np.array_split(order, count)]
+
+
+def _joined(group: Sequence[Spots], radius: float) -> Batch:
+    starts = np.cumsum([0, *(len(piece.features) for piece in group)])
+    edges = [
+        spatial_graph(piece.places, 1.0, radius=radius) + start
+        for piece, start in zip(group, starts[:-1], strict=True)
+    ]
+    columns = {
+        entry.name: torch.from_numpy(np.concatenate([getattr(piece, entry.name) for piece in group]))
+        for entry in fields(Spots)
+    }
+    return Batch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))

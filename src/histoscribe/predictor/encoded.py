@@ -1,0 +1,116 @@
+"""A section as the predictor sees it: descriptors, places and counts of its spots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError, TableError
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSection:
+    """Spots of one section after the image has been read.
+
+    Parameters
+    ----------
+    name, patient : str
+    features : ndarray of float32, shape (spots, d)
+        Descriptors of the spots' crops, as the encoder gave them.
+    centres_um : ndarray of float64, shape (spots, 2)
+        Spot centres in µm as (row, column).
+    pitch_um : float
+        Distance of neighbouring spots in µm.
+    counts : ndarray or CSR, shape (spots, genes)
+        Raw counts of all genes.
+    genes : sequence of str
+        Names of the columns of `counts`, each once.
+    spots : tuple of str
+        Names of the spots; numbered where not given.
+
+    Raises
+    ------
+    SectionError
+        If the lengths do not agree, there is no spot, or a descriptor or position is not finite.
+    TableError
+        If gene names repeat.
+    """
+
+    name: str
+    patient: str
+    features: NDArray[np.float32]
+    centres_um: NDArray[np.float64]
+    pitch_um: float
+    counts: Any
+    genes: Sequence[str]
+    spots: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.features)
+        if not self.spots:
+            object.__setattr__(self, "spots", tuple(str(number) for number in range(count)))
+        lengths = {len(self.centres_um), self.counts.shape[0], len(self.spots), count}
+        if len(lengths) > 1 or count == 0:
+            raise SectionError(
+                f"{count} descriptors, {len(self.centres_um)} positions and {self.counts.shape[0]} rows of "
+                "counts do not belong together",
+                where=self.name,
+                remedy="join them by barcode first",
+            )
+        if not (np.isfinite(self.features).all() and np.isfinite(self.centres_um).all()):
+            raise SectionError(
+                "some descriptors or positions are not finite numbers",
+                where=self.name,
+                remedy="drop these spots, they are never filled with zeros",
+            )
+        if self.counts.shape[1] != len(self.genes) or len(set(self.genes)) != len(self.genes):
+            raise TableError(
+                "gene names repeat or do not fit the counts", where=self.name, remedy="make them unique"
+            )
+
+
+def encode_section(
+    section: Section, encoder: TileEncoder, *, progress: Progress | None = None
+) -> EncodedSection:
+    """Read the crops of a measured section's spots and describe them; spots without counts are left out.
+
+    Raises
+    ------
+    SectionError
+        If the section has no slide or no spot with counts.
+    """
+    from histoscribe.features import encode_tiles
+    from histoscribe.tiles import spot_tiles
+
+    if section.slide is None:
+        raise SectionError(
+            "this section has no slide, and a predictor learns from one",
+            where=section.name,
+            remedy="state the full-resolution image, e.g. in the cohort's column `slide`",
+        )
+    depth = np.asarray(section.table.X.sum(axis=1)).reshape(-1)
+    counted = ~(depth == 0)
+    if not counted.any():
+        raise SectionError("no spot has any count", where=section.name, remedy="check the counts' file")
+    if not counted.all():
+        section = section.with_table(section.table[counted].copy())
+    features = encode_tiles(section.slide, spot_tiles(section), encoder, progress=progress)
+    return EncodedSection(
+        name=section.name,
+        patient=section.patient,
+        features=np.asarray(features, dtype=np.float32),
+        centres_um=section.centres_um,
+        pitch_um=section.pitch_um,
+        counts=section.table.X,
+        genes=section.genes,
+        spots=tuple(str(name) for name in section.table.obs_names),
+    )

@@ -1,0 +1,136 @@
+"""Inner validation: the blend and the reliability of each gene, from training sections held out in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.predictor.blend import Answers, Blend, choose_blend, gene_correlation
+from histoscribe.predictor.core import Fitted, fit_core
+from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.target import panel_expression
+from histoscribe.progress import Progress
+
+_MAX_FOLDS = 5
+_MIN_SPOTS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    """What inner validation found.
+
+    Parameters
+    ----------
+    blend : Blend
+    held_out : dict
+        Per gene `r`, and `low`, `high`: a 95 % interval (Fisher), which takes spots for independent.
+    split : str
+        What was held out: `patient`, `section`, `half of the section` or `nothing`.
+    """
+
+    blend: Blend
+    held_out: dict[str, dict[str, float]]
+    split: str
+
+
+Fold = tuple[list[EncodedSection], list[EncodedSection]]
+
+
+def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
+    """(training, held-out) pairs and what is held out.
+
+    By patient where there are at least three, else by section; a single section is halved along its
+    longer side.
+    """
+    patients = list(dict.fromkeys(section.patient for section in sections))
+    if len(patients) >= 3:
+        groups, split = [[s for s in sections if s.patient == patient] for patient in patients], "patient"
+    elif len(sections) >= 2:
+        groups, split = [[section] for section in sections], "section"
+    else:
+        groups, split = [[half] for half in _halves(sections[0])], "half of the section"
+    if len(groups) > _MAX_FOLDS:
+        groups = [[s for group in groups[first::_MAX_FOLDS] for s in group] for first in range(_MAX_FOLDS)]
+    folds = []
+    for held in range(len(groups)):
+        training = [s for number, group in enumerate(groups) if number != held for s in group]
+        folds.append((training, groups[held]))
+    return folds, split
+
+
+def validate(
+    sections: Sequence[EncodedSection],
+    panel: Sequence[str],
+    settings: Settings,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> Inner:
+    """Train without each fold, answer it, and choose what predicts the held-out folds best.
+
+    The panel was chosen on all training sections; only the outer split's test section must not see it.
+    """
+    folds, split = inner_folds(sections)
+    smallest = min(len(section.features) for fold in folds for part in fold for section in part)
+    if smallest < _MIN_SPOTS:
+        return Inner(Blend(), {}, "nothing")
+    found: list[tuple[Answers, NDArray[np.float32]]] = []
+    predicted: list[tuple[Fitted, Answers, NDArray[np.float32]]] = []
+    for number, (training, held_out) in enumerate(folds, start=1):
+        fitted = fit_core(
+            training,
+            panel,
+            settings,
+            seed=seed,
+            members=1,
+            device=device,
+            progress=progress,
+            message=f"inner validation {number} of {len(folds)}",
+        )
+        for section in held_out:
+            answers = fitted.answers(fitted.inputs(section.features, section.centres_um), device)
+            truth = panel_expression(section, panel)
+            found.append((answers, truth))
+            predicted.append((fitted, answers, truth))
+    blend = choose_blend(found)
+    correlations = [
+        gene_correlation(fitted.expression(answers.blended(blend)), truth)
+        for fitted, answers, truth in predicted
+    ]
+    spots = sum(len(truth) for _, _, truth in predicted)
+    return Inner(blend, _reliability(panel, np.mean(correlations, axis=0), spots), split)
+
+
+def _reliability(panel: Sequence[str], r: NDArray[np.float64], spots: int) -> dict[str, dict[str, float]]:
+    spread = 1.96 / np.sqrt(max(spots - 3, 1))
+    centre = np.arctanh(np.clip(r, -0.999999, 0.999999))
+    low, high = np.tanh(centre - spread), np.tanh(centre + spread)
+    return {
+        gene: {"r": round(float(a), 4), "low": round(float(b), 4), "high": round(float(c), 4)}
+        for gene, a, b, c in zip(panel, r, low, high, strict=True)
+    }
+
+
+def _halves(section: EncodedSection) -> list[EncodedSection]:
+    longer = int(np.argmax(np.ptp(section.centres_um, axis=0)))
+    order = np.argsort(section.centres_um[:, longer], kind="stable")
+    halves = []
+    for number, rows in enumerate(np.array_split(order, 2), start=1):
+        rows = np.sort(rows)
+        halves.append(
+            replace(
+                section,
+                name=f"{section.name}, half {number}",
+                features=section.features[rows],
+                centres_um=section.centres_um[rows],
+                counts=section.counts[rows],
+                spots=tuple(section.spots[row] for row in rows),
+            )
+        )
+    return halves

@@ -1,0 +1,379 @@
+"""The predictor: fit it on measured sections, let it write expression where there is only an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import ModelError, SectionError, SettingError, TableError
+from histoscribe.modelstore import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.predictor.blend import Blend
+from histoscribe.predictor.encoded import EncodedSection, encode_section
+from histoscribe.predictor.settings import make_settings
+from histoscribe.predictor.target import TARGET, choose_panel
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.features import TileEncoder
+    from histoscribe.predictor.core import Fitted
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+    from histoscribe.tiles import Tiles
+
+KIND = "predictor"
+_PUBLISHED_BLEND = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
+
+
+class Predictor:
+    """Expression from histology.
+
+    Parameters
+    ----------
+    variant : str
+        `histoscribe`, or `published` for GR2ST as in the paper.
+    seed : int
+        The same seed gives the same predictor on the same CPU.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    licence : str
+        Under which terms the trained weights may be used; goes into the card.
+    panel : sequence of str, optional
+        The genes to predict; the most variable ones of the training sections if not given.
+    **settings
+        Changes to the variant's defaults: `epochs`, `members`, `panel_size` and the others of `Settings`.
+
+    Raises
+    ------
+    SettingError
+        If a setting is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        variant: str = "histoscribe",
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        licence: str = "not stated",
+        panel: Sequence[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.settings = make_settings(variant, **settings)
+        self.seed = seed
+        self.device = device
+        self.licence = licence
+        self.panel = None if panel is None else tuple(panel)
+        self._fitted: Fitted | None = None
+        self._card: Card | None = None
+        self._encoder: TileEncoder | None = None
+
+    @property
+    def card(self) -> Card:
+        """What the predictor is and learned from.
+
+        Raises
+        ------
+        ModelError
+            If it has not been fitted.
+        """
+        if self._card is None:
+            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
+        return self._card
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The predicted genes in the order of the output columns."""
+        return self.card.genes
+
+    def fit(
+        self,
+        sections: Sequence[Section],
+        *,
+        encoder: TileEncoder | None = None,
+        progress: Progress | None = None,
+    ) -> Predictor:
+        """Learn from measured sections that lie on their slides.
+
+        Parameters
+        ----------
+        sections : sequence of Section
+        encoder : TileEncoder, optional
+            The built-in one if not given.
+        progress : Progress, optional
+
+        Raises
+        ------
+        SectionError
+            If a section has no slide or no counts.
+        TableError
+            If counts are not counts, or the sections have no gene in common.
+        """
+        from histoscribe.features import encoder_named
+
+        chosen = encoder or encoder_named("builtin")
+        encoded = [encode_section(section, chosen, progress=progress) for section in sections]
+        return self.fit_encoded(encoded, encoder=chosen, progress=progress)
+
+    def fit_encoded(
+        self,
+        sections: Sequence[EncodedSection],
+        *,
+        encoder: TileEncoder | None = None,
+        progress: Progress | None = None,
+    ) -> Predictor:
+        """Learn from sections whose tiles have been described already; see `fit`.
+
+        Parameters
+        ----------
+        sections : sequence of EncodedSection
+        encoder : TileEncoder, optional
+            What described them; needed to predict on slides.
+        progress : Progress, optional
+        """
+        from histoscribe.predictor.core import fit_core
+        from histoscribe.predictor.device import resolve_device
+        from histoscribe.predictor.inner import Inner, validate
+        from histoscribe.predictor.state import to_settings, to_tensors
+
+        _check_sections(sections)
+        device = resolve_device(self.device)
+        progress = progress or Progress()
+        panel = list(self.panel or choose_panel(sections, self.settings.panel_size))
+        if self.settings.variant == "published":
+            inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
+        else:
+            inner = validate(sections, panel, self.settings, seed=self.seed, device=device, progress=progress)
+        fitted = fit_core(
+            sections,
+            panel,
+            self.settings,
+            seed=self.seed,
+            members=self.settings.members,
+            device=device,
+            progress=progress,
+        ).with_blend(inner.blend)
+        gallery = {
+            "section": [section.name for section in sections for _ in section.spots],
+            "spot": [spot for section in sections for spot in section.spots],
+        }
+        self._fitted, self._encoder = fitted, encoder
+        self._card = Card(
+            kind=KIND,
+            variant=self.settings.variant,
+            genes=tuple(panel),
+            target=TARGET,
+            panel_rule=f"{len(panel)} genes that were named beforehand"
+            if self.panel
+            else f"{len(panel)} most variable genes of the training sections (variance of the target)",
+            training=tuple(TrainingSection(section.name, section.patient) for section in sections),
+            licence=self.licence,
+            seed=self.seed,
+            mpp=None if encoder is None else float(encoder.mpp),
+            crop_um=None if encoder is None else float(encoder.crop_um),
+            encoder="" if encoder is None else encoder.name,
+            sha256=weights_hash(to_tensors(fitted)),
+            held_out=inner.held_out,
+            settings={**to_settings(fitted), "inner_split": inner.split, "gallery": gallery},
+        )
+        return self
+
+    def predict_encoded(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Predict tiles that have been described already.
+
+        Parameters
+        ----------
+        features : ndarray, shape (tiles, d)
+            By the encoder of the training sections.
+        centres_um : ndarray, shape (tiles, 2)
+            As (row, column).
+
+        Returns
+        -------
+        ndarray of float32, shape (tiles, genes)
+            log1p of counts per 10,000, never negative.
+
+        Raises
+        ------
+        ModelError
+            If the predictor has not been fitted, or the descriptors are of another length.
+        SectionError
+            If a descriptor or position is not finite.
+        """
+        return self._answer(features, centres_um)[0]
+
+    def predict(
+        self,
+        slide: Slide,
+        tiles: Tiles,
+        *,
+        name: str | None = None,
+        patient: str | None = None,
+        progress: Progress | None = None,
+    ) -> AnnData:
+        """Predict expression at tiles of a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+            With known µm per pixel.
+        tiles : Tiles
+        name : str, optional
+            Of the result; the slide's name if not given.
+        patient : str, optional
+            The name if not given.
+        progress : Progress, optional
+
+        Returns
+        -------
+        AnnData
+            `X` (tiles, genes) float32, log1p of counts per 10,000; `obsm["spatial"]` full-resolution pixels
+            as (x, y); `obsm["evidence"]` and `["evidence_weight"]` the numbers and shares of the reference
+            spots that weigh most; `obs["spot_type"]`; `var` with the held-out r of each gene;
+            `uns["histoscribe"]` where it comes from, and the names of the reference spots.
+
+        Raises
+        ------
+        SlideError, ModelError, SectionError
+        """
+        from histoscribe.features import encode_tiles
+        from histoscribe.predictor.output import prediction_table
+
+        card = self.card
+        if len(tiles) == 0:
+            raise SectionError(
+                "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
+            )
+        features = encode_tiles(slide, tiles, self._tile_encoder(), progress=progress)
+        assert slide.mpp is not None  # encode_tiles refuses slides without
+        expression, evidence, weights, types = self._answer(features, tiles.centres * slide.mpp)
+        return prediction_table(
+            card,
+            slide,
+            tiles,
+            expression,
+            evidence=(evidence, weights),
+            types=types,
+            name=name or slide.name,
+            patient=patient,
+        )
+
+    def predict_section(self, section: Section, *, progress: Progress | None = None) -> Section:
+        """Predict at the spots of a section: same barcodes, same slide, none of its counts are read.
+
+        Raises
+        ------
+        SectionError
+            If it has no slide.
+        TableError
+            If its table shares no gene with the model.
+        """
+        from histoscribe.tiles import spot_tiles
+
+        if section.slide is None:
+            raise SectionError(
+                "this section has no slide to predict from",
+                where=section.name,
+                remedy="state the full-resolution image",
+            )
+        if section.genes and not set(section.genes) & set(self.genes):
+            raise TableError(
+                f"no gene of the table is among the model's {len(self.genes)} "
+                f"({self.genes[0]} and others; the table has {section.genes[0]} and others)",
+                where=section.name,
+                remedy="use a model of the same species and kind of gene names",
+            )
+        slide = section.slide.with_mpp(section.mpp)
+        table = self.predict(
+            slide, spot_tiles(section), name=section.name, patient=section.patient, progress=progress
+        )
+        return replace(section.with_table(table), slide=slide, warnings=())
+
+    def save(self, folder: str | PathLike[str]) -> Card:
+        """Write the model's folder (`weights.safetensors`, `card.json`); see `modelstore.save_model`."""
+        from histoscribe.predictor.state import to_tensors
+
+        self._card = save_model(folder, to_tensors(self._ready()), self.card)
+        return self._card
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], *, device: str = "auto") -> Predictor:
+        """Read a model's folder back.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged, foreign, or of another kind.
+        """
+        from histoscribe.predictor.state import from_tensors
+
+        tensors, card = load_model(folder, kind=KIND)
+        fitted = from_tensors(tensors, card, where=folder)
+        predictor = cls(card.variant, seed=card.seed, device=device, licence=card.licence)
+        predictor.settings = fitted.settings
+        predictor._fitted, predictor._card = fitted, card
+        return predictor
+
+    def _ready(self) -> Fitted:
+        if self._fitted is None:
+            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
+        return self._fitted
+
+    def _tile_encoder(self) -> TileEncoder:
+        from histoscribe.features import encoder_named
+
+        if self._encoder is None:
+            if not self.card.encoder:
+                raise ModelError(
+                    "this model does not say which encoder described its tiles",
+                    remedy="pass encoder= when fitting, or use predict_encoded",
+                )
+            self._encoder = encoder_named(self.card.encoder)
+        return self._encoder
+
+    def _answer(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Expression, evidence, its weights, and types of tiles."""
+        from histoscribe.predictor.device import resolve_device
+
+        fitted = self._ready()
+        expected = len(fitted.scales[0][0])
+        features = np.asarray(features, dtype=np.float32)
+        if features.ndim != 2 or features.shape[1] != expected or len(features) != len(centres_um):
+            raise ModelError(
+                f"descriptors of shape {features.shape} for {len(centres_um)} tiles do not fit a model of "
+                f"{expected} descriptors",
+                remedy="describe the tiles with the model's own encoder",
+            )
+        if not (np.isfinite(features).all() and np.isfinite(centres_um).all()):
+            raise SectionError(
+                "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
+            )
+        inputs = fitted.inputs(features, np.asarray(centres_um, dtype=np.float64))
+        answers = fitted.answers(inputs, resolve_device(self.device))
+        evidence, weights = answers.evidence(fitted.blend)
+        return fitted.expression(answers.blended(fitted.blend)), evidence, weights, fitted.types_of(inputs)
+
+
+def _check_sections(sections: Sequence[EncodedSection]) -> None:
+    if not sections:
+        raise SettingError("there is no section to learn from", remedy="give at least one measured section")
+    names = [section.name for section in sections]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise SectionError("two sections have the same name", where=repeated, remedy="rename one")
+    if len({section.features.shape[1] for section in sections}) > 1:
+        raise SectionError(
+            "the sections were described by different encoders",
+            where=", ".join(names),
+            remedy="describe all with the same one",
+        )

@@ -1,0 +1,138 @@
+"""GR2ST as published (Zhou et al., Bioinformatics 42(5), 2026, btag209), faults included.
+
+Kept so that the paper can be reproduced and compared with; `network.py` holds the repaired form. The dense
+functional mask costs memory quadratic in the spots of a section, and its second projection never learns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GATConv
+
+TYPES = 6
+MAX_PLACE = 512
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedOutput:
+    """What one forward pass gives: embeddings, regression, gate logits and the attention per branch."""
+
+    image: Tensor
+    spot: Tensor
+    expression: Tensor
+    gate: Tensor
+    attention: list[tuple[Tensor, Tensor]]
+
+
+class ProjectionHead(nn.Module):
+    """p = W₁x; LayerNorm(p + Dropout(W₂ GELU(p)))."""
+
+    def __init__(self, inputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        self.second = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) → (n, width)."""
+        p = self.first(x)
+        out: Tensor = self.norm(p + self.dropout(self.second(nn.functional.gelu(p))))
+        return out
+
+
+class PublishedNetwork(nn.Module):
+    """Image branch, spot branch with both graphs, and the experts with their gate.
+
+    Parameters
+    ----------
+    inputs : int
+        Length of an image feature.
+    genes : int
+    width : int
+        Length of the embeddings.
+    heads : int
+        Attention heads per graph.
+    dropout : float
+    """
+
+    def __init__(
+        self, inputs: int, genes: int, *, width: int = 256, heads: int = 8, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.image_head = ProjectionHead(inputs, width, dropout)
+        self.row_code = nn.Embedding(MAX_PLACE, genes)
+        self.column_code = nn.Embedding(MAX_PLACE, genes)
+        half = max(genes // 2, 1)
+        self.type_code = nn.Sequential(
+            nn.Linear(TYPES, half),
+            nn.ReLU(),
+            nn.Linear(half, genes),
+            nn.LayerNorm(genes),
+            nn.Dropout(dropout),
+        )
+        self.key, self.query = nn.Linear(genes, width), nn.Linear(genes, width)
+        self.spot_in = nn.Linear(genes, width)
+        self.spatial = GATConv(width, width, heads=heads, add_self_loops=False)
+        self.functional = GATConv(width, width, heads=heads, add_self_loops=False)
+        self.fuse = nn.Sequential(
+            nn.Linear(heads * width, width), nn.ReLU(), nn.LayerNorm(width), nn.Dropout(dropout)
+        )
+        self.spot_head = ProjectionHead(width, width, dropout)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, genes))
+            for _ in range(TYPES)
+        )
+        self.gate = nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, TYPES))
+
+    def embed_image(self, features: Tensor) -> Tensor:
+        """(n, inputs) → (n, width)."""
+        out: Tensor = self.image_head(features)
+        return out
+
+    def regress(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, width) → expression (n, genes) and gate logits (n, 6)."""
+        logits = self.gate(embedding)
+        answers = torch.stack([expert(embedding) for expert in self.experts], dim=1)
+        return (torch.softmax(logits, -1).unsqueeze(-1) * answers).sum(1), logits
+
+    def embed_spots(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
+        """Expression (n, genes), array places (n, 2), types (n,), spatial edges (2, e) → (n, width)."""
+        return self._embed_spots(expression, places, types, spatial)[0]
+
+    def _embed_spots(
+        self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        kinds = nn.functional.one_hot(types, TYPES).to(expression.dtype)
+        places = places.long().clamp(0, MAX_PLACE - 1)
+        spot = (
+            expression + self.row_code(places[:, 0]) + self.column_code(places[:, 1]) + self.type_code(kinds)
+        )
+        edges = functional_mask(self.key(spot), self.query(spot), types)
+        hidden = self.spot_in(spot)
+        branches, attention = [], []
+        for layer, index in ((self.spatial, spatial), (self.functional, edges)):
+            out, (index, weights) = layer(hidden, index, return_attention_weights=True)
+            branches.append(out)
+            attention.append((weights, index[1]))
+        return self.spot_head(self.fuse(branches[0] + branches[1])), attention
+
+    def forward(
+        self, features: Tensor, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
+    ) -> PublishedOutput:
+        """Both branches of one section."""
+        image = self.embed_image(features)
+        spot, attention = self._embed_spots(expression, places, types, spatial)
+        regressed, gate = self.regress(image)
+        return PublishedOutput(image, spot, regressed, gate, attention)
+
+
+def functional_mask(key: Tensor, query: Tensor, types: Tensor, threshold: float = 0.6) -> Tensor:
+    """Edges (2, e) where 0.7·sigmoid(h·u) + 0.3·[same type] exceeds the threshold, self-edges kept."""
+    same = types[:, None] == types[None]
+    mask = 0.7 * torch.sigmoid(key @ query.T) + 0.3 * same > threshold
+    mask.fill_diagonal_(True)
+    return mask.nonzero().T.flip(0).contiguous()

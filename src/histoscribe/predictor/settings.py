@@ -1,0 +1,109 @@
+"""What can be set of a predictor, with the defaults of both variants."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from histoscribe.errors import SettingError
+
+Variant = Literal["histoscribe", "published"]
+VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a predictor is built and trained.
+
+    Parameters
+    ----------
+    variant : str
+        `histoscribe`, the default, or `published`, GR2ST as in the paper.
+    epochs : int
+        Passes over the training sections.
+    members : int
+        Networks trained from different seeds whose predictions are averaged.
+    panel_size : int
+        How many genes, the most variable ones of the training sections.
+    radii : tuple of float
+        Reaches of the image context in pitches; none for the published form.
+    components : int
+        Principal components of the image input that the network sees; 0 for the input itself.
+    rank : int
+        Principal components of the training expression in which predictions live; 0 for all.
+    width, heads : int
+        Length of the embeddings, attention heads per graph.
+    types : int
+        Spot types, found in the training images.
+    dropout, learning_rate, weight_decay : float
+    batch_spots : int
+        Sections are joined, or cut along their longer side, into batches of about so many spots.
+    """
+
+    variant: Variant = "histoscribe"
+    epochs: int = 120
+    members: int = 3
+    panel_size: int = 250
+    radii: tuple[float, ...] = (1.5, 3.0)
+    components: int = 128
+    rank: int = 20
+    width: int = 128
+    heads: int = 4
+    types: int = 6
+    dropout: float = 0.2
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    batch_spots: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise SettingError(
+                "there is no such variant", where=str(self.variant), remedy=f"choose {' or '.join(VARIANTS)}"
+            )
+        at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2}
+        at_least |= {"components": 0, "rank": 0, "batch_spots": 8}
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise SettingError(
+                    f"{name} is {value!r}", remedy=f"choose a whole number of at least {least}"
+                )
+        if self.width % self.heads:
+            raise SettingError(
+                f"a width of {self.width} cannot be shared by {self.heads} heads",
+                remedy="choose a multiple of the heads",
+            )
+        if not 0 <= self.dropout < 1 or not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise SettingError(
+                "dropout, learning rate or weight decay is out of range",
+                remedy="choose a dropout in [0, 1), a positive learning rate and no negative decay",
+            )
+        if any(not 0 < radius <= 20 for radius in self.radii):
+            raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return asdict(self)
+
+
+def make_settings(variant: str, **changes: Any) -> Settings:
+    """The defaults of a variant with some changes.
+
+    Raises
+    ------
+    SettingError
+        If a setting does not exist or is out of range.
+    """
+    known = {entry.name for entry in fields(Settings)} - {"variant"}
+    unknown = sorted(changes.keys() - known)
+    if unknown:
+        raise SettingError(
+            "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
+        )
+    if variant == "published":
+        paper = {"epochs": 100, "members": 1, "radii": (), "components": 0, "rank": 0, "width": 256}
+        paper |= {"heads": 8, "types": 6, "dropout": 0.1, "learning_rate": 1e-4, "weight_decay": 1e-3}
+        changes = paper | changes
+    if "radii" in changes:
+        changes["radii"] = tuple(float(radius) for radius in changes["radii"])
+    return Settings(variant=variant, **changes)  # type: ignore[arg-type]
