@@ -49,14 +49,12 @@ def panel(dock: Callable[[str], Any]) -> Any:
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained in seconds on a small simulated section."""
-    predictor = pytest.importorskip("histoscribe.predictor")
+    from histoscribe.predictor import Predictor
     from histoscribe.simulate import simulate_section
 
-    if not hasattr(predictor, "Predictor"):
-        pytest.skip("there is no Predictor in this version")
     sections = [simulate_section(seed, genes=40, size_um=900) for seed in (1, 2)]
     folder = tmp_path_factory.mktemp("model") / "small"
-    predictor.Predictor("ridge").fit(sections).save(folder)
+    Predictor(epochs=2, members=1, components=16, rank=5, width=16, heads=2).fit(sections).save(folder)
     return folder
 
 
