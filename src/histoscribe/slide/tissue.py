@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from histoscribe.slide.model import Region, Slide
 
 _GLASS = 10  # percentile of optical density that is taken for glass, per channel
+_STRONG = 0.15  # optical density above glass that is tissue for sure: more of it shifts no threshold
+_SHARE = 0.6  # of Otsu's threshold, which lies half-way to strongly stained tissue
 _FAINTEST = 0.03  # optical density above glass below which nothing counts as tissue
 _DARKEST = 50  # brightest channel of ink, marker and black borders
 _SMALLEST_UM = 200.0  # side of the smallest piece kept
@@ -18,8 +20,8 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
     """Find the tissue.
 
     The optical density of a pixel (-log10 of the transmitted share, mean of the three channels) above
-    that of the glass is split at half of Otsu's threshold: where stains are strong, Otsu's own would
-    part dark from pale tissue. Openings, small pieces and small holes are then cleaned away.
+    that of the glass is split below Otsu's threshold, with strong stains held down: otherwise Otsu parts
+    dark from pale tissue. Small openings, pieces and holes are then cleaned away.
 
     Parameters
     ----------
@@ -51,9 +53,9 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
     density = -np.log10((image.astype(np.float32) + 1) / 256)
     stain = np.clip(density - np.percentile(density, _GLASS, axis=(0, 1)), 0, None).mean(axis=2)
     stain[image.max(axis=2) < _DARKEST] = 0
-    stain = gaussian_filter(stain, sigma=1)
+    stain = np.minimum(gaussian_filter(stain, sigma=1), _STRONG)
     threshold = float(threshold_otsu(stain)) if np.ptp(stain) > 0 else 0.0  # type: ignore[no-untyped-call]
-    mask = stain > max(_FAINTEST, threshold / 2)
+    mask = stain > max(_FAINTEST, _SHARE * threshold)
     cross = np.ones((3, 3), dtype=np.bool_)
     mask = binary_closing(binary_opening(mask, cross), cross)
     mask = _without_specks(mask, (_SMALLEST_UM / mpp) ** 2)

@@ -1,0 +1,61 @@
+"""Plain images of section size."""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from histoscribe.errors import SlideError
+from histoscribe.slide import open_slide
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ""])
+def test_png_by_content(picture, tmp_path, ending):
+    pixels, path = picture(120, 90), tmp_path / f"tissue_hires_image{ending}"
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    slide = open_slide(path)
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], pixels)
+    assert slide.mpp is None
+    assert slide.warnings == ("the µm per pixel are unknown",)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": "420"}, {"optimize": True}])
+def test_jpeg(picture, tmp_path, options):
+    pixels, path = picture(700, 1300) // 2 + 60, tmp_path / "section.jpg"
+    path.write_bytes(imagecodecs.jpeg8_encode(pixels, level=95, **options))
+    slide = open_slide(path, mpp=0.7)
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], imagecodecs.jpeg8_decode(path.read_bytes()))
+    assert [level.shape for level in slide.levels] == [(700, 1300), (350, 650)]
+
+
+def test_grey_alpha_and_sixteen_bits(picture, tmp_path):
+    pixels, path = picture(40, 50), tmp_path / "picture.png"
+    path.write_bytes(imagecodecs.png_encode(pixels[:, :, 0].copy()))
+    np.testing.assert_array_equal(
+        open_slide(path).levels[0].pixels[:], np.repeat(pixels[:, :, :1], 3, axis=2)
+    )
+    path.write_bytes(imagecodecs.png_encode(np.concatenate((pixels, pixels[:, :, :1]), axis=2)))
+    np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
+    path.write_bytes(imagecodecs.png_encode(pixels.astype(np.uint16) * 257))
+    np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg8"])
+def test_damaged_image_is_told_when_it_is_decoded(picture, tmp_path, kind):
+    path = tmp_path / "section.img"
+    content = bytearray(getattr(imagecodecs, f"{kind}_encode")(picture(300, 300)))
+    content[len(content) // 3 :] = b""
+    path.write_bytes(content if kind == "png" else content[:200] + b"\xff\xc4\x00\x05" + content[200:])
+    slide = open_slide(path)
+    with pytest.raises(SlideError, match="cannot be decoded"):
+        slide.levels[0].pixels[:10]
+
+
+def test_image_that_vanishes_after_opening(picture, tmp_path):
+    path = tmp_path / "section.png"
+    path.write_bytes(imagecodecs.png_encode(picture(30, 30)))
+    slide = open_slide(path)
+    path.unlink()
+    with pytest.raises(SlideError, match="cannot be decoded"):
+        slide.levels[0].pixels[:]
