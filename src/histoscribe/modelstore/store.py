@@ -155,7 +155,7 @@ def require_shapes(
 def _serialised(tensors: Tensors) -> bytes:
     from safetensors.numpy import save
 
-    return bytes(save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}))
+    return bytes(save({name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}))
 
 
 def _file(folder: Path, name: str, limit: int) -> Path:
