@@ -46,8 +46,9 @@ class Comparison:
     truth : ndarray of float32, shape (spots, genes), or None
         Where the section is simulated: what is expected without depth and noise.
     per_gene : DataFrame
-        One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots with a
-        count), `top50`, and `pearson_truth` where the truth is known. Best first, undefined last.
+        One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of
+        spots with a count), `top50`; where the truth is known `pearson_truth` and `ceiling` (r of the
+        measurement itself with the truth). Best first, undefined last.
     summary : dict
         Plain values: split, panel, target, counts of spots and genes, and means over genes.
     provenance : Provenance

@@ -23,7 +23,8 @@ EXPRESSION, DIFFERENCE = "viridis", "RdBu_r"
 INK, SOFT, ACCENT, MARK = "#101828", "#7a869a", "#5b6ee1", "#e07a3f"
 LONGEST_SIDE = 420
 _FILLED = 0.94
-_STYLE = {
+_MAP_SIDE, _BAR_ROOM, _GAP, _TITLE_ROOM, _SCALE_ROOM = 2.2, 0.8, 0.12, 0.28, 0.3
+_STYLE: Any = {
     "font.size": 9.0,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -73,7 +74,7 @@ def expression_panels(
     predicted: NDArray[np.floating],
     truth: NDArray[np.floating] | None = None,
 ) -> list[Panel]:
-    """Measured, predicted and (where known) true values of one gene with shared limits, then the difference."""
+    """Measured, predicted and (where known) true values of a gene, then the difference."""
     shown = {"measured": measured, "predicted": predicted}
     if truth is not None:
         shown["truth"] = truth
@@ -111,19 +112,15 @@ def spot_figure(section: Section, panels: Sequence[Panel], *, with_tissue: bool 
     matplotlib Figure
         Transparent; save it with `figure.savefig` or `to_svg`.
     """
-    show_slide = with_tissue and section.slide is not None
-    count = len(panels) + show_slide
+    slide = section.slide if with_tissue else None
     with _styled():
-        figure, axes = _row(
-            count, widths=[1.0] * show_slide + [1.24 if panel.bar else 1.0 for panel in panels]
-        )
-        if show_slide:
-            assert section.slide is not None
-            draw_tissue(axes[0], section.slide, section)
+        figure, axes = _map_row([*([False] if slide else []), *(panel.bar for panel in panels)], section)
+        if slide is not None:
+            draw_tissue(axes[0], slide, section)
             axes[0].set_title("H&E")
-        for place, panel in zip(axes[show_slide:], panels, strict=True):
+        for place, panel in zip(axes[slide is not None :], panels, strict=True):
             _draw_panel(place, section, panel)
-        if not show_slide and axes:
+        if slide is None and axes:
             _scale_bar(axes[0], section)
     return figure
 
@@ -154,7 +151,7 @@ def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
         figure, (axes,) = _row(1, side=3.3, wide=1.25)
         every = np.concatenate([values[np.isfinite(values)] for values in scores.values()])
         low = min(-0.2, float(every.min(initial=0)))
-        bins = np.arange(np.floor(low * 20) / 20, 1.0001, 0.05)
+        bins = [float(edge) for edge in np.arange(np.floor(low * 20) / 20, 1.0001, 0.05)]
         for index, (label, values) in enumerate(scores.items()):
             values = values[np.isfinite(values)]
             if index == 0:
@@ -163,7 +160,7 @@ def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
                     axes.axvline(values.mean(), color=INK, linewidth=1.2)
             else:
                 axes.hist(values, bins, histtype="step", color=MARK, linewidth=1.5, label=label)
-        axes.axvline(0, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.axvline(0, ymax=0.8, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
         axes.set(xlabel="Pearson r of a gene (line: mean)", ylabel="genes", title="How r is spread")
         if len(scores) > 1:
             axes.legend(frameon=False, loc="upper left", fontsize=8)
@@ -231,7 +228,7 @@ def to_svg(figure: Figure, label: str) -> str:
 
     stream = io.StringIO()
     with _styled():
-        figure.savefig(stream, format="svg", dpi=170, transparent=True, metadata={"Date": None})
+        figure.savefig(stream, format="svg", dpi=140, transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     head, body = text.split(">", 1)
@@ -249,20 +246,33 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def _row(
-    count: int, *, side: float = 2.35, wide: float = 1.0, widths: Sequence[float] | None = None
-) -> tuple[Figure, list[Axes]]:
+def _row(count: int, *, side: float = 2.35, wide: float = 1.0) -> tuple[Figure, list[Axes]]:
     """A transparent figure with axes side by side; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shares = list(widths or [1.0] * count)
-    figure = Figure(figsize=(side * wide * sum(shares), side * 1.12), layout="constrained", facecolor="none")
+    figure = Figure(figsize=(side * wide * count, side * 1.12), layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
-    grid: Any = figure.subplots(1, count, squeeze=False, width_ratios=shares)
+    grid: Any = figure.subplots(1, count, squeeze=False)
     for axes in grid[0]:
         axes.set_facecolor("none")
     return figure, list(grid[0])
+
+
+def _map_row(bars: Sequence[bool], section: Section) -> tuple[Figure, list[Axes]]:
+    """Maps of equal size side by side, with room on the right of those that have a colour bar."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    extent = np.ptp(section.centres_um, axis=0) + 2 * section.pitch_um
+    height = _MAP_SIDE * float(np.clip(extent[0] / extent[1], 0.4, 2))
+    lefts = np.concatenate([[0], np.cumsum([_MAP_SIDE + (_BAR_ROOM if bar else _GAP) for bar in bars])])
+    size = float(lefts[-1]), height + _TITLE_ROOM + _SCALE_ROOM
+    figure = Figure(figsize=size, facecolor="none")
+    FigureCanvasAgg(figure)
+    box = (_SCALE_ROOM / size[1], _MAP_SIDE / size[0], height / size[1])
+    axes = [figure.add_axes((float(left) / size[0], *box), facecolor="none") for left in lefts[:-1]]
+    return figure, axes
 
 
 def _frame(axes: Axes, section: Section) -> None:
@@ -290,9 +300,10 @@ def _draw_panel(axes: Axes, section: Section, panel: Panel) -> None:
     axes.set_title(panel.title)
     if panel.bar:
         assert axes.figure is not None
-        bar = axes.figure.colorbar(spots, ax=axes, shrink=0.72, aspect=18, pad=0.03, extend="both")
+        beside = axes.inset_axes((1.03, 0.12, 0.045, 0.76))
+        bar = axes.figure.colorbar(spots, cax=beside, extend="both")
         bar.outline.set_visible(False)
-        bar.set_label(panel.units, fontsize=8)
+        bar.set_label(panel.units, fontsize=8, labelpad=7)
         bar.ax.tick_params(labelsize=8, length=2)
 
 

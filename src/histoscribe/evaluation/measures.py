@@ -24,7 +24,7 @@ def pearson_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
 
 
 def spearman_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
-    """Spearman's rank correlation of each gene, ties sharing their mean rank; NaN where a side is constant."""
+    """Spearman's rank correlation of each gene (ties share their mean rank); NaN where a side is constant."""
     from scipy.stats import rankdata
 
     a, b = _paired(measured, predicted)

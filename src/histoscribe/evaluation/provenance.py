@@ -19,8 +19,8 @@ Split = Literal[
 
 SPLIT_MEANING: dict[str, str] = {
     "in training": "The model was trained on this very section: these figures say nothing about new tissue.",
-    "section out, same patient in training": "The model knew other tissue of this patient, so the figures are "
-    "higher than for a new patient.",
+    "section out, same patient in training": "The model knew other tissue of this patient: expect "
+    "lower figures for a new one.",
     "section out, patient unknown": "The section was not trained on, but whose tissue it is is not stated: "
     "the patient may have been.",
     "patient out": "The model had never seen tissue of this patient: this is what to expect of a new one.",

@@ -149,10 +149,10 @@ def _overview(one: Comparison) -> list[_Figure]:
         (histogram_figure(scores), "Pearson r over genes."),
         (
             detection_figure(one.per_gene["detected"].to_numpy(), r, top),
-            "Rarely counted genes are mostly noise.",
+            "Each gene's r against how often it was counted.",
         ),
     ]
-    return [_Figure(Markup(to_svg(figure, caption)), caption) for figure, caption in drawn]  # noqa: S704
+    return [_Figure(Markup(to_svg(figure, caption)), caption) for figure, caption in drawn]
 
 
 def _maps(one: Comparison) -> list[_Figure]:
@@ -162,19 +162,20 @@ def _maps(one: Comparison) -> list[_Figure]:
 
     figures, scatters = [], {}
     for gene, why in shown_genes(one):
-        column, r = one.column(gene), float(one.per_gene.loc[gene, "pearson"])
+        column, scores = one.column(gene), one.per_gene.loc[gene].to_dict()
+        r = float(scores["pearson"])
         measured, predicted = one.measured[:, column], one.predicted[:, column]
         truth = None if one.truth is None else one.truth[:, column]
         caption = f"{gene}, {why}: r = {r:.2f}"
         if truth is not None:
-            caption += f", {_number(float(one.per_gene.loc[gene, 'pearson_truth']))} against the truth"
+            caption += f", {_number(float(scores['pearson_truth']), 2)} against the truth"
         figure = spot_figure(one.section, expression_panels(measured, predicted, truth))
-        figures.append(_Figure(Markup(to_svg(figure, caption)), f"{caption}.", wide=True))  # noqa: S704
+        figures.append(_Figure(Markup(to_svg(figure, caption)), f"{caption}.", wide=True))
         scatters[gene] = (measured, predicted, r)
     if scatters:
         caption = "Predicted against measured, one dot a spot; on the dashed line both agree."
         svg = to_svg(scatter_figure(scatters), caption)
-        figures.append(_Figure(Markup(svg), caption, wide=True))  # noqa: S704
+        figures.append(_Figure(Markup(svg), caption, wide=True))
     return figures
 
 
