@@ -84,7 +84,7 @@ def test_a_space_ranger_folder_without_positions(refused, space_ranger, model, t
 
 def test_counts_and_positions_that_do_not_join(refused, space_ranger, tmp_path):
     folder = space_ranger(tmp_path / "outs", barcodes=BARCODES, placed=[name + "x" for name in BARCODES])
-    refused("info", folder, says="barcode", remedy=";")
+    refused("info", folder, says="ACGT0000-1x", remedy="of the same Space Ranger run")
 
 
 def test_legacy_counts_and_positions_that_do_not_join(refused, cohort, tmp_path, out):
