@@ -1,0 +1,112 @@
+"""Who learns and who is tested: folds by section or by patient, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from histoscribe.errors import SettingError
+
+Split = Literal["section", "patient"]
+
+
+class Owned(Protocol):
+    """Anything that has a name and belongs to a patient."""
+
+    @property
+    def name(self) -> str:
+        """The section's name."""
+        ...
+
+    @property
+    def patient(self) -> str:
+        """Whose tissue it is."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of a cohort.
+
+    Parameters
+    ----------
+    name : str
+        The section or the patient that is held out.
+    train, test : tuple of int
+        Places in the cohort.
+    """
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+def make_folds(sections: Sequence[Owned], split: Split) -> list[Fold]:
+    """Hold out every section, or every patient, once.
+
+    By section, the other sections of the same patient stay in training: say so beside the number.
+    By patient, none of a held-out patient's sections does.
+
+    Raises
+    ------
+    SettingError
+        If `split` is neither, or the cohort has only one section (or patient).
+    """
+    if split not in get_args(Split):
+        raise SettingError(
+            f"no split is called {split!r}",
+            where="--split",
+            remedy=f"choose from {', '.join(get_args(Split))}",
+        )
+    keys = [section.name if split == "section" else section.patient for section in sections]
+    names = list(dict.fromkeys(keys))
+    if len(names) < 2:
+        raise SettingError(
+            f"a split by {split} needs at least two, and the cohort has {len(names)}",
+            where="--split",
+            remedy="add sections of another patient, or split by section",
+        )
+    folds = [
+        Fold(
+            name,
+            tuple(place for place, key in enumerate(keys) if key != name),
+            tuple(place for place, key in enumerate(keys) if key == name),
+        )
+        for name in names
+    ]
+    for fold in folds:
+        refuse_leak(fold, sections, split)
+    return folds
+
+
+def refuse_leak(fold: Fold, sections: Sequence[Owned], split: Split) -> None:
+    """Raise `SettingError` if a section, or by patient a patient, stands on both sides of a fold."""
+    train = [sections[place] for place in fold.train]
+    test = [sections[place] for place in fold.test]
+    shared = {section.name for section in train} & {section.name for section in test}
+    if split == "patient":
+        shared |= {section.patient for section in train} & {section.patient for section in test}
+    if shared:
+        raise SettingError(
+            f"{', '.join(sorted(shared))} stands in training and in test",
+            where=f"fold {fold.name}",
+            remedy="give every section a name and a patient of its own in the cohort",
+        )
+
+
+def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[Owned]) -> None:
+    """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on.
+
+    Parameters
+    ----------
+    chosen_on : sequence of str
+        Names of the sections that the panel was chosen with.
+    """
+    seen = sorted({sections[place].name for place in fold.test} & set(chosen_on))
+    if seen:
+        raise SettingError(
+            f"the gene panel was chosen with {', '.join(seen)}, which this fold tests on",
+            where=f"fold {fold.name}",
+            remedy="choose the panel on the training sections of each fold",
+        )
