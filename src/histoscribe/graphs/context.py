@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.graphs.spatial import spatial_graph
 
-_MAX_NEIGHBOURS = 48
+_MANY = 64
+_CELLS_PER_RADIUS = 5.0
 
 
 def context_means(
@@ -17,9 +18,9 @@ def context_means(
 ) -> NDArray[np.float32]:
     """Average features within each radius, the spot itself included.
 
-    Neighbourhoods are thinned where spots lie much denser than `pitch` (a dense grid predicted by a
-    model of a coarser array): of one neighbourhood every k-th spot is averaged, so that time and
-    memory stay proportional to the number of spots.
+    Where spots lie much denser than `pitch` (a dense grid predicted by a model of a coarser array) they are
+    first gathered in square cells of a fifth of the radius, so that time and memory stay proportional to
+    the number of spots.
 
     Parameters
     ----------
@@ -37,43 +38,51 @@ def context_means(
         One block of d columns per radius, in the order of `radii`.
     """
     values = np.asarray(features, dtype=np.float32)
-    blocks = [_mean_within(values, centres, pitch, radius) for radius in radii]
-    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(values), 0), dtype=np.float32)
+    points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    if not len(radii) or not len(values):
+        return np.empty((len(values), values.shape[1] * len(radii)), dtype=np.float32)
+    blocks = []
+    for radius in radii:
+        dense = _neighbours(points, radius * pitch) > max(_MANY, 4 * np.pi * radius**2)
+        mean = _mean_of_cells if dense else _mean_of_spots
+        blocks.append(mean(values, points, pitch, radius))
+    return np.concatenate(blocks, axis=1)
 
 
-def _mean_within(
-    values: NDArray[np.float32], centres: ArrayLike, pitch: float, radius: float
+def _neighbours(points: NDArray[np.float64], reach: float) -> float:
+    """How many spots lie within reach of a spot, on average over some of them."""
+    from scipy.spatial import cKDTree
+
+    probe = points[:: max(1, len(points) // 256)]
+    return float(np.mean(cKDTree(points).query_ball_point(probe, reach, return_length=True)))
+
+
+def _mean_of_spots(
+    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
 ) -> NDArray[np.float32]:
     from scipy.sparse import csr_array
 
-    source, target = _bounded_neighbours(np.asarray(centres, dtype=np.float64), pitch, radius)
-    count = len(values)
-    degree = np.bincount(target, minlength=count).astype(np.float32)
-    weights = 1.0 / degree[target]
-    means = csr_array((weights, (target, source)), shape=(count, count)) @ values
-    return np.asarray(means, dtype=np.float32)
+    source, target = spatial_graph(points, pitch, radius=radius)
+    degree = np.bincount(target, minlength=len(points)).astype(np.float32)
+    mixing = csr_array((1.0 / degree[target], (target, source)), shape=(len(points), len(points)))
+    return np.asarray(mixing @ values, dtype=np.float32)
 
 
-def _bounded_neighbours(
-    points: NDArray[np.float64], pitch: float, radius: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sources and targets of the spatial graph; dense places are joined to a thinned set of spots."""
+def _mean_of_cells(
+    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
+) -> NDArray[np.float32]:
+    from scipy.sparse import csr_array
     from scipy.spatial import cKDTree
 
-    expected = np.pi * radius**2
-    reach = radius * pitch * (1 + 1e-6)
-    probe = points[:: max(1, len(points) // 256)]
-    if len(points) == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    density = float(np.mean(cKDTree(points).query_ball_point(probe, reach, return_length=True)))
-    step = int(density // max(_MAX_NEIGHBOURS, 2 * expected))
-    if step <= 1:
-        edges = spatial_graph(points, pitch, radius=radius)
-        return edges[0], edges[1]
-    kept = np.random.default_rng(0).permutation(len(points))[:: step + 1]
-    near = cKDTree(points).sparse_distance_matrix(cKDTree(points[kept]), reach, output_type="coo_matrix")
-    own = np.arange(len(points), dtype=np.int64)
-    target = np.concatenate([near.row.astype(np.int64), own])
-    source = np.concatenate([kept[near.col].astype(np.int64), own])
-    edges = np.unique(np.stack([target, source]), axis=1)
-    return edges[1], edges[0]
+    reach = radius * pitch
+    cell = np.floor(points / (reach / _CELLS_PER_RADIUS)).astype(np.int64)
+    member = np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
+    spots = np.arange(len(points))
+    gather = csr_array((np.ones(len(points), dtype=np.float32), (member, spots)))
+    count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
+    middle = (gather @ points) / count[:, None]
+    near = cKDTree(points).sparse_distance_matrix(cKDTree(middle), reach, output_type="coo_matrix")
+    within = csr_array((np.ones(near.nnz, np.float32), (near.row, near.col)), shape=near.shape)
+    total = within @ count
+
+    return np.asarray((within @ (gather @ values)) / total[:, None], dtype=np.float32)

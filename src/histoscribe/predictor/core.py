@@ -85,7 +85,7 @@ class Fitted:
     def answers(self, inputs: NDArray[np.float32], device: torch.device) -> Answers:
         """What each part predicts, in standardised expression."""
         reduced = torch.from_numpy(_reduced(inputs, self.components))
-        regression = np.zeros((len(inputs), len(self.mean)), dtype=np.float32)
+        regression: NDArray[np.float32] = np.zeros((len(inputs), len(self.mean)), dtype=np.float32)
         retrieved = []
         for network, keys in zip(self.networks, self.keys, strict=True):
             network.to(device).eval()
@@ -98,14 +98,14 @@ class Fitted:
                     embeddings.append(embedding.cpu().numpy())
             network.to("cpu")
             retrieved.append(retrieve(np.concatenate(embeddings), keys, MOST_NEIGHBOURS))
-        regression = np.asarray(regression / len(self.networks), dtype=np.float32)
-        linear = (inputs @ self.weights).astype(np.float32)
-        return Answers(regression, linear, retrieved, self.values)
+        averaged = np.asarray(regression / len(self.networks), dtype=np.float32)
+        linear = np.asarray(inputs @ self.weights, dtype=np.float32)
+        return Answers(averaged, linear, retrieved, self.values)
 
     def expression(self, standardised: NDArray[np.float32]) -> NDArray[np.float32]:
         """From standardised to log expression, never below 0."""
         if self.basis.shape[1]:
-            standardised = (standardised @ self.basis) @ self.basis.T
+            standardised = np.asarray(standardised @ self.basis @ self.basis.T, dtype=np.float32)
         return np.maximum(self.mean + self.deviation * standardised, 0).astype(np.float32)
 
 
