@@ -205,7 +205,7 @@ def _summarise(
         "mean_pearson_low": interval.low,
         "mean_pearson_high": interval.high,
         "interval": f"{interval.level:.0%} bootstrap over {interval.over}",
-        "median_pearson": float(r.median()),
+        "median_pearson": float(r.dropna().median()),
         "top50_mean_pearson": float(r[per_gene["top50"]].mean()),
         "top50_by": top_by,
         "mean_spearman": float(per_gene["spearman"].mean()),

@@ -39,6 +39,7 @@ _STYLE: Any = {
     "axes.titlesize": 10.0,
     "axes.linewidth": 0.8,
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "histoscribe",
 }
 

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from histoscribe.errors import TableError
+from histoscribe.evaluation.measures import (
+    bootstrap_mean,
+    mae_per_gene,
+    mse_per_gene,
+    pearson_per_gene,
+    spearman_per_gene,
+)
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    measured = rng.poisson(2.0, size=(60, 40)).astype(float)
+    return measured, 0.3 * measured + rng.normal(size=measured.shape)
+
+
+def test_correlations_are_scipy_s(pair):
+    a, b = pair
+    pearson = [stats.pearsonr(a[:, gene], b[:, gene]).statistic for gene in range(a.shape[1])]
+    spearman = [stats.spearmanr(a[:, gene], b[:, gene]).statistic for gene in range(a.shape[1])]
+    np.testing.assert_allclose(pearson_per_gene(a, b), pearson, atol=1e-12)
+    np.testing.assert_allclose(spearman_per_gene(a, b), spearman, atol=1e-12)
+
+
+def test_errors_by_hand():
+    a, b = np.array([[0.0, 1], [2, 1]]), np.array([[1.0, 1], [4, 0]])
+    np.testing.assert_allclose(mse_per_gene(a, b), [2.5, 0.5])
+    np.testing.assert_allclose(mae_per_gene(a, b), [1.5, 0.5])
+
+
+@pytest.mark.parametrize("measure", [pearson_per_gene, spearman_per_gene])
+def test_constant_genes_are_undefined_not_zero(measure):
+    varied = np.random.default_rng(0).normal(size=(9, 3))
+    flat = varied.copy()
+    flat[:, 1] = 0.1
+    for a, b in ((flat, varied), (varied, flat), (flat, flat)):
+        r = measure(a, b)
+        assert np.isnan(r[1])
+        assert np.isfinite(r[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("measure", [pearson_per_gene, spearman_per_gene, mse_per_gene, mae_per_gene])
+def test_a_gene_with_a_missing_value_is_undefined(measure):
+    a = np.random.default_rng(0).normal(size=(9, 2))
+    b = a.copy()
+    b[3, 1] = np.nan
+    scores = measure(a, b)
+    assert np.isfinite(scores[0])
+    assert np.isnan(scores[1])
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-9, 1e9, 1e160])
+def test_pearson_holds_at_any_scale(pair, scale):
+    a, b = pair
+    np.testing.assert_allclose(pearson_per_gene(a * scale, b), pearson_per_gene(a, b), atol=1e-9)
+
+
+@given(arrays(float, (8, 3), elements=st.integers(-50, 50).map(float)), st.floats(0.5, 4), st.floats(-9, 9))
+@settings(max_examples=60, deadline=None)
+def test_correlation_ignores_shift_and_scale(values, factor, shift):
+    r = pearson_per_gene(values, factor * values + shift)
+    constant = (values == values[0]).all(axis=0)
+    np.testing.assert_allclose(r[~constant], 1, atol=1e-7)
+    np.testing.assert_allclose(pearson_per_gene(values, -values)[~constant], -1, atol=1e-9)
+    assert np.isnan(pearson_per_gene(values, -values)[constant]).all()
+
+
+@pytest.mark.parametrize(("a", "b"), [((3, 2), (2, 3)), ((3,), (3,)), ((0, 2), (0, 2))])
+def test_what_cannot_be_compared_is_refused(a, b):
+    with pytest.raises(TableError):
+        pearson_per_gene(np.ones(a), np.ones(b))
+
+
+def test_bootstrap_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    hits = 0
+    for trial in range(200):
+        interval = bootstrap_mean(rng.normal(0.3, 1, size=60), draws=400, seed=trial)
+        hits += interval.low <= 0.3 <= interval.high
+    assert 180 <= hits <= 200
+
+
+def test_bootstrap_leaves_out_what_is_undefined():
+    interval = bootstrap_mean([0.1, np.nan, 0.3])
+    assert interval.mean == pytest.approx(0.2)
+    assert 0.1 <= interval.low <= interval.high <= 0.3
+    assert bootstrap_mean([0.1, np.nan, 0.3]) == interval
+    assert np.isnan(bootstrap_mean([np.nan]).mean)
+    assert np.isnan(bootstrap_mean([0.5]).low)
