@@ -38,6 +38,16 @@ def test_a_tiny_file_cannot_claim_a_huge_image(tmp_path, tiled):
     assert "2000000" in str(caught.value)
 
 
+def test_huge_tiles_are_refused(tmp_path):
+    content = _tiny_tiff(20_000, 20_000, tiled=True)
+    huge = content.replace(struct.pack("<HHII", 322, 4, 1, 256), struct.pack("<HHII", 322, 4, 1, 20_000))
+    huge = huge.replace(struct.pack("<HHII", 323, 4, 1, 256), struct.pack("<HHII", 323, 4, 1, 20_000))
+    path = tmp_path / "tiles.tif"
+    path.write_bytes(huge)
+    with pytest.raises(SlideError, match="tiles of 20000 × 20000"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

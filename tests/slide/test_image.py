@@ -52,6 +52,14 @@ def test_damaged_image_is_told_when_it_is_decoded(picture, tmp_path, kind):
         slide.levels[0].pixels[:10]
 
 
+def test_jpeg_for_print_is_refused(picture, tmp_path):
+    path = tmp_path / "print.jpg"
+    ink = np.concatenate((picture(64, 64), picture(64, 64)[:, :, :1]), axis=2)
+    path.write_bytes(imagecodecs.jpeg8_encode(ink, colorspace="CMYK", outcolorspace="CMYK"))
+    with pytest.raises(SlideError, match="CMYK"):
+        open_slide(path).levels[0].pixels[:]
+
+
 def test_image_that_vanishes_after_opening(picture, tmp_path):
     path = tmp_path / "section.png"
     path.write_bytes(imagecodecs.png_encode(picture(30, 30)))

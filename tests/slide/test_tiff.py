@@ -82,6 +82,22 @@ def test_ome_tiff_states_its_own_scale(picture, tmp_path):
     assert [level.downsample for level in slide.levels] == [1, 2]
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channels_may_be_colours(picture, tmp_path, channels):
+    path, pixels = tmp_path / "slide.ome.tif", picture(200, 150)
+    planes = np.concatenate((pixels, pixels[:, :, :1]), axis=2).transpose(2, 0, 1)[:channels]
+    tifffile.imwrite(
+        path, planes, photometric="minisblack", tile=(64, 64), metadata={"axes": "CYX"}, ome=True
+    )
+    if channels == 4:
+        with pytest.raises(SlideError, match="4 channels"):
+            open_slide(path)
+    else:
+        slide = open_slide(path)
+        assert "taken for red, green and blue" in " ".join(slide.warnings)
+        np.testing.assert_array_equal(slide.levels[0].pixels[:], pixels)
+
+
 @pytest.mark.parametrize(
     ("text", "mpp", "objective", "warning"),
     [

@@ -58,6 +58,8 @@ def _decode(path: Path, extent: tuple[int, int]) -> NDArray[np.uint8]:
         raise SlideError(
             f"decodes to {pixels.shape}, not to the {extent} it claims", where=path, remedy="export it again"
         )
+    if data.startswith(_JPEG) and pixels.shape[2:] == (4,):
+        raise SlideError("a JPEG for print (CMYK)", where=path, remedy="export it again as RGB")
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     return np.ascontiguousarray(to_rgb(pixels))

@@ -25,6 +25,9 @@ BROKEN = (255, 0, 255)
 """RGB colour of tiles that cannot be read: no stain looks like it."""
 
 _MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
+MAX_TILE = 2**26
+"""Most pixels of one tile."""
+
 _PROBES = 4
 _CONVERT = "convert it to an 8-bit RGB pyramid, for example with QuPath or vips"
 _COPY_AGAIN = "copy the file again from where it was scanned"
@@ -131,7 +134,9 @@ def _pixels(level: TiffPageSeries, path: Path, number: int) -> tuple[RgbPixels, 
             remedy=_COPY_AGAIN,
         )
     height, width = tile_shape(page)
-    if height * width > MAX_DECODE or (not page.is_tiled and rows * columns > MAX_DECODE):
+    if page.is_tiled and height * width > MAX_TILE:
+        raise SlideError(f"has tiles of {height} × {width} pixels", where=path, remedy=TO_PYRAMID)
+    if not page.is_tiled and rows * columns > MAX_DECODE:
         raise SlideError(
             f"{rows} × {columns} pixels are stored without tiles, too many to decode at once",
             where=path,
@@ -142,6 +147,8 @@ def _pixels(level: TiffPageSeries, path: Path, number: int) -> tuple[RgbPixels, 
     pixels = TiffPixels(level, path, lost)
     pixels.probe()
     doubts = []
+    if pixels.channels and page.photometric == 1:
+        doubts.append("its three channels are taken for red, green and blue")
     if lost.any():
         doubts.append(f"{lost.sum()} of {lost.size} tiles of level {number} lie beyond the end of the file")
     if page.is_tiled:
@@ -160,6 +167,11 @@ class TiffPixels(RgbPixels):
         Its file, for messages.
     lost : ndarray of bool, shape (tile rows, tile columns)
         Tiles known to be broken.
+
+    Attributes
+    ----------
+    channels : bool
+        Whether colours are stored as separate channels, which might be other dyes.
 
     Raises
     ------
@@ -184,6 +196,9 @@ class TiffPixels(RgbPixels):
         if level.dtype != np.uint8 or page.photometric not in (1, 2, 6):
             kind = f"{level.dtype} {getattr(page.photometric, 'name', page.photometric)}"
             raise SlideError(f"{kind} pixels are not 8-bit RGB", where=path, remedy=_CONVERT)
+        if samples == ["C"] and page.photometric == 1 and count != 3:
+            raise SlideError(f"{count} channels are not an RGB image", where=path, remedy=_CONVERT)
+        self.channels = samples == ["C"]
         self._axes, self._sample = axes, samples[0] if samples else ""
         self._array: Any = zarr.open_array(store=level.aszarr(level=0, fillvalue=WHITE), mode="r")
 
