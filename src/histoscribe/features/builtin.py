@@ -20,8 +20,9 @@ _BATCH = 4  # crops described at once: few, so that their maps stay in the proce
 class BuiltinEncoder:
     """Hand-made descriptors of a crop of 512 µm at 1 µm per pixel.
 
-    They do not depend on how a crop is turned or mirrored, nor on the other crops of the batch, to the
-    bit. Stains are separated with fixed vectors: whoever compares slides standardises per slide.
+    A crop's descriptors do not depend on the other crops of the batch, to the bit, and change by
+    rounding only when the crop is turned by a right angle or mirrored. Stains are separated with fixed
+    vectors: whoever compares slides standardises per slide.
     """
 
     name = "builtin-1"

@@ -13,6 +13,7 @@ from histoscribe.features.stains import STAINS
 from histoscribe.features.views import View, halved, smoothed
 
 _FLOOR = np.float32(1e-6)  # variance in OD² far below that of any stained tissue
+_EVEN = np.float32(1e-4)  # difference in OD that does not count, so that rounding makes no patterns
 _PATTERNS = 10
 _COARSER = 3  # octaves over which modulation is followed
 
@@ -101,7 +102,7 @@ def _pattern_codes(maps: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Code of every inner pixel: 0-8 neighbours above it in one arc, 9 where in several arcs."""
     side = maps.shape[-1]
     ring = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
-    centre = maps[:, 1:-1, 1:-1]
+    centre = maps[:, 1:-1, 1:-1] + _EVEN
     above = [
         (maps[:, row : side - 2 + row, column : side - 2 + column] > centre).view(np.uint8)
         for row, column in ring
