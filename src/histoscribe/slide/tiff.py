@@ -185,9 +185,9 @@ class TiffPixels(RgbPixels):
         page = level.keyframe
         super().__init__(page.imagelength, page.imagewidth, tile_shape(page))
         self._path, self._lost, self._tile = path, lost, tile_shape(page)
-        axes = level.get_axes(squeeze=True)
+        axes = level.axes
         samples = [axis for axis in axes if axis not in "YX"]
-        sizes = dict(zip(axes, level.get_shape(squeeze=True), strict=True))
+        sizes = dict(zip(axes, level.shape, strict=True))
         count = sizes[samples[0]] if samples else 1
         if len(samples) > 1 or (samples and (samples[0] not in "SC" or count not in (3, 4))):
             raise SlideError(
