@@ -87,6 +87,13 @@ def test_the_suggested_gene_has_a_pattern_and_is_shared(make_section: MakeSectio
     assert suggested_gene([section, make_section(kind="predicted", genes=("CD19",))]) == ""
 
 
+def test_the_best_held_out_gene_is_suggested_where_known(make_section: MakeSection) -> None:
+    predicted = make_section(kind="predicted")
+    predicted.table.var["held_out_r"] = np.array([0.1, np.nan, 0.2, 0.6, 0.3], np.float32)
+    assert suggested_gene([make_section(), predicted]) == "CD3E"
+    assert suggested_gene([make_section(genes=("EPCAM", "ERBB2")), predicted]) == "EPCAM"
+
+
 def test_a_prediction_has_no_say_in_what_is_suggested(make_section: MakeSection) -> None:
     measured, predicted = make_section(), make_section(kind="predicted")
     alone = suggested_gene([measured])

@@ -50,6 +50,8 @@ def test_folders_that_are_not_space_ranger_are_left_to_others(tmp_path: Path) ->
     (tmp_path / "photos").mkdir()
     assert folder_reader(str(tmp_path)) is None
     (tmp_path / "outs" / "spatial").mkdir(parents=True)
+    assert folder_reader(str(tmp_path)) is None
+    (tmp_path / "outs" / "spatial" / "tissue_positions.csv").touch()
     assert folder_reader(str(tmp_path)) is read
 
 
@@ -89,3 +91,15 @@ def test_an_h5ad_round_trip_is_read_as_spots(make_section: Callable[..., Section
     assert isinstance(opened, Section)
     np.testing.assert_allclose(opened.centres_um, section.centres_um)
     assert read(str(path))[-1][2] == "points"
+
+
+def test_a_sample_section_is_recognised_by_its_folder() -> None:
+    from histoscribe.simulate import sample_folder
+
+    assert folder_reader(str(sample_folder() / "P1A")) is read
+
+
+def test_the_sample_menu_gives_h_and_e_and_spots() -> None:
+    from histoscribe.widgets import samples
+
+    assert [kind for _, _, kind in samples.section()] == ["image", "points"]

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer, Shapes
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from histoscribe.widgets.layers import UM
 from histoscribe.widgets.recent import recent_models
@@ -41,13 +49,15 @@ class LayerCombo(QComboBox):
             self.setCurrentIndex(self._layers.index(layer))
 
     def refill(self) -> None:
-        """Offer the layers of now, uppermost first."""
+        """Offer the layers of now, uppermost first; emits nothing."""
         chosen = self.layer
         self._layers = [layer for layer in reversed(list(self._viewer.layers)) if self._wanted(layer)]
+        self.blockSignals(True)
         self.clear()
         self.addItems([layer.name for layer in self._layers])
         if chosen is not None:
             self.choose(chosen)
+        self.blockSignals(False)
 
 
 class RegionChooser(QWidget):
@@ -107,3 +117,13 @@ class ModelChooser(QWidget):
         found = QFileDialog.getExistingDirectory(self, "Folder of a trained model", str(self.folder))
         if found:
             self.folder = Path(found)
+
+
+def number_box(value: float, low: float, high: float, suffix: str, decimals: int = 1) -> QDoubleSpinBox:
+    """A field for one number with its unit."""
+    box = QDoubleSpinBox()
+    box.setDecimals(decimals)
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setSuffix(suffix)
+    return box

@@ -9,7 +9,6 @@ from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -20,9 +19,10 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.choosers import number_box
 from histoscribe.widgets.gene_list import GeneListModel
 from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.painting import held_out_scores, paint, spot_layers
 from histoscribe.widgets.state import COLOUR_MAPS, state_of, unwrapped
 from histoscribe.widgets.tasks import tell
 
@@ -54,7 +54,8 @@ class GenesPanel(QWidget):
         self.list.setModel(self.genes)
         self.colour_map = QComboBox()
         self.colour_map.addItems(COLOUR_MAPS)
-        self.low, self.high = _percentile(self._state.low), _percentile(self._state.high)
+        self.low = number_box(self._state.low, 0, 100, " %")
+        self.high = number_box(self._state.high, 0, 100, " %")
         self.shared = QCheckBox("Same limits on all layers")
         self.beside = QCheckBox("Side by side")
         self.legend = QLabel()
@@ -157,20 +158,8 @@ class GenesPanel(QWidget):
 
 
 def _genes_and_scores(layers: list[Points]) -> tuple[list[str], dict[str, float]]:
-    """Genes of all layers, those that most layers have first, and held-out r where a card has it."""
-    count: Counter[str] = Counter()
-    scores: dict[str, float] = {}
-    for layer in layers:
-        count.update(section_of(layer).genes)
-        held_out = layer.metadata.get("held_out") or {}
-        scores.update({gene: entry["r"] for gene, entry in held_out.items() if "r" in entry})
+    """Genes of all layers, those that most layers have first, and held-out r of predicted ones."""
+    sections = [section_of(layer) for layer in layers]
+    count = Counter(gene for section in sections for gene in section.genes)
+    scores = {gene: r for section in sections for gene, r in held_out_scores(section).items()}
     return sorted(count, key=lambda gene: (-count[gene], gene)), scores
-
-
-def _percentile(value: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(0, 100)
-    box.setDecimals(1)
-    box.setValue(value)
-    box.setSuffix(" %")
-    return box

@@ -33,7 +33,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     Parameters
     ----------
     paths : sequence of str, Path, Slide or Section
-        What to show; paths are opened first.
+        What to show; paths are opened first, a cohort CSV as all its sections.
     block : bool
         Stay until the window is closed.
 
@@ -46,7 +46,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     HistoscribeError
         If something cannot be opened; no window is shown then.
     """
-    opened = [open_any(one) if isinstance(one, str | Path) else one for one in paths]
+    opened = [found for one in paths for found in _open(one)]
     import napari
 
     viewer = napari.Viewer(title="Histoscribe")
@@ -88,6 +88,16 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
 def show_sections(viewer: ViewerModel, measured: Section, predicted: Section) -> None:
     """Show measured and predicted side by side on the same H&E, cameras linked, one gene painted."""
     show(viewer, [measured, replace(predicted, name=measured.name)])
+
+
+def _open(what: Openable | Section) -> list[Section | Slide]:
+    if not isinstance(what, str | Path):
+        return [what]
+    if Path(what).suffix.lower() == ".csv":
+        from histoscribe.section import read_cohort
+
+        return list(read_cohort(Path(what)))
+    return [open_any(what)]
 
 
 def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:

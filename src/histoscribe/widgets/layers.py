@@ -81,7 +81,7 @@ def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
     return pixels if len(pixels) > 1 else pixels[0], described, "image"
 
 
-def spot_layer(section: Section, *, name: str | None = None, **metadata: Any) -> LayerData:
+def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
     """Describe the spots of a section as points in µm at their true diameter.
 
     Returns
@@ -97,7 +97,7 @@ def spot_layer(section: Section, *, name: str | None = None, **metadata: Any) ->
         "symbol": "disc",
         "canvas_size_limits": (1, 10_000),
         "units": (UM, UM),
-        "metadata": {"section": section, "adata": section.table, **metadata},
+        "metadata": {"section": section, "adata": section.table},
     }
     return section.centres_um, described, "points"
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Limits = tuple[float, float]
 
 _DEPTH = 10_000.0
+_COLOUR_BAR = (20, 110)
 _totals: WeakKeyDictionary[Section, NDArray[np.float64]] = WeakKeyDictionary()
 
 
@@ -45,6 +46,14 @@ def expression(section: Section, gene: str) -> NDArray[np.float32]:
     depth = _depth(section)
     scaled = np.divide(values * _DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
     return np.log1p(scaled).astype(np.float32)
+
+
+def held_out_scores(section: Section) -> dict[str, float]:
+    """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown."""
+    if "held_out_r" not in section.table.var:
+        return {}
+    scores = section.table.var["held_out_r"].astype(float).dropna()
+    return dict(zip(map(str, scores.index), scores, strict=True))
 
 
 def paint(viewer: ViewerModel, state: ViewState) -> dict[str, Limits]:
@@ -102,6 +111,7 @@ def _recolour(layer: Points, gene: str, values: NDArray[np.float32], bounds: Lim
     layer.face_color = gene
     if kept:
         layer.features = {gene: values}
+    layer.face_colorbar.size = _COLOUR_BAR
     layer.face_colorbar.visible = True
 
 

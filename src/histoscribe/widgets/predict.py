@@ -9,7 +9,6 @@ from napari.layers import Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QPushButton,
@@ -18,13 +17,14 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser
+from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
 from histoscribe.widgets.layers import kind_of, section_of, slide_of, spot_layer
-from histoscribe.widgets.painting import paint
-from histoscribe.widgets.prediction import Prediction, PredictRequest, Where, check, predict
+from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.prediction import PredictRequest, Where, check, predict
 from histoscribe.widgets.recent import remember_model
 from histoscribe.widgets.regions import drawn_regions
 from histoscribe.widgets.state import state_of, unwrapped
+from histoscribe.widgets.suggestion import suggested_gene
 from histoscribe.widgets.tasks import TaskBar, tell
 
 if TYPE_CHECKING:
@@ -54,13 +54,14 @@ class PredictPanel(QWidget):
         super().__init__()
         self._viewer = unwrapped(napari_viewer)
         self._result: Layer | None = None
-        self.target = LayerCombo(self._viewer, _is_target)
+        self._chosen: Layer | None = None
+        self.target = LayerCombo(self._viewer, self._is_target)
         self.model = ModelChooser()
         self.place = QComboBox()
         self.place.addItems(list(_PLACES))
         self.region = RegionChooser(self._viewer)
-        self.pitch = _number(55.0, 1.0, 5000.0, " µm")
-        self.mpp = _number(0.5, 0.01, 100.0, " µm per pixel")
+        self.pitch = number_box(55.0, 1.0, 5000.0, " µm")
+        self.mpp = number_box(0.5, 0.01, 100.0, " µm per pixel", decimals=3)
         self.device = QComboBox()
         self.device.addItems(_DEVICES)
         self.run_button = QPushButton("Predict")
@@ -68,12 +69,12 @@ class PredictPanel(QWidget):
         self.undo_button.setToolTip("Remove the predicted layer again")
         self.tasks = TaskBar()
         self._arrange()
-        self.target.currentIndexChanged.connect(self._show_what_applies)
+        self.target.currentIndexChanged.connect(self._on_target)
         self.place.currentIndexChanged.connect(self._show_what_applies)
         self.run_button.clicked.connect(self.start)
         self.undo_button.clicked.connect(self.undo)
         self.tasks.running_changed.connect(self._show_what_applies)
-        self._show_what_applies()
+        self._on_target()
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
@@ -81,7 +82,7 @@ class PredictPanel(QWidget):
         self.region.combo.refill()
         if self._result not in self._viewer.layers:
             self._result = None
-        self._show_what_applies()
+        self._on_target()
 
     def request(self) -> PredictRequest:
         """What the panel asks for as it stands.
@@ -136,23 +137,38 @@ class PredictPanel(QWidget):
             return section_of(layer)
         return slide.with_mpp(self.mpp.value()) if slide.mpp is None else slide
 
-    def _show_result(self, request: PredictRequest, source: Layer, prediction: Prediction) -> None:
+    def _is_target(self, layer: Layer) -> bool:
+        """Measured sections on their slide, and slides that no measured section stands for already."""
+        section, slide = section_of(layer), slide_of(layer)
+        measured = [one for one in map(section_of, spot_layers(self._viewer)) if kind_of(one) == "measured"]
+        if slide is not None:
+            return not any(one.slide and one.slide.levels is slide.levels for one in measured)
+        return section in measured and section.slide is not None
+
+    def _on_target(self, *_: object) -> None:
+        layer = self.target.layer
+        if layer is not self._chosen:
+            self._chosen = layer
+            is_section = layer is not None and section_of(layer) is not None
+            self.place.setCurrentIndex(0 if is_section else 1)
+        self._show_what_applies()
+
+    def _show_result(self, request: PredictRequest, source: Layer, predicted: Section) -> None:
         remember_model(request.model)
         if source not in self._viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
-        data, described, _ = spot_layer(prediction.section, held_out=prediction.held_out)
+        data, described, _ = spot_layer(predicted)
         self._result = self._viewer.add_points(data, **described)
         state = state_of(self._viewer)
-        state.gene = state.gene if state.gene in prediction.section.genes else prediction.section.genes[0]
+        if state.gene not in predicted.genes:
+            state.gene = suggested_gene([predicted])
         paint(self._viewer, state)
         self._show_what_applies()
 
     def _show_what_applies(self, *_: object) -> None:
         layer = self.target.layer
         has_spots = layer is not None and section_of(layer) is not None
-        if not has_spots and self.place.currentIndex() == 0:
-            self.place.setCurrentIndex(1)
         self.place.model().item(0).setEnabled(has_spots)
         where = _PLACES[self.place.currentText()]
         slide = None if layer is None else slide_of(layer)
@@ -177,19 +193,3 @@ class PredictPanel(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self.tasks)
         layout.addStretch(1)
-
-
-def _is_target(layer: Layer) -> bool:
-    section = section_of(layer)
-    if section is not None:
-        return section.slide is not None and kind_of(section) == "measured"
-    return slide_of(layer) is not None and "copy" not in layer.metadata
-
-
-def _number(value: float, low: float, high: float, suffix: str) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setDecimals(2)
-    box.setRange(low, high)
-    box.setValue(value)
-    box.setSuffix(suffix)
-    return box

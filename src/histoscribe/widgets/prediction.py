@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,14 +47,6 @@ class PredictRequest:
     device: str = "auto"
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """A predicted section and what the model's card says of each gene on held-out tissue."""
-
-    section: Section
-    held_out: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
 def check(request: PredictRequest) -> None:
     """Refuse what cannot work before anything is loaded.
 
@@ -88,8 +80,13 @@ def check(request: PredictRequest) -> None:
         )
 
 
-def predict(request: PredictRequest, progress: Progress) -> Prediction:
+def predict(request: PredictRequest, progress: Progress) -> Section:
     """Load the model and predict; runs on any thread.
+
+    Returns
+    -------
+    Section
+        Predicted; its table holds the held-out score of each gene in `var["held_out_r"]`.
 
     Raises
     ------
@@ -101,10 +98,8 @@ def predict(request: PredictRequest, progress: Progress) -> Prediction:
     check(request)
     progress.report("loading the model")
     predictor = Predictor.load(request.model, device=request.device)
-    held_out = predictor.card.held_out
     if request.where == "spots":
-        section = predictor.predict_section(request.target, progress=progress)
-        return Prediction(section, held_out)
+        return predictor.predict_section(request.target, progress=progress)
     slide = _slide(request.target)
     progress.report("finding tissue")
     tiles = _grid(slide, request)
@@ -115,7 +110,7 @@ def predict(request: PredictRequest, progress: Progress) -> Prediction:
             remedy="draw a region around it and predict in that",
         )
     table = predictor.predict(slide, tiles, name=request.target.name, progress=progress)
-    return Prediction(_as_section(table, slide, request, tiles.spot_um), held_out)
+    return _as_section(table, slide, request, tiles.spot_um)
 
 
 def _slide(target: Slide | Section) -> Slide:

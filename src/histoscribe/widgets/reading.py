@@ -16,7 +16,7 @@ Reader = Callable[[PathOrPaths], list[tuple[Any, dict[str, Any], str]]]
 
 _CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi"}
 _TIFF = {".tif", ".tiff"}
-_FOLDER_MARKS = ("spatial", "binned_outputs", "segmented_outputs")
+_FOLDER_MARKS = ("spatial/tissue_positions*", "*feature_bc_matrix*", "binned_outputs", "segmented_outputs")
 
 
 def slide_reader(path: PathOrPaths) -> Reader | None:
@@ -81,7 +81,7 @@ def _is_space_ranger(path: Path) -> bool:
     if not path.is_dir():
         return False
     roots = [root for root in (path, path / "outs") if root.is_dir()]
-    return any((root / mark).is_dir() for root in roots for mark in _FOLDER_MARKS)
+    return any(True for root in roots for mark in _FOLDER_MARKS for _ in root.glob(mark))
 
 
 def _is_pyramid(file: Path) -> bool:

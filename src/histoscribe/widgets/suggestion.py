@@ -1,4 +1,4 @@
-"""Which gene to paint first: the one with the clearest pattern on the tissue."""
+"""Which gene to paint first: the one known best, or the one with the clearest pattern on the tissue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.widgets.layers import kind_of
-from histoscribe.widgets.painting import expression
+from histoscribe.widgets.painting import expression, held_out_scores
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -19,19 +19,23 @@ _NEIGHBOURS = 6
 
 
 def suggested_gene(sections: Sequence[Section]) -> str:
-    """Choose a gene that all sections have, from the first section that is measured (else the first).
+    """Choose a gene that all sections have.
 
-    Of the 60 most variable ones it is the one whose values follow those of the six nearest
-    spots most closely (Pearson r of a spot with its neighbours' mean). A prediction has no say in it,
-    so the first picture does not flatter it.
+    Where something is predicted and its model states scores on held-out tissue, it is the gene with
+    the best one. Otherwise it is the gene, of the 60 most variable ones of the first measured section
+    (else the first), whose values follow those of the six nearest spots most closely (Pearson r of a
+    spot with its neighbours' mean). How measured and predicted agree here has no say in it.
 
     Returns
     -------
     str
         Empty where the sections share no gene or have too few spots.
     """
+    shared = set(sections[0].genes).intersection(*(one.genes for one in sections))
+    scores = {gene: r for one in sections for gene, r in held_out_scores(one).items() if gene in shared}
+    if scores:
+        return max(scores, key=lambda gene: scores[gene])
     judge = next((one for one in sections if kind_of(one) == "measured"), sections[0])
-    shared = set(judge.genes).intersection(*(one.genes for one in sections))
     columns = np.array([place for place, gene in enumerate(judge.genes) if gene in shared], dtype=int)
     if not columns.size:
         return ""
