@@ -14,7 +14,7 @@ from histoscribe.predictor.blend import Answers, Blend
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.gallery import retrieve
 from histoscribe.predictor.inputs import Scale, image_input, scale_of, training_scales
-from histoscribe.predictor.linear import principal_axes, ridge
+from histoscribe.predictor.linear import principal_axes, reduced_rank_ridge
 from histoscribe.predictor.network import Network
 from histoscribe.predictor.published import PublishedNetwork
 from histoscribe.predictor.settings import Settings
@@ -44,8 +44,6 @@ class Fitted:
         Principal axes of the image input; empty columns where it is not reduced.
     mean, deviation : ndarray, shape (genes,)
         Of the training target; 0 and 1 in the published form.
-    basis : ndarray, shape (genes, rank)
-        Orthonormal axes in which predictions live; empty columns for all.
     weights : ndarray, shape (inputs, genes)
         Of the ridge expert; zeros in the published form.
     values : ndarray, shape (references, genes)
@@ -63,7 +61,6 @@ class Fitted:
     components: NDArray[np.float32]
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
-    basis: NDArray[np.float32]
     weights: NDArray[np.float32]
     values: NDArray[np.float32]
     keys: list[NDArray[np.float32]]
@@ -104,8 +101,6 @@ class Fitted:
 
     def expression(self, standardised: NDArray[np.float32]) -> NDArray[np.float32]:
         """From standardised to log expression, never below 0."""
-        if self.basis.shape[1]:
-            standardised = np.asarray(standardised @ self.basis @ self.basis.T, dtype=np.float32)
         return np.maximum(self.mean + self.deviation * standardised, 0).astype(np.float32)
 
 
@@ -154,8 +149,9 @@ def fit_core(
     types, type_centres = find_types(np.concatenate(inputs)[:, :width], settings.types, seed)
     stacked, wanted = np.concatenate(inputs), np.concatenate(expression)
     components = principal_axes(stacked, settings.components)
-    basis = principal_axes(wanted, settings.rank)
-    weights = np.zeros((stacked.shape[1], len(panel)), np.float32) if published else ridge(stacked, wanted)
+    weights = np.zeros((stacked.shape[1], len(panel)), dtype=np.float32)
+    if not published:
+        weights = reduced_rank_ridge(stacked, wanted, settings.rank)
     reduced = _reduced(stacked, components)
     starts = np.cumsum([0, *(len(values) for values in inputs)])
     spots = [
@@ -187,7 +183,6 @@ def fit_core(
         components,
         mean,
         deviation,
-        basis,
         weights,
         wanted,
         keys,

@@ -24,6 +24,7 @@ from histoscribe.predictor.published import PublishedNetwork
 from histoscribe.predictor.settings import Settings
 from histoscribe.progress import Progress
 
+_ERROR_SHARE = 5.0
 _GATE_SHARE = 0.1
 _LIKENESS = 10.0
 _CLIP = 5.0
@@ -44,7 +45,7 @@ class RepairedPlan(LightningModule):
             out.image, out.spot, _LIKENESS * alike @ alike.T, self.network.temperature
         )
         error = F.mse_loss(out.expression, batch.expression)
-        return agreement + error + _GATE_SHARE * F.cross_entropy(out.gate, batch.types)
+        return agreement + _ERROR_SHARE * error + _GATE_SHARE * F.cross_entropy(out.gate, batch.types)
 
     def configure_optimizers(self) -> Any:
         """AdamW whose rate rises over a tenth of the steps and then falls to nothing."""

@@ -30,7 +30,7 @@ class Settings:
     components : int
         Principal components of the image input that the network sees; 0 for the input itself.
     rank : int
-        Principal components of the training expression in which predictions live; 0 for all.
+        Principal components of the training expression that the ridge expert writes.
     width, heads : int
         Length of the embeddings, attention heads per graph.
     types : int
@@ -41,17 +41,17 @@ class Settings:
     """
 
     variant: Variant = "histoscribe"
-    epochs: int = 120
+    epochs: int = 60
     members: int = 3
     panel_size: int = 250
     radii: tuple[float, ...] = (1.5, 3.0)
     components: int = 128
-    rank: int = 20
+    rank: int = 10
     width: int = 128
     heads: int = 4
     types: int = 6
     dropout: float = 0.2
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_spots: int = 2048
 
@@ -60,8 +60,8 @@ class Settings:
             raise SettingError(
                 "there is no such variant", where=str(self.variant), remedy=f"choose {' or '.join(VARIANTS)}"
             )
-        at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2}
-        at_least |= {"components": 0, "rank": 0, "batch_spots": 8}
+        at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
+        at_least |= {"components": 0, "batch_spots": 8}
         for name, least in at_least.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
@@ -83,7 +83,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
-        return asdict(self)
+        return {**asdict(self), "radii": list(self.radii)}
 
 
 def make_settings(variant: str, **changes: Any) -> Settings:
@@ -101,7 +101,7 @@ def make_settings(variant: str, **changes: Any) -> Settings:
             "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
         )
     if variant == "published":
-        paper = {"epochs": 100, "members": 1, "radii": (), "components": 0, "rank": 0, "width": 256}
+        paper = {"epochs": 100, "members": 1, "radii": (), "components": 0, "width": 256}
         paper |= {"heads": 8, "types": 6, "dropout": 0.1, "learning_rate": 1e-4, "weight_decay": 1e-3}
         changes = paper | changes
     if "radii" in changes:

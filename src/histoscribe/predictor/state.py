@@ -78,10 +78,8 @@ def from_tensors(
         ) from error
     genes, inputs = len(card.genes), descriptors * (1 + len(settings.radii))
     columns = tensors["components"].shape[-1] if "components" in tensors else 0
-    rank = tensors["basis"].shape[-1] if "basis" in tensors else 0
     shapes: dict[str, tuple[int, ...]] = {
         "components": (inputs, columns),
-        "basis": (genes, rank),
         "mean": (genes,),
         "deviation": (genes,),
         "weights": (inputs, genes),
@@ -117,7 +115,7 @@ def from_tensors(
     )
 
 
-_PLAIN = ("type_centres", "components", "mean", "deviation", "basis", "weights", "values")
+_PLAIN = ("type_centres", "components", "mean", "deviation", "weights", "values")
 
 
 def _bounded(value: Any) -> int:
