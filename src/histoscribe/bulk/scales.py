@@ -1,0 +1,132 @@
+"""The scale of a table: counts, linear abundances, log2, log1p, or already standardised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SettingError, TableError
+
+SCALES = {
+    "counts": "raw counts",
+    "linear": "linear abundances (TPM, FPKM, normalised counts)",
+    "log2": "log2 of abundances",
+    "log1p": "natural logarithm of 1 + counts per 10,000",
+    "standardised": "centred values, with negative ones",
+}
+_LOG_LIMIT = 35.0
+_NATURAL_LIMIT = 11.0
+
+
+def recognise_scale(values: NDArray[Any], *, where: str | None = None) -> str:
+    """Tell the scale of a table from its values.
+
+    Whole numbers without a negative one are counts. Values beyond what a logarithm of counts can
+    reach are linear. Rows whose `expm1` sum to one constant, or sparse rows of small values, are log1p;
+    means about zero with as many negative as positive values are standardised; the rest is log2.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (samples, genes)
+        NaN marks what is missing.
+
+    Returns
+    -------
+    str
+        A key of `SCALES`.
+
+    Raises
+    ------
+    TableError
+        If nothing is there, values are infinite, counts are negative, or samples are on different scales.
+    """
+    part = (
+        values[np.linspace(0, len(values) - 1, min(len(values), 500)).astype(int)] if len(values) else values
+    )
+    known = part[~np.isnan(part)]
+    if known.size == 0:
+        raise TableError("no value is there", where=where, remedy="check that the cells hold numbers")
+    if not np.isfinite(known).all():
+        raise TableError(
+            "some values are infinite", where=where, remedy="a logarithm of zero? add a small offset"
+        )
+    whole = bool((known == np.round(known)).all())
+    low, high = float(known.min()), float(known.max())
+    if whole and high > 2:
+        if low < 0:
+            raise TableError(
+                f"whole numbers, yet some are negative (lowest {low:g}), so these are no counts",
+                where=where,
+                remedy="give raw counts, or log values; name the scale if it is another",
+            )
+        return "counts"
+    with np.errstate(all="ignore"):
+        tops = np.array([np.nanmax(row) if not np.isnan(row).all() else np.nan for row in part])
+    _check_mixed(tops, where)
+    if high > _LOG_LIMIT:
+        if low < 0:
+            raise TableError(
+                f"values from {low:g} to {high:g} are on no scale that is known",
+                where=where,
+                remedy="give counts, TPM or log values, or name the scale",
+            )
+        return "linear"
+    if low >= 0 and high < _NATURAL_LIMIT:
+        sums = np.nansum(np.expm1(part), axis=1)
+        steady = sums.std() < 0.02 * max(sums.mean(), 1e-9)
+        if steady or (known == 0).mean() > 0.3:
+            return "log1p"
+    negative = float((known < 0).mean())
+    if negative > 0.25 and abs(known.mean()) < 0.5 * known.std():
+        return "standardised"
+    return "log2"
+
+
+def convert(values: NDArray[Any], source: str, target: str) -> NDArray[np.float32]:
+    """Bring values of one scale to another, as far as that can be done.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (samples, genes)
+        All genes of the table (log1p needs the sum of each sample).
+    source, target : str
+        Keys of `SCALES`.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples, genes)
+
+    Raises
+    ------
+    SettingError
+        If there is no way from one to the other.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    if source == target:
+        return values
+    if target == "log1p" and source in ("counts", "linear"):
+        total = np.nansum(values, axis=1, keepdims=True)
+        return np.asarray(np.log1p(values / np.where(total > 0, total, 1) * 1e4), dtype=np.float32)
+    if target == "log2" and source in ("counts", "linear"):
+        return np.asarray(np.log2(values + 1), dtype=np.float32)
+    raise SettingError(
+        f"values that are {SCALES.get(source, source)} cannot be turned into {SCALES.get(target, target)}",
+        remedy="give counts, or let the table be standardised by its own means",
+    )
+
+
+def _check_mixed(tops: NDArray[Any], where: str | None) -> None:
+    tops = tops[~np.isnan(tops)]
+    if len(tops) < 2:
+        return
+    linear = tops > 10 * _LOG_LIMIT
+    if linear.any() and (tops < _LOG_LIMIT).any() and not (tops < 2).all():
+        few = min(int(linear.sum()), int((~linear).sum()))
+        raise TableError(
+            f"samples are on different scales: in {few} of {len(tops)} looked at, the highest value is on "
+            "the other side of what a logarithm can reach",
+            where=where,
+            remedy="bring all samples to one scale first",
+        )

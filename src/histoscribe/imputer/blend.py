@@ -1,0 +1,113 @@
+"""How far to trust the memory over the Gaussian, and how wrong the answer may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
+LEVEL_90 = 1.6448536
+_PRIOR_CELLS = 25.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rehearsal:
+    """Training samples restored by models that have not seen their patients.
+
+    Parameters
+    ----------
+    mode : int
+        0 where single values are hidden, 1 where whole genes are.
+    knot : int
+        Which share of observed genes, an index into `KNOTS[mode]`.
+    rows : ndarray of int64, shape (samples,)
+        Which training samples.
+    truth, gaussian, memory : ndarray of float16, shape (samples, genes)
+        Standardised values and what the two expect.
+    observed, scored : ndarray of bool, shape (samples, genes)
+        What the models saw; what was hidden from them and is known.
+    surprise : ndarray of float32, shape (samples,)
+        Distance to the nearest reference.
+    """
+
+    mode: int
+    knot: int
+    rows: NDArray[np.int64]
+    truth: NDArray[np.float16]
+    gaussian: NDArray[np.float16]
+    memory: NDArray[np.float16]
+    observed: NDArray[np.bool_]
+    scored: NDArray[np.bool_]
+    surprise: NDArray[np.float32]
+
+
+class Blend(torch.nn.Module):
+    """Gates and spreads, looked up by how many genes are observed.
+
+    Parameters
+    ----------
+    genes : int
+    """
+
+    gate: torch.Tensor
+    share: torch.Tensor
+    spread: torch.Tensor
+    slope: torch.Tensor
+    usual: torch.Tensor
+
+    def __init__(self, genes: int) -> None:
+        super().__init__()
+        knots = len(KNOTS[0])
+        self.register_buffer("gate", torch.ones(2, knots))
+        self.register_buffer("share", torch.zeros(2, knots))
+        self.register_buffer("spread", torch.ones(2, knots, genes))
+        self.register_buffer("slope", torch.zeros(2, knots))
+        self.register_buffer("usual", torch.zeros(2, knots))
+
+    def fit(self, rehearsals: list[Rehearsal]) -> None:
+        """Learn gates, spreads and their dependence on surprise from held-out answers."""
+        for one in rehearsals:
+            at = (one.mode, one.knot)
+            truth, gaussian, memory = (
+                part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory)
+            )
+            step = (memory - gaussian)[one.scored]
+            power = float((step**2).sum())
+            gate = float(((truth - gaussian)[one.scored] * step).sum()) / power if power > 0 else 0.0
+            self.gate[at] = min(max(gate, 0.0), 2.0)
+            missed = np.where(one.scored, truth - gaussian - float(self.gate[at]) * (memory - gaussian), 0.0)
+            cells = one.scored.sum(0)
+            overall = (missed**2).sum() / max(cells.sum(), 1)
+            variance = ((missed**2).sum(0) + _PRIOR_CELLS * overall) / (cells + _PRIOR_CELLS)
+            spread = np.sqrt(np.maximum(variance, 1e-6))
+            level = np.sqrt(((missed / spread) ** 2).sum(1) / np.maximum(one.scored.sum(1), 1))
+            surprise = np.log(np.maximum(one.surprise, 1e-3))
+            usual = float(surprise.mean())
+            around = surprise - usual
+            height = np.log(np.maximum(level, 1e-3))
+            slope = float((around * (height - height.mean())).sum() / max((around**2).sum(), 1e-6))
+            self.slope[at], self.usual[at] = min(max(slope, 0.0), 1.5), usual
+            factor = np.exp(float(self.slope[at]) * around)[:, None]
+            reach = float(np.quantile((np.abs(missed) / (spread * factor))[one.scored], 0.9)) / LEVEL_90
+            self.spread[at] = torch.from_numpy((spread * max(reach, 1e-3)).astype(np.float32))
+
+    def look_up(
+        self, mode: int, observed: torch.Tensor, surprise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Gate (samples, 1), share (samples, 1) and spread (samples, genes) for these samples."""
+        fraction = observed.float().mean(1).clamp_min(1e-4)
+        knots = torch.tensor(KNOTS[mode]).log()
+        place = fraction.log().clamp(float(knots[0]), float(knots[-1]))
+        right = torch.searchsorted(knots, place).clamp(1, len(knots) - 1)
+        weight = ((place - knots[right - 1]) / (knots[right] - knots[right - 1]))[:, None]
+
+        def between(table: torch.Tensor) -> torch.Tensor:
+            table = table.reshape(len(knots), -1)
+            return table[right - 1] * (1 - weight) + table[right] * weight
+
+        above = surprise.clamp_min(1e-3).log()[:, None] - between(self.usual[mode])
+        factor = (between(self.slope[mode]) * above).exp().clamp(0.3, 5.0)
+        return between(self.gate[mode]), between(self.share[mode]), between(self.spread[mode]) * factor

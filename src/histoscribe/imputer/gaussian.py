@@ -1,0 +1,131 @@
+"""The conditional Gaussian: a factor model of the genes, and what it expects of those not observed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+NOISE_INFLATION = 2.5
+_NOISE_FLOOR = 0.02
+_STEPS = 5
+_BLOCK = 512
+
+
+def fit_factors(
+    values: NDArray[np.float32], factors: int, *, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit a factor analysis by expectation maximisation, never forming a genes × genes matrix.
+
+    Rubin and Thayer, Psychometrika 47, 1982. Starts from the leading principal components. The noise is
+    inflated afterwards, which shrinks what few samples overstate; the factor 2.5 was chosen on
+    training patients only.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, genes)
+        Standardised, without NaN.
+    factors : int
+    seed : int
+        Of the randomised decomposition that starts it.
+
+    Returns
+    -------
+    loadings : ndarray of float32, shape (genes, factors)
+    noise : ndarray of float32, shape (genes,)
+    """
+    samples, genes = values.shape
+    factors = max(1, min(factors, samples - 1, genes))
+    variance = np.maximum((values.astype(np.float64) ** 2).mean(0), 1e-6)
+    loadings = _principal(values, factors, seed)
+    noise = np.maximum(variance - (loadings**2).sum(1), _NOISE_FLOOR)
+    for _ in range(_STEPS):
+        scaled = loadings / noise[:, None]
+        inner = np.linalg.inv(np.eye(factors) + loadings.T @ scaled)
+        scores = values @ (scaled @ inner)
+        cross = values.T @ scores / samples
+        second = inner + scores.T @ scores / samples
+        loadings = np.linalg.solve(second, cross.T).T
+        noise = np.maximum(variance - (loadings * cross).sum(1), _NOISE_FLOOR)
+    return np.ascontiguousarray(loadings, dtype=np.float32), (NOISE_INFLATION * noise).astype(np.float32)
+
+
+def _principal(values: NDArray[np.float32], factors: int, seed: int) -> NDArray[np.float64]:
+    from sklearn.utils.extmath import randomized_svd
+
+    _, strengths, axes = randomized_svd(values, factors, n_iter=4, random_state=seed)
+    variances = strengths.astype(np.float64) ** 2 / len(values)
+    rest = max((float((values.astype(np.float64) ** 2).sum() / len(values)) - variances.sum()), 0.0)
+    spread = rest / max(values.shape[1] - factors, 1)
+    kept = np.sqrt(np.maximum(variances - spread, 1e-3))
+    return np.asarray(axes.T.astype(np.float64) * kept, dtype=np.float64)
+
+
+class GaussianStart(torch.nn.Module):
+    """Expected factors of a sample given the genes that it has.
+
+    Parameters
+    ----------
+    loadings : Tensor of float32, shape (genes, factors)
+    noise : Tensor of float32, shape (genes,)
+    """
+
+    loadings: torch.Tensor
+    noise: torch.Tensor
+
+    def __init__(self, loadings: torch.Tensor, noise: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("loadings", loadings)
+        self.register_buffer("noise", noise)
+
+    def factors(self, values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Posterior mean of the factors (Woodbury: one factors × factors solve for each pattern).
+
+        Parameters
+        ----------
+        values : Tensor of float32, shape (samples, genes)
+            Standardised; what is not observed is ignored.
+        observed : Tensor of bool, shape (samples, genes)
+
+        Returns
+        -------
+        Tensor of float32, shape (samples, factors)
+        """
+        patterns, which = unique_patterns(observed)
+        scaled = self.loadings / self.noise[:, None]
+        pulls = torch.where(observed, values, 0.0) @ scaled
+        if len(patterns) == 1:
+            kept = torch.nonzero(patterns[0]).squeeze(1)
+            precision = self.loadings[kept].T @ scaled[kept]
+            precision.diagonal().add_(1.0)
+            solved: torch.Tensor = torch.linalg.solve(precision, pulls.T).T
+            return solved
+        inner = torch.linalg.cholesky(self._precisions(patterns))
+        return torch.cholesky_solve(pulls.unsqueeze(2), inner[which]).squeeze(2)
+
+    def _precisions(self, patterns: torch.Tensor) -> torch.Tensor:
+        """One plus the weighted loadings of each pattern, shape (patterns, factors, factors)."""
+        size = self.loadings.shape[1]
+        row, column = torch.tril_indices(size, size).unbind()
+        lower = torch.zeros(len(patterns), len(row))
+        for start in range(0, len(self.noise), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            some = self.loadings[block]
+            products = some[:, row] * (some[:, column] / self.noise[block, None])
+            lower.addmm_(patterns[:, block].to(products.dtype), products)
+        whole = torch.zeros(len(patterns), size, size)
+        whole[:, row, column] = lower
+        whole[:, column, row] = lower
+        whole.diagonal(dim1=1, dim2=2).add_(1.0)
+        return whole
+
+    def expect(self, factors: torch.Tensor) -> torch.Tensor:
+        """Expected values of all genes, shape (samples, genes), given the factors."""
+        return factors @ self.loadings.T
+
+
+def unique_patterns(observed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distinct rows of a mask, and which of them each sample has."""
+    packed = np.packbits(observed.numpy(), axis=1)
+    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    return observed[torch.from_numpy(first)], torch.from_numpy(which.reshape(-1))

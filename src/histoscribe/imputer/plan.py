@@ -1,0 +1,175 @@
+"""Training the correction with Lightning on rehearsed, held-out answers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from histoscribe.imputer.blend import LEVEL_90, Blend, Rehearsal
+from histoscribe.imputer.network import Corrector
+from histoscribe.progress import Progress
+
+_BATCH = 32
+_TOLD, _ASKED = 768, 384
+
+Batch = tuple[torch.Tensor, ...]
+
+
+class Rehearsed(IterableDataset[Batch]):
+    """Batches of hidden values: a random rehearsal, random samples, random genes told and asked."""
+
+    def __init__(self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], steps: int, seed: int) -> None:
+        self.rehearsals, self.steps, self.seed = rehearsals, steps, seed
+        self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
+
+    def __iter__(self) -> Iterator[Batch]:
+        random = np.random.default_rng(self.seed)
+        genes = self.rehearsals[0].truth.shape[1]
+        for _ in range(self.steps):
+            which = int(random.integers(len(self.rehearsals)))
+            one = self.rehearsals[which]
+            rows = random.choice(self.places[which], min(_BATCH, len(self.places[which])), replace=False)
+            seen = np.flatnonzero(one.observed[rows].any(0))
+            told = random.choice(seen, min(_TOLD, len(seen)), replace=False) if len(seen) else seen
+            asked = random.choice(genes, min(_ASKED, genes), replace=False)
+            yield tuple(gather(one, rows, told, asked))
+
+
+def gather(
+    one: Rehearsal, rows: NDArray[Any], told: NDArray[Any], asked: NDArray[Any]
+) -> Iterator[torch.Tensor]:
+    """Tensors of one batch: told values, their mask, indices, and what is known of the asked genes."""
+    at_told, at_asked = np.ix_(rows, told), np.ix_(rows, asked)
+    yield torch.from_numpy(one.truth[at_told].astype(np.float32))
+    yield torch.from_numpy(one.observed[at_told])
+    yield torch.from_numpy(np.asarray(told, dtype=np.int64))
+    yield torch.from_numpy(np.asarray(asked, dtype=np.int64))
+    for part in (one.gaussian, one.memory, one.truth):
+        yield torch.from_numpy(part[at_asked].astype(np.float32))
+    yield torch.from_numpy(one.scored[at_asked])
+    yield torch.from_numpy(one.surprise[rows])
+    yield torch.tensor([one.mode, one.knot])
+
+
+class CorrectionPlan(lightning.LightningModule):
+    """Gaussian likelihood of the hidden values around the blended expectation plus the correction."""
+
+    def __init__(self, corrector: Corrector, blend: Blend, steps: int, rate: float = 2e-3) -> None:
+        super().__init__()
+        self.corrector, self.blend, self.steps, self.rate = corrector, blend, steps, rate
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """Negative log likelihood of one batch."""
+        missed, widening, spread, scored = self.correct(batch)
+        loss = 0.5 * (missed / (spread * widening.exp())).square() + widening
+        total: torch.Tensor = (loss * scored).sum() / scored.sum().clamp_min(1)
+        return total
+
+    def correct(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What is missed after the correction, its log widening, the blend's spread, what counts."""
+        base, spread = self.blended(batch)
+        shift, widening = self.shift(batch)
+        return batch[6] - base - shift, widening, spread, batch[7]
+
+    def shift(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The correction itself."""
+        values, observed, told, asked, gaussian, memory = batch[:6]
+        latents = self.corrector.encode(values, observed, told)
+        return self.corrector.decode(latents, asked, gaussian, memory)
+
+    def blended(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The blend's mean and spread of the asked genes."""
+        asked, gaussian, memory, surprise, place = batch[3], batch[4], batch[5], batch[8], batch[9]
+        at = int(place[0]), int(place[1])
+        above = surprise.clamp_min(1e-3).log()[:, None] - self.blend.usual[at]
+        factor = (self.blend.slope[at] * above).exp().clamp(0.3, 5.0)
+        mean = gaussian + self.blend.gate[at] * (memory - gaussian)
+        return mean, self.blend.spread[at][asked] * factor
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with one cycle; the gene embedding, which starts well, learns slowly."""
+        slow = [self.corrector.tokens.identity]
+        fast = [p for p in self.corrector.parameters() if p is not slow[0]]
+        groups = [{"params": fast}, {"params": slow}]
+        optimiser = torch.optim.AdamW(groups, lr=self.rate, weight_decay=0.02)
+        peaks = [self.rate, self.rate / 10]
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=max(self.steps, 2))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+
+class _Reporting(lightning.Callback):
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self.progress, self.steps = progress, steps
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        self.progress.report("training the correction", trainer.global_step, self.steps)
+
+
+def train_corrector(
+    corrector: Corrector,
+    blend: Blend,
+    rehearsals: list[Rehearsal],
+    held: NDArray[np.bool_],
+    *,
+    steps: int,
+    seed: int,
+    devices: int,
+    progress: Progress,
+) -> None:
+    """Train the correction on some patients and weigh it, in place, on the others.
+
+    Parameters
+    ----------
+    held : ndarray of bool, shape (training samples,)
+        Samples that only weigh: how far the correction is taken at each knot (`blend.share`) is
+        what helps them, and nothing where it does not.
+    """
+    progress.report("training the correction", 0, steps)
+    data = Rehearsed(rehearsals, np.flatnonzero(~held), steps, seed)
+    plan = CorrectionPlan(corrector, blend, steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        trainer = lightning.Trainer(
+            max_steps=steps, accelerator="cpu", devices=devices, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, gradient_clip_val=1.0,
+            callbacks=[_Reporting(progress, steps)],
+        )  # fmt: skip
+        trainer.fit(plan, DataLoader(data, batch_size=None))
+    corrector.eval()
+    with torch.no_grad():
+        for one in rehearsals:
+            _weigh(plan, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
+
+
+def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> None:
+    """Set share and recalibrate the spread at one knot."""
+    at = (one.mode, one.knot)
+    genes = np.arange(one.truth.shape[1])
+    gain, power = 0.0, 0.0
+    kept = []
+    for start in range(0, len(places), _BATCH):
+        rows = places[start : start + _BATCH]
+        batch = tuple(gather(one, rows, np.flatnonzero(one.observed[rows].any(0)), genes))
+        mean, spread = plan.blended(batch)
+        shift, widening = plan.shift(batch)
+        scored = batch[7]
+        missed = (batch[6] - mean)[scored]
+        gain += float((missed * shift[scored]).sum())
+        power += float(shift[scored].square().sum())
+        kept.append((missed, shift[scored], widening[scored], spread[scored]))
+    share = gain / power if power > 0 else 0.0
+    share = min(share, 1.0) if share > 0.1 else 0.0
+    plan.blend.share[at] = share
+    if kept:
+        missed, shift, widening, spread = (torch.cat(part) for part in zip(*kept, strict=True))
+        ratio = ((missed - share * shift).abs() / (spread * (share * widening).exp())).numpy()
+        plan.blend.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)

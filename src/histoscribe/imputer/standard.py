@@ -1,0 +1,189 @@
+"""The imputer's own units: each gene centred and scaled as in the training table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.bulk import SCALES, convert, match_genes
+from histoscribe.bulk.reading import BulkTable, dense
+from histoscribe.errors import TableError
+
+MIN_SAMPLES = 20
+_MIN_SEEN = 10
+_LIMIT = 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """Genes of a model with their training means and standard deviations.
+
+    Parameters
+    ----------
+    genes : tuple of str
+    mean, sd : ndarray of float32, shape (genes,)
+    scale : str
+        A key of `histoscribe.bulk.SCALES`: what the values are, `counts` excepted.
+    """
+
+    genes: tuple[str, ...]
+    mean: NDArray[np.float32]
+    sd: NDArray[np.float32]
+    scale: str
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """A table in a model's units.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, model genes)
+        NaN where the table has no value.
+    raw : ndarray of float32, shape (samples, table genes)
+        The table's values on the scale of the result.
+    places : ndarray of int64, shape (model genes,)
+        Column of each model gene in the table; -1 where the table lacks it.
+    mean, sd : ndarray of float32, shape (model genes,)
+        Turn restored values into the scale of the result.
+    scale : str
+    notes : tuple of str
+        What was done and what is doubtful, in plain words.
+    """
+
+    values: NDArray[np.float32]
+    raw: NDArray[np.float32]
+    places: NDArray[np.int64]
+    mean: NDArray[np.float32]
+    sd: NDArray[np.float32]
+    scale: str
+    notes: tuple[str, ...]
+
+
+def working_scale(scale: str) -> str:
+    """The scale that an imputer works on, given the one of its table: logarithms stay as they are."""
+    return {"counts": "log1p", "linear": "log2"}.get(scale, scale)
+
+
+def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDArray[np.bool_], list[str]]:
+    """Choose the genes that can be learned and standardise a training table.
+
+    Returns
+    -------
+    Standard
+    values : ndarray of float32, shape (kept samples, kept genes)
+    kept : ndarray of bool, shape (samples,)
+        Samples that have any value.
+    notes : list of str
+
+    Raises
+    ------
+    TableError
+        If too few samples or genes are left.
+    """
+    scale = working_scale(bulk.scale)
+    values = convert(dense(bulk.table.X), bulk.scale, scale)
+    notes = list(bulk.warnings)
+    kept = np.asarray(~np.isnan(values).all(1), dtype=bool)
+    if not kept.all():
+        notes.append(f"{int((~kept).sum())} samples without any value were left out")
+    values = values[kept]
+    seen = (~np.isnan(values)).sum(0)
+    with np.errstate(all="ignore"):
+        filled = np.where(np.isnan(values), 0, values).astype(np.float64)
+        mean = filled.sum(0) / np.maximum(seen, 1)
+        sd = np.sqrt(np.where(np.isnan(values), 0, (filled - mean) ** 2).sum(0) / np.maximum(seen, 1))
+    good = (seen >= min(_MIN_SEEN, len(values))) & (sd > 1e-4 * np.maximum(np.abs(mean), 1e-2))
+    if not good.all():
+        notes.append(f"{int((~good).sum())} genes are constant or almost never measured and were left out")
+    if len(values) < MIN_SAMPLES or good.sum() < 2:
+        raise TableError(
+            f"{len(values)} samples with {int(good.sum())} genes that vary are too few to learn from",
+            where=bulk.name,
+            remedy=f"give at least {MIN_SAMPLES} samples and 2 genes, or use a trained model",
+        )
+    genes = tuple(str(gene) for gene in np.asarray(bulk.table.var_names)[good])
+    standard = Standard(genes, mean[good].astype(np.float32), sd[good].astype(np.float32), scale)
+    centred = (values[:, good] - standard.mean) / standard.sd
+    return standard, np.clip(centred, -_LIMIT, _LIMIT).astype(np.float32), kept, notes
+
+
+def standardise(
+    bulk: BulkTable, standard: Standard, aliases: dict[str, str], *, adapt: bool | None
+) -> Standardised:
+    """Bring a table to a model's genes and units.
+
+    Parameters
+    ----------
+    adapt : bool, optional
+        Standardise by the table's own means instead of the model's, as another platform needs; by
+        default only where the scales cannot be brought together.
+
+    Raises
+    ------
+    TableError
+        If no gene is shared, or own means cannot be had.
+    """
+    found = match_genes(standard.genes, [str(name) for name in bulk.table.var_names], aliases)
+    if not found:
+        theirs, ours = ", ".join(map(str, bulk.table.var_names[:3])), ", ".join(standard.genes[:3])
+        raise TableError(
+            f"none of its {bulk.table.n_vars:,} genes ({theirs}…) is among the model's "
+            f"{len(standard.genes):,} ({ours}…)",
+            where=bulk.name,
+            remedy="give the same kind of gene names, or train a model on tables like this one",
+        )
+    notes = [*bulk.warnings, f"{len(found):,} of the model's {len(standard.genes):,} genes are in the table"]
+    if len(found) < 10:
+        notes.append(f"only {len(found)} observed genes: restored values are little more than averages")
+    can = bulk.scale == standard.scale or working_scale(bulk.scale) == standard.scale or (
+        bulk.scale in ("counts", "linear") and standard.scale in ("log1p", "log2")
+    )  # fmt: skip
+    adapt = not can if adapt is None else adapt
+    scale = standard.scale if can else working_scale(bulk.scale)
+    raw = convert(dense(bulk.table.X), bulk.scale, scale)
+    if scale != bulk.scale:
+        notes.append(f"values were turned from {SCALES[bulk.scale]} into {SCALES[scale]}")
+    places = np.array([found.get(gene, -1) for gene in standard.genes], dtype=np.int64)
+    there = places >= 0
+    mean, sd = standard.mean, standard.sd
+    if adapt:
+        mean, sd = _own_units(raw[:, places[there]], there, standard, bulk.name)
+        notes.append(
+            "the table was standardised by its own means: restored genes it lacks are on a matched scale"
+        )
+    values = np.full((len(raw), len(standard.genes)), np.nan, dtype=np.float32)
+    values[:, there] = np.clip((raw[:, places[there]] - mean[there]) / sd[there], -_LIMIT, _LIMIT)
+    far = float(np.nanmedian(np.abs(values[:, there]))) if there.any() else 0.0
+    if not adapt and far > 2.5:
+        notes.append(
+            "most values lie far from those of the training table: another platform? then standardise by the "
+            "table's own means (adapt)"
+        )
+    return Standardised(values, raw, places, mean, sd, scale, tuple(notes))
+
+
+def _own_units(
+    observed: NDArray[np.float32], there: NDArray[np.bool_], standard: Standard, where: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if len(observed) < MIN_SAMPLES:
+        raise TableError(
+            f"{len(observed)} samples are too few to standardise a table by its own means",
+            where=where,
+            remedy=f"give at least {MIN_SAMPLES} samples, or {SCALES[standard.scale]}",
+        )
+    seen = np.maximum((~np.isnan(observed)).sum(0), 1)
+    filled = np.where(np.isnan(observed), 0, observed)
+    own_mean = filled.sum(0) / seen
+    own_sd = np.sqrt(np.where(np.isnan(observed), 0, (filled - own_mean) ** 2).sum(0) / seen)
+    ratio = float(np.median(own_sd / standard.sd[there])) or 1.0
+    if there.sum() > 2:
+        slope, offset = np.polyfit(standard.mean[there], own_mean, 1)
+    else:
+        slope, offset = 1.0, float(np.mean(own_mean - standard.mean[there]))
+    mean = (slope * standard.mean + offset).astype(np.float32)
+    sd = (ratio * standard.sd).astype(np.float32)
+    mean[there], sd[there] = own_mean, np.where(own_sd > 1e-6, own_sd, sd[there])
+    return mean, sd
