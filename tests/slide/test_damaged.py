@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from histoscribe.errors import SlideError
 from histoscribe.slide import Region, open_slide
-from histoscribe.slide.tiff import BROKEN, BrokenTileWarning
+from histoscribe.slide.tiff_pixels import BROKEN, BrokenTileWarning
 
 
 def _tiny_tiff(rows: int, columns: int, tiled: bool) -> bytes:
@@ -98,6 +98,21 @@ def test_broken_tile_is_painted_and_told_and_reading_goes_on(picture, write_tiff
     np.testing.assert_array_equal(slide.read(Region(70, 100, 60, 60), 1.0), expected[70:130, 100:160])
 
 
+def test_a_disk_that_goes_away_is_told_and_blames_no_tile(picture, write_tiff, monkeypatch):
+    pixels = picture(300, 300)
+    level = open_slide(write_tiff(pixels)).levels[0]
+
+    class _Gone:
+        def __getitem__(self, key):
+            raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(level.pixels, "_array", _Gone())
+        with pytest.raises(SlideError, match="Input/output error"):
+            level.pixels[:]
+    np.testing.assert_array_equal(level.pixels[:], pixels)
+
+
 def test_tiles_beyond_the_end_are_known_at_once(picture, write_tiff):
     pixels = picture(300, 300)
     path = write_tiff(pixels)
@@ -157,7 +172,7 @@ def test_a_read_is_bounded(picture, write_tiff):
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-@pytest.mark.filterwarnings("ignore::histoscribe.slide.tiff.BrokenTileWarning")
+@pytest.mark.filterwarnings("ignore::histoscribe.slide.tiff_pixels.BrokenTileWarning")
 def test_random_damage_never_ends_in_a_foreign_error(tmp_path: Path, picture, data):
     path = tmp_path / "fuzzed.tif"
     with tifffile.TiffWriter(path) as tiff:
