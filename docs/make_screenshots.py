@@ -3,8 +3,9 @@
     scripts/with-screen python docs/make_screenshots.py
     scripts/with-screen python docs/make_screenshots.py --section S --predicted P.h5ad --out DIR [--gene G]
 
-Without arguments the sample is painted: a model is trained on all its sections but those of the last patient,
-and predicts the last section. With arguments, sections and predictions of your own.
+Without arguments the sample is painted: a model is trained on all sections but those of the last patient, and
+predicts the last section. With arguments, a section and a prediction of your own; S is a Space
+Ranger folder, an h5ad file, or a cohort CSV of which `--name` says which section.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def main() -> None:
         measured, predicted = _sections(arguments)
         arguments.out.mkdir(parents=True, exist_ok=True)
         picture([measured], arguments.out / f"{arguments.prefix}section.png", arguments.gene)
-        picture([measured, predicted], arguments.out / f"{arguments.prefix}predicted.png", arguments.gene)
+        picture(
+            [measured, predicted], arguments.out / f"{arguments.prefix}measured-predicted.png", arguments.gene
+        )
 
 
 def picture(sections: list[Section], path: Path, gene: str | None) -> None:
@@ -79,7 +82,7 @@ def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
     from histoscribe.section import open_section
 
     if arguments.section is not None:
-        return open_section(arguments.section), open_section(arguments.predicted)
+        return _measured(arguments.section, arguments.name), open_section(arguments.predicted)
     from histoscribe.predictor import Predictor
     from histoscribe.simulate.sample import sample_cohort
 
@@ -89,14 +92,26 @@ def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
     return held_out, model.predict_section(held_out)
 
 
+def _measured(path: Path, name: str | None) -> Section:
+    from histoscribe.section import open_section, read_cohort_csv
+
+    if path.suffix != ".csv":
+        return open_section(path)
+    rows = {row.section: row for row in read_cohort_csv(path)}
+    return rows[name].read() if name is not None else next(iter(rows.values())).read()
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--section", type=Path, help="a measured section: Space Ranger folder or h5ad")
+    parser.add_argument(
+        "--section", type=Path, help="a measured section: Space Ranger folder, h5ad, cohort CSV"
+    )
+    parser.add_argument("--name", help="which section of a cohort CSV; the first if not given")
     parser.add_argument("--predicted", type=Path, help="its prediction, h5ad")
     parser.add_argument("--gene", help="the gene to paint")
-    parser.add_argument("--prefix", default="viewer-", help="how the names of the pictures begin")
+    parser.add_argument("--prefix", default="", help="how the names of the pictures begin")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     arguments = parser.parse_args()
     if (arguments.section is None) != (arguments.predicted is None):
