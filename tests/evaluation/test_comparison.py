@@ -111,6 +111,12 @@ def test_another_section_is_recognised(simulated, guess):
         compare(simulated, replace(guess, table=table))
 
 
+def test_swapped_tables_are_recognised(simulated, guess):
+    for one, other in ((guess, simulated), (guess, guess), (simulated, simulated)):
+        with pytest.raises(TableError, match="prediction second"):
+            compare(one, other)
+
+
 @pytest.mark.parametrize("axis", ["obs", "var"])
 def test_repeated_names_are_refused(simulated, guess, axis):
     table = guess.table.copy()
@@ -164,7 +170,9 @@ def test_top_genes_follow_the_panel_where_it_is_known(simulated, guess):
     found = compare(simulated, told(guess, genes=order))
     assert set(found.per_gene.index[found.per_gene["top50"]]) == set(order[:50])
     assert "panel" in found.summary["top50_by"]
-    blind = compare(simulated, told(guess, genes=[]))
+    columns = compare(simulated, told(guess, genes=[]))
+    assert set(columns.per_gene.index[columns.per_gene["top50"]]) == set(guess.genes[:50])
+    blind = compare(simulated, told(guess, genes=[], sha256=""))
     variance = blind.per_gene["variance"]
     assert variance[blind.per_gene["top50"]].min() >= variance[~blind.per_gene["top50"]].max()
     assert "measured section" in blind.summary["top50_by"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.errors import TableError
 from histoscribe.evaluation.matching import Match, as_section, common_genes, dense, match_spots
 from histoscribe.evaluation.measures import (
     Interval,
@@ -23,6 +24,7 @@ from histoscribe.evaluation.measures import (
 from histoscribe.evaluation.provenance import Provenance, provenance
 from histoscribe.predictor.target import TARGET, log_cp10k
 from histoscribe.section import Section
+from histoscribe.section.describe import described
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -107,9 +109,10 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     Raises
     ------
     TableError
-        If no spot or no gene is common, or the measured table holds no counts.
+        If no spot or no gene is common, the measured table holds no counts, or the two are swapped.
     """
     left, right = as_section(measured), as_section(predicted)
+    _check_kinds(left, right)
     genes = common_genes(left, right)
     match = match_spots(left, right)
     table = left.table[match.measured].copy()
@@ -141,6 +144,17 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     )
 
 
+def _check_kinds(left: Section, right: Section) -> None:
+    kinds = [described(section.table).get("kind") for section in (left, right)]
+    for section, kind, wrong in zip((left, right), kinds, ("predicted", "measured"), strict=True):
+        if kind == wrong:
+            raise TableError(
+                f"this table is {wrong}, where the other kind is wanted",
+                where=section.name,
+                remedy="give the measured table first and the prediction second",
+            )
+
+
 def pooled(comparisons: Sequence[Comparison]) -> Interval:
     """Mean over sections of the mean r, resampling sections; over genes where there is only one section."""
     if len(comparisons) == 1:
@@ -149,11 +163,17 @@ def pooled(comparisons: Sequence[Comparison]) -> Interval:
 
 
 def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Provenance) -> tuple[set[str], str]:
-    """The 50 genes that vary most, without a look at the measured section where the panel is known."""
+    """The 50 genes that vary most, without a look at the measured section where the panel is known.
+
+    A `Predictor` writes its columns in the order of its panel, so `genes` is that order where the prediction
+    names its model.
+    """
     known = set(genes)
-    ranked = [gene for gene in source.panel_genes if gene in known]
+    ranked = [gene for gene in source.panel_genes if gene in known] or (genes if source.model else [])
     if ranked:
-        return set(ranked[:TOP]), "order of the model's panel (variance on its training sections)"
+        return set(
+            ranked[:TOP]
+        ), f"the first of the model's panel ({source.panel or 'its rule is not stated'})"
     order = np.argsort(-expression.var(axis=0), kind="stable")[:TOP]
     return {genes[index] for index in order}, "variance on the measured section (the model names no panel)"
 
