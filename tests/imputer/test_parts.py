@@ -76,7 +76,7 @@ def test_the_correction_starts_as_none_and_ignores_what_is_hidden() -> None:
     values, observed, genes = torch.randn(3, 10), torch.rand(3, 10) < 0.7, torch.arange(10)
     observed[:, 0] = True
     latents = network.encode(values, observed, genes)
-    shift, widening = network.decode(latents, genes[:4], torch.zeros(3, 4), torch.zeros(3, 4))
+    shift, widening = network.decode(latents, genes[:4], torch.ones(3, 4))
     assert shift.abs().max() == 0
     assert widening.abs().max() == 0
     changed = torch.where(observed, values, 99.0)

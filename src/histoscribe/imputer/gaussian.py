@@ -108,8 +108,7 @@ class GaussianStart(torch.nn.Module):
         size = self.loadings.shape[1]
         row, column = torch.tril_indices(size, size).unbind()
         lower = torch.zeros(len(patterns), len(row))
-        for start in range(0, len(self.noise), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for block in torch.split(torch.nonzero(patterns.any(0)).squeeze(1), _BLOCK):
             some = self.loadings[block]
             products = some[:, row] * (some[:, column] / self.noise[block, None])
             lower.addmm_(patterns[:, block].to(products.dtype), products)

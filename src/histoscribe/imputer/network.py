@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 WIDTH = 64
-LATENTS = 16
-LEVELS = 16
+_LATENTS = 8
 _HEADS = 4
+_LEVELS = 16
 _LEVEL_LIMIT = 3.0
+_VALUE_LIMIT = 6.0
+_ANSWERS = 3
 
 
 class Tokens(nn.Module):
     """A token per observed gene: who it is, its binned level, and the level itself.
+
+    The token of gene g at value v is `identity[g] + level[bin(v)] + v · slope(identity[g])`. As it is a
+    sum of parts that depend on the gene or on the bin alone, so are its keys and values, and the
+    tokens themselves need never be laid out.
 
     Parameters
     ----------
@@ -24,49 +32,83 @@ class Tokens(nn.Module):
     def __init__(self, identities: torch.Tensor) -> None:
         super().__init__()
         self.identity = nn.Parameter(identities.clone())
-        self.level = nn.Embedding(LEVELS, WIDTH)
-        nn.init.normal_(self.level.weight, std=0.02)
-        self.by_value = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.norm = nn.LayerNorm(WIDTH)
+        self.level = nn.Embedding(_LEVELS, WIDTH)
+        nn.init.normal_(self.level.weight, std=0.1)
+        self.slope = nn.Linear(WIDTH, WIDTH, bias=False)
 
-    def forward(self, values: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
-        """Tokens of shape (samples, genes, WIDTH) from values (samples, genes) and gene indices."""
-        clipped = values.clamp(-_LEVEL_LIMIT, _LEVEL_LIMIT)
-        bins = ((clipped / _LEVEL_LIMIT + 1) / 2 * (LEVELS - 1)).round().long()
+    def parts(self, genes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Identity (genes, WIDTH), levels (_LEVELS, WIDTH) and slope (genes, WIDTH)."""
         identity = self.identity[genes]
-        token = identity + self.level(bins) + values.clamp(-8, 8).unsqueeze(2) * self.by_value(identity)
-        normed: torch.Tensor = self.norm(token)
-        return normed
+        return identity, self.level.weight, self.slope(identity)
+
+    @staticmethod
+    def bins(values: torch.Tensor) -> torch.Tensor:
+        """Level of each value, int64."""
+        scaled = (values.clamp(-_LEVEL_LIMIT, _LEVEL_LIMIT) / _LEVEL_LIMIT + 1) / 2
+        return (scaled * (_LEVELS - 1)).round().long()
 
 
-class Block(nn.Module):
-    """Attention of `asking` to `told` and a feed-forward step, both with residuals."""
+class Reading(nn.Module):
+    """Latent tokens look at the tokens of the observed genes, which is linear in genes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(_LATENTS, WIDTH) * 0.5)
+        self.key = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.value = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.merge = nn.Linear(WIDTH, WIDTH)
+
+    def forward(
+        self,
+        parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        values: torch.Tensor,
+        observed: torch.Tensor,
+    ) -> torch.Tensor:
+        """Latents of shape (samples, _LATENTS, WIDTH) from values and mask of shape (samples, genes)."""
+        samples, bins = len(values), Tokens.bins(values)
+        values = values.clamp(-_VALUE_LIMIT, _VALUE_LIMIT)
+        heads = WIDTH // _HEADS
+        answers = []
+        for head in range(_HEADS):
+            at = slice(head * heads, (head + 1) * heads)
+            query = self.latents[:, at] / math.sqrt(heads)
+            key_identity, key_level, key_slope = (self.key(part)[:, at] for part in parts)
+            scores = (query @ key_identity.T)[None] + values[:, None] * (query @ key_slope.T)[None]
+            scores = scores + (query @ key_level.T)[:, bins].transpose(0, 1)
+            looks = scores.masked_fill(~observed[:, None], -1e4).softmax(dim=2)
+            per_level = torch.zeros(samples, _LATENTS, _LEVELS, dtype=looks.dtype)
+            per_level = per_level.scatter_add(2, bins[:, None].expand_as(looks), looks)
+            value_identity, value_level, value_slope = (self.value(part)[:, at] for part in parts)
+            answers.append(
+                looks @ value_identity + per_level @ value_level + (looks * values[:, None]) @ value_slope
+            )
+        merged: torch.Tensor = self.latents + self.merge(torch.cat(answers, dim=2))
+        return merged
+
+
+class Thinking(nn.Module):
+    """A transformer block among the latent tokens."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.attention = nn.MultiheadAttention(WIDTH, _HEADS, dropout=dropout, batch_first=True)
-        self.step = nn.Sequential(
-            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(2 * WIDTH, WIDTH),
-        )  # fmt: skip
+        self.block = nn.TransformerEncoderLayer(
+            WIDTH, _HEADS, 2 * WIDTH, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
 
-    def forward(
-        self, asking: torch.Tensor, told: torch.Tensor, absent: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Shape of `asking`; `absent` (samples, told) marks what must not be looked at."""
-        heard, _ = self.attention(self.norm(asking), told, told, key_padding_mask=absent, need_weights=False)
-        asking = asking + heard
-        stepped: torch.Tensor = asking + self.step(asking)
-        return stepped
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Shape of `latents`."""
+        thought: torch.Tensor = self.block(latents)
+        return thought
 
 
 class Corrector(nn.Module):
     """Encoder over observed genes, a summary token, and a decoder that any gene may ask.
 
     The encoder's latent tokens attend to the observed genes only, so its cost falls with what is
-    missing and is linear in genes. The decoder's query is a gene's identity with what the Gaussian
-    and the reference memory expect of it; it starts as no correction at all.
+    missing. The decoder's query is a gene's identity: it attends to the latents, the first of which is
+    the summary, and reads its answer out with the gene's own weights. The answer is a shift of the
+    mean, a change of the step from the Gaussian to the memory, and a widening of the spread; it
+    starts as no correction at all.
 
     Parameters
     ----------
@@ -77,19 +119,18 @@ class Corrector(nn.Module):
     def __init__(self, identities: torch.Tensor, dropout: float = 0.2) -> None:
         super().__init__()
         self.tokens = Tokens(identities)
-        self.latents = nn.Parameter(torch.randn(LATENTS, WIDTH) * 0.1)
-        self.read = Block(dropout)
-        self.think = Block(dropout)
-        self.expected = nn.Linear(2, WIDTH)
-        self.ask = Block(dropout)
-        self.answer = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2))
-        last = self.answer[1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.reading = Reading()
+        self.thinking = Thinking(dropout)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.query = nn.Linear(WIDTH, WIDTH)
+        self.key = nn.Linear(WIDTH, WIDTH)
+        self.value = nn.Linear(WIDTH, WIDTH)
+        self.answer = nn.Linear(WIDTH, _ANSWERS * WIDTH)
+        nn.init.zeros_(self.answer.weight)
+        nn.init.zeros_(self.answer.bias)
 
     def encode(self, values: torch.Tensor, observed: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
-        """Latent tokens, shape (samples, LATENTS, WIDTH); the first one is the summary.
+        """Latent tokens, shape (samples, _LATENTS, WIDTH); the first one is the summary.
 
         Parameters
         ----------
@@ -97,19 +138,40 @@ class Corrector(nn.Module):
         observed : Tensor of bool, shape (samples, genes given)
         genes : Tensor of int64, shape (genes given,)
         """
-        told = self.tokens(torch.where(observed, values, 0.0), genes)
-        latents = self.latents.expand(len(values), -1, -1)
-        latents = self.read(latents, told, ~observed)
-        thought: torch.Tensor = self.think(latents, latents)
-        return thought
+        seen = torch.where(observed, values, 0.0)
+        latents = self.reading(self.tokens.parts(genes), seen, observed)
+        normed: torch.Tensor = self.norm(self.thinking(latents))
+        return normed
 
     def decode(
-        self, latents: torch.Tensor, genes: torch.Tensor, gaussian: torch.Tensor, memory: torch.Tensor
+        self, latents: torch.Tensor, genes: torch.Tensor, step: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Correction of the mean and of the log standard deviation, each (samples, genes asked)."""
-        hint = self.expected(torch.stack([gaussian, memory - gaussian], dim=2))
-        answer = self.answer(self.ask(self.tokens.identity[genes] + hint, latents))
-        return answer[..., 0], answer[..., 1].clamp(-1.0, 1.0)
+        """Correction of the mean and of the log standard deviation.
+
+        Parameters
+        ----------
+        latents : Tensor, shape (samples, _LATENTS, WIDTH)
+        genes : Tensor of int64, shape (genes asked,)
+        step : Tensor, shape (samples, genes asked)
+            What the memory expects less what the Gaussian does.
+
+        Returns
+        -------
+        shift, widening : Tensor, shape (samples, genes asked)
+        """
+        identity = self.tokens.identity[genes]
+        heads = WIDTH // _HEADS
+        query, readout = self.query(identity) / math.sqrt(heads), self.answer(identity)
+        key, value = self.key(latents), self.value(latents)
+        answers: list[torch.Tensor] = [torch.zeros_like(step)] * _ANSWERS
+        for head in range(_HEADS):
+            at = slice(head * heads, (head + 1) * heads)
+            looks = (key[..., at] @ query[:, at].T).softmax(dim=1)
+            for which in range(_ANSWERS):
+                read = readout[:, which * WIDTH : (which + 1) * WIDTH][:, at]
+                answers[which] = answers[which] + (looks * (value[..., at] @ read.T)).sum(dim=1)
+        shift, change, widening = answers
+        return shift + change * step, widening.clamp(-1.0, 1.0)
 
 
 def identities_from(loadings: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from histoscribe.imputer.network import Corrector
 from histoscribe.progress import Progress
 
 _BATCH = 32
-_TOLD, _ASKED = 768, 384
+_TOLD, _ASKED = 2048, 1024
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -83,7 +83,7 @@ class CorrectionPlan(lightning.LightningModule):
         """The correction itself."""
         values, observed, told, asked, gaussian, memory = batch[:6]
         latents = self.corrector.encode(values, observed, told)
-        return self.corrector.decode(latents, asked, gaussian, memory)
+        return self.corrector.decode(latents, asked, memory - gaussian)
 
     def blended(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The blend's mean and spread of the asked genes."""

@@ -11,6 +11,8 @@ from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.imputer.network import Corrector
 from histoscribe.imputer.reference import ReferenceMemory
 
+_ROWS = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -67,19 +69,24 @@ class Restorer(torch.nn.Module):
         gate, share, spread = self.blend.look_up(mode, observed, surprise)
         mean = gaussian + gate * (memory - gaussian)
         if bool((self.blend.share > 0).any()):
-            asked = torch.nonzero((~observed).any(0)).squeeze(1)
-            told = torch.nonzero(observed.any(0)).squeeze(1)
-            latents = self.corrector.encode(values[:, told], observed[:, told], told)
-            shift, widening = self.corrector.decode(latents, asked, gaussian[:, asked], memory[:, asked])
-            mean[:, asked] = mean[:, asked] + share * shift
-            spread[:, asked] = spread[:, asked] * (share * widening).exp()
+            self._correct(values, observed, memory - gaussian, share, mean, spread)
         return Answer(mean, spread)
 
-    def embed(self, values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-        """The summary of each sample: expected factors, whitened by the encoder's own scale.
-
-        Returns
-        -------
-        Tensor of float32, shape (samples, factors)
-        """
-        return self.start.factors(values, observed)
+    def _correct(
+        self,
+        values: torch.Tensor,
+        observed: torch.Tensor,
+        step: torch.Tensor,
+        share: torch.Tensor,
+        mean: torch.Tensor,
+        spread: torch.Tensor,
+    ) -> None:
+        """Add the learned correction to `mean` and `spread`, for the genes that anyone lacks."""
+        asked = torch.nonzero((~observed).any(0)).squeeze(1)
+        told = torch.nonzero(observed.any(0)).squeeze(1)
+        for at in range(0, len(values), _ROWS):
+            rows = slice(at, at + _ROWS)
+            latents = self.corrector.encode(values[rows][:, told], observed[rows][:, told], told)
+            shift, widening = self.corrector.decode(latents, asked, step[rows][:, asked])
+            mean[rows, asked] += share[rows] * shift
+            spread[rows, asked] *= (share[rows] * widening).exp()
