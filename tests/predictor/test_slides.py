@@ -1,0 +1,145 @@
+"""From a slide to a table: what a prediction says of itself, and what cannot be predicted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from histoscribe.errors import ModelError, SectionError, TableError
+from histoscribe.predictor import Predictor, panel_expression
+from histoscribe.predictor.blend import gene_correlation
+from histoscribe.predictor.encoded import encode_section
+from histoscribe.section import Section, open_section, write_section
+from histoscribe.slide import Level, Slide
+
+PITCH = 20
+SIDE = 12
+
+
+class ColourEncoder:
+    """Mean and deviation of the three colours."""
+
+    name, dimension, crop_um, mpp = "colour-1", 6, 20.0, 1.0
+
+    def encode(self, crops):
+        pixels = crops.reshape(len(crops), -1, 3).astype(np.float32)
+        return np.concatenate([pixels.mean(axis=1), pixels.std(axis=1)], axis=1)
+
+
+def painted(name: str, seed: int) -> Section:
+    """A slide whose colour drives the counts of 30 genes."""
+    rng = np.random.default_rng(seed)
+    places = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij"), -1).reshape(-1, 2)
+    colour = 0.5 + 0.4 * np.sin(places @ rng.uniform(0.3, 0.9, (2, 3)) + rng.uniform(0, 6, 3))
+    blocks = (colour * 255).astype(np.uint8).reshape(SIDE, SIDE, 3)
+    pixels = np.repeat(np.repeat(blocks, PITCH, axis=0), PITCH, axis=1)
+    effect = np.random.default_rng(7).normal(size=(3, 30))
+    rate = np.exp(1.5 * (colour - 0.5) @ effect)
+    counts = rng.poisson(3000 * rate / rate.sum(axis=1, keepdims=True)).astype(np.float32)
+    table = AnnData(counts)
+    table.var_names = [f"G{number}" for number in range(30)]
+    table.obs_names = [f"{name}-{row}x{column}" for row, column in places]
+    table.obsm["spatial"] = ((places + 0.5) * PITCH)[:, ::-1].copy()
+    slide = Slide(Path(f"{name}.png"), (Level(Chunked(pixels), 1.0),), mpp=1.0)
+    return Section(name, table, slide, mpp=1.0, spot_um=10.0, pitch_um=float(PITCH), patient=f"P-{name}")
+
+
+class Chunked:
+    """An array that says that it has chunks."""
+
+    def __init__(self, pixels):
+        self.pixels, self.shape, self.dtype, self.ndim = pixels, pixels.shape, pixels.dtype, 3
+        self.chunks = (64, 64, 3)
+
+    def __getitem__(self, key):
+        return self.pixels[key]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    settings = {"epochs": 20, "members": 2, "width": 32, "device": "cpu"}
+    return Predictor(**settings).fit([painted("A", 1), painted("B", 2)], encoder=ColourEncoder())
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    return painted("C", 3)
+
+
+@pytest.fixture(scope="module")
+def predicted(fitted, unseen):
+    return fitted.predict_section(unseen)
+
+
+def test_colour_is_read(fitted, unseen, predicted):
+    encoded = encode_section(unseen, ColourEncoder())
+    truth = panel_expression(encoded, fitted.genes)
+    assert gene_correlation(predicted.table.X, truth).mean() > 0.7
+
+
+def test_the_prediction_is_a_section_that_says_where_it_comes_from(fitted, unseen, predicted):
+    table = predicted.table
+    assert list(table.obs_names) == list(unseen.table.obs_names)
+    assert tuple(table.var_names) == fitted.genes
+    assert table.X.dtype == np.float32
+    assert table.X.min() >= 0
+    np.testing.assert_array_equal(table.obsm["spatial"], unseen.table.obsm["spatial"])
+    own = table.uns["histoscribe"]
+    assert own["kind"] == "predicted"
+    assert own["model_sha256"] == fitted.card.sha256
+    assert list(own["training_sections"]) == ["A", "B"]
+    assert (own["name"], own["patient"], own["mpp"]) == ("C", "P-C", 1.0)
+
+
+def test_evidence_names_reference_spots(predicted):
+    own, table = predicted.table.uns["histoscribe"], predicted.table
+    index, weight = table.obsm["evidence"], table.obsm["evidence_weight"]
+    assert index.shape == weight.shape
+    assert index.max() < len(own["evidence_spot"]) == 2 * SIDE**2
+    assert all(len(set(row)) == len(row) for row in index)
+    assert (np.diff(weight, axis=1) <= 1e-6).all()
+    assert (weight.sum(axis=1) <= 1 + 1e-5).all()
+
+
+def test_counts_of_the_target_are_never_read(fitted, unseen, predicted):
+    other = unseen.with_table(unseen.table.copy())
+    other.table.X = np.zeros_like(other.table.X)
+    np.testing.assert_array_equal(fitted.predict_section(other).table.X, predicted.table.X)
+
+
+def test_a_prediction_survives_its_file(predicted, tmp_path):
+    write_section(predicted, tmp_path / "predicted.h5ad")
+    again = open_section(tmp_path / "predicted.h5ad")
+    np.testing.assert_array_equal(again.table.X, predicted.table.X)
+    assert (again.name, again.patient, again.pitch_um) == ("C", "P-C", PITCH)
+
+
+def test_a_section_without_slide_is_refused(fitted, unseen):
+    bare = replace(unseen, slide=None)
+    with pytest.raises(SectionError, match="no slide"):
+        fitted.predict_section(bare)
+    with pytest.raises(SectionError, match="no slide"):
+        Predictor().fit([bare])
+
+
+def test_a_table_of_other_genes_is_refused(fitted, unseen):
+    table = unseen.table.copy()
+    table.var_names = [f"ENSMUSG{number}" for number in range(30)]
+    with pytest.raises(TableError, match="no gene of the table"):
+        fitted.predict_section(unseen.with_table(table))
+
+
+def test_spots_without_counts_are_not_learned_from(unseen):
+    table = unseen.table.copy()
+    table.X[5] = 0
+    assert len(encode_section(unseen.with_table(table), ColourEncoder()).features) == SIDE**2 - 1
+
+
+def test_a_model_without_encoder_says_so(make_section, unseen):
+    predictor = Predictor(epochs=1, members=1, device="cpu", width=16).fit_encoded([make_section()])
+    with pytest.raises((ModelError, TableError)):
+        predictor.predict_section(unseen)
