@@ -174,7 +174,7 @@ def detection_figure(
     """Each gene's r against the share of spots in which it was counted."""
     with _styled():
         figure, (axes,) = _row(1, side=3.3, wide=1.25)
-        for chosen, colour, label in ((~top, ACCENT, "other genes"), (top, MARK, "50 most variable")):
+        for chosen, colour, label in ((~top, ACCENT, "other genes"), (top, MARK, "top 50")):
             axes.scatter(
                 100 * detected[chosen], r[chosen], s=13, color=colour, alpha=0.7, linewidths=0, label=label
             )
