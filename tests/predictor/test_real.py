@@ -1,7 +1,7 @@
 """The bars on real tissue, with default settings; skipped where the data are absent.
 
-Split: a section (C4) or an animal (MOB3) held out. Panel: the 250 most variable genes of the training sections.
-Target: log1p of counts per 10,000 over all genes. Measure: mean per-gene Pearson r.
+Split: a section (C4) or an animal (MOB3) held out. Panel: the 250 most variable genes of the training
+sections. Target: log1p of counts per 10,000 over all genes. Measure: mean per-gene Pearson r.
 """
 
 from __future__ import annotations
