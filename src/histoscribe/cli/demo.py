@@ -16,19 +16,21 @@ from histoscribe.errors import StorageError
 from histoscribe.files import replacing
 
 if TYPE_CHECKING:
+    from histoscribe.evaluation import Comparison
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
 SEED = 0
 GRID_UM = 55.0
 PAINTED = 4
+PICTURE_DPI = 150
 PACKAGES = ("napari-histoscribe", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "numpy")
 MADE = {
     "model": "the trained model: weights and card",
     "predicted.h5ad": "expression on the spots of the held-out section, for scanpy, squidpy and napari",
     "predicted_grid.h5ad": f"the same model on a {GRID_UM:g} µm grid over the whole tissue",
     "report.html": "how well it fits, per gene and overall",
-    "genes.png": "the best genes on the tissue: measured, predicted and true",
+    "genes": "pictures of the best genes on the tissue: measured, predicted and true",
     "summary.json": "figures, settings, versions, command and seconds",
 }
 
@@ -64,7 +66,6 @@ def demo(
 
 def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], Section]:
     """Train, predict, score and paint; return the summary and the held-out section."""
-    from histoscribe.cli.pictures import paint_genes
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.report import write_report
     from histoscribe.predictor import Predictor
@@ -93,7 +94,8 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     write_report([comparison], out / "report.html")
     best = list(comparison.per_gene.index[:PAINTED])
     progress.report("painting")
-    paint_genes(comparison, best, out / "genes.png")
+    for gene in best:
+        _paint(comparison, gene, out / "genes" / f"{gene}.png")
     return {
         "command": command,
         "versions": {package: version(package) for package in PACKAGES},
@@ -106,6 +108,18 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
         "summary": comparison.summary,
         "best_genes": best,
     }, held_out
+
+
+def _paint(comparison: Comparison, gene: str, path: Path) -> None:
+    from histoscribe.evaluation.figures import expression_panels, spot_figure
+
+    column = comparison.column(gene)
+    truth = None if comparison.truth is None else comparison.truth[:, column]
+    panels = expression_panels(comparison.measured[:, column], comparison.predicted[:, column], truth)
+    with replacing(path) as fresh:
+        spot_figure(comparison.section, panels).savefig(
+            fresh, dpi=PICTURE_DPI, format="png", facecolor="white"
+        )
 
 
 def _tell(out: Path, summary: dict[str, Any]) -> None:
