@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,21 @@ def viewer() -> Any:
     return ViewerModel()
 
 
-@pytest.fixture
-def screen(tmp_path: Path) -> None:
-    """A screen, and the user's own settings out of reach; skips without one."""
-    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip before Qt is started, which would end the whole run without a screen."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    if (
+        item.get_closest_marker("viewer")
+        and sys.platform == "linux"
+        and not any(map(os.environ.get, screens))
+    ):
         pytest.skip("no screen: run under xvfb-run, or scripts/with-screen")
+
+
+@pytest.fixture
+def own_settings(tmp_path: Path) -> None:
+    """The user's own settings out of reach."""
     from qtpy.QtCore import QSettings
 
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))

@@ -60,3 +60,16 @@ def test_a_keystroke_over_20000_names_takes_less_than_a_frame() -> None:
         model.search(query)
         seconds.append(time.perf_counter() - start)
     assert float(np.median(seconds)) < FRAME, pytest.approx(seconds)
+
+
+def test_rows_are_loaded_as_they_are_needed() -> None:
+    model = GeneListModel()
+    model.set_genes([f"GENE{number:05d}" for number in range(20_000)], {})
+    first = model.rowCount()
+    assert first < 20_000
+    assert model.canFetchMore(model.index(-1))
+    model.fetchMore(model.index(-1))
+    assert model.rowCount() > first
+    row = model.row_of("GENE15000")
+    assert model.data(row) == "GENE15000"
+    assert not model.row_of("TP53").isValid()

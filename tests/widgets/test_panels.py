@@ -16,13 +16,13 @@ from histoscribe.widgets.launch import PLUGIN, show
 from histoscribe.widgets.painting import spot_layers
 from histoscribe.widgets.state import state_of
 
-pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("screen")]
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 FRAME = 0.016
 
 
 @pytest.fixture
-def window(screen: None, make_napari_viewer_proxy: Any) -> Any:
+def window(make_napari_viewer_proxy: Any) -> Any:
     """A real viewer, as plugins are handed it."""
     return make_napari_viewer_proxy()
 

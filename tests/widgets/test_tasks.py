@@ -14,7 +14,7 @@ from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
 from histoscribe.widgets.tasks import TaskBar
 
-pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("screen")]
+pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture

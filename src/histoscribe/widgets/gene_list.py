@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
 
 _GENE = Qt.ItemDataRole.UserRole
+_BATCH = 500
 
 
 class GeneListModel(QAbstractListModel):
     """Gene names, those that match the search, with the held-out score beside each.
 
     A name that equals the search comes first, then those that begin with it, then those that
-    contain it; each group keeps the given order.
+    contain it; each group keeps the given order. Rows are handed to Qt in batches as the view
+    scrolls: laying out 20,000 rows at every keystroke would take longer than a frame.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,7 @@ class GeneListModel(QAbstractListModel):
         self._scores: Mapping[str, float] = {}
         self._query = ""
         self._shown: list[str] = []
+        self._loaded = 0
 
     @property
     def shown(self) -> list[str]:
@@ -41,11 +44,29 @@ class GeneListModel(QAbstractListModel):
         self._query = query
         self.beginResetModel()
         self._shown = matching(self._names, self._folded, query.strip().casefold())
+        self._loaded = min(_BATCH, len(self._shown))
         self.endResetModel()
 
+    def row_of(self, gene: str) -> QModelIndex:
+        """The row of a gene, loaded if need be; an invalid index where it does not match."""
+        if gene not in self._shown:
+            return QModelIndex()
+        row = self._shown.index(gene)
+        if row >= self._loaded:
+            self._load(row + _BATCH)
+        return self.index(row)
+
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Qt asks how many names match."""
-        return len(self._shown)
+        """Qt asks how many rows are loaded."""
+        return self._loaded
+
+    def canFetchMore(self, parent: QModelIndex) -> bool:
+        """Qt asks whether more names match than are loaded."""
+        return self._loaded < len(self._shown)
+
+    def fetchMore(self, parent: QModelIndex) -> None:
+        """Qt has scrolled to the end of what is loaded."""
+        self._load(self._loaded + _BATCH)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> str | None:
         """Qt asks for a row's text; the user role holds the bare gene name."""
@@ -60,6 +81,12 @@ class GeneListModel(QAbstractListModel):
         if role == Qt.ItemDataRole.ToolTipRole and score is not None:
             return f"{gene}: Pearson r {score:.3f} between predicted and measured on held-out sections"
         return None
+
+    def _load(self, rows: int) -> None:
+        rows = min(rows, len(self._shown))
+        self.beginInsertRows(QModelIndex(), self._loaded, rows - 1)
+        self._loaded = rows
+        self.endInsertRows()
 
 
 def matching(names: Sequence[str], folded: Sequence[str], query: str) -> list[str]:

@@ -112,7 +112,6 @@ class GenesPanel(QWidget):
         self.list.selectionModel().blockSignals(True)
         self.genes.search(text)
         self.list.selectionModel().blockSignals(False)
-        self._mark_gene()
 
     def _choose_first(self) -> None:
         if self.genes.shown:
@@ -135,10 +134,10 @@ class GenesPanel(QWidget):
         self.shared.setChecked(self._state.shared)
 
     def _mark_gene(self) -> None:
-        if self._state.gene in self.genes.shown:
-            index = self.genes.index(self.genes.shown.index(self._state.gene))
-            self.list.setCurrentIndex(index)
-            self.list.scrollTo(index, QListView.ScrollHint.PositionAtCenter)
+        row = self.genes.row_of(self._state.gene)
+        if row.isValid():
+            self.list.setCurrentIndex(row)
+            self.list.scrollTo(row, QListView.ScrollHint.PositionAtCenter)
 
     def _arrange(self) -> None:
         limits = QHBoxLayout()
