@@ -1,0 +1,33 @@
+"""The benchmark verb on a small cohort: what it prints and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def test_json_holds_settings_and_records(shell: Callable, cohort: Path):
+    result = shell("benchmark", "predictor", cohort, "--methods", "mean,ridge", "--panel-size", 10, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["settings"]["split"] == "section"
+    assert document["settings"]["command"].startswith("histoscribe benchmark predictor")
+    keys = {"method", "dataset", "split", "fold", "measure", "value", "low", "high"}
+    assert all(set(record) == keys for record in document["records"])
+    assert {record["fold"] for record in document["records"]} == {"S1", "S2", "S3", "all"}
+    ridge = [r for r in document["records"] if r["method"] == "ridge" and r["fold"] == "all"]
+    assert next(r["value"] for r in ridge if r["measure"] == "pearson") > 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(["--methods", "magic"], "no method is called 'magic'"), (["--encoder", "magic"], "magic")],
+)
+def test_what_does_not_exist_is_named(shell: Callable, cohort: Path, words: list[str], expected: str):
+    result = shell("benchmark", "predictor", cohort, *words)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stdout == ""
