@@ -11,6 +11,7 @@ import pytest
 from histoscribe.errors import Cancelled, ModelError, SectionError, SettingError, TableError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.blend import gene_correlation
+from histoscribe.predictor.inner import REACHES
 from histoscribe.progress import Progress
 
 QUICK = {"epochs": 30, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}
@@ -57,6 +58,7 @@ def test_the_card_tells_what_was_learned_from(fitted):
     scores = card.held_out[card.genes[0]]
     assert scores["low"] <= scores["r"] <= scores["high"]
     assert card.settings["inner_split"] == "section"
+    assert tuple(card.settings["radii"]) in REACHES
 
 
 def test_the_same_seed_gives_the_same_predictor(fitted, cohort, unseen):

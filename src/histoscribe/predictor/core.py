@@ -73,7 +73,7 @@ class Fitted:
 
     def inputs(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> NDArray[np.float32]:
         """The image input of tiles, shape (tiles, inputs)."""
-        return image_input(features, centres_um, self.pitch_um, self.settings.radii, self.scales)
+        return image_input(features, centres_um, self.pitch_um, self.settings.radii or (), self.scales)
 
     def types_of(self, inputs: NDArray[np.float32]) -> NDArray[np.int64]:
         """The spot type of every tile, from the image alone."""
@@ -138,13 +138,14 @@ def fit_core(
     pitch = float(np.median([section.pitch_um for section in sections]))
     features = [section.features for section in sections]
     centres = [section.centres_um for section in sections]
-    scales = training_scales(features, centres, pitch, settings.radii)
+    radii = settings.radii or ()
+    scales = training_scales(features, centres, pitch, radii)
     inputs = [
-        image_input(values, places, pitch, settings.radii, scales)
+        image_input(values, places, pitch, radii, scales)
         for values, places in zip(features, centres, strict=True)
     ]
     targets = [panel_expression(section, panel) for section in sections]
-    mean, deviation, expression = _standardised_targets(targets, published)
+    mean, deviation, expression = standardised_targets(targets, published=published)
     width = features[0].shape[1]
     types, type_centres = find_types(np.concatenate(inputs)[:, :width], settings.types, seed)
     stacked, wanted = np.concatenate(inputs), np.concatenate(expression)
@@ -226,8 +227,8 @@ def nearest_centre(rows: NDArray[np.float32], centres: NDArray[np.float32]) -> N
     return np.asarray(distance.argmin(axis=1), dtype=np.int64)
 
 
-def _standardised_targets(
-    targets: list[NDArray[np.float32]], published: bool
+def standardised_targets(
+    targets: list[NDArray[np.float32]], *, published: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
     """Mean, deviation and targets centred per section: sections differ in depth and batch, not in tissue."""
     genes = targets[0].shape[1]

@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.predictor.blend import Answers, Blend, choose_blend, gene_correlation
-from histoscribe.predictor.core import Fitted, fit_core
+from histoscribe.predictor.core import Fitted, fit_core, standardised_targets
 from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.inputs import image_input
+from histoscribe.predictor.linear import reduced_rank_ridge
 from histoscribe.predictor.settings import Settings
 from histoscribe.predictor.target import panel_expression
 from histoscribe.progress import Progress
 
+REACHES = ((1.5, 3.0), (1.5, 3.0, 6.0))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
 
@@ -61,6 +64,29 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
         training = [s for number, group in enumerate(groups) if number != held for s in group]
         folds.append((training, groups[held]))
     return folds, split
+
+
+def choose_reach(sections: Sequence[EncodedSection], panel: Sequence[str], rank: int) -> tuple[float, ...]:
+    """How far the image context reaches: the radii with which the ridge expert predicts inner folds best."""
+    folds = inner_folds(sections)[0]
+    pitch = float(np.median([section.pitch_um for section in sections]))
+
+    def read(section: EncodedSection, radii: tuple[float, ...]) -> NDArray[np.float32]:
+        return image_input(section.features, section.centres_um, pitch, radii)
+
+    scores = []
+    for radii in REACHES:
+        reached = []
+        for training, held_out in folds:
+            inputs = np.concatenate([read(section, radii) for section in training])
+            expression = standardised_targets([panel_expression(section, panel) for section in training])[2]
+            weights = reduced_rank_ridge(inputs, np.concatenate(expression), rank)
+            reached += [
+                gene_correlation(read(section, radii) @ weights, panel_expression(section, panel)).mean()
+                for section in held_out
+            ]
+        scores.append(float(np.mean(reached)))
+    return REACHES[int(np.argmax(scores))]
 
 
 def validate(

@@ -139,21 +139,24 @@ class Predictor:
         """
         from histoscribe.predictor.core import fit_core
         from histoscribe.predictor.device import resolve_device
-        from histoscribe.predictor.inner import Inner, validate
+        from histoscribe.predictor.inner import Inner, choose_reach, validate
         from histoscribe.predictor.state import to_settings, to_tensors
 
         _check_sections(sections)
         device = resolve_device(self.device)
         progress = progress or Progress()
         panel = list(self.panel or choose_panel(sections, self.settings.panel_size))
+        settings = self.settings
+        if settings.radii is None:
+            settings = replace(settings, radii=choose_reach(sections, panel, settings.rank))
         if self.settings.variant == "published":
             inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
         else:
-            inner = validate(sections, panel, self.settings, seed=self.seed, device=device, progress=progress)
+            inner = validate(sections, panel, settings, seed=self.seed, device=device, progress=progress)
         fitted = fit_core(
             sections,
             panel,
-            self.settings,
+            settings,
             seed=self.seed,
             members=self.settings.members,
             device=device,

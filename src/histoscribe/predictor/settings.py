@@ -25,8 +25,8 @@ class Settings:
         Networks trained from different seeds whose predictions are averaged.
     panel_size : int
         How many genes, the most variable ones of the training sections.
-    radii : tuple of float
-        Reaches of the image context in pitches; none for the published form.
+    radii : tuple of float or None
+        Reaches of the image context in pitches; empty for the published form; None to choose on inner folds.
     components : int
         Principal components of the image input that the network sees; 0 for the input itself.
     rank : int
@@ -44,7 +44,7 @@ class Settings:
     epochs: int = 60
     members: int = 3
     panel_size: int = 250
-    radii: tuple[float, ...] = (1.5, 3.0)
+    radii: tuple[float, ...] | None = None
     components: int = 128
     rank: int = 10
     width: int = 128
@@ -78,12 +78,12 @@ class Settings:
                 "dropout, learning rate or weight decay is out of range",
                 remedy="choose a dropout in [0, 1), a positive learning rate and no negative decay",
             )
-        if any(not 0 < radius <= 20 for radius in self.radii):
+        if any(not 0 < radius <= 20 for radius in self.radii or ()):
             raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
-        return {**asdict(self), "radii": list(self.radii)}
+        return {**asdict(self), "radii": None if self.radii is None else list(self.radii)}
 
 
 def make_settings(variant: str, **changes: Any) -> Settings:
@@ -104,6 +104,6 @@ def make_settings(variant: str, **changes: Any) -> Settings:
         paper = {"epochs": 100, "members": 1, "radii": (), "components": 0, "width": 256}
         paper |= {"heads": 8, "types": 6, "dropout": 0.1, "learning_rate": 1e-4, "weight_decay": 1e-3}
         changes = paper | changes
-    if "radii" in changes:
+    if changes.get("radii") is not None:
         changes["radii"] = tuple(float(radius) for radius in changes["radii"])
     return Settings(variant=variant, **changes)  # type: ignore[arg-type]

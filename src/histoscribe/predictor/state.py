@@ -76,7 +76,7 @@ def from_tensors(
         raise ModelError(
             f"the card's settings cannot be used ({error})", where=where, remedy="fetch or train it anew"
         ) from error
-    genes, inputs = len(card.genes), descriptors * (1 + len(settings.radii))
+    genes, inputs = len(card.genes), descriptors * (1 + len(settings.radii or ()))
     columns = tensors["components"].shape[-1] if "components" in tensors else 0
     shapes: dict[str, tuple[int, ...]] = {
         "components": (inputs, columns),
