@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the verb that the command line names; the entry point of `histoscribe`."""
+    # Threads that wait must sleep: where cores are shared, spinning ones make training crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from histoscribe.cli.app import app
 
     app()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
-SEED = 0
+# One network and half the usual epochs: the demo should be over within two minutes on two cores.
+MODEL: dict[str, Any] = {"seed": 0, "members": 1, "epochs": 60}
 GRID_UM = 55.0
 PAINTED = 4
 PICTURE_DPI = 150
@@ -66,6 +67,8 @@ def demo(
 
 def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], Section]:
     """Train, predict, score and paint; return the summary and the held-out section."""
+    import torch
+
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.report import write_report
     from histoscribe.predictor import Predictor
@@ -73,11 +76,12 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     from histoscribe.simulate.sample import sample_cohort, sample_folder
     from histoscribe.tiles import grid_tiles
 
+    torch.set_num_threads(1)  # networks this small gain nothing from more, and lose much on shared cores
     progress.report("opening the sample")
     sections = sample_cohort()
     held_out = sections[-1]
     training = [section for section in sections if section.patient != held_out.patient]
-    model = Predictor(seed=SEED).fit(training, progress=progress)
+    model = Predictor(**MODEL).fit(training, progress=progress)
     model.save(out / "model")
 
     predicted = model.predict_section(held_out, progress=progress)
@@ -104,6 +108,8 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
             "split": "by patient",
             "training": [section.name for section in training],
             "held_out": held_out.name,
+            "model": {**model.settings.to_dict(), **MODEL},
+            "grid_um": GRID_UM,
         },
         "summary": comparison.summary,
         "best_genes": best,
@@ -140,12 +146,11 @@ def _tell(out: Path, summary: dict[str, Any]) -> None:
     show("Made", [(str(out / name), meaning) for name, meaning in MADE.items()])
     results.print()
     finer = f"histoscribe predict {out / 'model'} {settings['sample']} --section {settings['held_out']}"
-    show(
-        "Next",
-        [
-            (f"histoscribe view {out / 'predicted.h5ad'}", "look at it"),
-            (f"histoscribe info {out / 'model'}", "what the model is"),
-            (f"{finer} --grid-um 30 --out finer.h5ad", "the same on a finer grid"),
-            ("histoscribe train predictor COHORT.csv --out my-model", "your own sections"),
-        ],
-    )
+    results.print("Next", style="italic")
+    for step, meaning in (
+        (f"histoscribe view {out / 'predicted.h5ad'}", "look at it"),
+        (f"histoscribe info {out / 'model'}", "what the model is"),
+        (f"{finer} --grid-um 30 --out finer.h5ad", "the same on a finer grid"),
+        ("histoscribe train predictor COHORT.csv --out my-model", "your own sections"),
+    ):
+        results.print(f"  {step}  # {meaning}", markup=False)
