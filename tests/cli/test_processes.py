@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
     before = []
     for line in iter(job.stderr.readline, ""):
         before.append(line)
-        if "train" in line.lower():
+        if "inner validation" in line:
             break
     time.sleep(0.5)
     job.send_signal(signal.SIGINT)
