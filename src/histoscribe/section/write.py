@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,18 +54,30 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
             where=target,
             remedy="set it to spots × (x, y) in full-resolution pixels",
         )
+    content = _packed(table, target)
     with replacing(target) as fresh:
-        try:
-            table.write_h5ad(fresh, compression="gzip", compression_opts=1)
-        except OSError:
-            raise
-        except Exception as error:
-            raise SectionError(
-                f"the table holds something that h5ad cannot store ({str(error).splitlines()[0]})",
-                where=target,
-                remedy="remove it from the table",
-            ) from error
+        fresh.write_bytes(content)
     return target
+
+
+def _packed(table: AnnData, target: Path) -> memoryview:
+    """The h5ad file's bytes: made in memory, for HDF5 on a full disk takes the whole program down."""
+    import anndata
+    import h5py
+
+    buffer = io.BytesIO()
+    try:
+        table.strings_to_categoricals()
+        with h5py.File(buffer, "w") as file:
+            packing = {"compression": "gzip", "compression_opts": 1}
+            anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
+    except Exception as error:
+        raise SectionError(
+            f"the table holds something that h5ad cannot store ({str(error).splitlines()[0]})",
+            where=target,
+            remedy="remove it from the table",
+        ) from error
+    return buffer.getbuffer()
 
 
 def _described(section: Section, target: Path) -> AnnData:
