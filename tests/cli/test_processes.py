@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 HELP_SECONDS = 0.6
 COMMAND = (sys.executable, "-m", "histoscribe")
@@ -65,8 +63,8 @@ def test_a_typing_mistake_is_two_and_says_so():
         assert shown.stderr.strip()
 
 
-def test_json_is_all_there_is_on_standard_output(cohort, model, tmp_path):
-    """Also under a debugger's eyes: warnings and progress go to standard error."""
+def test_json_is_all_there_is_on_standard_output(shell, cohort, model, tmp_path, capfd, monkeypatch):
+    """Also where a library writes past Python, and with every warning on."""
     predicted, report = tmp_path / "p.h5ad", tmp_path / "r.html"
     verbs = {
         "train": ("train", "predictor", cohort, "--epochs", 1, "--panel-size", 5, "--out", tmp_path / "m"),
@@ -78,15 +76,23 @@ def test_json_is_all_there_is_on_standard_output(cohort, model, tmp_path):
         "slide": ("info", cohort.parent / "S1.tif"),
         "doctor": ("doctor",),
     }
-    environment = {**os.environ, "HISTOSCRIBE_DEBUG": "1", "PYTHONWARNINGS": "always"}
-    shown = {name: run(*words, "--json", env=environment) for name, words in verbs.items()}
-    assert {name: result.returncode for name, result in shown.items()} == dict.fromkeys(verbs, 0)
+    monkeypatch.setenv("HISTOSCRIBE_DEBUG", "1")
+    shown = {name: shell(*words, "--json") for name, words in verbs.items()}
+    assert {name: result.exit_code for name, result in shown.items()} == dict.fromkeys(verbs, 0)
+    assert capfd.readouterr().out == ""
     documents = {name: json.loads(result.stdout) for name, result in shown.items()}
     assert all(isinstance(document, dict) for document in documents.values())
     assert documents["model"]["genes"] == 12
     assert documents["predict"]["spots"] == 81
     assert len(documents["cohort"]["sections"]) == 3
     assert len(documents["compare"]["genes"]) == 12
+    assert str(predicted) in documents["section"]["command"]
+
+
+def test_json_of_a_whole_process(cohort):
+    shown = run("info", cohort, "--json")
+    assert shown.returncode == 0
+    assert len(json.loads(shown.stdout)["sections"]) == 3
 
 
 def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
@@ -97,16 +103,17 @@ def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
         [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert job.stderr is not None
-    before = []
+    told: list[str] = []
     for line in iter(job.stderr.readline, ""):
-        before.append(line)
-        if "inner validation" in line:
+        told.append(line)
+        if line.startswith(("inner validation", "training")):
             break
     time.sleep(0.5)
     job.send_signal(signal.SIGINT)
-    stdout, stderr = job.communicate(timeout=120)
-    assert job.returncode == 2, (before, stderr)
-    assert stdout == ""
+    stderr = job.stderr.read()
+    assert job.wait(timeout=120) == 2, (told, stderr)
+    assert job.stdout is not None
+    assert job.stdout.read() == ""
     assert "stopped on request" in stderr
     assert "Traceback" not in stderr
     assert list(out.iterdir()) == []
@@ -164,18 +171,22 @@ def test_every_module_of_the_core_imports_without_a_screen():
 
 def test_the_main_job_runs_without_a_screen(cohort, tmp_path):
     model, predicted, report = tmp_path / "m", tmp_path / "p.h5ad", tmp_path / "r.html"
-    code = """
-        from histoscribe.cli import main
-        main()
-    """
-    for words in (
+    verbs = (
         ("train", "predictor", cohort, "--exclude", "S3", "--epochs", 1, "--panel-size", 5, "--out", model),
         ("predict", model, cohort, "--section", "S3", "--out", predicted),
         ("compare", cohort, predicted, "--section", "S3", "--out", report),
-    ):
-        shown = blocked(code, *words)
-        assert shown.returncode == 0, shown.stderr
-    assert Path(report).stat().st_size > 1000
-    shown = blocked(code, "view", predicted)
-    assert shown.returncode == 2
-    assert "napari" in shown.stderr
+        ("view", predicted),
+    )
+    code = """
+        import json
+        from typer.testing import CliRunner
+        from histoscribe.cli.app import app
+        results = [CliRunner().invoke(app, words) for words in json.loads(sys.argv[1])]
+        print(*(result.exit_code for result in results))
+        print(results[-1].stderr)
+    """
+    shown = blocked(code, json.dumps([[str(word) for word in words] for words in verbs]))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines()[0] == "0 0 0 2"
+    assert "napari" in shown.stdout
+    assert report.stat().st_size > 1000
