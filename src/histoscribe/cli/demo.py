@@ -67,8 +67,6 @@ def demo(
 
 def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], Section]:
     """Train, predict, score and paint; return the summary and the held-out section."""
-    import torch
-
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.report import write_report
     from histoscribe.predictor import Predictor
@@ -76,7 +74,6 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     from histoscribe.simulate.sample import sample_cohort, sample_folder
     from histoscribe.tiles import grid_tiles
 
-    torch.set_num_threads(1)  # networks this small gain nothing from more, and lose much on shared cores
     progress.report("opening the sample")
     sections = sample_cohort()
     held_out = sections[-1]

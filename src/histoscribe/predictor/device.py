@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from histoscribe.errors import SettingError
@@ -29,3 +32,18 @@ def resolve_device(name: str = "auto") -> torch.device:
         present = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise SettingError("this device is not here", where=name, remedy=f"choose auto or one of: {present}")
     return device
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread of the processor, and restore their number afterwards.
+
+    Sums over the edges of a graph depend on the order in which threads finish; one thread gives the same
+    digits each time. Networks this small gain nothing from more.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

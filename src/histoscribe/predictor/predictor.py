@@ -138,7 +138,7 @@ class Predictor:
         progress : Progress, optional
         """
         from histoscribe.predictor.core import fit_core
-        from histoscribe.predictor.device import resolve_device
+        from histoscribe.predictor.device import one_thread, resolve_device
         from histoscribe.predictor.inner import Inner, choose_reach, validate
         from histoscribe.predictor.state import to_settings, to_tensors
 
@@ -149,19 +149,20 @@ class Predictor:
         settings = self.settings
         if settings.radii is None:
             settings = replace(settings, radii=choose_reach(sections, panel, settings.rank))
-        if self.settings.variant == "published":
-            inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
-        else:
-            inner = validate(sections, panel, settings, seed=self.seed, device=device, progress=progress)
-        fitted = fit_core(
-            sections,
-            panel,
-            settings,
-            seed=self.seed,
-            members=self.settings.members,
-            device=device,
-            progress=progress,
-        ).with_blend(inner.blend)
+        with one_thread():
+            if self.settings.variant == "published":
+                inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
+            else:
+                inner = validate(sections, panel, settings, seed=self.seed, device=device, progress=progress)
+            fitted = fit_core(
+                sections,
+                panel,
+                settings,
+                seed=self.seed,
+                members=self.settings.members,
+                device=device,
+                progress=progress,
+            ).with_blend(inner.blend)
         gallery = {
             "section": [section.name for section in sections for _ in section.spots],
             "spot": [spot for section in sections for spot in section.spots],
