@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from histoscribe.predictor.device import one_thread
+
 Batch = TypeVar("Batch")
 
 
@@ -34,7 +36,7 @@ def train_network(
     torch.nn.Module
         In evaluation mode.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
         network = build().train()
         optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
