@@ -107,7 +107,7 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def caution(warnings: Iterable[str]) -> None:
     """Print everything doubtful to standard error."""
-    for warning in warnings:
+    for warning in dict.fromkeys(warnings):
         words.print(f"Mind: {warning}", markup=False, style="yellow")
 
 

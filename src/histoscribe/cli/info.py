@@ -11,8 +11,10 @@ from histoscribe.cli.console import caution, emit, show, show_rows
 from histoscribe.cli.targets import kind_of, open_cohort
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
+BEST = 10
 
 if TYPE_CHECKING:
+    from histoscribe.modelstore import Card
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
@@ -87,20 +89,53 @@ def _section(section: Section) -> dict[str, Any]:
         "spot_um": section.spot_um,
         "pitch_um": section.pitch_um,
         "slide": None if section.slide is None else str(section.slide.path),
-        "model": origin.get("model"),
+        "model": origin.get("model_sha256"),
         "command": origin.get("command"),
         "warnings": list(section.warnings),
     }
-    if section.slide is None:
+    if section.slide is None and facts["values"] == "measured":
         facts["warnings"].append("no slide: nothing can be learned or predicted from this section")
     return facts
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from dataclasses import asdict
+    from statistics import median
 
-    from histoscribe.predictor import Predictor
+    from histoscribe.modelstore import load_model
 
-    card = asdict(Predictor.load(path).card)
-    genes = card.pop("genes")
-    return {"kind": "model", **card, "genes": len(genes), "first_genes": genes[:10], "warnings": []}
+    card = load_model(path)[1]
+    scores = {gene: found["r"] for gene, found in card.held_out.items() if "r" in found}
+    best = sorted(scores, key=lambda gene: -scores[gene])[:BEST]
+    return {
+        "kind": "model",
+        "model": f"{card.kind}, {card.variant}",
+        "genes": len(card.genes),
+        "target": card.target,
+        "panel": card.panel_rule,
+        "training_sections": card.sections,
+        "training_patients": card.patients,
+        "held_out": card.settings.get("inner_split"),
+        "held_out_median_r": round(median(scores.values()), 4) if scores else None,
+        "best_genes": [f"{gene} {scores[gene]:.2f}" for gene in best],
+        "encoder": card.encoder,
+        "crop_um": card.crop_um,
+        "mpp": card.mpp,
+        "licence": card.licence,
+        "seed": card.seed,
+        "created": card.created,
+        "command": card.command,
+        "versions": [f"{name} {found}" for name, found in card.versions.items()],
+        "sha256": card.sha256,
+        "warnings": _model_doubts(card),
+    }
+
+
+def _model_doubts(card: Card) -> list[str]:
+    doubts = []
+    if not card.held_out:
+        doubts.append("nothing was held out in training: how far its genes can be trusted is not known")
+    if len(card.patients) == 1:
+        doubts.append("it learned from one patient only: expect less on tissue of others")
+    if card.licence == "not stated":
+        doubts.append("its licence is not stated")
+    return doubts

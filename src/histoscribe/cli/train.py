@@ -37,6 +37,7 @@ def predictor(
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    licence: Annotated[str, typer.Option(help="Under which terms the model may be used.")] = "not stated",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Learn to predict expression from the slide beneath measured spots."""
@@ -52,6 +53,7 @@ def predictor(
         "epochs": epochs,
         "seed": seed,
         "device": device,
+        "licence": licence,
     }
     given = {name: value for name, value in settings.items() if value is not None}
     start = time.monotonic()
@@ -73,7 +75,14 @@ def predictor(
         "seconds": round(seconds, 1),
     }
     if as_json:
-        emit({**facts, "settings": settings, "command": command_line(context), "card": model.card})
+        emit(
+            {
+                **facts,
+                "settings": model.settings.to_dict() | given,
+                "command": command_line(context),
+                "sha256": model.card.sha256,
+            }
+        )
         return
     show("Model", facts.items())
     words.print(f"Next: histoscribe predict {out} TARGET --out predicted.h5ad", markup=False)
