@@ -18,8 +18,8 @@ def fit_factors(
     """Fit a factor analysis by expectation maximisation, never forming a genes × genes matrix.
 
     Rubin and Thayer, Psychometrika 47, 1982. Starts from the leading principal components. The noise is
-    inflated afterwards, which shrinks what few samples overstate; the factor 2.5 was chosen on
-    training patients only.
+    inflated afterwards, which shrinks what few samples overstate. The factor 2.5 was chosen on one
+    split of a bulk data set by its held-out patients, so scores on that split flatter it.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ class ReferenceMemory(torch.nn.Module):
     table lacks are left out of the comparison, and the weights are solved for the genes at hand.
     Holes of single samples are filled with the Gaussian's expectation first, so that one solve
     serves every pattern; a second round starts from the first one's answer.
+    Width, nugget and rounds were chosen as the noise of the factors was, on the same split.
 
     Parameters
     ----------
