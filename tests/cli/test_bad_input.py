@@ -209,3 +209,10 @@ def test_no_space_left(refused, cohort, model, monkeypatch, out):
     refused(*predict, says="no space left", remedy="free some space")
     train = ("train", "predictor", cohort, "--epochs", 1, "--out", out / "model")
     refused(*train, says="no space left", remedy="free some space")
+
+
+def test_a_view_without_a_screen(refused, cohort, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    refused("view", cohort, says="napari", remedy=";")

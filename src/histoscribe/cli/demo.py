@@ -140,7 +140,7 @@ def _tell(out: Path, summary: dict[str, Any]) -> None:
         ],
     )
     results.print()
-    show("Made", [(str(out / name), meaning) for name, meaning in MADE.items()])
+    show(f"Made in {out}", MADE.items())
     results.print()
     finer = f"histoscribe predict {out / 'model'} {settings['sample']} --section {settings['held_out']}"
     results.print("Next", style="italic")

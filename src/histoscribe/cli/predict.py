@@ -70,7 +70,8 @@ def predict(
         emit({**facts, "command": command_line(context), "warnings": opened.warnings})
         return
     show("Prediction", facts.items())
-    words.print(f"Next: histoscribe view {target} {out}", markup=False)
+    which = f" --section {section}" if section else ""
+    words.print(f"Next: histoscribe view {target} {out}{which}", markup=False)
 
 
 def _slide_of(opened: Section | Slide, path: Path) -> Slide:

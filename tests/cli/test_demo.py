@@ -1,0 +1,57 @@
+"""The demo, on a sample small enough for a test."""
+
+from __future__ import annotations
+
+import json
+
+import anndata
+import pytest
+
+from histoscribe.cli import demo
+from histoscribe.simulate import sample
+from histoscribe.simulate.section import simulate_section
+
+
+@pytest.fixture
+def small_sample(monkeypatch):
+    names = {"A": "P1", "B": "P1", "C": "P2"}
+    sections = [
+        simulate_section(seed, name=name, patient=patient, genes=60, size_um=800.0)
+        for seed, (name, patient) in enumerate(names.items())
+    ]
+    monkeypatch.setattr(sample, "sample_cohort", lambda: sections)
+    monkeypatch.setattr(demo, "MODEL", {"seed": 0, "members": 1, "epochs": 2})
+
+
+def test_the_demo_leaves_all_it_speaks_of(shell, small_sample, tmp_path):
+    out = tmp_path / "demo"
+    result = shell("demo", "--no-view", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in out.iterdir()} == set(demo.MADE)
+    assert len(list((out / "genes").glob("*.png"))) == demo.PAINTED
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["settings"]["training"] == ["A", "B"]
+    assert summary["settings"]["held_out"] == "C"
+    assert summary["summary"]["split"] == "patient out"
+    assert -1 <= summary["summary"]["mean_pearson_truth"] <= 1
+    for name in ("predicted.h5ad", "predicted_grid.h5ad"):
+        table = anndata.read_h5ad(out / name)
+        assert table.uns["histoscribe"]["command"] == f"histoscribe demo --no-view --out {out}"
+        assert table.n_obs > 0
+    for name in demo.MADE:
+        assert name in result.stdout.replace("\n", "")
+
+
+def test_the_demo_again_replaces_its_own_results(shell, small_sample, tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.txt").write_text("kept")
+    assert shell("demo", "--no-view", "--out", tmp_path / "demo").exit_code == 0
+    assert shell("demo", "--no-view", "--out", tmp_path / "demo").exit_code == 0
+    assert (tmp_path / "demo" / "mine.txt").read_text() == "kept"
+
+
+def test_a_file_in_the_way_is_said(shell, tmp_path):
+    (tmp_path / "file").touch()
+    result = shell("demo", "--out", tmp_path / "file")
+    assert result.exit_code == 2
+    assert "not a folder" in result.stderr
