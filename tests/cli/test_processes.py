@@ -85,7 +85,9 @@ def test_json_is_all_there_is_on_standard_output(shell, cohort, model, tmp_path,
     assert documents["model"]["genes"] == 12
     assert documents["predict"]["spots"] == 81
     assert len(documents["cohort"]["sections"]) == 3
-    assert len(documents["compare"]["genes"]) == 12
+    asked = {"mean_pearson", "median_pearson", "genes", "spots", "split", "panel", "target"}
+    assert asked <= documents["compare"].keys()
+    assert documents["compare"]["genes"] == len(documents["compare"]["per_gene"]) == 12
     assert str(predicted) in documents["section"]["command"]
 
 

@@ -182,9 +182,9 @@ def test_json_is_plain(simulated, guess):
     table = guess.table.copy()
     table.X[:, 0] = 2.0
     content = json.loads(compare(simulated, replace(guess, table=table)).to_json())
-    assert content["genes"][-1]["pearson"] is None
+    assert content["per_gene"][-1]["pearson"] is None
     assert content["settings"]["training_patients"] == ["Q", "R"]
-    assert content["summary"]["panel"].startswith("70 most variable")
+    assert content["panel"].startswith("70 most variable")
 
 
 def test_pooled_over_sections(simulated, guess):

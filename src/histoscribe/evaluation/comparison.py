@@ -76,7 +76,7 @@ class Comparison:
     def to_json(self) -> str:
         """Summary, settings, warnings and every gene's scores; what is undefined becomes null."""
         content = {
-            "summary": self.summary,
+            **self.summary,
             "settings": {
                 "training_sections": list(self.provenance.sections),
                 "training_patients": list(self.provenance.patients),
@@ -85,7 +85,7 @@ class Comparison:
                 "versions": self.provenance.versions,
             },
             "warnings": list(self.warnings),
-            "genes": self.per_gene.reset_index().to_dict(orient="records"),
+            "per_gene": self.per_gene.reset_index().to_dict(orient="records"),
         }
         return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
