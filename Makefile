@@ -33,7 +33,7 @@ wheel: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints/py311.txt
 	./scripts/make-environment $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints/py311.txt --editable '.[viewer,test,dev]'
+	$(BIN)/pip install --quiet --constraint constraints/py311.txt --editable '.[all,test,dev,docs]'
 	touch $@
 
 clean:
