@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histoscribe.errors import RegionError, SettingError, SlideError
-from histoscribe.slide import Level
+from histoscribe.slide import Level, Slide
 from histoscribe.tiles import grid_tiles, spot_tiles
 
 
@@ -110,6 +111,17 @@ def test_what_cannot_be_placed_is_told(slide):
         grid_tiles(slide, 0.001)
     with pytest.raises(SlideError, match="unknown"):
         grid_tiles(replace(slide, mpp=None), 50)
+
+
+def test_a_small_region_of_a_large_slide_can_be_tiled_finely():
+    pixels = np.zeros((1, 1, 3), dtype=np.uint8)
+    huge = Slide(Path("huge.tif"), (Level(pixels, 200_000.0),), mpp=0.25)
+    square = np.array([[50_000, 70_000], [50_000, 71_000], [51_000, 71_000], [51_000, 70_000]], dtype=float)
+    tiles = grid_tiles(huge, 2, mask=False, region=[square])
+    assert len(tiles) == 125**2
+    assert tiles.names[0] == "r6250c8750"
+    with pytest.raises(SettingError, match="more than 100,000,000"):
+        grid_tiles(huge, 2, mask=False)
 
 
 def test_reduced_slide_gives_the_same_places(slide):

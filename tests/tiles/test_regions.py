@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from histoscribe.errors import RegionError
-from histoscribe.tiles import grid_tiles, read_regions, regions
+from histoscribe.tiles import Region, geojson, grid_tiles, read_regions, write_regions
 
 _SQUARE = [[100, 10], [300, 10], [300, 210], [100, 210], [100, 10]]
 _HOLE = [[150, 60], [250, 60], [250, 160], [150, 160], [150, 60]]
@@ -52,8 +53,8 @@ _POLYGON = {"type": "Polygon", "coordinates": [_SQUARE]}
     ],
 )
 def test_every_way_to_write_a_polygon(write, content):
-    (polygon,) = read_regions(write(content))
-    np.testing.assert_array_equal(polygon, [[10, 100], [10, 300], [210, 300], [210, 100], [10, 100]])
+    (region,) = read_regions(write(content))
+    np.testing.assert_array_equal(region.polygon, [[10, 100], [10, 300], [210, 300], [210, 100]])
 
 
 def test_multipolygons_and_holes(write, slide):
@@ -102,10 +103,10 @@ def test_damaged_files_are_told(write, content, problem):
 
 def test_size_is_bounded(write, monkeypatch, tmp_path):
     path = write(_POLYGON)
-    monkeypatch.setattr(regions, "_MOST_POINTS", 3)
+    monkeypatch.setattr(geojson, "_MOST_POINTS", 3)
     with pytest.raises(RegionError, match="more than 3 points"):
         read_regions(path)
-    monkeypatch.setattr(regions, "_MOST_BYTES", 10)
+    monkeypatch.setattr(geojson, "_MOST_BYTES", 10)
     with pytest.raises(RegionError, match="too much"):
         read_regions(path)
     with pytest.raises(RegionError, match="no such file"):
@@ -130,7 +131,105 @@ def test_any_json_gives_polygons_or_one_clear_error(write, content, kind):
     keys = ("coordinates", "features", "geometry")
     path = write({"type": kind, **dict.fromkeys(keys, content)})
     try:
-        polygons = read_regions(path)
+        regions = read_regions(path)
     except RegionError:
         return
-    assert all(polygon.ndim == 2 and np.isfinite(polygon).all() for polygon in polygons)
+    assert all(region.polygon.ndim == 2 and np.isfinite(region.polygon).all() for region in regions)
+
+
+_NUMBER = st.floats(-1e7, 1e7)
+_RING = st.lists(st.tuples(_NUMBER, _NUMBER), min_size=3, max_size=8, unique=True)
+_REGION = st.builds(
+    Region,
+    name=st.text(max_size=12),
+    colour=st.tuples(*[st.integers(0, 255)] * 3),
+    polygon=_RING,
+    holes=st.lists(_RING, max_size=2),
+    label=st.text(max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(regions=st.lists(_REGION, min_size=1, max_size=4))
+def test_what_is_written_is_read_again(tmp_path, regions):
+    path = write_regions(regions, tmp_path / "out.geojson")
+    assert read_regions(path) == regions
+
+
+@pytest.mark.parametrize(
+    ("properties", "found"),
+    [
+        (
+            {"classification": {"name": "Tumor", "color": [200, 0, 0]}, "name": "left"},
+            ("Tumor", (200, 0, 0), "left"),
+        ),
+        ({"classification": {"names": ["Tumor", "Positive"]}}, ("Tumor: Positive", (255, 0, 0), "")),
+        ({"classification": {"name": "Stroma", "colorRGB": -6895466}}, ("Stroma", (150, 200, 150), "")),
+        ({"classification": "Tumor", "color": [1, 2, 3]}, ("", (1, 2, 3), "")),
+        ({"classification": {"name": 7, "color": [1, 2, 300]}, "name": ["x"]}, ("", (255, 0, 0), "")),
+        (None, ("", (255, 0, 0), "")),
+    ],
+)
+def test_classes_and_colours_as_qupath_writes_them(write, properties, found):
+    feature = {"type": "Feature", "geometry": _POLYGON, "properties": properties}
+    (region,) = read_regions(write(feature))
+    assert (region.name, region.colour, region.label) == found
+
+
+def test_a_written_file_has_what_qupath_asks_for(tmp_path):
+    region = Region(
+        "Tumor", (200, 0, 10), [[10, 100], [10, 300], [210, 300]], ([[12, 200], [12, 280], [90, 280]],)
+    )
+    feature = json.loads(write_regions([region], tmp_path / "r.geojson").read_text())["features"][0]
+    assert feature["properties"] == {
+        "objectType": "annotation",
+        "classification": {"name": "Tumor", "color": [200, 0, 10]},
+    }
+    outer, hole = feature["geometry"]["coordinates"]
+    assert outer == [[100, 10], [300, 10], [300, 210], [100, 10]]
+    assert hole[0] == hole[-1] == [200, 12]
+
+
+def test_a_region_knows_what_it_holds(slide):
+    region = Region(
+        "",
+        (0, 0, 0),
+        [[10, 100], [10, 300], [210, 300], [210, 100], [10, 100]],
+        ([[60, 150], [60, 250], [160, 250], [160, 150]],),
+    )
+    assert len(region.polygon) == 4
+    centres = grid_tiles(slide, 5, mask=False).centres
+    inside = set(map(tuple, grid_tiles(slide, 5, mask=False, region=[region]).centres))
+    assert {tuple(centre) for centre in centres[region.contains(centres)]} == inside
+    assert len(inside) == 20 * 20 - 10 * 10
+    with pytest.raises(ValueError, match="read-only"):
+        region.polygon[0] = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"polygon": [[0, 0], [1, 1], [0, 0]]}, "three corners"),
+        ({"polygon": [[0, 0], [1, np.nan], [2, 2]]}, "finite"),
+        ({"polygon": [[0, 0, 0], [1, 1, 1], [2, 2, 2]]}, "finite"),
+        ({"holes": [[[0, 0], [1, 1]]]}, "three corners"),
+        ({"colour": (0, 0, 256)}, "no colour"),
+        ({"colour": (0, 0)}, "no colour"),
+    ],
+)
+def test_no_region_is_made_of_nonsense(change, problem):
+    whole = {"name": "", "colour": (0, 0, 0), "polygon": [[0, 0], [0, 1], [1, 1]]}
+    with pytest.raises(RegionError, match=problem):
+        Region(**{**whole, **change})
+
+
+def test_a_million_points_are_refused_at_once_and_little_memory(write):
+    ring = [[float(x), float(x % 7)] for x in range(1_000_001)]
+    path = write({"type": "Polygon", "coordinates": [ring]})
+    start = time.perf_counter()
+    with pytest.raises(RegionError, match="more than 1,000,000 points"):
+        read_regions(path)
+    assert time.perf_counter() - start < 10
+    path.write_text("[" + "[]," * 12_000_000 + "[]]")
+    with pytest.raises(RegionError, match="far more values"):
+        read_regions(path)

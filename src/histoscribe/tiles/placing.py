@@ -13,11 +13,13 @@ from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide.model import Slide
 from histoscribe.slide.tissue import tissue_mask
 from histoscribe.tiles.model import Tiles
+from histoscribe.tiles.regions import Region
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
 
-_MOST = 20_000_000  # places of a grid that are looked at
+_MOST_LOOKED_AT = 100_000_000
+_MOST_TILES = 10_000_000
 
 
 def spot_tiles(section: Section) -> Tiles:
@@ -35,7 +37,7 @@ def grid_tiles(
     pitch_um: float,
     *,
     mask: bool = True,
-    region: Sequence[NDArray[np.float64]] | None = None,
+    region: Sequence[Region | NDArray[np.float64]] | None = None,
 ) -> Tiles:
     """Tiles on a square grid whose first centre lies half a pitch inside the slide's corner.
 
@@ -49,14 +51,15 @@ def grid_tiles(
         Distance of neighbouring tiles in µm.
     mask : bool
         Keep only tiles whose centre lies on tissue.
-    region : sequence of ndarray, each of shape (points, 2), optional
-        Keep only tiles whose centre lies in one of these polygons: (row, column) in full-resolution
+    region : sequence of Region or ndarray of shape (points, 2), optional
+        Keep only tiles whose centre lies in one of these: polygons are (row, column) in full-resolution
         pixels, closed by themselves, even-odd where one crosses itself.
 
     Raises
     ------
     SettingError
-        If the pitch is not positive, or so fine that the grid has more than 20 million places.
+        If the pitch is not positive, or so fine that more than 10 million tiles would be kept, or the grid
+        has more than 100 million places.
     SlideError
         If the slide's µm per pixel are unknown, or no tissue is found.
     RegionError
@@ -68,17 +71,21 @@ def grid_tiles(
         raise SettingError(f"a grid of {pitch_um} µm is not possible", remedy="give a positive number")
     pitch = pitch_um / slide.mpp
     rows, columns = (max(1, math.ceil(side / pitch - 0.5)) for side in slide.shape)
-    if rows * columns > _MOST:
-        raise SettingError(
-            f"a grid of {pitch_um:g} µm has {rows} × {columns} places on this slide",
-            remedy="choose a wider grid",
-        )
-    down, across = np.arange(0.5, rows) * pitch, np.arange(0.5, columns) * pitch
-    keep = np.ones((rows, columns), dtype=np.bool_)
-    if region is not None:
-        keep = np.zeros_like(keep)
-        for polygon in region:
-            keep |= _inside(np.asarray(polygon, dtype=np.float64), down, across)
+    outlines = None if region is None else [_outline(part) for part in region]
+    first, last = (0, 0), (rows, columns)
+    if outlines is not None:
+        first, last = _window(outlines, pitch, (rows, columns))
+    extent = (max(0, last[0] - first[0]), max(0, last[1] - first[1]))
+    _check(extent[0] * extent[1], "places", _MOST_LOOKED_AT, pitch_um)
+    down, across = (
+        np.arange(begin + 0.5, begin + number, dtype=np.float64) * pitch
+        for begin, number in zip(first, extent, strict=True)
+    )
+    keep = np.ones(extent, dtype=np.bool_)
+    if outlines is not None:
+        keep[:] = False
+        for outline in outlines:
+            keep |= _inside(outline, down, across)
         if not keep.any():
             raise RegionError(
                 "no tile lies in the drawn region",
@@ -93,13 +100,39 @@ def grid_tiles(
                 where=slide.path,
                 remedy="switch the tissue mask off or draw a region",
             )
+    _check(int(np.count_nonzero(keep)), "tiles", _MOST_TILES, pitch_um)
     places = np.argwhere(keep)
     return Tiles(
         centres=np.column_stack((down[places[:, 0]], across[places[:, 1]])),
         pitch_um=float(pitch_um),
-        names=tuple(f"r{row}c{column}" for row, column in places.tolist()),
+        names=tuple(f"r{row}c{column}" for row, column in (places + first).tolist()),
         spot_um=float(pitch_um),
     )
+
+
+def _outline(part: Region | NDArray[np.float64]) -> NDArray[np.float64]:
+    return part.outline if isinstance(part, Region) else np.asarray(part, dtype=np.float64)
+
+
+def _window(
+    outlines: Sequence[NDArray[np.float64]], pitch: float, extent: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First place and last (exclusive) of a grid that the outlines can reach, along rows and columns."""
+    if not outlines:
+        return (0, 0), (0, 0)
+    low = np.min([outline.min(axis=0) for outline in outlines], axis=0)
+    high = np.max([outline.max(axis=0) for outline in outlines], axis=0)
+    first = np.clip(np.floor(low / pitch - 0.5), 0, extent).astype(int)
+    last = np.clip(np.ceil(high / pitch + 0.5), first, extent).astype(int)
+    return (int(first[0]), int(first[1])), (int(last[0]), int(last[1]))
+
+
+def _check(found: int, what: str, most: int, pitch_um: float) -> None:
+    if found > most:
+        raise SettingError(
+            f"a grid of {pitch_um:g} µm has {found:,} {what} here, more than {most:,}",
+            remedy="choose a wider grid or draw a region",
+        )
 
 
 def _sampled(

@@ -1,125 +1,118 @@
-"""Drawn regions: the areas of a QuPath GeoJSON file."""
+"""Drawn regions: named, coloured areas of a slide."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.errors import RegionError
 
-_MOST_BYTES = 2**26
-_MOST_POINTS = 1_000_000
-_REMEDY = "export the annotations again from QuPath as GeoJSON"
+Colour = tuple[int, int, int]
+
+UNCLASSIFIED: Colour = (255, 0, 0)
+"""The colour of a region without one: QuPath's default for annotations."""
 
 
-def read_regions(path: str | os.PathLike[str]) -> list[NDArray[np.float64]]:
-    """Read every polygon of a GeoJSON file; points and lines are passed over.
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One area of a slide with its class, as QuPath's annotations have.
 
     Parameters
     ----------
-    path : str or path
-        A FeatureCollection, a list of features, one feature or one geometry (RFC 7946), with
-        coordinates in full-resolution pixels as (x, y), as QuPath writes them.
-
-    Returns
-    -------
-    list of ndarray of float64, each of shape (points, 2)
-        One per polygon, in (row, column). The holes of a polygon are part of its outline, joined by
-        cuts without width, so that the even-odd rule leaves them out.
+    name : str
+        Its class, e.g. `Tumor`; empty where it has none.
+    colour : (int, int, int)
+        Red, green and blue of the class, 0 to 255.
+    polygon : array of float64, shape (points, 2)
+        The outline as (row, column) in full-resolution pixels; closed by itself, a repeated last point is
+        dropped. Kept read-only.
+    holes : sequence of array, each of shape (points, 2)
+        Areas within the outline that do not belong to it.
+    label : str
+        The name of this one area; empty where it has none.
 
     Raises
     ------
     RegionError
-        If the file is missing, too large, not GeoJSON, or holds no area.
+        If an outline has fewer than three corners, a point is not finite, or the colour is none.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise RegionError(
-                f"{size / 2**20:.0f} MB are too much for drawn regions",
-                where=path,
-                remedy="export only the regions that you need, simplified",
-            )
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RegionError(f"cannot be read ({reason})", where=path, remedy="check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
-    try:
-        polygons = [_outline(rings) for rings in _polygons(content)]
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise RegionError(
-            f"a region in it is damaged ({error})" if str(error) else "a region in it is damaged",
-            where=path,
-            remedy=_REMEDY,
-        ) from error
-    if not polygons:
-        raise RegionError("it holds no area", where=path, remedy="draw a polygon, rectangle or ellipse")
-    if sum(len(polygon) for polygon in polygons) > _MOST_POINTS:
-        raise RegionError(
-            f"its outlines have more than {_MOST_POINTS:,} points",
-            where=path,
-            remedy="simplify them in QuPath",
-        )
-    return polygons
+
+    name: str
+    colour: Colour
+    polygon: NDArray[np.float64]
+    holes: tuple[NDArray[np.float64], ...] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "polygon", _ring(self.polygon))
+        object.__setattr__(self, "holes", tuple(_ring(hole) for hole in self.holes))
+        colour = tuple(int(part) for part in self.colour)
+        if len(colour) != 3 or not all(0 <= part <= 255 for part in colour):
+            raise RegionError(f"{self.colour} is no colour", remedy="give red, green and blue, 0 to 255 each")
+        object.__setattr__(self, "colour", colour)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Region):
+            return NotImplemented
+        words = (self.name, self.colour, self.label) == (other.name, other.colour, other.label)
+        mine, theirs = (self.polygon, *self.holes), (other.polygon, *other.holes)
+        return words and len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def outline(self) -> NDArray[np.float64]:
+        """Polygon and holes as one closed outline, joined by cuts without width."""
+        closed = [np.concatenate((ring, ring[:1])) for ring in (self.polygon, *self.holes)]
+        back = self.polygon[:1]
+        return np.concatenate([closed[0], *(part for hole in closed[1:] for part in (hole, back))])
+
+    def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Which points lie in the region, by the even-odd rule.
+
+        Parameters
+        ----------
+        points : array, shape (points, 2)
+            (row, column) in full-resolution pixels, such as `section.centres`.
+
+        Returns
+        -------
+        ndarray of bool, shape (points,)
+        """
+        places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        order = np.argsort(places[:, 0], kind="stable")
+        rows, columns = places[order, 0], places[order, 1]
+        inside = np.zeros(len(places), dtype=np.bool_)
+        for start, end in _edges(self.polygon, *self.holes):
+            low, high = (start, end) if start[0] <= end[0] else (end, start)
+            first, last = np.searchsorted(rows, (low[0], high[0]), side="left")
+            if first == last:
+                continue
+            share = (rows[first:last] - low[0]) / (high[0] - low[0])
+            inside[first:last] ^= columns[first:last] >= low[1] + share * (high[1] - low[1])
+        found = np.empty_like(inside)
+        found[order] = inside
+        return found
 
 
-def _polygons(content: Any) -> Iterator[list[Any]]:
-    """Every polygon in a piece of GeoJSON, as its list of rings."""
-    if isinstance(content, list):
-        for item in content:
-            yield from _polygons(item)
-        return
-    if not isinstance(content, dict):
-        raise ValueError("a feature is not an object")
-    match content.get("type"):
-        case "FeatureCollection":
-            yield from _polygons(_listed(content, "features"))
-        case "Feature":
-            if content.get("geometry") is not None:
-                yield from _polygons(content["geometry"])
-        case "GeometryCollection":
-            yield from _polygons(_listed(content, "geometries"))
-        case "Polygon":
-            yield _listed(content, "coordinates")
-        case "MultiPolygon":
-            yield from _listed(content, "coordinates")
-        case "Point" | "MultiPoint" | "LineString" | "MultiLineString":
-            return
-        case kind:
-            raise ValueError(f"{kind!r:.60} is no kind of GeoJSON")
-
-
-def _listed(content: dict[str, Any], key: str) -> list[Any]:
-    value = content.get(key)
-    if not isinstance(value, list):
-        raise ValueError(f"{content.get('type')} without {key}")
-    return value
-
-
-def _outline(rings: list[Any]) -> NDArray[np.float64]:
-    """Join the rings of one polygon into a single outline, as (row, column)."""
-    outline: list[NDArray[np.float64]] = []
+def _edges(*rings: NDArray[np.float64]) -> Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     for ring in rings:
-        points = np.asarray(ring, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] < 2 or not np.isfinite(points[:, :2]).all():
-            raise ValueError("a point is not two finite numbers")
-        corners = points[:, 1::-1]
-        if not np.array_equal(corners[0], corners[-1]):
-            corners = np.concatenate((corners, corners[:1]))
-        if len(corners) < 4:
-            raise ValueError("an outline has fewer than three corners")
-        outline.append(corners)
-        if len(outline) > 1:
-            outline.append(outline[0][:1])
-    if not outline:
-        raise ValueError("a polygon has no outline")
-    return np.concatenate(outline)
+        yield from zip(ring, np.roll(ring, -1, axis=0), strict=True)
+
+
+def _ring(points: ArrayLike) -> NDArray[np.float64]:
+    try:
+        ring = np.array(points, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RegionError("a point is not two finite numbers") from error
+    if ring.ndim != 2 or ring.shape[1] != 2 or not np.isfinite(ring).all():
+        raise RegionError("a point is not two finite numbers")
+    if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
+        ring = ring[:-1]
+    if len(ring) < 3:
+        raise RegionError("an outline has fewer than three corners", remedy="draw at least a triangle")
+    ring.flags.writeable = False
+    return ring
