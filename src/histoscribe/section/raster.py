@@ -1,0 +1,117 @@
+"""Sections whose spots tile the plane, such as Visium HD bins and dense grids, as rasters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.lattice import unit_vectors
+from histoscribe.section.model import Section
+
+GAPLESS = 0.9
+"""Least spot size over distance at which spots are drawn as a raster."""
+SAME_LENGTH = 0.1
+FURTHEST_OFF = 0.25
+MOST_PIXELS = 200_000_000
+_GRID_NAME = re.compile(r"r(\d+)c(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """Where the spots of a section lie on a regular square raster.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    pixel : ndarray of intp, shape (spots,)
+        Flat index of each spot's pixel, row by row.
+    affine : ndarray of float64, shape (3, 3)
+        From (row, column, 1) of a pixel's centre to (row, column, 1) in µm.
+    """
+
+    shape: tuple[int, int]
+    pixel: NDArray[np.intp]
+    affine: NDArray[np.float64]
+
+    @property
+    def step_um(self) -> float:
+        """Side of a pixel in µm."""
+        return float(np.sqrt(abs(np.linalg.det(self.affine[:2, :2]))))
+
+    def image(self, values: ArrayLike) -> NDArray[np.float32]:
+        """Lay one value per spot out as an image.
+
+        Parameters
+        ----------
+        values : array, shape (spots,)
+            In the order of the section's spots.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, columns)
+            NaN where there is no spot.
+
+        Raises
+        ------
+        SectionError
+            If there is not one value per spot.
+        """
+        found = np.asarray(values, dtype=np.float32)
+        if found.shape != self.pixel.shape:
+            raise SectionError(f"{found.shape} values for {len(self.pixel)} spots")
+        image = np.full(self.shape[0] * self.shape[1], np.nan, dtype=np.float32)
+        image[self.pixel] = found
+        return image.reshape(self.shape)
+
+
+def raster_of(section: Section) -> Raster | None:
+    """Find the raster that a section's spots form; None where they are no gapless square raster.
+
+    Rows and columns are `obs["array_row"]` and `obs["array_col"]` (Visium HD bins), or come from names such
+    as `r12c7` (grids that were predicted).
+    """
+    if section.spot_um < GAPLESS * section.pitch_um:
+        return None
+    places = _places(section)
+    if places is None or len(places) < 4:
+        return None
+    centres = section.centres_um
+    units = unit_vectors(places.astype(np.float64), centres)
+    if units is None or np.any(np.abs(np.linalg.norm(units, axis=1) / section.pitch_um - 1) > SAME_LENGTH):
+        return None
+    if abs(units[0] @ units[1]) > SAME_LENGTH * section.pitch_um**2:
+        return None
+    first = places.min(axis=0)
+    rows, columns = (int(side) for side in places.max(axis=0) - first + 1)
+    if rows * columns > MOST_PIXELS:
+        return None
+    places = places - first
+    origin = np.median(centres - places @ units, axis=0)
+    if np.median(np.abs(centres - origin - places @ units)) > FURTHEST_OFF * section.pitch_um:
+        return None
+    pixel = places[:, 0] * columns + places[:, 1]
+    if np.bincount(pixel).max() > 1:
+        return None
+    affine = np.eye(3)
+    affine[:2, :2], affine[:2, 2] = units.T, origin
+    return Raster((rows, columns), pixel.astype(np.intp), affine)
+
+
+def _places(section: Section) -> NDArray[np.int64] | None:
+    """Row and column of every spot, shape (spots, 2)."""
+    obs = section.table.obs
+    if {"array_row", "array_col"} <= set(obs.columns):
+        try:
+            places = obs[["array_row", "array_col"]].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        return places.astype(np.int64) if np.all(np.abs(places) < 2**31) else None
+    found = [_GRID_NAME.fullmatch(str(name)) for name in section.table.obs_names]
+    if not all(found):
+        return None
+    return np.array([[int(each[1]), int(each[2])] for each in found if each is not None], dtype=np.int64)
