@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from histoscribe.errors import SlideError
 from histoscribe.slide import Region, open_slide
-from histoscribe.slide.tiff_pixels import BROKEN, BrokenTileWarning
+from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 
 def _tiny_tiff(rows: int, columns: int, tiled: bool) -> bytes:
@@ -172,7 +172,7 @@ def test_a_read_is_bounded(picture, write_tiff):
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-@pytest.mark.filterwarnings("ignore::histoscribe.slide.tiff_pixels.BrokenTileWarning")
+@pytest.mark.filterwarnings("ignore::histoscribe.slide.tiled.BrokenTileWarning")
 def test_random_damage_never_ends_in_a_foreign_error(tmp_path: Path, picture, data):
     path = tmp_path / "fuzzed.tif"
     with tifffile.TiffWriter(path) as tiff:

@@ -18,7 +18,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame ma
 _BARE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
 
 
-def accepts(head: bytes) -> bool:
+def accepts(path: Path, head: bytes) -> bool:
     """Whether a file that starts with `head` is a JPEG or PNG image."""
     return head.startswith((_JPEG, _PNG))
 

@@ -17,7 +17,7 @@ PLAUSIBLE = (0.02, 25.0)
 
 _MOST_TEXT = 2**24  # characters of a description that are looked at
 _NOMINAL = 10.0  # µm per pixel times objective magnification of an ordinary scanner (0.5 at 20x)
-_UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4}
+UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4}
 _RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # µm per inch, per centimetre
 
 
@@ -60,22 +60,44 @@ def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> Metadata:
         ((name, reader) for flag, name, reader in _MAKERS if getattr(tif, flag)), ("", _nothing)
     )
     spacing, objective = reader(text, index)
-    spacing = spacing or _resolution_tags(page)
-    warnings = []
+    mpp, doubts = believable(spacing or _resolution_tags(page), objective)
+    return Metadata(vendor, mpp, objective, doubts)
+
+
+def believable(
+    spacing: tuple[float, float] | None, objective: float | None
+) -> tuple[float | None, tuple[str, ...]]:
+    """Check what a slide says of its scale.
+
+    Parameters
+    ----------
+    spacing : tuple of float or None
+        µm per pixel along columns and rows, as stated.
+    objective : float or None
+        Nominal magnification, as stated.
+
+    Returns
+    -------
+    mpp : float or None
+        µm per pixel, one number for both sides; None where nothing plausible is stated.
+    doubts : tuple of str
+        What does not fit.
+    """
+    doubts = []
     mpp = None
     if spacing:
         across, down = spacing
         mpp = math.sqrt(across * down) if across > 0 and down > 0 else math.nan
         if not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
-            warnings.append(f"the file says {across:.4g} µm per pixel, which cannot be true; it is ignored")
+            doubts.append(f"the file says {across:.4g} µm per pixel, which cannot be true; it is ignored")
             mpp = None
         elif abs(across / down - 1) > 0.01:
-            warnings.append(
+            doubts.append(
                 f"pixels are not square ({across:.4g} × {down:.4g} µm); {mpp:.4g} µm is used for both sides"
             )
     if mpp and objective and not 1 / 1.6 < mpp * objective / _NOMINAL < 1.6:
-        warnings.append(f"{mpp:.4g} µm per pixel do not fit an objective of {objective:g}x")
-    return Metadata(vendor, mpp, objective, tuple(warnings))
+        doubts.append(f"{mpp:.4g} µm per pixel do not fit an objective of {objective:g}x")
+    return mpp, tuple(doubts)
 
 
 _Found = tuple[tuple[float, float] | None, float | None]
@@ -98,7 +120,7 @@ def _ome(text: str, index: int) -> _Found:
     if pixels is None:
         return None, nominal
     sides = [
-        (_float(pixels.get(f"PhysicalSize{axis}")), _UM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
+        (_float(pixels.get(f"PhysicalSize{axis}")), UM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
         for axis in "XY"
     ]
     (across, unit_across), (down, unit_down) = sides

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
+from histoscribe.slide.associated import AssociatedImages
 
 WHITE = 255
 
@@ -98,6 +100,13 @@ class Slide:
         Nominal magnification.
     warnings : tuple of str
         Everything doubtful about it, in plain words.
+    associated : mapping of str to callable
+        Images beside the tissue by name (`label`, `macro`, `thumbnail`, ...), each read when called;
+        shape (rows, columns, 3).
+    profile : callable or None
+        Reads the ICC profile of the scanner, where the file holds one.
+    url : str
+        Where it was read from if that is no local path; `path` only names it then.
     """
 
     path: Path
@@ -106,11 +115,20 @@ class Slide:
     vendor: str = ""
     objective: float | None = None
     warnings: tuple[str, ...] = ()
+    associated: AssociatedImages = field(default_factory=dict)
+    profile: Callable[[], bytes] | None = None
+    url: str = ""
+
+    @property
+    def source(self) -> str:
+        """Its URL or its path."""
+        return self.url or str(self.path)
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
-        return self.path.name.split(".")[0]
+        """The file's name without its endings; without the last one where it starts as a DICOM number."""
+        first = self.path.name.split(".")[0]
+        return self.path.stem if first.isdigit() and self.path.suffix == ".dcm" else first
 
     @property
     def shape(self) -> tuple[int, int]:

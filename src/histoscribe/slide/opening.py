@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Protocol
 
 from histoscribe.errors import SettingError, SlideError
-from histoscribe.slide import image, tiff
+from histoscribe.slide import image, ome_zarr, openslide_files, tiff
 from histoscribe.slide.model import Slide
 from histoscribe.slide.pyramid import complete
+from histoscribe.slide.remote import remote_url
 
 _HEAD = 4096
+_READABLE = (
+    "give a TIFF-based slide (SVS, SCN, QPTIFF, Philips, OME-TIFF), one that OpenSlide reads (NDPI, MRXS, "
+    "BIF, VMS, CZI, DICOM), an OME-Zarr folder or URL, a JPEG or a PNG"
+)
 
 
 class Backend(Protocol):
     """A module that reads one family of files."""
 
-    def accepts(self, head: bytes) -> bool:
-        """Whether a file that starts with `head` is one of them."""
+    def accepts(self, path: Path, head: bytes) -> bool:
+        """Whether `path`, a file that starts with `head` or a folder, is one of them."""
         ...
 
     def read(self, path: Path) -> Slide:
@@ -28,7 +33,7 @@ class Backend(Protocol):
         ...
 
 
-BACKENDS: tuple[Backend, ...] = (tiff, image)
+BACKENDS: tuple[Backend, ...] = (ome_zarr, openslide_files, tiff, image)
 """Asked in this order."""
 
 
@@ -38,7 +43,8 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     Parameters
     ----------
     path : str or path
-        SVS, SCN, QPTIFF, Philips TIFF, OME-TIFF, any other tiled or small TIFF, JPEG or PNG.
+        SVS, SCN, QPTIFF, Philips TIFF, OME-TIFF, any other tiled or small TIFF; NDPI, MRXS, BIF, VMS,
+        CZI, DICOM (a file or its folder); an OME-Zarr folder or its URL; JPEG or PNG.
     mpp : float, optional
         µm per full-resolution pixel; overrides what the file says.
 
@@ -53,32 +59,38 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
         If the file cannot be read, or is damaged beyond use.
     SettingError
         If `mpp` is not a positive number.
+    DependencyError
+        If the file needs a package that is not installed.
     """
     if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
         raise SettingError(f"{mpp} µm per pixel is not possible", remedy="give a positive number")
-    path = Path(path)
+    slide = _read(path)
+    return _with_mpp(replace(slide, levels=complete(slide.levels, slide.path)), mpp)
+
+
+def _read(place: str | os.PathLike[str]) -> Slide:
+    url = remote_url(place)
+    if url is not None and not url.startswith("file://"):
+        return ome_zarr.read_url(url)
+    path = Path(place if url is None else url.removeprefix("file://"))
     head = _head(path)
     for backend in BACKENDS:
-        if backend.accepts(head):
-            slide = backend.read(path)
-            break
-    else:
-        raise SlideError(
-            "not a slide that can be read",
-            where=path,
-            remedy="give a TIFF-based slide (SVS, SCN, QPTIFF, Philips, OME-TIFF), a JPEG or a PNG",
-        )
-    return _with_mpp(replace(slide, levels=complete(slide.levels, path)), mpp)
+        if backend.accepts(path, head):
+            return backend.read(path)
+    if path.is_dir():
+        raise SlideError("this folder holds no slide", where=path, remedy="give the image file")
+    raise SlideError("not a slide that can be read", where=path, remedy=_READABLE)
 
 
 def _head(path: Path) -> bytes:
+    """The file's first bytes; none of a folder."""
+    if path.is_dir():
+        return b""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except FileNotFoundError:
         raise SlideError("there is no such file", where=path, remedy="check the path") from None
-    except IsADirectoryError:
-        raise SlideError("this is a folder, not a slide", where=path, remedy="give the image file") from None
     except OSError as error:
         raise SlideError(
             f"cannot be opened ({error.strerror})", where=path, remedy="check its rights"

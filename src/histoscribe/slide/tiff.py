@@ -12,7 +12,9 @@ from histoscribe.slide.damage import directory_is_cut, lost_tiles, tile_shape
 from histoscribe.slide.metadata import read_metadata
 from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, RgbPixels
-from histoscribe.slide.tiff_pixels import COPY_AGAIN, TiffPixels
+from histoscribe.slide.tiff_associated import associated_images, profile_of
+from histoscribe.slide.tiff_pixels import TiffPixels
+from histoscribe.slide.tiled import COPY_AGAIN
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -24,7 +26,12 @@ MAX_TILE = 2**26
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters becomes a warning of the slide
 
 
-def accepts(head: bytes) -> bool:
+def accepts(path: Path, head: bytes) -> bool:
+    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
+    return is_tiff(head)
+
+
+def is_tiff(head: bytes) -> bool:
     """Whether a file that starts with `head` is a TIFF or BigTIFF."""
     return head.startswith(_MAGIC)
 
@@ -75,7 +82,7 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         if levels and not _follows(levels, pixels):
             notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
             continue
-        levels.append(Level(pixels, _factor(levels, pixels)))
+        levels.append(Level(pixels, _factor(levels, pixels, _coarsening(series, source))))
         notes += doubts
     found = read_metadata(tif, series.keyframe, index)
     return Slide(
@@ -85,14 +92,29 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         vendor=found.vendor or str(tif.pages.first.software or "").strip(),
         objective=found.objective,
         warnings=(*notes, *found.warnings),
+        associated=associated_images(tif, index, path),
+        profile=profile_of(series.keyframe, path, index),
     )
 
 
-def _factor(levels: list[Level], pixels: RgbPixels) -> float:
-    """Full-resolution pixels per pixel: the mean of both sides, as scanners cut levels to whole pixels."""
+def _coarsening(series: TiffPageSeries, level: TiffPageSeries) -> float | None:
+    """Full-resolution pixels per pixel as the resolution tags of both say; None where they do not."""
+    finest, coarse = series.keyframe.resolution[0], level.keyframe.resolution[0]
+    return finest / coarse if coarse > 0 and finest > 0 else None
+
+
+def _factor(levels: list[Level], pixels: RgbPixels, stated: float | None) -> float:
+    """Full-resolution pixels per pixel: as stated where the extent agrees, else the mean of both sides.
+
+    Scanners cut levels to whole pixels.
+    """
     if not levels:
         return 1.0
     rows, columns = levels[0].shape
+    if stated and all(
+        abs(full / stated - side) < 1 for full, side in zip((rows, columns), pixels.shape, strict=False)
+    ):
+        return stated
     return (rows / pixels.shape[0] + columns / pixels.shape[1]) / 2
 
 

@@ -1,10 +1,7 @@
-"""The pixels of one level of a TIFF: read tile by tile, broken tiles marked."""
+"""The pixels of one level of a TIFF, read through zarr."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,26 +11,14 @@ from numpy.typing import NDArray
 from histoscribe.errors import SlideError
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
-from histoscribe.slide.pixels import RgbPixels, to_rgb
+from histoscribe.slide.pixels import to_rgb
+from histoscribe.slide.tiled import CONVERT, TiledPixels
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
-BROKEN = (255, 0, 255)
-"""RGB colour of tiles that cannot be read: no stain looks like it."""
 
-CONVERT = "convert it to an 8-bit RGB pyramid, for example with QuPath or vips"
-COPY_AGAIN = "copy the file again from where it was scanned"
-
-_PROBES = 4
-_NOT_THE_TILE = (SlideError, MemoryError)
-
-
-class BrokenTileWarning(UserWarning):
-    """A tile could not be decoded and was painted in `BROKEN`."""
-
-
-class TiffPixels(RgbPixels):
+class TiffPixels(TiledPixels):
     """One level of a TIFF, read tile by tile through zarr.
 
     Parameters
@@ -60,8 +45,7 @@ class TiffPixels(RgbPixels):
         import zarr
 
         page = level.keyframe
-        super().__init__(page.imagelength, page.imagewidth, tile_shape(page))
-        self._path, self._lost, self._tile = path, lost, tile_shape(page)
+        super().__init__(page.imagelength, page.imagewidth, tile_shape(page), path, lost)
         axes = level.axes
         samples = [axis for axis in axes if axis not in "YX"]
         sizes = dict(zip(axes, level.shape, strict=True))
@@ -79,41 +63,8 @@ class TiffPixels(RgbPixels):
         self._axes, self._sample = axes, samples[0] if samples else ""
         self._array: Any = zarr.open_array(store=level.aszarr(level=0, fillvalue=WHITE), mode="r")
 
-    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """See `RgbPixels.block`; broken tiles come back in the colour `BROKEN`."""
-        tiles = list(self._tiles(top, left, bottom, right))
-        if not any(self._lost[tile] for tile, _ in tiles):
-            # a decoder may raise anything; which tile it was shows below
-            with contextlib.suppress(Exception):
-                return self._decode(top, left, bottom, right)
-        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
-        for tile, (first, start, last, stop) in tiles:
-            out[first - top : last - top, start - left : stop - left] = self._tile_or_mark(
-                tile, first, start, last, stop
-            )
-        return out
-
-    def probe(self) -> None:
-        """Decode a few tiles; raise `SlideError` if none of them can be."""
-        inside = np.argwhere(~self._lost)
-        chosen = inside[np.linspace(0, len(inside) - 1, min(_PROBES, len(inside))).astype(int)]
-        for row, column in chosen:
-            top, left = row * self._tile[0], column * self._tile[1]
-            try:
-                self._decode(top, left, top + 1, left + 1)
-            except _NOT_THE_TILE:
-                raise
-            except Exception as error:  # as in block
-                reason = error
-            else:
-                return
-        raise SlideError(
-            f"none of its tiles can be decoded ({reason})",
-            where=self._path,
-            remedy=f"{COPY_AGAIN}, or {CONVERT}",
-        ) from reason
-
-    def _decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """See `TiledPixels.decode`."""
         where = {"Y": slice(top, bottom), "X": slice(left, right)}
         try:
             part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
@@ -124,38 +75,3 @@ class TiffPixels(RgbPixels):
                 remedy="check that its disk is still there",
             ) from error
         return to_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
-
-    def _tiles(
-        self, top: int, left: int, bottom: int, right: int
-    ) -> Iterator[tuple[tuple[int, int], tuple[int, int, int, int]]]:
-        """The tiles that a block touches, each with its part of the block as top, left, bottom, right."""
-        height, width = self._tile
-        for row in range(top // height, -(-bottom // height)):
-            for column in range(left // width, -(-right // width)):
-                yield (
-                    (row, column),
-                    (
-                        max(top, row * height),
-                        max(left, column * width),
-                        min(bottom, (row + 1) * height),
-                        min(right, (column + 1) * width),
-                    ),
-                )
-
-    def _tile_or_mark(
-        self, tile: tuple[int, int], top: int, left: int, bottom: int, right: int
-    ) -> NDArray[np.uint8]:
-        if not self._lost[tile]:
-            try:
-                return self._decode(top, left, bottom, right)
-            except _NOT_THE_TILE:
-                raise
-            except Exception:  # as in block
-                self._lost[tile] = True
-                warnings.warn(
-                    f"{self._path.name}: the tile at row {top}, column {left} of the image with "
-                    f"{self.shape[0]} × {self.shape[1]} pixels is broken; it is painted magenta",
-                    BrokenTileWarning,
-                    stacklevel=2,
-                )
-        return np.full((bottom - top, right - left, 3), BROKEN, dtype=np.uint8)

@@ -1,0 +1,109 @@
+"""Handles of OpenSlide: one per thread, and a new one where one died of a read error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from histoscribe.errors import DependencyError, SlideError
+from histoscribe.slide.tiled import COPY_AGAIN
+
+T = TypeVar("T")
+
+FLOOR = (4, 0, 1)
+"""Older libraries write outside their memory when given a crafted Ventana file (CVE-2026-48977)."""
+
+_INSTALL = "pip install 'napari-histoscribe[slides]'"
+_OWN_CACHE = 32 * 2**20  # bytes of decoded tiles that all handles keep together; the slide's store keeps more
+
+
+@cache
+def library() -> ModuleType:
+    """OpenSlide's Python module, in a version that may be used.
+
+    Raises
+    ------
+    DependencyError
+        If it is not installed, or its library is older than `FLOOR`.
+    """
+    try:
+        import openslide
+    except (ImportError, OSError) as error:
+        raise DependencyError(
+            "this slide needs OpenSlide, which is not installed", remedy=f"install it: {_INSTALL}"
+        ) from error
+    check_version(openslide.__library_version__)
+    module: ModuleType = openslide
+    return module
+
+
+def check_version(version: str) -> None:
+    """Raise `DependencyError` if a version of the OpenSlide library is older than `FLOOR`."""
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    if numbers < FLOOR:
+        raise DependencyError(
+            f"OpenSlide {version} can be made to write outside its memory by a crafted slide",
+            remedy=f"install {'.'.join(map(str, FLOOR))} or newer: {_INSTALL}",
+        )
+
+
+class Handles:
+    """One open handle per thread on the same slide.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = threading.local()
+
+    def use(self, work: Callable[[Any], T]) -> T:
+        """Call `work` with this thread's handle; once more with a new one if OpenSlide fails.
+
+        Raises
+        ------
+        openslide.OpenSlideError
+            If it fails with a new handle, too.
+        SlideError
+            If the slide can no longer be opened.
+        """
+        handle = getattr(self._own, "handle", None)
+        if handle is not None:
+            try:
+                return work(handle)
+            except library().OpenSlideError:
+                self._drop()
+        try:
+            return work(self._open())
+        except library().OpenSlideError:
+            self._drop()
+            raise
+
+    def _open(self) -> Any:
+        openslide = library()
+        try:
+            handle = openslide.OpenSlide(self._path)
+        except (openslide.OpenSlideError, OSError) as error:
+            reason = str(error).rstrip(".") or "not a slide that OpenSlide knows"
+            raise SlideError(
+                f"OpenSlide cannot open it ({reason})", where=self._path, remedy=COPY_AGAIN
+            ) from error
+        handle.set_cache(_shared_cache())
+        self._own.handle = handle
+        return handle
+
+    def _drop(self) -> None:
+        self._own.handle.close()
+        self._own.handle = None
+
+
+@cache
+def _shared_cache() -> Any:
+    return library().OpenSlideCache(_OWN_CACHE)

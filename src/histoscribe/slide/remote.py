@@ -1,0 +1,139 @@
+"""Where a store of many small files lies: a folder, or a URL; every read bounded, none outside of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Protocol
+
+from histoscribe.errors import DependencyError, SlideError
+
+_URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
+_SECONDS = 20  # to connect, and between two pieces of an answer
+_ABSENT = (401, 403, 404, 410)  # what servers answer for an object that is not there
+
+
+def remote_url(place: str | os.PathLike[str]) -> str | None:
+    """The URL that a string, or a path made of one, stands for; None for a local path."""
+    found = _URL.match(str(place).replace("\\", "/") if os.name == "nt" else str(place))
+    if found is None:
+        return None
+    scheme, rest = found[1].lower(), found[2]
+    return f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
+
+
+class Place(Protocol):
+    """Where the files of a store are read from."""
+
+    @property
+    def where(self) -> str:
+        """Its path or URL, for messages."""
+        ...
+
+    def read(self, key: str, limit: int, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """Read a file or bytes `start` to `stop` of it; None where it is not there.
+
+        A negative `start` counts from the end. Raises `ValueError` if more than `limit` bytes would come.
+        """
+        ...
+
+
+class Folder:
+    """A local folder; links that lead out of it are not followed.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.realpath(root)
+        self.where = str(root)
+
+    def read(self, key: str, limit: int, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """See `Place.read`."""
+        file = os.path.realpath(os.path.join(self._root, *key.split("/")))
+        if not file.startswith(self._root + os.sep):
+            raise ValueError(f"{key} leads out of the folder")
+        try:
+            about = os.stat(file)
+            if not stat.S_ISREG(about.st_mode):
+                return None
+            first = max(0, about.st_size + start) if start is not None and start < 0 else start or 0
+            last = min(about.st_size, stop) if stop is not None else about.st_size
+            if last - first > limit:
+                raise ValueError(f"{key} has {last - first} bytes, more than the {limit} it can need")
+            with open(file, "rb") as stream:
+                stream.seek(first)
+                return stream.read(max(0, last - first))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _gone(self.where, error) from error
+
+
+class Remote:
+    """A URL, read through fsspec.
+
+    Parameters
+    ----------
+    url : str
+        Of the store.
+
+    Raises
+    ------
+    DependencyError
+        If fsspec, or what it needs for this kind of URL, is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.where = url.rstrip("/")
+        try:
+            import fsspec
+
+            self._files: Any = fsspec.core.url_to_fs(self.where, **_options(url))[0]
+        except ImportError as error:
+            raise DependencyError(
+                f"a URL needs a package that is not installed ({error})",
+                remedy="install it: pip install 'napari-histoscribe[slides]'",
+            ) from error
+
+    def read(self, key: str, limit: int, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """See `Place.read`."""
+        whole = start is None and stop is None
+        first, last = (0, limit + 1) if whole else (start, stop)
+        try:
+            content = bytes(self._files.cat_file(f"{self.where}/{key}", start=first, end=last))
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # fsspec passes on what its many backends raise
+            if getattr(error, "status", None) in _ABSENT:
+                return None
+            raise _gone(self.where, error) from error
+        if not whole and first is not None and len(content) > (-first if first < 0 else (last or 0) - first):
+            # this server does not answer with parts
+            content = content[first:last]
+        if len(content) > limit:
+            raise ValueError(f"{key} has more than the {limit} bytes it can need")
+        return content
+
+
+def _options(url: str) -> dict[str, Any]:
+    if not url.startswith("http"):
+        return {}
+    import aiohttp
+
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SECONDS)
+    return {"client_kwargs": {"timeout": patience}}
+
+
+def _gone(where: str, error: Exception) -> SlideError:
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".") or type(error).__name__
+    return SlideError(
+        f"can no longer be read ({reason})",
+        where=where,
+        remedy="check that its disk or server is still there",
+    )

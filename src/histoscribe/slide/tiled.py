@@ -1,0 +1,134 @@
+"""Levels that are read tile by tile: what can be read is read, broken tiles are marked and told."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import HistoscribeError, SlideError
+from histoscribe.slide.pixels import RgbPixels
+
+BROKEN = (255, 0, 255)
+"""RGB colour of tiles that cannot be read: no stain looks like it."""
+
+CONVERT = "convert it to an 8-bit RGB pyramid, for example with QuPath or vips"
+COPY_AGAIN = "copy the file again from where it was scanned"
+
+_PROBES = 4
+_NOT_THE_TILE = (HistoscribeError, MemoryError)
+
+
+class BrokenTileWarning(UserWarning):
+    """A tile could not be decoded and was painted in `BROKEN`."""
+
+
+class TiledPixels(RgbPixels):
+    """One level of a slide in tiles of which some may be broken.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Extent.
+    tile : tuple of int
+        Rows and columns of one tile.
+    path : Path
+        Its file, for messages.
+    lost : ndarray of bool, shape (tile rows, tile columns), optional
+        Tiles known to be broken before anything is read.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        tile: tuple[int, int],
+        path: Path,
+        lost: NDArray[np.bool_] | None = None,
+    ) -> None:
+        super().__init__(rows, columns, tile)
+        self._path, self._tile, self._lost = path, tile, lost
+        self._found_broken: set[tuple[int, int]] = set()
+
+    @abstractmethod
+    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read a block; raise anything where a tile of it is broken, `SlideError` where the file is gone."""
+
+    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """See `RgbPixels.block`; broken tiles come back in the colour `BROKEN`."""
+        tiles = list(self.tiles(top, left, bottom, right))
+        if not any(self._is_broken(tile) for tile, _ in tiles):
+            # a decoder may raise anything; which tile it was shows below
+            with contextlib.suppress(Exception):
+                return self.decode(top, left, bottom, right)
+        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
+        for tile, (first, start, last, stop) in tiles:
+            out[first - top : last - top, start - left : stop - left] = self._tile_or_mark(
+                tile, first, start, last, stop
+            )
+        return out
+
+    def probe(self) -> None:
+        """Decode a few tiles; raise `SlideError` if none of them can be."""
+        rows, columns = (math.ceil(side / tile) for side, tile in zip(self.shape, self._tile, strict=False))
+        inside = range(rows * columns) if self._lost is None else np.flatnonzero(~self._lost)
+        chosen = {inside[int(n)] for n in np.linspace(0, len(inside) - 1, min(_PROBES, len(inside)))}
+        for row, column in (divmod(int(number), columns) for number in sorted(chosen)):
+            top, left = row * self._tile[0], column * self._tile[1]
+            try:
+                self.decode(top, left, top + 1, left + 1)
+            except _NOT_THE_TILE:
+                raise
+            except Exception as error:  # as in block
+                reason = error
+            else:
+                return
+        raise SlideError(
+            f"none of its tiles can be decoded ({str(reason).rstrip('.') or type(reason).__name__})",
+            where=self._path,
+            remedy=f"{COPY_AGAIN}, or {CONVERT}",
+        ) from reason
+
+    def tiles(
+        self, top: int, left: int, bottom: int, right: int
+    ) -> Iterator[tuple[tuple[int, int], tuple[int, int, int, int]]]:
+        """The tiles that a block touches, each with its part of the block as top, left, bottom, right."""
+        height, width = self._tile
+        for row in range(top // height, -(-bottom // height)):
+            for column in range(left // width, -(-right // width)):
+                yield (
+                    (row, column),
+                    (
+                        max(top, row * height),
+                        max(left, column * width),
+                        min(bottom, (row + 1) * height),
+                        min(right, (column + 1) * width),
+                    ),
+                )
+
+    def _is_broken(self, tile: tuple[int, int]) -> bool:
+        return tile in self._found_broken or (self._lost is not None and bool(self._lost[tile]))
+
+    def _tile_or_mark(
+        self, tile: tuple[int, int], top: int, left: int, bottom: int, right: int
+    ) -> NDArray[np.uint8]:
+        if not self._is_broken(tile):
+            try:
+                return self.decode(top, left, bottom, right)
+            except _NOT_THE_TILE:
+                raise
+            except Exception:  # as in block
+                self._found_broken.add(tile)
+                warnings.warn(
+                    f"{self._path.name}: the tile at row {top}, column {left} of the image with "
+                    f"{self.shape[0]} × {self.shape[1]} pixels is broken; it is painted magenta",
+                    BrokenTileWarning,
+                    stacklevel=2,
+                )
+        return np.full((bottom - top, right - left, 3), BROKEN, dtype=np.uint8)
