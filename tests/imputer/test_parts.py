@@ -59,9 +59,24 @@ def test_the_memory_knows_what_it_has_seen() -> None:
 
 
 def test_references_are_bounded() -> None:
-    assert len(choose_references(10, 20, 0)) == 10
-    chosen = choose_references(100, 20, 0)
+    assert len(choose_references(np.zeros(10, dtype=int), 20, 0)) == 10
+    chosen = choose_references(np.repeat([-1, 0], [100, 15]), 20, 0)
     assert len(set(chosen.tolist())) == 20
+    assert set(range(100, 115)) <= set(chosen.tolist())
+
+
+def test_factors_are_learned_from_tables_that_share_some_genes() -> None:
+    random = np.random.default_rng(1)
+    truth = random.normal(size=(40, 3))
+    values = (random.normal(size=(3000, 3)) @ truth.T + random.normal(0, 0.5, (3000, 40))).astype(np.float32)
+    known = np.ones(values.shape, dtype=bool)
+    known[:2500, :10] = False
+    known[2500:, 30:] = False
+    weights = np.where(np.arange(3000) < 2500, 0.01, 1.0)
+    for some in (None, weights):
+        loadings, noise = fit_factors(np.where(known, values, 0), 3, known=known, weights=some, inflation=1)
+        assert np.corrcoef((loadings @ loadings.T).ravel(), (truth @ truth.T).ravel())[0, 1] > 0.98
+        assert abs(noise.mean() - 0.25) < 0.02
 
 
 def test_patients_are_never_split() -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.imputer.blend import KNOTS, Rehearsal
+from histoscribe.imputer.choosing import Choice, Lesson
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.progress import Progress
@@ -17,15 +18,26 @@ _CELLS = 6_000_000
 _CHUNK = 256
 
 
-def fill_by_factors(
-    values: NDArray[np.float32], known: NDArray[np.bool_], factors: int, seed: int
+def fill_holes(
+    values: NDArray[np.float32], blocks: NDArray[np.bool_], factors: int, seed: int
 ) -> NDArray[np.float32]:
-    """Fill natural holes of the training table with a first factor model's expectation."""
-    filled = np.where(known, values, 0).astype(np.float32)
+    """Fill natural holes of the training table with a first factor model's expectation.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, genes)
+        NaN where not known.
+    blocks : ndarray of bool, shape (samples, genes)
+        False where a whole table lacks the gene.
+    """
+    known = ~np.isnan(values)
+    filled = np.nan_to_num(values).astype(np.float32)
     if known.all():
         return filled
     for _ in range(2):
-        start = GaussianStart(*map(torch.from_numpy, fit_factors(filled, min(factors, 50), seed=seed)))
+        start = GaussianStart(
+            *map(torch.from_numpy, fit_factors(filled, min(factors, 50), seed=seed, known=blocks))
+        )
         holes = np.flatnonzero(~known.all(1))
         for at in range(0, len(holes), _CHUNK):
             rows = holes[at : at + _CHUNK]
@@ -42,50 +54,36 @@ def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int
     return np.asarray((order % folds)[which], dtype=np.int64)
 
 
-def rehearse(
-    filled: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    folds: NDArray[np.int64],
-    *,
-    factors: int,
-    references: int,
-    seed: int,
-    progress: Progress,
-) -> list[Rehearsal]:
+def rehearse(lesson: Lesson, choice: Choice, *, references: int, progress: Progress) -> list[Rehearsal]:
     """Hide values and whole genes at every knot, and restore them fold by fold.
-
-    Parameters
-    ----------
-    filled : ndarray of float32, shape (samples, genes)
-        Standardised training values without NaN.
-    known : ndarray of bool, shape (samples, genes)
-        False where `filled` was filled.
-    folds : ndarray of int64, shape (samples,)
 
     Returns
     -------
     list of Rehearsal
         One for each mode and knot; the rows are bounded so that memory does not grow with genes.
     """
-    random = np.random.default_rng(seed)
-    limit = max(_CELLS // filled.shape[1], 120)
+    random = np.random.default_rng(lesson.seed)
+    genes = lesson.filled.shape[1]
+    limit = max(_CELLS // genes, 120)
     parts: dict[tuple[int, int], list[Rehearsal]] = {}
-    numbers = np.unique(folds)
+    numbers = np.unique(lesson.folds[lesson.folds >= 0])
     for fold in numbers:
-        train, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train, held = lesson.folds != fold, np.flatnonzero(lesson.folds == fold)
         quota = limit // len(numbers)
         if len(held) > quota:
             held = np.sort(random.choice(held, quota, replace=False))
-        start = GaussianStart(*map(torch.from_numpy, fit_factors(filled[train], factors, seed=seed)))
-        kept = choose_references(len(train), references, seed).numpy()
-        memory = ReferenceMemory(torch.from_numpy(filled[train[kept]]))
+        start = lesson.start(train, choice)
+        kept = choose_references(lesson.folds[train], references, lesson.seed)
+        memory = ReferenceMemory(torch.from_numpy(lesson.filled[train][kept]))
         for mode in (0, 1):
             for knot, fraction in enumerate(KNOTS[mode]):
                 progress.report(
                     "learning from held-out patients", int(fold) * 10 + mode * 5 + knot, 10 * len(numbers)
                 )
-                hidden = _hide(mode, fraction, (len(held), filled.shape[1]), random)
-                one = _restore(start, memory, filled[held], known[held], hidden, held, (mode, knot))
+                hidden = _hide(mode, fraction, (len(held), genes), random)
+                one = _restore(
+                    start, memory, lesson.filled[held], lesson.known[held], hidden, held, (mode, knot)
+                )
                 parts.setdefault((mode, knot), []).append(one)
     return [_joined(some) for some in parts.values()]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histoscribe.imputer.blend import Blend, Rehearsal
-from histoscribe.imputer.crossfit import assign_folds, fill_by_factors, rehearse
-from histoscribe.imputer.gaussian import GaussianStart, fit_factors
+from histoscribe.imputer.choosing import GRID, Choice, Lesson, choose
+from histoscribe.imputer.crossfit import assign_folds, fill_holes, rehearse
+from histoscribe.imputer.gaussian import NOISE_INFLATION
 from histoscribe.imputer.network import Corrector, identities_from
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
@@ -26,27 +28,36 @@ class Settings:
 
     Parameters
     ----------
-    factors : int
-        Of the Gaussian start; at most a third of the samples.
+    factors : int, optional
+        Of the Gaussian start, at most a third of the samples; chosen on held-out ones where not given.
     references : int
         Training samples kept in the memory.
     steps : int
         Training steps of the correction; 0 leaves it out.
     seed : int
+    device : str
+        `cpu`, `cuda`, `mps`, or `auto` for the best there is: where Lightning trains.
     devices : int
-        Processes that Lightning trains on.
+        How many of them.
     """
 
-    factors: int = 200
+    factors: int | None = None
     references: int = 2048
     steps: int = 600
     seed: int = 0
+    device: str = "cpu"
     devices: int = 1
 
 
 def fit_restorer(
-    values: NDArray[np.float32], groups: Sequence[str], settings: Settings, progress: Progress
-) -> tuple[Restorer, list[Rehearsal]]:
+    values: NDArray[np.float32],
+    groups: Sequence[str],
+    settings: Settings,
+    progress: Progress,
+    *,
+    old: int = 0,
+    checkpoint: Path | None = None,
+) -> tuple[Restorer, list[Rehearsal], Choice]:
     """Train a model on a standardised table.
 
     Parameters
@@ -55,36 +66,43 @@ def fit_restorer(
         Standardised; NaN where missing.
     groups : sequence of str
         The patient of each sample: never split between learning and weighing.
+    old : int
+        So many samples, the first ones, are remembered from an earlier model: learned from, never held out.
+    checkpoint : Path, optional
+        Where training keeps its state, to go on from after it was stopped.
 
     Returns
     -------
-    Restorer, and the rehearsals that it was weighed by
+    Restorer, the rehearsals that it was weighed by, and what the Gaussian was fitted with
     """
     known = ~np.isnan(values)
-    factors = max(1, min(settings.factors, len(values) // 3))
+    blocks = np.concatenate([np.broadcast_to(part.any(0), part.shape) for part in (known[:old], known[old:])])
     progress.report("fitting the conditional Gaussian")
     torch.manual_seed(settings.seed)
-    filled = fill_by_factors(values, known, factors, settings.seed)
-    start = GaussianStart(*map(torch.from_numpy, fit_factors(filled, factors, seed=settings.seed)))
-    kept = choose_references(len(filled), settings.references, settings.seed)
-    memory = ReferenceMemory(torch.from_numpy(filled)[kept])
+    filled = fill_holes(values, blocks, max(1, len(values) // 3), settings.seed)
+    folds = np.full(len(values), -1, dtype=np.int64)
+    folds[old:] = assign_folds(groups[old:], min(_FOLDS, max(2, len(set(groups[old:])))), settings.seed)
+    lesson = Lesson(filled, known, blocks, folds, settings.seed)
+    several = len(set(folds[old:].tolist())) > 1
+    fallback = Choice(max(1, min(settings.factors or GRID[1], len(values) // 3)), NOISE_INFLATION)
+    choice = choose(lesson, settings.factors, progress) if several else fallback
+    start = lesson.start(np.ones(len(values), dtype=bool), choice)
+    kept = choose_references(folds, settings.references, settings.seed)
+    memory = ReferenceMemory(torch.from_numpy(filled[kept]))
     blend = Blend(values.shape[1])
     corrector = Corrector(identities_from(start.loadings))
-    folds = assign_folds(groups, min(_FOLDS, max(2, len(set(groups)))), settings.seed)
     rehearsals = []
-    if len(set(folds.tolist())) > 1:
-        rehearsals = rehearse(
-            filled, known, folds, factors=factors, references=settings.references, seed=settings.seed,
-            progress=progress,
-        )  # fmt: skip
+    if several:
+        rehearsals = rehearse(lesson, choice, references=settings.references, progress=progress)
         blend.fit(rehearsals)
     if rehearsals and settings.steps > 0:
         from histoscribe.imputer.plan import train_corrector
 
         held = assign_folds(groups, 6, settings.seed + 1) == 0
-        if held.any() and not held.all():
+        held[:old] = False
+        if held.any() and not held[old:].all():
             train_corrector(
-                corrector, blend, rehearsals, held, steps=settings.steps, seed=settings.seed,
-                devices=settings.devices, progress=progress,
+                corrector, blend, rehearsals, held, settings=settings, progress=progress,
+                checkpoint=checkpoint,
             )  # fmt: skip
-    return Restorer(start, memory, blend, corrector).eval(), rehearsals
+    return Restorer(start, memory, blend, corrector).eval(), rehearsals, choice

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,17 +11,23 @@ from numpy.typing import NDArray
 NOISE_INFLATION = 2.5
 _NOISE_FLOOR = 0.02
 _STEPS = 5
+_STEPS_FOR_BLOCKS = 15
 _BLOCK = 512
 
 
 def fit_factors(
-    values: NDArray[np.float32], factors: int, *, seed: int = 0
+    values: NDArray[np.float32],
+    factors: int,
+    *,
+    seed: int = 0,
+    inflation: float = NOISE_INFLATION,
+    known: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit a factor analysis by expectation maximisation, never forming a genes × genes matrix.
 
     Rubin and Thayer, Psychometrika 47, 1982. Starts from the leading principal components. The noise is
-    inflated afterwards, which shrinks what few samples overstate. The factor 2.5 was chosen on one
-    split of a bulk data set by its held-out patients, so scores on that split flatter it.
+    inflated afterwards, which shrinks what few samples overstate.
 
     Parameters
     ----------
@@ -28,6 +36,12 @@ def fit_factors(
     factors : int
     seed : int
         Of the randomised decomposition that starts it.
+    inflation : float
+    known : ndarray of bool, shape (samples, genes), optional
+        Genes that whole blocks of samples lack: what is not known there tells nothing. Every gene must
+        be known to some sample, and there should be few distinct rows.
+    weights : ndarray of float64, shape (samples,), optional
+        How much a sample counts.
 
     Returns
     -------
@@ -36,26 +50,73 @@ def fit_factors(
     """
     samples, genes = values.shape
     factors = max(1, min(factors, samples - 1, genes))
-    variance = np.maximum((values.astype(np.float64) ** 2).mean(0), 1e-6)
-    loadings = _principal(values, factors, seed)
+    known = np.ones((1, genes), dtype=bool).repeat(samples, 0) if known is None else known
+    weights = np.ones(samples) if weights is None else weights
+    rows, which = np.unique(known, axis=0, return_inverse=True)
+    blocks = [
+        _Block(pattern, values[own][:, pattern], weights[own, None])
+        for pattern, own in ((row, which.reshape(-1) == number) for number, row in enumerate(rows))
+    ]
+    count = sum(block.weights.sum() * block.pattern for block in blocks)
+    variance = np.zeros(genes)
+    for block in blocks:
+        variance[block.pattern] += (block.weights * block.values.astype(np.float64) ** 2).sum(0)
+    variance = np.maximum(variance / count, 1e-6)
+    lifted = np.sqrt(weights.sum() / count).astype(np.float32)
+    rooted = np.sqrt(weights).astype(np.float32)[:, None]
+    loadings = _principal(np.where(known, values, 0) * lifted * rooted, factors, seed, weights.sum())
     noise = np.maximum(variance - (loadings**2).sum(1), _NOISE_FLOOR)
-    for _ in range(_STEPS):
-        scaled = loadings / noise[:, None]
-        inner = np.linalg.inv(np.eye(factors) + loadings.T @ scaled)
-        scores = values @ (scaled @ inner)
-        cross = values.T @ scores / samples
-        second = inner + scores.T @ scores / samples
-        loadings = np.linalg.solve(second, cross.T).T
-        noise = np.maximum(variance - (loadings * cross).sum(1), _NOISE_FLOOR)
-    return np.ascontiguousarray(loadings, dtype=np.float32), (NOISE_INFLATION * noise).astype(np.float32)
+    for _ in range(_STEPS if len(blocks) == 1 else _STEPS_FOR_BLOCKS):
+        loadings, noise = _step(blocks, loadings, noise, variance)
+    return np.ascontiguousarray(loadings, dtype=np.float32), (inflation * noise).astype(np.float32)
 
 
-def _principal(values: NDArray[np.float32], factors: int, seed: int) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Samples that know the same genes: which, their values of those, their weights (samples, 1)."""
+
+    pattern: NDArray[np.bool_]
+    values: NDArray[np.float32]
+    weights: NDArray[np.float64]
+
+
+def _step(
+    blocks: list[_Block],
+    loadings: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    variance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One round of expectation and maximisation; each gene learns from the blocks that know it."""
+    factors = loadings.shape[1]
+    seconds, crosses = [], []
+    for block in blocks:
+        own = loadings[block.pattern]
+        scaled = own / noise[block.pattern, None]
+        inner = np.linalg.inv(np.eye(factors) + own.T @ scaled)
+        scores = block.values @ (scaled @ inner)
+        weighted = block.weights * scores
+        seconds.append(block.weights.sum() * inner + scores.T @ weighted)
+        cross = np.zeros_like(loadings)
+        cross[block.pattern] = block.values.T @ weighted
+        crosses.append(cross)
+    member = np.array([block.pattern for block in blocks])
+    total = sum(block.weights.sum() * block.pattern for block in blocks)
+    crossed = sum(crosses) / total[:, None]
+    fresh = np.empty_like(loadings)
+    groups, which = np.unique(member.T, axis=0, return_inverse=True)
+    for number, group in enumerate(groups):
+        genes = which.reshape(-1) == number
+        second = sum(seconds[place] for place in np.flatnonzero(group)) / total[genes][0]
+        fresh[genes] = np.linalg.solve(second, crossed[genes].T).T
+    return fresh, np.maximum(variance - (fresh * crossed).sum(1), _NOISE_FLOOR)
+
+
+def _principal(values: NDArray[np.float32], factors: int, seed: int, count: float) -> NDArray[np.float64]:
     from sklearn.utils.extmath import randomized_svd
 
     _, strengths, axes = randomized_svd(values, factors, n_iter=4, random_state=seed)
-    variances = strengths.astype(np.float64) ** 2 / len(values)
-    rest = max((float((values.astype(np.float64) ** 2).sum() / len(values)) - variances.sum()), 0.0)
+    variances = strengths.astype(np.float64) ** 2 / count
+    rest = max((float((values.astype(np.float64) ** 2).sum() / count)) - variances.sum(), 0.0)
     spread = rest / max(values.shape[1] - factors, 1)
     kept = np.sqrt(np.maximum(variances - spread, 1e-3))
     return np.asarray(axes.T.astype(np.float64) * kept, dtype=np.float64)

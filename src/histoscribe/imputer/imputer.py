@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,14 +14,16 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
 from histoscribe.errors import ModelError, SettingError
+from histoscribe.imputer.explaining import explain, summarise
 from histoscribe.imputer.fitting import Settings, fit_restorer
+from histoscribe.imputer.material import Material, Remembered, extend, prepare
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.result import build_result
 from histoscribe.imputer.scores import held_out_scores
-from histoscribe.imputer.standard import Standard, learn_standard, standardise
+from histoscribe.imputer.standard import Standard, standardise
 from histoscribe.imputer.storage import from_tensors, halve, to_tensors
-from histoscribe.imputer.tables import aliases_of, bulk_of, groups_of, ordered_rows
-from histoscribe.modelstore import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.imputer.tables import bulk_of, ordered_rows
+from histoscribe.modelstore import Card, load_model, save_model, weights_hash
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from histoscribe.imputer.tables import Table
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 _CHUNK = 256
 
 
@@ -40,27 +44,38 @@ class Imputer:
 
     Parameters
     ----------
-    factors : int
-        Of the Gaussian start.
+    factors : int, optional
+        Of the Gaussian start; chosen on held-out patients where not given.
     references : int
         Training samples that the memory keeps. Their values become part of the model.
     steps : int
         Training steps of the encoder–decoder; 0 leaves it out.
     seed : int
+    device : str
+        `cpu`, `cuda`, `mps` or `auto`: where Lightning trains.
     devices : int
-        Processes that Lightning trains on.
+        How many of them.
     """
 
     def __init__(
-        self, *, factors: int = 200, references: int = 2048, steps: int = 600, seed: int = 0, devices: int = 1
+        self,
+        *,
+        factors: int | None = None,
+        references: int = 2048,
+        steps: int = 600,
+        seed: int = 0,
+        device: str = "cpu",
+        devices: int = 1,
     ) -> None:
         for name, value, least in (
-            ("factors", factors, 1), ("references", references, 20), ("steps", steps, 0),
-            ("devices", devices, 1),
+            ("factors", 1 if factors is None else factors, 1), ("references", references, 20),
+            ("steps", steps, 0), ("devices", devices, 1),
         ):  # fmt: skip
             if value < least:
                 raise SettingError(f"{name} is {value}", remedy=f"use {least} or more")
-        self.settings = Settings(factors, references, steps, seed, devices)
+        if device not in DEVICES:
+            raise SettingError(f"no device is called {device!r}", remedy=f"use {', '.join(DEVICES)}")
+        self.settings = Settings(factors, references, steps, seed, device, devices)
         self._model: tuple[Restorer, Standard, Card] | None = None
 
     def fit(
@@ -69,6 +84,7 @@ class Imputer:
         *,
         patients: Sequence[str] | str | None = None,
         licence: str = "of the training data",
+        checkpoint: str | PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Imputer:
         """Learn from a table of samples or spots.
@@ -83,6 +99,9 @@ class Imputer:
             learning and checking.
         licence : str
             Under which terms the model may be used.
+        checkpoint : path, optional
+            A folder that keeps the state of the training; called again with the same table and settings, it
+            goes on from there.
         progress : Progress, optional
 
         Raises
@@ -90,22 +109,67 @@ class Imputer:
         TableError
             If there is too little to learn from, or values make no sense.
         """
-        bulk = bulk_of(table)
-        groups = groups_of(bulk, patients)
-        standard, values, kept, notes = learn_standard(bulk)
-        groups = [group for group, keep in zip(groups, kept, strict=True) if keep]
-        restorer, rehearsals = fit_restorer(values, groups, self.settings, progress or Progress())
+        return self._learn(prepare(bulk_of(table), patients), licence, checkpoint, progress)
+
+    def fine_tune(
+        self,
+        table: Table,
+        *,
+        patients: Sequence[str] | str | None = None,
+        licence: str = "of the training data",
+        checkpoint: str | PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Imputer:
+        """Go on learning from a table of one's own; this model stays as it is.
+
+        The samples that the model remembers are learned from beside the new ones. How much they count is
+        chosen, as everything else, on held-out patients of the new table, whose scale and means the new
+        model takes. It knows the genes of both.
+
+        Parameters
+        ----------
+        table, patients, licence, checkpoint, progress
+            As for `fit`.
+
+        Returns
+        -------
+        Imputer
+            A new one.
+
+        Raises
+        ------
+        ModelError
+            If this model has not learned anything yet.
+        TableError
+            If there is too little to learn from, or no gene is shared.
+        """
+        restorer, standard, card = self._fitted()
+        known = Remembered(restorer.memory.samples.numpy(), standard, card)
+        fresh = Imputer.__new__(Imputer)
+        fresh.settings = replace(self.settings, factors=None)
+        return fresh._learn(extend(bulk_of(table), patients, known), licence, checkpoint, progress)
+
+    def _learn(
+        self,
+        lesson: Material,
+        licence: str,
+        checkpoint: str | PathLike[str] | None,
+        progress: Progress | None,
+    ) -> Imputer:
+        restorer, rehearsals, choice = fit_restorer(
+            lesson.values, lesson.groups, self.settings, progress or Progress(), old=lesson.old,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+        )  # fmt: skip
         halve(restorer)
-        names = [str(name) for name, keep in zip(bulk.table.obs_names, kept, strict=True) if keep]
+        standard = lesson.standard
         settings = {
-            **asdict(self.settings), "scale": standard.scale, "notes": notes,
-            "aliases": aliases_of(bulk, standard),
+            **asdict(self.settings), "scale": standard.scale, "notes": list(lesson.notes),
+            "aliases": lesson.aliases, "noise_inflation": choice.inflation, "weight_of_old": choice.old,
             "factors": restorer.start.loadings.shape[1], "references": len(restorer.memory.samples),
         }  # fmt: skip
         card = Card(
             kind="imputer", variant="gexbert", genes=standard.genes, target=SCALES[standard.scale],
-            panel_rule="all genes of the training table that vary",
-            training=tuple(TrainingSection(name, group) for name, group in zip(names, groups, strict=True)),
+            panel_rule="all genes of the training table that vary", training=lesson.training,
             licence=licence, seed=self.settings.seed, settings=settings,
             held_out=held_out_scores(rehearsals, restorer.blend, standard.genes),
         )  # fmt: skip
@@ -177,19 +241,11 @@ class Imputer:
         """The summary of each sample, shape (samples, factors); NaN for samples without any value."""
         restorer, standard, card = self._fitted()
         units = standardise(bulk_of(table), standard, card.settings.get("aliases", {}), adapt=adapt)
-        known = ~np.isnan(units.values)
-        result = np.full((len(known), restorer.start.loadings.shape[1]), np.nan, dtype=np.float32)
-        rows = ordered_rows(known)
-        for at in range(0, len(rows), _CHUNK):
-            some = rows[at : at + _CHUNK]
-            with torch.inference_mode():
-                found = restorer.start.factors(
-                    torch.from_numpy(np.nan_to_num(units.values[some])), torch.from_numpy(known[some])
-                )
-            result[some] = found.numpy()
-        return result
+        return summarise(restorer, units)
 
-    def attention(self, table: Table, gene: str, *, adapt: bool | None = None) -> pd.DataFrame:
+    def attention(
+        self, table: Table, gene: str, *, adapt: bool | None = None, progress: Progress | None = None
+    ) -> pd.DataFrame:
         """Which observed genes carried a restored one.
 
         Parameters
@@ -204,8 +260,6 @@ class Imputer:
             Standardised value times the derivative of the restored value with respect to it: positive where
             the observed value raised the restored one. Genes in falling order of their mean weight.
         """
-        import pandas as pd
-
         restorer, standard, card = self._fitted()
         if gene not in standard.genes:
             raise ModelError(
@@ -215,21 +269,7 @@ class Imputer:
         bulk = bulk_of(table)
         units = standardise(bulk, standard, card.settings.get("aliases", {}), adapt=adapt)
         asked = standard.genes.index(gene)
-        hidden = units.values.copy()
-        hidden[:, asked] = np.nan
-        known = ~np.isnan(hidden)
-        rows = ordered_rows(known)
-        told = np.flatnonzero(known.any(0))
-        weights = np.full((len(hidden), len(told)), np.nan, dtype=np.float32)
-        offered = torch.from_numpy(known.any(0))
-        for at in range(0, len(rows), _CHUNK):
-            some = rows[at : at + _CHUNK]
-            values = torch.from_numpy(np.nan_to_num(hidden[some])).requires_grad_()
-            answer = restorer(values, torch.from_numpy(known[some]), offered)
-            (slope,) = torch.autograd.grad(answer.mean[:, asked].sum(), values)
-            weights[some] = (slope * values).detach().numpy()[:, told]
-        frame = pd.DataFrame(weights, index=bulk.table.obs_names, columns=[standard.genes[i] for i in told])
-        return frame[frame.abs().mean().sort_values(ascending=False).index]
+        return explain(restorer, units, asked, standard.genes, bulk.table.obs_names, progress or Progress())
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the model's folder (`weights.safetensors`, `card.json`)."""

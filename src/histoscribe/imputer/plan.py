@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -17,23 +20,36 @@ from histoscribe.imputer.blend import LEVEL_90, Blend, Rehearsal
 from histoscribe.imputer.network import Corrector
 from histoscribe.progress import Progress
 
+if TYPE_CHECKING:
+    from histoscribe.imputer.fitting import Settings
+
 _BATCH = 32
+_KEEP_EVERY = 100
+_ACCELERATORS = {"cuda": "gpu"}
 _TOLD, _ASKED = 2048, 1024
 
 Batch = tuple[torch.Tensor, ...]
 
 
 class Rehearsed(IterableDataset[Batch]):
-    """Batches of hidden values: a random rehearsal, random samples, random genes told and asked."""
+    """Batches of hidden values: a random rehearsal, random samples, random genes told and asked.
 
-    def __init__(self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], steps: int, seed: int) -> None:
-        self.rehearsals, self.steps, self.seed = rehearsals, steps, seed
+    Each batch follows from the seed, its number and the process alone, so that training that goes on
+    at `first` sees what it would have seen.
+    """
+
+    def __init__(
+        self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], steps: int, seed: int, first: int = 0
+    ) -> None:
+        self.rehearsals, self.steps, self.seed, self.first = rehearsals, steps, seed, first
         self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
 
     def __iter__(self) -> Iterator[Batch]:
-        random = np.random.default_rng(self.seed)
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        process = torch.distributed.get_rank() if together else 0
         genes = self.rehearsals[0].truth.shape[1]
-        for _ in range(self.steps):
+        for step in range(self.first, self.steps):
+            random = np.random.default_rng((self.seed, step, process))
             which = int(random.integers(len(self.rehearsals)))
             one = self.rehearsals[which]
             rows = random.choice(self.places[which], min(_BATCH, len(self.places[which])), replace=False)
@@ -119,10 +135,9 @@ def train_corrector(
     rehearsals: list[Rehearsal],
     held: NDArray[np.bool_],
     *,
-    steps: int,
-    seed: int,
-    devices: int,
+    settings: Settings,
     progress: Progress,
+    checkpoint: Path | None = None,
 ) -> None:
     """Train the correction on some patients and weigh it, in place, on the others.
 
@@ -131,23 +146,58 @@ def train_corrector(
     held : ndarray of bool, shape (training samples,)
         Samples that only weigh: how far the correction is taken at each knot (`blend.share`) is
         what helps them, and nothing where it does not.
+    checkpoint : Path, optional
+        A folder that keeps the state of the training every 100 steps; where it holds one of the same data
+        and settings, training goes on from there.
     """
+    steps = settings.steps
     progress.report("training the correction", 0, steps)
-    data = Rehearsed(rehearsals, np.flatnonzero(~held), steps, seed)
+    rows = np.flatnonzero(~held)
+    keeper, found, first = None, None, 0
+    if checkpoint is not None:
+        folder = checkpoint / _fingerprint(rehearsals, rows, settings)
+        found = max(folder.glob("step-*.ckpt"), key=_step_of, default=None)
+        first = 0 if found is None else _step_of(found)
+        keeper = ModelCheckpoint(
+            folder,
+            "step-{step}",
+            every_n_train_steps=_KEEP_EVERY,
+            save_top_k=-1,
+            auto_insert_metric_name=False,
+        )
+    data = Rehearsed(rehearsals, rows, steps, settings.seed, first)
     plan = CorrectionPlan(corrector, blend, steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = lightning.Trainer(
-            max_steps=steps, accelerator="cpu", devices=devices, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, gradient_clip_val=1.0,
-            callbacks=[_Reporting(progress, steps)],
+            max_steps=steps, accelerator=_ACCELERATORS.get(settings.device, settings.device),
+            devices=settings.devices, strategy="auto" if settings.devices == 1 else "ddp_fork", logger=False,
+            enable_checkpointing=keeper is not None, enable_progress_bar=False, enable_model_summary=False,
+            gradient_clip_val=1.0,
+            callbacks=[_Reporting(progress, steps), *([] if keeper is None else [keeper])],
         )  # fmt: skip
-        trainer.fit(plan, DataLoader(data, batch_size=None))
+        trainer.fit(plan, DataLoader(data, batch_size=None), ckpt_path=found, weights_only=True)
+    plan.cpu()
     corrector.eval()
     with torch.no_grad():
         for one in rehearsals:
             _weigh(plan, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
+
+
+def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings: Settings) -> str:
+    """What training depends on, in 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr((settings, torch.__version__)).encode())
+    digest.update(rows.tobytes())
+    for one in rehearsals:
+        digest.update(one.truth.tobytes())
+        digest.update(one.memory.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _step_of(path: Path) -> int:
+    number = path.stem.removeprefix("step-")
+    return int(number) if number.isdigit() else 0
 
 
 def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> None:

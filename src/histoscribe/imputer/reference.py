@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 WIDTH = 2.0
 NUGGET = 0.003
@@ -76,12 +77,12 @@ class ReferenceMemory(torch.nn.Module):
         return self._solved[key]
 
 
-def choose_references(count: int, limit: int, seed: int) -> torch.Tensor:
-    """Which of `count` training samples to keep: all, or a random `limit` of them, in order."""
-    if count <= limit:
-        return torch.arange(count)
-    chosen = np.random.default_rng(seed).choice(count, limit, replace=False)
-    return torch.from_numpy(np.sort(chosen))
+def choose_references(folds: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+    """Which training samples to keep, in order: all, or `limit` of them, new ones (fold 0 or more) first."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(folds))
+    order = order[np.argsort(folds[order] < 0, kind="stable")]
+    return np.sort(order[:limit])
 
 
 def _squared(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,121 @@
+"""How many factors, how much noise, how much old samples count: chosen on held-out samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.imputer.gaussian import GaussianStart, fit_factors
+from histoscribe.progress import Progress
+
+GRID = (10, 25, 50, 100, 200)
+_INFLATIONS = (1.0, 2.5, 6.0)
+_OLD = (0.003, 0.1, 1.0)
+_SHOWN = (0.5, 0.07)
+_ROWS = 300
+_FOLDS = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the Gaussian start is fitted with.
+
+    Parameters
+    ----------
+    factors : int
+    inflation : float
+        Of the noise: shrinks what few samples overstate.
+    old : float
+        Weight of a sample remembered from an earlier model, where a new one counts 1.
+    """
+
+    factors: int
+    inflation: float
+    old: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A filled training table.
+
+    Parameters
+    ----------
+    filled : ndarray of float32, shape (samples, genes)
+        Standardised, without NaN.
+    known : ndarray of bool, shape (samples, genes)
+        False where it was filled.
+    blocks : ndarray of bool, shape (samples, genes)
+        False where a sample belongs to a table that lacks the gene.
+    folds : ndarray of int64, shape (samples,)
+        -1 for samples remembered from an earlier model, which are never held out.
+    seed : int
+    """
+
+    filled: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    blocks: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+    seed: int
+
+    def start(self, rows: NDArray[np.bool_], choice: Choice) -> GaussianStart:
+        """The conditional Gaussian of some samples; genes that none of them knows expect their mean."""
+        loadings, noise = self.factors(rows, choice)
+        return GaussianStart(torch.from_numpy(loadings), torch.from_numpy(choice.inflation * noise))
+
+    def factors(
+        self, rows: NDArray[np.bool_], choice: Choice
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Loadings and noise before inflation."""
+        blocks = self.blocks[rows]
+        there: NDArray[np.bool_] = np.asarray(blocks.any(0))
+        loadings = np.zeros((len(there), choice.factors), dtype=np.float32)
+        noise = np.ones(len(there), dtype=np.float32)
+        found, noise[there] = fit_factors(
+            self.filled[rows][:, there], choice.factors, seed=self.seed, inflation=1.0,
+            known=blocks[:, there], weights=np.where(self.folds[rows] < 0, choice.old, 1.0),
+        )  # fmt: skip
+        loadings[there, : found.shape[1]] = found
+        return loadings, noise
+
+
+def choose(lesson: Lesson, given: int | None, progress: Progress) -> Choice:
+    """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
+
+    Parameters
+    ----------
+    given : int, optional
+        Number of factors, where it is settled already.
+    """
+    most = max(1, int((lesson.folds >= 0).sum()) // 3)
+    sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
+    weights = _OLD if (lesson.folds < 0).any() else (1.0,)
+    tries = [Choice(size, 1.0, old) for size in sizes for old in weights]
+    missed = dict.fromkeys(
+        (Choice(one.factors, inflation, one.old) for one in tries for inflation in _INFLATIONS), 0.0
+    )
+    random = np.random.default_rng(lesson.seed)
+    for fold in np.unique(lesson.folds[lesson.folds >= 0])[:_FOLDS]:
+        held = np.flatnonzero(lesson.folds == fold)
+        held = np.sort(random.choice(held, min(_ROWS, len(held)), replace=False))
+        own: NDArray[np.bool_] = np.asarray(lesson.blocks[held].any(0))
+        shown = [own & (random.random(len(own)) < share) for share in _SHOWN]
+        for one in progress.track(tries, "choosing the Gaussian's size", len(tries)):
+            loadings, noise = lesson.factors(lesson.folds != fold, one)
+            for inflation in _INFLATIONS:
+                start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
+                missed[Choice(one.factors, inflation, one.old)] += sum(
+                    _missed(lesson, start, held, some) for some in shown if some.any()
+                )
+    return min(missed, key=lambda choice: missed[choice])
+
+
+def _missed(lesson: Lesson, start: GaussianStart, held: NDArray[np.int64], shown: NDArray[np.bool_]) -> float:
+    """Mean squared error of what is hidden."""
+    values, known = lesson.filled[held], lesson.known[held]
+    observed = torch.from_numpy(np.broadcast_to(shown, values.shape).copy())
+    guess = start.expect(start.factors(torch.from_numpy(values), observed)).numpy()
+    hidden = known & ~shown
+    return float(((guess - values) ** 2)[hidden].mean()) if hidden.any() else 0.0
