@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ def test_every_name_states_its_window() -> None:
 def test_features_tell_crops_apart(features: np.ndarray) -> None:
     same = [name for name, sd in zip(NAMES, features.std(axis=0), strict=True) if sd == 0]
     assert same == []
+
+
+def test_numbers_stay_what_this_version_of_the_encoder_has_always_given(features: np.ndarray) -> None:
+    stored = np.load(Path(__file__).with_name(f"{ENCODER.name}.npy"))
+    change = np.abs(features - stored)
+    allowed = 1e-4 * np.maximum(np.abs(stored), stored.std(axis=0))
+    assert [name for name, excess in zip(NAMES, (change > allowed).any(axis=0), strict=True) if excess] == []
 
 
 def test_the_same_crops_give_the_same_bits(crops: np.ndarray, features: np.ndarray) -> None:

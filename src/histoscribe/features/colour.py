@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.features.compiled import compiled
 from histoscribe.features.stains import STAINS
+from histoscribe.features.sums import window_means
 from histoscribe.features.views import View
 
 Named = tuple[str, NDArray[np.floating]]
@@ -28,29 +30,71 @@ def colour(view: View, window_um: float) -> Iterator[Named]:
     window_um : float
         Side of the central window in µm.
     """
-    pixels = view.shown(view.stains, window_um)
+    margin = view.margin(window_um)
+    stop = view.stains.shape[-1] - margin
+    pixels = view.stains[..., margin:stop, margin:stop].reshape(*view.stains.shape[:2], -1)
     place = f"{window_um:g} µm window"
-    mean = pixels.mean(-1)
-    rest = pixels - mean[..., None]
-    sd = np.sqrt((rest * rest).mean(-1))
-    asymmetry = np.cbrt((rest * rest * rest).mean(-1)) / (sd + np.float32(0.01))
+    mean = window_means(view.stains, margin)
+    power, cube, product = _moments(pixels, mean)
+    sd = np.sqrt(power)
+    asymmetry = np.cbrt(cube) / (sd + 0.01)
+    bare = _bare_share(pixels)
+    ordered = np.sort(pixels, axis=-1)
     ranks = [round(q * (pixels.shape[-1] - 1)) for q in _QUANTILES]
-    ordered = np.partition(pixels, ranks, axis=-1)[..., ranks]
     for stain, name in enumerate(STAINS):
         yield f"{name} mean, {place} (OD)", mean[stain]
         yield f"{name} sd, {place} (OD)", sd[stain]
         yield f"{name} asymmetry, {place}", asymmetry[stain]
-        for column, quantile in enumerate(_QUANTILES):
-            yield f"{name} {quantile * 100:g} % quantile, {place} (OD)", ordered[stain, :, column]
-    for one, two in _PAIRS:
+        for rank, quantile in zip(ranks, _QUANTILES, strict=True):
+            yield f"{name} {quantile * 100:g} % quantile, {place} (OD)", ordered[stain, :, rank]
+    for pair, (one, two) in enumerate(_PAIRS):
         spread = sd[one] * sd[two] + _TINY
-        yield f"{STAINS[one]}–{STAINS[two]} correlation, {place}", (rest[one] * rest[two]).mean(-1) / spread
-    total = pixels[0] + pixels[1]
-    yield f"bare fraction, {place}", (total < np.float32(_BARE)).mean(-1)
+        yield f"{STAINS[one]}–{STAINS[two]} correlation, {place}", product[pair] / spread
+    yield f"bare fraction, {place}", bare
 
 
 def gaps(view: View, window_um: float) -> Iterator[Named]:
     """Yield the fraction of a window that is bare over a whole coarse pixel: lumina, fat, tears."""
-    pixels = view.shown(view.stains[:2], window_um)
+    margin = view.margin(window_um)
+    stop = view.stains.shape[-1] - margin
+    pixels = view.stains[:, :, margin:stop, margin:stop]
+    yield f"bare fraction in gaps over {view.um:g} µm, {window_um:g} µm window", _bare_share(pixels)
+
+
+def _bare_share(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Share of bare pixels of each crop; `pixels` has shape (stains, n, ...)."""
     bare = (pixels[0] + pixels[1]) < np.float32(_BARE)
-    yield f"bare fraction in gaps over {view.um:g} µm, {window_um:g} µm window", bare.mean(-1)
+    share: NDArray[np.float64] = bare.reshape(len(bare), -1).mean(-1)
+    return share
+
+
+def _moments(pixels: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Second, third and mixed (in the order of `_PAIRS`) central moments; shape (3, 3, n)."""
+    out = np.empty((3, *mean.shape))
+    _central(pixels, mean, out)
+    return out
+
+
+@compiled
+def _central(pixels: NDArray[np.float32], mean: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    size = pixels.shape[2]
+    for number in range(pixels.shape[1]):
+        first, second, third = pixels[0, number], pixels[1, number], pixels[2, number]
+        middle = mean[0, number], mean[1, number], mean[2, number]
+        total = np.zeros((9, 16))
+        for start in range(0, size, 16):
+            for lane in range(min(16, size - start)):
+                one = first[start + lane] - middle[0]
+                two = second[start + lane] - middle[1]
+                three = third[start + lane] - middle[2]
+                total[0, lane] += one * one
+                total[1, lane] += two * two
+                total[2, lane] += three * three
+                total[3, lane] += one * one * one
+                total[4, lane] += two * two * two
+                total[5, lane] += three * three * three
+                total[6, lane] += one * two
+                total[7, lane] += one * three
+                total[8, lane] += two * three
+        for measure in range(9):
+            out[measure // 3, measure % 3, number] = total[measure].sum() / size

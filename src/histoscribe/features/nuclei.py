@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from histoscribe.features.blobs import measure_blobs
 from histoscribe.features.colour import Named
-from histoscribe.features.views import View, box_mean
+from histoscribe.features.planes import box_mean
+from histoscribe.features.views import View
 
 _CONTRAST = 0.02  # OD above the surroundings from which hematoxylin counts as nucleus
 _AROUND_UM = 9.0  # side of the surroundings, averaged twice: narrow, so that touching nuclei part
 _SMALLEST_UM2, _LARGEST_UM2 = 12.0, 400.0
 _LONELY_UM = 60.0  # distance taken where a nucleus has no such neighbour
 _NEIGHBOURS = 5
-_FLAT = np.ones((3, 3, 3), dtype=bool)
-_FLAT[[0, 2]] = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,23 @@ class Nuclei:
     elongation: NDArray[np.float64]
     axis: NDArray[np.float64]
 
+    @cached_property
+    def company(self) -> dict[str, NDArray[np.float64]]:
+        """Distance to the nearest and the fifth nearest nucleus (µm), and agreement of axes with them."""
+        names = ("nearest neighbour (µm)", f"{_NEIGHBOURS}th neighbour (µm)", "agreement of axes")
+        if not len(self.tile):
+            return {name: np.zeros(0) for name in names}
+        # Crops lie on planes far apart, so that no nucleus has neighbours in another crop.
+        points = np.column_stack([self.tile * 1e4, self.centre_um])
+        distance, index = cKDTree(points).query(
+            points, k=np.arange(2, _NEIGHBOURS + 2), distance_upper_bound=_LONELY_UM
+        )
+        known = np.isfinite(distance)
+        cosine = (self.axis[np.where(known, index, 0)] * self.axis[:, None, :]).sum(-1)
+        agreement = (cosine * known).sum(1) / np.maximum(known.sum(1), 1)
+        distance = np.where(known, distance, _LONELY_UM)
+        return dict(zip(names, (distance[:, 0], distance[:, -1], agreement), strict=True))
+
 
 def find_nuclei(view: View) -> Nuclei:
     """Find dark blobs: connected pixels with more hematoxylin than their surroundings and the crop's mean."""
@@ -57,41 +74,28 @@ def find_nuclei(view: View) -> Nuclei:
     around = box_mean(box_mean(hematoxylin, size), size)
     usual = np.maximum(hematoxylin, 0).mean(axis=(-2, -1), keepdims=True)
     dark = (hematoxylin - around > np.float32(_CONTRAST)) & (hematoxylin > usual)
-    labels, found = ndimage.label(dark, structure=_FLAT)
-    place = np.flatnonzero(labels)
-    label = labels.ravel()[place]
-    side = hematoxylin.shape[-1]
-    tile, inside = np.divmod(place, side * side)
-    row, column = np.divmod(inside, side)
-
-    def total(values: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-        return np.bincount(label, values, minlength=found + 1).astype(np.float64)
-
-    count = total()
-    keep = (count * view.um**2 >= _SMALLEST_UM2) & (count * view.um**2 <= _LARGEST_UM2)
-    keep[0] = False
-    count = np.maximum(count, 1)
-    stain = view.stains[0].ravel()[place].astype(np.float64)
-    darkness = total(stain) / count
-    mean_row, mean_column = total(row) / count, total(column) / count
-    row_rest, column_rest = row - mean_row[label], column - mean_column[label]
-    # 1/12 is the second moment of one pixel.
-    row_moment = total(row_rest * row_rest) / count + 1 / 12
-    column_moment = total(column_rest * column_rest) / count + 1 / 12
-    mixed = total(row_rest * column_rest) / count
+    smallest, largest = (bound / view.um**2 for bound in (_SMALLEST_UM2, _LARGEST_UM2))
+    found = [
+        measure_blobs(mask, *stains, smallest, largest)
+        for mask, *stains in zip(dark, view.stains[0], view.stains[1], strict=True)
+    ]
+    tile = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+    count, mean_row, mean_column, row_moment, column_moment, mixed, darkness, spread, eosin = np.concatenate(
+        found
+    ).T
     half = np.sqrt(((row_moment - column_moment) / 2) ** 2 + mixed**2)
     middle = (row_moment + column_moment) / 2
     axis = np.stack([(row_moment - column_moment) / 2, mixed], 1) / np.maximum(half, 1e-12)[:, None]
-    centre = (np.stack([mean_row, mean_column], 1) - (side - 1) / 2) * view.um
+    side = hematoxylin.shape[-1]
     return Nuclei(
-        tile=(total(tile) / count).round().astype(np.intp)[keep],
-        centre_um=centre[keep],
-        area_um2=(count * view.um**2)[keep],
-        darkness=darkness[keep],
-        contrast=np.sqrt(np.maximum(total(stain * stain) / count - darkness**2, 0))[keep],
-        eosin=(total(view.stains[1].ravel()[place]) / count)[keep],
-        elongation=(np.log((middle + half) / np.maximum(middle - half, 1 / 12)) / 2)[keep],
-        axis=axis[keep],
+        tile=tile,
+        centre_um=(np.stack([mean_row, mean_column], 1) - (side - 1) / 2) * view.um,
+        area_um2=count * view.um**2,
+        darkness=darkness,
+        contrast=np.sqrt(spread),
+        eosin=eosin,
+        elongation=np.log((middle + half) / np.maximum(middle - half, 1 / 12)) / 2,
+        axis=axis,
     )
 
 
@@ -108,7 +112,6 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
         Side of the central window in µm.
     """
     place = f"{window_um:g} µm window"
-    company = _company(nuclei)
     inside = np.abs(nuclei.centre_um).max(axis=1, initial=0) <= window_um / 2
     tile = nuclei.tile[inside]
     count = np.bincount(tile, minlength=tiles)
@@ -128,7 +131,7 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
         "inner contrast (OD)": nuclei.contrast,
         "eosin (OD)": nuclei.eosin,
         "elongation (log axis ratio)": nuclei.elongation,
-        **company,
+        **nuclei.company,
     }
     for name, values in measures.items():
         mean = share(values)
@@ -137,20 +140,3 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
             f"nuclear {name}, {place}, sd",
             np.sqrt(np.maximum(share(values * values) - mean * mean, 0)),
         )
-
-
-def _company(nuclei: Nuclei) -> dict[str, NDArray[np.float64]]:
-    """Distance to the nearest and the fifth nearest nucleus (µm), and agreement of axes with them."""
-    names = ("nearest neighbour (µm)", f"{_NEIGHBOURS}th neighbour (µm)", "agreement of axes")
-    if not len(nuclei.tile):
-        return {name: np.zeros(0) for name in names}
-    # Crops lie on planes far apart, so that no nucleus has neighbours in another crop.
-    points = np.column_stack([nuclei.tile * 1e4, nuclei.centre_um])
-    distance, index = cKDTree(points).query(
-        points, k=np.arange(2, _NEIGHBOURS + 2), distance_upper_bound=_LONELY_UM
-    )
-    known = np.isfinite(distance)
-    cosine = (nuclei.axis[np.where(known, index, 0)] * nuclei.axis[:, None, :]).sum(-1)
-    agreement = (cosine * known).sum(1) / np.maximum(known.sum(1), 1)
-    distance = np.where(known, distance, _LONELY_UM)
-    return dict(zip(names, (distance[:, 0], distance[:, -1], agreement), strict=True))
