@@ -24,7 +24,8 @@ _UM = {
 _OLD_AXES = ("t", "c", "z", "y", "x")
 _SAFE_PART = re.compile(r"[^/\\:\x00]+")
 _MOST_LEVELS = 64
-_RGB = ("FF0000", "00FF00", "0000FF")
+RGB = ("FF0000", "00FF00", "0000FF")
+"""Colours that OMERO writes for red, green and blue channels."""
 
 
 @dataclass(frozen=True)
@@ -153,4 +154,4 @@ def _scale(transformations: Sequence[Any] | None, axes: tuple[str, ...]) -> tupl
 
 def _says_rgb(found: dict[str, Any]) -> bool:
     channels = (found.get("omero") or {}).get("channels") or ()
-    return tuple(str(channel.get("color", "")).upper() for channel in channels) == _RGB
+    return tuple(str(channel.get("color", "")).upper() for channel in channels) == RGB
