@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from histoscribe.cli import benchmark, compare, demo, doctor, info, predict, train, view
+from histoscribe.cli import benchmark, compare, convert, demo, doctor, info, predict, train, view
 from histoscribe.cli.running import verb
 
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.command()(verb(demo.demo))
 app.command()(verb(info.info))
 app.command()(verb(view.view))
+app.command()(verb(convert.convert))
 app.add_typer(train.app, name="train")
 app.command()(verb(predict.predict))
 app.command()(verb(compare.compare))

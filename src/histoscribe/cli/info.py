@@ -69,6 +69,8 @@ def _slide(slide: Slide) -> dict[str, Any]:
         "mpp": slide.mpp,
         "objective": slide.objective,
         "vendor": slide.vendor,
+        "associated": list(slide.associated),
+        "icc_profile": slide.profile is not None,
         "levels": [
             f"{level.shape[0]} x {level.shape[1]} (1/{level.downsample:.6g})" for level in slide.levels
         ],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["slide", "section", "cohort", "model"]
 CARD = "card.json"
 _SECTION_FOLDERS = ("spatial", "outs", "binned_outputs", "segmented_outputs")
+_ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup")
 _SECTION_FILES = (".h5ad", ".h5")
 
 
@@ -28,6 +29,10 @@ def kind_of(path: Path) -> Kind:
     HistoscribeError
         If there is nothing at `path`.
     """
+    from histoscribe.slide.remote import remote_url
+
+    if remote_url(path) is not None:
+        return "slide"
     if not path.exists():
         raise HistoscribeError("there is no such file or folder", where=path, remedy="check the path")
     if path.is_dir():
@@ -144,6 +149,20 @@ def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
         )
     if path.is_dir():
         raise StorageError("this is a folder", where=path, remedy="name a file with --out")
+    _check_writable(path)
+    return path
+
+
+def output_place(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
+    """As `output_file`, but a folder that ends in `.zarr` may be replaced by another one."""
+    if path.suffix.lower() != ".zarr" or not path.is_dir():
+        return output_file(path, *endings, inputs=inputs)
+    if any(path.resolve() in (entry.resolve(), *entry.resolve().parents) for entry in inputs):
+        raise SettingError("the result would replace its own input", where=path, remedy="choose another name")
+    if any(path.iterdir()) and not any((path / mark).exists() for mark in _ZARR_MARKS):
+        raise StorageError(
+            "this folder is no zarr store, so it is not replaced", where=path, remedy="choose another name"
+        )
     _check_writable(path)
     return path
 
