@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
 from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.painting import painted_layers, spot_layers
 from histoscribe.widgets.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -65,17 +65,25 @@ def simulated() -> Section:
     return simulate_section(3, genes=30, size_um=600)
 
 
+def press(qtbot: Any, widget: Any, key: str, modifier: str = "") -> None:
+    """Press a key in a widget of a shown panel."""
+    from qtpy.QtCore import Qt
+
+    held = getattr(Qt.KeyboardModifier, f"{modifier or 'No'}Modifier")
+    qtbot.keyClick(widget, getattr(Qt.Key, f"Key_{key}"), held)
+
+
 def test_choosing_a_gene_paints_every_layer_that_has_it(
-    window: Any, genes: Any, make_section: Callable[..., Section]
+    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
 ) -> None:
     show(window, [make_section("A1"), make_section("B1"), make_section("C1", genes=("CD19", "CD3E"))])
     genes.search.setText("epc")
     assert genes.genes.shown == ["EPCAM"]
-    genes.search.returnPressed.emit()
+    press(qtbot, genes.search, "Return")
     assert state_of(window).gene == "EPCAM"
-    painted = [layer.face_colorbar.visible for layer in spot_layers(window)]
+    painted = ["EPCAM" in layer.features for layer in spot_layers(window)]
     assert painted == [True, True, False]
-    assert "EPCAM" in genes.legend.text()
+    assert genes.scale.isVisibleTo(genes)
 
 
 def test_clicking_a_row_chooses_it_and_searching_does_not(window: Any, genes: Any, section: Section) -> None:
@@ -89,11 +97,55 @@ def test_clicking_a_row_chooses_it_and_searching_does_not(window: Any, genes: An
 def test_colours_and_limits_repaint(window: Any, genes: Any, section: Section) -> None:
     show(window, [section])
     (layer,) = spot_layers(window)
+    before = layer.face_color.copy()
     genes.colour_map.setCurrentText("magma")
-    assert layer.face_colormap.name == "magma"
-    before = layer.face_contrast_limits
-    genes.high.setValue(60)
-    assert layer.face_contrast_limits[1] < before[1]
+    assert not np.allclose(before, layer.face_color)
+    distinct = len(np.unique(layer.face_color, axis=0))
+    genes.percentiles.high.setValue(60)
+    assert state_of(window).high == 60
+    assert len(np.unique(layer.face_color, axis=0)) < distinct
+
+
+def test_up_to_three_genes_are_blended_or_get_a_pane_each(
+    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
+) -> None:
+    show(window, [make_section("A1"), make_section("B1", genes=("EPCAM", "CD19"))])
+    first, second = spot_layers(window)
+    for text, key in (("epcam", ""), ("erbb2", "Shift"), ("mki67", "Shift")):
+        genes.search.setText(text)
+        press(qtbot, genes.search, "Return", key)
+    assert state_of(window).genes == ("EPCAM", "ERBB2", "MKI67")
+    assert set(first.features) == {"EPCAM", "ERBB2", "MKI67"}
+    assert set(second.features) == {"EPCAM"}
+    genes.shown.layout_choice.setCurrentIndex(1)
+    assert window.canvas.grid.enabled
+    panes = painted_layers(window)
+    assert sorted(next(iter(pane.features), "") for pane in panes) == [
+        "",
+        "",
+        "EPCAM",
+        "EPCAM",
+        "ERBB2",
+        "MKI67",
+    ]
+    genes.shown.chips[1].click()
+    assert state_of(window).genes == ("EPCAM", "MKI67")
+    assert len(painted_layers(window)) == 4
+    genes.shown.layout_choice.setCurrentIndex(0)
+    assert painted_layers(window) == spot_layers(window)
+
+
+def test_a_gene_is_pinned_by_a_key_and_let_go_again(
+    window: Any, genes: Any, section: Section, qtbot: Any
+) -> None:
+    show(window, [section])
+    genes.search.setText("mki")
+    genes.list.setCurrentIndex(genes.genes.index(0))
+    press(qtbot, genes.list, "P")
+    genes.search.clear()
+    assert genes.genes.shown[0] == "MKI67"
+    genes.pin_button.click()
+    assert state_of(window).pinned == ()
 
 
 def test_genes_that_most_layers_have_come_first(

@@ -1,4 +1,4 @@
-"""Measured and predicted side by side: one grid cell per layer of spots, the H&E repeated, cameras linked."""
+"""Panes: one grid cell per layer of spots, the H&E repeated beneath each, cameras linked."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.widgets.layers import UM, section_of, slide_layer, slide_of
-from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.layers import (
+    DERIVED,
+    GENE,
+    UM,
+    kind_of,
+    section_of,
+    slide_layer,
+    slide_of,
+    spot_layer,
+)
+from histoscribe.widgets.painting import painted_layers, spot_layers
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,16 +34,30 @@ def is_side_by_side(viewer: ViewerModel) -> bool:
     return bool(viewer.canvas.grid.enabled)
 
 
-def side_by_side(viewer: ViewerModel, on: bool) -> None:
+def is_copy(layer: Layer) -> bool:
+    """Whether a layer is only there to fill a pane."""
+    return _COPY in layer.metadata
+
+
+def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> None:
     """Give every visible layer of spots a grid cell of its own above its H&E, or stack all layers again.
 
     A repeated H&E is another layer on the same arrays. Layers that are neither are hidden while the
     grid is on; the cameras of all cells move together.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    on : bool
+    genes : tuple of str
+        Small multiples: each visible layer that was opened or predicted gets one cell more for each of these.
     """
     viewer.canvas.grid.enabled = False
-    for layer in [layer for layer in viewer.layers if _COPY in layer.metadata]:
+    for layer in [layer for layer in viewer.layers if is_copy(layer)]:
         viewer.layers.remove(layer)
-    spots = [layer for layer in spot_layers(viewer) if layer.visible]
+    spots = [layer for layer in painted_layers(viewer) if layer.visible]
+    if on:
+        spots = [one for layer in spots for one in (layer, *_panes(viewer, layer, genes))]
     for layer in spots:
         layer.name_overlay.visible = on
         layer.name_overlay.font_size = 12
@@ -50,6 +73,18 @@ def side_by_side(viewer: ViewerModel, on: bool) -> None:
     grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
     grid.spacing = 6
     grid.enabled = True
+
+
+def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[Layer]:
+    """Copies of a layer of spots, each for one gene."""
+    if layer not in spot_layers(viewer):
+        return []
+    section, panes = section_of(layer), []
+    for gene in genes:
+        data, described, _ = spot_layer(section, name=f"{section.name} {kind_of(section)}, {gene}")
+        described["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
+        panes.append(viewer.add_points(data, **described))
+    return panes
 
 
 def _backdrops(viewer: ViewerModel, spots: list[Layer]) -> list[Layer]:

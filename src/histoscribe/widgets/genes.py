@@ -1,11 +1,11 @@
-"""The Genes panel: choose a gene as you type; every layer of spots that has it is painted."""
+"""The Genes panel: choose genes as you type; every layer of spots that has them is painted."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -14,15 +14,19 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QListView,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
-from histoscribe.widgets.choosers import number_box
-from histoscribe.widgets.gene_list import GeneListModel
+from histoscribe.widgets.colour_scale import Bar, PercentileHandles
+from histoscribe.widgets.colours import DIFFERENCE, UNITS, Limits
+from histoscribe.widgets.gene_list import GENE_ROLE, GeneListModel, Reliability, ReliabilityDelegate
+from histoscribe.widgets.gene_names import other_names
 from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.painting import held_out_scores, paint, spot_layers
+from histoscribe.widgets.painting import paint, painted_layers, spot_layers
+from histoscribe.widgets.shown_genes import ShownGenes
 from histoscribe.widgets.state import COLOUR_MAPS, state_of, unwrapped
 from histoscribe.widgets.tasks import tell
 
@@ -30,9 +34,11 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Points
 
+    from histoscribe.section import Section
+
 
 class GenesPanel(QWidget):
-    """Chooses the gene, its colours and its limits for one viewer.
+    """Chooses the genes, their colours and their limits for one viewer.
 
     Parameters
     ----------
@@ -45,19 +51,32 @@ class GenesPanel(QWidget):
         self._viewer = unwrapped(napari_viewer)
         self._state = state_of(self._viewer)
         self._known: list[Points] = []
+        self._panes: tuple[str, ...] = ()
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search a gene")
+        self.search.setPlaceholderText("Search a gene: symbol, other name or Ensembl id")
+        self.search.setToolTip("Enter shows the first gene found, Shift+Enter shows it beside the others")
         self.search.setClearButtonEnabled(True)
         self.genes = GeneListModel()
         self.list = QListView()
         self.list.setUniformItemSizes(True)
         self.list.setModel(self.genes)
+        self.list.setItemDelegate(ReliabilityDelegate(self.list))
+        self.add_button = QPushButton("Show beside")
+        self.add_button.setToolTip("Show the marked gene beside the others, up to three at once (+)")
+        self.pin_button = QPushButton("★ Pin")
+        self.pin_button.setToolTip("Keep the marked gene at the top of the list, or let it go again (P)")
+        self.shown = ShownGenes(self._state)
+        self.scale = Bar()
+        self.percentiles = PercentileHandles()
         self.colour_map = QComboBox()
         self.colour_map.addItems(COLOUR_MAPS)
-        self.low = number_box(self._state.low, 0, 100, " %")
-        self.high = number_box(self._state.high, 0, 100, " %")
+        self.colour_map.setToolTip("All of these can be read without colour vision")
         self.shared = QCheckBox("Same limits on all layers")
+        self.shared.setToolTip(
+            "One colour means one value on every layer; off: each layer has its own limits"
+        )
         self.beside = QCheckBox("Side by side")
+        self.beside.setToolTip("One pane for each layer of spots, moved and zoomed together")
         self.legend = QLabel()
         self.legend.setWordWrap(True)
         self._arrange()
@@ -74,13 +93,16 @@ class GenesPanel(QWidget):
         if layers == self._known:
             return
         self._known = layers
-        self.genes.set_genes(*_genes_and_scores(layers))
+        sections = [section_of(layer) for layer in layers]
+        self.genes.set_genes(*_genes_and_scores(sections), other_names(sections))
         self._mark_gene()
         self.repaint_spots()
 
     def repaint_spots(self) -> None:
-        """Paint the chosen gene with the settings of now."""
-        if not self._state.gene:
+        """Paint the chosen genes with the settings of now."""
+        genes = self._state.genes
+        self.scale.setVisible(bool(genes))
+        if not genes:
             self.legend.setText(
                 f"{len(self.genes.shown):,} genes" if self._known else "Open a section first."
             )
@@ -90,23 +112,54 @@ class GenesPanel(QWidget):
         except Exception as error:
             tell(error)
             return
-        if not limits:
-            self.legend.setText(f"No layer has {self._state.gene}.")
-            return
-        low, high = next(iter(limits.values()))
-        ends = f"{low:.2f} to {high:.2f}" if len(set(limits.values())) == 1 else "own limits on each layer"
-        self.legend.setText(f"{self._state.gene}: log1p of counts per 10,000, {ends}")
+        self.scale.show_scales(self._strips(limits))
+        lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
+        self.legend.setText(f"No layer has {' or '.join(lacking)}." if lacking else "")
+        self.legend.setVisible(bool(lacking))
+
+    def _strips(self, limits: dict[str, dict[str, Limits]]) -> list[tuple[str, str | int, Limits | None]]:
+        """What the colour bar shows: a strip for each gene, and one for differences where some are shown."""
+        state = self._state
+        blend = len(state.genes) > 1 and state.layout == "blend"
+        different = {layer.name for layer in painted_layers(self._viewer) if DIFFERENCE in layer.metadata}
+        strips = []
+        for place, gene in enumerate(state.genes):
+            ends = {shown[gene] for name, shown in limits.items() if gene in shown and name not in different}
+            words = f"{gene}, {UNITS}" if len(ends) < 2 else f"{gene}, own limits on each layer"
+            colours = place if blend else state.colour_map
+            strips.append((words, colours, ends.pop() if len(ends) == 1 else None))
+        for name in sorted(different & limits.keys()):
+            strips.append((f"{state.gene}, {DIFFERENCE}", DIFFERENCE, limits[name].get(state.gene)))
+        return strips
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._on_search)
-        self.search.returnPressed.connect(self._choose_first)
         self.list.selectionModel().currentChanged.connect(self._on_row)
+        self.add_button.clicked.connect(self._add_marked)
+        self.pin_button.clicked.connect(self._pin_marked)
         self.colour_map.currentTextChanged.connect(lambda name: setattr(self._state, "colour_map", name))
-        self.low.valueChanged.connect(lambda value: setattr(self._state, "low", value))
-        self.high.valueChanged.connect(lambda value: setattr(self._state, "high", value))
+        self.percentiles.changed.connect(self._on_percentiles)
         self.shared.toggled.connect(lambda on: setattr(self._state, "shared", on))
-        self.beside.toggled.connect(lambda on: side_by_side(self._viewer, on))
+        self.beside.toggled.connect(self._on_beside)
         self._state.events.connect(self._on_state)
+        self.search.installEventFilter(self)
+        self.list.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keys: Enter, Shift+Enter and Down while searching; + and P in the list."""
+        if event.type() != QEvent.Type.KeyPress:
+            return False
+        if watched is self.search:
+            beside = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            enter = self._add_first if beside else self._choose_first
+            keys = dict.fromkeys((Qt.Key.Key_Return, Qt.Key.Key_Enter), enter)
+            keys[Qt.Key.Key_Down] = self.list.setFocus
+        else:
+            keys = {Qt.Key.Key_Plus: self._add_marked, Qt.Key.Key_P: self._pin_marked}
+        action = keys.get(event.key())
+        if action is not None:
+            action()
+        return action is not None
 
     def _on_search(self, text: str) -> None:
         self.list.selectionModel().blockSignals(True)
@@ -115,50 +168,93 @@ class GenesPanel(QWidget):
 
     def _choose_first(self) -> None:
         if self.genes.shown:
-            self._state.gene = self.genes.shown[0]
+            self._state.choose(self.genes.shown[0])
+
+    def _add_first(self) -> None:
+        if self.genes.shown:
+            self._state.add(self.genes.shown[0])
+
+    def _marked(self) -> str:
+        return self.list.currentIndex().data(GENE_ROLE) or (self.genes.shown or [""])[0]
+
+    def _add_marked(self) -> None:
+        """Show the first gene found beside the others while searching, else the marked one."""
+        found = self.genes.shown
+        gene = found[0] if self.search.text() and found else self._marked()
+        if gene:
+            self._state.add(gene)
+
+    def _pin_marked(self) -> None:
+        if self._marked():
+            self._state.pin(self._marked())
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        gene = current.data(Qt.ItemDataRole.UserRole)
-        if gene:
-            self._state.gene = gene
+        gene = current.data(GENE_ROLE)
+        if gene and gene != self._state.gene:
+            self._state.choose(gene)
+
+    def _on_percentiles(self, low: float, high: float) -> None:
+        self._state.low, self._state.high = low, high
+
+    def _on_beside(self, on: bool) -> None:
+        side_by_side(self._viewer, on, self._panes if on else ())
+        self.repaint_spots()
 
     def _on_state(self, *_: object) -> None:
+        panes = self._state.genes[1:] if self._state.layout == "multiples" else ()
+        if panes != self._panes:
+            turned_on = bool(panes) or (is_side_by_side(self._viewer) and len(self._known) > 1)
+            self._panes = panes
+            side_by_side(self._viewer, turned_on, panes)
+            self.beside.blockSignals(True)
+            self.beside.setChecked(turned_on)
+            self.beside.blockSignals(False)
         self._show_state()
         self._mark_gene()
         self.repaint_spots()
 
     def _show_state(self) -> None:
         self.colour_map.setCurrentText(self._state.colour_map)
-        self.low.setValue(self._state.low)
-        self.high.setValue(self._state.high)
+        self.percentiles.show_values(self._state.low, self._state.high)
         self.shared.setChecked(self._state.shared)
+        self.shown.refresh()
+        self.genes.set_pinned(self._state.pinned)
 
     def _mark_gene(self) -> None:
         row = self.genes.row_of(self._state.gene)
-        if row.isValid():
+        if row.isValid() and row != self.list.currentIndex():
             self.list.setCurrentIndex(row)
             self.list.scrollTo(row, QListView.ScrollHint.PositionAtCenter)
 
     def _arrange(self) -> None:
-        limits = QHBoxLayout()
-        limits.addWidget(self.low)
-        limits.addWidget(QLabel("to"))
-        limits.addWidget(self.high)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.add_button)
+        buttons.addWidget(self.pin_button)
         form = QFormLayout()
+        form.addRow("Percentiles", self.percentiles)
         form.addRow("Colours", self.colour_map)
-        form.addRow("Percentiles", limits)
         layout = QVBoxLayout(self)
         layout.addWidget(self.search)
         layout.addWidget(self.list, 1)
-        layout.addWidget(self.legend)
+        layout.addLayout(buttons)
+        for widget in (self.shown, self.scale, self.legend):
+            layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(self.shared)
         layout.addWidget(self.beside)
 
 
-def _genes_and_scores(layers: list[Points]) -> tuple[list[str], dict[str, float]]:
-    """Genes of all layers, those that most layers have first, and held-out r of predicted ones."""
-    sections = [section_of(layer) for layer in layers]
+def _genes_and_scores(sections: list[Section]) -> tuple[list[str], dict[str, Reliability]]:
+    """Genes of all sections, those that most have first, and held-out reliability of predicted ones."""
     count = Counter(gene for section in sections for gene in section.genes)
-    scores = {gene: r for section in sections for gene, r in held_out_scores(section).items()}
+    scores: dict[str, Reliability] = {}
+    for section in sections:
+        var = section.table.var
+        if "held_out_r" not in var:
+            continue
+        columns = [name for name in ("held_out_r", "held_out_low", "held_out_high") if name in var]
+        known = var[columns].astype(float).dropna(subset=["held_out_r"])
+        scores |= {
+            str(gene): Reliability(*row) for gene, row in zip(known.index, known.to_numpy(), strict=True)
+        }
     return sorted(count, key=lambda gene: (-count[gene], gene)), scores

@@ -21,6 +21,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 UM = "um"
 PIXEL = "pixel"
 UNPAINTED = "#7fb8d0"
+DERIVED = "derived"
+GENE = "gene"
 
 
 class LevelForNapari:

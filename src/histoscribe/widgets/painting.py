@@ -1,16 +1,17 @@
-"""Painting a gene on every layer of spots that has it."""
+"""Painting genes on every layer of spots that has them: each layer is recoloured once a change."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers import UNPAINTED, kind_of, section_of
+from histoscribe.widgets.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
+from histoscribe.widgets.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -19,19 +20,23 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.widgets.state import ViewState
 
-Limits = tuple[float, float]
+Values = NDArray[np.float32]
 
 _DEPTH = 10_000.0
-_COLOUR_BAR = (20, 110)
 _totals: WeakKeyDictionary[Section, NDArray[np.float64]] = WeakKeyDictionary()
 
 
 def spot_layers(viewer: ViewerModel) -> list[Points]:
-    """The layers of spots that Histoscribe knows, in the order of the layer list."""
-    return [layer for layer in viewer.layers if section_of(layer) is not None]
+    """The layers of spots that were opened or predicted, in the order of the layer list."""
+    return [layer for layer in painted_layers(viewer) if DERIVED not in layer.metadata]
 
 
-def expression(section: Section, gene: str) -> NDArray[np.float32]:
+def painted_layers(viewer: ViewerModel) -> list[Points]:
+    """All layers of spots, those derived from others (a difference, a pane for one gene) included."""
+    return [layer for layer in viewer.layers if section_of(layer) is not None and hasattr(layer, "symbol")]
+
+
+def expression(section: Section, gene: str) -> Values:
     """One gene on the scale that measured and predicted share: log1p of counts per 10,000.
 
     Returns
@@ -56,32 +61,55 @@ def held_out_scores(section: Section) -> dict[str, float]:
     return dict(zip(map(str, scores.index), scores, strict=True))
 
 
-def paint(viewer: ViewerModel, state: ViewState) -> dict[str, Limits]:
-    """Paint the chosen gene on all layers of spots; those that lack it turn plain.
+def values_on(layer: Points, gene: str) -> Values | None:
+    """What a layer shows of a gene; None where it lacks it."""
+    difference = layer.metadata.get(DIFFERENCE)
+    if difference is not None:
+        return difference(gene)
+    section = section_of(layer)
+    return expression(section, gene) if gene in section.table.var_names else None
+
+
+def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]:
+    """Paint the chosen genes on all layers of spots; those that lack them turn plain.
 
     Returns
     -------
     dict
-        Colour limits by layer name, of the painted layers.
+        Layer name → gene → colour limits, of the painted layers.
     """
-    layers = spot_layers(viewer)
-    painted = {
-        layer: expression(section_of(layer), state.gene) for layer in layers if _has(layer, state.gene)
+    wanted = {layer: genes_on(layer, state) for layer in painted_layers(viewer)}
+    found = {
+        layer: {gene: values for gene in genes if (values := values_on(layer, gene)) is not None}
+        for layer, genes in wanted.items()
     }
-    for layer in layers:
-        if layer not in painted:
+    bounds = _all_limits(found, state)
+    for layer, shown in found.items():
+        if not shown:
             _unpaint(layer)
-    each = {layer: limits([values], state) for layer, values in painted.items()}
-    if state.shared and painted:
-        common = limits(painted.values(), state)
-        each = dict.fromkeys(painted, common)
-    for layer, values in painted.items():
-        _recolour(layer, state.gene, values, each[layer], state.colour_map)
-    _write_gene(viewer, state.gene if painted else "")
-    return {layer.name: bounds for layer, bounds in each.items()}
+            continue
+        genes, each = wanted[layer], bounds[layer]
+        colour_map = DIFFERENCE if DIFFERENCE in layer.metadata else state.colour_map
+        if len(genes) == 1:
+            colours = colours_of(shown[genes[0]], each[genes[0]], colour_map)
+        else:
+            colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
+        _recolour(layer, shown, colours)
+    painted = {layer.name: bounds[layer] for layer in found if found[layer]}
+    _write_genes(viewer, state.genes if painted else ())
+    return painted
 
 
-def limits(values: Iterable[NDArray[np.float32]], state: ViewState) -> Limits:
+def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:
+    """The genes that a layer is to show: its own where it was made for one, else the chosen ones."""
+    if GENE in layer.metadata:
+        return (layer.metadata[GENE],)
+    if DIFFERENCE in layer.metadata or state.layout == "multiples":
+        return state.genes[:1]
+    return state.genes
+
+
+def limits(values: Iterable[Values], state: ViewState) -> Limits:
     """The state's percentiles over all values together, never an empty interval."""
     pooled = np.concatenate(list(values))
     pooled = pooled[np.isfinite(pooled)]
@@ -93,8 +121,29 @@ def limits(values: Iterable[NDArray[np.float32]], state: ViewState) -> Limits:
     return float(low), float(high if high > low else low + 1.0)
 
 
-def _has(layer: Points, gene: str) -> bool:
-    return gene in section_of(layer).table.var_names
+def _all_limits(
+    found: Mapping[Points, Mapping[str, Values]], state: ViewState
+) -> dict[Points, dict[str, Limits]]:
+    """Limits by layer and gene; a difference has its own, symmetric about zero."""
+    plain = {layer: shown for layer, shown in found.items() if DIFFERENCE not in layer.metadata}
+    genes = {gene for shown in plain.values() for gene in shown}
+    common = {
+        gene: limits([shown[gene] for shown in plain.values() if gene in shown], state)
+        for gene in (genes if state.shared else ())
+    }
+    bounds = {}
+    for layer, shown in found.items():
+        if layer not in plain:
+            bounds[layer] = {gene: _about_zero(values, state) for gene, values in shown.items()}
+        else:
+            bounds[layer] = {gene: common.get(gene) or limits([shown[gene]], state) for gene in shown}
+    return bounds
+
+
+def _about_zero(values: Values, state: ViewState) -> Limits:
+    size = np.abs(values[np.isfinite(values)])
+    most = float(np.percentile(size, state.high)) if size.size else 1.0
+    return -(most or 1.0), most or 1.0
 
 
 def _depth(section: Section) -> NDArray[np.float64]:
@@ -103,29 +152,25 @@ def _depth(section: Section) -> NDArray[np.float64]:
     return _totals[section]
 
 
-def _recolour(layer: Points, gene: str, values: NDArray[np.float32], bounds: Limits, colour_map: str) -> None:
-    kept = {name: layer.features[name] for name in layer.features if name != gene}
-    layer.features = {**kept, gene: values}
-    layer.face_contrast_limits = bounds
-    layer.face_colormap = colour_map
-    layer.face_color = gene
-    if kept:
-        layer.features = {gene: values}
-    layer.face_colorbar.size = _COLOUR_BAR
-    layer.face_colorbar.visible = True
+def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np.float32]) -> None:
+    """Set features and colours. The layer would redraw for each of two signals: one is held back."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = dict(features)
+    with layer.events.face_color.blocker():
+        layer.face_color = colours
 
 
 def _unpaint(layer: Points) -> None:
-    layer.face_colorbar.visible = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="property used for face_color dropped")
         layer.features = {}
     layer.face_color = UNPAINTED
 
 
-def _write_gene(viewer: ViewerModel, gene: str) -> None:
+def _write_genes(viewer: ViewerModel, genes: tuple[str, ...]) -> None:
     text = viewer.canvas.overlays.text
-    text.text = gene
+    text.text = f"{' + '.join(genes)}   {UNITS}" if genes else ""
     text.position = "bottom_left"
-    text.font_size = 16
-    text.visible = bool(gene)
+    text.font_size = 12
+    text.visible = bool(genes)

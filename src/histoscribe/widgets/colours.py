@@ -1,0 +1,64 @@
+"""Values to colours: maps that are read without colour vision, and blends of up to three genes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Limits = tuple[float, float]
+Colours = NDArray[np.float32]
+
+UNITS = "log1p of counts per 10,000"
+DIFFERENCE = "predicted − measured"
+BLEND = ((0.0, 0.62, 0.85), (0.85, 0.0, 0.5), (0.95, 0.8, 0.0))
+BLEND_NAMES = ("cyan", "magenta", "yellow")
+MISSING = (0.55, 0.55, 0.55, 0.35)
+_STEPS = 256
+_FAINT = 0.25
+_DIVERGING = ((0.13, 0.40, 0.67), (0.97, 0.97, 0.97), (0.70, 0.09, 0.17))
+
+
+@lru_cache(maxsize=16)
+def table_of(colour_map: str) -> Colours:
+    """A colour map as a table, shape (256, 4), RGBA in 0 to 1; `DIFFERENCE` is blue over white to red."""
+    if colour_map == DIFFERENCE:
+        ends = np.linspace(0, 1, _STEPS)
+        channels = [np.interp(ends, (0, 0.5, 1), channel) for channel in zip(*_DIVERGING, strict=True)]
+        return np.column_stack([*channels, np.ones(_STEPS)]).astype(np.float32)
+    from napari.utils.colormaps import ensure_colormap
+
+    return np.asarray(ensure_colormap(colour_map).map(np.linspace(0, 1, _STEPS)), dtype=np.float32)
+
+
+def shades(values: NDArray[np.floating], bounds: Limits) -> NDArray[np.float32]:
+    """Values as 0 to 1 between their limits, NaN where not finite."""
+    low, high = bounds
+    return np.clip((np.asarray(values, np.float32) - low) / ((high - low) or 1.0), 0, 1)
+
+
+def colours_of(values: NDArray[np.floating], bounds: Limits, colour_map: str) -> Colours:
+    """One gene's colours, shape (spots, 4); what is not a number turns faint grey."""
+    share = shades(values, bounds)
+    missing = ~np.isfinite(share)
+    if missing.any():
+        share = np.where(missing, 0, share)
+    colours = table_of(colour_map)[(share * (_STEPS - 1) + 0.5).astype(np.intp)]
+    colours[missing] = MISSING
+    return colours
+
+
+def blended(genes: Sequence[tuple[NDArray[np.floating], Limits] | None]) -> Colours:
+    """Up to three genes as inks on white: cyan, magenta, yellow; spots with little of all turn faint.
+
+    Parameters
+    ----------
+    genes : sequence of (values, limits) or None
+        None where a layer lacks the gene that has this ink.
+    """
+    parts = [(np.nan_to_num(shades(*one)), BLEND[place]) for place, one in enumerate(genes) if one]
+    inks = [1 - share[:, None] * (1 - np.asarray(colour, np.float32)) for share, colour in parts]
+    most = np.max([share for share, _ in parts], axis=0)
+    return np.column_stack([np.prod(inks, axis=0), _FAINT + (1 - _FAINT) * most]).astype(np.float32)
