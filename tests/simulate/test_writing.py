@@ -15,7 +15,7 @@ from histoscribe.simulate.truth import attach_truth, write_truth
 from histoscribe.slide import Slide, open_slide
 
 
-@pytest.mark.parametrize("layout", ["1", "2"])
+@pytest.mark.parametrize("layout", ["1", "2", "3", "4"])
 @pytest.mark.parametrize("matrix", ["h5", "mtx"])
 def test_the_product_reads_what_was_written(simulated, tmp_path, layout, matrix):
     write_spaceranger(simulated, tmp_path / "S5", layout=layout, matrix=matrix)
@@ -69,8 +69,8 @@ def test_pyramid_keeps_pixels_and_resolution(simulated, tmp_path):
 
 
 def test_refusals_name_the_remedy(simulated, tmp_path):
-    with pytest.raises(SettingError, match="use 1 or 2"):
-        write_spaceranger(simulated, tmp_path / "x", layout="3")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="use 1, 2, 3 or 4"):
+        write_spaceranger(simulated, tmp_path / "x", layout="5")  # type: ignore[arg-type]
     bare = simulated.with_table(simulated.table[:, :5].copy())
     del bare.table.obs["array_row"]
     with pytest.raises(SectionError, match="h5ad instead"):

@@ -19,20 +19,23 @@ def open_section(
     name: str | None = None,
     pitch_um: float | None = None,
     spot_um: float | None = None,
+    bin_um: float | None = None,
 ) -> Section:
     """Open a measured or predicted section; its format is told by its content.
 
     Parameters
     ----------
     path : path
-        A Space Ranger folder (or its `outs/`, or one bin size of Visium HD), or an h5ad file in
-        squidpy's convention.
+        A Space Ranger folder (or its `outs/`, or one bin size or the segmented cells of Visium HD), an
+        h5ad file in squidpy's convention, or a SpatialData folder (zarr).
     slide : Slide or path, optional
         The full-resolution image, checked to fit; without it what the section itself holds.
     patient, name : str, optional
         Where not given, what the section says of itself, else the name of its file.
     pitch_um, spot_um : float, optional
         Distance of neighbouring spots and their diameter, where the section does not say.
+    bin_um : float, optional
+        Which bin size of Visium HD to open; 8 µm where not given.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def open_section(
                 "this folder is no Space Ranger run: it has no spatial/ folder", where=path, remedy=_READABLE
             )
         return open_space_ranger(
-            path, slide=slide, patient=patient, name=name, pitch_um=pitch_um, spot_um=spot_um
+            path, slide=slide, patient=patient, name=name, pitch_um=pitch_um, spot_um=spot_um, bin_um=bin_um
         )
     with open(path, "rb") as stream:
         start = stream.read(8)

@@ -192,7 +192,9 @@ def spot_table(counts: Counts, rows: NDArray[np.intp], centres: NDArray[np.float
     var = pd.DataFrame(index=list(counts.genes))
     if counts.gene_ids is not None:
         var["gene_ids"] = list(counts.gene_ids)
-    return anndata.AnnData(X=counts.matrix[rows], obs=obs, var=var, obsm={"spatial": flip(centres)})
+    everything = len(rows) == len(counts.spots) and np.array_equal(rows, np.arange(len(rows)))
+    matrix = counts.matrix if everything else counts.matrix[rows]
+    return anndata.AnnData(X=matrix, obs=obs, var=var, obsm={"spatial": flip(centres)})
 
 
 def gene_column(section: Section, gene: str) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from histoscribe.section.table import Counts, checked_counts
 
 MOST_ENTRIES = 2_000_000_000
 MOST_NAMES = 50_000_000
+PIECE = 1 << 22
 GENE_EXPRESSION = "Gene Expression"
 _NEEDED = ("barcodes", "data", "indices", "indptr", "shape", "features/id", "features/name")
 _REMEDY = "export the matrix again with Space Ranger, or copy it again"
@@ -49,11 +51,13 @@ def read_tenx_h5(path: Path) -> Counts:
             raise SectionError(
                 f"the matrix is unreasonably large ({group['data'].size} entries)", where=path, remedy=_REMEDY
             )
-        data, indices, indptr = (group[name][:] for name in ("data", "indices", "indptr"))
+        data, indices = _values(group["data"], np.float32), _values(group["indices"], np.int32)
+        indptr = group["indptr"][:]
         barcodes = _names(group["barcodes"])
         names, ids = _names(group["features/name"]), _names(group["features/id"])
         has_types = "feature_type" in group["features"]
         kinds = _names(group["features/feature_type"]) if has_types else [GENE_EXPRESSION] * features
+        genes_of_probes = _probes(group["features"], features)
     problems = compressed_problems(data, indices, indptr, rows=spots, columns=features)
     problems += [
         f"{what} has {len(found)} names where the matrix has {expected}"
@@ -68,7 +72,69 @@ def read_tenx_h5(path: Path) -> Counts:
     if problems:
         raise SectionError("; ".join(problems), where=path, remedy=_REMEDY)
     matrix = csr_matrix((data, indices, indptr), shape=(spots, features))
+    if genes_of_probes is not None:
+        return _by_gene(matrix, barcodes, genes_of_probes, kinds, path)
     return gene_expression(matrix, barcodes, names, ids, kinds, path)
+
+
+def _values(dataset: Any, kind: type[np.float32 | np.int32]) -> NDArray[Any]:
+    """Numbers of a data set in a smaller type, piece by piece, so that they are held once and not thrice.
+
+    A whole number that the type does not hold becomes its limit, which the checks that follow refuse.
+    """
+    fitting = "iuf" if kind is np.float32 else "iu"
+    if dataset.ndim != 1 or dataset.dtype.kind not in fitting:
+        return np.asarray(dataset[:])
+    values = np.empty(dataset.size, dtype=kind)
+    for start in range(0, dataset.size, PIECE):
+        piece = dataset[start : start + PIECE]
+        if kind is np.int32:
+            piece = np.minimum(piece, np.iinfo(np.int32).max)
+            piece = piece if piece.dtype.kind == "u" else np.maximum(piece, np.iinfo(np.int32).min)
+        values[start : start + PIECE] = piece
+    return values
+
+
+def _probes(group: Any, features: int) -> tuple[list[str], list[str], NDArray[np.bool_]] | None:
+    """Gene symbol and identifier of every probe, and whether it counts; None for a matrix of genes."""
+    needed = ("gene_id", "gene_name", "filtered_probes")
+    if any(name not in group for name in needed):
+        return None
+    ids, names = _names(group["gene_id"]), [name.split("|")[0] for name in _names(group["name"])]
+    used = group["filtered_probes"][:]
+    if used.dtype.kind != "b" or not len(ids) == len(names) == used.size == features:
+        return None
+    return names, ids, np.asarray(used, dtype=np.bool_)
+
+
+def _by_gene(
+    matrix: Any,
+    barcodes: Sequence[str],
+    probes: tuple[list[str], list[str], NDArray[np.bool_]],
+    kinds: Sequence[str],
+    path: Path,
+) -> Counts:
+    """Add up the probes of each gene; those that Space Ranger left out stay out."""
+    from scipy.sparse import csr_matrix
+
+    names, ids, used = probes
+    place = {gene: number for number, gene in enumerate(dict.fromkeys(ids))}
+    first = {gene: row for row, gene in reversed(list(enumerate(ids)))}
+    kept = np.flatnonzero(used)
+    pooling = csr_matrix(
+        (np.ones(len(kept), np.float32), (kept, [place[ids[row]] for row in kept])),
+        shape=(len(ids), len(place)),
+    )
+    found = gene_expression(
+        matrix @ pooling,
+        barcodes,
+        [names[first[gene]] for gene in place],
+        list(place),
+        [kinds[first[gene]] for gene in place],
+        path,
+    )
+    warning = f"{len(kept)} of {len(ids)} probes were added up by gene; the others were left out"
+    return replace(found, warnings=(*found.warnings, warning))
 
 
 def gene_expression(

@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from histoscribe.simulate.hd import simulate_hd
     from histoscribe.simulate.sample import sample_cohort, sample_folder
     from histoscribe.simulate.section import simulate_section
     from histoscribe.simulate.spaceranger import write_spaceranger
+    from histoscribe.simulate.spaceranger_hd import write_spaceranger_hd
 
-__all__ = ["sample_cohort", "sample_folder", "simulate_section", "write_spaceranger"]
+__all__ = [
+    "sample_cohort",
+    "sample_folder",
+    "simulate_hd",
+    "simulate_section",
+    "write_spaceranger",
+    "write_spaceranger_hd",
+]
 
 _HOMES = {
     "sample_cohort": "sample",
     "sample_folder": "sample",
+    "simulate_hd": "hd",
     "simulate_section": "section",
     "write_spaceranger": "spaceranger",
+    "write_spaceranger_hd": "spaceranger_hd",
 }
 
 

@@ -1,26 +1,32 @@
-"""Writing a section the way Space Ranger does, in its layouts of version 1 and of version 2 and later."""
+"""Writing a section the way Space Ranger does, in the layouts of its versions 1 to 4."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.files import replacing
 from histoscribe.section import Section
 from histoscribe.section.coordinates import flip
 from histoscribe.simulate.section import barcode
+from histoscribe.simulate.tenx import (
+    PROBE_SET,
+    Matrix,
+    write_cytassist_image,
+    write_small_images,
+    write_tenx_h5,
+    write_tenx_mtx,
+)
 
-Layout = Literal["1", "2"]
-Matrix = Literal["h5", "mtx"]
+Layout = Literal["1", "2", "3", "4"]
+Form = Literal["h5", "mtx"]
+PROBE_LAYOUTS = ("3", "4")
 _COLUMNS = "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fullres"
 
 
@@ -29,7 +35,7 @@ def write_spaceranger(
     folder: str | PathLike[str],
     *,
     layout: Layout = "2",
-    matrix: Matrix = "h5",
+    matrix: Form = "h5",
     hires_px: int = 600,
 ) -> None:
     """Write a section's counts, positions and small images as a Space Ranger output folder, atomically.
@@ -41,8 +47,10 @@ def write_spaceranger(
         the rest of the lattice is written as outside it.
     folder : path
         Becomes `outs`: `filtered_feature_bc_matrix(.h5)` and `spatial/`.
-    layout : {"1", "2"}
-        "1": `tissue_positions_list.csv`, no header, whole pixels; "2": `tissue_positions.csv` with header.
+    layout : {"1", "2", "3", "4"}
+        The major version. "1": `tissue_positions_list.csv`, no header, whole pixels; later
+        `tissue_positions.csv` with header; from "3" as after CytAssist: `cytassist_image.tiff`,
+        `probe_set.csv` and the probe set in the matrix.
     matrix : {"h5", "mtx"}
         One HDF5 file, or a folder of three compressed text files.
     hires_px : int
@@ -55,9 +63,9 @@ def write_spaceranger(
     SectionError
         If the section has no slide or no place on a lattice.
     """
-    if layout not in ("1", "2") or matrix not in ("h5", "mtx"):
+    if layout not in get_args(Layout) or matrix not in get_args(Form):
         raise SettingError(
-            f"there is no layout {layout!r} with matrix {matrix!r}", remedy="use 1 or 2 with h5 or mtx"
+            f"there is no layout {layout!r} with matrix {matrix!r}", remedy="use 1, 2, 3 or 4 with h5 or mtx"
         )
     if section.slide is None or not {"array_row", "array_col"} <= set(section.table.obs.columns):
         raise SectionError(
@@ -65,10 +73,20 @@ def write_spaceranger(
             where=section.name,
             remedy="write it as h5ad instead",
         )
+    probes = layout in PROBE_LAYOUTS
+    counts = Matrix(
+        counts=section.table.X,
+        barcodes=list(section.table.obs_names),
+        ids=gene_ids(section),
+        genes=section.genes,
+        version=f"{layout}.0.0",
+        library=section.name,
+        probes=probes,
+    )
     with replacing(folder) as fresh:
         spatial = fresh / "spatial"
         spatial.mkdir(parents=True)
-        scale = _write_images(section, spatial, hires_px)
+        scale = write_small_images(section.slide, spatial, hires_px)
         factors = {
             "tissue_hires_scalef": scale,
             "tissue_lowres_scalef": scale / 3,
@@ -78,23 +96,12 @@ def write_spaceranger(
         (spatial / "scalefactors_json.json").write_text(json.dumps(factors), encoding="utf-8")
         _write_positions(section, spatial, layout)
         if matrix == "h5":
-            _write_h5(section, fresh / "filtered_feature_bc_matrix.h5", layout)
+            write_tenx_h5(counts, fresh / "filtered_feature_bc_matrix.h5")
         else:
-            _write_mtx(section, fresh / "filtered_feature_bc_matrix")
-
-
-def _write_images(section: Section, spatial: Path, hires_px: int) -> float:
-    """Write both small images; returns pixels of the larger per full-resolution pixel."""
-    from PIL import Image
-
-    assert section.slide is not None
-    finest = Image.fromarray(np.asarray(section.slide.levels[0].pixels[:]))
-    scale = hires_px / max(finest.size)
-    for name, factor in (("hires", scale), ("lowres", scale / 3)):
-        size = (round(finest.width * factor), round(finest.height * factor))
-        small = finest.resize(size, Image.Resampling.BOX)
-        small.save(spatial / f"tissue_{name}_image.png", optimize=True)
-    return scale / section.slide.levels[0].downsample
+            write_tenx_mtx(counts, fresh / "filtered_feature_bc_matrix")
+        if probes:
+            write_cytassist_image(section.slide, spatial)
+            _write_probe_set(counts, fresh)
 
 
 def _write_positions(section: Section, spatial: Path, layout: Layout) -> None:
@@ -134,52 +141,17 @@ def _rest_of_lattice(
     return empty, np.asarray(np.column_stack([empty, np.ones(len(empty))]) @ fit, dtype=np.float64)
 
 
-def _features(section: Section) -> tuple[list[str], list[str]]:
-    """Identifiers and names of the genes; identifiers are made up unless `var["gene_ids"]` has them."""
+def gene_ids(section: Section) -> list[str]:
+    """Identifiers of the genes; made up unless `var["gene_ids"]` has them."""
     var = section.table.var
-    made_up = [f"SIM{number:08d}" for number in range(1, len(var) + 1)]
-    return list(var["gene_ids"]) if "gene_ids" in var else made_up, section.genes
+    return list(var["gene_ids"]) if "gene_ids" in var else [f"SIM{n:08d}" for n in range(1, len(var) + 1)]
 
 
-def _write_h5(section: Section, path: Path, layout: Layout) -> None:
-    import h5py
-
-    counts = sparse.csr_array(section.table.X)
-    identifiers, names = _features(section)
-
-    def text(values: list[str]) -> NDArray[Any]:
-        return np.array([value.encode() for value in values])
-
-    with h5py.File(path, "w") as file:
-        file.attrs["filetype"] = "matrix"
-        file.attrs["version"] = 2
-        file.attrs["software_version"] = f"spaceranger-{layout}.0.0 (simulated by histoscribe)"
-        group = file.create_group("matrix")
-        pack = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
-        group.create_dataset("barcodes", data=text(list(section.table.obs_names)), **pack)
-        group.create_dataset("data", data=counts.data.astype(np.int32), **pack)
-        group.create_dataset("indices", data=counts.indices.astype(np.int64), **pack)
-        group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **pack)
-        group.create_dataset("shape", data=np.array(counts.shape[::-1], dtype=np.int32))
-        features = group.create_group("features")
-        features.create_dataset("id", data=text(identifiers), **pack)
-        features.create_dataset("name", data=text(names), **pack)
-        features.create_dataset("feature_type", data=text(["Gene Expression"] * len(names)), **pack)
-        features.create_dataset("genome", data=text(["simulated"] * len(names)), **pack)
-        features.create_dataset("_all_tag_keys", data=text(["genome"]))
-
-
-def _write_mtx(section: Section, folder: Path) -> None:
-    from scipy.io import mmwrite
-
-    folder.mkdir()
-    stream = io.BytesIO()
-    mmwrite(stream, sparse.coo_array(section.table.X).T.astype(np.int32), field="integer")
-    rows = zip(*_features(section), strict=True)
-    contents = {
-        "matrix.mtx.gz": stream.getvalue(),
-        "barcodes.tsv.gz": "".join(f"{name}\n" for name in section.table.obs_names).encode(),
-        "features.tsv.gz": "".join(f"{code}\t{name}\tGene Expression\n" for code, name in rows).encode(),
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(gzip.compress(content, mtime=0))
+def _write_probe_set(matrix: Matrix, folder: Path) -> None:
+    """Write `probe_set.csv`: one probe for each gene."""
+    header = [f"#panel_name={PROBE_SET}", "gene_id,probe_seq,probe_id,included,region"]
+    rows = [
+        f"{code},{'ACGT' * 12}AC,{code}|{name}|0000000,TRUE,spliced"
+        for code, name in zip(matrix.ids, matrix.genes, strict=True)
+    ]
+    (folder / "probe_set.csv").write_text("\n".join([*header, *rows]) + "\n", encoding="utf-8")
