@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
-from xml.sax.saxutils import unescape
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -64,7 +64,7 @@ def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> Metadata:
     mpp, doubts = believable(spacing or _resolution_tags(page), objective)
     if vendor == "OME":
         maker = re.search(r'<Microscope\b[^>]*\bManufacturer="([^"]{1,200})"', text)
-        vendor = unescape(maker[1]) if maker else vendor
+        vendor = html.unescape(maker[1]) if maker else vendor
     return Metadata(vendor, mpp, objective, doubts)
 
 
