@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from histoscribe.cli import benchmark_imputer
 from histoscribe.cli.console import caution, command_line, emit, show, show_rows
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort
@@ -73,3 +74,6 @@ def predictor(
         for record in means
     ]
     show_rows(("method", "measure", "mean over sections", "95 % interval"), rows)
+
+
+app.command("imputer")(verb(benchmark_imputer.imputer))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from histoscribe.cli import train_imputer
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, output_folder
@@ -86,6 +87,9 @@ def predictor(
         return
     show("Model", facts.items())
     words.print(f"Next: histoscribe predict {out} TARGET --out predicted.h5ad", markup=False)
+
+
+app.command("imputer")(verb(train_imputer.imputer))
 
 
 def read_panel(path: Path) -> list[str]:

@@ -145,8 +145,8 @@ class Imputer:
         """
         restorer, standard, card = self._fitted()
         known = Remembered(restorer.memory.samples.numpy(), standard, card)
-        fresh = Imputer.__new__(Imputer)
-        fresh.settings = replace(self.settings, factors=None)
+        fresh = Imputer()
+        fresh.settings = self.settings
         return fresh._learn(extend(bulk_of(table), patients, known), licence, checkpoint, progress)
 
     def _learn(
@@ -277,8 +277,8 @@ class Imputer:
         self._model = restorer, standard, save_model(folder, to_tensors(restorer, standard), card)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> Imputer:
-        """Read a model's folder.
+    def load(cls, folder: str | PathLike[str], *, settings: Settings | None = None) -> Imputer:
+        """Read a model's folder; `settings` are for tuning it further.
 
         Raises
         ------
@@ -288,6 +288,7 @@ class Imputer:
         tensors, card = load_model(folder, kind="imputer")
         restorer, standard = from_tensors(tensors, card.genes, card.settings, str(folder))
         imputer = cls(seed=card.seed)
+        imputer.settings = settings or imputer.settings
         imputer._model = restorer, standard, card
         return imputer
 

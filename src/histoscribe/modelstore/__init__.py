@@ -1,5 +1,6 @@
 """Saved models: weights, a card that says what they learned from, and checks."""
 
+from histoscribe.modelstore.bundled import bundled, bundled_names
 from histoscribe.modelstore.card import (
     FORMAT_VERSION,
     Card,
@@ -23,6 +24,8 @@ __all__ = [
     "WEIGHTS_FILE",
     "Card",
     "TrainingSection",
+    "bundled",
+    "bundled_names",
     "installed_versions",
     "load_model",
     "read_card",

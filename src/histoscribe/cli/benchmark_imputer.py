@@ -1,0 +1,162 @@
+"""`histoscribe benchmark imputer`: hidden values, few genes, survival, spots, beside the baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import caution, command_line, emit, show, show_rows
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import open_cohort
+from histoscribe.errors import SettingError
+
+if TYPE_CHECKING:
+    from histoscribe.bulk import BulkTable
+    from histoscribe.evaluation.imputation import Plan
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+SIMULATED = "simulated"
+_TCGA11 = {"table": "bulk/tcga11_tumor_normal.expr.csv.gz", "class_": "cancer,sample_type"}
+_KNOWN: dict[str, dict[str, str]] = {
+    "random": _TCGA11,
+    "low": _TCGA11,
+    "panels": _TCGA11,
+    "classes": {**_TCGA11, "class_": "cancer", "only": "sample_type=primary_tumor"},
+    "survival": {
+        "table": "bulk/tcga3_xena_log2tpm.expr.csv.gz", "class_": "cancer",
+        "time": "DSS.time", "event": "DSS",
+    },
+    "spots": {"table": "her2st/cohort.csv"},
+}  # fmt: skip
+
+
+def imputer(
+    context: typer.Context,
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A table, a cohort CSV (spots), the folder of real data, or 'simulated' (spots)."
+        ),
+    ],
+    task: Annotated[str, typer.Option(help="random, low, panels, classes, survival or spots.")] = "random",
+    methods: Annotated[str | None, typer.Option(help="Names with commas between; all by default.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds.")] = 3,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first; defaults were chosen on seed 0.")] = 1,
+    genes: Annotated[
+        int, typer.Option(min=2, help="So many genes: random ones, for spots the best-measured.")
+    ] = 1000,
+    samples: Annotated[Path | None, typer.Option(help="What is known of the samples (CSV, TSV).")] = None,
+    class_: Annotated[str | None, typer.Option("--class", help="Column of the class.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time to the event.")] = None,
+    event: Annotated[str | None, typer.Option(help="Column that is 1 where the event came.")] = None,
+    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")] = None,
+    section: Annotated[
+        str | None, typer.Option(help="Spots: the section to restore (default C3 or the last).")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Spots: how many genes are hidden.")] = 300,
+    model: Annotated[str, typer.Option(help="Spots: the model that is tuned.")] = "imputer-tcga11",
+    keep: Annotated[Path | None, typer.Option(help="File that keeps what is done, to go on later.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Hide what is known, restore it with the imputer and with its baselines, and score both."""
+    from histoscribe import __version__
+    from histoscribe.evaluation.imputation import TASKS, run_imputer_benchmark
+
+    if task not in TASKS:
+        raise SettingError(
+            f"no task is called {task!r}", where="--task", remedy=f"choose from {', '.join(TASKS)}"
+        )
+    known = _KNOWN[task] if Path(data).is_dir() else {}
+    path = Path(data) / known["table"] if known else Path(data)
+    roles = {
+        "class": class_ or known.get("class_"),
+        "time": time or known.get("time"),
+        "event": event or known.get("event"),
+    }
+    with job() as progress:
+        if task == "spots":
+            plan, warnings = _spots_plan(data, path, section, genes, hidden, model, progress)
+        else:
+            bulk = _table(path, samples, roles, only or known.get("only"))
+            plan, warnings = _table_plan(task, bulk, genes), list(bulk.warnings)
+        chosen = tuple(name.strip() for name in (methods or "").split(",") if name.strip())
+        outcome = run_imputer_benchmark(
+            _replaced(plan, tuple(range(first_seed, first_seed + seeds)), chosen),
+            kept=keep,
+            progress=progress,
+        )
+    caution(warnings)
+    settings = {
+        **outcome["settings"],
+        "command": command_line(context),
+        "versions": {"napari-histoscribe": __version__},
+    }
+    if as_json:
+        emit({"settings": settings, "records": outcome["records"]})
+        return
+    show("Benchmark", settings.items())
+    rows = [
+        (one["method"], one["measure"], f"{one['value']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}")
+        for one in outcome["records"]
+        if one["fold"] == "all"
+    ]
+    show_rows(("method", "measure", "mean over seeds", "95 % interval"), rows)
+
+
+def _table(path: Path, samples: Path | None, roles: dict[str, str | None], only: str | None) -> BulkTable:
+    from histoscribe.bulk import read_table
+    from histoscribe.bulk.samples import file_beside, with_samples
+
+    bulk = read_table(path)
+    given = {role: column for role, column in roles.items() if column}
+    return with_samples(bulk, samples or file_beside(path), roles=given, only=only)
+
+
+def _table_plan(task: str, bulk: BulkTable, genes: int) -> Plan:
+    from histoscribe.evaluation.imputation import Plan
+
+    some = genes if task in ("random", "low") else None
+    return Plan(task, bulk, bulk.name, (), genes=some)
+
+
+def _spots_plan(
+    data: str, path: Path, section: str | None, genes: int, hidden: int, model: str, progress: Progress
+) -> tuple[Plan, list[str]]:
+    from histoscribe.evaluation.imputation import Plan, gather
+    from histoscribe.imputer import Imputer
+    from histoscribe.modelstore import bundled
+
+    sections = _simulated(progress) if data == SIMULATED else open_cohort([path], progress=progress)
+    names = [one.name for one in sections]
+    test = section or ("C3" if "C3" in names else names[-1])
+    if test not in names:
+        raise SettingError(
+            f"no section is called {test}", where="--section", remedy=f"choose from {', '.join(names)}"
+        )
+    if data == SIMULATED:
+        genes = len(sections[0].genes)
+        hidden = genes // 3
+
+    def maker(seed: int) -> Any:
+        return gather(sections, test, genes=genes, hidden=hidden, seed=seed)
+
+    dataset = (
+        f"{SIMULATED if data == SIMULATED else path.parent.name}, {test}, {hidden} of {genes} genes hidden"
+    )
+    plan = Plan("spots", maker, dataset, (), pretrained=Imputer.load(bundled(model)))
+    return plan, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
+
+
+def _simulated(progress: Progress) -> list[Section]:
+    from histoscribe.simulate import simulate_section
+
+    return [simulate_section(seed, genes=300, progress=progress) for seed in (1, 2, 3, 4)]
+
+
+def _replaced(plan: Plan, seeds: tuple[int, ...], methods: tuple[str, ...]) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, seeds=seeds, methods=methods)

@@ -1,0 +1,134 @@
+"""`histoscribe impute`: genes that a table or a section lacks, restored and marked."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from histoscribe.cli.console import caution, command_line, emit, show, words
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import kind_of, open_measured, output_file
+from histoscribe.errors import SettingError
+from histoscribe.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from histoscribe.bulk import BulkTable
+    from histoscribe.section import Section
+
+_CARRIERS = 50
+
+
+def impute(
+    context: typer.Context,
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad table, a section, or a cohort CSV.")],
+    out: Annotated[Path, typer.Option(help="The h5ad, CSV or TSV file to write.")],
+    model: Annotated[
+        str, typer.Option(help="A model's folder, or the name of a bundled one.")
+    ] = "imputer-tcga11",
+    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="counts, linear, log2, log1p or standardised; recognised if not given.")
+    ] = None,
+    adapt: Annotated[
+        bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
+    ] = None,
+    carriers: Annotated[
+        list[str] | None, typer.Option(help="Write which genes carried this one (repeatable).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Restore the genes that samples or spots lack; what was measured stays as it is."""
+    from histoscribe.bulk.writing import write_restored
+    from histoscribe.imputer import Imputer
+    from histoscribe.imputer.sections import as_section
+    from histoscribe.modelstore import bundled
+    from histoscribe.section import Section, write_section
+
+    output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])
+    start = time.monotonic()
+    with job() as progress:
+        progress.report("opening model and table")
+        imputer = Imputer.load(bundled(model))
+        opened = open_table(table, section=section, scale=scale)
+        result = imputer.restore(opened, adapt=adapt, progress=progress)
+        result.uns["histoscribe"]["command"] = command_line(context)
+        result.obsm["summary"] = imputer.embed(opened, adapt=adapt)
+        written = [out]
+        if isinstance(opened, Section) and out.suffix.lower() == ".h5ad":
+            write_section(as_section(opened, result), out)
+        else:
+            written = write_restored(result, out)
+        for gene in carriers or ():
+            weights = imputer.attention(opened, gene, adapt=adapt, progress=progress)
+            written.append(_write_carriers(weights, out.with_name(f"{out.stem}.{gene}.carriers.csv")))
+    about = result.uns["histoscribe"]
+    facts = {
+        "written": written,
+        "samples": result.n_obs,
+        "genes": result.n_vars,
+        "genes_shared_with_the_model": about["overlap"],
+        "values_restored": about["restored_values"],
+        "genes_restored": int((result.var["restored"] > 0).sum()),
+        "scale": about["target"],
+        "model": imputer.card.sha256,
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    caution(about["notes"])
+    if as_json:
+        emit({**facts, "command": command_line(context), "notes": about["notes"]})
+        return
+    show("Restored", facts.items())
+    words.print(
+        'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.', markup=False
+    )
+
+
+def open_table(path: Path, *, section: str | None = None, scale: str | None = None) -> BulkTable | Section:
+    """Open a table of samples, or a section as one of spots.
+
+    Raises
+    ------
+    HistoscribeError
+        If it is neither, or cannot be read.
+    """
+    from histoscribe.bulk import read_table
+
+    if section is not None or (path.is_dir() and kind_of(path) == "section") or _is_section_file(path):
+        return open_measured(path, section=section)
+    if path.is_dir():
+        raise SettingError("this folder is no section", where=path, remedy="name a table's file")
+    return read_table(path, scale=scale)
+
+
+def _is_section_file(path: Path) -> bool:
+    """A 10x HDF5 file, an h5ad with positions, or a cohort CSV."""
+    if path.suffix.lower() == ".h5":
+        return True
+    if path.suffix.lower() == ".csv" and path.is_file():
+        with path.open("rb") as stream:
+            return stream.readline(4096).startswith((b"section,patient", b"\xef\xbb\xbfsection,patient"))
+    if path.suffix.lower() != ".h5ad" or not path.is_file():
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return "spatial" in file.get("obsm", ())
+    except OSError:
+        return False
+
+
+def _write_carriers(weights: pd.DataFrame, path: Path) -> Path:
+    """The genes that carried a restored one most, with their mean weight over samples."""
+    import pandas as pd
+
+    top = weights.iloc[:, :_CARRIERS]
+    table = pd.DataFrame({"mean_weight": top.mean(), "mean_absolute_weight": top.abs().mean()})
+    with replacing(path) as fresh:
+        table.to_csv(fresh, index_label="gene", float_format="%.6g")
+    return path
