@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from histoscribe.cli import benchmark, compare, convert, demo, doctor, info, predict, train, view
+from histoscribe.cli import benchmark, compare, convert, demo, doctor, impute, info, predict, train, view
 from histoscribe.cli.running import verb
 
 
@@ -36,6 +36,7 @@ app.command()(verb(view.view))
 app.command()(verb(convert.convert))
 app.add_typer(train.app, name="train")
 app.command()(verb(predict.predict))
+app.command()(verb(impute.impute))
 app.command()(verb(compare.compare))
 app.add_typer(benchmark.app, name="benchmark")
 app.command()(verb(doctor.doctor))
