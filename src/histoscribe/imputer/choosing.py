@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.imputer.gaussian import GaussianStart, fit_factors
+from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors
 from histoscribe.progress import Progress
 
 GRID = (8, 15, 25, 50, 100, 200)
-_INFLATIONS = (1.0, 2.5, 6.0)
+_INFLATIONS = (1.0, NOISE_INFLATION)
 _OLD = (0.003, 0.1, 1.0)
 _SHOWN = (0.5, 0.07)
 _ROWS = 300

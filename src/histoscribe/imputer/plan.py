@@ -78,9 +78,14 @@ def gather(
 class CorrectionPlan(lightning.LightningModule):
     """Gaussian likelihood of the hidden values around the blended expectation plus the correction."""
 
-    def __init__(self, corrector: Corrector, blend: Blend, steps: int, rate: float = 2e-3) -> None:
+    def __init__(self, corrector: Corrector, blend: Blend, steps: int, seed: int, rate: float = 2e-3) -> None:
         super().__init__()
         self.corrector, self.blend, self.steps, self.rate = corrector, blend, steps, rate
+        self.seed = seed
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Draw dropout from the seed and the step, so that training goes on as if never stopped."""
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """Negative log likelihood of one batch."""
@@ -166,7 +171,7 @@ def train_corrector(
             auto_insert_metric_name=False,
         )
     data = Rehearsed(rehearsals, rows, steps, settings.seed, first)
-    plan = CorrectionPlan(corrector, blend, steps)
+    plan = CorrectionPlan(corrector, blend, steps, settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
