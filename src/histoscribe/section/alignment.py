@@ -27,10 +27,13 @@ class Alignment:
         Full-resolution pixels of the slide per pixel of the positions.
     warnings : tuple of str
         Everything doubtful about it, in plain words.
+    verdict : str
+        `fits`, `fits level 1 (1/4)`, or `fits a copy 2.5 times smaller`.
     """
 
     factor: float
     warnings: tuple[str, ...] = ()
+    verdict: str = "fits"
 
 
 def check_alignment(
@@ -63,13 +66,24 @@ def check_alignment(
         factor, warnings = _factor_by_mpp(slide, mpp)
     else:
         factor, warnings = _factor_by_size(slide, mpp, expected)
+    verdict = _verdict(factor, slide)
     if factor != 1.0:
+        copy = verdict.split(" (")[0].removeprefix("fits ") if "level" in verdict else "a reduced copy"
         warnings.append(
-            f"the spots were placed on a reduced copy of this slide ({factor:.4g} times smaller) "
+            f"the spots were placed on {copy} of this slide ({factor:.4g} times smaller) "
             "and were scaled to it"
         )
     warnings += _bounds(centres * factor, slide)
-    return Alignment(factor, tuple(warnings))
+    return Alignment(factor, tuple(warnings), verdict)
+
+
+def _verdict(factor: float, slide: Slide) -> str:
+    if factor == 1.0:
+        return "fits"
+    for number, level in enumerate(slide.levels):
+        if level.downsample == factor:
+            return f"fits level {number} (1/{factor:.4g})"
+    return f"fits a copy {factor:.4g} times smaller"
 
 
 def rebased(slide: Slide, downsample: float) -> Slide:

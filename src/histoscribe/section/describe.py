@@ -14,6 +14,7 @@ from histoscribe.section.model import Section
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from histoscribe.section.alignment import Alignment
     from histoscribe.slide import Slide
 
 Kind = Literal["measured", "predicted"]
@@ -31,13 +32,15 @@ def finished(
     spot_um: float,
     pitch_um: float,
     warnings: tuple[str, ...],
+    alignment: Alignment | None = None,
 ) -> Section:
     """Make the section of a table that was read, and describe it in the table's `uns`."""
     for value, what in ((mpp, "µm per pixel"), (spot_um, "spot diameter"), (pitch_um, "distance of spots")):
         if not (np.isfinite(value) and value > 0):
             raise SectionError(f"the {what} must be a positive number, not {value}", where=name)
     unique = tuple(dict.fromkeys(warnings))
-    section = Section(name, table, slide, mpp, spot_um, pitch_um, patient or name, unique)
+    fit = "" if alignment is None else alignment.verdict
+    section = Section(name, table, slide, mpp, spot_um, pitch_um, patient or name, unique, fit)
     describe(table, section, kind)
     return section
 
@@ -87,3 +90,29 @@ def section_name(path: Path) -> str:
     if resolved.is_dir():
         return resolved.parent.name if resolved.name == "outs" else resolved.name
     return resolved.name.split(".")[0]
+
+
+def text_in(mapping: Mapping[str, Any], key: str) -> str | None:
+    """A text that is not empty; None where there is none."""
+    value = mapping.get(key)
+    return str(value) if isinstance(value, str) and value else None
+
+
+def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
+    """A positive number; None where there is none.
+
+    Raises
+    ------
+    SectionError
+        If there is something else.
+    """
+    value = mapping.get(key)
+    if value is None:
+        return None
+    try:
+        number = float(np.asarray(value).item())
+    except (TypeError, ValueError) as error:
+        raise SectionError(f"{key} is {value!r}, not a number", where=path) from error
+    if not (np.isfinite(number) and number > 0):
+        raise SectionError(f"{key} is {number:g}, not a positive number", where=path)
+    return number

@@ -67,6 +67,7 @@ def read_legacy(
     warnings = [*table_of_counts.warnings, *doubts, *spacing.warnings]
     array, centres, mpp = array[of_positions], centres[of_positions], spacing.mpp
     beneath = None if slide is None else opened(slide)
+    alignment = None
     if beneath is not None:
         alignment = check_alignment(centres, beneath, mpp=mpp)
         centres, mpp = centres * alignment.factor, mpp / alignment.factor
@@ -84,6 +85,7 @@ def read_legacy(
         spot_um=spot_um,
         pitch_um=spacing.pitch_um,
         warnings=tuple(warnings),
+        alignment=alignment,
     )
 
 

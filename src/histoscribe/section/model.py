@@ -35,6 +35,9 @@ class Section:
         Whose tissue it is; the section's name where unknown.
     warnings : tuple of str
         Everything doubtful about it, in plain words.
+    alignment : str
+        How its slide was found to fit: `fits`, or `fits level 1 (1/4)` where the spots had been placed on
+        that level and were scaled; empty where there is no slide. A slide that does not fit is refused.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Section:
     pitch_um: float
     patient: str
     warnings: tuple[str, ...] = ()
+    alignment: str = ""
 
     @property
     def centres(self) -> NDArray[np.float64]:

@@ -8,7 +8,9 @@ from histoscribe.errors import SectionError
 from histoscribe.section.model import Section
 from histoscribe.slide import Slide
 
-_READABLE = "name a Space Ranger folder, an h5ad file, or a cohort CSV with counts and positions"
+_READABLE = (
+    "name a Space Ranger or SpatialData folder, an h5ad file, or a cohort CSV with counts and positions"
+)
 
 
 def open_section(
@@ -49,7 +51,18 @@ def open_section(
         raise SectionError("there is no such file or folder", where=path, remedy="check the path")
     if path.is_dir():
         from histoscribe.section.spaceranger import looks_like_space_ranger, open_space_ranger
+        from histoscribe.section.spatial_data import looks_like_spatial_data, open_spatial_data
 
+        if looks_like_spatial_data(path):
+            return open_spatial_data(
+                path,
+                slide=slide,
+                patient=patient,
+                name=name,
+                pitch_um=pitch_um,
+                spot_um=spot_um,
+                bin_um=bin_um,
+            )
         if path.name == "spatial" and not looks_like_space_ranger(path):
             path = path.resolve().parent
         if not looks_like_space_ranger(path):

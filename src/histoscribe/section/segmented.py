@@ -48,7 +48,7 @@ def open_segmented(
     expected = None if beneath is None else beneath.shape
     if slide is not None:
         beneath, doubts = opened(slide), []
-    factor = 1.0
+    factor, alignment = 1.0, None
     if beneath is not None:
         alignment = check_alignment(centres, beneath, mpp=mpp, expected=expected)
         factor, mpp = alignment.factor, mpp / alignment.factor
@@ -66,6 +66,7 @@ def open_segmented(
         spot_um=float(2 * np.sqrt(np.median(table.obs["area_um2"]) / np.pi)),
         pitch_um=neighbour_distance(centres) * scales.mpp,
         warnings=(*counts.warnings, *warnings, *doubts),
+        alignment=alignment,
     )
 
 

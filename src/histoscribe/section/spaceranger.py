@@ -87,6 +87,7 @@ def open_space_ranger(
     beneath = own if slide is None else opened(slide)
     if slide is None:
         warnings += own_doubts
+    alignment = None
     if beneath is not None:
         expected = None if own is None else own.shape
         alignment = check_alignment(centres, beneath, mpp=mpp, expected=expected)
@@ -106,6 +107,7 @@ def open_space_ranger(
         spot_um=spot_um or scales.bin_um or SPOT_UM,
         pitch_um=spacing.pitch_um,
         warnings=tuple(warnings),
+        alignment=alignment,
     )
 
 

@@ -1,0 +1,166 @@
+"""SpatialData folders: written and read again, and those of spatialdata-io."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from histoscribe.errors import DependencyError, SectionError
+from histoscribe.section import Section, kind_of, open_section, write_section
+from histoscribe.section.channel_first import ChannelFirst
+
+pytest.importorskip("spatialdata")
+Make = Callable[..., Any]
+
+
+def same(read: Section, written: Section) -> None:
+    assert read.table.obs_names.tolist() == written.table.obs_names.tolist()
+    assert read.genes == written.genes
+    assert abs(read.table.X - written.table.X).max() == 0
+    assert sorted(read.table.obs.columns) == sorted(written.table.obs.columns)
+    np.testing.assert_array_equal(read.table.obsm["spatial"], written.table.obsm["spatial"])
+    for name in ("name", "patient", "mpp", "spot_um", "pitch_um"):
+        assert getattr(read, name) == getattr(written, name), name
+    assert kind_of(read.table) == kind_of(written.table)
+
+
+def test_what_is_written_is_read_again(space_ranger: Make, tmp_path: Path) -> None:
+    section = open_section(space_ranger(name="run 1").folder, patient="P 7")
+    path = write_section(section, tmp_path / "out" / "run.zarr")
+    read = open_section(path)
+    same(read, section)
+    assert read.alignment == "fits"
+    assert read.slide is not None
+    assert section.slide is not None
+    assert read.slide.shape == section.slide.shape
+    np.testing.assert_array_equal(read.slide.levels[0].pixels[:], section.slide.levels[0].pixels[:])
+    assert set(section.warnings) <= set(read.warnings)
+
+
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spots=st.integers(2, 12),
+    genes=st.integers(1, 5),
+    mpp=st.floats(0.1, 3),
+    spot_um=st.floats(1, 100),
+    predicted=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_any_section_round_trips(
+    tmp_path: Path, spots: int, genes: int, mpp: float, spot_um: float, predicted: bool, seed: int
+) -> None:
+    import anndata
+    import pandas as pd
+
+    random = np.random.default_rng(seed)
+    values: Any = random.normal(size=(spots, genes)).astype(np.float32)
+    if not predicted:
+        values = anndata.AnnData(random.poisson(2, (spots, genes)).astype(np.float32)).X
+    table = anndata.AnnData(
+        values,
+        obs=pd.DataFrame(
+            {"in_tissue": True, "grade": random.random(spots)}, index=[f"s{i}" for i in range(spots)]
+        ),
+        var=pd.DataFrame(index=[f"g{i}" for i in range(genes)]),
+        obsm={"spatial": random.uniform(0, 5000, (spots, 2)), "evidence": random.integers(0, 9, (spots, 3))},
+        uns={"histoscribe": {"kind": "predicted" if predicted else "measured", "model_sha256": "ab"}},
+    )
+    section = Section("any", table, None, mpp, spot_um, 100.0, "P")
+    read = open_section(write_section(section, tmp_path / "any.zarr"))
+    same(read, section)
+    np.testing.assert_array_equal(read.table.obsm["evidence"], table.obsm["evidence"])
+    np.testing.assert_array_equal(read.table.obs["grade"], table.obs["grade"])
+    assert read.table.uns["histoscribe"]["model_sha256"] == "ab"
+
+
+def test_spatialdata_finds_its_elements_in_place(space_ranger: Make, tmp_path: Path) -> None:
+    import spatialdata
+
+    section = open_section(space_ranger().folder)
+    data = spatialdata.read_zarr(write_section(section, tmp_path / "run.zarr"))
+    assert set(data.coordinate_systems) == {"global", "micrometers"}
+    circles = spatialdata.transform(data["run"], to_coordinate_system="micrometers")
+    np.testing.assert_allclose(circles.geometry.y, section.centres_um[:, 0])
+    np.testing.assert_allclose(circles.radius * 2, section.spot_um)
+    extent = spatialdata.get_extent(data["run_image"], coordinate_system="micrometers")
+    np.testing.assert_allclose(extent["y"], (0, 1200 * section.mpp), rtol=1e-3)
+
+
+def test_spatialdata_io_s_visium(space_ranger: Make, tmp_path: Path) -> None:
+    spatialdata_io = pytest.importorskip("spatialdata_io")
+    truth = space_ranger(version=2)
+    spatialdata_io.visium(truth.folder, dataset_id="run").write(tmp_path / "run.zarr")
+    read, ours = open_section(tmp_path / "run.zarr"), open_section(truth.folder)
+    assert read.table.obs_names.tolist() == ours.table.obs_names.tolist()
+    np.testing.assert_allclose(read.centres, ours.centres)
+    assert read.mpp == pytest.approx(ours.mpp)
+    assert read.slide is not None
+    assert read.slide.shape == (1200, 1600)
+    assert read.alignment == "fits"
+    assert any("100 µm were assumed" in warning for warning in read.warnings)
+
+
+def test_a_full_resolution_slide_beside_it(
+    space_ranger: Make, tmp_path: Path, png: Callable[[Path, int, int], None]
+) -> None:
+    section = open_section(space_ranger().folder)
+    path = write_section(section, tmp_path / "run.zarr")
+    png(tmp_path / "full.png", 1200, 1600)
+    assert open_section(path, slide=tmp_path / "full.png").slide.levels[0].downsample == 1.0
+    png(tmp_path / "other.png", 900, 1600)
+    with pytest.raises(SectionError, match="does not fit"):
+        open_section(path, slide=tmp_path / "other.png")
+
+
+def test_what_cannot_be_written_is_told_and_nothing_lost(space_ranger: Make, tmp_path: Path) -> None:
+    section = open_section(space_ranger().folder)
+    with pytest.raises(SectionError, match="a table alone"):
+        write_section(section.table, tmp_path / "x.zarr")
+    section.table.obs["a/b"] = 1
+    with pytest.raises(SectionError, match="SpatialData cannot store"):
+        write_section(section, tmp_path / "x.zarr")
+    assert not (tmp_path / "x.zarr").exists()
+    (tmp_path / "photos.zarr").mkdir()
+    (tmp_path / "photos.zarr" / "cat.jpg").touch()
+    with pytest.raises(SectionError, match="holds something else"):
+        write_section(replace(section), tmp_path / "photos.zarr")
+
+
+def test_a_missing_package_says_how_to_get_it(
+    space_ranger: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = open_section(space_ranger().folder)
+    path = write_section(section, tmp_path / "run.zarr")
+    monkeypatch.setitem(__import__("sys").modules, "spatialdata", None)
+    with pytest.raises(DependencyError, match=r"pip install 'napari-histoscribe\[spatialdata\]'"):
+        open_section(path)
+    with pytest.raises(DependencyError, match="spatialdata"):
+        write_section(section, tmp_path / "again.zarr")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(None),
+        (slice(2, 5), slice(1, 9)),
+        (slice(2, 5), slice(1, 9), slice(None)),
+        (slice(2, 5), slice(1, 9), 1),
+        (..., 2),
+        (slice(1, 3), ...),
+        ...,
+    ],
+)
+def test_channels_first_is_seen_as_rgb(key: Any) -> None:
+    import zarr
+
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 11, 13)).astype(np.uint8)
+    level = ChannelFirst(zarr.create_array({}, data=pixels, chunks=(4, 5, 6)))
+    np.testing.assert_array_equal(level[key], np.moveaxis(pixels[:3], 0, -1)[key])
+    assert (level.shape, level.chunks) == ((11, 13, 3), (5, 6, 3))
