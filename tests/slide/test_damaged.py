@@ -103,11 +103,11 @@ def test_a_disk_that_goes_away_is_told_and_blames_no_tile(picture, write_tiff, m
     level = open_slide(write_tiff(pixels)).levels[0]
 
     class _Gone:
-        def __getitem__(self, key):
+        def read(self, offset, count):
             raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(level.pixels, "_array", _Gone())
+        patch.setattr(level.pixels, "_content", _Gone())
         with pytest.raises(SlideError, match="Input/output error"):
             level.pixels[:]
     np.testing.assert_array_equal(level.pixels[:], pixels)

@@ -13,7 +13,7 @@ from histoscribe.slide.metadata import read_metadata
 from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, RgbPixels
 from histoscribe.slide.tiff_associated import associated_images, profile_of
-from histoscribe.slide.tiff_pixels import TiffPixels
+from histoscribe.slide.tiff_pixels import FileBytes, TiffPixels
 from histoscribe.slide.tiled import COPY_AGAIN
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
     if index > 0 and not tif.is_scn:
         notes.append(f"it holds {len(tif.series)} images; the largest, number {index + 1}, is shown")
     levels: list[Level] = []
+    content = FileBytes(path)
     for number, source in enumerate(series.levels):
         try:
-            pixels, doubts = _pixels(source, path, number)
+            pixels, doubts = _pixels(source, path, content, number)
         except SlideError as error:
             if number == 0:
                 raise
@@ -126,7 +127,9 @@ def _follows(levels: list[Level], pixels: RgbPixels) -> bool:
     return min(across, down) > levels[-1].downsample and abs(across - down) <= slack + 0.01 * across
 
 
-def _pixels(level: TiffPageSeries, path: Path, number: int) -> tuple[RgbPixels, list[str]]:
+def _pixels(
+    level: TiffPageSeries, path: Path, content: FileBytes, number: int
+) -> tuple[RgbPixels, list[str]]:
     """Check one level and wrap it; also what is doubtful about it."""
     page = level.keyframe
     rows, columns = page.imagelength, page.imagewidth
@@ -151,7 +154,7 @@ def _pixels(level: TiffPageSeries, path: Path, number: int) -> tuple[RgbPixels, 
         )
     if lost.all():
         raise SlideError("cut off: none of its pixels are in the file", where=path, remedy=COPY_AGAIN)
-    pixels = TiffPixels(level, path, lost)
+    pixels = TiffPixels(level, path, content, lost)
     pixels.probe()
     doubts = []
     if pixels.channels and page.photometric == 1:

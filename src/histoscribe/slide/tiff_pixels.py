@@ -1,7 +1,9 @@
-"""The pixels of one level of a TIFF, read through zarr."""
+"""The pixels of one level of a TIFF: tiles decoded one by one, anything else through zarr."""
 
 from __future__ import annotations
 
+import threading
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
+from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
 from histoscribe.slide.pixels import to_rgb
@@ -18,8 +21,28 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
 
+class FileBytes:
+    """A file that several threads read from.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("rb")
+        self._lock = threading.Lock()
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Read `count` bytes, fewer at the end of the file."""
+        with self._lock:
+            self._stream.seek(offset)
+            return self._stream.read(count)
+
+
 class TiffPixels(TiledPixels):
-    """One level of a TIFF, read tile by tile through zarr.
+    """One level of a TIFF.
 
     Parameters
     ----------
@@ -27,6 +50,8 @@ class TiffPixels(TiledPixels):
         The level.
     path : Path
         Its file, for messages.
+    content : FileBytes
+        The file.
     lost : ndarray of bool, shape (tile rows, tile columns)
         Tiles known to be broken.
 
@@ -41,9 +66,9 @@ class TiffPixels(TiledPixels):
         If the level is not an 8-bit RGB or grey image.
     """
 
-    def __init__(self, level: TiffPageSeries, path: Path, lost: NDArray[np.bool_]) -> None:
-        import zarr
-
+    def __init__(
+        self, level: TiffPageSeries, path: Path, content: FileBytes, lost: NDArray[np.bool_]
+    ) -> None:
         page = level.keyframe
         super().__init__(page.imagelength, page.imagewidth, tile_shape(page), path, lost)
         axes = level.axes
@@ -61,17 +86,56 @@ class TiffPixels(TiledPixels):
             raise SlideError(f"{count} channels are not an RGB image", where=path, remedy=CONVERT)
         self.channels = samples == ["C"]
         self._axes, self._sample = axes, samples[0] if samples else ""
-        self._array: Any = zarr.open_array(store=level.aszarr(level=0, fillvalue=WHITE), mode="r")
+        self._level, self._page, self._content = level, page, content
+        self._by_tile = page.is_tiled and axes in ("YXS", "YX") and len(level.pages) == 1
 
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `TiledPixels.decode`."""
-        where = {"Y": slice(top, bottom), "X": slice(left, right)}
         try:
-            part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
+            return (self._from_tiles if self._by_tile else self._from_zarr)(top, left, bottom, right)
         except OSError as error:
             raise SlideError(
                 f"can no longer be read ({error.strerror or error})",
                 where=self._path,
                 remedy="check that its disk is still there",
             ) from error
+
+    def _from_tiles(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
+        height, width = self._tile
+        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
+            tile = PIXELS.get(self, (row, column), partial(self._decode_tile, row, column))
+            out[first - top : last - top, start - left : stop - left] = tile[
+                first - row * height : last - row * height, start - column * width : stop - column * width
+            ]
+        return out
+
+    def _decode_tile(self, row: int, column: int) -> NDArray[np.uint8]:
+        """One whole tile; a tile that the file states as empty is glass."""
+        page = self._page
+        index = row * -(-page.imagewidth // self._tile[1]) + column
+        count = page.databytecounts[index]
+        if not count or not page.dataoffsets[index]:
+            return np.full((*self._tile, 3), WHITE, dtype=np.uint8)
+        data = self._content.read(page.dataoffsets[index], count)
+        if len(data) != count:
+            raise ValueError("the tile is cut off")
+        tables = {
+            name: value for name in ("jpegtables", "jpegheader") if (value := getattr(page, name)) is not None
+        }
+        decoded = page.decode(data, index, _fullsize=True, **tables)[0]
+        tile = to_rgb(np.asarray(decoded)[0])
+        if tile.shape != (*self._tile, 3) or tile.dtype != np.uint8:
+            raise ValueError(f"the tile decodes to {tile.shape}")
+        return np.ascontiguousarray(tile)
+
+    def _from_zarr(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        where = {"Y": slice(top, bottom), "X": slice(left, right)}
+        part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
         return to_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
+
+    @cached_property
+    def _array(self) -> Any:
+        import zarr
+
+        return zarr.open_array(store=self._level.aszarr(level=0, fillvalue=WHITE), mode="r")
