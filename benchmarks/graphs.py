@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from histoscribe.predictor.batches import Spots, make_batches
-from histoscribe.predictor.core import build_network
 from histoscribe.predictor.device import one_thread
+from histoscribe.predictor.fitting import build_network
 from histoscribe.predictor.plan import RepairedPlan
 from histoscribe.predictor.settings import Settings
 
@@ -53,6 +53,7 @@ def main() -> None:
         places=places.astype(np.float32),
         types=rng.integers(0, settings.types, spots),
         numbers=np.arange(spots, dtype=np.int64),
+        trust=np.ones(spots, dtype=np.float32),
     )
 
     (batch,) = make_batches([section], settings.batch_spots, radius=1.5)

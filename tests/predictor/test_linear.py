@@ -1,21 +1,25 @@
-"""The closed-form expert: both ways to solve it agree, and it writes no more than its rank."""
+"""The closed-form experts: both ways to solve them agree, spots count by weight, genes share evidence."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from histoscribe.predictor.linear import principal_axes, reduced_rank_ridge
+from histoscribe.predictor.linear import (
+    expression_components,
+    fit_kernel,
+    likeness,
+    principal_axes,
+    weighted_ridge,
+)
 
 
 @pytest.mark.parametrize("shape", [(30, 12), (12, 30)])
-def test_equals_the_normal_equations(shape):
+def test_ridge_equals_the_weighted_normal_equations(shape):
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=shape), rng.normal(size=(shape[0], 5))
-    y -= y.mean(axis=0)
-    expected = np.linalg.solve(x.T @ x + 3.0 * shape[1] * np.eye(shape[1]), x.T @ y)
-    np.testing.assert_allclose(reduced_rank_ridge(x, y, 5), expected, atol=1e-5)
-    assert np.linalg.matrix_rank(reduced_rank_ridge(x, y, 2), tol=1e-4) == 2
+    x, y, w = rng.normal(size=shape), rng.normal(size=(shape[0], 5)), rng.uniform(0.2, 3, shape[0])
+    expected = np.linalg.solve((x.T * w) @ x + shape[1] * np.eye(shape[1]), (x.T * w) @ y)
+    np.testing.assert_allclose(weighted_ridge(x, y, w), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(30, 12), (12, 30)])
@@ -27,3 +31,27 @@ def test_axes_are_orthonormal_and_hold_the_largest_variance(shape):
     np.testing.assert_allclose(
         (((values - values.mean(axis=0)) @ axes) ** 2).sum(axis=0), expected, rtol=1e-4
     )
+
+
+def test_components_follow_the_spots_that_count():
+    rng = np.random.default_rng(2)
+    loud, quiet = rng.normal(size=(40, 1)), rng.normal(size=(40, 1)) * 3
+    values = np.concatenate([loud @ np.ones((1, 6)), quiet @ np.array([[1.0, -1, 1, -1, 1, -1]])])
+    weights = np.r_[np.full(40, 10.0), np.full(40, 0.1)]
+    found = expression_components(values.astype(np.float32), weights, 1)
+    np.testing.assert_allclose(np.abs(found.loadings[0]), np.full(6, 6**-0.5), atol=0.05)
+    assert len(set(np.sign(found.loadings[0]))) == 1
+
+
+def test_the_kernel_with_every_spot_equals_kernel_ridge_and_with_few_comes_near():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(300, 2)).astype(np.float32)
+    y = np.sin(2 * x) + 0.05 * rng.normal(size=(300, 2))
+    w = rng.uniform(0.5, 2, 300)
+    whole = fit_kernel(x, y, w, landmarks=300, seed=0)
+    gram = likeness(x, x, whole.scale).astype(np.float64)
+    expected = gram @ np.linalg.solve(gram + 0.5 * np.diag(1 / w), y)
+    np.testing.assert_allclose(whole(x), expected, atol=1e-3)
+    few = fit_kernel(x, y, w, landmarks=80, seed=0)
+    assert few.landmarks.shape == (80, 2)
+    assert np.corrcoef(few(x).ravel(), expected.ravel())[0, 1] > 0.98

@@ -25,6 +25,8 @@ class Spots:
         In pitches, from the middle of the section.
     types, numbers : ndarray of int64, shape (spots,)
         Type of each spot, and its number among all training spots.
+    trust : ndarray of float32, shape (spots,)
+        How much each spot counts.
     """
 
     features: NDArray[np.float32]
@@ -32,6 +34,7 @@ class Spots:
     places: NDArray[np.float32]
     types: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    trust: NDArray[np.float32]
 
     def part(self, rows: NDArray[np.int64]) -> Spots:
         """Only these rows."""
@@ -47,6 +50,7 @@ class Batch:
     places: Tensor
     types: Tensor
     numbers: Tensor
+    trust: Tensor
     spatial: Tensor
 
     def to(self, device: torch.device | str) -> Batch:

@@ -1,4 +1,4 @@
-"""The blend: how much of retrieval, regression and ridge makes the prediction, chosen on inner folds."""
+"""The blend: how much each answer makes of the prediction, chosen on inner folds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from histoscribe.predictor.gallery import Retrieved, average
 
 _NEIGHBOURS = (20, 50, 100, 200)
 _TEMPERATURES = (0.05, 0.2, 1.0)
-_STEPS = 5
+_STEPS = 10
 _AS_GOOD = 0.003
+ANSWERS = ("retrieval", "regression", "linear", "kernel")
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Shares of the three answers, and how retrieval averages.
+    """Shares of the four answers, and how retrieval averages.
 
     Parameters
     ----------
-    retrieval, regression, linear : float
+    retrieval, regression, linear, kernel : float
         Shares, not negative.
     neighbours : int
         How many reference spots are averaged.
@@ -32,10 +33,16 @@ class Blend:
     """
 
     retrieval: float = 0.4
-    regression: float = 0.3
+    regression: float = 0.0
     linear: float = 0.3
+    kernel: float = 0.3
     neighbours: int = 50
     temperature: float = 0.2
+
+    @property
+    def shares(self) -> tuple[float, float, float, float]:
+        """In the order of `ANSWERS`."""
+        return self.retrieval, self.regression, self.linear, self.kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,32 +51,40 @@ class Answers:
 
     Parameters
     ----------
-    regression, linear : ndarray of float32, shape (tiles, genes)
-        Of the guided experts (mean over members) and of the ridge.
+    regression, linear, kernel : ndarray of float32, shape (tiles, genes)
+        Of the guided experts (mean over members), of the ridge and of the kernel machine.
     retrieved : list of Retrieved
         One per member.
     values : ndarray of float32, shape (references, genes)
         What the reference spots express.
+    trust : ndarray of float32, shape (references,)
+        How much each reference spot counts.
     """
 
     regression: NDArray[np.float32]
     linear: NDArray[np.float32]
+    kernel: NDArray[np.float32]
     retrieved: list[Retrieved]
     values: NDArray[np.float32]
+    trust: NDArray[np.float32]
+
+    def _weights(self, near: Retrieved, temperature: float) -> NDArray[np.float32]:
+        weights = near.weights(temperature) * self.trust[near.index]
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
     def retrieval(self, neighbours: int, temperature: float) -> NDArray[np.float32]:
         """Mean over members of the weighted means of the closest reference spots."""
-        total = np.zeros_like(self.regression)
-        for found in self.retrieved:
-            near = found.nearest(neighbours)
-            total += average(self.values, near.index, near.weights(temperature))
-        return total / np.float32(len(self.retrieved))
+        near = [found.nearest(neighbours) for found in self.retrieved]
+        weights = np.concatenate([self._weights(found, temperature) for found in near], axis=1)
+        index = np.concatenate([found.index for found in near], axis=1)
+        return average(self.values, index, np.asarray(weights / len(near), dtype=np.float32))
 
     def evidence(self, blend: Blend, count: int = 8) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The reference spots that weigh most in retrieval, and their shares: both (tiles, ≤ count)."""
         near = [found.nearest(blend.neighbours) for found in self.retrieved]
         index = np.concatenate([found.index for found in near], axis=1)
-        weights = np.concatenate([found.weights(blend.temperature) for found in near], axis=1) / len(near)
+        weights = np.concatenate([self._weights(found, blend.temperature) for found in near], axis=1)
+        weights = weights / len(near)
         # Bring equal references of a row together, and give their summed weight to the last of each run.
         order = np.argsort(index, axis=1, kind="stable")
         index, weights = np.take_along_axis(index, order, 1), np.take_along_axis(weights, order, 1)
@@ -87,53 +102,79 @@ class Answers:
 
     def blended(self, blend: Blend) -> NDArray[np.float32]:
         """The prediction in standardised expression, shape (tiles, genes)."""
-        found = self.retrieval(blend.neighbours, blend.temperature)
-        mixed = blend.retrieval * found + blend.regression * self.regression + blend.linear * self.linear
+        mixed = blend.regression * self.regression + blend.linear * self.linear + blend.kernel * self.kernel
+        if blend.retrieval:
+            mixed = mixed + blend.retrieval * self.retrieval(blend.neighbours, blend.temperature)
         return np.asarray(mixed, dtype=np.float32)
 
 
-def choose_blend(folds: Sequence[tuple[Answers, NDArray[np.float32]]]) -> Blend:
+def choose_blend(folds: Sequence[tuple[Answers, NDArray[np.float32]]], without: Sequence[str] = ()) -> Blend:
     """The blend whose mean per-gene Pearson r, averaged over held-out folds, is highest.
 
-    Retrieval is chosen first, by itself; then the shares, on a grid of fifths. The optimum is flat and the
+    Retrieval is chosen first, by itself; then the shares, on a grid of tenths. The optimum is flat and the
     folds are few, so the shares that come within 0.003 of the best are averaged.
 
     Parameters
     ----------
     folds : sequence of (Answers, ndarray)
         What was answered on each held-out fold, and the measured expression (tiles, genes).
+    without : sequence of str
+        Answers that get no share.
     """
-
-    def score(predictions: Sequence[NDArray[np.float32]]) -> float:
-        return float(
-            np.mean(
-                [
-                    np.mean(gene_correlation(predicted, truth))
-                    for predicted, (_, truth) in zip(predictions, folds, strict=True)
-                ]
-            )
-        )
-
     found = {
         (k, temperature): [answers.retrieval(k, temperature) for answers, _ in folds]
         for k, temperature in product(_NEIGHBOURS, _TEMPERATURES)
     }
-    neighbours, temperature = max(found, key=lambda key: score(found[key]))
-    retrieval = found[neighbours, temperature]
-    reached = {}
-    for i, j in product(range(_STEPS + 1), repeat=2):
-        if i + j > _STEPS:
-            continue
-        shares = (i / _STEPS, j / _STEPS, (_STEPS - i - j) / _STEPS)
-        mixed = [
-            shares[0] * near + shares[1] * answers.regression + shares[2] * answers.linear
-            for near, (answers, _) in zip(retrieval, folds, strict=True)
-        ]
-        reached[shares] = score(mixed)
+    alone = {
+        key: np.mean(
+            [
+                gene_correlation(predicted, truth).mean()
+                for predicted, (_, truth) in zip(predictions, folds, strict=True)
+            ]
+        )
+        for key, predictions in found.items()
+    }
+    neighbours, temperature = max(alone, key=lambda key: float(alone[key]))
+    moments = [
+        _moments([near, answers.regression, answers.linear, answers.kernel], truth)
+        for near, (answers, truth) in zip(found[neighbours, temperature], folds, strict=True)
+    ]
+    reached = {shares: _mixed_correlation(shares, moments) for shares in _grid(without)}
     highest = max(reached.values())
     good = np.mean([shares for shares, r in reached.items() if r >= highest - _AS_GOOD], axis=0)
-    retrieval_share, regression, linear = (round(float(share), 3) for share in good)
-    return Blend(retrieval_share, regression, linear, neighbours, temperature)
+    retrieval, regression, linear, kernel = (round(float(share), 3) for share in good)
+    return Blend(retrieval, regression, linear, kernel, neighbours, temperature)
+
+
+def _grid(without: Sequence[str]) -> list[tuple[float, ...]]:
+    shares = [
+        (*parts, _STEPS - sum(parts))
+        for parts in product(range(_STEPS + 1), repeat=len(ANSWERS) - 1)
+        if sum(parts) <= _STEPS
+    ]
+    off = [number for number, name in enumerate(ANSWERS) if name in without]
+    return [tuple(part / _STEPS for part in parts) for parts in shares if not any(parts[i] for i in off)]
+
+
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _moments(answers: Sequence[NDArray[np.float32]], truth: NDArray[np.float32]) -> Moments:
+    """Covariances between the answers (genes, answers, answers), and with the truth in units of its sd."""
+    parts = np.stack(answers).astype(np.float64)
+    parts -= parts.mean(axis=1, keepdims=True)
+    rest = truth - truth.mean(axis=0, dtype=np.float64)
+    rest /= np.maximum(np.sqrt((rest**2).sum(axis=0)), 1e-12)
+    return np.einsum("isg,jsg->gij", parts, parts), np.einsum("isg,sg->gi", parts, rest)
+
+
+def _mixed_correlation(shares: tuple[float, ...], moments: Sequence[Moments]) -> float:
+    w = np.asarray(shares)
+    reached = []
+    for among, with_truth in moments:
+        spread = np.sqrt(np.maximum(among @ w @ w, 0))
+        reached.append(np.mean(with_truth @ w / np.where(spread > 1e-12, spread, np.inf)))
+    return float(np.mean(reached))
 
 
 def gene_correlation(predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.float64]:

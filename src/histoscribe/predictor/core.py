@@ -1,30 +1,73 @@
-"""A fitted predictor as arrays and networks: learning it from encoded sections, asking it."""
+"""A fitted predictor as arrays and networks, and what its parts answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.predictor.batches import Batch, Spots, make_batches
 from histoscribe.predictor.blend import Answers, Blend
-from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.gallery import retrieve
-from histoscribe.predictor.inputs import Scale, image_input, scale_of, training_scales
-from histoscribe.predictor.linear import principal_axes, reduced_rank_ridge
+from histoscribe.predictor.inputs import Scale, image_blocks
+from histoscribe.predictor.intervals import Intervals
+from histoscribe.predictor.linear import KernelExpert
 from histoscribe.predictor.network import Network
+from histoscribe.predictor.novelty import Familiar
 from histoscribe.predictor.published import PublishedNetwork
 from histoscribe.predictor.settings import Settings
-from histoscribe.predictor.target import panel_expression
-from histoscribe.progress import Progress
 
 MOST_NEIGHBOURS = 200
-_RADIUS = {"histoscribe": 1.5, "published": 2.999}
+_CHUNK = 4096
 
 AnyNetwork = Network | PublishedNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a fitted predictor sees of some tiles.
+
+    Parameters
+    ----------
+    reduced : ndarray of float32, shape (tiles, components)
+        The image input on its main axes.
+    linear : ndarray of float32, shape (tiles, rank)
+        What the ridge expert reads from the whole image input.
+    raw : ndarray of float32, shape (tiles, d)
+        Descriptors as the encoder gave them.
+    """
+
+    reduced: NDArray[np.float32]
+    linear: NDArray[np.float32]
+    raw: NDArray[np.float32]
+
+    def __getitem__(self, rows: slice) -> View:
+        return View(self.reduced[rows], self.linear[rows], self.raw[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a predictor says of some tiles.
+
+    Parameters
+    ----------
+    expression : ndarray of float32, shape (tiles, genes)
+        log1p of counts per 10,000, never negative.
+    evidence, shares : ndarray, shape (tiles, at most 8)
+        Numbers of the reference spots that weigh most in retrieval, and how much.
+    types : ndarray of int64, shape (tiles,)
+        The spot type that the gate reads from the image.
+    novelty : ndarray of float32, shape (tiles,)
+        Distance to the training tiles; above 1 it is larger than among 99 % of them.
+    """
+
+    expression: NDArray[np.float32]
+    evidence: NDArray[np.int64]
+    shares: NDArray[np.float32]
+    types: NDArray[np.int64]
+    novelty: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,230 +81,127 @@ class Fitted:
         Length in which the context radii are counted: the training sections' median pitch.
     scales : (Scale, Scale)
         Of descriptors and context over the training spots, for targets with few tiles.
-    type_centres : ndarray, shape (types, d)
-        Spot types in standardised descriptors.
     components : ndarray, shape (inputs, components)
         Principal axes of the image input; empty columns where it is not reduced.
     mean, deviation : ndarray, shape (genes,)
         Of the training target; 0 and 1 in the published form.
-    weights : ndarray, shape (inputs, genes)
-        Of the ridge expert; zeros in the published form.
+    ridge : ndarray, shape (inputs, rank)
+        Of the linear expert; zeros in the published form.
+    kernel : KernelExpert
+    loadings : ndarray, shape (rank, genes)
+        What the scores of both closed-form experts stand for.
     values : ndarray, shape (references, genes)
         Standardised expression of the gallery's spots.
+    trust : ndarray, shape (references,)
+        How much each of them is believed, by its depth.
     keys : list of ndarray, each of shape (references, width)
         Embeddings of the gallery's spots, one array per member.
     networks : list of Network or PublishedNetwork
+    familiar : Familiar
+        What the training tiles look like.
     blend : Blend
+    intervals : Intervals or None
+        None where nothing was held out.
     """
 
     settings: Settings
     pitch_um: float
     scales: tuple[Scale, Scale]
-    type_centres: NDArray[np.float32]
     components: NDArray[np.float32]
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    ridge: NDArray[np.float32]
+    kernel: KernelExpert
+    loadings: NDArray[np.float32]
     values: NDArray[np.float32]
+    trust: NDArray[np.float32]
     keys: list[NDArray[np.float32]]
     networks: list[AnyNetwork]
+    familiar: Familiar
     blend: Blend = field(default_factory=Blend)
+    intervals: Intervals | None = None
 
-    def with_blend(self, blend: Blend) -> Fitted:
-        """The same with another blend."""
-        return replace(self, blend=blend)
+    def with_inner(self, blend: Blend, intervals: Intervals | None) -> Fitted:
+        """The same with what inner validation found."""
+        return replace(self, blend=blend, intervals=intervals)
 
-    def inputs(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The image input of tiles, shape (tiles, inputs)."""
-        return image_input(features, centres_um, self.pitch_um, self.settings.radii or (), self.scales)
+    def blocks(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.float32]]:
+        """The image input of tiles, one block of d columns after the other."""
+        return image_blocks(
+            features,
+            centres_um,
+            self.pitch_um,
+            self.settings.radii or (),
+            self.scales,
+            own="section units" not in self.settings.without,
+        )
 
-    def types_of(self, inputs: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The spot type of every tile, from the image alone."""
-        return nearest_centre(inputs[:, : self.type_centres.shape[1]], self.type_centres)
+    def view(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> View:
+        """Look at tiles; memory grows by one block at a time, not with the number of context radii."""
+        reduced: NDArray[np.float32] | None = None
+        linear = np.zeros((len(features), self.ridge.shape[1]), dtype=np.float32)
+        width = features.shape[1]
+        for number, block in enumerate(self.blocks(features, centres_um)):
+            rows = slice(number * width, (number + 1) * width)
+            linear += block @ self.ridge[rows]
+            part = project(block, self.components[rows], len(self.components))
+            reduced = part if reduced is None else reduced + part
+        assert reduced is not None
+        return View(reduced, linear, np.asarray(features, dtype=np.float32))
 
-    def answers(self, inputs: NDArray[np.float32], device: torch.device) -> Answers:
-        """What each part predicts, in standardised expression."""
-        reduced = torch.from_numpy(_reduced(inputs, self.components))
-        regression: NDArray[np.float32] = np.zeros((len(inputs), len(self.mean)), dtype=np.float32)
+    def answers(self, view: View, device: torch.device) -> tuple[Answers, NDArray[np.int64]]:
+        """What each part predicts, in standardised expression, and the types that the gate reads."""
+        regression: NDArray[np.float32] = np.zeros((len(view.reduced), len(self.mean)), dtype=np.float32)
+        gates: NDArray[np.float32] = np.zeros((len(view.reduced), self.settings.types), dtype=np.float32)
         retrieved = []
         for network, keys in zip(self.networks, self.keys, strict=True):
             network.to(device).eval()
-            embeddings = []
             with torch.inference_mode():
-                for start in range(0, len(reduced), 4096):
-                    embedding = network.embed_image(reduced[start : start + 4096].to(device))
-                    rows = slice(start, start + len(embedding))
-                    regression[rows] += network.regress(embedding)[0].cpu().numpy()
-                    embeddings.append(embedding.cpu().numpy())
+                embedding = network.embed_image(torch.from_numpy(view.reduced).to(device))
+                written, gate = network.regress(embedding)
+            regression += written.cpu().numpy()
+            gates += torch.softmax(gate, -1).cpu().numpy()
             network.to("cpu")
-            retrieved.append(retrieve(np.concatenate(embeddings), keys, MOST_NEIGHBOURS))
-        averaged = np.asarray(regression / len(self.networks), dtype=np.float32)
-        linear = np.asarray(inputs @ self.weights, dtype=np.float32)
-        return Answers(averaged, linear, retrieved, self.values)
+            retrieved.append(retrieve(embedding.cpu().numpy(), keys, MOST_NEIGHBOURS))
+        answers = Answers(
+            np.asarray(regression / len(self.networks), dtype=np.float32),
+            view.linear @ self.loadings,
+            self.kernel(view.reduced) @ self.loadings,
+            retrieved,
+            self.values,
+            self.trust,
+        )
+        return answers, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
+
+    def tell(self, view: View, device: torch.device) -> Told:
+        """Predict tiles, a few thousand at a time."""
+        parts = []
+        for start in range(0, len(view.reduced), _CHUNK):
+            part = view[start : start + _CHUNK]
+            answers, types = self.answers(part, device)
+            expression = self.expression(answers.blended(self.blend))
+            evidence, shares = answers.evidence(self.blend)
+            parts.append((expression, evidence, shares, types, self.familiar.novelty(part.raw, part.reduced)))
+        kept = min(evidence.shape[1] for _, evidence, _, _, _ in parts)
+        return Told(
+            np.concatenate([part[0] for part in parts]),
+            np.concatenate([part[1][:, :kept] for part in parts]),
+            np.concatenate([part[2][:, :kept] for part in parts]),
+            np.concatenate([part[3] for part in parts]),
+            np.concatenate([part[4] for part in parts]),
+        )
 
     def expression(self, standardised: NDArray[np.float32]) -> NDArray[np.float32]:
         """From standardised to log expression, never below 0."""
         return np.maximum(self.mean + self.deviation * standardised, 0).astype(np.float32)
 
 
-def fit_core(
-    sections: Sequence[EncodedSection],
-    panel: Sequence[str],
-    settings: Settings,
-    *,
-    seed: int,
-    members: int,
-    device: torch.device,
-    progress: Progress,
-    message: str = "training",
-) -> Fitted:
-    """Learn everything but the blend.
-
-    Parameters
-    ----------
-    sections : sequence of EncodedSection
-    panel : sequence of str
-        Genes that every section has.
-    settings : Settings
-    seed : int
-        Member i is trained from seed + i.
-    members : int
-        How many networks.
-    device : torch.device
-    progress : Progress
-    message : str
-        What to tell `progress`.
-    """
-    from histoscribe.predictor.plan import train
-
-    published = settings.variant == "published"
-    pitch = float(np.median([section.pitch_um for section in sections]))
-    features = [section.features for section in sections]
-    centres = [section.centres_um for section in sections]
-    radii = settings.radii or ()
-    scales = training_scales(features, centres, pitch, radii)
-    inputs = [
-        image_input(values, places, pitch, radii, scales)
-        for values, places in zip(features, centres, strict=True)
-    ]
-    targets = [panel_expression(section, panel) for section in sections]
-    mean, deviation, expression = standardised_targets(targets, published=published)
-    width = features[0].shape[1]
-    types, type_centres = find_types(np.concatenate(inputs)[:, :width], settings.types, seed)
-    stacked, wanted = np.concatenate(inputs), np.concatenate(expression)
-    components = principal_axes(stacked, settings.components)
-    weights = np.zeros((stacked.shape[1], len(panel)), dtype=np.float32)
-    if not published:
-        weights = reduced_rank_ridge(stacked, wanted, settings.rank)
-    reduced = _reduced(stacked, components)
-    starts = np.cumsum([0, *(len(values) for values in inputs)])
-    spots = [
-        Spots(
-            reduced[start:stop],
-            values,
-            _places(section, published),
-            types[start:stop],
-            np.arange(start, stop, dtype=np.int64),
-        )
-        for section, values, start, stop in zip(sections, expression, starts[:-1], starts[1:], strict=True)
-    ]
-    # The published form takes one section per batch.
-    groups = [[part] for part in spots] if published else [spots]
-    radius = _RADIUS[settings.variant]
-    batches = [part for group in groups for part in make_batches(group, settings.batch_spots, radius=radius)]
-    networks, keys = [], []
-    for member in range(members):
-        network = build_network(settings, reduced.shape[1], len(panel), seed + member)
-        told = message if members == 1 else f"{message}, network {member + 1} of {members}"
-        train(network, batches, settings, seed=seed + member, device=device, progress=progress, message=told)
-        networks.append(network)
-        keys.append(_gallery_keys(network, batches, settings.width))
-    return Fitted(
-        settings,
-        pitch,
-        scales,
-        type_centres,
-        components,
-        mean,
-        deviation,
-        weights,
-        wanted,
-        keys,
-        networks,
-    )
-
-
-def build_network(settings: Settings, inputs: int, genes: int, seed: int) -> AnyNetwork:
-    """An untrained network; the caller's random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if settings.variant == "published":
-            return PublishedNetwork(
-                inputs, genes, width=settings.width, heads=settings.heads, dropout=settings.dropout
-            )
-        return Network(
-            inputs,
-            genes,
-            settings.types,
-            width=settings.width,
-            heads=settings.heads,
-            dropout=settings.dropout,
-        )
-
-
-def find_types(
-    descriptors: NDArray[np.float32], count: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Spot types from the image alone: k-means clusters of standardised descriptors and their centres."""
-    from sklearn.cluster import KMeans
-
-    found = KMeans(min(count, len(descriptors)), n_init=3, random_state=seed).fit(descriptors)
-    centres = np.zeros((count, descriptors.shape[1]), dtype=np.float32)
-    centres[: len(found.cluster_centers_)] = found.cluster_centers_
-    return nearest_centre(descriptors, centres[: len(found.cluster_centers_)]), centres
-
-
-def nearest_centre(rows: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The closest centre of every row, shape (rows,)."""
-    distance = (centres**2).sum(axis=1) - 2 * rows @ centres.T
-    return np.asarray(distance.argmin(axis=1), dtype=np.int64)
-
-
-def standardised_targets(
-    targets: list[NDArray[np.float32]], *, published: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Mean, deviation and targets centred per section: sections differ in depth and batch, not in tissue."""
-    genes = targets[0].shape[1]
-    if published:
-        return np.zeros(genes, np.float32), np.ones(genes, np.float32), targets
-    own = [values.mean(axis=0, dtype=np.float64) for values in targets]
-    centred = [values - middle for values, middle in zip(targets, own, strict=True)]
-    deviation = scale_of(np.concatenate(centred).astype(np.float32))[1]
-    deviation = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-    scaled = [(values / deviation).astype(np.float32) for values in centred]
-    return np.mean(own, axis=0).astype(np.float32), deviation, scaled
-
-
-def _places(section: EncodedSection, published: bool) -> NDArray[np.float32]:
-    places = section.centres_um / section.pitch_um
-    if published:
-        return np.asarray(np.rint(places - places.min(axis=0)), dtype=np.float32)
-    return np.asarray(places - places.mean(axis=0), dtype=np.float32)
-
-
-def _reduced(inputs: NDArray[np.float32], components: NDArray[np.float32]) -> NDArray[np.float32]:
+def project(block: NDArray[np.float32], components: NDArray[np.float32], inputs: int) -> NDArray[np.float32]:
+    """Columns of the image input on its main axes; as they are where it is not reduced."""
     if not components.shape[1]:
-        return inputs
+        return block
     # One factor for all components keeps their proportions and brings them near 1.
-    scale = np.sqrt(len(components) / components.shape[1])
-    return np.asarray(inputs @ components / scale, dtype=np.float32)
-
-
-def _gallery_keys(network: AnyNetwork, batches: Sequence[Batch], width: int) -> NDArray[np.float32]:
-    count = sum(len(batch.numbers) for batch in batches)
-    keys = np.empty((count, width), dtype=np.float32)
-    with torch.inference_mode():
-        for batch in batches:
-            embedded = network.embed_spots(batch.expression, batch.places, batch.types, batch.spatial)
-            keys[batch.numbers.numpy()] = embedded.numpy()
-    return keys
+    scale = np.sqrt(inputs / components.shape[1])
+    return np.asarray(block @ components / scale, dtype=np.float32)

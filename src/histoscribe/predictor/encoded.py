@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,12 @@ class EncodedSection:
         Names of the columns of `counts`, each once.
     spots : tuple of str
         Names of the spots; numbered where not given.
+    types : ndarray of int64, shape (spots,), or None
+        Spot type of each spot, from nuclei or labels: never from expression.
+    type_names : tuple of str
+        What the types are called.
+    crops : ndarray of uint8, shape (spots, 48, 48, 3), or None
+        Small pictures of the spots' crops, shown as evidence.
 
     Raises
     ------
@@ -53,6 +59,9 @@ class EncodedSection:
     counts: Any
     genes: Sequence[str]
     spots: tuple[str, ...] = ()
+    types: NDArray[np.int64] | None = None
+    type_names: tuple[str, ...] = ()
+    crops: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.features)
@@ -72,16 +81,45 @@ class EncodedSection:
                 where=self.name,
                 remedy="drop these spots, they are never filled with zeros",
             )
+        if self.types is not None and (
+            len(self.types) != count or not 0 <= self.types.min() <= self.types.max() < len(self.type_names)
+        ):
+            raise SectionError(
+                "the spot types do not fit the spots or their names",
+                where=self.name,
+                remedy="give one type per spot",
+            )
         if self.counts.shape[1] != len(self.genes) or len(set(self.genes)) != len(self.genes):
             raise TableError(
                 "gene names repeat or do not fit the counts", where=self.name, remedy="make them unique"
             )
 
+    def part(self, rows: NDArray[np.int64], name: str) -> EncodedSection:
+        """Only these spots, under another name."""
+        return replace(
+            self,
+            name=name,
+            features=self.features[rows],
+            centres_um=self.centres_um[rows],
+            counts=self.counts[rows],
+            spots=tuple(self.spots[row] for row in rows),
+            types=None if self.types is None else self.types[rows],
+            crops=None if self.crops is None else self.crops[rows],
+        )
+
 
 def encode_section(
-    section: Section, encoder: TileEncoder, *, progress: Progress | None = None
+    section: Section, encoder: TileEncoder, *, crops: bool = False, progress: Progress | None = None
 ) -> EncodedSection:
     """Read the crops of a measured section's spots and describe them; spots without counts are left out.
+
+    Parameters
+    ----------
+    section : Section
+    encoder : TileEncoder
+    crops : bool
+        Whether to keep small pictures of the crops as well.
+    progress : Progress, optional
 
     Raises
     ------
@@ -89,7 +127,8 @@ def encode_section(
         If the section has no slide or no spot with counts.
     """
     from histoscribe.features import encode_tiles
-    from histoscribe.tiles import spot_tiles
+    from histoscribe.predictor.evidence import SIDE
+    from histoscribe.tiles import read_crops, spot_tiles
 
     if section.slide is None:
         raise SectionError(
@@ -103,7 +142,14 @@ def encode_section(
         raise SectionError("no spot has any count", where=section.name, remedy="check the counts' file")
     if not counted.all():
         section = section.with_table(section.table[counted].copy())
-    features = encode_tiles(section.slide, spot_tiles(section), encoder, progress=progress)
+    tiles = spot_tiles(section)
+    slide = section.slide
+    assert slide is not None
+    features = encode_tiles(slide, tiles, encoder, progress=progress)
+    pictures = None
+    if crops:
+        read = read_crops(slide, tiles, crop_um=encoder.crop_um, mpp=encoder.crop_um / SIDE)
+        pictures = np.concatenate(list(read))
     return EncodedSection(
         name=section.name,
         patient=section.patient,
@@ -113,4 +159,5 @@ def encode_section(
         counts=section.table.X,
         genes=section.genes,
         spots=tuple(str(name) for name in section.table.obs_names),
+        crops=pictures,
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histoscribe.predictor.blend import Answers, Blend, choose_blend, gene_correlation
-from histoscribe.predictor.core import Fitted, fit_core, standardised_targets
+from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.fitting import fit_core, standardised_targets
 from histoscribe.predictor.inputs import image_input
-from histoscribe.predictor.linear import reduced_rank_ridge
+from histoscribe.predictor.intervals import Intervals, conformal
+from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.settings import Settings
-from histoscribe.predictor.target import panel_expression
+from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.progress import Progress
 
 REACHES = ((1.5, 3.0), (1.5, 3.0, 6.0))
@@ -31,14 +33,17 @@ class Inner:
     ----------
     blend : Blend
     held_out : dict
-        Per gene `r`, and `low`, `high`: a 95 % interval (Fisher), which takes spots for independent.
+        Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ.
     split : str
         What was held out: `patient`, `section`, `half of the section` or `nothing`.
+    intervals : Intervals or None
+        Conformal bounds from the residuals on what was held out.
     """
 
     blend: Blend
     held_out: dict[str, dict[str, float]]
     split: str
+    intervals: Intervals | None = None
 
 
 Fold = tuple[list[EncodedSection], list[EncodedSection]]
@@ -66,7 +71,9 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
     return folds, split
 
 
-def choose_reach(sections: Sequence[EncodedSection], panel: Sequence[str], rank: int) -> tuple[float, ...]:
+def choose_reach(
+    sections: Sequence[EncodedSection], panel: Sequence[str], settings: Settings
+) -> tuple[float, ...]:
     """How far the image context reaches: the radii with which the ridge expert predicts inner folds best."""
     folds = inner_folds(sections)[0]
     pitch = float(np.median([section.pitch_um for section in sections]))
@@ -79,8 +86,12 @@ def choose_reach(sections: Sequence[EncodedSection], panel: Sequence[str], rank:
         reached = []
         for training, held_out in folds:
             inputs = np.concatenate([read(section, radii) for section in training])
-            expression = standardised_targets([panel_expression(section, panel) for section in training])[2]
-            weights = reduced_rank_ridge(inputs, np.concatenate(expression), rank)
+            trust = spot_weights(training)
+            parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
+            targets = [panel_expression(section, panel) for section in training]
+            expression = np.concatenate(standardised_targets(targets, parts)[2])
+            main = expression_components(expression, trust, settings.rank)
+            weights = weighted_ridge(inputs, main.scores, trust) @ main.loadings
             reached += [
                 gene_correlation(read(section, radii) @ weights, panel_expression(section, panel)).mean()
                 for section in held_out
@@ -120,23 +131,27 @@ def validate(
             message=f"inner validation {number} of {len(folds)}",
         )
         for section in held_out:
-            answers = fitted.answers(fitted.inputs(section.features, section.centres_um), device)
+            answers = fitted.answers(fitted.view(section.features, section.centres_um), device)[0]
             truth = panel_expression(section, panel)
             found.append((answers, truth))
             predicted.append((fitted, answers, truth))
-    blend = choose_blend(found)
-    correlations = [
-        gene_correlation(fitted.expression(answers.blended(blend)), truth)
-        for fitted, answers, truth in predicted
-    ]
-    spots = sum(len(truth) for _, _, truth in predicted)
-    return Inner(blend, _reliability(panel, np.mean(correlations, axis=0), spots), split)
+    blend = choose_blend(found, settings.without)
+    told = [(fitted.expression(answers.blended(blend)), truth) for fitted, answers, truth in predicted]
+    return Inner(blend, _reliability(panel, told), split, conformal(told))
 
 
-def _reliability(panel: Sequence[str], r: NDArray[np.float64], spots: int) -> dict[str, dict[str, float]]:
-    spread = 1.96 / np.sqrt(max(spots - 3, 1))
-    centre = np.arctanh(np.clip(r, -0.999999, 0.999999))
-    low, high = np.tanh(centre - spread), np.tanh(centre + spread)
+def _reliability(
+    panel: Sequence[str], told: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
+) -> dict[str, dict[str, float]]:
+    """Mean r over what was held out; the interval adds Fisher's variance to that between the sections."""
+    r = np.stack([gene_correlation(predicted, truth) for predicted, truth in told])
+    each = np.arctanh(np.clip(r, -0.999999, 0.999999))
+    variance = np.mean([1 / max(len(truth) - 3, 1) for _, truth in told])
+    if len(told) > 1:
+        variance = variance + each.var(axis=0, ddof=1)
+    spread = 1.96 * np.sqrt(variance / len(told))
+    r, centre = r.mean(axis=0), each.mean(axis=0)
+    low, high = np.minimum(np.tanh(centre - spread), r), np.maximum(np.tanh(centre + spread), r)
     return {
         gene: {"r": round(float(a), 4), "low": round(float(b), 4), "high": round(float(c), 4)}
         for gene, a, b, c in zip(panel, r, low, high, strict=True)
@@ -146,17 +161,7 @@ def _reliability(panel: Sequence[str], r: NDArray[np.float64], spots: int) -> di
 def _halves(section: EncodedSection) -> list[EncodedSection]:
     longer = int(np.argmax(np.ptp(section.centres_um, axis=0)))
     order = np.argsort(section.centres_um[:, longer], kind="stable")
-    halves = []
-    for number, rows in enumerate(np.array_split(order, 2), start=1):
-        rows = np.sort(rows)
-        halves.append(
-            replace(
-                section,
-                name=f"{section.name}, half {number}",
-                features=section.features[rows],
-                centres_um=section.centres_um[rows],
-                counts=section.counts[rows],
-                spots=tuple(section.spots[row] for row in rows),
-            )
-        )
-    return halves
+    return [
+        section.part(np.sort(rows), f"{section.name}, half {number}")
+        for number, rows in enumerate(np.array_split(order, 2), start=1)
+    ]

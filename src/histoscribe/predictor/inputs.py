@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ def image_input(
     pitch_um: float,
     radii: Sequence[float],
     training: tuple[Scale, Scale] | None = None,
+    *,
+    own: bool = True,
 ) -> NDArray[np.float32]:
     """Descriptors z-scored over their section, beside their means around each spot, z-scored likewise.
 
@@ -50,16 +52,39 @@ def image_input(
     radii : sequence of float
     training : (Scale, Scale), optional
         Of the training descriptors and of the training context.
+    own : bool
+        False: always in the training sections' units.
 
     Returns
     -------
     ndarray of float32, shape (tiles, d × (1 + radii))
     """
-    own = len(features) >= MIN_TILES or training is None
-    plain = standardised(features, scale_of(features) if own or training is None else training[0])
-    around = context_means(plain, centres_um, pitch_um, radii)
-    around = standardised(around, scale_of(around) if own or training is None else training[1])
-    return np.concatenate([plain, around], axis=1)
+    return np.concatenate(
+        list(image_blocks(features, centres_um, pitch_um, radii, training, own=own)), axis=1
+    )
+
+
+def image_blocks(
+    features: NDArray[np.float32],
+    centres_um: NDArray[np.float64],
+    pitch_um: float,
+    radii: Sequence[float],
+    training: tuple[Scale, Scale] | None = None,
+    *,
+    own: bool = True,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield `image_input` as blocks of d columns: the descriptors, then their means within each radius."""
+    enough = training is None or (own and len(features) >= MIN_TILES)
+    plain = standardised(features, scale_of(features) if enough or training is None else training[0])
+    yield plain
+    width = features.shape[1]
+    for number, radius in enumerate(radii):
+        around = context_means(plain, centres_um, pitch_um, (radius,))
+        columns = slice(number * width, (number + 1) * width)
+        if enough or training is None:
+            yield standardised(around, scale_of(around))
+        else:
+            yield standardised(around, (training[1][0][columns], training[1][1][columns]))
 
 
 def training_scales(

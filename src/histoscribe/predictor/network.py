@@ -67,8 +67,18 @@ class GuidedExperts(nn.Module):
 class SpotBranch(nn.Module):
     """Expression, place and type of spots → embeddings, through the spatial and the functional graph."""
 
-    def __init__(self, genes: int, types: int, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self,
+        genes: int,
+        types: int,
+        width: int,
+        heads: int,
+        dropout: float,
+        spatial_graph: bool,
+        functional_graph: bool,
+    ) -> None:
         super().__init__()
+        self.uses = (spatial_graph, functional_graph)
         self.expression_in = nn.Linear(genes, width)
         self.place_in = nn.Linear(4 * len(_PERIODS), width)
         self.type_in = nn.Embedding(types, width)
@@ -89,9 +99,12 @@ class SpotBranch(nn.Module):
         spot = self.norm(spot)
         sharpness = self.log_sharpness.exp().clamp(max=20.0)
         edges = functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
-        near = self.spatial(spot, spatial)
-        alike = self.functional(spot, edges.index, edge_attr=edges.weight[:, None])
-        return self.head(self.fuse(spot + near + alike)), edges
+        joined = spot
+        if self.uses[0]:
+            joined = joined + self.spatial(spot, spatial)
+        if self.uses[1]:
+            joined = joined + self.functional(spot, edges.index, edge_attr=edges.weight[:, None])
+        return self.head(self.fuse(joined)), edges
 
 
 class Network(nn.Module):
@@ -109,6 +122,8 @@ class Network(nn.Module):
     rank : int
         Components that the experts write.
     dropout, input_dropout : float
+    spatial_graph, functional_graph : bool
+        Whether the spot branch looks along each graph.
     """
 
     def __init__(
@@ -122,11 +137,13 @@ class Network(nn.Module):
         rank: int = 32,
         dropout: float = 0.2,
         input_dropout: float = 0.2,
+        spatial_graph: bool = True,
+        functional_graph: bool = True,
     ) -> None:
         super().__init__()
         self.image_in = nn.Dropout(input_dropout)
         self.image_head = ProjectionHead(inputs, width, dropout)
-        self.spot_branch = SpotBranch(genes, types, width, heads, dropout)
+        self.spot_branch = SpotBranch(genes, types, width, heads, dropout, spatial_graph, functional_graph)
         self.experts = GuidedExperts(width, genes, types, rank, dropout)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 

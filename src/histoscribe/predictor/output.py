@@ -1,17 +1,35 @@
-"""The table that a prediction comes as."""
+"""The table that a prediction comes as.
+
+`X` (tiles, genes) float32 is log1p of counts per 10,000, never negative. Beside it:
+
+- `layers["low"]`, `layers["high"]`: bounds that cover 90 % of measured values (where something was held out).
+- `obs["spot_type"]`: number of the type that the network's gate reads from the image, its name in
+  `uns["histoscribe"]["type_names"]`.
+- `obs["novelty"]`: distance to the training tiles, above 1 a tile is unlike 99 % of them;
+  `obs["unlike_training"]`: whether it is.
+- `var["held_out_r"]`, `["held_out_low"]`, `["held_out_high"]`: each gene's r on held-out training sections
+  and its 95 % interval.
+- `obsm["spatial"]`: full-resolution pixels as (x, y).
+- `obsm["evidence"]`, `["evidence_weight"]`: numbers and shares of the reference spots that weigh most in
+  retrieval; `evidence_of` turns them into names and pictures.
+- `uns["histoscribe"]`: where it comes from; `evidence_section` and `evidence_spot` name the reference spots,
+  `evidence_crops`, `evidence_crop_ends` and `evidence_crop_of` hold their pictures.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from histoscribe.modelstore import Card, installed_versions, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from histoscribe.predictor.core import Told
+    from histoscribe.predictor.evidence import Crops
+    from histoscribe.predictor.intervals import Intervals
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
 
@@ -20,14 +38,14 @@ def prediction_table(
     card: Card,
     slide: Slide,
     tiles: Tiles,
-    expression: NDArray[np.float32],
+    told: Told,
     *,
-    evidence: tuple[NDArray[np.int64], NDArray[np.float32]],
-    types: NDArray[np.int64],
+    intervals: Intervals | None,
+    crops: Crops | None,
     name: str,
     patient: str | None,
 ) -> AnnData:
-    """Put predicted expression (tiles, genes) into an AnnData that says where it comes from."""
+    """Put what was told of tiles into an AnnData that says where it comes from."""
     import pandas as pd
     from anndata import AnnData
 
@@ -41,16 +59,23 @@ def prediction_table(
         columns=["r", "low", "high"],
         dtype=np.float32,
     ).add_prefix("held_out_")
+    tile_facts = {
+        "spot_type": told.types.astype(np.int32),
+        "novelty": told.novelty,
+        "unlike_training": told.novelty > 1,
+    }
     table = AnnData(
-        X=expression,
-        obs=pd.DataFrame({"spot_type": types.astype(np.int32)}, index=pd.Index(tiles.names, dtype=str)),
+        X=told.expression,
+        obs=pd.DataFrame(tile_facts, index=pd.Index(tiles.names, dtype=str)),
         var=reliability,
         obsm={
             "spatial": flip(tiles.centres),
-            "evidence": evidence[0].astype(np.int32),
-            "evidence_weight": evidence[1],
+            "evidence": told.evidence.astype(np.int32),
+            "evidence_weight": told.shares,
         },
     )
+    if intervals is not None:
+        table.layers["low"], table.layers["high"] = intervals.around(told.expression)
     table.uns[KEY] = {
         "model_sha256": card.sha256,
         "variant": card.variant,
@@ -63,9 +88,19 @@ def prediction_table(
         "command": running_command(),
         "versions": installed_versions(),
         "slide": str(slide.path),
+        "type_names": np.array(card.settings.get("type_names", []), dtype=object),
+        "unlike_training_share": float((told.novelty > 1).mean()),
         "evidence_section": np.array(card.settings["gallery"]["section"], dtype=object),
         "evidence_spot": np.array(card.settings["gallery"]["spot"], dtype=object),
     }
+    if crops is not None:
+        shown = np.unique(told.evidence)
+        kept = crops.some(shown)
+        table.uns[KEY] |= {
+            "evidence_crops": kept.data,
+            "evidence_crop_ends": kept.ends,
+            "evidence_crop_of": shown,
+        }
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)
     describe(table, section, "predicted")
     return table

@@ -27,6 +27,7 @@ from histoscribe.progress import Progress
 _ERROR_SHARE = 5.0
 _GATE_SHARE = 0.1
 _LIKENESS = 10.0
+_ONE_HOT = 1e4
 _CLIP = 5.0
 
 
@@ -41,11 +42,14 @@ class RepairedPlan(LightningModule):
         """The loss of one batch."""
         out = self.network(batch.features, batch.expression, batch.places, batch.types, batch.spatial)
         alike = F.normalize(batch.expression, dim=-1)
-        agreement = soft_contrastive(
-            out.image, out.spot, _LIKENESS * alike @ alike.T, self.network.temperature
-        )
-        error = F.mse_loss(out.expression, batch.expression)
-        return agreement + _ERROR_SHARE * error + _GATE_SHARE * F.cross_entropy(out.gate, batch.types)
+        likeness = _LIKENESS * alike @ alike.T
+        if "soft targets" in self.settings.without:
+            likeness = _ONE_HOT * torch.eye(len(alike), device=alike.device)
+        agreement = soft_contrastive(out.image, out.spot, likeness, self.network.temperature)
+        squares = (out.expression - batch.expression).square().mean(-1)
+        error = (batch.trust * squares).sum() / batch.trust.sum()
+        loss: Tensor = agreement + _ERROR_SHARE * error + _GATE_SHARE * F.cross_entropy(out.gate, batch.types)
+        return loss
 
     def configure_optimizers(self) -> Any:
         """AdamW whose rate rises over a tenth of the steps and then falls to nothing."""

@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError, SettingError, TableError
-from histoscribe.modelstore import Card, TrainingSection, load_model, save_model, weights_hash
-from histoscribe.predictor.blend import Blend
+from histoscribe.errors import ModelError, SectionError, TableError
+from histoscribe.modelstore import Card, load_model, save_model
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import make_settings
-from histoscribe.predictor.target import TARGET, choose_panel
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.features import TileEncoder
-    from histoscribe.predictor.core import Fitted
+    from histoscribe.predictor.core import Fitted, Told
+    from histoscribe.predictor.evidence import Crops
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
 
 KIND = "predictor"
-_PUBLISHED_BLEND = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
 
 
 class Predictor:
@@ -73,6 +71,7 @@ class Predictor:
         self._fitted: Fitted | None = None
         self._card: Card | None = None
         self._encoder: TileEncoder | None = None
+        self._crops: Crops | None = None
 
     @property
     def card(self) -> Card:
@@ -97,6 +96,7 @@ class Predictor:
         sections: Sequence[Section],
         *,
         encoder: TileEncoder | None = None,
+        crops: bool = True,
         progress: Progress | None = None,
     ) -> Predictor:
         """Learn from measured sections that lie on their slides.
@@ -106,6 +106,9 @@ class Predictor:
         sections : sequence of Section
         encoder : TileEncoder, optional
             The built-in one if not given.
+        crops : bool
+            Whether the model keeps small pictures of its reference spots to show as evidence. Leave them
+            out where the slides may not be passed on.
         progress : Progress, optional
 
         Raises
@@ -118,7 +121,7 @@ class Predictor:
         from histoscribe.features import encoder_named
 
         chosen = encoder or encoder_named("builtin")
-        encoded = [encode_section(section, chosen, progress=progress) for section in sections]
+        encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
         return self.fit_encoded(encoded, encoder=chosen, progress=progress)
 
     def fit_encoded(
@@ -137,55 +140,19 @@ class Predictor:
             What described them; needed to predict on slides.
         progress : Progress, optional
         """
-        from histoscribe.predictor.core import fit_core
-        from histoscribe.predictor.device import one_thread, resolve_device
-        from histoscribe.predictor.inner import Inner, choose_reach, validate
-        from histoscribe.predictor.state import to_settings, to_tensors
+        from histoscribe.predictor.learning import learn
 
-        _check_sections(sections)
-        device = resolve_device(self.device)
-        progress = progress or Progress()
-        panel = list(self.panel or choose_panel(sections, self.settings.panel_size))
-        settings = self.settings
-        if settings.radii is None:
-            settings = replace(settings, radii=choose_reach(sections, panel, settings.rank))
-        with one_thread():
-            if self.settings.variant == "published":
-                inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
-            else:
-                inner = validate(sections, panel, settings, seed=self.seed, device=device, progress=progress)
-            fitted = fit_core(
-                sections,
-                panel,
-                settings,
-                seed=self.seed,
-                members=self.settings.members,
-                device=device,
-                progress=progress,
-            ).with_blend(inner.blend)
-        gallery = {
-            "section": [section.name for section in sections for _ in section.spots],
-            "spot": [spot for section in sections for spot in section.spots],
-        }
-        self._fitted, self._encoder = fitted, encoder
-        self._card = Card(
-            kind=KIND,
-            variant=self.settings.variant,
-            genes=tuple(panel),
-            target=TARGET,
-            panel_rule=f"{len(panel)} genes that were named beforehand"
-            if self.panel
-            else f"{len(panel)} most variable genes of the training sections (variance of the target)",
-            training=tuple(TrainingSection(section.name, section.patient) for section in sections),
-            licence=self.licence,
+        self._fitted, self._card, self._crops = learn(
+            sections,
+            self.settings,
             seed=self.seed,
-            mpp=None if encoder is None else float(encoder.mpp),
-            crop_um=None if encoder is None else float(encoder.crop_um),
-            encoder="" if encoder is None else encoder.name,
-            sha256=weights_hash(to_tensors(fitted)),
-            held_out=inner.held_out,
-            settings={**to_settings(fitted), "inner_split": inner.split, "gallery": gallery},
+            device=self.device,
+            panel=self.panel,
+            licence=self.licence,
+            encoder=encoder,
+            progress=progress or Progress(),
         )
+        self._encoder = encoder
         return self
 
     def predict_encoded(
@@ -212,7 +179,7 @@ class Predictor:
         SectionError
             If a descriptor or position is not finite.
         """
-        return self._answer(features, centres_um)[0]
+        return self._told(features, centres_um).expression
 
     def predict(
         self,
@@ -239,10 +206,7 @@ class Predictor:
         Returns
         -------
         AnnData
-            `X` (tiles, genes) float32, log1p of counts per 10,000; `obsm["spatial"]` full-resolution pixels
-            as (x, y); `obsm["evidence"]` and `["evidence_weight"]` the numbers and shares of the reference
-            spots that weigh most; `obs["spot_type"]`; `var` with the held-out r of each gene;
-            `uns["histoscribe"]` where it comes from, and the names of the reference spots.
+            See `histoscribe.predictor.output` for every key.
 
         Raises
         ------
@@ -258,14 +222,14 @@ class Predictor:
             )
         features = encode_tiles(slide, tiles, self._tile_encoder(), progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
-        expression, evidence, weights, types = self._answer(features, tiles.centres * slide.mpp)
+        told = self._told(features, tiles.centres * slide.mpp)
         return prediction_table(
             card,
             slide,
             tiles,
-            expression,
-            evidence=(evidence, weights),
-            types=types,
+            told,
+            intervals=self._ready().intervals,
+            crops=self._crops,
             name=name or slide.name,
             patient=patient,
         )
@@ -317,13 +281,14 @@ class Predictor:
         ModelError
             If it is missing, damaged, foreign, or of another kind.
         """
-        from histoscribe.predictor.state import from_tensors
+        from histoscribe.predictor.state import crops_from, from_tensors
 
         tensors, card = load_model(folder, kind=KIND)
         fitted = from_tensors(tensors, card, where=folder)
         predictor = cls(card.variant, seed=card.seed, device=device, licence=card.licence)
         predictor.settings = fitted.settings
         predictor._fitted, predictor._card = fitted, card
+        predictor._crops = crops_from(tensors, len(fitted.values), where=folder)
         return predictor
 
     def _ready(self) -> Fitted:
@@ -343,10 +308,8 @@ class Predictor:
             self._encoder = encoder_named(self.card.encoder)
         return self._encoder
 
-    def _answer(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Expression, evidence, its weights, and types of tiles."""
+    def _told(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> Told:
+        """All that the model says of tiles."""
         from histoscribe.predictor.device import resolve_device
 
         fitted = self._ready()
@@ -362,22 +325,5 @@ class Predictor:
             raise SectionError(
                 "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
             )
-        inputs = fitted.inputs(features, np.asarray(centres_um, dtype=np.float64))
-        answers = fitted.answers(inputs, resolve_device(self.device))
-        evidence, weights = answers.evidence(fitted.blend)
-        return fitted.expression(answers.blended(fitted.blend)), evidence, weights, fitted.types_of(inputs)
-
-
-def _check_sections(sections: Sequence[EncodedSection]) -> None:
-    if not sections:
-        raise SettingError("there is no section to learn from", remedy="give at least one measured section")
-    names = [section.name for section in sections]
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise SectionError("two sections have the same name", where=repeated, remedy="rename one")
-    if len({section.features.shape[1] for section in sections}) > 1:
-        raise SectionError(
-            "the sections were described by different encoders",
-            where=", ".join(names),
-            remedy="describe all with the same one",
-        )
+        view = fitted.view(features, np.asarray(centres_um, dtype=np.float64))
+        return fitted.tell(view, resolve_device(self.device))

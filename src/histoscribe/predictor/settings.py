@@ -9,6 +9,19 @@ from histoscribe.errors import SettingError
 
 Variant = Literal["histoscribe", "published"]
 VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
+PARTS = (
+    "retrieval",
+    "regression",
+    "linear",
+    "kernel",
+    "depth weights",
+    "low rank",
+    "spatial graph",
+    "functional graph",
+    "spot types",
+    "soft targets",
+    "section units",
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +43,20 @@ class Settings:
     components : int
         Principal components of the image input that the network sees; 0 for the input itself.
     rank : int
-        Principal components of the training expression that the ridge expert writes.
+        Principal components of the training expression that the linear and the kernel expert write.
+    landmarks : int
+        Most training spots that the kernel expert compares a tile with.
     width, heads : int
         Length of the embeddings, attention heads per graph.
     types : int
-        Spot types, found in the training images.
+        Spot types, where they are clusters of the training images.
+    type_source : str
+        `clusters` of the training images, or `given`: nuclei or labels that the sections bring along.
     dropout, learning_rate, weight_decay : float
     batch_spots : int
         Sections are joined, or cut along their longer side, into batches of about so many spots.
+    without : tuple of str
+        Parts of the default that are switched off, of `PARTS`: what the ablation measures.
     """
 
     variant: Variant = "histoscribe"
@@ -47,13 +66,16 @@ class Settings:
     radii: tuple[float, ...] | None = None
     components: int = 128
     rank: int = 10
+    landmarks: int = 2000
     width: int = 128
     heads: int = 4
     types: int = 6
+    type_source: Literal["clusters", "given"] = "clusters"
     dropout: float = 0.2
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_spots: int = 2048
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -61,13 +83,21 @@ class Settings:
                 "there is no such variant", where=str(self.variant), remedy=f"choose {' or '.join(VARIANTS)}"
             )
         at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
-        at_least |= {"components": 0, "batch_spots": 8}
+        at_least |= {"components": 0, "batch_spots": 8, "landmarks": 8}
         for name, least in at_least.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise SettingError(
                     f"{name} is {value!r}", remedy=f"choose a whole number of at least {least}"
                 )
+        if unknown := sorted(set(self.without) - set(PARTS)):
+            raise SettingError(
+                "the default has no such part", where=unknown[0], remedy=f"choose of: {', '.join(PARTS)}"
+            )
+        if self.type_source not in ("clusters", "given"):
+            raise SettingError(
+                "spot types come from no such source", where=str(self.type_source), remedy="clusters or given"
+            )
         if self.width % self.heads:
             raise SettingError(
                 f"a width of {self.width} cannot be shared by {self.heads} heads",
@@ -83,7 +113,8 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
-        return {**asdict(self), "radii": None if self.radii is None else list(self.radii)}
+        radii = None if self.radii is None else list(self.radii)
+        return {**asdict(self), "radii": radii, "without": list(self.without)}
 
 
 def make_settings(variant: str, **changes: Any) -> Settings:
@@ -106,4 +137,5 @@ def make_settings(variant: str, **changes: Any) -> Settings:
         changes = paper | changes
     if changes.get("radii") is not None:
         changes["radii"] = tuple(float(radius) for radius in changes["radii"])
+    changes["without"] = tuple(changes.get("without", ()))
     return Settings(variant=variant, **changes)  # type: ignore[arg-type]

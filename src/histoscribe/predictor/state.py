@@ -14,18 +14,35 @@ from numpy.typing import NDArray
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.modelstore import Card, require_shapes
 from histoscribe.predictor.blend import Blend
-from histoscribe.predictor.core import AnyNetwork, Fitted, build_network
+from histoscribe.predictor.core import AnyNetwork, Fitted
+from histoscribe.predictor.evidence import Crops
+from histoscribe.predictor.fitting import build_network
+from histoscribe.predictor.intervals import BINS, Intervals
+from histoscribe.predictor.linear import KernelExpert
+from histoscribe.predictor.novelty import Familiar
 from histoscribe.predictor.settings import make_settings
 
 _MAX_WIDTH = 65_536
 _MAX_MEMBERS = 64
+_PLAIN = ("components", "mean", "deviation", "ridge", "loadings", "values", "trust")
+_FAMILIAR = ("mean", "deviation", "axes", "appearance", "structure", "limits")
+_INTERVALS = ("edges", "low", "high")
+# Not needed to build the network, but kept on the card.
+_TOLD = ("variant", "gallery", "inner_split", "type_names", "uses")
 
 
-def to_tensors(fitted: Fitted) -> dict[str, NDArray[Any]]:
+def to_tensors(fitted: Fitted, crops: Crops | None = None) -> dict[str, NDArray[Any]]:
     """Every array of a fitted predictor under its name."""
     tensors = {name: getattr(fitted, name) for name in _PLAIN}
     for name, (mean, deviation) in zip(("descriptors", "context"), fitted.scales, strict=True):
         tensors[f"{name}.mean"], tensors[f"{name}.deviation"] = mean, deviation
+    tensors["kernel.landmarks"] = fitted.kernel.landmarks
+    tensors["kernel.coefficients"] = fitted.kernel.coefficients
+    tensors |= {f"familiar.{name}": getattr(fitted.familiar, name) for name in _FAMILIAR}
+    if fitted.intervals is not None:
+        tensors |= {f"intervals.{name}": getattr(fitted.intervals, name) for name in _INTERVALS}
+    if crops is not None:
+        tensors["crops.data"], tensors["crops.ends"] = crops.data, crops.ends
     for number, (network, keys) in enumerate(zip(fitted.networks, fitted.keys, strict=True)):
         tensors[f"keys{number}"] = keys
         for name, value in network.state_dict().items():
@@ -38,10 +55,13 @@ def to_settings(fitted: Fitted) -> dict[str, Any]:
     return {
         **fitted.settings.to_dict(),
         "pitch_um": fitted.pitch_um,
+        "kernel_scale": fitted.kernel.scale,
         "blend": asdict(fitted.blend),
         "members_kept": len(fitted.networks),
         "descriptors": len(fitted.scales[0][0]),
         "references": len(fitted.values),
+        "landmarks_kept": len(fitted.kernel.landmarks),
+        "familiar_kept": len(fitted.familiar.appearance),
     }
 
 
@@ -56,47 +76,59 @@ def from_tensors(
         If the card's settings are impossible or an array is missing or of a wrong shape.
     """
     try:
-        kept = dict(card.settings)
-        pitch = float(kept.pop("pitch_um"))
+        kept = {name: value for name, value in card.settings.items() if name not in _TOLD}
+        pitch, scale = float(kept.pop("pitch_um")), float(kept.pop("kernel_scale"))
         blend = Blend(**kept.pop("blend"))
-        members, descriptors, references = (
-            _bounded(kept.pop(name)) for name in ("members_kept", "descriptors", "references")
-        )
-        kept.pop("variant")
-        kept.pop("gallery", None)
-        kept.pop("inner_split", None)
+        sizes = ("members_kept", "descriptors", "references", "landmarks_kept", "familiar_kept")
+        members, descriptors, references, landmarks, familiar = (_bounded(kept.pop(name)) for name in sizes)
         settings = make_settings(card.variant, **kept)
         if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
             raise ValueError("a size is out of range")
-        if not (
-            np.isfinite(pitch) and pitch > 0 and 1 <= blend.neighbours <= 10_000 and blend.temperature > 0
-        ):
-            raise ValueError("the pitch or the blend is out of range")
+        if not all(np.isfinite(value) and value > 0 for value in (pitch, scale, blend.temperature)):
+            raise ValueError("the pitch, the kernel or the blend is out of range")
+        if not 1 <= blend.neighbours <= 10_000:
+            raise ValueError("the blend is out of range")
     except (KeyError, TypeError, ValueError, SettingError) as error:
         raise ModelError(
             f"the card's settings cannot be used ({error})", where=where, remedy="fetch or train it anew"
         ) from error
     genes, inputs = len(card.genes), descriptors * (1 + len(settings.radii or ()))
-    columns = tensors["components"].shape[-1] if "components" in tensors else 0
+    columns, rank, axes = (
+        tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
+        for name in ("components", "ridge", "familiar.axes")
+    )
+    seen = columns or inputs
     shapes: dict[str, tuple[int, ...]] = {
         "components": (inputs, columns),
         "mean": (genes,),
         "deviation": (genes,),
-        "weights": (inputs, genes),
+        "ridge": (inputs, rank),
+        "loadings": (rank, genes),
         "values": (references, genes),
-        "type_centres": (settings.types, descriptors),
+        "trust": (references,),
+        "kernel.landmarks": (landmarks, seen),
+        "kernel.coefficients": (landmarks, rank),
+        "familiar.mean": (descriptors,),
+        "familiar.deviation": (descriptors,),
+        "familiar.axes": (descriptors, axes),
+        "familiar.appearance": (familiar, axes),
+        "familiar.structure": (familiar, seen),
+        "familiar.limits": (2,),
     }
     for name, width in (("descriptors", descriptors), ("context", inputs - descriptors)):
         shapes |= {f"{name}.mean": (width,), f"{name}.deviation": (width,)}
+    if "intervals.low" in tensors:
+        shapes |= {"intervals.edges": (BINS - 1, genes), "intervals.low": (BINS, genes)}
+        shapes["intervals.high"] = (BINS, genes)
     with torch.device("meta"):
-        empty = build_network(settings, columns or inputs, genes, 0)
+        empty = build_network(settings, seen, genes, 0)
     for number in range(members):
         shapes[f"keys{number}"] = (references, settings.width)
         shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
     require_shapes(tensors, shapes, where=where)
     networks: list[AnyNetwork] = []
     for number in range(members):
-        network = build_network(settings, columns or inputs, genes, 0)
+        network = build_network(settings, seen, genes, 0)
         prefix = f"network{number}."
         own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
@@ -108,14 +140,32 @@ def from_tensors(
             (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
             (tensors["context.mean"], tensors["context.deviation"]),
         ),
+        kernel=KernelExpert(tensors["kernel.landmarks"], tensors["kernel.coefficients"], scale),
+        familiar=Familiar(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
         keys=[tensors[f"keys{number}"] for number in range(members)],
         networks=networks,
         blend=blend,
+        intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
+        if "intervals.low" in tensors
+        else None,
         **{name: tensors[name] for name in _PLAIN},
     )
 
 
-_PLAIN = ("type_centres", "components", "mean", "deviation", "weights", "values")
+def crops_from(
+    tensors: Mapping[str, NDArray[Any]], references: int, *, where: str | PathLike[str] | None = None
+) -> Crops | None:
+    """The reference crops, where the model keeps them.
+
+    Raises
+    ------
+    ModelError
+        If there are not as many as reference spots.
+    """
+    if "crops.data" not in tensors:
+        return None
+    require_shapes(tensors, {"crops.ends": (references,)}, where=where)
+    return Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
 
 
 def _bounded(value: Any) -> int:

@@ -91,6 +91,19 @@ def panel_expression(section: CountedSection, panel: Sequence[str]) -> NDArray[n
     return np.ascontiguousarray(dense, dtype=np.float32)
 
 
+def spot_weights(sections: Sequence[CountedSection]) -> NDArray[np.float64]:
+    """How much each spot of these sections is believed, shape (all spots,): 1 at the median depth.
+
+    The noise of log expression falls as a spot's counts grow. The square root of the depth, bounded to a
+    tenth and ten times, lets deep spots speak louder without silencing the others.
+    """
+    depth = np.concatenate(
+        [np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1) for section in sections]
+    )
+    middle = float(np.median(depth)) or 1.0
+    return np.asarray(np.clip(np.sqrt(depth / middle), 0.1, 10.0), dtype=np.float64)
+
+
 def common_genes(sections: Sequence[CountedSection]) -> list[str]:
     """Genes that every section has, in the order of the first.
 

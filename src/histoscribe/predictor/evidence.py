@@ -1,0 +1,123 @@
+"""Evidence: small crops of the reference spots that a prediction was retrieved from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import ModelError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SIDE = 48
+MOST = 20_000
+_QUALITY = 85
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Crops of reference spots as JPEG pictures, one behind the other.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (bytes,)
+    ends : ndarray of int64, shape (crops,)
+        Where each picture ends in `data`.
+    """
+
+    data: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: int) -> NDArray[np.uint8]:
+        """One crop, shape (48, 48, 3), RGB.
+
+        Raises
+        ------
+        ModelError
+            If there is none of this number, or it is damaged.
+        """
+        import imagecodecs
+
+        picture = self._bytes(number)
+        out = np.empty((SIDE, SIDE, 3), dtype=np.uint8)
+        try:
+            # A picture that claims another size is refused before its pixels are made.
+            imagecodecs.jpeg8_decode(picture, out=out)
+        except (ValueError, imagecodecs.Jpeg8Error) as error:
+            raise ModelError("a reference crop is damaged", remedy="fetch the model anew") from error
+        return out
+
+    def some(self, numbers: Sequence[int] | NDArray[np.int64]) -> Crops:
+        """Only these crops, in this order."""
+        return Crops.joined([self._bytes(int(number)) for number in numbers])
+
+    def _bytes(self, number: int) -> bytes:
+        if not 0 <= number < len(self.ends):
+            raise ModelError(f"there is no reference crop {number}", remedy="use the model's own evidence")
+        start = int(self.ends[number - 1]) if number else 0
+        stop = int(self.ends[number])
+        if not 0 <= start < stop <= len(self.data) or stop - start > _MOST_BYTES:
+            raise ModelError("a reference crop is damaged", remedy="fetch the model anew")
+        return self.data[start:stop].tobytes()
+
+    @classmethod
+    def joined(cls, pictures: Sequence[bytes]) -> Crops:
+        """Put encoded pictures one behind the other."""
+        ends = np.cumsum([len(picture) for picture in pictures], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(pictures), dtype=np.uint8), ends)
+
+
+def pack_crops(crops: NDArray[np.uint8]) -> Crops:
+    """Encode crops (n, 48, 48, 3)."""
+    import imagecodecs
+
+    return Crops.joined(
+        [bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(crop), level=_QUALITY)) for crop in crops]
+    )
+
+
+def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray[np.uint8] | None]]:
+    """The reference spots behind one predicted tile, weightiest first.
+
+    Parameters
+    ----------
+    table : AnnData
+        As `Predictor.predict` gives it, or read back from its h5ad file.
+    row : int
+        Which tile.
+
+    Returns
+    -------
+    list of (section, spot, share, crop)
+        `crop` is RGB of shape (48, 48, 3) and as wide as the encoder's crop; None where the model
+        keeps no crops.
+
+    Raises
+    ------
+    ModelError
+        If the table holds no evidence.
+    """
+    from histoscribe.section.describe import KEY
+
+    if "evidence" not in table.obsm or KEY not in table.uns or "evidence_spot" not in table.uns[KEY]:
+        raise ModelError("this table says nothing of reference spots", remedy="predict it anew")
+    kept = table.uns[KEY]
+    crops = None
+    if "evidence_crops" in kept:
+        crops = Crops(np.asarray(kept["evidence_crops"]), np.asarray(kept["evidence_crop_ends"]))
+        place = {int(number): at for at, number in enumerate(kept["evidence_crop_of"])}
+    found = []
+    for number, share in zip(table.obsm["evidence"][row], table.obsm["evidence_weight"][row], strict=True):
+        section, spot = str(kept["evidence_section"][number]), str(kept["evidence_spot"][number])
+        crop = None if crops is None else crops[place[int(number)]]
+        found.append((section, spot, float(share), crop))
+    return found

@@ -1,0 +1,109 @@
+"""Novelty: how far a tile lies from all tiles that the model has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.predictor.inputs import scale_of, standardised
+from histoscribe.predictor.linear import principal_axes, squared_distances
+
+NEAREST = 5
+_AXES = 24
+_MOST = 2000
+_USUAL = 0.99
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Familiar:
+    """Training tiles in two coordinate systems, and how far apart they usually are.
+
+    The first is absolute (stain and texture in the units of all training tiles): it tells glass, pen, folds
+    or a foreign stain. The second is the network's own, in units of the slide: it tells unknown structures.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of float32, shape (d,)
+        Units of the absolute system.
+    axes : ndarray of float32, shape (d, k)
+    appearance : ndarray of float32, shape (n, k)
+        Training tiles on these axes.
+    structure : ndarray of float32, shape (n, components)
+        The same tiles as reduced image inputs.
+    limits : ndarray of float32, shape (2,)
+        The distance that 99 % of the training tiles keep to tiles of other sections, per system.
+    """
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    appearance: NDArray[np.float32]
+    structure: NDArray[np.float32]
+    limits: NDArray[np.float32]
+
+    def novelty(self, raw: NDArray[np.float32], reduced: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The larger of both distances in units of what is usual: above 1, a tile is unlike what was seen.
+
+        Parameters
+        ----------
+        raw : ndarray of float32, shape (tiles, d)
+            Descriptors as the encoder gave them.
+        reduced : ndarray of float32, shape (tiles, components)
+        """
+        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
+        far = [
+            distance_to(seen, self.appearance) / self.limits[0],
+            distance_to(reduced, self.structure) / self.limits[1],
+        ]
+        return np.asarray(np.maximum(*far), dtype=np.float32)
+
+
+def learn_familiar(
+    features: Sequence[NDArray[np.float32]], reduced: Sequence[NDArray[np.float32]], seed: int
+) -> Familiar:
+    """Remember the training tiles (at most 2,000) and how far they are from tiles of other sections.
+
+    A single section is compared with itself, each tile with all others.
+
+    Parameters
+    ----------
+    features, reduced : sequence of ndarray
+        Per section: descriptors (spots, d) and reduced image inputs (spots, components).
+    seed : int
+        Of the choice among more tiles.
+    """
+    mean, deviation = scale_of(np.concatenate(features))
+    units = [standardised(values, (mean, deviation)) for values in features]
+    axes = principal_axes(np.concatenate(units), _AXES)
+    count = sum(len(values) for values in features)
+    rows = np.sort(np.random.default_rng(seed).permutation(count)[:_MOST])
+    owner = np.repeat(np.arange(len(features)), [len(values) for values in features])[rows]
+    limits, kept = [], []
+    for values in (np.concatenate(units) @ axes, np.concatenate(reduced)):
+        chosen = np.ascontiguousarray(values[rows])
+        far = [
+            distance_to(chosen[owner == number], chosen[owner != number])
+            for number in range(len(features))
+            if (owner == number).any() and (owner != number).any()
+        ]
+        usual = np.concatenate(far) if far else distance_to(chosen, chosen, skip=1)
+        limits.append(max(float(np.quantile(usual, _USUAL)), 1e-6))
+        kept.append(chosen)
+    return Familiar(mean, deviation, axes, kept[0], kept[1], np.asarray(limits, dtype=np.float32))
+
+
+def distance_to(
+    rows: NDArray[np.float32], known: NDArray[np.float32], *, skip: int = 0
+) -> NDArray[np.float32]:
+    """Mean distance of each row to its nearest known rows; `skip` leaves out so many nearest of all."""
+    count = min(NEAREST + skip, len(known))
+    out = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        squared = squared_distances(rows[start : start + _BLOCK], known)
+        near = np.sort(np.partition(squared, count - 1, axis=1)[:, :count], axis=1)[:, min(skip, count - 1) :]
+        out[start : start + _BLOCK] = np.sqrt(near).mean(axis=1)
+    return out
