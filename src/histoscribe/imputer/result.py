@@ -76,7 +76,8 @@ def build_result(
     if foreign:
         notes.append(f"{foreign:,} genes of the table are unknown to the model and were left as they are")
     result.uns["histoscribe"] = {
-        "kind": "restored", "name": bulk.name, "target": SCALES[units.scale], "model": card.sha256,
+        "kind": "restored", "name": bulk.name, "target": SCALES[units.scale], "scale": units.scale,
+        "adapted": units.adapted, "model": card.sha256,
         "overlap": int((units.places >= 0).sum()), "model_genes": len(standard.genes),
         "restored_values": int(mask.sum()), "notes": notes,
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": dict(card.versions),

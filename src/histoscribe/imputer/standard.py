@@ -14,6 +14,7 @@ from histoscribe.errors import TableError
 MIN_SAMPLES = 20
 _MIN_SEEN = 10
 _LIMIT = 12.0
+_FAR = 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,8 @@ class Standardised:
     mean, sd : ndarray of float32, shape (model genes,)
         Turn restored values into the scale of the result.
     scale : str
+    adapted : bool
+        Whether the table's own means were taken.
     notes : tuple of str
         What was done and what is doubtful, in plain words.
     """
@@ -59,6 +62,7 @@ class Standardised:
     mean: NDArray[np.float32]
     sd: NDArray[np.float32]
     scale: str
+    adapted: bool
     notes: tuple[str, ...]
 
 
@@ -119,7 +123,7 @@ def standardise(
     ----------
     adapt : bool, optional
         Standardise by the table's own means instead of the model's, as another platform needs; by
-        default only where the scales cannot be brought together.
+        default where the scales cannot be brought together, or counts are far from those learned from.
 
     Raises
     ------
@@ -138,16 +142,23 @@ def standardise(
     notes = [*bulk.warnings, f"{len(found):,} of the model's {len(standard.genes):,} genes are in the table"]
     if len(found) < 10:
         notes.append(f"only {len(found)} observed genes: restored values are little more than averages")
-    can = bulk.scale == standard.scale or working_scale(bulk.scale) == standard.scale or (
-        bulk.scale in ("counts", "linear") and standard.scale in ("log1p", "log2")
-    )  # fmt: skip
-    adapt = not can if adapt is None else adapt
-    scale = standard.scale if can else working_scale(bulk.scale)
-    raw = convert(dense(bulk.table.X), bulk.scale, scale)
-    if scale != bulk.scale:
-        notes.append(f"values were turned from {SCALES[bulk.scale]} into {SCALES[scale]}")
+    known = dense(bulk.table.X)
     places = np.array([found.get(gene, -1) for gene in standard.genes], dtype=np.int64)
     there = places >= 0
+    direct = bulk.scale == standard.scale or (
+        bulk.scale in ("counts", "linear") and standard.scale in ("log1p", "log2")
+    )
+    if adapt is None:
+        adapt = not direct
+        if direct and bulk.scale == "counts" and standard.scale == "log2" and len(known) >= MIN_SAMPLES:
+            tried = convert(known, bulk.scale, standard.scale)[:, places[there]]
+            adapt = _distance((tried - standard.mean[there]) / standard.sd[there]) > _FAR
+            if adapt:
+                notes.append("these counts are far from those of the training table (spots? cells?)")
+    scale = working_scale(bulk.scale) if adapt else standard.scale
+    raw = convert(known, bulk.scale, scale)
+    if scale != bulk.scale:
+        notes.append(f"values were turned from {SCALES[bulk.scale]} into {SCALES[scale]}")
     mean, sd = standard.mean, standard.sd
     if adapt:
         mean, sd = _own_units(raw[:, places[there]], there, standard, bulk.name)
@@ -156,13 +167,18 @@ def standardise(
         )
     values = np.full((len(raw), len(standard.genes)), np.nan, dtype=np.float32)
     values[:, there] = np.clip((raw[:, places[there]] - mean[there]) / sd[there], -_LIMIT, _LIMIT)
-    far = float(np.nanmedian(np.abs(values[:, there]))) if there.any() else 0.0
-    if not adapt and far > 2.5:
+    if not adapt and _distance(values[:, there]) > _FAR:
         notes.append(
             "most values lie far from those of the training table: another platform? then standardise by the "
             "table's own means (adapt)"
         )
-    return Standardised(values, raw, places, mean, sd, scale, tuple(notes))
+    return Standardised(values, raw, places, mean, sd, scale, adapt, tuple(notes))
+
+
+def _distance(values: NDArray[np.float32]) -> float:
+    """Median distance from the training means, in standard deviations."""
+    known = np.abs(values[~np.isnan(values)])
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _own_units(

@@ -1,0 +1,101 @@
+"""How well a model restores a table, gene by gene: hide what the table has, and compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import TableError
+from histoscribe.imputer.tables import bulk_of
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from histoscribe.imputer.imputer import Imputer
+    from histoscribe.imputer.tables import Table
+
+_PARTS = 4
+_LEAST = 10
+_REACH = 1.96
+
+
+def hidden_scores(
+    imputer: Imputer,
+    table: Table,
+    *,
+    adapt: bool | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Hide a quarter of the shared genes at a time, restore them, and compare with what was measured.
+
+    Parameters
+    ----------
+    imputer : Imputer
+    table : AnnData, BulkTable or Section
+    adapt : bool, optional
+        As for `Imputer.restore`.
+    seed : int
+        Which genes are hidden together.
+
+    Returns
+    -------
+    DataFrame
+        A row for each gene of the table that the model knows: Pearson's `r` over samples with its
+        95 % interval (`low`, `high`; Fisher), and `samples`. Genes that are constant or have fewer than 10
+        measured samples are left out.
+
+    Raises
+    ------
+    TableError
+        If fewer than two genes are shared.
+    """
+    import pandas as pd
+
+    bulk = bulk_of(table)
+    progress = progress or Progress()
+    progress.report("standardising")
+    whole = imputer.restore(bulk, adapt=adapt)
+    about = whole.uns["histoscribe"]
+    measured = whole[:, : bulk.table.n_vars].X
+    names = np.asarray(bulk.table.var_names, dtype=str)
+    at = np.flatnonzero(whole.var["in_model"].to_numpy()[: len(names)])
+    if len(at) < 2:
+        raise TableError(
+            f"{len(at)} genes are shared with the model, too few to check it by hiding",
+            where=bulk.name,
+            remedy="choose a model of the same kind of genes",
+        )
+    part = np.random.default_rng(seed).permutation(len(at)) % min(_PARTS, len(at))
+    rows: dict[str, tuple[float, float, float, int]] = {}
+    for number in progress.track(np.unique(part).tolist(), "hiding genes and restoring them", _PARTS):
+        hidden = at[part == number]
+        shown = measured.copy()
+        shown[:, hidden] = np.nan
+        holed = bulk.table.copy()
+        holed.X = shown
+        told = replace(bulk, table=holed, scale=about["scale"], warnings=())
+        restored = imputer.restore(told, adapt=about["adapted"])[:, names[hidden]].layers["restored"]
+        for place, gene in enumerate(names[hidden]):
+            score = _correlation(measured[:, hidden[place]], restored[:, place])
+            if score is not None:
+                rows[str(gene)] = score
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["r", "low", "high", "samples"])
+    return frame.reindex([gene for gene in names if gene in rows])
+
+
+def _correlation(
+    measured: NDArray[np.float32], restored: NDArray[np.float32]
+) -> tuple[float, float, float, int] | None:
+    both = np.isfinite(measured) & np.isfinite(restored)
+    count = int(both.sum())
+    a, b = measured[both].astype(np.float64), restored[both].astype(np.float64)
+    if count < _LEAST or a.std() < 1e-6 or b.std() < 1e-6:
+        return None
+    r = float(np.clip(np.corrcoef(a, b)[0, 1], -0.9999, 0.9999))
+    width = _REACH / np.sqrt(count - 3)
+    return r, float(np.tanh(np.arctanh(r) - width)), float(np.tanh(np.arctanh(r) + width)), count
