@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from histoscribe.slide import Slide
 from histoscribe.widgets.arrangement import side_by_side
-from histoscribe.widgets.layers import LayerData, kind_of, section_layers, slide_layer, spot_layer
+from histoscribe.widgets.layers import LayerData, kind_of, section_layers, shown_spots, slide_layer
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.reading import open_any
 from histoscribe.widgets.state import state_of
@@ -68,7 +68,7 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     shown: set[int] = set()
     for section in sections:
         known = section.slide is not None and id(section.slide.levels) in shown
-        for data in [spot_layer(section)] if known else section_layers(section):
+        for data in [shown_spots(section)] if known else section_layers(section):
             _add(viewer, data)
         if section.slide is not None:
             shown.add(id(section.slide.levels))

@@ -23,6 +23,7 @@ PIXEL = "pixel"
 UNPAINTED = "#7fb8d0"
 DERIVED = "derived"
 GENE = "gene"
+MOST_POINTS = 100_000
 
 
 class LevelForNapari:
@@ -104,9 +105,20 @@ def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
     return section.centres_um, described, "points"
 
 
+def shown_spots(section: Section) -> LayerData:
+    """Describe the spots of a section as points; more than `MOST_POINTS` bins as a raster."""
+    if section.table.n_obs > MOST_POINTS:
+        from histoscribe.widgets.raster import raster_layer
+
+        found = raster_layer(section)
+        if found is not None:
+            return found
+    return spot_layer(section)
+
+
 def section_layers(section: Section) -> list[LayerData]:
     """Describe a section as its H&E, where it has one, and its spots above it."""
-    spots = spot_layer(section)
+    spots = shown_spots(section)
     if section.slide is None:
         return [spots]
     return [slide_layer(section.slide.with_mpp(section.mpp), name=f"{section.name} H&E"), spots]

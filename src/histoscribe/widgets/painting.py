@@ -15,7 +15,7 @@ from histoscribe.widgets.layers import DERIVED, GENE, UNPAINTED, kind_of, sectio
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Points
+    from napari.layers import Image, Points
 
     from histoscribe.section import Section
     from histoscribe.widgets.state import ViewState
@@ -33,7 +33,7 @@ def spot_layers(viewer: ViewerModel) -> list[Points]:
 
 def painted_layers(viewer: ViewerModel) -> list[Points]:
     """All layers of spots, those derived from others (a difference, a pane for one gene) included."""
-    return [layer for layer in viewer.layers if section_of(layer) is not None and hasattr(layer, "symbol")]
+    return [layer for layer in viewer.layers if section_of(layer) is not None]
 
 
 def expression(section: Section, gene: str) -> Values:
@@ -85,6 +85,9 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
     }
     bounds = _all_limits(found, state)
     for layer, shown in found.items():
+        if "raster" in layer.metadata:
+            _paint_raster(layer, shown, bounds[layer], state)
+            continue
         if not shown:
             _unpaint(layer)
             continue
@@ -159,6 +162,18 @@ def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np
         layer.features = dict(features)
     with layer.events.face_color.blocker():
         layer.face_color = colours
+
+
+def _paint_raster(
+    layer: Image, shown: Mapping[str, Values], bounds: Mapping[str, Limits], state: ViewState
+) -> None:
+    """Bins show one gene: the first of those chosen that they have."""
+    from histoscribe.widgets.raster import PLAIN, recolour
+
+    for gene, values in shown.items():
+        recolour(layer, values, limits=bounds[gene], colour_map=state.colour_map)
+        return
+    layer.colormap = PLAIN
 
 
 def _unpaint(layer: Points) -> None:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
-from histoscribe.widgets.layers import kind_of, section_of, slide_of, spot_layer
+from histoscribe.widgets.layers import kind_of, section_of, shown_spots, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.prediction import PredictRequest, Where, check, predict
 from histoscribe.widgets.recent import remember_model
@@ -158,8 +158,8 @@ class PredictPanel(QWidget):
         if source not in self._viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
-        data, described, _ = spot_layer(predicted)
-        self._result = self._viewer.add_points(data, **described)
+        data, described, kind = shown_spots(predicted)
+        self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
         state = state_of(self._viewer)
         if state.gene not in predicted.genes:
             state.gene = suggested_gene([predicted])

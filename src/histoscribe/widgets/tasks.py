@@ -122,6 +122,14 @@ class TaskBar(QWidget):
         self.running_changed.emit(False)
 
 
+def quietly(job: Callable[[], R], apply: Callable[[R], None]) -> None:
+    """Run a short job on another thread without a progress bar; errors are told."""
+    worker = create_worker(job, _ignore_errors=True)
+    worker.returned.connect(apply)
+    worker.errored.connect(tell)
+    worker.start()
+
+
 def tell(error: Exception) -> None:
     """Show an error as a notification: the user's in plain words, ours as ours with its trace in the log."""
     if isinstance(error, Cancelled):
