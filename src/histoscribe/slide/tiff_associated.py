@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SlideError
 from histoscribe.slide.associated import AssociatedImages, check_associated
 from histoscribe.slide.pixels import to_rgb
+from histoscribe.slide.tiff_pixels import FileBytes, check_segments
 from histoscribe.slide.tiled import COPY_AGAIN
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
             series = tif.series[index]
             page = series.keyframe
             check_associated(page.imagelength, page.imagewidth, name, path)
+            check_segments(series, FileBytes(path))
             pixels = np.asarray(page.asrgb() if page.photometric == 3 else page.asarray())
         if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
             raise ValueError(f"{pixels.dtype} of shape {pixels.shape}")

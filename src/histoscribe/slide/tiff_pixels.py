@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
 from histoscribe.slide.cache import PIXELS
+from histoscribe.slide.claims import HEADER, check_tile, is_known, states_extent
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
 from histoscribe.slide.pixels import to_rgb
@@ -39,6 +40,17 @@ class FileBytes:
         with self._lock:
             self._stream.seek(offset)
             return self._stream.read(count)
+
+
+def check_segments(level: TiffPageSeries, content: FileBytes) -> None:
+    """Raise `ValueError` if any tile or strip of a level claims more pixels than it has place for."""
+    for page in level.pages:
+        if page is None or not states_extent(level.keyframe.compression):
+            continue
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+            data = content.read(offset, min(count, HEADER)) if count else b""
+            if data:
+                check_tile(level.keyframe.compression, data, *tile_shape(level.keyframe))
 
 
 class TiffPixels(TiledPixels):
@@ -82,6 +94,9 @@ class TiffPixels(TiledPixels):
         if level.dtype != np.uint8 or page.photometric not in (1, 2, 6):
             kind = f"{level.dtype} {getattr(page.photometric, 'name', page.photometric)}"
             raise SlideError(f"{kind} pixels are not 8-bit RGB", where=path, remedy=CONVERT)
+        if not is_known(page.compression):
+            kind = getattr(page.compression, "name", str(page.compression))
+            raise SlideError(f"is packed with {kind}, which is not known", where=path, remedy=CONVERT)
         if samples == ["C"] and page.photometric == 1 and count != 3:
             raise SlideError(f"{count} channels are not an RGB image", where=path, remedy=CONVERT)
         self.channels = samples == ["C"]
@@ -120,6 +135,7 @@ class TiffPixels(TiledPixels):
         data = self._content.read(page.dataoffsets[index], count)
         if len(data) != count:
             raise ValueError("the tile is cut off")
+        check_tile(page.compression, data, *self._tile)
         tables = {
             name: value for name in ("jpegtables", "jpegheader") if (value := getattr(page, name)) is not None
         }
@@ -138,4 +154,5 @@ class TiffPixels(TiledPixels):
     def _array(self) -> Any:
         import zarr
 
+        check_segments(self._level, self._content)
         return zarr.open_array(store=self._level.aszarr(level=0, fillvalue=WHITE), mode="r")

@@ -1,0 +1,87 @@
+"""How many pixels a compressed image claims to hold: asked before a decoder makes room for them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import BinaryIO
+
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers of ITU T.81, table B.1
+_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
+_J2K = b"\xff\x4f\xff\x51"  # start of codestream and its size marker, ITU T.800, annex A
+
+_BY_HEADER = {6: "JPEG", 7: "JPEG", 33003: "J2K", 33004: "J2K", 33005: "J2K", 34712: "J2K", 34933: "PNG"}
+_BOUNDED = frozenset((1, 5, 8, 32773, 32946, 34926, 50000))
+"""None, LZW, deflate, PackBits, Zstandard: tifffile unfolds them into room of a tile's size and no more."""
+
+HEADER = 2**17
+"""Bytes from which an extent can be told; ICC profiles and comments before it may take some."""
+
+
+def is_known(compression: int) -> bool:
+    """Whether tiles of a TIFF packed in this way can be decoded within bounds."""
+    return compression in _BOUNDED or compression in _BY_HEADER
+
+
+def states_extent(compression: int) -> bool:
+    """Whether tiles packed in this way state an extent of their own, which may differ from the tile's."""
+    return compression in _BY_HEADER
+
+
+def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
+    """Raise `ValueError` if a compressed tile claims more than `height` × `width` pixels."""
+    kind = _BY_HEADER.get(compression)
+    if kind is None:
+        return
+    stream = io.BytesIO(data[:HEADER])
+    match kind:
+        case "JPEG":
+            extent = jpeg_extent(stream)
+        case "PNG":
+            extent = png_extent(stream)
+        case _:
+            extent = _j2k_extent(data)
+    if extent is None:
+        raise ValueError("the tile does not say how large it is")
+    if extent[0] > height or extent[1] > width:
+        raise ValueError(f"a tile of {height} × {width} pixels claims to hold {extent[0]} × {extent[1]}")
+
+
+def jpeg_extent(stream: BinaryIO) -> tuple[int, int] | None:
+    """Rows and columns of a JPEG from its header; None where it ends or is damaged before."""
+    stream.seek(2)
+    while len(marker := stream.read(2)) == 2 and marker[0] == 0xFF:
+        if marker[1] == 0xFF:  # padding
+            stream.seek(-1, io.SEEK_CUR)
+            continue
+        if marker[1] in _BARE:
+            continue
+        length = stream.read(2)
+        if len(length) < 2:
+            break
+        if marker[1] in _FRAMES:
+            frame = stream.read(5)
+            return None if len(frame) < 5 else struct.unpack(">HH", frame[1:])
+        stream.seek(max(0, struct.unpack(">H", length)[0] - 2), io.SEEK_CUR)
+    return None
+
+
+def png_extent(stream: BinaryIO) -> tuple[int, int] | None:
+    """Rows and columns of a PNG from its header; None where it ends or is damaged before."""
+    stream.seek(8)
+    header = stream.read(16)
+    if len(header) < 16 or header[4:8] != b"IHDR":
+        return None
+    columns, rows = struct.unpack(">II", header[8:])
+    return rows, columns
+
+
+def _j2k_extent(data: bytes) -> tuple[int, int] | None:
+    """Rows and columns of a JPEG 2000 codestream, each of at most four components at full size."""
+    if not data.startswith(_J2K) or len(data) < 42:
+        return None
+    right, bottom, left, top = struct.unpack(">IIII", data[8:24])
+    components = struct.unpack(">H", data[40:42])[0]
+    return (bottom - top, right - left) if left < right and top < bottom and components <= 4 else None
