@@ -165,4 +165,4 @@ def test_encoders_are_found_by_name(name: str) -> None:
 
 def test_an_unknown_encoder_lists_the_known() -> None:
     with pytest.raises(SettingError, match="choose one of: builtin"):
-        encoder_named("uni")
+        encoder_named("no-such")

@@ -7,7 +7,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from histoscribe.cli import benchmark, compare, convert, demo, doctor, impute, info, predict, train, view
+from histoscribe.cli import (
+    benchmark,
+    compare,
+    convert,
+    demo,
+    describe,
+    doctor,
+    fetch,
+    impute,
+    info,
+    predict,
+    train,
+    view,
+)
 from histoscribe.cli.running import verb
 
 
@@ -37,8 +50,10 @@ app.command()(verb(convert.convert))
 app.add_typer(train.app, name="train")
 app.command()(verb(predict.predict))
 app.command()(verb(impute.impute))
+app.command()(verb(describe.describe))
 app.command()(verb(compare.compare))
 app.add_typer(benchmark.app, name="benchmark")
+app.command()(verb(fetch.fetch))
 app.command()(verb(doctor.doctor))
 
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_target, output_file
-from histoscribe.errors import SectionError, SlideError
+from histoscribe.cli.targets import kind_of, open_target, output_file, slide_of
+from histoscribe.errors import ModelError, SettingError, SlideError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.predictor import Predictor
     from histoscribe.progress import Progress
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 GRID_UM = 55.0
+_COLUMNS = ("written", "spots", "genes", "seconds")
 
 
 def predict(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="A model's folder.")],
-    target: Annotated[Path, typer.Argument(help="A slide, a section or a cohort CSV.")],
-    out: Annotated[Path, typer.Option(help="The h5ad file to write.")],
+    targets: Annotated[list[Path], typer.Argument(help="A slide, a section or a cohort CSV; or several.")],
+    out: Annotated[Path, typer.Option(help="The h5ad file to write; a folder for several targets.")],
     grid_um: Annotated[
         float | None, typer.Option(min=1.0, help="Predict on a grid with this pitch in µm (slides: 55).")
     ] = None,
@@ -37,53 +40,99 @@ def predict(
     mpp: Annotated[
         float | None, typer.Option(min=0.01, help="µm per pixel where the slide has none.")
     ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Folder of the model's encoder, where it is not found by name.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Keep descriptors in this folder, and reuse them.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Predict expression on a section's spots, or on a grid over a slide or a drawn region."""
+    """Predict expression on a section's spots, or on a grid over a slide or a drawn region.
+
+    Of several targets, one that fails is reported and left out; with --store a run that was stopped or
+    killed goes on where it was.
+    """
+    from histoscribe.features import connected, encoder_named, same_encoder, storing
     from histoscribe.predictor import Predictor
     from histoscribe.section import Section, write_section
 
-    output_file(out, ".h5ad", inputs=[target])
-    start = time.monotonic()
+    files = _files(targets, out)
     with job() as progress:
-        progress.report("opening model and target")
+        progress.report("opening model and target" if len(targets) == 1 else "opening the model")
         predictor = Predictor.load(model, device=device)
-        opened = open_target(target, section=section, mpp=mpp)
-        if isinstance(opened, Section) and grid_um is None and region is None:
-            table = predictor.predict_section(opened, progress=progress).table
+        if encoder is not None:
+            chosen = encoder_named(encoder, device=device)
+            if not same_encoder(chosen.name, predictor.card.encoder):
+                raise ModelError(
+                    f"this model needs the encoder {predictor.card.encoder}, not {chosen.name}",
+                    where=model,
+                    remedy="give the folder that it was trained with",
+                )
+
+        def work(target: Path, file: Path) -> dict[str, Any]:
+            start = time.monotonic()
+            opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
+            if isinstance(opened, Section) and grid_um is None and region is None:
+                table = predictor.predict_section(opened, progress=progress).table
+            else:
+                slide = slide_of(opened, target)
+                table = _on_grid(predictor, slide, opened.name, grid_um or GRID_UM, region, progress)
+            table.uns["histoscribe"]["command"] = command_line(context)
+            progress.report("writing")
+            write_section(table, file)
+            return {
+                "written": file,
+                "spots": table.n_obs,
+                "genes": table.n_vars,
+                "model": predictor.card.sha256,
+                "seconds": round(time.monotonic() - start, 1),
+                "warnings": opened.warnings,
+            }
+
+        with connected(scheduler), storing(store):
+            if len(targets) == 1:
+                facts = work(targets[0], files[0])
+            else:
+                pairs = zip(targets, files, strict=True)
+                outcomes = run_batch([(str(target), partial(work, target, file)) for target, file in pairs])
+    if len(targets) > 1:
+        caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
+        if as_json:
+            emit({"settings": {"model": model, "command": command_line(context)}, "records": outcomes})
         else:
-            slide = _slide_of(opened, target)
-            table = _on_grid(predictor, slide, opened.name, grid_um or GRID_UM, region, progress)
-        table.uns["histoscribe"]["command"] = command_line(context)
-        progress.report("writing")
-        write_section(table, out)
-    facts = {
-        "written": out,
-        "spots": table.n_obs,
-        "genes": table.n_vars,
-        "model": predictor.card.sha256,
-        "seconds": round(time.monotonic() - start, 1),
-    }
-    caution(opened.warnings)
+            print_outcomes(outcomes, _COLUMNS)
+        leave(outcomes)
+        return
+    warnings = facts.pop("warnings")
+    caution(warnings)
     if as_json:
-        emit({**facts, "command": command_line(context), "warnings": opened.warnings})
+        emit({**facts, "command": command_line(context), "warnings": warnings})
         return
     show("Prediction", facts.items())
     which = f" --section {section}" if section else ""
-    words.print(f"Next: histoscribe view {target} {out}{which}", markup=False)
+    words.print(f"Next: histoscribe view {targets[0]} {out}{which}", markup=False)
 
 
-def _slide_of(opened: Section | Slide, path: Path) -> Slide:
-    from histoscribe.section import Section
-
-    if not isinstance(opened, Section):
-        return opened
-    if opened.slide is None:
-        raise SectionError(
-            "this section has no slide to predict from", where=path, remedy="name its slide in a cohort CSV"
+def _files(targets: Sequence[Path], out: Path) -> list[Path]:
+    """Where the result of each target goes: `out`, or a file of its name in that folder."""
+    if len(targets) == 1:
+        return [output_file(out, ".h5ad", inputs=targets)]
+    names = [f"{target.name.removesuffix(target.suffix) or target.name}.h5ad" for target in targets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingError(
+            f"two results would be called {twice[0]}",
+            where=out,
+            remedy="rename a target, or predict it alone",
         )
-    return opened.slide
+    if out.suffix or out.is_file():
+        raise SettingError(
+            "several targets need a folder for their results", where=out, remedy="name a folder with --out"
+        )
+    return [output_file(out / name, ".h5ad", inputs=targets) for name in names]
 
 
 def _on_grid(

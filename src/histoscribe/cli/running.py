@@ -58,9 +58,9 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             except (Exception, KeyboardInterrupt) as error:
                 if debug:
                     words.print(traceback.format_exc(), markup=False)
-                mendable = _mendable(error)
-                if mendable is not None:
-                    words.print(f"histoscribe: {mendable}", markup=False, style="red")
+                known = mendable(error)
+                if known is not None:
+                    words.print(f"histoscribe: {known}", markup=False, style="red")
                     raise typer.Exit(MENDABLE) from error
                 fault = f"histoscribe: this is a fault of ours ({type(error).__name__}: {error})."
                 words.print(fault, markup=False, style="red")
@@ -115,7 +115,7 @@ def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
             signal.signal(number, before)
 
 
-def _mendable(error: BaseException) -> HistoscribeError | None:
+def mendable(error: BaseException) -> HistoscribeError | None:
     """The sentence for the user if this is something to mend, None if it is our fault."""
     match error:
         case HistoscribeError():
@@ -138,5 +138,5 @@ def _mendable(error: BaseException) -> HistoscribeError | None:
 def _be_quiet() -> None:
     """Silence other libraries' warnings and logs, so that the words on screen are ours."""
     warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "tifffile"):
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "tifffile", "distributed"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

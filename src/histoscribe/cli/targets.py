@@ -68,6 +68,23 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
     return open_measured(path, section=section)
 
 
+def slide_of(opened: Section | Slide, path: Path) -> Slide:
+    """The slide of what was opened.
+
+    Raises
+    ------
+    SectionError
+        If it is a section without one.
+    """
+    from histoscribe.section import Section
+
+    if not isinstance(opened, Section):
+        return opened
+    if opened.slide is None:
+        raise SectionError("this section has no slide", where=path, remedy="name its slide in a cohort CSV")
+    return opened.slide
+
+
 def open_measured(path: Path, *, section: str | None = None) -> Section:
     """Open a section, or one section of a cohort file."""
     kind = kind_of(path)

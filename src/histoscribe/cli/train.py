@@ -37,12 +37,16 @@ def predictor(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
+    store: Annotated[
+        Path | None, typer.Option(help="Keep descriptors in this folder, and reuse them.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     licence: Annotated[str, typer.Option(help="Under which terms the model may be used.")] = "not stated",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Learn to predict expression from the slide beneath measured spots."""
-    from histoscribe.features import encoder_named
+    from histoscribe.features import connected, encoder_named, storing
     from histoscribe.predictor import Predictor
 
     output_folder(out)
@@ -59,10 +63,11 @@ def predictor(
     given = {name: value for name, value in settings.items() if value is not None}
     start = time.monotonic()
     with job() as progress:
-        chosen = encoder_named(encoder)
+        chosen = encoder_named(encoder, device=device)
         model = Predictor(**given)
         sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
-        model.fit(sections, encoder=chosen, progress=progress)
+        with connected(scheduler), storing(store):
+            model.fit(sections, encoder=chosen, progress=progress)
         model.save(out)
     seconds = time.monotonic() - start
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)

@@ -4,9 +4,26 @@ from typing import Any
 
 from histoscribe.features.encoder import TileEncoder
 
-__all__ = ["BuiltinEncoder", "TileEncoder", "encode_tiles", "encoder_named"]
+__all__ = [
+    "BuiltinEncoder",
+    "TileEncoder",
+    "connected",
+    "describe_tiles",
+    "encode_tiles",
+    "encoder_named",
+    "same_encoder",
+    "storing",
+]
 
-_HOMES = {"BuiltinEncoder": "builtin", "encode_tiles": "encoding", "encoder_named": "registry"}
+_HOMES = {
+    "BuiltinEncoder": "builtin",
+    "connected": "tasks",
+    "describe_tiles": "encoding",
+    "encode_tiles": "encoding",
+    "encoder_named": "registry",
+    "same_encoder": "registry",
+    "storing": "store",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-import numba  # type: ignore[import-untyped]
+from numba import njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,9 +17,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     Rounding stays as written: nothing is reordered or contracted, so every machine gives the same
     digits.
     """
-    options = {"nogil": True, "fastmath": False}
     try:
-        ready: Callable[P, R] = numba.njit(cache=True, **options)(function)
+        ready: Callable[P, R] = njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder in which it could be kept may be written to
-        ready = numba.njit(**options)(function)
+        ready = njit(nogil=True)(function)
     return ready

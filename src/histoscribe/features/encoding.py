@@ -1,7 +1,8 @@
-"""Encoding: the tiles of a slide described in chunks, on all cores or on a cluster."""
+"""Encoding: the tiles of a slide described in chunks, on all cores or on a cluster, kept in a store."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,29 +11,78 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
 from histoscribe.features.encoder import TileEncoder
+from histoscribe.features.sources import SlideSource
+from histoscribe.features.store import CHUNK, Shelf, open_shelf, store_in_use
+from histoscribe.features.tasks import cluster, run_all
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
 
-_CHUNK = 8  # tiles read and described by one task
-_TASKS = 8  # tasks per core between two reports: a stop is obeyed within about a second
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """The descriptors of a slide's tiles, and how they were come by.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (tiles, dimension)
+        In the order of the tiles.
+    chunks : int
+        Chunks of tiles in all.
+    reused : int
+        Chunks that were in the store already.
+    damaged : int
+        Chunks that were in the store, but damaged, and were described again.
+    repeated : int
+        How often a chunk was begun anew, in this run or an earlier one, because its worker was killed.
+    """
+
+    features: NDArray[np.float32]
+    chunks: int
+    reused: int = 0
+    damaged: int = 0
+    repeated: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One chunk of tiles, small enough to be sent to a worker."""
+
+    chunk: int
+    tiles: Tiles
+    mended: bool
 
 
 def encode_tiles(
     slide: Slide, tiles: Tiles, encoder: TileEncoder, *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Describe every tile of a slide.
+    """Describe every tile of a slide; the features of `describe_tiles`.
 
-    Chunks of tiles run on dask: on the threads of this machine, or on the cluster of the
-    `dask.distributed` client that is active. The result does not depend on either. Reports and
-    cancelling happen on the calling thread.
+    Returns
+    -------
+    ndarray of float32, shape (tiles, encoder.dimension)
+        In the order of `tiles`.
+    """
+    return describe_tiles(slide, tiles, encoder, progress=progress).features
+
+
+def describe_tiles(
+    slide: Slide, tiles: Tiles, encoder: TileEncoder, *, progress: Progress | None = None
+) -> Description:
+    """Describe every tile of a slide, or find what was described before.
+
+    Chunks of tiles run on Dask: on the threads of this machine, or on the cluster of the
+    `dask.distributed` client that is active (see `connected`). The result does not depend on either.
+    Inside of `storing` each chunk is kept as soon as it is finished, so a run that was killed goes on with
+    the chunks that are missing; on a cluster all workers must see that folder. Reports and cancelling
+    happen on the calling thread.
 
     Parameters
     ----------
     slide : Slide
-        With known µm per pixel.
+        With known µm per pixel. Workers of a cluster open its path again.
     tiles : Tiles
         Where to look.
     encoder : TileEncoder
@@ -40,45 +90,67 @@ def encode_tiles(
     progress : Progress, optional
         Reported to as tiles are finished.
 
-    Returns
-    -------
-    ndarray of float32, shape (tiles, encoder.dimension)
-        In the order of `tiles`.
-
     Raises
     ------
     SlideError
         If the slide's µm per pixel are unknown or it cannot be read.
+    StorageError
+        If the store cannot be written.
     Cancelled
         If the progress was cancelled.
     """
-    import dask.config
-    from dask.base import compute
-    from dask.delayed import delayed
-    from dask.system import CPU_COUNT
-
     if slide.mpp is None:
         raise SlideError("the µm per pixel are unknown", where=slide.path, remedy="state them with --mpp")
     progress = progress or Progress()
-    # Bound to the function rather than passed, because dask looks for its own collections in arguments.
-    task = delayed(partial(_encode, slide, tiles, encoder), pure=False)
-    out = np.empty((len(tiles), encoder.dimension), dtype=np.float32)
-    wave = _CHUNK * _TASKS * max(1, int(dask.config.get("num_workers", None) or CPU_COUNT))
     message = f"describing tiles of {slide.name}"
-    for start in range(0, len(tiles), wave):
-        progress.report(message, start, len(tiles))
-        stop = min(start + wave, len(tiles))
-        chunks = [task(first, min(first + _CHUNK, stop)) for first in range(start, stop, _CHUNK)]
-        parts = compute(*chunks)  # type: ignore[no-untyped-call]
-        np.concatenate(parts, out=out[start:stop])
+    progress.report(message, 0, len(tiles))
+    store = store_in_use()
+    shelf = None if store is None or not len(tiles) else open_shelf(store, slide, tiles, encoder)
+    whole, damaged = (set(), set()) if shelf is None else shelf.survey()
+    if damaged:
+        message += f" ({len(damaged)} damaged chunks of the store again)"
+    parts = [
+        _Part(chunk, _part_of(tiles, chunk), chunk in damaged)
+        for chunk in range(-(-len(tiles) // CHUNK))
+        if chunk not in whole
+    ]
+    origin = slide if cluster() is None else SlideSource.of(slide)
+    left = sum(len(part.tiles) for part in parts)
+    features = np.empty((len(tiles), encoder.dimension), dtype=np.float32)
+
+    def check() -> None:
+        progress.report(message, len(tiles) - left, len(tiles))
+
+    for chunk, count, values in run_all(partial(_describe, origin, encoder, shelf), parts, check):
+        left -= count
+        if values is not None:
+            features[chunk * CHUNK : chunk * CHUNK + count] = values
     progress.report(message, len(tiles), len(tiles))
-    return out
+    if shelf is None:
+        return Description(features, len(parts))
+    return Description(shelf.read(), shelf.chunks, len(whole), len(damaged), shelf.repeated())
 
 
-def _encode(slide: Slide, tiles: Tiles, encoder: TileEncoder, start: int, stop: int) -> NDArray[np.float32]:
-    """Describe the tiles `start` to `stop`."""
-    from histoscribe.tiles import Tiles, read_crops
+def _part_of(tiles: Tiles, chunk: int) -> Tiles:
+    from histoscribe.tiles import Tiles
 
-    part = Tiles(tiles.centres[start:stop], tiles.pitch_um, tiles.names[start:stop], tiles.spot_um)
-    crops = read_crops(slide, part, crop_um=encoder.crop_um, mpp=encoder.mpp, chunk=stop - start)
-    return np.concatenate([encoder.encode(chunk) for chunk in crops])
+    part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
+    return Tiles(tiles.centres[part], tiles.pitch_um, tiles.names[part], tiles.spot_um)
+
+
+def _describe(
+    origin: Slide | SlideSource, encoder: TileEncoder, shelf: Shelf | None, part: _Part
+) -> tuple[int, int, NDArray[np.float32] | None]:
+    """Describe one chunk; return its number, its tiles, and its descriptors unless they are in the store."""
+    from histoscribe.tiles import read_crops
+
+    if shelf is not None:
+        shelf.begin(part.chunk, mended=part.mended)
+    slide = origin.open() if isinstance(origin, SlideSource) else origin
+    count = len(part.tiles)
+    crops = next(read_crops(slide, part.tiles, crop_um=encoder.crop_um, mpp=encoder.mpp, chunk=count))
+    values = encoder.encode(crops)
+    if shelf is None:
+        return part.chunk, count, values
+    shelf.write(part.chunk, values)
+    return part.chunk, count, None

@@ -76,8 +76,8 @@ def find_nuclei(view: View) -> Nuclei:
     dark = (hematoxylin - around > np.float32(_CONTRAST)) & (hematoxylin > usual)
     smallest, largest = (bound / view.um**2 for bound in (_SMALLEST_UM2, _LARGEST_UM2))
     found = [
-        measure_blobs(mask, *stains, smallest, largest)
-        for mask, *stains in zip(dark, view.stains[0], view.stains[1], strict=True)
+        measure_blobs(*maps, smallest, largest)
+        for maps in zip(dark, view.stains[0], view.stains[1], strict=True)
     ]
     tile = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
     count, mean_row, mean_column, row_moment, column_moment, mixed, darkness, spread, eosin = np.concatenate(

@@ -2,33 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import ModelError, SettingError
 from histoscribe.features.builtin import BuiltinEncoder
+from histoscribe.features.catalogue import PUBLISHED
 from histoscribe.features.encoder import TileEncoder
+from histoscribe.features.fetching import encoders_folder
 
 # A card keeps the full name with its version; the short one means the present version.
-_ENCODERS: dict[str, Callable[[], TileEncoder]] = {
-    "builtin": BuiltinEncoder,
-    BuiltinEncoder.name: BuiltinEncoder,
-}
+_BUILTIN = ("builtin", BuiltinEncoder.name)
+
+_FOLDERS: dict[str, Path] = {}  # hash → folder of those that were named in this process
 
 
-def encoder_named(name: str) -> TileEncoder:
+def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     """Make an encoder from the name that a card or the user gives.
 
     Parameters
     ----------
     name : str
-        A full name with its version, or `builtin` for the present built-in encoder.
+        `builtin`; a published encoder that has been fetched; a folder with safetensors; or the last
+        name of such a folder with `@` and the hash of its files, as a card keeps it: it is found where
+        encoders are fetched to, or if this process has opened it before.
+    device : str
+        For learned networks: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Raises
     ------
     SettingError
         If there is no such encoder.
+    ModelError
+        If it has not been fetched, is damaged, or its files are not those of the hash.
+    DependencyError
+        If the package that builds it is not installed.
     """
-    if name not in _ENCODERS:
-        known = ", ".join(_ENCODERS)
-        raise SettingError("there is no such encoder", where=name, remedy=f"choose one of: {known}")
-    return _ENCODERS[name]()
+    if name in _BUILTIN:
+        return BuiltinEncoder()
+    short, _, digest = name.partition("@")
+    folder = _FOLDERS.get(digest, encoders_folder() / short)
+    if name not in PUBLISHED and Path(name).is_dir():
+        folder, digest = Path(name), ""
+    if not folder.is_dir():
+        raise _absent(name, short)
+    from histoscribe.features.network import network_encoder
+
+    encoder = network_encoder(folder, device=device)
+    if digest and not same_encoder(encoder.name, name):
+        raise ModelError(
+            f"the {short} that is here is {encoder.name}",
+            where=name,
+            remedy="describe and train again with it, or give the other one's folder with --encoder",
+        )
+    _FOLDERS[encoder.name.partition("@")[2]] = folder
+    return encoder
+
+
+def same_encoder(one: str, other: str) -> bool:
+    """Whether two names mean the same descriptors: the hash decides, not what a folder is called."""
+    first, second = one.partition("@")[2], other.partition("@")[2]
+    return first == second if first and second else one == other
+
+
+def _absent(name: str, short: str) -> Exception:
+    if short in PUBLISHED:
+        published = PUBLISHED[short]
+        return ModelError(
+            f"this encoder is not here (licence: {published.licence})",
+            where=name,
+            remedy=f"histoscribe fetch {short}",
+        )
+    if "@" in name:
+        return ModelError(
+            "this encoder came from a folder that is not known here",
+            where=name,
+            remedy="give that folder with --encoder",
+        )
+    known = ", ".join(["builtin", *PUBLISHED])
+    return SettingError("there is no such encoder", where=name, remedy=f"choose one of: {known}; or a folder")

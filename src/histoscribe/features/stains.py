@@ -42,7 +42,9 @@ def optical_density(brightest: int) -> NDArray[np.float32]:
         log10 of white over light, with one step of 255 added to both so that black stays finite.
     """
     step = brightest / 255
-    return np.log10((brightest + step) / (np.arange(brightest + 1) + step)).astype(np.float32)
+    light = np.arange(brightest + 1)
+    density: NDArray[np.float32] = np.log10((brightest + step) / (light + step)).astype(np.float32)
+    return density
 
 
 def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:

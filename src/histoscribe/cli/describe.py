@@ -1,0 +1,103 @@
+"""`histoscribe describe`: the tiles of many slides described, into a store that other runs reuse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from histoscribe.cli.batch import leave, print_outcomes, run_batch
+from histoscribe.cli.console import caution, command_line, emit
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import kind_of, open_target, slide_of
+from histoscribe.errors import HistoscribeError
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+GRID_UM = 55.0
+_COLUMNS = ("tiles", "chunks", "reused", "damaged", "repeated", "seconds")
+
+
+def describe(
+    context: typer.Context,
+    targets: Annotated[list[Path], typer.Argument(help="Slides, sections or cohort CSVs.")],
+    store: Annotated[Path, typer.Option(help="Folder of the feature store.")],
+    encoder: Annotated[str, typer.Option(help="What describes a tile: a name or a folder.")] = "builtin",
+    grid_um: Annotated[
+        float | None, typer.Option(min=1.0, help="Tiles on a grid with this pitch in µm (slides: 55).")
+    ] = None,
+    region: Annotated[Path | None, typer.Option(help="GeoJSON; only tiles inside it.")] = None,
+    mpp: Annotated[float | None, typer.Option(min=0.01, help="µm per pixel where a slide has none.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Describe the tiles of many slides and keep the descriptors for train and predict.
+
+    A run that was stopped or killed goes on where it was. A slide that fails is reported and left out.
+    """
+    from histoscribe.features import connected, describe_tiles, encoder_named, storing
+    from histoscribe.section import Section
+    from histoscribe.tiles import grid_tiles, read_regions, spot_tiles
+
+    with job() as progress:
+        chosen = encoder_named(encoder, device=device)
+        drawn = None if region is None else read_regions(region)
+
+        def work(open_it: Callable[[], Section | Slide], path: Path) -> dict[str, Any]:
+            start = time.monotonic()
+            opened = open_it()
+            slide = slide_of(opened, path)
+            if isinstance(opened, Section) and grid_um is None and drawn is None:
+                slide, tiles = slide.with_mpp(opened.mpp), spot_tiles(opened)
+            else:
+                tiles = grid_tiles(slide, grid_um or GRID_UM, region=drawn)
+            found = describe_tiles(slide, tiles, chosen, progress=progress)
+            caution(f"{opened.name}: {warning}" for warning in opened.warnings)
+            if found.damaged:
+                caution([f"{opened.name}: {found.damaged} chunks of the store were damaged and are mended"])
+            return {
+                "tiles": len(tiles),
+                "chunks": found.chunks,
+                "reused": found.reused,
+                "damaged": found.damaged,
+                "repeated": found.repeated,
+                "seconds": round(time.monotonic() - start, 1),
+            }
+
+        with connected(scheduler), storing(store):
+            outcomes = run_batch(
+                [
+                    (name, partial(work, open_it, path))
+                    for path in targets
+                    for name, open_it in _each(path, mpp)
+                ]
+            )
+    if as_json:
+        settings = {"encoder": chosen.name, "store": store, "command": command_line(context)}
+        emit({"settings": settings, "records": outcomes})
+    else:
+        print_outcomes(outcomes, _COLUMNS)
+    leave(outcomes)
+
+
+def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Section | Slide]]]:
+    """Every slide or section that a path stands for, with what opens it."""
+    if not (path.is_file() and kind_of(path) == "cohort"):
+        yield str(path), partial(open_target, path, mpp=mpp)
+        return
+    from histoscribe.section import read_cohort_csv
+
+    try:
+        rows = read_cohort_csv(path)
+    except HistoscribeError:
+        yield str(path), partial(open_target, path)  # fails in its turn, and says why
+        return
+    for row in rows:
+        yield row.section, row.read

@@ -1,0 +1,135 @@
+"""Catalogue: published tile encoders, their terms, and how each wants its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of RGB in 0-1, as most networks want them."""
+
+Colour = tuple[float, float, float]
+_NON_COMMERCIAL = "CC-BY-NC-ND-4.0: research only, no changed copies"
+_SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """An encoder that others have published.
+
+    Parameters
+    ----------
+    name : str
+        What `--encoder` and `fetch` call it.
+    repository : str
+        Where it lies on the Hugging Face hub.
+    library : str
+        What builds the network, an extra of this package: `transformers` or `timm`.
+    licence : str
+        Its terms when this was written; `fetch` shows those that the hub states today beside them.
+    gated : bool
+        Whether its owners want to be asked first, on the page of the repository.
+    side : int
+        Pixels of a tile.
+    mpp : float
+        µm per pixel of a tile.
+    mean, std : tuple of float
+        Of RGB in 0-1, taken out before the network where its own files do not say.
+    pooling : str
+        `class`: the class token. `class and mean`: it, and the mean of the patch tokens after it.
+    arguments : mapping
+        What timm's `create_model` needs besides the repository's own `config.json`; layers by name.
+    """
+
+    name: str
+    repository: str
+    library: Literal["transformers", "timm"]
+    licence: str
+    gated: bool
+    side: int = 224
+    mpp: float = 0.5
+    mean: Colour = IMAGENET[0]
+    std: Colour = IMAGENET[1]
+    pooling: Literal["class", "class and mean"] = "class"
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def page(self) -> str:
+        """Where to read the terms and to ask for access."""
+        return f"https://huggingface.co/{self.repository}"
+
+
+_HIBOU = (0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816)
+_OPTIMUS = (0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517)
+
+PUBLISHED = {
+    entry.name: entry
+    for entry in (
+        Published("phikon", "owkin/phikon", "transformers", "Owkin's own: not commercial", gated=False),
+        Published("phikon-v2", "owkin/phikon-v2", "transformers", "Owkin's own: not commercial", gated=False),
+        Published("hibou-b", "histai/hibou-b", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
+        Published("hibou-l", "histai/hibou-L", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
+        Published(
+            "uni",
+            "MahmoodLab/UNI",
+            "timm",
+            _NON_COMMERCIAL,
+            gated=True,
+            arguments={"init_values": 1e-5, "dynamic_img_size": True},
+        ),
+        Published(
+            "uni2",
+            "MahmoodLab/UNI2-h",
+            "timm",
+            _NON_COMMERCIAL,
+            gated=True,
+            arguments={
+                "img_size": 224,
+                "patch_size": 14,
+                "depth": 24,
+                "num_heads": 24,
+                "init_values": 1e-5,
+                "embed_dim": 1536,
+                "mlp_ratio": 2.66667 * 2,
+                "no_embed_class": True,
+                "reg_tokens": 8,
+                "dynamic_img_size": True,
+                **_SWIGLU,
+            },
+        ),
+        Published(
+            "virchow2",
+            "paige-ai/Virchow2",
+            "timm",
+            _NON_COMMERCIAL,
+            gated=True,
+            pooling="class and mean",
+            arguments=_SWIGLU,
+        ),
+        Published(
+            "h-optimus-0",
+            "bioptimus/H-optimus-0",
+            "timm",
+            "Apache-2.0",
+            True,
+            224,
+            0.5,
+            *_OPTIMUS,
+            arguments={"init_values": 1e-5, "dynamic_img_size": False},
+        ),
+        Published(
+            "h-optimus-1",
+            "bioptimus/H-optimus-1",
+            "timm",
+            _NON_COMMERCIAL,
+            True,
+            224,
+            0.5,
+            *_OPTIMUS,
+            arguments={"init_values": 1e-5, "dynamic_img_size": False},
+        ),
+        Published("gigapath", "prov-gigapath/prov-gigapath", "timm", "Apache-2.0: research only", gated=True),
+    )
+}
+"""By name."""

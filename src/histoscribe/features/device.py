@@ -1,0 +1,31 @@
+"""On what to compute: the asked device, or the best that is there."""
+
+from __future__ import annotations
+
+import torch
+
+from histoscribe.errors import SettingError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device; `auto` tries cuda, then mps, then cpu.
+
+    Raises
+    ------
+    SettingError
+        If the name is unknown or the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, present in there.items() if present))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingError(
+            "there is no such device", where=name, remedy=f"choose auto, {', '.join(there)}"
+        ) from error
+    missing = not there.get(device.type, False)
+    if missing or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        present = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise SettingError("this device is not here", where=name, remedy=f"choose auto or one of: {present}")
+    return device
