@@ -15,6 +15,7 @@ from histoscribe.cli import (
     describe,
     doctor,
     fetch,
+    generate,
     impute,
     info,
     predict,
@@ -50,6 +51,7 @@ app.command()(verb(convert.convert))
 app.add_typer(train.app, name="train")
 app.command()(verb(predict.predict))
 app.command()(verb(impute.impute))
+app.command()(verb(generate.generate))
 app.command()(verb(describe.describe))
 app.command()(verb(compare.compare))
 app.add_typer(benchmark.app, name="benchmark")

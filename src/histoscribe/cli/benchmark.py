@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from histoscribe.cli import benchmark_imputer
+from histoscribe.cli import benchmark_generator, benchmark_imputer
 from histoscribe.cli.console import caution, command_line, emit, show, show_rows
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort
@@ -77,3 +77,4 @@ def predictor(
 
 
 app.command("imputer")(verb(benchmark_imputer.imputer))
+app.command("generator")(verb(benchmark_generator.generator))

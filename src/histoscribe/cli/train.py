@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from histoscribe.cli import train_imputer
+from histoscribe.cli import train_generator, train_imputer
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, output_folder
@@ -95,6 +95,7 @@ def predictor(
 
 
 app.command("imputer")(verb(train_imputer.imputer))
+app.command("generator")(verb(train_generator.generator))
 
 
 def read_panel(path: Path) -> list[str]:

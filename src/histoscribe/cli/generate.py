@@ -1,0 +1,141 @@
+"""`histoscribe generate`: profiles of the metastases that a primary tumour might become."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
+from histoscribe.cli.impute import open_table
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import output_file
+from histoscribe.errors import SettingError
+
+if TYPE_CHECKING:
+    from histoscribe.bulk import BulkTable
+
+_SHOWN = 15
+
+
+def generate(
+    context: typer.Context,
+    primary: Annotated[Path, typer.Option(help="Bulk table or section of the primary tumour.")],
+    site: Annotated[str, typer.Option(help="Where the metastasis is to be: liver, lung, ...")],
+    out: Annotated[Path, typer.Option(help="The h5ad or CSV file to write.")],
+    model: Annotated[
+        str, typer.Option(help="A model's folder, or the name of a bundled one.")
+    ] = "generator-tcga11",
+    normal: Annotated[
+        Path | None, typer.Option(help="Bulk table or section of the site's normal tissue.")
+    ] = None,
+    cancer: Annotated[str | None, typer.Option(help="Which cancer; recognised if not given.")] = None,
+    region: Annotated[Path | None, typer.Option(help="GeoJSON: the primary's spots inside it.")] = None,
+    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
+    samples: Annotated[int, typer.Option(help="How many profiles.")] = 100,
+    purity: Annotated[
+        str | None, typer.Option(help="Share of tumour, 0.6 or 0.4-0.8; as learned if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same profiles.")] = 0,
+    adapt: Annotated[
+        bool | None, typer.Option("--adapt/--no-adapt", help="Map the parents to the model's scale by rank.")
+    ] = None,
+    sets: Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
+    from histoscribe.generator import Generator, read_gene_sets, shipped_gene_sets
+    from histoscribe.generator.result import change_table, write_generated
+    from histoscribe.generator.scores import gene_set_changes
+    from histoscribe.modelstore import bundled
+
+    output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
+    share = read_purity(purity)
+    start = time.monotonic()
+    with job() as progress:
+        progress.report("opening model and parents")
+        generator = Generator.load(bundled(model))
+        known = shipped_gene_sets()
+        for path in sets or ():
+            known.update(read_gene_sets(path))
+        table = generator.generate(
+            _parent(primary, section, region), site=site, cancer=cancer,
+            normal=None if normal is None else _parent(normal, None, None), samples=samples, purity=share,
+            seed=seed, adapt=adapt, progress=progress,
+        )  # fmt: skip
+        table.uns["histoscribe"]["command"] = command_line(context)
+        write_generated(table, out)
+    about = table.uns["histoscribe"]
+    changes = change_table(table).head(_SHOWN)
+    scores = gene_set_changes(table, known)
+    facts = {
+        "written": out, "synthetic": True, "samples": table.n_obs, "genes": table.n_vars,
+        "cancer": str(table.obs["cancer"].iloc[0]), "site": site,
+        "mean_purity": round(float(table.obs["purity"].mean()), 3),
+        "pulled": round(float((table.obs["pulled"] > 0).mean()), 3),
+        "model": about["model"], "seconds": round(time.monotonic() - start, 1), "notice": about["notice"],
+    }  # fmt: skip
+    caution(about["notes"])
+    if as_json:
+        emit(
+            {
+                **facts,
+                "genes_changed": changes.rename_axis("gene").reset_index().to_dict("records"),
+                "gene_sets_changed": scores.rename_axis("gene_set").reset_index().to_dict("records"),
+                "notes": about["notes"],
+                "command": command_line(context),
+            }
+        )
+        return
+    show("Generated", facts.items())
+    show_rows(
+        ("gene", "primary", "generated", "log2 change"),
+        [(name, row["primary"], row["generated"], row["change"]) for name, row in changes.iterrows()],
+    )
+    rows = scores.head(_SHOWN).iterrows()
+    show_rows(
+        ("gene set", "log2 change", "genes"), [(name, row["change"], row["genes"]) for name, row in rows]
+    )
+    words.print(f"Mind: {about['notice']}.", markup=False, style="yellow")
+
+
+def read_purity(text: str | None) -> float | tuple[float, float] | None:
+    """A share, bounds with a hyphen between, or None.
+
+    Raises
+    ------
+    SettingError
+        If it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        parts = [float(part) for part in text.split("-")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (1, 2):
+        raise SettingError(
+            f"{text!r} is no purity", where="--purity", remedy="give 0.6, or bounds like 0.4-0.8"
+        )
+    return parts[0] if len(parts) == 1 else (parts[0], parts[1])
+
+
+def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
+    """A bulk table as it is, a section (or a region of it) as the pseudo-bulk of its spots."""
+    import numpy as np
+
+    from histoscribe.bulk import BulkTable
+    from histoscribe.generator.inputs import pseudo_bulk
+    from histoscribe.tiles import read_regions
+
+    opened = open_table(path, section=section)
+    if isinstance(opened, BulkTable):
+        if region is not None:
+            raise SettingError("a bulk table has no regions", where=path, remedy="leave --region out")
+        return opened
+    rows = None
+    if region is not None:
+        rows = np.any([one.contains(opened.centres) for one in read_regions(region)], axis=0)
+    return pseudo_bulk(opened, rows)

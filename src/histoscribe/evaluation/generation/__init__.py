@@ -1,0 +1,1 @@
+"""Benchmarks of the generator: measures, baselines, and the runs over beds and real data."""

@@ -1,0 +1,1 @@
+"""What the generator is compared with; each learns from a cohort and returns a sampler."""

@@ -1,0 +1,224 @@
+"""What a generator learns from: primaries, normal tissues and metastases, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.bulk import SCALES
+from histoscribe.bulk.reading import BulkTable, as_table, dense, read_table
+from histoscribe.bulk.samples import file_beside, with_samples
+from histoscribe.errors import TableError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+KINDS = ("primary", "normal", "metastasis")
+COLUMNS = ("sample_type", "cancer", "site", "patient")
+_LEAST_COMMON = 50
+_KIND_WORDS = {
+    "primary": "primary", "primary_tumor": "primary", "primary_tumour": "primary", "tumor": "primary",
+    "tumour": "primary", "primary_solid_tumor": "primary", "01": "primary",
+    "normal": "normal", "solid_tissue_normal": "normal", "normal_tissue": "normal", "11": "normal",
+    "metastasis": "metastasis", "metastatic": "metastasis", "met": "metastasis", "06": "metastasis",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Samples on the generator's scale, log2 of abundance, nothing below 0.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, genes)
+        No NaN: what was not detected is 0.
+    genes : tuple of str
+    kinds : ndarray of str, shape (samples,)
+        Each one of `KINDS`.
+    cancers : ndarray of str, shape (samples,)
+        Of primaries and metastases; empty for normal tissue.
+    sites : ndarray of str, shape (samples,)
+        The organ of a normal tissue or of a metastasis; empty for primaries.
+    patients : ndarray of str, shape (samples,)
+    names : ndarray of str, shape (samples,)
+    notes : tuple of str
+        What was done and what is doubtful, in plain words.
+    """
+
+    values: NDArray[np.float32]
+    genes: tuple[str, ...]
+    kinds: NDArray[np.str_]
+    cancers: NDArray[np.str_]
+    sites: NDArray[np.str_]
+    patients: NDArray[np.str_]
+    names: NDArray[np.str_]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: NDArray[Any]) -> Cohort:
+        """Some of the samples, by index or mask."""
+        parts = ("values", "kinds", "cancers", "sites", "patients", "names")
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
+        return replace(self, **chosen)
+
+    def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> NDArray[np.int64]:
+        """Indices of samples of one kind, of one cancer or site where named."""
+        wanted = self.kinds == kind
+        if cancer is not None:
+            wanted = wanted & (self.cancers == cancer)
+        if site is not None:
+            wanted = wanted & (self.sites == site)
+        return np.flatnonzero(wanted)
+
+
+def join(parts: Sequence[Cohort]) -> Cohort:
+    """Cohorts of the same genes, one below the other."""
+    arrays = ("values", "kinds", "cancers", "sites", "patients", "names")
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return replace(parts[0], notes=notes, **whole)
+
+
+def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
+    """Cohorts of two platforms on their common genes; each sample of the other is mapped by rank.
+
+    Raises
+    ------
+    TableError
+        If they have hardly any gene in common.
+    """
+    common = [gene for gene in cohort.genes if gene in set(other.genes)]
+    if len(common) < _LEAST_COMMON:
+        raise TableError(
+            f"the two cohorts have {len(common)} genes in common",
+            remedy="give tables with the same gene names (a probe map turns Ensembl ids into symbols)",
+        )
+    parts = []
+    for one in (cohort, other):
+        places = {gene: place for place, gene in enumerate(one.genes)}
+        values = one.values[:, [places[gene] for gene in common]]
+        parts.append(replace(one, values=values, genes=tuple(common)))
+    steps = np.sort(parts[0].values, axis=1).mean(0)
+    ranks = parts[1].values.argsort(1, kind="stable").argsort(1, kind="stable")
+    mapped = replace(parts[1], values=np.asarray(steps[ranks], dtype=np.float32))
+    whole = join([parts[0], mapped])
+    note = "two platforms: what tells them apart is learned as if it belonged to metastases"
+    return replace(whole, notes=(*whole.notes, f"{len(common):,} genes are common to both cohorts", note))
+
+
+def read_cohort(
+    table: str | PathLike[str], samples: str | PathLike[str] | None = None, *, scale: str | None = None
+) -> Cohort:
+    """Read a table of expression and what its samples are.
+
+    Parameters
+    ----------
+    table : path
+        CSV, TSV, GCT or h5ad.
+    samples : path, optional
+        CSV with sample names in its first column and the columns `sample_type`, `cancer`, `site`, `patient`;
+        without it the file beside the table (`x.meta.csv`) or an h5ad's own `obs`.
+    scale : str, optional
+        A key of `histoscribe.bulk.SCALES`; recognised where not given.
+
+    Raises
+    ------
+    TableError
+        If a file cannot be used or a column is missing.
+    """
+    beside = Path(samples) if samples is not None else file_beside(Path(table))
+    return cohort_of(with_samples(read_table(table, scale=scale), beside))
+
+
+def cohort_of(table: AnnData | BulkTable) -> Cohort:
+    """A cohort from a table whose `obs` has `sample_type`, `cancer`, `site` and `patient`.
+
+    `sample_type` is `primary`, `normal` or `metastasis` (`primary_tumor`, `solid_tissue_normal` and
+    `metastatic` are understood). `cancer` may be empty for normal tissue and `site` for primaries.
+
+    Raises
+    ------
+    TableError
+        If a column is missing, a kind is unknown, a needed name is empty, or the scale cannot be used.
+    """
+    bulk = table if isinstance(table, BulkTable) else as_table(table)
+    obs = bulk.table.obs
+    missing = [name for name in COLUMNS if name not in obs]
+    if missing:
+        raise TableError(
+            f"the samples have no column {', '.join(missing)}", where=bulk.name,
+            remedy=f"give a table of samples with {', '.join(COLUMNS)}",
+        )  # fmt: skip
+    said = [_word(value) for value in obs["sample_type"]]
+    unknown = sorted({word for word in said if word not in _KIND_WORDS})
+    if unknown:
+        raise TableError(
+            f"{', '.join(map(repr, unknown[:3]))} is no sample_type", where=bulk.name,
+            remedy=f"use {', '.join(KINDS)}",
+        )  # fmt: skip
+    kinds = np.array([_KIND_WORDS[word] for word in said], dtype=str)
+    cancers, sites = _texts(obs["cancer"]), _texts(obs["site"])
+    for kind, column, found in (
+        ("primary", "cancer", cancers), ("metastasis", "cancer", cancers), ("metastasis", "site", sites),
+        ("normal", "site", sites),
+    ):  # fmt: skip
+        bare = (kinds == kind) & (found == "")
+        if bare.any():
+            raise TableError(
+                f"{int(bare.sum())} samples that are {kind} have no {column}, {obs.index[bare][0]} first",
+                where=bulk.name, remedy="fill that column, or leave those samples out",
+            )  # fmt: skip
+    values, notes = to_log2(bulk)
+    return Cohort(
+        values, tuple(map(str, bulk.table.var_names)), kinds, np.where(kinds == "normal", "", cancers),
+        np.where(kinds == "primary", "", sites), _texts(obs["patient"]),
+        np.array([str(name) for name in bulk.table.obs_names], dtype=str), (*bulk.warnings, *notes),
+    )  # fmt: skip
+
+
+def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
+    """Values on the generator's scale, and what was done.
+
+    Raises
+    ------
+    TableError
+        If the values are already centred, so that abundances cannot be had from them.
+    """
+    values = dense(bulk.table.X)
+    if bulk.scale == "standardised":
+        raise TableError(
+            f"the values are {SCALES[bulk.scale]}: abundances cannot be had from them", where=bulk.name,
+            remedy="give counts, TPM or log2 values",
+        )  # fmt: skip
+    notes = []
+    lost = int(np.isnan(values).sum())
+    if lost:
+        notes.append(f"{lost:,} missing values were taken as not detected (0)")
+    values = np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), dtype=np.float32)
+    if bulk.scale == "log1p":
+        values = np.asarray(np.log2(np.expm1(values) * 100 + 1), dtype=np.float32)
+    elif bulk.scale in ("counts", "linear"):
+        if bulk.scale == "counts":
+            total = values.sum(1, keepdims=True)
+            values = np.asarray(values / np.where(total > 0, total, 1) * 1e6, dtype=np.float32)
+        values = np.asarray(np.log2(values + 1), dtype=np.float32)
+    return np.maximum(values, 0).astype(np.float32), notes
+
+
+def _word(value: object) -> str:
+    return str(value).strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _texts(column: Any) -> NDArray[np.str_]:
+    return np.array(
+        ["" if text.lower() in ("nan", "none", "na") else text for text in (str(v).strip() for v in column)],
+        dtype=str,
+    )

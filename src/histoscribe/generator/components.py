@@ -1,0 +1,141 @@
+"""What each component of the code does: genes, gene sets, and which parent it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.errors import TableError
+from histoscribe.generator.genesets import present, shipped_gene_sets
+from histoscribe.generator.metgen import MetGen
+from histoscribe.generator.network import CODE
+from histoscribe.generator.standard import Standard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOP = 100
+SIGNIFICANT = 0.05
+_LEAST_GENES = 4
+
+
+def loadings(model: MetGen) -> NDArray[np.float32]:
+    """How the decoded profile changes with each component, shape (CODE, genes), in gene units.
+
+    The central difference over one standard deviation of the component either way, at the mean code.
+    """
+    centre = (model.cancer_centre.mean(0) + model.site_centre.mean(0))[None]
+    step = torch.cat([model.cancer_centre, model.site_centre]).std(0).clamp_min(0.5)
+    with torch.inference_mode():
+        up = model.met.decode(centre + torch.diag(step))
+        down = model.met.decode(centre - torch.diag(step))
+    return ((up - down) / 2).numpy()
+
+
+def parent_shares(model: MetGen, standard: Standard) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of each component's variance over all pairs that comes from the cancer and from the site.
+
+    Mean primaries and mean normal tissues of the training cohort are mixed at the median purity, every
+    cancer with every site; main effects of a two-way analysis of variance.
+
+    Returns
+    -------
+    primary, site : ndarray, shape (CODE,)
+        With the interaction they sum to 1.
+    """
+    tumours = torch.from_numpy(standard.scale(model.primary_mean.numpy()))
+    tissues = torch.from_numpy(standard.scale(model.normal_mean.numpy()))
+    cancers, sites = len(tumours), len(tissues)
+    purity = model.purity.median().expand(cancers * sites)
+    with torch.inference_mode():
+        codes = model.mixed_codes(
+            tumours.repeat_interleave(sites, 0), tissues.repeat(cancers, 1), purity
+        ).reshape(cancers, sites, CODE)
+    total = codes.reshape(-1, CODE).var(0, correction=0).clamp_min(1e-9)
+    shares = [codes.mean(over).var(0, correction=0) / total for over in (1, 0)]
+    return shares[0].double().numpy(), shares[1].double().numpy()
+
+
+def component_table(
+    model: MetGen, standard: Standard, sets: Mapping[str, tuple[str, ...]] | None = None
+) -> pd.DataFrame:
+    """One line for each component and end (`+` or `-`), those that move most genes first.
+
+    Returns
+    -------
+    DataFrame
+        `component` (0-based), `end`, `strength` (root mean square loading), `from_primary`, `from_site`,
+        `genes` (the ten strongest), `gene_set` (the most significant), `overlap` (k of n), `p`,
+        `adjusted` (Benjamini–Hochberg over all components, ends and sets), `other_sets`.
+
+    Raises
+    ------
+    TableError
+        If fewer than one set has four genes of the model.
+    """
+    import pandas as pd
+
+    kept = present(sets or shipped_gene_sets(), standard.genes, least=_LEAST_GENES)
+    if not kept:
+        raise TableError(
+            f"no gene set has {_LEAST_GENES} of the model's genes", remedy="give sets of the same gene names"
+        )
+    loads = loadings(model)
+    primary, site = parent_shares(model, standard)
+    genes = np.asarray(standard.genes)
+    rows, tests = [], []
+    for which in np.argsort(-np.square(loads).sum(1)):
+        for end, signed in (("+", loads[which]), ("-", -loads[which])):
+            top = np.argsort(-signed)[: min(TOP, len(genes) // 4)]
+            tests.append(_enrich(genes[top].tolist(), kept, genes.tolist()))
+            rows.append(
+                {
+                    "component": int(which), "end": end, "strength": float(np.sqrt(np.square(signed).mean())),
+                    "from_primary": primary[which], "from_site": site[which],
+                    "genes": ", ".join(genes[top[:10]]),
+                }
+            )  # fmt: skip
+    adjusted = _benjamini_hochberg(np.concatenate([test["p"].to_numpy() for test in tests]))
+    parts = np.split(adjusted, np.cumsum([len(test) for test in tests])[:-1])
+    for row, test, fixed in zip(rows, tests, parts, strict=True):
+        order = np.argsort(test["p"].to_numpy(), kind="stable")
+        best = test.iloc[order[0]]
+        good = [str(test["set"].iloc[at]) for at in order[1:] if fixed[at] < SIGNIFICANT]
+        row.update(
+            gene_set=str(best["set"]), overlap=str(best["overlap"]), p=float(best["p"]),
+            adjusted=float(fixed[order[0]]), other_sets=", ".join(good),
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _enrich(top: list[str], sets: Mapping[str, tuple[str, ...]], background: list[str]) -> pd.DataFrame:
+    """Hypergeometric test of every set among the top genes, by gseapy, offline."""
+    import gseapy
+    import pandas as pd
+
+    found = gseapy.enrich(
+        gene_list=top, gene_sets={name: list(genes) for name, genes in sets.items()},
+        background=background, outdir=None, no_plot=True, verbose=False,
+    ).results  # fmt: skip
+    known: dict[str, float] = {}
+    if isinstance(found, pd.DataFrame) and not found.empty:
+        known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
+    lines = []
+    for name, genes in sets.items():
+        lines.append(
+            {
+                "set": name, "p": known.get(name, 1.0),
+                "overlap": f"{len(set(genes) & set(top))} of {len(genes)}",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(np.clip(p, 0, 1)))

@@ -1,0 +1,311 @@
+"""The user's object: learn from a cohort, generate the metastases that a primary might become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.errors import ModelError, SettingError
+from histoscribe.generator.cohort import Cohort, cohort_of
+from histoscribe.generator.components import component_table
+from histoscribe.generator.fitting import Settings, encode, fit_model
+from histoscribe.generator.inputs import Parents, bring
+from histoscribe.generator.metgen import MetGen
+from histoscribe.generator.mixing import mix
+from histoscribe.generator.result import build_result
+from histoscribe.generator.standard import Standard
+from histoscribe.generator.storage import from_tensors, halve, to_tensors
+from histoscribe.modelstore import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from histoscribe.generator.inputs import Table
+
+MOST_SAMPLES = 100_000
+TARGET = "log2 of abundance, not below 0, on the scale of the training cohort"
+_CHUNK = 500
+
+
+class Generator:
+    """Generates expression profiles of metastases: MetVAE, source encoder, mixer, contrastive learner.
+
+    Parameters
+    ----------
+    met_steps, mixing_steps : int
+        Training steps of the MetVAE, and of source encoder and mixer.
+    seed : int
+    devices : int
+        Processes that Lightning trains on.
+    """
+
+    def __init__(
+        self, *, met_steps: int = 600, mixing_steps: int = 500, seed: int = 0, devices: int = 1
+    ) -> None:
+        for name, value in (("met_steps", met_steps), ("mixing_steps", mixing_steps), ("devices", devices)):
+            if value < 1:
+                raise SettingError(f"{name} is {value}", remedy="use 1 or more")
+        self.settings = Settings(met_steps, mixing_steps, seed, devices)
+        self._model: tuple[MetGen, Standard, Card] | None = None
+
+    def fit(
+        self,
+        cohort: Cohort | AnnData,
+        *,
+        licence: str = "of the training data",
+        progress: Progress | None = None,
+    ) -> Generator:
+        """Learn from primaries, normal tissues and metastases.
+
+        Parameters
+        ----------
+        cohort : Cohort or AnnData
+            An AnnData needs `sample_type`, `cancer`, `site` and `patient` in `obs`.
+        licence : str
+            Under which terms the model may be used.
+        progress : Progress, optional
+
+        Raises
+        ------
+        TableError
+            If there is too little to learn from, or a class has one sample only.
+        """
+        whole = cohort if isinstance(cohort, Cohort) else cohort_of(cohort)
+        fitted = fit_model(whole, self.settings, progress or Progress())
+        halve(fitted.model)
+        used = fitted.used
+        dropped = len(whole) - len(used)
+        notes = list(whole.notes)
+        if dropped:
+            notes.append(f"{dropped} samples without a counterpart (cancer or site) were left out")
+        settings = {
+            **asdict(self.settings), "cancers": list(fitted.cancers), "sites": list(fitted.sites),
+            "pairs": sorted(
+                {f"{c} at {s}" for c, s in zip(used.cancers, used.sites, strict=True) if c and s}
+            ),
+            "samples": {kind: len(used.of(kind)) for kind in ("primary", "normal", "metastasis")},
+            "notes": notes,
+        }  # fmt: skip
+        training = zip(used.names.tolist(), used.patients.tolist(), strict=True)
+        card = Card(
+            kind="generator", variant="metgen", genes=used.genes, target=TARGET,
+            panel_rule="all genes of the training cohort",
+            training=tuple(TrainingSection(name, patient) for name, patient in training),
+            licence=licence, seed=self.settings.seed, settings=settings,
+        )  # fmt: skip
+        card = replace(card, sha256=weights_hash(to_tensors(fitted.model, fitted.standard)))
+        self._model = fitted.model, fitted.standard, card
+        return self
+
+    @property
+    def card(self) -> Card:
+        """What the model is and what it learned from."""
+        return self._fitted()[2]
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Genes of a generated profile, in order."""
+        return self._fitted()[1].genes
+
+    @property
+    def cancers(self) -> tuple[str, ...]:
+        """Cancers that the model knows."""
+        return tuple(map(str, self.card.settings["cancers"]))
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Sites that the model knows."""
+        return tuple(map(str, self.card.settings["sites"]))
+
+    def recognise(self, primary: Table, *, adapt: bool | None = None) -> str:
+        """The cancer whose mean primary a table's mean is most like (Pearson r over genes)."""
+        model = self._fitted()[0]
+        brought = self._bring(primary, model.primary_mean.mean(0), adapt)
+        means = model.primary_mean.numpy()
+        common = means.mean(0)
+        found = [np.corrcoef(brought.values.mean(0) - common, mean - common)[0, 1] for mean in means]
+        return self.cancers[int(np.argmax(found))] if len(found) > 1 else self.cancers[0]
+
+    def generate(
+        self,
+        primary: Table,
+        *,
+        site: str,
+        cancer: str | None = None,
+        normal: Table | None = None,
+        samples: int = 100,
+        purity: float | tuple[float, float] | None = None,
+        seed: int = 0,
+        adapt: bool | None = None,
+        progress: Progress | None = None,
+    ) -> AnnData:
+        """Generate metastases of primaries at a site.
+
+        Parameters
+        ----------
+        primary : AnnData, BulkTable or Section
+            One or more primaries of one cancer, taken in turn.
+        site : str
+            One of `sites`.
+        cancer : str, optional
+            One of `cancers`; by default the one that the primaries are most like.
+        normal : AnnData, BulkTable or Section, optional
+            Normal tissue of the site; drawn from the model's references by default.
+        samples : int
+        purity : float or (float, float), optional
+            Share of tumour, or its bounds; by default drawn as in the training metastases.
+        seed : int
+            Same seed, same samples.
+        adapt : bool, optional
+            Map the parents' values to the cohort's scale, rank by rank; by default only where needed.
+        progress : Progress, optional
+
+        Returns
+        -------
+        AnnData
+            `X` log2 of abundance, shape (samples, genes), never NaN nor negative. `obs`: `synthetic`,
+            `cancer`, `site`, `primary` and `normal` (the parents' names), `purity`, `cancer_probability` and
+            `site_probability` (the model's own heads), `pulled` (how far the code was drawn to
+            the centre of what was asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`.
+            `obsm["X_metgen"]`: the components. `uns["histoscribe"]`: model, notes, and that it is synthetic.
+
+        Raises
+        ------
+        SettingError
+            If site or cancer is unknown, or a number is out of range.
+        TableError
+            If the parents lack too many genes or cannot be brought to the model's scale.
+        """
+        model, standard, card = self._fitted()
+        where = _known(site, self.sites, "site")
+        if not 1 <= samples <= MOST_SAMPLES:
+            raise SettingError(f"{samples} samples were asked for", remedy=f"ask for 1 to {MOST_SAMPLES:,}")
+        low, high = _bounds(purity)
+        cancer = self.recognise(primary, adapt=adapt) if cancer is None else cancer
+        what = _known(cancer, self.cancers, "cancer")
+        tumours = self._bring(primary, model.primary_mean[what], adapt)
+        notes = list(tumours.notes)
+        if f"{cancer} at {site}" not in card.settings.get("pairs", ()):
+            notes.append(
+                f"no metastasis of {cancer} at {site} was learned from: this pair is an extrapolation"
+            )
+        random = np.random.default_rng(seed)
+        noise = torch.Generator().manual_seed(int(random.integers(2**31)))
+        if normal is None:
+            axes = torch.randn(samples, model.normal_axes.shape[1], generator=noise)
+            beside = (model.normal_mean[where] + axes @ model.normal_axes[where]).clamp_min(0).numpy()
+            beside_names = [f"reference {site}"] * samples
+        else:
+            tissue = self._bring(normal, model.normal_mean[where], adapt)
+            notes += tissue.notes
+            if tissue.scale != tumours.scale:
+                notes.append(
+                    f"primary ({tumours.scale}) and normal tissue ({tissue.scale}) are on different scales"
+                )
+            rows = random.integers(len(tissue.values), size=samples)
+            beside, beside_names = tissue.values[rows], [tissue.names[row] for row in rows]
+        turn = random.permutation(np.arange(samples) % len(tumours.values))
+        share = np.quantile(model.purity.numpy(), random.random(samples)).astype(np.float32)
+        if low is not None:
+            share = random.uniform(low, high, samples).astype(np.float32)
+        pairs = torch.tensor([[what, where]]).repeat(samples, 1)
+        progress = progress or Progress()
+        profiles = np.empty((samples, len(standard.genes)), dtype=np.float32)
+        facts = []
+        for at in range(0, samples, _CHUNK):
+            progress.report("generating", at, samples)
+            some = slice(at, at + _CHUNK)
+            ours, theirs = tumours.values[turn[some]], beside[some]
+            units = [standard.scale(part) for part in (ours, theirs, mix(ours, theirs, share[some]))]
+            with torch.inference_mode():
+                draft = model(
+                    *(torch.from_numpy(part) for part in units),
+                    torch.from_numpy(share[some]),
+                    pairs[some],
+                    noise,
+                )
+            profiles[some] = standard.unscale(draft.profiles.numpy())
+            facts.append(draft)
+        progress.report("generating", samples, samples)
+        obs = {
+            "cancer": [cancer] * samples, "site": [site] * samples,
+            "primary": [tumours.names[row] for row in turn], "normal": beside_names, "purity": share,
+            **{
+                name: torch.cat([getattr(draft, part) for draft in facts]).numpy()
+                for name, part in (
+                    ("cancer_probability", "cancer"), ("site_probability", "site"), ("pulled", "pulled"),
+                )
+            },
+        }  # fmt: skip
+        codes = torch.cat([draft.codes for draft in facts]).numpy()
+        return build_result(profiles, codes, obs, tumours.values[turn], standard.genes, card, notes)
+
+    def encode(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
+        """Codes of metastases, shape (samples, components)."""
+        model, standard, _ = self._fitted()
+        brought = self._bring(table, torch.from_numpy(standard.mean), adapt)
+        return encode(model, standard.scale(brought.values))
+
+    def components(self, sets: Mapping[str, tuple[str, ...]] | None = None) -> pd.DataFrame:
+        """What each component does: strength, genes, gene sets, its share from primary and from site.
+
+        Parameters
+        ----------
+        sets : mapping of str to tuple of str, optional
+            Gene sets; by default those that come with Histoscribe.
+        """
+        model, standard, _ = self._fitted()
+        return component_table(model, standard, sets)
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the model's folder (`weights.safetensors`, `card.json`)."""
+        model, standard, card = self._fitted()
+        self._model = model, standard, save_model(folder, to_tensors(model, standard), card)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Generator:
+        """Read a model's folder.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged or no generator.
+        """
+        tensors, card = load_model(folder, kind="generator")
+        model, standard = from_tensors(tensors, card.genes, card.settings, str(folder))
+        generator = cls(seed=card.seed)
+        generator._model = model, standard, card
+        return generator
+
+    def _bring(self, table: Table, reference: torch.Tensor, adapt: bool | None) -> Parents:
+        return bring(table, self.genes, reference.numpy(), {}, adapt=adapt)
+
+    def _fitted(self) -> tuple[MetGen, Standard, Card]:
+        if self._model is None:
+            raise ModelError("this generator has not learned anything yet", remedy="call fit or load first")
+        return self._model
+
+
+def _known(name: str, names: tuple[str, ...], what: str) -> int:
+    if name not in names:
+        raise SettingError(
+            f"the model knows no {what} called {name}", remedy=f"choose from {', '.join(names)}"
+        )
+    return names.index(name)
+
+
+def _bounds(purity: float | tuple[float, float] | None) -> tuple[float | None, float]:
+    if purity is None:
+        return None, 1.0
+    low, high = purity if isinstance(purity, tuple) else (purity, purity)
+    if not 0 < low <= high <= 1:
+        raise SettingError(f"a purity of {purity} is not possible", remedy="give a share above 0, at most 1")
+    return float(low), float(high)

@@ -1,0 +1,71 @@
+"""Gene sets: the project's own lists of well-known marker genes, and any GMT file beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+
+from histoscribe.errors import TableError
+
+GeneSets = dict[str, tuple[str, ...]]
+
+COLLECTIONS = ("programmes", "sites")
+_LARGEST_FILE = 64 * 1024**2
+_MOST_SETS = 100_000
+
+
+def shipped_gene_sets() -> GeneSets:
+    """The collections that come with Histoscribe: programmes of a tumour, functions of a site."""
+    folder = files(__name__)
+    sets: GeneSets = {}
+    for name in COLLECTIONS:
+        sets.update(_parse((folder / f"{name}.gmt").read_text(encoding="utf-8"), f"{name}.gmt"))
+    return sets
+
+
+def read_gene_sets(path: str | PathLike[str]) -> GeneSets:
+    """Read a GMT file: a set a line, name, description and genes with tabs between.
+
+    Raises
+    ------
+    TableError
+        If it is missing, too large, or no GMT.
+    """
+    path = Path(path)
+    remedy = "give a GMT file: name, description and genes with tabs between, one set a line"
+    if not path.is_file():
+        raise TableError("there is no such file", where=path, remedy="check the path")
+    if path.stat().st_size > _LARGEST_FILE:
+        raise TableError("this is larger than a file of gene sets can be", where=path, remedy=remedy)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TableError("this is no text", where=path, remedy=remedy) from error
+    return _parse(text, path)
+
+
+def present(sets: Mapping[str, tuple[str, ...]], genes: tuple[str, ...], *, least: int = 5) -> GeneSets:
+    """The sets cut to `genes`, those with at least `least` of them."""
+    known = set(genes)
+    cut = {name: tuple(gene for gene in members if gene in known) for name, members in sets.items()}
+    return {name: members for name, members in cut.items() if len(members) >= least}
+
+
+def _parse(text: str, where: str | Path) -> GeneSets:
+    sets: GeneSets = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split("\t")]
+        genes = tuple(dict.fromkeys(cell for cell in cells[2:] if cell))
+        if not cells[0] or not genes or len(sets) >= _MOST_SETS:
+            raise TableError(
+                f"line {number} is no gene set", where=where,
+                remedy="write name, description and genes with tabs between, one set a line",
+            )  # fmt: skip
+        sets[cells[0]] = genes
+    if not sets:
+        raise TableError("the file holds no gene set", where=where, remedy="write one set a line")
+    return sets

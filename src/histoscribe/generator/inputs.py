@@ -1,0 +1,168 @@
+"""Parents as the user has them, brought to the genes and the scale of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.bulk import SCALES, match_genes
+from histoscribe.bulk.reading import BulkTable, as_table
+from histoscribe.errors import RegionError, TableError
+from histoscribe.generator.cohort import to_log2
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.section import Section
+
+    Table: TypeAlias = AnnData | BulkTable | Section
+
+MOST_MISSING = 0.2
+_LEVEL = 1.0
+_SCALE_OF_KIND = {"measured": "counts", "predicted": "log1p"}
+
+
+@dataclass(frozen=True, eq=False)
+class Parents:
+    """Profiles of primaries or of normal tissues on a model's scale.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, model genes)
+        log2 of abundance, whole.
+    names : tuple of str
+    scale : str
+        What the table was, a key of `histoscribe.bulk.SCALES`.
+    notes : tuple of str
+        What was done and what is doubtful, in plain words.
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    scale: str
+    notes: tuple[str, ...]
+
+
+def bulk_of(table: Table) -> BulkTable:
+    """A checked table, whatever was given."""
+    if isinstance(table, BulkTable):
+        return table
+    inner: AnnData = getattr(table, "table", table)
+    about = inner.uns.get("histoscribe", {})
+    scale = _SCALE_OF_KIND.get(str(about.get("kind"))) if isinstance(about, dict) else None
+    return as_table(inner, name=str(getattr(table, "name", "table")), scale=scale)
+
+
+def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
+    """One profile from the spots of a section: the sum of counts, or the mean of predicted abundances.
+
+    Parameters
+    ----------
+    section : Section
+        Measured or predicted.
+    rows : ndarray of bool, shape (spots,), optional
+        Which spots; all by default.
+    name : str
+        Of the profile; the section's own by default.
+
+    Raises
+    ------
+    RegionError
+        If no spot is among them.
+    """
+    import pandas as pd
+    from anndata import AnnData
+
+    table = section.table if rows is None else section.table[rows]
+    name = name or section.name
+    if not table.n_obs:
+        raise RegionError(
+            "no spot lies in this region", where=name, remedy="draw it around spots of the chosen layer"
+        )
+    counts = _SCALE_OF_KIND.get(str(section.table.uns.get("histoscribe", {}).get("kind", "measured")))
+    layer = table.layers.get("restored", table.X)
+    values = layer.toarray() if hasattr(layer, "toarray") else np.asarray(layer)
+    if counts == "log1p":
+        known = ~np.isnan(values)
+        abundance = np.where(known, np.expm1(values), 0).sum(0) / np.maximum(known.sum(0), 1)
+        profile = np.where(known.any(0), np.log1p(np.maximum(abundance, 0)), np.nan)
+    else:
+        profile = np.nansum(values, axis=0)
+    one = AnnData(profile[None].astype(np.float32), obs=pd.DataFrame(index=[name]), var=table.var[[]].copy())
+    return as_table(one, name=name, scale=counts or "counts")
+
+
+def bring(
+    table: Table,
+    genes: tuple[str, ...],
+    reference: NDArray[np.float32],
+    aliases: Mapping[str, str],
+    *,
+    adapt: bool | None = None,
+) -> Parents:
+    """Bring a table to a model's genes and scale.
+
+    Parameters
+    ----------
+    genes : tuple of str
+        The model's.
+    reference : ndarray of float32, shape (genes,)
+        Mean profile of the cohort that the model learned from; it stands in for the few genes that the
+        table lacks.
+    aliases : mapping of str to str
+    adapt : bool, optional
+        Map each profile's values to those of the reference, rank by rank, as another platform needs; by
+        default where the scale is not log2 or its level differs by more than 1.
+
+    Raises
+    ------
+    TableError
+        If more than 20 % of the genes are missing, or nothing is known of a sample.
+    """
+    bulk = bulk_of(table)
+    found = match_genes(genes, [str(name) for name in bulk.table.var_names], aliases)
+    places = np.array([found.get(gene, -1) for gene in genes])
+    there = places >= 0
+    raw = np.asarray(bulk.table.X)
+    there[there] = ~np.isnan(raw[:, places[there]]).all(0)
+    lacking = int((~there).sum())
+    if lacking > MOST_MISSING * len(genes):
+        raise TableError(
+            f"{lacking:,} of the model's {len(genes):,} genes are missing, more than may be filled "
+            f"({MOST_MISSING:.0%})",
+            where=bulk.name,
+            remedy="restore them by the imputer first (Restore missing genes, or histoscribe impute)",
+        )
+    if np.isnan(raw[:, places[there]]).all(1).any() or (np.nan_to_num(raw).max(1) <= 0).any():
+        raise TableError("a sample has no value of any model gene", where=bulk.name, remedy="leave it out")
+    measured, notes = to_log2(bulk)
+    values = np.repeat(reference[None], len(measured), 0)
+    values[:, there] = measured[:, places[there]]
+    notes = [*bulk.warnings, *notes]
+    if lacking:
+        notes.append(f"{lacking:,} of {len(genes):,} genes are missing and stand at the cohort's mean")
+    level = float(np.abs(np.median(values[:, there]) - np.median(reference[there])))
+    if adapt is None:
+        adapt = bulk.scale != "log2" or level > _LEVEL
+    if adapt:
+        values[:, there] = _by_rank(values[:, there], reference[there])
+        notes.append(f"values ({SCALES[bulk.scale]}) were mapped to the cohort's scale, rank by rank")
+    return Parents(
+        np.maximum(values, 0).astype(np.float32),
+        tuple(map(str, bulk.table.obs_names)),
+        bulk.scale,
+        tuple(notes),
+    )
+
+
+def _by_rank(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row's values replaced by the reference's of the same rank, ties by their mean."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values, axis=1) - 1
+    found = np.interp(ranks, np.arange(len(reference)), np.sort(reference))
+    return np.asarray(found, dtype=np.float32)

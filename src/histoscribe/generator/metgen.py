@@ -1,0 +1,122 @@
+"""The whole model: MetVAE, source encoder, mixer, spread of the codes, texture, references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder
+from histoscribe.generator.texture import Texture
+
+REFERENCE_AXES = 6
+PURITY_KNOTS = 21
+SURE = 0.97
+_PULLS = (0.15, 0.3, 0.45, 0.6, 0.8)
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """Generated samples in the model's units.
+
+    Parameters
+    ----------
+    profiles : Tensor, shape (samples, genes)
+    codes : Tensor, shape (samples, CODE)
+    cancer, site : Tensor, shape (samples,)
+        Probability that the model's own heads give to what was asked.
+    pulled : Tensor, shape (samples,)
+        How far the code was drawn to the centre of what was asked, 0 to 1.
+    """
+
+    profiles: torch.Tensor
+    codes: torch.Tensor
+    cancer: torch.Tensor
+    site: torch.Tensor
+    pulled: torch.Tensor
+
+
+class MetGen(torch.nn.Module):
+    """Everything that is saved.
+
+    Parameters
+    ----------
+    directions : Tensor of float32, shape (genes, CODE)
+        Start of encoder and decoder.
+    cancers, sites : int
+    """
+
+    spread: torch.Tensor
+    cancer_centre: torch.Tensor
+    site_centre: torch.Tensor
+    normal_mean: torch.Tensor
+    normal_axes: torch.Tensor
+    primary_mean: torch.Tensor
+    purity: torch.Tensor
+
+    def __init__(self, directions: torch.Tensor, cancers: int, sites: int) -> None:
+        super().__init__()
+        genes = len(directions)
+        self.met = MetVAE(directions, cancers, sites)
+        self.source = SourceEncoder(directions)
+        self.mixer = Mixer()
+        self.texture = Texture(genes)
+        self.register_buffer("spread", torch.zeros(CODE, CODE))
+        self.register_buffer("cancer_centre", torch.zeros(cancers, CODE))
+        self.register_buffer("site_centre", torch.zeros(sites, CODE))
+        self.register_buffer("normal_mean", torch.zeros(sites, genes))
+        self.register_buffer("normal_axes", torch.zeros(sites, REFERENCE_AXES, genes))
+        self.register_buffer("primary_mean", torch.zeros(cancers, genes))
+        self.register_buffer("purity", torch.linspace(0.2, 0.95, PURITY_KNOTS))
+
+    def mixed_codes(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
+        """Codes of mixtures, shape (samples, CODE), from parents in units."""
+        codes: torch.Tensor = self.mixer(self.source(primary, 0), self.source(normal, 1), purity)
+        return codes
+
+    def forward(
+        self,
+        primary: torch.Tensor,
+        normal: torch.Tensor,
+        mixture: torch.Tensor,
+        purity: torch.Tensor,
+        pairs: torch.Tensor,
+        generator: torch.Generator,
+    ) -> Draft:
+        """Generate one sample from each pair of parents.
+
+        Where the model's own heads do not recognise what was asked, the code is drawn towards the centre
+        of that cancer and that site, no farther than needed.
+
+        Parameters
+        ----------
+        primary, normal, mixture : Tensor, shape (samples, genes)
+            Parents and their linear mixture, in units.
+        purity : Tensor, shape (samples,)
+        pairs : Tensor of int64, shape (samples, 2)
+            Cancer and site asked for.
+        generator : torch.Generator
+        """
+        codes = self.mixed_codes(primary, normal, purity)
+        codes = codes + torch.randn(len(codes), CODE, generator=generator) @ self.spread
+        centre = self.cancer_centre[pairs[:, 0]] + self.site_centre[pairs[:, 1]]
+        cancer, site = self.recognise(codes, pairs)
+        pulled = torch.zeros(len(codes))
+        start = codes.clone()
+        for pull in _PULLS:
+            unsure = torch.minimum(cancer, site) < SURE
+            if not bool(unsure.any()):
+                break
+            moved = start[unsure] + pull * (centre[unsure] - start[unsure])
+            codes[unsure], pulled[unsure] = moved, pull
+            cancer[unsure], site[unsure] = self.recognise(moved, pairs[unsure])
+        beyond = mixture - self.met.decode(self.met.encode(mixture)[0])
+        profiles = self.met.decode(codes) + self.texture(beyond, generator)
+        return Draft(profiles, codes, cancer, site, pulled)
+
+    def recognise(self, codes: torch.Tensor, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probability of the asked cancer and site, as the model's heads see it."""
+        rows = torch.arange(len(codes))
+        cancer = self.met.cancer(codes).softmax(1)[rows, pairs[:, 0]]
+        site = self.met.site(codes).softmax(1)[rows, pairs[:, 1]]
+        return cancer, site

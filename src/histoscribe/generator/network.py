@@ -1,0 +1,123 @@
+"""The networks of MetGen: MetVAE, the source encoder, and the mixer of their codes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+CODE = 64
+_HIDDEN = 256
+_MIXED = 16
+
+
+class MetVAE(nn.Module):
+    """Variational autoencoder of metastases.
+
+    The decoder is a linear map, which gives a component its gene loadings, plus a small correction.
+    Encoder and linear map start from `directions`, so that components mean the same for every seed.
+
+    Parameters
+    ----------
+    directions : Tensor of float32, shape (genes, CODE)
+        Gene loadings per unit of code; codes of the training samples have unit variance.
+    cancers, sites : int
+        Classes of the two heads.
+    """
+
+    def __init__(self, directions: torch.Tensor, cancers: int, sites: int) -> None:
+        super().__init__()
+        genes = len(directions)
+        self.project = nn.Linear(genes, CODE)
+        self.read = nn.Sequential(nn.Linear(genes, _HIDDEN), nn.GELU(), nn.Dropout(0.2))
+        self.mean = nn.Linear(_HIDDEN, CODE)
+        self.spread = nn.Linear(_HIDDEN, CODE)
+        self.linear = nn.Linear(CODE, genes)
+        last = nn.Linear(_HIDDEN, genes)
+        self.bend = nn.Sequential(nn.Linear(CODE, _HIDDEN), nn.GELU(), last)
+        self.cancer = _head(cancers)
+        self.site = _head(sites)
+        with torch.no_grad():
+            self.project.weight.copy_(torch.linalg.pinv(directions))
+            self.linear.weight.copy_(directions)
+            for layer in (self.mean, self.spread, last):
+                layer.weight.mul_(0.1)
+            nn.init.constant_(self.spread.bias, -3.0)
+            for layer in (self.project, self.linear, self.mean, last):
+                nn.init.zeros_(layer.bias)
+
+    def encode(self, profiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of the code, shape (samples, CODE), from standardised profiles."""
+        read = self.read(profiles)
+        return self.project(profiles) + self.mean(read), self.spread(read).clamp(-8.0, 2.0)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Standardised profiles, shape (samples, genes)."""
+        profiles: torch.Tensor = self.linear(codes) + self.bend(codes)
+        return profiles
+
+
+class SourceEncoder(nn.Module):
+    """Codes of primaries and of normal tissues: one network, told which of the two it reads.
+
+    Parameters
+    ----------
+    directions : Tensor of float32, shape (genes, CODE)
+    """
+
+    def __init__(self, directions: torch.Tensor) -> None:
+        super().__init__()
+        genes = len(directions)
+        self.project = nn.Linear(genes, CODE)
+        self.read = nn.Sequential(nn.Linear(genes, _HIDDEN), nn.GELU(), nn.Dropout(0.2))
+        self.role = nn.Parameter(torch.zeros(2, _HIDDEN))
+        self.mean = nn.Linear(_HIDDEN, CODE)
+        with torch.no_grad():
+            self.project.weight.copy_(torch.linalg.pinv(directions))
+            self.mean.weight.mul_(0.1)
+            for layer in (self.project, self.mean):
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, profiles: torch.Tensor, role: int) -> torch.Tensor:
+        """Codes, shape (samples, CODE), of standardised profiles; role 0 is primary, 1 normal tissue."""
+        codes: torch.Tensor = self.project(profiles) + self.mean(self.read(profiles) + self.role[role])
+        return codes
+
+
+class Mixer(nn.Module):
+    """Two codes as two channels: component k of the mixture depends on component k of its parents.
+
+    1 × 1 convolutions over the channels primary, normal tissue and purity, added to the purity-weighted
+    mean of the parents' codes, then a scale and a shift of each component's own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(5, _MIXED, 1),
+            nn.GELU(),
+            nn.Conv1d(_MIXED, _MIXED, 1),
+            nn.GELU(),
+            nn.Conv1d(_MIXED, 1, 1),
+        )
+        self.bend = nn.Parameter(torch.full((CODE,), 0.1))
+        self.shift = nn.Parameter(torch.zeros(CODE))
+
+    def forward(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
+        """Mixed codes, shape (samples, CODE).
+
+        Parameters
+        ----------
+        primary, normal : Tensor, shape (samples, CODE)
+        purity : Tensor, shape (samples,)
+        """
+        share = purity[:, None].expand_as(primary)
+        mean = share * primary + (1 - share) * normal
+        channels = torch.stack(
+            [primary, normal, share, mean, share * (1 - share) * (primary - normal)], dim=1
+        )
+        mixed: torch.Tensor = mean + self.bend * self.layers(channels).squeeze(1) + self.shift
+        return mixed
+
+
+def _head(classes: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(CODE, 64), nn.GELU(), nn.Dropout(0.2), nn.Linear(64, classes))

@@ -1,0 +1,98 @@
+"""Scores of gene sets, and how far a spot already lies along primary → metastasis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import TableError
+from histoscribe.generator.genesets import present
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from histoscribe.section import Section
+
+_STRONGEST = 200
+_LEAST_GENES = 10
+_LEAST_SET = 3
+
+
+def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """How the sets change against the primary, strongest first.
+
+    Parameters
+    ----------
+    table : AnnData
+        From `Generator.generate`.
+    sets : mapping of str to tuple of str
+
+    Returns
+    -------
+    DataFrame
+        Indexed by set: `change` (mean log2 change of its genes), `low`, `high` (2.5 and 97.5 % of the
+        generated samples), `genes` (how many of the model's are in it).
+    """
+    import pandas as pd
+
+    kept = present(sets, tuple(map(str, table.var_names)), least=_LEAST_SET)
+    places = {gene: place for place, gene in enumerate(table.var_names)}
+    change = np.asarray(table.X) - table.var["primary"].to_numpy()
+    rows = {}
+    for name, genes in kept.items():
+        per_sample = change[:, [places[gene] for gene in genes]].mean(1)
+        low, high = np.quantile(per_sample, [0.025, 0.975])
+        rows[name] = {"change": per_sample.mean(), "low": low, "high": high, "genes": len(genes)}
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["change", "low", "high", "genes"])
+    return frame.reindex(frame["change"].abs().sort_values(ascending=False).index)
+
+
+def spot_scores(
+    section: Section, table: AnnData, primary: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """How far each spot lies along primary → metastasis.
+
+    The 200 genes that change most, of those the section has, in log1p of counts per 10,000 where they
+    were counted. A spot's difference from the mean of the primary's spots is projected on that change.
+
+    Parameters
+    ----------
+    section : Section
+    table : AnnData
+        From `Generator.generate`.
+    primary : ndarray of bool, shape (spots,), optional
+        Spots of the primary; all by default.
+
+    Returns
+    -------
+    ndarray of float32, shape (spots,)
+        0 where a spot is as the primary's are on average, 1 where it has gone the whole way. Spots without
+        any count are NaN.
+
+    Raises
+    ------
+    TableError
+        If section and generated profiles share fewer than ten genes.
+    """
+    shared = [gene for gene in table.var_names if gene in section.table.var_names]
+    if len(shared) < _LEAST_GENES:
+        raise TableError(
+            f"only {len(shared)} genes are both in the section and in the generated profiles",
+            where=section.name, remedy="use a model whose genes were measured here",
+        )  # fmt: skip
+    change = table.var.loc[shared, "change"].to_numpy() * np.log(2)
+    chosen = np.argsort(-np.abs(change))[:_STRONGEST]
+    names, along = [shared[place] for place in chosen], change[chosen]
+    values = section.table[:, names].X
+    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
+    if section.table.uns.get("histoscribe", {}).get("kind", "measured") == "measured":
+        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
+        values = np.log1p(values / np.where(depth > 0, depth, np.nan)[:, None] * 1e4)
+    start = np.nanmean(values if primary is None else values[primary], axis=0)
+    score = np.nan_to_num(values - start, nan=0.0) @ along / max(float(along @ along), 1e-9)
+    score[np.isnan(values).all(1)] = np.nan
+    return np.asarray(score, dtype=np.float32)
