@@ -40,6 +40,7 @@ def kind_of(path: Path) -> Kind:
             return "model"
         is_section = any((path / name).exists() for name in _SECTION_FOLDERS)
         is_section = is_section or any(path.glob("*feature_bc_matrix*"))
+        is_section = is_section or (path.suffix == ".zarr" and (path / "tables").is_dir())
         return "section" if is_section else "slide"
     if path.suffix.lower() == ".csv":
         return "cohort"

@@ -44,14 +44,14 @@ _VENDORS = {
 def accepts(path: Path, head: bytes) -> bool:
     """Whether OpenSlide is the one to read this file, or folder of DICOM or MIRAX files."""
     if path.is_dir():
-        return _file_in(path) is not None
+        return file_in(path) is not None
     if head[128:132] == _DICOM or head.startswith(_CZI) or _VMS in head:
         return True
     if head.startswith(_JPEG):
         return _is_mirax(path)
     if is_tiff(head):
         return _is_foreign_tiff(path)
-    return _is_known_to_openslide(path)
+    return is_known_to_openslide(path)
 
 
 def read(path: Path) -> Slide:
@@ -64,7 +64,7 @@ def read(path: Path) -> Slide:
     DependencyError
         If OpenSlide is missing or too old.
     """
-    file = _file_in(path) if path.is_dir() else path
+    file = file_in(path) if path.is_dir() else path
     assert file is not None
     handles = Handles(file)
     try:
@@ -207,7 +207,7 @@ def _number(properties: Mapping[str, str], name: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _file_in(folder: Path) -> Path | None:
+def file_in(folder: Path) -> Path | None:
     """The file that stands for a folder: its largest DICOM file, or the `.mrxs` beside a MIRAX folder."""
     if (folder / _MIRAX_INDEX).is_file():
         beside = folder.with_name(f"{folder.name}.mrxs")
@@ -242,7 +242,8 @@ def _is_foreign_tiff(path: Path) -> bool:
         return False
 
 
-def _is_known_to_openslide(path: Path) -> bool:
+def is_known_to_openslide(path: Path) -> bool:
+    """Whether OpenSlide is installed and takes a file for a slide."""
     try:
         return library().OpenSlide.detect_format(path) is not None
     except DependencyError:

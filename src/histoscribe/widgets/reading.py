@@ -14,26 +14,31 @@ if TYPE_CHECKING:
 PathOrPaths = str | Sequence[str]
 Reader = Callable[[PathOrPaths], list[tuple[Any, dict[str, Any], str]]]
 
-_CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi"}
+_CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi", ".mrxs", ".bif", ".vms", ".svslide"}
 _TIFF = {".tif", ".tiff"}
+_SHARED = {".dcm", ".czi"}  # most such files are no slides
+_URL = ("http://", "https://", "file://", "s3://", "gs://")
 _FOLDER_MARKS = ("spatial/tissue_positions*", "*feature_bc_matrix*", "binned_outputs", "segmented_outputs")
 
 
 def slide_reader(path: PathOrPaths) -> Reader | None:
     """Offer to open a whole-slide image; None for anything else, stacks of files included."""
+    if isinstance(path, str) and path.lower().startswith(_URL):
+        return read if path.rstrip("/").lower().endswith(".zarr") else None
     file = _single(path)
     if file is None or not file.is_file():
         return None
     ending = file.suffix.lower()
-    if ending in _CERTAIN or (ending in _TIFF and _is_pyramid(file)):
-        return read
-    return None
+    certain = ending in _CERTAIN or (ending in _TIFF and _is_pyramid(file))
+    return read if certain or (ending in _SHARED and _is_known_to_openslide(file)) else None
 
 
 def folder_reader(path: PathOrPaths) -> Reader | None:
-    """Offer to open a Space Ranger folder; None for any other folder."""
+    """Offer to open a Space Ranger, OME-Zarr, SpatialData, DICOM or MIRAX folder; None for any other."""
     folder = _single(path)
-    return read if folder is not None and _is_space_ranger(folder) else None
+    if folder is None or not folder.is_dir():
+        return None
+    return read if _is_section(folder) or _is_slide_folder(folder) else None
 
 
 def table_reader(path: PathOrPaths) -> Reader | None:
@@ -48,24 +53,21 @@ def read(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
     """Open one path as napari layer data; the pixels stay on disk until they are looked at."""
     from histoscribe.widgets.layers import layers_of
 
-    file = _single(path)
-    assert file is not None
-    return layers_of(open_any(file))
+    return layers_of(open_any(path if isinstance(path, str | os.PathLike) else path[0]))
 
 
 def open_any(path: str | os.PathLike[str]) -> Section | Slide:
-    """Open a Space Ranger folder or an h5ad file as a section, and everything else as a slide.
+    """Open a Space Ranger or SpatialData folder or an h5ad file as a section, everything else as a slide.
 
     Raises
     ------
     HistoscribeError
         If it cannot be read.
     """
-    path = Path(path)
-    if _is_space_ranger(path) or path.suffix.lower() in (".h5ad", ".h5"):
+    if _is_section(Path(path)) or Path(path).suffix.lower() in (".h5ad", ".h5"):
         from histoscribe.section import open_section
 
-        return open_section(path)
+        return open_section(Path(path))
     from histoscribe.slide import open_slide
 
     return open_slide(path)
@@ -77,11 +79,35 @@ def _single(path: PathOrPaths) -> Path | None:
     return Path(path[0]) if len(path) == 1 else None
 
 
-def _is_space_ranger(path: Path) -> bool:
+def _is_section(path: Path) -> bool:
     if not path.is_dir():
         return False
+    if path.suffix.lower() == ".zarr":
+        return (path / "tables").is_dir()  # SpatialData
     roots = [root for root in (path, path / "outs") if root.is_dir()]
     return any(True for root in roots for mark in _FOLDER_MARKS for _ in root.glob(mark))
+
+
+def _is_slide_folder(folder: Path) -> bool:
+    """Whether a folder is an OME-Zarr image, or holds the files of one DICOM or MIRAX slide."""
+    from histoscribe.errors import HistoscribeError
+    from histoscribe.slide import ome_zarr, openslide_files
+    from histoscribe.slide.ome_metadata import read_image
+    from histoscribe.slide.remote import Folder
+
+    try:
+        if ome_zarr.accepts(folder, b""):
+            return read_image(Folder(folder)) is not None
+        file = openslide_files.file_in(folder)
+        return file is not None and (file.suffix.lower() == ".mrxs" or _is_known_to_openslide(file))
+    except (HistoscribeError, OSError, ValueError):
+        return False
+
+
+def _is_known_to_openslide(file: Path) -> bool:
+    from histoscribe.slide.openslide_files import is_known_to_openslide
+
+    return is_known_to_openslide(file)
 
 
 def _is_pyramid(file: Path) -> bool:
