@@ -1,0 +1,230 @@
+"""The Impute panel: a layer or a table, a model; what is missing, how well it comes back, and it back."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Layer
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.widgets.imputation import ImputeRequest, Overview, Restored, carriers, look, restore
+from histoscribe.widgets.impute_choosers import ImputerChooser, SourceChooser
+from histoscribe.widgets.impute_list import MissingGenes
+from histoscribe.widgets.impute_views import CarriersView, SampleMap
+from histoscribe.widgets.layers import spot_layer
+from histoscribe.widgets.painting import paint
+from histoscribe.widgets.recent import remember_model
+from histoscribe.widgets.state import state_of, unwrapped
+from histoscribe.widgets.tasks import TaskBar, tell
+
+if TYPE_CHECKING:
+    import napari
+    import pandas as pd
+
+    from histoscribe.imputer import Imputer
+    from histoscribe.progress import Progress
+
+
+class ImputePanel(QWidget):
+    """Restores genes that a layer of spots or a table of samples lacks.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = unwrapped(napari_viewer)
+        self._layer: Layer | None = None
+        self._restored: Restored | None = None
+        self._known: tuple[ImputeRequest, Imputer] | None = None
+        self.source = SourceChooser(self._viewer)
+        self.model = ImputerChooser()
+        self.tune = QCheckBox("Tune the model on it first (slower)")
+        self.check_button = QPushButton("Check")
+        self.check_button.setToolTip(
+            "Which genes are missing, and how well the model restores hidden ones here"
+        )
+        self.run_button = QPushButton("Restore")
+        self.undo_button = QPushButton("Undo")
+        self.undo_button.setToolTip("Take the restored genes away again")
+        self.tasks = TaskBar()
+        self.genes = MissingGenes()
+        self.carried_button = QPushButton("What carried it")
+        self.carried_button.setToolTip("The observed genes that the marked gene was restored from")
+        self.map_button = QPushButton("Map of samples")
+        self.map_button.setToolTip("The model's summary of each sample or spot, coloured by class")
+        self.save_button = QPushButton("Save…")
+        self.views: list[QWidget] = []
+        self._arrange()
+        self._connect()
+        self.reset_choices()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the layers of now; napari calls it when the layer list changes."""
+        self.source.refill()
+        self.model.refill(self.source.sources)
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self._layer = None
+        self._show_what_applies()
+
+    def request(self) -> ImputeRequest:
+        """What the panel asks for as it stands.
+
+        Raises
+        ------
+        SettingError
+            If there is nothing to restore, or no model.
+        """
+        source = self.source.source
+        if source is None:
+            raise SettingError("there is nothing to restore", remedy="open a section or a table first")
+        model, teacher = self.model.choice
+        return ImputeRequest(source, model, teacher, self.tune.isChecked() and model is not None)
+
+    def check(self) -> None:
+        """Look which genes are missing and how well the model does here."""
+        self._start(look, self._show_overview)
+
+    def start(self) -> None:
+        """Restore; the result becomes a layer, or a table to save."""
+        self._start(restore, self._show_restored)
+
+    def undo(self) -> None:
+        """Take the last restored genes away."""
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+        self._layer = self._restored = None
+        self._show_what_applies()
+
+    def explain(self) -> None:
+        """Trace which observed genes carried the marked one."""
+        gene, restored = self.genes.marked, self._restored
+        if restored is None or not gene:
+            return
+        self.tasks.run(partial(carriers, restored, gene), partial(self._show_carriers, gene))
+
+    def show_map(self) -> None:
+        """Draw the summary of each sample."""
+        if self._restored is not None:
+            self._show_view(SampleMap(self._restored.table, self._restored.request.source.name))
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the restored table; asks for a file where none is given."""
+        from histoscribe.bulk.writing import write_restored
+        from histoscribe.section import write_section
+
+        if self._restored is None:
+            return
+        if path is None:
+            asked = QFileDialog.getSaveFileName(
+                self, "Restored table", "restored.h5ad", "Tables (*.h5ad *.csv *.tsv)"
+            )
+            path = Path(asked[0]) if asked[0] else None
+        if path is None:
+            return
+        try:
+            if self._restored.section is not None and path.suffix == ".h5ad":
+                write_section(self._restored.section, path)
+            else:
+                write_restored(self._restored.table, path)
+        except HistoscribeError as error:
+            tell(error)
+
+    def _start(self, job, apply) -> None:
+        try:
+            request = self.request()
+        except HistoscribeError as error:
+            tell(error)
+            return
+        self.tasks.run(partial(self._with_imputer, job, request), apply)
+
+    def _with_imputer(self, job, request: ImputeRequest, progress: Progress) -> Overview | Restored:
+        """Run a job with the imputer of the last one, where it was asked for the same."""
+        known = self._known
+        same = known is not None and all(
+            getattr(known[0], name) is getattr(request, name)
+            or getattr(known[0], name) == getattr(request, name)
+            for name in ("source", "model", "teacher", "tune")
+        )
+        done = job(request, known[1] if known is not None and same else None, progress)
+        self._known = request, done.imputer
+        return done
+
+    def _show_overview(self, overview: Overview) -> None:
+        self.genes.show_overview(overview)
+        self._show_what_applies()
+
+    def _show_restored(self, restored: Restored) -> None:
+        if restored.request.model is not None:
+            remember_model(restored.request.model)
+        self.undo()
+        self._restored = restored
+        count = int((restored.table.var["restored"] > 0).sum())
+        self.genes.show_restored(restored)
+        if restored.section is None:
+            show_info(f"{count:,} genes were restored; save the table to keep them.")
+        elif not self.source.has(restored.request.source):
+            self._restored = None
+            show_info("The layer was removed meanwhile; what was restored is discarded.")
+        else:
+            data, described, _ = spot_layer(restored.section, name=f"{restored.section.name} restored")
+            self._layer = self._viewer.add_points(data, **described)
+            if self.genes.marked:
+                state_of(self._viewer).gene = self.genes.marked
+            paint(self._viewer, state_of(self._viewer))
+        self._show_what_applies()
+
+    def _show_carriers(self, gene: str, weights: pd.DataFrame) -> None:
+        self._show_view(CarriersView(gene, weights))
+
+    def _show_view(self, view: QWidget) -> None:
+        view.setParent(self, view.windowFlags())
+        self.views.append(view)
+        view.show()
+
+    def _show_what_applies(self, *_: object) -> None:
+        free, there = not self.tasks.running, self.source.source is not None
+        self.tune.setEnabled(self.model.choice[0] is not None)
+        for button in (self.check_button, self.run_button):
+            button.setEnabled(free and there)
+        for button in (self.undo_button, self.map_button, self.save_button):
+            button.setEnabled(free and self._restored is not None)
+        self.carried_button.setEnabled(free and self._restored is not None and bool(self.genes.marked))
+
+    def _connect(self) -> None:
+        self.source.changed.connect(self.reset_choices)
+        self.model.changed.connect(self._show_what_applies)
+        self.check_button.clicked.connect(self.check)
+        self.run_button.clicked.connect(self.start)
+        self.undo_button.clicked.connect(self.undo)
+        self.carried_button.clicked.connect(self.explain)
+        self.map_button.clicked.connect(self.show_map)
+        self.save_button.clicked.connect(lambda: self.save())
+        self.genes.marked_changed.connect(self._show_what_applies)
+        self.tasks.running_changed.connect(self._show_what_applies)
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Layer or table", self.source)
+        form.addRow("Model", self.model)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.tune)
+        for row in ((self.check_button, self.run_button, self.undo_button), (self.tasks,), (self.genes,)):
+            self._row(layout, row)
+        self._row(layout, (self.carried_button, self.map_button, self.save_button))
+
+    @staticmethod
+    def _row(layout: QVBoxLayout, widgets: tuple[QWidget, ...]) -> None:
+        line = QHBoxLayout()
+        for widget in widgets:
+            line.addWidget(widget)
+        layout.addLayout(line)

@@ -1,0 +1,176 @@
+"""The Impute panel in a real window: checking, restoring, undoing, explaining, tables without a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.utils.notifications import notification_manager
+
+from histoscribe.section import Section
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.state import state_of
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+HIDDEN = 10
+
+
+@pytest.fixture(scope="module")
+def whole() -> Section:
+    from histoscribe.simulate import simulate_section
+
+    return simulate_section(3, genes=40, size_um=1200)
+
+
+@pytest.fixture(scope="module")
+def lacking(whole: Section) -> Section:
+    """The same section without every fourth gene."""
+    kept = [gene for place, gene in enumerate(whole.genes) if place % 4]
+    return whole.with_table(whole.table[:, kept].copy())
+
+
+@pytest.fixture(scope="module")
+def model(whole: Section, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from histoscribe.imputer import Imputer
+    from histoscribe.simulate import simulate_section
+
+    folder = tmp_path_factory.mktemp("imputer") / "model"
+    Imputer(factors=8, steps=0).fit(simulate_section(4, genes=40, size_um=1200)).save(folder)
+    return folder
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any) -> Any:
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def panel(window: Any, npe2pm: Any, model: Path) -> Any:
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    panel = window.window.add_plugin_dock_widget(PLUGIN, "Impute")[1]
+    panel.model.choose(model)
+    return panel
+
+
+@pytest.fixture
+def done(panel: Any, qtbot: Any) -> Callable[[], None]:
+    return lambda: qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+
+
+def test_missing_genes_are_restored_marked_and_undone(
+    window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
+) -> None:
+    show(window, [lacking])
+    panel.check_button.click()
+    done()
+    missing = set(whole.genes) - set(lacking.genes)
+    assert set(panel.genes.genes.shown) <= missing
+    assert "can be restored" in panel.genes.words.text()
+    panel.genes.which.setCurrentIndex(1)
+    assert set(panel.genes.genes.shown) <= set(lacking.genes)
+    panel.run_button.click()
+    assert not panel.run_button.isEnabled()
+    done()
+    (restored, measured) = sorted(spot_layers(window), key=lambda layer: "restored" not in layer.name)
+    table = restored.metadata["adata"]
+    assert state_of(window).gene in missing
+    assert set(table.var_names[table.var["restored"] > 0]) <= missing
+    assert not table[:, lacking.genes].layers["mask"].any()
+    np.testing.assert_allclose(restored.data, measured.data)
+    panel.undo_button.click()
+    assert spot_layers(window) == [measured]
+    assert not panel.undo_button.isEnabled()
+
+
+def test_what_carried_a_gene_is_shown_and_written(
+    window: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
+) -> None:
+    show(window, [lacking])
+    panel.start()
+    done()
+    gene = panel.genes.marked
+    panel.carried_button.click()
+    done()
+    view = panel.views[-1]
+    assert gene in view.windowTitle()
+    assert view.table.rowCount() >= len(lacking.genes) - 1
+    view.save(tmp_path / "carriers.csv")
+    written = pd.read_csv(tmp_path / "carriers.csv", index_col=0)
+    assert set(written.index) <= set(lacking.genes)
+    panel.save(tmp_path / "restored.h5ad")
+    from histoscribe.section import open_section
+
+    assert gene in open_section(tmp_path / "restored.h5ad").genes
+
+
+def test_a_table_without_a_layer_is_restored_mapped_and_saved(
+    window: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
+) -> None:
+    counts = pd.DataFrame(
+        lacking.table.X.toarray(), index=lacking.table.obs_names, columns=lacking.table.var_names
+    )
+    counts.to_csv(tmp_path / "bulk.csv")
+    pd.DataFrame({"kind": np.arange(len(counts)) % 3}, index=counts.index).to_csv(tmp_path / "bulk.meta.csv")
+    panel.source.open(tmp_path / "bulk.csv")
+    assert panel.run_button.isEnabled()
+    panel.start()
+    done()
+    assert spot_layers(window) == []
+    panel.map_button.click()
+    view = panel.views[-1]
+    assert view.colour.currentText() == "kind"
+    assert len(view.figure.axes[0].collections) == 3
+    panel.save(tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv", index_col=0).shape == (len(counts), 40)
+    assert (tmp_path / "out.sd.csv").exists()
+
+
+def test_learning_from_another_layer(
+    window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
+) -> None:
+    show(window, [whole, lacking])
+    names = [panel.model.combo.itemText(place) for place in range(panel.model.combo.count())]
+    teacher = next(place for place, choice in enumerate(panel.model._choices) if choice[1] is whole)
+    assert names[teacher].startswith("Learn from")
+    panel.model.combo.setCurrentIndex(teacher)
+    assert not panel.tune.isEnabled()
+    panel.source.combo.setCurrentIndex(
+        next(place for place, (_, one) in enumerate(panel.source.sources) if one is lacking)
+    )
+    panel.start()
+    done()
+    assert any("restored" in layer.name for layer in spot_layers(window))
+
+
+def test_what_cannot_be_done_is_told(
+    window: Any, panel: Any, whole: Section, done: Callable[[], None], tmp_path: Path
+) -> None:
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    assert "nothing to restore" in notification_manager.records[-1].message
+    (tmp_path / "bad.csv").write_text("hello\nworld\n")
+    panel.source.open(tmp_path / "bad.csv")
+    assert "bad.csv" in notification_manager.records[-1].message
+    show(window, [whole])
+    panel.start()
+    done()
+    assert "nothing is missing" in notification_manager.records[-1].message
+
+
+def test_cancelling_leaves_everything_as_it_was(
+    window: Any, panel: Any, lacking: Section, done: Callable[[], None]
+) -> None:
+    show(window, [lacking])
+    panel.start()
+    panel.tasks.cancel()
+    done()
+    assert len(spot_layers(window)) == 1
+    assert "stopped" in notification_manager.records[-1].message
