@@ -160,6 +160,12 @@ def space_ranger(tmp_path: Path) -> Callable[..., Truth]:
     return make
 
 
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Truth]:
+    """Makes a Space Ranger folder at a given place."""
+    return make_space_ranger
+
+
 @pytest.fixture
 def legacy(tmp_path: Path) -> Callable[..., Legacy]:
     """Makes the files of a legacy section in the test's folder."""

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from histoscribe.errors import DependencyError, SectionError
 from histoscribe.section import Section, kind_of, open_section, write_section
-from histoscribe.section.channel_first import ChannelFirst
 
 pytest.importorskip("spatialdata")
 Make = Callable[..., Any]
@@ -143,24 +142,3 @@ def test_a_missing_package_says_how_to_get_it(
         open_section(path)
     with pytest.raises(DependencyError, match="spatialdata"):
         write_section(section, tmp_path / "again.zarr")
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        slice(None),
-        (slice(2, 5), slice(1, 9)),
-        (slice(2, 5), slice(1, 9), slice(None)),
-        (slice(2, 5), slice(1, 9), 1),
-        (..., 2),
-        (slice(1, 3), ...),
-        ...,
-    ],
-)
-def test_channels_first_is_seen_as_rgb(key: Any) -> None:
-    import zarr
-
-    pixels = np.random.default_rng(0).integers(0, 255, (4, 11, 13)).astype(np.uint8)
-    level = ChannelFirst(zarr.create_array({}, data=pixels, chunks=(4, 5, 6)))
-    np.testing.assert_array_equal(level[key], np.moveaxis(pixels[:3], 0, -1)[key])
-    assert (level.shape, level.chunks) == ((11, 13, 3), (5, 6, 3))

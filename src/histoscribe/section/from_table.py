@@ -66,6 +66,7 @@ def section_of_table(
     SectionError
         If positions or values cannot be used, or the slide does not fit.
     """
+    _check_sparse(table, path)
     own, kind = described(table), kind_of(table)
     library, entry = _library(table, path)
     title = name or text_in(own, "name") or library or section_name(path)
@@ -115,6 +116,23 @@ def section_of_table(
     )
 
 
+def _check_sparse(table: AnnData, path: Path) -> None:
+    """Refuse sparse matrices whose indices reach beyond their shape: using one reads foreign memory."""
+    held = {"X": table.X, **table.layers, **table.obsm, **table.varm, **table.obsp, **table.varp}
+    if table.raw is not None:
+        held["raw"] = table.raw.X
+    for name, matrix in held.items():
+        if hasattr(matrix, "check_format"):
+            try:
+                matrix.check_format(full_check=True)
+            except ValueError as error:
+                raise SectionError(
+                    f"the indices of {name} reach beyond its shape or do not rise ({error})",
+                    where=path,
+                    remedy="write it again",
+                ) from error
+
+
 def _library(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any]]:
     spatial = table.uns.get("spatial")
     if not isinstance(spatial, Mapping) or not spatial:
@@ -159,7 +177,12 @@ def _checked(
         raise SectionError('obsm["spatial"] holds missing values', where=path)
     table.obsm["spatial"] = flip(centres)
     if "in_tissue" in table.obs:
-        on_tissue = table.obs["in_tissue"].astype(float).to_numpy() == 1
+        try:
+            on_tissue = table.obs["in_tissue"].astype(float).to_numpy() == 1
+        except (TypeError, ValueError) as error:
+            raise SectionError(
+                f'obs["in_tissue"] holds something other than 0 and 1 ({error})', where=path
+            ) from error
         table = table if on_tissue.all() else table[on_tissue].copy()
     table.obs["in_tissue"] = True
     if 0 in table.shape:
@@ -206,8 +229,12 @@ def _spacing(
         return Spacing(mpp, pitch)
     spacing = None
     if {"array_row", "array_col"} <= set(table.obs.columns):
-        array = table.obs[["array_row", "array_col"]].to_numpy(dtype=np.float64)
-        spacing = visium_spacing(array, centres, pitch or PITCH_UM)
+        try:
+            array = table.obs[["array_row", "array_col"]].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise SectionError(f"array_row and array_col are no numbers ({error})", where=path) from error
+        if np.isfinite(array).all():
+            spacing = visium_spacing(array, centres, pitch or PITCH_UM)
     spacing = spacing or free_spacing(centres, pitch or PITCH_UM)
     if spacing is None:
         raise SectionError(

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import DependencyError, SectionError
 from histoscribe.section.bounded import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.table import Counts, examples, repeated
 
 COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
+MOST_BINS = 50_000_000
+"""The largest capture area today has 11 million bins of 2 µm."""
 SLIDE_SPOTS = (4992, 14336)
 """Spots of a Visium capture area of 6.5 mm and of 11 mm."""
 _AGAIN = "copy the spatial/ folder from Space Ranger again"
@@ -145,14 +147,24 @@ def _csv(path: Path) -> Any:
 
 
 def _parquet(path: Path) -> Any:
-    import pandas as pd
-
     if path.stat().st_size > SMALL_TEXT_BYTES:
         raise SectionError(f"is larger than {SMALL_TEXT_BYTES >> 20} MB", where=path, remedy=_AGAIN)
     try:
-        return _named(pd.read_parquet(path), path)
-    except (ValueError, OSError) as error:
+        from pyarrow import ArrowException  # type: ignore[import-untyped]
+        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise DependencyError(
+            "reading parquet needs the package pyarrow", where=path, remedy="pip install pyarrow"
+        ) from error
+    try:
+        with ParquetFile(path) as file:
+            rows = file.metadata.num_rows
+            if rows > MOST_BINS:
+                raise SectionError(f"claims {rows:,} bins", where=path, remedy=_AGAIN)
+            frame = file.read(columns=[name for name in COLUMNS if name in file.schema.names]).to_pandas()
+    except (ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
         raise SectionError("not a whole parquet file", where=path, remedy=_AGAIN) from error
+    return _named(frame.reset_index(), path)
 
 
 def _named(frame: Any, path: Path) -> Any:

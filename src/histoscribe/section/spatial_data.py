@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, SectionError
-from histoscribe.section.channel_first import ChannelFirst
+from histoscribe.errors import DependencyError, SectionError, SlideError
+from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.from_table import section_of_table
 from histoscribe.section.model import Section
 from histoscribe.section.table import examples, repeated
 from histoscribe.section.zarr_safety import check_zarr
-from histoscribe.slide import Level, Slide
+from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 INSTALL = "pip install 'napari-histoscribe[spatialdata]'"
-MOST_SIDE = 10_000_000
 SAME_SCALE = 0.01
 _BIN = re.compile(r"square_(\d{3})um")
 _AGAIN = "write the folder again with a current spatialdata"
@@ -123,8 +124,9 @@ def _choose_table(names: list[str], bin_um: float | None, path: Path) -> str:
 
 
 def _shapes_of(table: AnnData, data: Any, path: Path) -> tuple[str, Any]:
-    about = table.uns.get("spatialdata_attrs", {})
-    regions = [str(each) for each in np.atleast_1d(about.get("region", []))]
+    about = table.uns.get("spatialdata_attrs")
+    named = about.get("region", []) if isinstance(about, Mapping) else []
+    regions = [str(each) for each in np.atleast_1d(np.asarray(named, dtype=object))]
     if len(regions) != 1 or regions[0] not in data.shapes:
         raise SectionError(
             f"its table belongs to {examples(regions) or 'nothing'}, which is not one element of shapes",
@@ -182,53 +184,36 @@ def _mpp(data: Any, key: str, sizes: NDArray[np.float64]) -> float | None:
 
 def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]:
     """The finest image that lies straight above the shapes."""
-    import zarr
     from spatialdata.transformations import get_transformation
 
     axes = (("x", "y"), ("x", "y"))
     beneath = get_transformation(shapes, get_all=True)
-    slides, doubts = [], []
-    group: Any = zarr.open_group(path, mode="r")
+    slides: list[Slide] = []
+    doubts = []
     for name in data.images:
         above = get_transformation(data.images[name], get_all=True)
         common = sorted(set(above) & set(beneath))
         if not common:
             continue
-        to_shapes = np.linalg.inv(beneath[common[0]].to_affine_matrix(*axes))
-        matrix = to_shapes @ above[common[0]].to_affine_matrix(*axes)
-        levels = _levels(group["images"][name])
+        try:
+            to_shapes = np.linalg.inv(beneath[common[0]].to_affine_matrix(*axes))
+            matrix = to_shapes @ above[common[0]].to_affine_matrix(*axes)
+            slide = opened(path / "images" / name)
+        except (SlideError, ValueError, np.linalg.LinAlgError) as error:
+            problem = error.problem if isinstance(error, SlideError) else "it lies nowhere"
+            doubts.append(f"the image {name} cannot be used ({problem})")
+            continue
         scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1])))
-        if levels is None:
-            doubts.append(f"the image {name} is not RGB of 8 bits and was left out")
-        elif not _straight(matrix, scale):
-            doubts.append(f"the image {name} lies turned or shifted on the spots and was left out")
+        if _straight(matrix, scale):
+            slides.append(replace(rebased(slide, scale), path=path, vendor="SpatialData", url=""))
         else:
-            finest = levels[0].shape
-            stacked = tuple(Level(each, scale * finest[0] / each.shape[0]) for each in levels)
-            slides.append(Slide(path=path, levels=stacked, vendor="SpatialData"))
+            doubts.append(f"the image {name} lies turned or shifted on the spots and was left out")
     return min(slides, key=lambda slide: slide.levels[0].downsample, default=None), doubts
 
 
 def _straight(matrix: NDArray[np.float64], scale: float) -> bool:
+    """Whether a transformation only enlarges, up to a pixel."""
     wanted = np.diag([scale, scale, 1.0])
-    return (
-        scale > 0
-        and bool(np.all(np.abs(matrix - wanted)[:2, :2] < SAME_SCALE * scale))
-        and bool(np.all(np.abs(matrix[:2, 2]) <= scale))
-    )
-
-
-def _levels(group: Any) -> list[ChannelFirst] | None:
-    """The levels of an OME-Zarr image of three or four channels of bytes, finest first."""
-    attributes = group.attrs.asdict()
-    described = attributes.get("ome", attributes)["multiscales"][0]
-    names = [axis["name"] for axis in described.get("axes", [])]
-    arrays = [group[dataset["path"]] for dataset in described["datasets"]]
-    fits = all(
-        array.ndim == 3
-        and array.shape[0] in (3, 4)
-        and array.dtype == np.uint8
-        and 0 < min(array.shape) <= max(array.shape) <= MOST_SIDE
-        for array in arrays
-    )
-    return [ChannelFirst(array) for array in arrays] if arrays and fits and names == ["c", "y", "x"] else None
+    if not 0 < scale < np.inf or np.any(np.abs(matrix - wanted)[:2, :2] >= SAME_SCALE * scale):
+        return False
+    return bool(np.all(np.abs(matrix[:2, 2]) <= scale))
