@@ -44,6 +44,7 @@ def test_entries_have_only_known_keys(contributions: dict[str, Any]) -> None:
         "readers": kinds.ReaderContribution,
         "widgets": kinds.WidgetContribution,
         "sample_data": kinds.SampleDataGenerator,
+        "writers": kinds.WriterContribution,
     }
     for kind, model in known.items():
         for entry in contributions[kind]:
@@ -53,7 +54,9 @@ def test_entries_have_only_known_keys(contributions: dict[str, Any]) -> None:
 def test_every_named_command_is_declared_and_used(contributions: dict[str, Any]) -> None:
     declared = {command["id"] for command in contributions["commands"]}
     named = {
-        entry["command"] for kind in ("readers", "widgets", "sample_data") for entry in contributions[kind]
+        entry["command"]
+        for kind in ("readers", "writers", "widgets", "sample_data")
+        for entry in contributions[kind]
     }
     named_in_menus = {item["command"] for items in contributions["menus"].values() for item in items}
     assert named | named_in_menus == declared

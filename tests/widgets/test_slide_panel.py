@@ -1,0 +1,134 @@
+"""The Slide panel in a real window, and the writers of the save dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ImageCms
+
+from histoscribe.errors import SettingError, SlideError
+from histoscribe.slide import Slide, open_slide
+from histoscribe.widgets.launch import PLUGIN
+from histoscribe.widgets.layers import slide_layer
+from histoscribe.widgets.writing import write_image
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any) -> Any:
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def registered(npe2pm: Any) -> None:
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+
+
+@pytest.fixture
+def panel(window: Any, registered: None) -> Any:
+    return window.window.add_plugin_dock_widget(PLUGIN, "Slide")[1]
+
+
+@pytest.fixture
+def rich_slide(make_slide: Callable[..., Slide]) -> Slide:
+    """A slide with a label, a broken macro image and a profile."""
+
+    def broken() -> np.ndarray:
+        raise SlideError("its macro image cannot be read")
+
+    label = np.zeros((40, 90, 3), np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return replace(
+        make_slide(mpp=None),
+        vendor="Aperio",
+        objective=20.0,
+        associated={"label": lambda: label, "macro": broken},
+        profile=lambda: profile,
+        warnings=("the µm per pixel are unknown",),
+    )
+
+
+def _add(window: Any, slide: Slide) -> Any:
+    pixels, about, _ = slide_layer(slide)
+    return window.add_image(pixels, **about)
+
+
+def test_an_empty_viewer_is_told_what_to_do(panel: Any) -> None:
+    assert "Open a slide" in panel.facts.text()
+    assert not panel.apply_button.isEnabled()
+    panel.set_mpp()
+
+
+def test_facts_doubts_and_pictures(window: Any, panel: Any, rich_slide: Slide) -> None:
+    _add(window, rich_slide)
+    panel.reset_choices()
+    assert "400 × 400 pixels" in panel.facts.text()
+    assert "objective 20x" in panel.facts.text()
+    assert "Mind: the µm per pixel are unknown" in panel.doubts.text()
+    assert panel.which.currentText() == "label"
+    assert panel.picture.pixmap().width() == 260
+    panel.which.setCurrentText("macro")
+    assert "cannot be read" in panel.picture.text()
+
+
+def test_a_stated_scale_moves_the_layer_to_micrometres(window: Any, panel: Any, rich_slide: Slide) -> None:
+    layer = _add(window, rich_slide)
+    panel.reset_choices()
+    assert "unknown" in layer.name
+    panel.mpp.setValue(0.25)
+    panel.apply_button.click()
+    assert tuple(layer.scale) == (0.25, 0.25)
+    assert {str(unit) for unit in layer.units} == {"micrometer"}
+    assert (layer.name, layer.metadata["slide"].mpp) == ("tissue", 0.25)
+
+
+def test_colours_by_the_profile_and_back(window: Any, panel: Any, rich_slide: Slide) -> None:
+    layer = _add(window, rich_slide)
+    panel.reset_choices()
+    before = np.asarray(layer.data[0])
+    panel.managed.click()
+    assert np.abs(np.asarray(layer.data[0]).astype(int) - before).max() <= 1
+    assert layer.metadata["slide"] is rich_slide
+    panel.managed.click()
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), before)
+
+
+def test_the_scale_of_a_section_is_left_alone(window: Any, panel: Any, section: Any) -> None:
+    from histoscribe.widgets.launch import show
+
+    show(window, [section])
+    panel.reset_choices()
+    assert not panel.apply_button.isEnabled()
+
+
+@pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])
+def test_the_save_dialog_writes_the_slide(
+    window: Any, registered: None, make_slide: Callable[..., Slide], tmp_path: Path, ending: str
+) -> None:
+    slide = make_slide(mpp=0.5)
+    layer = _add(window, slide)
+    path = tmp_path / f"saved.{ending}"
+    assert [str(entry) for entry in window.layers.save(str(path), plugin=PLUGIN)] == [str(path)]
+    back = open_slide(path)
+    assert (back.mpp, len(back.levels)) == (0.5, 2)
+    np.testing.assert_array_equal(back.levels[0].pixels[:], np.asarray(layer.data[0]))
+
+
+def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 90, 4), dtype=np.uint8)
+    layer = window.add_image(pixels, rgb=True, scale=(0.5, 0.5), units=("um", "um"))
+    write_image(str(tmp_path / "a.ome.tif"), *layer.as_layer_data_tuple()[:2])
+    back = open_slide(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(back.levels[0].pixels[:], pixels[..., :3])
+    assert back.mpp == 0.5
+    grey = window.add_image(pixels[..., 0])
+    with pytest.raises(SettingError, match="8-bit RGB"):
+        write_image(str(tmp_path / "b.ome.tif"), *grey.as_layer_data_tuple()[:2])
