@@ -46,8 +46,5 @@ def masks(
         if kind == "random":
             yield f"{rate:.0%} missing at random", chance >= rate
         else:
-            ranks = np.nan_to_num(held.truth).argsort(1).argsort(1) / shape[1]
-            yield (
-                f"{rate:.0%} missing, low ones more often",
-                chance >= np.minimum(2 * rate * (1 - ranks), 0.98),
-            )
+            ranks = (np.nan_to_num(held.truth).argsort(1).argsort(1) + 0.5) / shape[1]
+            yield f"{rate:.0%} missing, low ones more often", chance >= 1 - ranks ** (rate / (1 - rate))
