@@ -65,7 +65,8 @@ def _draw_pixels(axes: Axes, layer: Image | Labels, window: Window, order: int) 
     levels = list(layer.data) if layer.multiscale else [layer.data]
     shape = np.asarray(levels[0].shape[:2], dtype=float)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) * (window.height, window.width)
-    places = (corners + (window.top, window.left) - affine[:2, 2]) @ np.linalg.inv(affine[:2, :2]).T
+    corners += np.array([window.top, window.left]) - affine[:2, 2]
+    places = corners @ np.linalg.inv(affine[:2, :2]).T
     low = np.clip(np.floor(places.min(axis=0)), 0, shape)
     high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, shape)
     if (high <= low).any():

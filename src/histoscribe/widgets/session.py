@@ -1,0 +1,213 @@
+"""From a viewer to a session's content, and from what was opened again to a viewer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+from napari.utils.notifications import show_info, show_warning
+
+from histoscribe.widgets.arrangement import is_copy, is_side_by_side, side_by_side
+from histoscribe.widgets.layers import DERIVED, UM, section_of, shown_spots, slide_layer, slide_of
+from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.session_sources import Captured, Reopened
+from histoscribe.widgets.state import COLOUR_MAPS, MOST_GENES, state_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+    from histoscribe.widgets.session_file import Content
+    from histoscribe.widgets.state import ViewState
+
+SOURCE = "source_path"
+
+
+def capture(viewer: ViewerModel, state: ViewState) -> Captured:
+    """Take from a viewer everything that a session keeps; on the viewer's own thread.
+
+    Layers that the panels make by themselves (differences, panes, repeated slides) are made again
+    from the settings, not kept.
+    """
+    sources: list[Content] = []
+    tables: dict[str, Section] = {}
+    by_slide: dict[int, str] = {}
+    layers, left_out = [], []
+    by_layer: dict[Layer, str] = {}
+    for layer in spot_layers(viewer):
+        section, path = section_of(layer), _path_of(layer)
+        key = f"s{len(sources)}"
+        sources.append(_section_source(section, key, path))
+        by_layer[layer] = key
+        if not path:
+            tables[key] = section
+        if section.slide is not None:
+            by_slide.setdefault(id(section.slide.levels), key)
+    for layer in viewer.layers:
+        if is_copy(layer) or DERIVED in layer.metadata:
+            continue
+        slide, shown = slide_of(layer), _common(layer)
+        if layer in by_layer:
+            layers.append(shown | {"show": "spots", "source": by_layer[layer]})
+        elif slide is not None:
+            if id(slide.levels) not in by_slide:
+                by_slide[id(slide.levels)] = f"s{len(sources)}"
+                sources.append(_slide_source(slide, f"s{len(sources)}"))
+            layers.append(shown | {"show": "slide", "source": by_slide[id(slide.levels)]})
+        elif isinstance(layer, Shapes) and layer.ndim == 2:
+            layers.append(shown | {"show": "shapes", "shapes": _shapes(layer)})
+        else:
+            left_out.append(layer.name)
+    content = {"sources": sources, "layers": layers, "view": _view(viewer, state)}
+    return Captured(content, tables, tuple(left_out))
+
+
+def restore(viewer: ViewerModel, found: Reopened) -> None:
+    """Add a session's layers and set genes, colours, panes and camera; on the viewer's own thread."""
+    state, view = state_of(viewer), found.content["view"]
+    lost = list(found.lost)
+    for layer in found.content["layers"]:
+        added = _add(viewer, layer, found)
+        if added is None:
+            lost.append(f"The layer {layer['name']} could not be brought back.")
+            continue
+        added.name, added.opacity, added.visible = layer["name"], layer["opacity"], layer["visible"]
+    state.more, state.pinned = tuple(view["more"])[: MOST_GENES - 1], tuple(view["pinned"])
+    state.low, state.high = min(view["low"], view["high"]), max(view["low"], view["high"])
+    state.shared, state.layout = view["shared"], view["layout"]
+    if view["colour_map"] in COLOUR_MAPS:
+        state.colour_map = view["colour_map"]
+    state.gene = view["gene"]
+    panes = state.genes[1:] if state.layout == "multiples" else ()
+    if view["side_by_side"] != is_side_by_side(viewer):
+        side_by_side(viewer, view["side_by_side"], panes)
+    paint(viewer, state)
+    viewer.canvas.overlays.scale_bar.visible = view["scale_bar"]
+    viewer.scene.camera.center = tuple(view["centre"])
+    viewer.scene.camera.zoom = view["zoom"]
+    if lost:
+        show_warning("The session is back, but not all of it:\n" + "\n".join(lost))
+    else:
+        show_info("The session is back.")
+
+
+def _path_of(layer: Layer) -> str:
+    """The file that a layer was opened from; empty where it was not, or is no longer there."""
+    path = str(layer.metadata.get(SOURCE) or layer.source.path or "")
+    return str(Path(path).resolve()) if path and Path(path).exists() else ""
+
+
+def _section_source(section: Section, key: str, path: str) -> Content:
+    slide, own = section.slide, Path(path) if path else None
+    known = slide is not None and slide.path.exists() and slide.path.suffix != ".h5ad"
+    known = known and own not in (slide.path.resolve(), *slide.path.resolve().parents)
+    return {
+        "id": key,
+        "kind": "section",
+        "path": path,
+        "slide": str(slide.path.resolve()) if known else "",
+        "slide_downsample": float(slide.levels[0].downsample) if known else 1.0,
+        "mpp": float(section.mpp),
+        "name": section.name,
+        "spots": int(section.table.n_obs),
+    }
+
+
+def _slide_source(slide: Slide, key: str) -> Content:
+    return {
+        "id": key,
+        "kind": "slide",
+        "path": slide.url or str(slide.path.resolve()),
+        "slide": "",
+        "slide_downsample": float(slide.levels[0].downsample),
+        "mpp": None if slide.mpp is None else float(slide.mpp),
+        "name": slide.name,
+        "spots": 0,
+    }
+
+
+def _common(layer: Layer) -> Content:
+    shown = {"name": layer.name, "visible": bool(layer.visible), "opacity": float(layer.opacity)}
+    return {"source": "", "shapes": None, **shown}
+
+
+def _shapes(layer: Shapes) -> Content:
+    origin, down, right = (np.asarray(layer.data_to_world(place)) for place in ((0, 0), (1, 0), (0, 1)))
+    affine = np.eye(3)
+    affine[:2] = np.column_stack([down - origin, right - origin, origin])
+    features = {str(name): _plain(layer.features[name].tolist()) for name in layer.features}
+    return {
+        "data": [np.asarray(corners, dtype=float).tolist() for corners in layer.data],
+        "types": [str(kind) for kind in layer.shape_type],
+        "edge_color": np.asarray(layer.edge_color, dtype=float).reshape(-1, 4).tolist(),
+        "face_color": np.asarray(layer.face_color, dtype=float).reshape(-1, 4).tolist(),
+        "edge_width": [float(width) for width in layer.edge_width],
+        "affine": affine.tolist(),
+        "units": UM if str(layer.units[0]) in (UM, "micrometer") else "pixel",
+        "features": {name: values for name, values in features.items() if values is not None},
+        "metadata": {str(name): value for name, value in layer.metadata.items() if _plain(value) is not None},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value where JSON can hold it, else None."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
+
+
+def _view(viewer: ViewerModel, state: ViewState) -> Content:
+    return {
+        "gene": state.gene,
+        "more": list(state.more),
+        "layout": state.layout,
+        "pinned": list(state.pinned),
+        "colour_map": state.colour_map,
+        "low": float(state.low),
+        "high": float(state.high),
+        "shared": state.shared,
+        "side_by_side": is_side_by_side(viewer),
+        "centre": [float(place) for place in viewer.scene.camera.center[-2:]],
+        "zoom": float(viewer.scene.camera.zoom),
+        "scale_bar": bool(viewer.canvas.overlays.scale_bar.visible),
+    }
+
+
+def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
+    if layer["show"] == "shapes":
+        return _add_shapes(viewer, layer["shapes"], layer["name"])
+    section, slide = found.sections.get(layer["source"]), found.slides.get(layer["source"])
+    if layer["show"] == "slide":
+        beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
+        data = None if beneath is None else slide_layer(beneath)
+    else:
+        data = None if section is None else shown_spots(section)
+    if data is None:
+        return None
+    pixels, described, kind = data
+    described["metadata"][SOURCE] = str(found.paths[layer["source"]])
+    return getattr(viewer, f"add_{kind}")(pixels, **described)
+
+
+def _add_shapes(viewer: ViewerModel, shapes: Content, name: str) -> Layer:
+    import pandas as pd
+
+    return viewer.add_shapes(
+        [np.asarray(corners, dtype=float) for corners in shapes["data"]] or None,
+        ndim=2,
+        name=name,
+        shape_type=shapes["types"] or "polygon",
+        edge_color=np.asarray(shapes["edge_color"]).reshape(-1, 4) if shapes["data"] else "#ffb000",
+        face_color=np.asarray(shapes["face_color"]).reshape(-1, 4) if shapes["data"] else "transparent",
+        edge_width=shapes["edge_width"] or 1,
+        affine=np.asarray(shapes["affine"]),
+        units=(shapes["units"], shapes["units"]),
+        features=pd.DataFrame(shapes["features"]) if shapes["data"] else None,
+        metadata=dict(shapes["metadata"]),
+    )

@@ -1,0 +1,268 @@
+"""A session brings back what it saved, wherever it went, and says what it cannot."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from PIL import Image
+
+from histoscribe.errors import StorageError
+from histoscribe.progress import Progress
+from histoscribe.section import Section, write_section
+from histoscribe.slide import open_slide
+from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.layers import kind_of, section_of, slide_of
+from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.session import capture, restore
+from histoscribe.widgets.session_file import SUFFIX, read_content, write_content
+from histoscribe.widgets.session_reader import session_reader
+from histoscribe.widgets.session_sources import reopen, write_session
+from histoscribe.widgets.state import state_of
+
+MakeSection = Callable[..., Section]
+UM = ("um", "um")
+
+
+@pytest.fixture
+def slide_file(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "data" / "tissue.png"
+    path.parent.mkdir()
+    Image.fromarray(rng.integers(120, 255, (400, 400, 3)).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def full(slide_file: Path, make_section: MakeSection) -> ViewerModel:
+    """A viewer with a measured and a predicted section on a slide from disk, regions, genes, panes."""
+    viewer = ViewerModel()
+    slide = open_slide(slide_file, mpp=0.5)
+    measured, predicted = (make_section("A1", kind, slide=slide) for kind in ("measured", "predicted"))
+    show(viewer, [measured, predicted])
+    box = np.array([[20, 20], [20, 90], [80, 90], [80, 20]], float)
+    viewer.add_shapes(
+        [box, box + 60],
+        shape_type=["polygon", "ellipse"],
+        name="regions",
+        features={"class": ["Tumour", "Stroma"]},
+        edge_color=["red", "blue"],
+        scale=(2, 2),
+        translate=(5, 7),
+        metadata={"classes": {"Tumour": [255, 0, 0]}, "live": object()},
+        units=UM,
+    )
+    state = state_of(viewer)
+    state.choose("CD3E")
+    state.add("EPCAM")
+    state.pin("MKI67")
+    state.colour_map, state.low, state.high, state.shared = "magma", 5.0, 90.0, False
+    side_by_side(viewer, False)
+    spot_layers(viewer)[1].opacity = 0.4
+    viewer.layers[0].visible = False
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 77, 88), 3.5
+    paint(viewer, state)
+    return viewer
+
+
+def saved(viewer: ViewerModel, path: Path) -> Path:
+    return write_session(capture(viewer, state_of(viewer)), path, Progress())
+
+
+def brought_back(path: Path) -> ViewerModel:
+    viewer = ViewerModel()
+    restore(viewer, reopen(path, Progress()))
+    return viewer
+
+
+def test_everything_comes_back(full: ViewerModel, tmp_path: Path) -> None:
+    back = brought_back(saved(full, tmp_path / f"s{SUFFIX}"))
+    assert [layer.name for layer in back.layers] == [layer.name for layer in full.layers]
+    assert state_of(back) == state_of(full)
+    assert back.scene.camera.zoom == 3.5
+    assert tuple(back.scene.camera.center[-2:]) == (77, 88)
+    for old, new in zip(full.layers, back.layers, strict=True):
+        assert (old.visible, old.opacity, old.units) == (new.visible, new.opacity, new.units)
+    for old, new in zip(spot_layers(full), spot_layers(back), strict=True):
+        assert kind_of(section_of(old)) == kind_of(section_of(new))
+        np.testing.assert_allclose(new.data, old.data)
+        np.testing.assert_allclose(new.face_color, old.face_color, atol=1e-6)
+        assert section_of(new).slide.path == section_of(old).slide.path
+    old, new = full.layers["regions"], back.layers["regions"]
+    for place in range(2):
+        corners = [[layer.data_to_world(one) for one in layer.data[place]] for layer in (old, new)]
+        np.testing.assert_allclose(*corners)
+    assert list(new.features["class"]) == ["Tumour", "Stroma"]
+    assert list(new.shape_type) == ["polygon", "ellipse"]
+    np.testing.assert_allclose(new.edge_color, old.edge_color)
+    assert new.metadata["classes"] == {"Tumour": [255, 0, 0]}
+    assert notification_manager.records[-1].message == "The session is back."
+
+
+def test_slides_are_shared_again_between_their_layers(full: ViewerModel, tmp_path: Path) -> None:
+    back = brought_back(saved(full, tmp_path / f"s{SUFFIX}"))
+    slide = slide_of(next(layer for layer in back.layers if slide_of(layer) is not None))
+    assert section_of(spot_layers(back)[0]).slide.levels is slide.levels
+
+
+def test_panes_come_back(full: ViewerModel, tmp_path: Path) -> None:
+    full.layers[0].visible = True
+    side_by_side(full, True)
+    back = brought_back(saved(full, tmp_path / f"s{SUFFIX}"))
+    assert is_side_by_side(back)
+    assert back.canvas.grid.actual_shape(back.layers) == full.canvas.grid.actual_shape(full.layers)
+    assert len(back.layers) == len(full.layers)
+
+
+def test_a_moved_folder_still_opens(full: ViewerModel, tmp_path: Path) -> None:
+    saved(full, tmp_path / "data" / f"s{SUFFIX}")
+    shutil.move(tmp_path / "data", tmp_path / "elsewhere")
+    back = brought_back(tmp_path / "elsewhere" / f"s{SUFFIX}")
+    assert section_of(spot_layers(back)[0]).slide.path == tmp_path / "elsewhere" / "tissue.png"
+    assert "is back." in notification_manager.records[-1].message
+
+
+def test_a_missing_slide_is_told_and_the_rest_loads(
+    full: ViewerModel, tmp_path: Path, slide_file: Path
+) -> None:
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    slide_file.unlink()
+    back = brought_back(path)
+    assert len(spot_layers(back)) == 2
+    assert "regions" in back.layers
+    told = notification_manager.records[-1].message
+    assert "tissue.png" in told
+    assert "no longer there" in told
+
+
+def test_a_missing_table_is_told_and_the_rest_loads(full: ViewerModel, tmp_path: Path) -> None:
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    next((tmp_path / "s.files").iterdir()).unlink()
+    back = brought_back(path)
+    assert len(spot_layers(back)) == 1
+    assert "regions" in back.layers
+    assert "could not be brought back" in notification_manager.records[-1].message
+
+
+def test_tables_that_lie_in_a_file_are_named_not_copied(
+    section: Section, tmp_path: Path, npe2pm: Any
+) -> None:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    write_section(replace(section, slide=None), tmp_path / "a.h5ad")
+    viewer = ViewerModel()
+    viewer.open(tmp_path / "a.h5ad", plugin=PLUGIN)
+    path = saved(viewer, tmp_path / f"s{SUFFIX}")
+    assert not (tmp_path / "s.files").exists()
+    (source,) = json.loads(path.read_text())["sources"]
+    assert source["path"] == "a.h5ad"
+    again = saved(brought_back(path), tmp_path / f"t{SUFFIX}")
+    assert json.loads(again.read_text())["sources"][0]["path"] == "a.h5ad"
+
+
+def test_saving_again_keeps_no_old_tables(full: ViewerModel, tmp_path: Path) -> None:
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    foreign = tmp_path / "s.files" / "mine.h5ad"
+    foreign.write_text("mine")
+    saved(full, path)
+    assert len(list((tmp_path / "s.files").iterdir())) == 3
+    assert foreign.exists()
+    before = brought_back(path)
+    saved(before, path)
+    assert len(list((tmp_path / "s.files").iterdir())) == 3
+    assert len(spot_layers(brought_back(path))) == 2
+
+
+def test_a_session_is_written_whole_or_not_at_all(
+    full: ViewerModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    before = path.read_bytes()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise StorageError("no space", where=path)
+
+    monkeypatch.setattr("histoscribe.widgets.session_sources.write_content", full_disk)
+    with pytest.raises(StorageError):
+        saved(full, path)
+    assert path.read_bytes() == before
+    assert len(spot_layers(brought_back(path))) == 2
+
+
+def test_other_layers_are_named(viewer: Any) -> None:
+    viewer.add_vectors(np.zeros((1, 2, 2)), name="arrows")
+    assert capture(viewer, state_of(viewer)).left_out == ("arrows",)
+
+
+def test_addresses_on_the_network_are_not_followed(full: ViewerModel, tmp_path: Path) -> None:
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    content = json.loads(path.read_text())
+    content["sources"][0]["path"] = "https://example.org/a.zarr"
+    path.write_text(json.dumps(content))
+    assert "lies on the network" in reopen(path, Progress()).lost[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.update(format="other"), "no session"),
+        (lambda c: c.update(version=99), "version 99"),
+        (lambda c: c.pop("layers"), "layers is no list"),
+        (lambda c: c["view"].update(zoom=float("nan")), "zoom"),
+        (lambda c: c["view"].update(centre=[1]), "centre"),
+        (lambda c: c["sources"].append(c["sources"][0]), "two sources"),
+        (lambda c: c["layers"][-1]["shapes"].update(types=[]), "does not fit"),
+        (lambda c: c["layers"][-1]["shapes"]["data"][0].append([1, 1e300]), "data"),
+        (lambda c: c["layers"][-1].update(shapes=None), "missing"),
+    ],
+)
+def test_damage_is_told(full: ViewerModel, tmp_path: Path, change: Callable[[Any], None], words: str) -> None:
+    content = capture(full, state_of(full)).content
+    path = tmp_path / f"s{SUFFIX}"
+    write_content(content, path)
+    damaged = json.loads(path.read_text())
+    change(damaged)
+    path.write_text(json.dumps(damaged))
+    with pytest.raises(StorageError, match=words):
+        read_content(path)
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(part=st.sampled_from(["sources", "layers", "view"]), value=_ANY)
+def test_whatever_stands_there_nothing_but_a_plain_word_comes(
+    tmp_path_factory: pytest.TempPathFactory, part: str, value: Any
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / f"s{SUFFIX}"
+    sound = {"sources": [], "layers": [], "view": {}}
+    path.write_text(json.dumps({"format": "histoscribe session", "version": 1, **sound, part: value}))
+    with pytest.raises(StorageError):
+        read_content(path)
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}'])
+def test_other_files_are_no_session(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / f"s{SUFFIX}"
+    path.write_bytes(text)
+    with pytest.raises(StorageError):
+        read_content(path)
+    assert session_reader(str(path)) is not None
+    assert session_reader(str(tmp_path / "other.json")) is None
+    assert session_reader([str(path), str(path)]) is None
