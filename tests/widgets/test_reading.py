@@ -103,3 +103,43 @@ def test_the_sample_menu_gives_h_and_e_and_spots() -> None:
     from histoscribe.widgets import samples
 
     assert [kind for _, _, kind in samples.section()] == ["image", "points"]
+
+
+def test_ome_zarr_folders_and_urls_are_offered(tmp_path: Path) -> None:
+    from histoscribe.slide import open_slide, write_slide
+
+    source = tmp_path / "small.tif"
+    tifffile.imwrite(source, np.full((300, 300, 3), 230, np.uint8), tile=(256, 256), photometric="rgb")
+    store = write_slide(open_slide(source, mpp=0.5), tmp_path / "slide.ome.zarr")
+    assert folder_reader(str(store)) is read
+    ((pixels, described, kind),) = read(str(store))
+    assert (kind, described["name"], pixels.shape) == ("image", "slide", (300, 300, 3))
+    (tmp_path / "other.zarr").mkdir()
+    (tmp_path / "other.zarr" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    assert folder_reader(str(tmp_path / "other.zarr")) is None
+    assert slide_reader("https://example.org/slide.ome.zarr") is read
+    assert slide_reader("https://example.org/picture.png") is None
+    assert read(store.as_uri())[0][0].shape == (300, 300, 3)
+
+
+def test_spatial_data_is_a_section_and_no_slide(tmp_path: Path) -> None:
+    (tmp_path / "run.zarr" / "tables").mkdir(parents=True)
+    assert folder_reader(str(tmp_path / "run.zarr")) is read
+
+
+def test_dicom_files_that_are_no_slides_are_left_to_others(tmp_path: Path) -> None:
+    file = tmp_path / "scan" / "ct.dcm"
+    file.parent.mkdir()
+    file.write_bytes(bytes(128) + b"DICM" + bytes(200))
+    assert slide_reader(str(file)) is None
+    assert folder_reader(str(file.parent)) is None
+
+
+@pytest.mark.realdata
+def test_a_dicom_folder_is_a_slide(real_data: Path) -> None:
+    folder = real_data / "slides" / "CMU-1-Small-Region-dicom"
+    assert folder_reader(str(folder)) is read
+    ((pixels, described, _),) = read(str(folder))
+    assert pixels[0].shape == (2967, 2220, 3)
+    assert described["scale"] == (0.499, 0.499)
+    assert slide_reader(str(next(folder.iterdir()))) is read
