@@ -31,3 +31,36 @@ def test_what_does_not_exist_is_named(shell: Callable, cohort: Path, words: list
     assert result.exit_code == 2
     assert expected in result.stderr
     assert result.stdout == ""
+
+
+def test_a_report_is_written_and_a_run_goes_on_from_its_ledger(shell: Callable, cohort: Path, tmp_path: Path):
+    page, ledger = tmp_path / "report.html", tmp_path / "scores.jsonl"
+    words = [
+        "benchmark",
+        "predictor",
+        cohort,
+        "--methods",
+        "mean,ridge",
+        "--panel-size",
+        10,
+        "--ledger",
+        ledger,
+    ]
+    first = shell(*words, "--folds", "S1", "--json")
+    assert first.exit_code == 0, first.stderr
+    assert len(ledger.read_text().splitlines()) == 2
+    second = shell(*words, "--out", page)
+    assert second.exit_code == 0, second.stderr
+    assert len(ledger.read_text().splitlines()) == 6
+    text = page.read_text()
+    assert "<svg" in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_a_panel_chosen_with_a_held_out_section_is_refused(shell: Callable, cohort: Path, tmp_path: Path):
+    genes = tmp_path / "panel.txt"
+    genes.write_text("ANY\n")
+    words = ["--methods", "mean", "--panel", genes, "--panel-chosen-on", "S2"]
+    result = shell("benchmark", "predictor", cohort, *words)
+    assert result.exit_code == 2
+    assert "chosen with S2" in result.stderr

@@ -74,7 +74,7 @@ def fit_core(
         ]
     )
     starts = np.cumsum([0, *(len(values) for values in features)])
-    targets = [panel_expression(section, panel) for section in sections]
+    targets = [panel_expression(section, panel, settings.target) for section in sections]
     plain = published or "depth weights" in without
     trust = np.ones(len(inputs)) if plain else spot_weights(sections)
     shares = np.split(trust, starts[1:-1])

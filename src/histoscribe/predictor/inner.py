@@ -88,12 +88,14 @@ def choose_reach(
             inputs = np.concatenate([read(section, radii) for section in training])
             trust = spot_weights(training)
             parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
-            targets = [panel_expression(section, panel) for section in training]
+            targets = [panel_expression(section, panel, settings.target) for section in training]
             expression = np.concatenate(standardised_targets(targets, parts)[2])
             main = expression_components(expression, trust, settings.rank)
             weights = weighted_ridge(inputs, main.scores, trust) @ main.loadings
             reached += [
-                gene_correlation(read(section, radii) @ weights, panel_expression(section, panel)).mean()
+                gene_correlation(
+                    read(section, radii) @ weights, panel_expression(section, panel, settings.target)
+                ).mean()
                 for section in held_out
             ]
         scores.append(float(np.mean(reached)))
@@ -132,7 +134,7 @@ def validate(
         )
         for section in held_out:
             answers = fitted.answers(fitted.view(section.features, section.centres_um), device)[0]
-            truth = panel_expression(section, panel)
+            truth = panel_expression(section, panel, settings.target)
             found.append((answers, truth))
             predicted.append((fitted, answers, truth))
     blend = choose_blend(found, settings.without)

@@ -19,7 +19,7 @@ from histoscribe.predictor.fitting import fit_core
 from histoscribe.predictor.inner import Inner, choose_reach, validate
 from histoscribe.predictor.settings import Settings
 from histoscribe.predictor.state import to_settings, to_tensors
-from histoscribe.predictor.target import TARGET, choose_panel
+from histoscribe.predictor.target import TARGETS, choose_panel
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def learn(
         kind=KIND,
         variant=settings.variant,
         genes=tuple(genes),
-        target=TARGET,
+        target=TARGETS[settings.target],
         panel_rule=f"{len(genes)} genes that were named beforehand"
         if panel
         else f"{len(genes)} most variable genes of the training sections (variance of the target)",

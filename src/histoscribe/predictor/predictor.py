@@ -181,6 +181,20 @@ class Predictor:
         """
         return self._told(features, centres_um).expression
 
+    def predict_with_bounds(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """As `predict_encoded`, with the bounds that cover 90 % of measured values.
+
+        Returns
+        -------
+        (expression, low, high)
+            Each of shape (tiles, genes); the bounds are None where nothing was held out in training.
+        """
+        expression = self.predict_encoded(features, centres_um)
+        intervals = self._ready().intervals
+        return expression, *(intervals.around(expression) if intervals else (None, None))
+
     def predict(
         self,
         slide: Slide,

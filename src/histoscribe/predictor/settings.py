@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from histoscribe.errors import SettingError
+from histoscribe.predictor.target import TARGETS, Target
 
 Variant = Literal["histoscribe", "published"]
 VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
@@ -36,6 +37,8 @@ class Settings:
         Passes over the training sections.
     members : int
         Networks trained from different seeds whose predictions are averaged.
+    target : str
+        `clean`, or `published` to reproduce numbers on the faulty target of the first code.
     panel_size : int
         How many genes, the most variable ones of the training sections.
     radii : tuple of float or None
@@ -62,6 +65,7 @@ class Settings:
     variant: Variant = "histoscribe"
     epochs: int = 60
     members: int = 3
+    target: Target = "clean"
     panel_size: int = 250
     radii: tuple[float, ...] | None = None
     components: int = 128
@@ -93,6 +97,10 @@ class Settings:
         if unknown := sorted(set(self.without) - set(PARTS)):
             raise SettingError(
                 "the default has no such part", where=unknown[0], remedy=f"choose of: {', '.join(PARTS)}"
+            )
+        if self.target not in TARGETS:
+            raise SettingError(
+                "there is no such target", where=str(self.target), remedy=f"choose {' or '.join(TARGETS)}"
             )
         if self.type_source not in ("clusters", "given"):
             raise SettingError(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError, TableError
 
+Target = Literal["clean", "published"]
 TARGET = "log1p of counts per 10,000 over all genes of the spot"
+TARGETS: dict[Target, str] = {
+    "clean": TARGET,
+    "published": "as published, NOT clean: log1p of counts per 10,000 of the gene over the section, so that "
+    "the depth of a spot leaks into every gene",
+}
 PANEL_SIZE = 250
 _DEPTH = 10_000.0
 
@@ -70,8 +76,18 @@ def log_cp10k(counts: Any) -> Any:
     return scaled.astype(np.float32)
 
 
-def panel_expression(section: CountedSection, panel: Sequence[str]) -> NDArray[np.float32]:
+def panel_expression(
+    section: CountedSection, panel: Sequence[str], target: Target = "clean"
+) -> NDArray[np.float32]:
     """The target of one section, shape (spots, panel): normalised over all its genes, then restricted.
+
+    Parameters
+    ----------
+    section : CountedSection
+    panel : sequence of str
+    target : str
+        `clean`; or `published`, normalised along the wrong axis as GR2ST's first code did, to reproduce its
+        numbers and for nothing else.
 
     Raises
     ------
@@ -86,7 +102,12 @@ def panel_expression(section: CountedSection, panel: Sequence[str]) -> NDArray[n
             where=section.name,
             remedy="use sections whose tables name their genes alike",
         )
-    values = log_cp10k(section.counts)[:, [index[gene] for gene in panel]]
+    columns = [index[gene] for gene in panel]
+    if target == "published":
+        counts = section.counts[:, columns]
+        values = log_cp10k(counts.T).T
+    else:
+        values = log_cp10k(section.counts)[:, columns]
     dense = values.toarray() if hasattr(values, "toarray") else values
     return np.ascontiguousarray(dense, dtype=np.float32)
 

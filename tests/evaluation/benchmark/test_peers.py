@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from histoscribe.errors import SettingError
 from histoscribe.evaluation.benchmark.methods import PEERS
-from histoscribe.evaluation.benchmark.peers import contrastive, linear, triplex
+from histoscribe.evaluation.benchmark.peers import brstnet, contrastive, linear, triplex
 from histoscribe.evaluation.benchmark.peers.inputs import Example, make_example
 from histoscribe.predictor.encoded import EncodedSection
 
@@ -17,6 +18,7 @@ GENES = 12
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contrastive, "_EPOCHS", 12)
     monkeypatch.setattr(triplex, "_EPOCHS", 12)
+    monkeypatch.setattr(brstnet, "_BATCH", 16)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,15 @@ def sections() -> list[EncodedSection]:
 
 @pytest.fixture(scope="module")
 def examples(sections: list[EncodedSection]) -> list[Example]:
-    return [make_example(section, sections[0].genes) for section in sections]
+    """With tiles whose brightness is the descriptor that drives the expression."""
+    random = np.random.default_rng(9)
+    found = []
+    for section in sections:
+        shade = 128 + 40 * section.features[:, 0]
+        noise = random.normal(scale=4, size=(len(shade), 16, 16, 3))
+        tiles = np.clip(shade[:, None, None, None] + noise, 0, 255).astype(np.uint8)
+        found.append(make_example(section, sections[0].genes, tiles=tiles))
+    return found
 
 
 def mean_r(predicted: np.ndarray, example: Example) -> float:
@@ -58,7 +68,7 @@ def test_examples_are_standardised_and_carry_their_context(examples: list[Exampl
 
 @pytest.mark.parametrize("name", sorted(set(PEERS) - {"mean", "depth-only"}))
 def test_every_peer_finds_a_signal_that_is_there(name: str, examples: list[Example]):
-    predicted = PEERS[name](examples[:2], examples[2], 0)
+    (predicted,) = PEERS[name](examples[:2], examples[2:], 0)
     assert predicted.shape == examples[2].expression.shape
     assert predicted.dtype == np.float32
     assert mean_r(predicted, examples[2]) > 0.2
@@ -71,20 +81,26 @@ def test_no_peer_looks_at_the_test_sections_expression_or_depth(name: str, examp
         expression=np.zeros_like(examples[2].expression),
         log_depth=np.zeros_like(examples[2].log_depth),
     )
-    seen = PEERS[name](examples[:2], examples[2], 0)
-    np.testing.assert_array_equal(PEERS[name](examples[:2], blind, 0), seen)
+    (seen,) = PEERS[name](examples[:2], examples[2:], 0)
+    np.testing.assert_array_equal(PEERS[name](examples[:2], [blind], 0)[0], seen)
 
 
 @pytest.mark.parametrize("peer", [contrastive.bleep, contrastive.mclstexp])
 def test_a_seed_gives_the_same_digits(peer, examples: list[Example]):
-    np.testing.assert_array_equal(peer(examples[:2], examples[2], 7), peer(examples[:2], examples[2], 7))
+    first, second = (peer(examples[:2], examples[2:], 7)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_the_mean_is_the_training_mean(examples: list[Example]):
-    predicted = linear.mean(examples[:2], examples[2], 0)
+    (predicted,) = linear.mean(examples[:2], examples[2:], 0)
     expected = np.concatenate([examples[0].expression, examples[1].expression]).mean(axis=0)
     np.testing.assert_allclose(predicted, np.tile(expected, (60, 1)), rtol=1e-6)
 
 
 def test_ridge_learns_from_a_single_section(examples: list[Example]):
-    assert mean_r(linear.ridge(examples[:1], examples[2], 0), examples[2]) > 0.5
+    assert mean_r(linear.ridge(examples[:1], examples[2:], 0)[0], examples[2]) > 0.5
+
+
+def test_learning_from_pixels_without_pixels_is_refused(examples: list[Example]):
+    with pytest.raises(SettingError, match="without tiles"):
+        brstnet.brstnet([replace(examples[0], tiles=None)], examples[2:], 0)

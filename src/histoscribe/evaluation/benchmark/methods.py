@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
-from histoscribe.evaluation.benchmark.peers import contrastive, linear, triplex
+from histoscribe.evaluation.benchmark.peers import brstnet, contrastive, linear, triplex
 from histoscribe.evaluation.benchmark.peers.inputs import Example, make_example
 from histoscribe.predictor import EncodedSection, Predictor
+from histoscribe.predictor.settings import PARTS
+from histoscribe.predictor.target import Target
 
-Peer = Callable[[Sequence[Example], Example, int], NDArray[np.float32]]
+Peer = Callable[[Sequence[Example], Sequence[Example], int], list[NDArray[np.float32]]]
+Tiles = Mapping[str, NDArray[np.uint8]]
 
 PEERS: dict[str, Peer] = {
     "mean": linear.mean,
@@ -23,8 +28,35 @@ PEERS: dict[str, Peer] = {
     "bleep": contrastive.bleep,
     "mclstexp": contrastive.mclstexp,
     "triplex": triplex.triplex,
+    "brstnet": brstnet.brstnet,
 }
-OURS = {"gr2st-published": "published", "histoscribe": "histoscribe"}
+OURS: dict[str, dict[str, Any]] = {
+    "gr2st-published": {"variant": "published"},
+    "histoscribe": {},
+}
+_WITHOUT = "histoscribe without "
+ABLATIONS: dict[str, dict[str, Any]] = {
+    **{_WITHOUT + part: {"without": (part,)} for part in PARTS},
+    _WITHOUT + "context": {"radii": ()},
+    _WITHOUT + "three members": {"members": 1},
+    _WITHOUT + "chosen reach": {"radii": (1.5, 3.0)},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a method says of one test section.
+
+    Parameters
+    ----------
+    expression : ndarray of float32, shape (spots, panel)
+    low, high : ndarray of float32, shape (spots, panel), or None
+        90 % intervals, from methods that have them.
+    """
+
+    expression: NDArray[np.float32]
+    low: NDArray[np.float32] | None = None
+    high: NDArray[np.float32] | None = None
 
 
 def method_names() -> list[str]:
@@ -32,43 +64,68 @@ def method_names() -> list[str]:
     return [*PEERS, *OURS]
 
 
-def predict_with(
-    name: str,
-    train: Sequence[EncodedSection],
-    test: EncodedSection,
-    panel: Sequence[str],
-    *,
-    panel_size: int,
-    seed: int,
-) -> NDArray[np.float32]:
-    """Train a method on some sections and predict the panel of another, shape (spots, panel).
-
-    Parameters
-    ----------
-    name : str
-    train : sequence of EncodedSection
-    test : EncodedSection
-        Only its descriptors and places are looked at, and its depth by `depth-only`.
-    panel : sequence of str
-        Of the `panel_size` most variable training genes, those that the test section has too.
-    panel_size, seed : int
+def check_methods(names: Sequence[str], tiles: Tiles | None, sections: Sequence[EncodedSection]) -> None:
+    """Refuse unknown methods, and methods whose input is missing.
 
     Raises
     ------
     SettingError
-        If no method has this name.
+    """
+    known = {*method_names(), *ABLATIONS}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise SettingError(
+            f"no method is called {unknown[0]!r}",
+            where="--methods",
+            remedy=f"choose from {', '.join(method_names())}, or {_WITHOUT}PART",
+        )
+    lacking = [section.name for section in sections if section.name not in (tiles or {})]
+    if "brstnet" in names and lacking:
+        raise SettingError(
+            f"brstnet learns from pixels, and {', '.join(lacking)} come without",
+            where="--methods",
+            remedy="leave it out, or give sections with their slides",
+        )
+
+
+def predict_with(
+    name: str,
+    train: Sequence[EncodedSection],
+    tests: Sequence[EncodedSection],
+    panel: Sequence[str],
+    *,
+    seed: int,
+    target: Target = "clean",
+    tiles: Tiles | None = None,
+) -> list[Prediction]:
+    """Train a method on some sections, once, and predict the panel of others.
+
+    Parameters
+    ----------
+    name : str
+    train, tests : sequence of EncodedSection
+        Of test sections only descriptors, places and tiles are looked at, and the depth by `depth-only`.
+    panel : sequence of str
+        Genes that all sections have.
+    seed : int
+    target : str
+    tiles : mapping, optional
+        Pixels around the spots by section name, for `brstnet`.
+
+    Returns
+    -------
+    list of Prediction
+        One per test section.
     """
     if name in PEERS:
-        return PEERS[name](
-            [make_example(section, panel) for section in train], make_example(test, panel), seed
+        train_examples, test_examples = (
+            [
+                make_example(section, panel, target=target, tiles=(tiles or {}).get(section.name))
+                for section in part
+            ]
+            for part in (train, tests)
         )
-    if name not in OURS:
-        raise SettingError(
-            f"no method is called {name!r}",
-            where="--methods",
-            remedy=f"choose from {', '.join(method_names())}",
-        )
-    model = Predictor(OURS[name], seed=seed, panel_size=panel_size).fit_encoded(train)
-    predicted = model.predict_encoded(test.features, test.centres_um)
-    column = {gene: number for number, gene in enumerate(model.genes)}
-    return predicted[:, [column[gene] for gene in panel]]
+        return [Prediction(found) for found in PEERS[name](train_examples, test_examples, seed)]
+    settings = {**OURS, **ABLATIONS}[name]
+    model = Predictor(seed=seed, panel=panel, target=target, **settings).fit_encoded(train)
+    return [Prediction(*model.predict_with_bounds(test.features, test.centres_um)) for test in tests]

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe import __version__
 from histoscribe.errors import SettingError
-from histoscribe.evaluation.benchmark.methods import method_names, predict_with
-from histoscribe.evaluation.benchmark.splits import Fold, Split, make_folds, refuse_seen_panel
-from histoscribe.evaluation.measures import (
-    bootstrap_mean,
-    mae_per_gene,
-    mse_per_gene,
-    pearson_per_gene,
-    spearman_per_gene,
+from histoscribe.evaluation.benchmark.ledger import Ledger, fingerprint, key_of
+from histoscribe.evaluation.benchmark.methods import (
+    ABLATIONS,
+    OURS,
+    Tiles,
+    check_methods,
+    method_names,
+    predict_with,
 )
+from histoscribe.evaluation.benchmark.paired import compare_methods
+from histoscribe.evaluation.benchmark.scores import (
+    Scores,
+    Truth,
+    mean_over_seeds,
+    measured_truth,
+    permuted,
+    score,
+)
+from histoscribe.evaluation.benchmark.splits import Fold, Split, make_folds, refuse_seen_panel
+from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.target import PANEL_SIZE, TARGET, choose_panel, common_genes, panel_expression
+from histoscribe.predictor.target import (
+    PANEL_SIZE,
+    TARGETS,
+    Target,
+    choose_panel,
+    common_genes,
+    panel_expression,
+)
 from histoscribe.progress import Progress
 
-_TOP = 50
-_CONTROL = "permuted control"
+CONTROL = "permuted control"
+REFERENCE = "histoscribe"
 
 
 @dataclass(frozen=True)
@@ -52,14 +71,57 @@ class Record:
     high: float
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Which genes are scored.
+
+    Parameters
+    ----------
+    size : int
+        The most variable ones of each fold's training sections, where `genes` is None.
+    genes : tuple of str, or None
+        A given list.
+    chosen_on : tuple of str
+        The sections that a given list was chosen with; a fold that tests on one of them is refused.
+    """
+
+    size: int = PANEL_SIZE
+    genes: tuple[str, ...] | None = None
+    chosen_on: tuple[str, ...] = ()
+
+    def of(self, train: Sequence[EncodedSection], shared: set[str]) -> list[str]:
+        """The genes of one fold, those of highest training variance first."""
+        if self.genes is None:
+            return [gene for gene in choose_panel(train, self.size) if gene in shared]
+        wanted = shared.intersection(self.genes)
+        if not wanted:
+            raise SettingError(
+                "no gene of the panel is in all sections",
+                where="--panel",
+                remedy="check the kind of gene names",
+            )
+        return [gene for gene in choose_panel(train, len(common_genes(train))) if gene in wanted]
+
+    def describe(self) -> str:
+        """In words, for the settings of a run."""
+        if self.genes is None:
+            return f"{self.size} most variable genes of the training sections of each fold, common to all"
+        chosen = ", ".join(self.chosen_on) or "sections that are not stated"
+        return f"{len(self.genes)} given genes, chosen with {chosen}"
+
+
 def run_benchmark(
     sections: Sequence[EncodedSection],
     *,
     dataset: str,
     split: Split = "section",
     methods: Sequence[str] | None = None,
-    panel_size: int = PANEL_SIZE,
+    panel: Panel | None = None,
+    target: Target = "clean",
     seeds: Sequence[int] = (0,),
+    tiles: Tiles | None = None,
+    folds: Sequence[str] | None = None,
+    ledger: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Hold out every section or patient once and score every method on what was held out.
@@ -73,88 +135,128 @@ def run_benchmark(
     sections : sequence of EncodedSection
     dataset : str
         Name for the records.
+    split : str
+        `section` or `patient`.
     methods : sequence of str, optional
-        All by default.
+        All by default; `histoscribe without PART` measures the ablation.
+    panel : Panel, optional
+    target : str
+        `clean`, or `published` to reproduce papers.
+    seeds : sequence of int
+    tiles : mapping, optional
+        Pixels around the spots by section name, for `brstnet`.
+    folds : sequence of str, optional
+        Only these, by the name of the held-out section or patient.
+    ledger : path, optional
+        A file that scores are added to, and taken from where it has them.
 
     Returns
     -------
     dict
-        `settings` and `records`, ready for JSON.
+        `settings`, `records` and `paired`, ready for JSON.
 
     Raises
     ------
     SettingError
-        For an unknown method or split, or a leak between training and test.
+        For an unknown method or split, missing input, or a leak between training and test.
     """
-    progress = progress or Progress()
-    chosen = list(methods or method_names())
-    unknown = sorted(set(chosen) - set(method_names()))
+    progress, panel = progress or Progress(), panel or Panel()
+    given = tiles or {}
+    chosen = list(methods or [name for name in method_names() if name != "brstnet" or given])
+    check_methods(chosen, given, sections)
+    kept = _chosen_folds(make_folds(sections, split), folds)
+    for fold in kept:
+        refuse_seen_panel(panel.chosen_on, fold, sections)
+    shared = set(common_genes(sections))
+    book, data = Ledger(ledger), fingerprint(sections)
+    scores: dict[tuple[str, str], Scores] = {}
+    seconds = dict.fromkeys(chosen, 0.0)
+    truths: dict[str, list[Truth]] = {}
+    jobs = [(fold, method) for fold in kept for method in chosen]
+    for fold, method in progress.track(jobs, "benchmark", len(jobs)):
+        train, tests = ([sections[place] for place in places] for places in (fold.train, fold.test))
+        refuse_seen_panel([section.name for section in train], fold, sections)
+        genes = panel.of(train, shared)
+        about = {
+            "dataset": dataset,
+            "split": split,
+            "fold": fold.name,
+            "method": method,
+            "target": target,
+            "seeds": list(seeds),
+            "version": __version__,
+        }
+        settings = {**OURS, **ABLATIONS}.get(method, {})
+        key = key_of(**about, genes=genes, data=data, settings=settings)
+        known = book.find(key)
+        if known is None:
+            if fold.name not in truths:
+                truths[fold.name] = [
+                    measured_truth(test, panel_expression(test, genes, target)) for test in tests
+                ]
+            start = time.perf_counter()
+            runs = [
+                predict_with(method, train, tests, genes, seed=seed, target=target, tiles=given)
+                for seed in seeds
+            ]
+            spent = time.perf_counter() - start
+            found = {}
+            for place, truth in enumerate(truths[fold.name]):
+                own = [run[place] for run in runs]
+                found[truth.section.name] = mean_over_seeds([score(truth, told) for told in own])
+                control = mean_over_seeds([permuted(truth, told) for told in own])
+                found[truth.section.name] |= {f"{CONTROL} {name}": r for name, r in control.items()}
+            book.add(key, about, found, spent)
+            known = found, spent
+        seconds[method] += known[1]
+        for name, values in known[0].items():
+            scores[method, name] = {m: v for m, v in values.items() if not m.startswith(CONTROL)}
+            if method == chosen[-1]:
+                scores[CONTROL, name] = {
+                    m.removeprefix(f"{CONTROL} "): v for m, v in values.items() if m.startswith(CONTROL)
+                }
+    tested = [sections[place].name for fold in kept for place in fold.test]
+    records = _records(scores, [*chosen, CONTROL], tested, dataset, split)
+    pairs = [
+        compare_methods(scores, tested, REFERENCE, other)
+        for other in chosen
+        if REFERENCE in chosen and other != REFERENCE
+    ]
+    return {
+        "settings": {
+            "dataset": dataset,
+            "split": split,
+            "sections": {section.name: section.patient for section in sections},
+            "tested": tested,
+            "panel": panel.describe(),
+            "target": TARGETS[target],
+            "features": f"{sections[0].features.shape[1]} descriptors per spot, the same for every method",
+            "seeds": list(seeds),
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        },
+        "records": [asdict(record) for record in records],
+        "paired": [asdict(pair) for pair in pairs],
+    }
+
+
+def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None) -> list[Fold]:
+    unknown = sorted(set(names or ()) - {fold.name for fold in folds})
     if unknown:
         raise SettingError(
-            f"no method is called {unknown[0]!r}",
-            where="--methods",
-            remedy=f"choose from {', '.join(method_names())}",
+            f"no fold is called {unknown[0]!r}",
+            where="--folds",
+            remedy=f"choose from {', '.join(fold.name for fold in folds)}",
         )
-    folds = make_folds(sections, split)
-    shared = set(common_genes(sections))
-    scores: dict[tuple[str, str], dict[str, Any]] = {}
-    seconds = dict.fromkeys(chosen, 0.0)
-    jobs = [(fold, method) for fold in folds for method in chosen]
-    for fold, method in progress.track(jobs, "benchmark", len(jobs)):
-        train = [sections[place] for place in fold.train]
-        panel = [gene for gene in choose_panel(train, panel_size) if gene in shared]
-        refuse_seen_panel([section.name for section in train], fold, sections)
-        start = time.perf_counter()
-        for test in (sections[place] for place in fold.test):
-            truth = panel_expression(test, panel)
-            runs = [
-                predict_with(method, train, test, panel, panel_size=panel_size, seed=seed) for seed in seeds
-            ]
-            scores[method, test.name] = _mean_over_seeds([_score(truth, run) for run in runs])
-            if method == chosen[-1]:
-                shuffled = np.random.default_rng(0).permutation(len(truth))
-                control = [_score(truth[shuffled], run) for run in runs]
-                scores[_CONTROL, test.name] = _mean_over_seeds(control)
-        seconds[method] += time.perf_counter() - start
-    settings = {
-        "dataset": dataset,
-        "split": split,
-        "sections": {section.name: section.patient for section in sections},
-        "panel": f"{panel_size} most variable genes of the training sections of each fold, common to all",
-        "target": TARGET,
-        "features": f"{sections[0].features.shape[1]} descriptors per spot, the same for every method",
-        "seeds": list(seeds),
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
-    }
-    records = _records(scores, [*chosen, _CONTROL], folds, sections, dataset, split)
-    return {"settings": settings, "records": [asdict(record) for record in records]}
-
-
-def _score(truth: NDArray[np.float32], predicted: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Per-gene scores. A gene predicted as a constant has no correlation and counts as 0 here."""
-    r = np.nan_to_num(pearson_per_gene(truth, predicted))
-    return {
-        "pearson": r,
-        f"pearson_top{_TOP}": r[:_TOP],
-        "spearman": np.nan_to_num(spearman_per_gene(truth, predicted)),
-        "mse": mse_per_gene(truth, predicted),
-        "mae": mae_per_gene(truth, predicted),
-    }
-
-
-def _mean_over_seeds(runs: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    return {measure: np.mean([run[measure] for run in runs], axis=0) for measure in runs[0]}
+    return [fold for fold in folds if names is None or fold.name in names]
 
 
 def _records(
-    scores: dict[tuple[str, str], dict[str, Any]],
+    scores: Mapping[tuple[str, str], Scores],
     methods: Sequence[str],
-    folds: Sequence[Fold],
-    sections: Sequence[EncodedSection],
+    tested: Sequence[str],
     dataset: str,
     split: str,
 ) -> list[Record]:
-    tested = [sections[place].name for fold in folds for place in fold.test]
     records = []
     for method in methods:
         for measure in scores[method, tested[0]]:
@@ -167,4 +269,11 @@ def _records(
                 )
             whole = bootstrap_mean(per_section, over="sections")
             records.append(Record(method, dataset, split, "all", measure, whole.mean, whole.low, whole.high))
-    return records
+    return [_finite(record) for record in records if np.isfinite(record.value)]
+
+
+def _finite(record: Record) -> Record:
+    """An interval of a single value is that value."""
+    if np.isfinite(record.low):
+        return record
+    return Record(**{**asdict(record), "low": record.value, "high": record.value})

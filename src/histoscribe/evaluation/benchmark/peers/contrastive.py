@@ -48,7 +48,7 @@ class MclSTExp(Bleep):
         return result
 
 
-def bleep(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def bleep(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """BLEEP: soft targets from the similarities inside both modalities; mean of the 50 nearest spots.
 
     Xie et al., NeurIPS 2023.
@@ -62,10 +62,10 @@ def bleep(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.floa
         return _cross_entropy(spot @ image.T, targets)
 
     network = _fit(Bleep, loss, train, seed)
-    return _retrieve(network, train, test, nearest=50, weighted=False)
+    return [_retrieve(network, train, test, nearest=50, weighted=False) for test in tests]
 
 
-def mclstexp(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def mclstexp(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """The mclSTExp peer: one-hot targets; the 200 nearest spots weighted by inverse squared distance.
 
     Min et al., Briefings in Bioinformatics 2024.
@@ -78,7 +78,7 @@ def mclstexp(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.f
         return _cross_entropy(spot @ image.T / 0.07, torch.eye(len(image)))
 
     network = _fit(MclSTExp, loss, train, seed)
-    return _retrieve(network, train, test, nearest=200, weighted=True)
+    return [_retrieve(network, train, test, nearest=200, weighted=True) for test in tests]
 
 
 def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

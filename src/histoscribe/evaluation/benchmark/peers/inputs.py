@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.graphs.context import context_means
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.target import panel_expression
+from histoscribe.predictor.target import Target, panel_expression
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,8 @@ class Example:
         log1p of all counts of a spot. Only the leakage probe may look at it on test sections.
     expression : ndarray of float32, shape (spots, genes)
         The target on the panel. No peer may look at it on test sections.
+    tiles : ndarray of uint8, shape (spots, side, side, 3), or None
+        Pixels around the spots, for the peer that learns from them.
     """
 
     features: NDArray[np.float32]
@@ -36,9 +38,16 @@ class Example:
     places: NDArray[np.float32]
     log_depth: NDArray[np.float32]
     expression: NDArray[np.float32]
+    tiles: NDArray[np.uint8] | None = None
 
 
-def make_example(section: EncodedSection, panel: Sequence[str]) -> Example:
+def make_example(
+    section: EncodedSection,
+    panel: Sequence[str],
+    *,
+    target: Target = "clean",
+    tiles: NDArray[np.uint8] | None = None,
+) -> Example:
     """Standardise the descriptors of a section and restrict its target to `panel`."""
     raw = section.features.astype(np.float64)
     features = ((raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-6)).astype(np.float32)
@@ -50,5 +59,6 @@ def make_example(section: EncodedSection, panel: Sequence[str]) -> Example:
         context=np.concatenate([features, means], axis=1),
         places=places.astype(np.float32),
         log_depth=np.log1p(depth).astype(np.float32),
-        expression=panel_expression(section, panel),
+        expression=panel_expression(section, panel, target),
+        tiles=tiles,
     )

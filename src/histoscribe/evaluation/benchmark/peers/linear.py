@@ -14,48 +14,48 @@ _ALPHAS = tuple(10.0 ** (power / 2) for power in range(2, 13))
 _NEIGHBOURS = 50
 
 
-def mean(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def mean(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Every spot gets the training mean: the floor of every error measure, without any correlation."""
     average = np.concatenate([example.expression for example in train]).mean(axis=0)
-    return np.broadcast_to(average, (len(test.features), len(average))).astype(np.float32)
+    return [np.broadcast_to(average, (len(test.features), len(average))).astype(np.float32) for test in tests]
 
 
-def depth_only(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def depth_only(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """A line through the log of the *test spot's own* total counts: how much depth leaks into a target."""
     from sklearn.linear_model import LinearRegression
 
     model = LinearRegression().fit(_stack(train, "log_depth"), _stack(train, "expression"))
-    return np.asarray(model.predict(test.log_depth), dtype=np.float32)
+    return [np.asarray(model.predict(test.log_depth), dtype=np.float32) for test in tests]
 
 
-def ridge(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def ridge(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Ridge regression on the descriptors; its penalty is chosen by holding out training sections."""
-    return _ridge(train, test, "features")
+    return _ridge(train, tests, "features")
 
 
-def ridge_context(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def ridge_context(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Ridge regression on the descriptors and their neighbourhood means."""
-    return _ridge(train, test, "context")
+    return _ridge(train, tests, "context")
 
 
-def knn(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def knn(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """The mean expression of the 50 training spots whose descriptors point the same way."""
     from sklearn.neighbors import NearestNeighbors
 
     reference, expression = _stack(train, "features"), _stack(train, "expression")
     index = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(reference)), metric="cosine").fit(reference)
-    nearest = index.kneighbors(test.features, return_distance=False)
-    return np.asarray(expression[nearest].mean(axis=1), dtype=np.float32)
+    found = [index.kneighbors(test.features, return_distance=False) for test in tests]
+    return [np.asarray(expression[nearest].mean(axis=1), dtype=np.float32) for nearest in found]
 
 
-def _ridge(train: Sequence[Example], test: Example, inputs: str) -> NDArray[np.float32]:
+def _ridge(train: Sequence[Example], tests: Sequence[Example], inputs: str) -> list[NDArray[np.float32]]:
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold
 
     groups = _groups(train)
     search = GridSearchCV(Ridge(), {"alpha": _ALPHAS}, cv=GroupKFold(len(np.unique(groups))), n_jobs=1)
     search.fit(_stack(train, inputs), _stack(train, "expression"), groups=groups)
-    return np.asarray(search.predict(getattr(test, inputs)), dtype=np.float32)
+    return [np.asarray(search.predict(getattr(test, inputs)), dtype=np.float32) for test in tests]
 
 
 def _groups(train: Sequence[Example]) -> NDArray[np.int64]:

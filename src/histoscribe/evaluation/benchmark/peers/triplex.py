@@ -50,7 +50,7 @@ class Triplex(torch.nn.Module):
         return self.heads[3](whole + asked_around + asked_target + target), views
 
 
-def triplex(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.float32]:
+def triplex(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Fused prediction; each view also learns from the truth and from the fusion."""
 
     def loss(network: torch.nn.Module, example: Example) -> torch.Tensor:
@@ -66,8 +66,8 @@ def triplex(train: Sequence[Example], test: Example, seed: int) -> NDArray[np.fl
     sizes = train[0].features.shape[1], train[0].expression.shape[1]
     network = train_network(lambda: Triplex(*sizes), loss, train, seed=seed, epochs=_EPOCHS, rate=1e-3)
     with torch.no_grad():
-        prediction = network(*_tensors(test))[0] + average
-    return np.asarray(prediction.numpy(), dtype=np.float32)
+        predictions = [network(*_tensors(test))[0] + average for test in tests]
+    return [np.asarray(prediction.numpy(), dtype=np.float32) for prediction in predictions]
 
 
 def _layer() -> torch.nn.TransformerEncoderLayer:
