@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anndata
 import h5py
 import imagecodecs
 import numpy as np
@@ -119,6 +120,26 @@ def make_space_ranger(folder: Path, *, version: int = 2, form: str = "h5", outs:
     return Truth(folder, shuffled, genes, counts[order, :-1], array[order], centres[order], on_tissue)
 
 
+def hexagonal(spots: int, step: float = 125.0) -> np.ndarray:
+    side = int(np.ceil(np.sqrt(spots)))
+    places = [
+        (step * (c + r % 2 / 2) + 300, step * r * np.sqrt(3) / 2 + 300)
+        for r in range(side)
+        for c in range(side)
+    ]
+    return np.array(places[:spots])
+
+
+def make_foreign(spots: int = 40, **changes: Any) -> anndata.AnnData:
+    """A table as squidpy's own examples look: no word from us."""
+    counts = np.random.default_rng(0).poisson(2.0, (spots, 6)).astype(np.float32)
+    table = anndata.AnnData(csr_matrix(counts), obsm={"spatial": hexagonal(spots)})
+    image = np.random.default_rng(1).random((130, 150, 3)).astype(np.float32)
+    scales = {"tissue_hires_scalef": 0.1, "spot_diameter_fullres": 81.0}
+    table.uns["spatial"] = {"V1": {"images": {"hires": image}, "scalefactors": scales}}
+    return table
+
+
 @dataclass(frozen=True)
 class Legacy:
     """The files of a made legacy section and what is in them."""
@@ -180,3 +201,9 @@ def legacy(tmp_path: Path) -> Callable[..., Legacy]:
 def png() -> Callable[[Path, int, int], None]:
     """Writes a coloured PNG of the given rows and columns."""
     return write_png
+
+
+@pytest.fixture
+def foreign() -> Callable[..., anndata.AnnData]:
+    """Makes a table as squidpy's own examples look."""
+    return make_foreign

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,27 +19,7 @@ from histoscribe.section.describe import finished
 Make = Callable[..., Any]
 
 
-def hexagonal(spots: int, step: float = 125.0) -> np.ndarray:
-    side = int(np.ceil(np.sqrt(spots)))
-    places = [
-        (step * (c + r % 2 / 2) + 300, step * r * np.sqrt(3) / 2 + 300)
-        for r in range(side)
-        for c in range(side)
-    ]
-    return np.array(places[:spots])
-
-
-def foreign(spots: int = 40, **changes: Any) -> anndata.AnnData:
-    """A table as squidpy's own examples look: no word from us."""
-    counts = np.random.default_rng(0).poisson(2.0, (spots, 6)).astype(np.float32)
-    table = anndata.AnnData(csr_matrix(counts), obsm={"spatial": hexagonal(spots)})
-    image = np.random.default_rng(1).random((130, 150, 3)).astype(np.float32)
-    scales = {"tissue_hires_scalef": 0.1, "spot_diameter_fullres": 81.0}
-    table.uns["spatial"] = {"V1": {"images": {"hires": image}, "scalefactors": scales}}
-    return table
-
-
-def test_foreign_file_with_its_own_image(tmp_path: Path) -> None:
+def test_foreign_file_with_its_own_image(tmp_path: Path, foreign: Make) -> None:
     foreign().write_h5ad(tmp_path / "foreign.h5ad")
     section = open_section(tmp_path / "foreign.h5ad")
     assert (section.name, section.patient, section.spot_um) == ("V1", "V1", 55.0)
@@ -52,7 +31,7 @@ def test_foreign_file_with_its_own_image(tmp_path: Path) -> None:
     assert any("Visium's 100 µm were assumed" in warning for warning in section.warnings)
 
 
-def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path) -> None:
+def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path, foreign: Make) -> None:
     table = foreign()
     table.obs["in_tissue"] = [0, 1] * 20
     table.var_names = ["A", "B", "A", "C", "D", "E"]
@@ -62,7 +41,7 @@ def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path) -> None:
     assert section.genes == ["A", "B", "A-1", "C", "D", "E"]
 
 
-def test_raw_counts_are_found_in_their_layer(tmp_path: Path) -> None:
+def test_raw_counts_are_found_in_their_layer(tmp_path: Path, foreign: Make) -> None:
     table = foreign()
     table.layers["counts"] = table.X.copy()
     table.X = np.log1p(table.X.toarray()) - 0.5
@@ -70,124 +49,6 @@ def test_raw_counts_are_found_in_their_layer(tmp_path: Path) -> None:
     section = open_section(tmp_path / "foreign.h5ad")
     np.testing.assert_array_equal(section.table.X.toarray(), table.layers["counts"].toarray())
     assert any('layers["counts"] was taken' in warning for warning in section.warnings)
-
-
-def several(table: anndata.AnnData) -> None:
-    """holds 2 sections (V1, V2)"""
-    table.uns["spatial"]["V2"] = {}
-
-
-def nowhere(table: anndata.AnnData) -> None:
-    """there is no obsm["spatial"]"""
-    del table.obsm["spatial"]
-
-
-def flat(table: anndata.AnnData) -> None:
-    """not spots × (x, y) in pixels"""
-    table.obsm["spatial"] = table.obsm["spatial"][:, :1]
-
-
-def gaps(table: anndata.AnnData) -> None:
-    """obsm["spatial"] holds missing values"""
-    table.obsm["spatial"][3, 0] = np.nan
-
-
-def negative(table: anndata.AnnData) -> None:
-    """1 counts are negative"""
-    table.X.data[2] = -1
-
-
-def missing(table: anndata.AnnData) -> None:
-    """1 counts are missing or infinite"""
-    table.X.data[2] = np.nan
-
-
-def off_tissue(table: anndata.AnnData) -> None:
-    """the section is empty"""
-    table.obs["in_tissue"] = 0
-
-
-def one_place(table: anndata.AnnData) -> None:
-    """the µm per pixel cannot be told"""
-    table.obsm["spatial"][:] = 5.0
-
-
-def no_mpp(table: anndata.AnnData) -> None:
-    """mpp is -1, not a positive number"""
-    table.uns["histoscribe"] = {"mpp": -1.0, "pitch_um": 100.0}
-
-
-def wordy_mpp(table: anndata.AnnData) -> None:
-    """mpp is 'fine', not a number"""
-    table.uns["histoscribe"] = {"mpp": "fine", "pitch_um": 100.0}
-
-
-def outside(table: anndata.AnnData) -> None:
-    """spots lie outside the image"""
-    table.obsm["spatial"] *= 10
-
-
-def twins(table: anndata.AnnData) -> None:
-    """spots named twice: a"""
-    table.obs_names = ["a", "a", *table.obs_names[2:]]
-
-
-DAMAGES = [
-    several,
-    nowhere,
-    flat,
-    gaps,
-    negative,
-    missing,
-    off_tissue,
-    one_place,
-    no_mpp,
-    wordy_mpp,
-    outside,
-    twins,
-]
-
-
-@pytest.mark.filterwarnings("ignore:Observation names are not unique")
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_is_named(damage: Callable[[anndata.AnnData], None], tmp_path: Path) -> None:
-    table = foreign()
-    damage(table)
-    table.write_h5ad(tmp_path / "foreign.h5ad")
-    with pytest.raises(SectionError) as caught:
-        open_section(tmp_path / "foreign.h5ad")
-    assert str(damage.__doc__) in str(caught.value)
-
-
-def test_links_into_other_files_are_refused(tmp_path: Path) -> None:
-    foreign().write_h5ad(tmp_path / "foreign.h5ad")
-    with h5py.File(tmp_path / "other.h5", "w") as other:
-        other["X"] = np.ones((40, 6))
-    with h5py.File(tmp_path / "foreign.h5ad", "r+") as file:
-        del file["X"]
-        file["X"] = h5py.ExternalLink("other.h5", "/X")
-    with pytest.raises(SectionError, match="is a link into another file"):
-        open_section(tmp_path / "foreign.h5ad")
-
-
-@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"text", None])
-def test_what_is_no_h5ad_is_named(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "foreign.h5ad"
-    if content is None:
-        with h5py.File(path, "w") as file:
-            file["obs"] = 1
-    else:
-        path.write_bytes(content)
-    with pytest.raises(SectionError):
-        open_section(path)
-
-
-def test_cut_h5ad_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "foreign.h5ad"
-    foreign().write_h5ad(path)
-    path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(SectionError, match=r"damaged|not a whole h5ad"):
-        open_section(path)
 
 
 def test_a_bare_matrix_says_what_is_missing(space_ranger: Make) -> None:
@@ -320,7 +181,7 @@ def test_writing_leaves_the_section_as_it_was(legacy: Make, tmp_path: Path) -> N
     assert repr(section.table.uns) == before
 
 
-def test_tables_are_written_as_they_are(tmp_path: Path) -> None:
+def test_tables_are_written_as_they_are(tmp_path: Path, foreign: Make) -> None:
     write_section(foreign(), tmp_path / "table.h5ad")
     assert open_section(tmp_path / "table.h5ad").table.n_obs == 40
     with pytest.raises(SectionError, match="no positions"):
@@ -328,7 +189,7 @@ def test_tables_are_written_as_they_are(tmp_path: Path) -> None:
     assert not (tmp_path / "none.h5ad").exists()
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, foreign: Make) -> None:
     path = write_section(foreign(), tmp_path / "table.h5ad")
     before = path.read_bytes()
     table = foreign()

@@ -14,7 +14,7 @@ from histoscribe.errors import SectionError
 
 TEXT_BYTES = 2 << 30
 SMALL_TEXT_BYTES = 256 << 20
-HDF5_OBJECTS = 100_000
+HDF5_OBJECTS = 20_000
 HDF5_UNPACKED = 200
 """Bytes that an HDF5 file may unpack to, per byte of the file; real ones stay below 50."""
 HDF5_SPARE = 256 << 20
@@ -45,8 +45,16 @@ def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
 
 
 @contextmanager
-def opened_hdf5(path: Path) -> Iterator[Any]:
+def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
     """Open an HDF5 file whose every object lies in the file itself, as an `h5py.File`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    whole : bool
+        Whether to look at every object now. Otherwise take each by `hdf5_part`, which looks at it alone:
+        for files of many objects of which few are read.
 
     Raises
     ------
@@ -63,10 +71,33 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
         raise SectionError("this is not an HDF5 file, or its beginning is lost", where=path, remedy=_AGAIN)
     try:
         with h5py.File(path, "r") as file:
-            _refuse_foreign_content(file, path)
+            if whole:
+                _refuse_foreign_content(file, path)
             yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise SectionError("the HDF5 data are damaged or cut off", where=path, remedy=_AGAIN) from error
+
+
+def hdf5_part(file: Any, name: str, path: Path) -> Any:
+    """One object of an HDF5 file and all below it, looked at as `opened_hdf5` does; None where it is absent.
+
+    Raises
+    ------
+    SectionError
+        If it, or something on the way to it, lies in another file or claims more than it has room for.
+    """
+    import h5py
+
+    item = file
+    for part in name.split("/"):
+        if not isinstance(item, h5py.Group) or part not in item:
+            return None
+        if not isinstance(item.get(part, getlink=True), h5py.HardLink):
+            raise _foreign(f"{item.name}/{part} is a link", path)
+        item = item[part]
+    holder = item.parent if isinstance(item, h5py.Dataset) else item
+    _refuse_foreign_content(holder, path)
+    return item
 
 
 def _refuse_foreign_content(file: Any, path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
-from histoscribe.section.bounded import opened_hdf5
+from histoscribe.section.bounded import hdf5_part, opened_hdf5
 
 FINEST_UM = 2.0
 MOST_BINS = 100_000_000
@@ -26,7 +26,7 @@ def slice_genes(path: Path) -> list[str]:
     SectionError
         If the file is damaged, or another kind of file.
     """
-    with opened_hdf5(path) as file:
+    with opened_hdf5(path, whole=False) as file:
         return _names(file, "name", path)
 
 
@@ -59,8 +59,8 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
         raise SectionError(
             f"bins of {bin_um:g} µm cannot be made", where=path, remedy="choose a multiple of 2 µm"
         )
-    with opened_hdf5(path) as file:
-        if "feature_slices" not in file or "features" not in file:
+    with opened_hdf5(path, whole=False) as file:
+        if "feature_slices" not in file:
             raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
         extent = _extent(file, path)
         names, ids = _names(file, "name", path), _names(file, "id", path)
@@ -70,11 +70,13 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
         shape = (-(-extent[0] // step), -(-extent[1] // step))
         image = np.zeros(shape[0] * shape[1])
         for index in found:
-            if str(index) in file["feature_slices"]:
-                bins, values = _sparse(file["feature_slices"][str(index)], extent, step, path)
+            part = hdf5_part(file, f"feature_slices/{index}", path)
+            if part is not None:
+                bins, values = _sparse(part, extent, step, path)
                 image += np.bincount(bins, weights=values, minlength=len(image))
-        if "masks" in file and "filtered" in file["masks"]:
-            bins, values = _sparse(file["masks/filtered"], extent, step, path)
+        mask = hdf5_part(file, "masks/filtered", path)
+        if mask is not None:
+            bins, values = _sparse(mask, extent, step, path)
             image[np.bincount(bins, weights=values, minlength=len(image)) == 0] = np.nan
     return image.reshape(shape).astype(np.float32)
 
@@ -119,7 +121,7 @@ def _sparse(
 def _names(file: Any, key: str, path: Path) -> list[str]:
     import h5py
 
-    names = file["features"].get(key) if "features" in file else None
+    names = hdf5_part(file, f"features/{key}", path)
     if not isinstance(names, h5py.Dataset) or names.ndim != 1:
         raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
     return [
