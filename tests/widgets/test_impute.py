@@ -69,6 +69,7 @@ def test_missing_genes_are_restored_marked_and_undone(
     window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
 ) -> None:
     show(window, [lacking])
+    listed = window.window.add_plugin_dock_widget(PLUGIN, "Genes")[1].genes
     panel.check_button.click()
     done()
     missing = set(whole.genes) - set(lacking.genes)
@@ -85,6 +86,10 @@ def test_missing_genes_are_restored_marked_and_undone(
     assert set(table.var_names[table.var["restored"] > 0]) <= missing
     assert not table[:, lacking.genes].layers["mask"].any()
     np.testing.assert_allclose(restored.data, measured.data)
+    texts = [listed.index(row).data() for row in range(listed.rowCount())]
+    assert {text.split()[0] for text in texts if text.endswith("restored")} == set(
+        table.var_names[table.var["restored"] > 0]
+    )
     panel.undo_button.click()
     assert spot_layers(window) == [measured]
     assert not panel.undo_button.isEnabled()

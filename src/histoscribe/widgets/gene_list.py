@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt
@@ -42,6 +42,7 @@ class GeneListModel(QAbstractListModel):
         super().__init__()
         self._search = GeneSearch()
         self._scores: Mapping[str, Reliability] = {}
+        self._restored: frozenset[str] = frozenset()
         self._pinned: tuple[str, ...] = ()
         self._query = ""
         self._hits: list[Hit] = []
@@ -57,9 +58,11 @@ class GeneListModel(QAbstractListModel):
         names: Sequence[str],
         scores: Mapping[str, Reliability],
         others: Mapping[str, tuple[str, ...]] | None = None,
+        restored: Collection[str] = (),
     ) -> None:
-        """Replace all names, their held-out reliability and their other names, keeping the search."""
+        """Replace all names, their held-out reliability, their other names and marks, keeping the search."""
         self._search = GeneSearch(names, others)
+        self._restored = frozenset(restored)
         self._scores = scores
         self.search(self._query)
 
@@ -112,11 +115,13 @@ class GeneListModel(QAbstractListModel):
             return score
         if role == Qt.ItemDataRole.DisplayRole:
             star = "★ " if hit.gene in self._pinned else ""
-            return f"{star}{hit.gene}   {hit.via}" if hit.via else f"{star}{hit.gene}"
+            mark = "   restored" if hit.gene in self._restored else ""
+            return f"{star}{hit.gene}   {hit.via}{mark}" if hit.via else f"{star}{hit.gene}{mark}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if score is None:
                 return f"{hit.gene}: no prediction here says how reliable it is"
-            return f"{hit.gene}: r {score} between predicted and measured on held-out tissue"
+            source = "restored" if hit.gene in self._restored else "predicted"
+            return f"{hit.gene}: r {score} between {source} and measured on held-out tissue"
         return None
 
     def _load(self, rows: int) -> None:

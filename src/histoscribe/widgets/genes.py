@@ -94,7 +94,7 @@ class GenesPanel(QWidget):
             return
         self._known = layers
         sections = [section_of(layer) for layer in layers]
-        self.genes.set_genes(*_genes_and_scores(sections), other_names(sections))
+        self.genes.set_genes(*_genes_and_scores(sections), other_names(sections), _restored_genes(sections))
         self._mark_gene()
         self.repaint_spots()
 
@@ -258,3 +258,14 @@ def _genes_and_scores(sections: list[Section]) -> tuple[list[str], dict[str, Rel
             str(gene): Reliability(*row) for gene, row in zip(known.index, known.to_numpy(), strict=True)
         }
     return sorted(count, key=lambda gene: (-count[gene], gene)), scores
+
+
+def _restored_genes(sections: list[Section]) -> set[str]:
+    """Genes that were restored by an imputer in some section and that no other one has."""
+    restored, others = set(), set()
+    for section in sections:
+        var = section.table.var
+        here = set(var.index[var["restored"] > 0]) if "restored" in var else set()
+        restored |= here
+        others |= set(section.genes) - here
+    return restored - others
