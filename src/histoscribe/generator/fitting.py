@@ -123,7 +123,7 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     pairs = np.stack([_codes_of(used.cancers[met], cancers), _codes_of(used.sites[met], sites)], axis=1)
     profiles = standard.scale(used.values[met])
     progress.report("finding the main directions")
-    model = MetGen(torch.from_numpy(learn_directions(profiles)), len(cancers), len(sites))
+    model = MetGen(torch.from_numpy(learn_directions(profiles)), len(cancers), len(sites), len(met))
     steps = settings.met_steps
     run_stage(
         MetVAEPlan(model.met, steps), Shuffled(profiles, pairs, steps, settings.seed), steps=steps,
@@ -133,6 +133,8 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     codes = encode(model, profiles)
     primary_classes = _codes_of(used.cancers[tumours], cancers)
     normal_classes = _codes_of(used.sites[normals], sites)
+    model.known_codes.copy_(torch.from_numpy(codes))
+    model.known_pairs.copy_(torch.from_numpy(pairs))
     purity = _purity(used, met, tumours, normals, pairs, primary_classes, normal_classes)
     lessons = Lessons(
         used.values[tumours], used.values[normals], primary_classes, normal_classes, pairs, codes, purity

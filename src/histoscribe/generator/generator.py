@@ -254,6 +254,13 @@ class Generator:
         brought = self._bring(table, torch.from_numpy(standard.mean), adapt)
         return encode(model, standard.scale(brought.values))
 
+    def known(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
+        """Codes of the training metastases, shape (samples, components), with their cancers and sites."""
+        model = self._fitted()[0]
+        pairs = model.known_pairs.long().tolist()
+        names = [self.cancers[cancer] for cancer, _ in pairs], [self.sites[site] for _, site in pairs]
+        return model.known_codes.numpy(), *names
+
     def components(self, sets: Mapping[str, tuple[str, ...]] | None = None) -> pd.DataFrame:
         """What each component does: strength, genes, gene sets, its share from primary and from site.
 

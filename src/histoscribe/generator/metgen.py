@@ -44,8 +44,12 @@ class MetGen(torch.nn.Module):
     directions : Tensor of float32, shape (genes, CODE)
         Start of encoder and decoder.
     cancers, sites : int
+    known : int
+        Metastases of the training cohort whose codes are kept, for a map to show.
     """
 
+    known_codes: torch.Tensor
+    known_pairs: torch.Tensor
     spread: torch.Tensor
     cancer_centre: torch.Tensor
     site_centre: torch.Tensor
@@ -54,13 +58,15 @@ class MetGen(torch.nn.Module):
     primary_mean: torch.Tensor
     purity: torch.Tensor
 
-    def __init__(self, directions: torch.Tensor, cancers: int, sites: int) -> None:
+    def __init__(self, directions: torch.Tensor, cancers: int, sites: int, known: int) -> None:
         super().__init__()
         genes = len(directions)
         self.met = MetVAE(directions, cancers, sites)
         self.source = SourceEncoder(directions)
         self.mixer = Mixer()
         self.texture = Texture(genes)
+        self.register_buffer("known_codes", torch.zeros(known, CODE))
+        self.register_buffer("known_pairs", torch.zeros(known, 2))
         self.register_buffer("spread", torch.zeros(CODE, CODE))
         self.register_buffer("cancer_centre", torch.zeros(cancers, CODE))
         self.register_buffer("site_centre", torch.zeros(sites, CODE))

@@ -44,11 +44,13 @@ def from_tensors(
     """
     try:
         counts = [len([str(name) for name in settings[key]]) for key in ("cancers", "sites")]
-    except (KeyError, TypeError) as error:
+        known = int(settings["samples"]["metastasis"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the card's settings lack {error}", where=where, remedy=_ANEW) from error
-    if not all(0 < count < _MOST_CLASSES for count in counts) or not 1 < len(genes) < _LARGEST:
+    sensible = all(0 < count < _MOST_CLASSES for count in counts) and 0 < known < _LARGEST
+    if not sensible or not 1 < len(genes) < _LARGEST:
         raise ModelError("the card's sizes are impossible", where=where, remedy=_ANEW)
-    model = MetGen(torch.eye(len(genes), CODE), *counts)
+    model = MetGen(torch.eye(len(genes), CODE), counts[0], counts[1], known)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     one = (len(genes),)
     require_shapes(tensors, {**expected, "standard.mean": one, "standard.sd": one}, where=where)

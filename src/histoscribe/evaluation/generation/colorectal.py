@@ -24,7 +24,7 @@ from histoscribe.evaluation.generation.colorectal_data import (
     read_subtyped,
 )
 from histoscribe.evaluation.generation.measures import correlation_agreement
-from histoscribe.evaluation.generation.methods import as_bulk, fit_generator
+from histoscribe.evaluation.generation.methods import as_bulk
 from histoscribe.generator import Generator
 from histoscribe.generator.cohort import Cohort, join_platforms
 from histoscribe.generator.mixing import estimate_purity, mix
@@ -47,7 +47,7 @@ class _Parents:
 def score_colorectal(
     data: Path,
     cohort: Cohort,
-    train: Cohort,
+    generator: Generator,
     *,
     seed: int,
     progress: Progress | None = None,
@@ -60,8 +60,8 @@ def score_colorectal(
         The folder of real data.
     cohort : Cohort
         tcga11.
-    train : Cohort
-        The training part of a semi-synthetic bed.
+    generator : Generator
+        Trained on a semi-synthetic bed.
 
     Returns
     -------
@@ -86,8 +86,7 @@ def score_colorectal(
     }  # fmt: skip
     small = joined.take(np.flatnonzero(joined.kinds != "metastasis"))
     made["mixture-shifted"] = _columns(_shifted(drawn, joined, small), joined.genes, shared)
-    progress.report(f"seed {seed}: training on the semi-synthetic bed")
-    whole = _generated(fit_generator(train, seed, progress), drawn, seed)
+    whole = _generated(generator, drawn, seed)
     made["histoscribe"] = _columns(whole, parents.genes, shared)
     progress.report(f"seed {seed}: training on real metastases")
     tuned = Generator(seed=seed).fit(joined, progress=progress)

@@ -14,12 +14,11 @@ from histoscribe.evaluation.generation import measures
 from histoscribe.evaluation.generation.classifiers import DenseClassifier
 from histoscribe.evaluation.generation.methods import (
     baseline,
-    chosen_methods,
-    fit_generator,
     generator_sampler,
 )
 from histoscribe.evaluation.generation.sampling import Asked, Made, Sampler
 from histoscribe.evaluation.generation.subtypes import labelled, subtypes_of
+from histoscribe.generator import Generator
 from histoscribe.generator.cohort import Cohort
 from histoscribe.progress import Progress
 
@@ -59,9 +58,18 @@ class _Judge:
 
 
 def score_trial(
-    trial: Trial, *, methods: Sequence[str] | None = None, progress: Progress | None = None
+    trial: Trial, generator: Generator, methods: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
     """Score the methods on one bed.
+
+    Parameters
+    ----------
+    trial : Trial
+    generator : Generator
+        Trained on the trial's training part.
+    methods : sequence of str
+        Names from `chosen_methods`.
+    progress : Progress, optional
 
     Returns
     -------
@@ -70,15 +78,12 @@ def score_trial(
         perfect generator would reach. `fit_seconds` and `sample_seconds` are of this machine.
     """
     progress = progress or Progress()
-    names = chosen_methods(list(methods) if methods else None)
     judge = _judge(trial, progress)
     records = _score("real", judge, *_real(judge))
-    generator = None
-    for name in names:
+    for name in methods:
         progress.report(f"seed {trial.seed}: {name}")
         start = time.perf_counter()
         if name.startswith("histoscribe"):
-            generator = generator or fit_generator(trial.train, trial.seed, progress)
             sampler: Sampler = generator_sampler(generator, references=name.endswith("references"))
         else:
             sampler = baseline(name)(trial.train, trial.seed)
@@ -88,6 +93,8 @@ def score_trial(
         done = time.perf_counter()
         records += _score(name, judge, *made)
         seconds = {"fit_seconds": fitted - start, "sample_seconds": done - fitted}
+        if name.startswith("histoscribe"):
+            del seconds["fit_seconds"]
         records += [{"method": name, "measure": key, "value": value} for key, value in seconds.items()]
     return records
 

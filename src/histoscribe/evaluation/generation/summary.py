@@ -9,27 +9,27 @@ import numpy as np
 _T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
 
-def records_of(
-    scored: dict[int, list[dict[str, Any]]], *, dataset: str, split: str = "patient"
-) -> list[dict[str, Any]]:
+def records_of(scored: dict[int, list[dict[str, Any]]], *, split: str = "patient") -> list[dict[str, Any]]:
     """One record for each method, measure and seed, and the mean over seeds as fold `all`.
 
     Parameters
     ----------
     scored : dict of int to list of dict
-        By seed, `method`, `measure` and `value`.
+        By seed, `dataset`, `method`, `measure` and `value`.
 
     Returns
     -------
     list of dict
         `low` and `high` of the mean are Student's 95 % interval over seeds; of a single seed, its value.
     """
-    by_name: dict[tuple[str, str], dict[int, float]] = {}
+    by_name: dict[tuple[str, str, str], dict[int, float]] = {}
     for seed, rows in scored.items():
         for row in rows:
-            by_name.setdefault((row["method"], row["measure"]), {})[seed] = float(row["value"])
+            by_name.setdefault((row["dataset"], row["method"], row["measure"]), {})[seed] = float(
+                row["value"]
+            )
     records = []
-    for (method, measure), values in by_name.items():
+    for (dataset, method, measure), values in by_name.items():
         same = {"method": method, "dataset": dataset, "split": split, "measure": measure}
         for seed, value in values.items():
             records.append({**same, "fold": f"seed {seed}", "value": value, "low": value, "high": value})

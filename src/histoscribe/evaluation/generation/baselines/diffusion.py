@@ -9,24 +9,17 @@ from torch import nn
 from histoscribe.evaluation.generation.baselines.conditions import conditions_of
 from histoscribe.evaluation.generation.sampling import Asked, Made, Sampler
 from histoscribe.generator.cohort import Cohort
-from histoscribe.generator.texture import Texture
 
-_COMPONENTS, _TIMES, _STEPS, _BATCH, _HIDDEN = 64, 100, 3000, 256, 256
+_TIMES, _STEPS, _BATCH, _HIDDEN = 100, 4000, 256, 256
 
 
 def diffusion(train: Cohort, seed: int) -> Sampler:
-    """Whitened components denoised in 100 steps, then the residual's own noise model."""
+    """Whitened components denoised in 100 steps."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     given = conditions_of(train)
-    middle = given.profiles.mean(0)
-    rank = min(_COMPONENTS, len(given.profiles) - 1)
-    left, strengths, axes = torch.svd_lowrank(given.profiles - middle, q=rank, niter=4)
-    scale = strengths / len(given.profiles) ** 0.5
-    points = left * len(given.profiles) ** 0.5
-    texture = Texture(given.profiles.shape[1])
-    rest = (given.profiles - middle - (points * scale) @ axes.T).numpy()
-    texture.fit(rest, rest)
+    points = given.points
+    rank = points.shape[1]
     kept = torch.cumprod(1 - torch.linspace(1e-3, 0.12, _TIMES), 0)
     classes = given.labels.shape[1]
     denoiser = nn.Sequential(
@@ -50,7 +43,7 @@ def diffusion(train: Cohort, seed: int) -> Sampler:
 
     def sample(asked: Asked) -> Made:
         noise = torch.Generator().manual_seed(asked.seed)
-        labels = given.encode(asked.cancers, asked.sites)
+        labels = given.encode(asked)
         count = len(labels)
         with torch.inference_mode():
             now = torch.randn(count, rank, generator=noise)
@@ -66,8 +59,7 @@ def diffusion(train: Cohort, seed: int) -> Sampler:
                 )
                 spread = ((1 - before) / (1 - kept[time]) * (1 - alpha)).sqrt()
                 now = mean + spread * torch.randn(count, rank, generator=noise)
-            units = middle + (now * scale) @ axes.T + texture.draw(count, noise)
-        return Made(given.standard.unscale(units.numpy()))
+            return given.expand(now, noise)
 
     return sample
 
