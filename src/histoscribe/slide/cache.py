@@ -56,6 +56,13 @@ class PixelStore:
                     self._gates.pop(key, None)
         return kept
 
+    def bound(self, budget: int) -> None:
+        """Keep at most `budget` bytes from now on."""
+        with self._lock:
+            self._budget = budget
+            while self._nbytes > self._budget and len(self._kept) > 1:
+                self._drop(next(iter(self._kept)))
+
     def _find(self, key: _Key) -> Pixels | None:
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -69,8 +76,7 @@ class PixelStore:
             self._drop(key)
             self._kept[key] = value
             self._nbytes += value.nbytes
-            while self._nbytes > self._budget and len(self._kept) > 1:
-                self._drop(next(iter(self._kept)))
+            self.bound(self._budget)
 
     def _drop(self, key: _Key) -> None:
         if key in self._kept:

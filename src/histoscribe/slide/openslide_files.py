@@ -236,7 +236,7 @@ def _is_foreign_tiff(path: Path) -> bool:
     from tifffile import TiffFile
 
     try:
-        with TiffFile(path) as tif:
+        with TiffFile(path, _multifile=False) as tif:
             return bool(len(tif.pages)) and bool(tif.is_ndpi or tif.is_bif)
     except Exception:  # a damaged directory may fail anywhere; the TIFF backend says how
         return False

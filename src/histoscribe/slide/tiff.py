@@ -48,7 +48,7 @@ def read(path: Path) -> Slide:
 
     tif = None
     try:
-        tif = TiffFile(path)
+        tif = TiffFile(path, _multifile=False)
         if not len(tif.pages):
             raise SlideError("there is no image inside; the file is cut off", where=path, remedy=COPY_AGAIN)
         return _slide(tif, path)

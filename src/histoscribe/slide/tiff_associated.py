@@ -58,7 +58,7 @@ def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
     from tifffile import TiffFile
 
     try:
-        with TiffFile(path) as tif:
+        with TiffFile(path, _multifile=False) as tif:
             series = tif.series[index]
             page = series.keyframe
             check_associated(page.imagelength, page.imagewidth, name, path)
@@ -79,7 +79,7 @@ def _profile(path: Path, index: int) -> bytes:
     from tifffile import TiffFile
 
     try:
-        with TiffFile(path) as tif:
+        with TiffFile(path, _multifile=False) as tif:
             return bytes(tif.series[index].keyframe.tags["InterColorProfile"].value)
     except Exception as error:  # as above
         raise SlideError(

@@ -87,7 +87,7 @@ class ZarrArray:
         self._shards: _Shards | None = None
         try:
             self._load()
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise SlideError(
                 f"the array {path!r} is damaged ({str(error) or type(error).__name__})",
                 where=place.where,
