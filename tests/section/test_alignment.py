@@ -32,13 +32,14 @@ def spots(rows: float = 2000, columns: float = 3000) -> np.ndarray:
 
 def test_the_right_image_fits() -> None:
     found = check_alignment(spots(), slide(), mpp=0.5, expected=(2004, 2998))
-    assert (found.factor, found.warnings) == (1.0, ())
+    assert (found.factor, found.warnings, found.verdict) == (1.0, (), "fits")
 
 
 def test_positions_of_a_coarser_level_are_scaled() -> None:
     found = check_alignment(spots(500, 750), slide(), mpp=2.0, expected=(500, 750))
     assert found.factor == 4.0
-    assert "4 times smaller" in found.warnings[0]
+    assert found.verdict == "fits level 1 (1/4)"
+    assert "placed on level 1 of this slide (4 times smaller)" in found.warnings[0]
 
 
 def test_another_image_is_refused() -> None:
@@ -53,6 +54,8 @@ def test_a_resized_image_is_refused_unless_its_mpp_proves_it() -> None:
         check_alignment(spots(1000, 1500), slide(), mpp=1.0, expected=(1000, 1500))
     found = check_alignment(spots(1000, 1500), slide(mpp=0.5), mpp=1.0, expected=(1000, 1500))
     assert found.factor == pytest.approx(2.0)
+    assert found.verdict == "fits a copy 2 times smaller"
+    assert "placed on a reduced copy of this slide" in found.warnings[0]
 
 
 def test_without_a_known_size_the_mpp_decides() -> None:

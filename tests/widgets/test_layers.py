@@ -79,3 +79,17 @@ def test_a_section_without_slide_is_spots_alone(section: Section) -> None:
 
     kinds = [kind for _, _, kind in section_layers(replace(section, slide=None))]
     assert kinds == ["points"]
+
+
+@pytest.mark.parametrize(
+    ("alignment", "name"),
+    [("", "A1 H&E"), ("fits", "A1 H&E"), ("fits level 1 (1/4)", "A1 H&E (fits level 1 (1/4))")],
+)
+def test_how_the_slide_fits_is_shown(section: Section, alignment: str, name: str) -> None:
+    from dataclasses import replace
+
+    doubtful = replace(section, alignment=alignment, warnings=("the spots were placed elsewhere",))
+    image, spots = section_layers(doubtful)
+    assert image[1]["name"] == name
+    assert image[1]["metadata"]["alignment"] == spots[1]["metadata"]["alignment"] == alignment
+    assert image[1]["metadata"]["slide"].warnings == ("the spots were placed elsewhere",)

@@ -52,7 +52,7 @@ def _describe(path: Path) -> dict[str, Any]:
         case "section":
             from histoscribe.section import open_section
 
-            return {"kind": "section", **_section(open_section(path))}
+            return {"kind": "section", **_section(open_section(path)), **_parts(path)}
         case "cohort":
             sections = [_section(section) for section in open_cohort([path])]
             patients = sorted({str(section["patient"]) for section in sections})
@@ -91,6 +91,7 @@ def _section(section: Section) -> dict[str, Any]:
         "spot_um": section.spot_um,
         "pitch_um": section.pitch_um,
         "slide": None if section.slide is None else str(section.slide.path),
+        "alignment": section.alignment or None,
         "model": origin.get("model_sha256"),
         "command": origin.get("command"),
         "warnings": list(section.warnings),
@@ -98,6 +99,17 @@ def _section(section: Section) -> dict[str, Any]:
     if section.slide is None and facts["values"] == "measured":
         facts["warnings"].append("no slide: nothing can be learned or predicted from this section")
     return facts
+
+
+def _parts(path: Path) -> dict[str, Any]:
+    """What else a Visium HD run holds beside the bins that were opened."""
+    from histoscribe.section.visium_hd import bin_folders, holds_cells
+
+    root = path / "outs" if (path / "outs").is_dir() else path
+    bins = bin_folders(root) if root.is_dir() else {}
+    if not bins:
+        return {}
+    return {"bins_um": list(bins), "segmented_cells": holds_cells(root / "segmented_outputs")}
 
 
 def _model(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,11 +118,21 @@ def shown_spots(section: Section) -> LayerData:
 
 
 def section_layers(section: Section) -> list[LayerData]:
-    """Describe a section as its H&E, where it has one, and its spots above it."""
+    """Describe a section as its H&E, where it has one, and its spots above it.
+
+    How the H&E was found to fit stands in both layers' metadata under `alignment`, and in the H&E's name
+    where the spots had been placed on another level; the section's doubts are listed among the slide's.
+    """
     spots = shown_spots(section)
+    spots[1]["metadata"]["alignment"] = section.alignment
     if section.slide is None:
         return [spots]
-    return [slide_layer(section.slide.with_mpp(section.mpp), name=f"{section.name} H&E"), spots]
+    fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
+    doubts = tuple(dict.fromkeys((*section.slide.warnings, *section.warnings)))
+    slide = replace(section.slide.with_mpp(section.mpp), warnings=doubts)
+    image = slide_layer(slide, name=f"{section.name} H&E{fit}")
+    image[1]["metadata"]["alignment"] = section.alignment
+    return [image, spots]
 
 
 def kind_of(section: Section) -> str:
