@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Source = BulkTable | Section
 
 
+TABLES = "Tables (*.h5ad *.csv *.tsv)"
+
+
 @dataclass(frozen=True, eq=False)
 class ImputeRequest:
     """What to restore, and with what.
@@ -39,6 +42,11 @@ class ImputeRequest:
     model: Path | None
     teacher: Source | None = None
     tune: bool = False
+
+    def wants_the_imputer_of(self, other: ImputeRequest) -> bool:
+        """Whether the imputer of one request serves the other."""
+        tuned_alike = self.tune == other.tune and (not self.tune or self.source is other.source)
+        return self.model == other.model and self.teacher is other.teacher and tuned_alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +169,18 @@ def carriers(restored: Restored, gene: str, progress: Progress) -> Any:
     frame = pd.DataFrame({"weight": weights.mean(), "absolute weight": weights.abs().mean()})
     frame.index.name = f"carried {gene}"
     return frame
+
+
+def write(restored: Restored, path: Path) -> None:
+    """Write a restored section as h5ad, or a restored table as h5ad, CSV or TSV."""
+    from histoscribe.bulk.writing import write_restored
+    from histoscribe.section import write_section
+
+    if path.suffix.lower() not in (".h5ad", ".csv", ".tsv"):
+        raise SettingError(
+            "the file must end in .h5ad, .csv or .tsv", where=path, remedy="give it that ending"
+        )
+    if restored.section is not None and path.suffix.lower() == ".h5ad":
+        write_section(restored.section, path)
+    else:
+        write_restored(restored.table, path)

@@ -11,7 +11,16 @@ from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.imputation import ImputeRequest, Overview, Restored, carriers, look, restore
+from histoscribe.widgets.imputation import (
+    TABLES,
+    ImputeRequest,
+    Overview,
+    Restored,
+    carriers,
+    look,
+    restore,
+    write,
+)
 from histoscribe.widgets.impute_choosers import ImputerChooser, SourceChooser
 from histoscribe.widgets.impute_list import MissingGenes
 from histoscribe.widgets.impute_views import CarriersView, SampleMap
@@ -23,7 +32,6 @@ from histoscribe.widgets.tasks import TaskBar, tell
 
 if TYPE_CHECKING:
     import napari
-    import pandas as pd
 
     from histoscribe.imputer import Imputer
     from histoscribe.progress import Progress
@@ -108,7 +116,9 @@ class ImputePanel(QWidget):
         gene, restored = self.genes.marked, self._restored
         if restored is None or not gene:
             return
-        self.tasks.run(partial(carriers, restored, gene), partial(self._show_carriers, gene))
+        self.tasks.run(
+            partial(carriers, restored, gene), lambda weights: self._show_view(CarriersView(gene, weights))
+        )
 
     def show_map(self) -> None:
         """Draw the summary of each sample."""
@@ -117,23 +127,15 @@ class ImputePanel(QWidget):
 
     def save(self, path: Path | None = None) -> None:
         """Write the restored table; asks for a file where none is given."""
-        from histoscribe.bulk.writing import write_restored
-        from histoscribe.section import write_section
-
         if self._restored is None:
             return
         if path is None:
-            asked = QFileDialog.getSaveFileName(
-                self, "Restored table", "restored.h5ad", "Tables (*.h5ad *.csv *.tsv)"
-            )
-            path = Path(asked[0]) if asked[0] else None
-        if path is None:
-            return
+            asked, _ = QFileDialog.getSaveFileName(self, "Restored table", "restored.h5ad", TABLES)
+            if not asked:
+                return
+            path = Path(asked)
         try:
-            if self._restored.section is not None and path.suffix == ".h5ad":
-                write_section(self._restored.section, path)
-            else:
-                write_restored(self._restored.table, path)
+            write(self._restored, path)
         except HistoscribeError as error:
             tell(error)
 
@@ -148,12 +150,8 @@ class ImputePanel(QWidget):
     def _with_imputer(self, job, request: ImputeRequest, progress: Progress) -> Overview | Restored:
         """Run a job with the imputer of the last one, where it was asked for the same."""
         known = self._known
-        same = known is not None and all(
-            getattr(known[0], name) is getattr(request, name)
-            or getattr(known[0], name) == getattr(request, name)
-            for name in ("source", "model", "teacher", "tune")
-        )
-        done = job(request, known[1] if known is not None and same else None, progress)
+        same = known is not None and known[0].wants_the_imputer_of(request)
+        done = job(request, known[1] if same else None, progress)
         self._known = request, done.imputer
         return done
 
@@ -180,9 +178,6 @@ class ImputePanel(QWidget):
                 state_of(self._viewer).gene = self.genes.marked
             paint(self._viewer, state_of(self._viewer))
         self._show_what_applies()
-
-    def _show_carriers(self, gene: str, weights: pd.DataFrame) -> None:
-        self._show_view(CarriersView(gene, weights))
 
     def _show_view(self, view: QWidget) -> None:
         view.setParent(self, view.windowFlags())
@@ -218,13 +213,14 @@ class ImputePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.tune)
-        for row in ((self.check_button, self.run_button, self.undo_button), (self.tasks,), (self.genes,)):
-            self._row(layout, row)
-        self._row(layout, (self.carried_button, self.map_button, self.save_button))
+        layout.addLayout(_row(self.check_button, self.run_button, self.undo_button))
+        layout.addWidget(self.tasks)
+        layout.addWidget(self.genes, 1)
+        layout.addLayout(_row(self.carried_button, self.map_button, self.save_button))
 
-    @staticmethod
-    def _row(layout: QVBoxLayout, widgets: tuple[QWidget, ...]) -> None:
-        line = QHBoxLayout()
-        for widget in widgets:
-            line.addWidget(widget)
-        layout.addLayout(line)
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    line = QHBoxLayout()
+    for widget in widgets:
+        line.addWidget(widget)
+    return line

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40
 _CLASSES = 20
+_LATTICE = ("in_tissue", "array_row", "array_col")
 
 
 class CarriersView(QWidget):
@@ -136,5 +137,6 @@ def leading_components(summary: np.ndarray) -> np.ndarray:
 
 
 def class_columns(obs: pd.DataFrame) -> list[str]:
-    """Columns with 2 to 20 different values: what samples can be coloured by."""
-    return [str(name) for name in obs if 2 <= obs[name].nunique() <= _CLASSES]
+    """Columns with 2 to 20 different values, what samples can be coloured by: words before numbers."""
+    some = [name for name in obs if name not in _LATTICE and 2 <= obs[name].nunique() <= _CLASSES]
+    return [str(name) for name in sorted(some, key=lambda name: obs[name].dtype.kind in "iuf")]
