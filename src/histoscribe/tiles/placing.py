@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,13 +101,22 @@ def grid_tiles(
                 remedy="switch the tissue mask off or draw a region",
             )
     _check(int(np.count_nonzero(keep)), "tiles", _MOST_TILES, pitch_um)
-    places = np.argwhere(keep)
+    rows_kept, columns_kept = np.nonzero(keep)
     return Tiles(
-        centres=np.column_stack((down[places[:, 0]], across[places[:, 1]])),
+        centres=np.column_stack((down[rows_kept], across[columns_kept])),
         pitch_um=float(pitch_um),
-        names=tuple(f"r{row}c{column}" for row, column in (places + first).tolist()),
+        names=tuple(_names(keep, first)),
         spot_um=float(pitch_um),
     )
+
+
+def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:
+    """`r<row>c<column>` of every place kept, row by row."""
+    ends = [f"c{column}" for column in range(first[1], first[1] + keep.shape[1])]
+    for row, kept in enumerate(keep, start=first[0]):
+        start = f"r{row}"
+        for column in np.flatnonzero(kept).tolist():
+            yield start + ends[column]
 
 
 def _outline(part: Region | NDArray[np.float64]) -> NDArray[np.float64]:
