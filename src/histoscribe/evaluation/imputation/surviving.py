@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 PANELS = (64, 256)
-METHODS = ("PCA of observed", "observed", "observed + restored anchors", "PCA of all genes")
+METHODS = ("PCA of observed", "observed", "observed + restored anchors", "PCA of all genes (nothing missing)")
 _FOLDS, _INNER = 5, 3
 _ANCHORS, _AXES = 20, 20
-_PENALTIES = (0.03, 0.3, 3.0)
+_PENALTIES = (0.1, 1.0)
 _DRAWS = 300
 
 
@@ -62,23 +62,22 @@ def surviving(bulk: BulkTable, seed: int, progress: Progress) -> dict[str, dict[
     random = np.random.default_rng(seed)
     panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
     values = np.nan_to_num(np.asarray(bulk.table.X, dtype=np.float64))
-    risk = {(method, len(panel)): np.zeros(len(time)) for method in METHODS for panel in panels}
+    risk: dict[tuple[str, int], Values] = {}
     for fold in progress.track(range(_FOLDS), f"survival, seed {seed}", _FOLDS):
         test = folds == fold
         imputers = _imputers(bulk, test, folds, progress)
-        for panel in panels:
-            restored = _restored(bulk, panel, imputers)
-            for kind in np.unique(kinds):
-                train, asked = ~test & (kinds == kind), test & (kinds == kind)
+        restored = [_restored(bulk, panel, imputers) for panel in panels]
+        for kind in np.unique(kinds):
+            train, asked = ~test & (kinds == kind), test & (kinds == kind)
+            features = {(METHODS[3], values.shape[1]): _components(values, train)}
+            for panel, whole in zip(panels, restored, strict=True):
                 anchors = _anchors(values[train], panel, time[train], event[train])
-                features = {
-                    "PCA of observed": _components(values[:, panel], train),
-                    "observed": values[:, panel],
-                    "observed + restored anchors": np.hstack([values[:, panel], restored[:, anchors]]),
-                    "PCA of all genes": _components(values, train),
-                }
-                for method, some in features.items():
-                    risk[method, len(panel)][asked] = _risks(some, time, event, train, asked)
+                shown = values[:, panel]
+                some = (_components(shown, train), shown, np.hstack([shown, whole[:, anchors]]))
+                features |= {(name, len(panel)): part for name, part in zip(METHODS, some, strict=False)}
+            for key, part in features.items():
+                progress.report(f"Cox regression, {key[0]}, {kind}")
+                risk.setdefault(key, np.zeros(len(time)))[asked] = _risks(part, time, event, train, asked)
     found: dict[str, dict[str, Figure]] = {method: {} for method in METHODS}
     for (method, count), risks in risk.items():
         for kind in np.unique(kinds):
