@@ -28,15 +28,14 @@ def loadings(model: MetGen) -> NDArray[np.float32]:
 
     The central difference over one standard deviation of the component either way, at the mean code.
     """
-    centre = (model.cancer_centre.mean(0) + model.site_centre.mean(0))[None]
-    step = torch.cat([model.cancer_centre, model.site_centre]).std(0).clamp_min(0.5)
+    centre, step = model.known_codes.mean(0)[None], model.known_codes.std(0)
     with torch.inference_mode():
         up = model.met.decode(centre + torch.diag(step))
         down = model.met.decode(centre - torch.diag(step))
     return ((up - down) / 2).numpy()
 
 
-def parent_shares(model: MetGen, standard: Standard) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def parent_shares(model: MetGen) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of each component's variance over all pairs that comes from the cancer and from the site.
 
     Mean primaries and mean normal tissues of the training cohort are mixed at the median purity, every
@@ -47,13 +46,11 @@ def parent_shares(model: MetGen, standard: Standard) -> tuple[NDArray[np.float64
     primary, site : ndarray, shape (CODE,)
         With the interaction they sum to 1.
     """
-    tumours = torch.from_numpy(standard.scale(model.primary_mean.numpy()))
-    tissues = torch.from_numpy(standard.scale(model.normal_mean.numpy()))
-    cancers, sites = len(tumours), len(tissues)
+    cancers, sites = len(model.primary_code), len(model.normal_code)
     purity = model.purity.median().expand(cancers * sites)
     with torch.inference_mode():
-        codes = model.mixed_codes(
-            tumours.repeat_interleave(sites, 0), tissues.repeat(cancers, 1), purity
+        codes = model.mixer(
+            model.primary_code.repeat_interleave(sites, 0), model.normal_code.repeat(cancers, 1), purity
         ).reshape(cancers, sites, CODE)
     total = codes.reshape(-1, CODE).var(0, correction=0).clamp_min(1e-9)
     shares = [codes.mean(over).var(0, correction=0) / total for over in (1, 0)]
@@ -85,7 +82,7 @@ def component_table(
             f"no gene set has {_LEAST_GENES} of the model's genes", remedy="give sets of the same gene names"
         )
     loads = loadings(model)
-    primary, site = parent_shares(model, standard)
+    primary, site = parent_shares(model)
     genes = np.asarray(standard.genes)
     rows, tests = [], []
     for which in np.argsort(-np.square(loads).sum(1)):

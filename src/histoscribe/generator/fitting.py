@@ -148,7 +148,7 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     )  # fmt: skip
     model.eval().requires_grad_(False)
     progress.report("matching spread and texture")
-    _set_references(model, lessons)
+    _set_references(model, standard, lessons)
     _calibrate(model, standard, lessons, profiles, random)
     return Fitted(model, standard, cancers, sites, used)
 
@@ -189,11 +189,6 @@ def _calibrate(
     lacking = (axes * np.sqrt(np.maximum(strengths, 0))).T
     model.spread.copy_(torch.from_numpy(lacking.astype(np.float32)))
     model.texture.fit(profiles - real_decoded, mixed - decoded)
-    overall = lessons.codes.mean(0)
-    for column, centres, share in ((0, model.cancer_centre, 1.0), (1, model.site_centre, 0.0)):
-        for which in range(len(centres)):
-            mean = lessons.codes[lessons.pairs[:, column] == which].mean(0) - overall
-            centres[which] = torch.from_numpy(mean + share * overall)
 
 
 def _within(codes: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -224,7 +219,7 @@ def _purity(
     return purity
 
 
-def _set_references(model: MetGen, lessons: Lessons) -> None:
+def _set_references(model: MetGen, standard: Standard, lessons: Lessons) -> None:
     """Mean primaries, and normal tissues as a mean with its main directions: no patient's own profile."""
     for cancer in range(len(model.primary_mean)):
         rows = lessons.primary_classes == cancer
@@ -235,6 +230,10 @@ def _set_references(model: MetGen, lessons: Lessons) -> None:
         _, strengths, axes = torch.linalg.svd(values - values.mean(0), full_matrices=False)
         kept = min(REFERENCE_AXES, max(len(values) // 4, 1))
         model.normal_axes[site, :kept] = (axes[:kept].T * strengths[:kept]).T / (len(values) - 1) ** 0.5
+    for role, (means, codes) in enumerate(
+        ((model.primary_mean, model.primary_code), (model.normal_mean, model.normal_code))
+    ):
+        codes.copy_(model.source(torch.from_numpy(standard.scale(means.numpy())), role))
     knots = np.quantile(lessons.purity, np.linspace(0, 1, PURITY_KNOTS))
     model.purity.copy_(torch.from_numpy(knots.astype(np.float32)))
 

@@ -174,7 +174,7 @@ class Generator:
             `X` log2 of abundance, shape (samples, genes), never NaN nor negative. `obs`: `synthetic`,
             `cancer`, `site`, `primary` and `normal` (the parents' names), `purity`, `cancer_probability` and
             `site_probability` (the model's own heads), `pulled` (how far the code was drawn to
-            the centre of what was asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`.
+            what is typical of the asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`.
             `obsm["X_metgen"]`: the components. `uns["histoscribe"]`: model, notes, and that it is synthetic.
 
         Raises

@@ -26,7 +26,7 @@ class Draft:
     cancer, site : Tensor, shape (samples,)
         Probability that the model's own heads give to what was asked.
     pulled : Tensor, shape (samples,)
-        How far the code was drawn to the centre of what was asked, 0 to 1.
+        How far the code was drawn to what is typical of the asked, 0 to 1.
     """
 
     profiles: torch.Tensor
@@ -51,8 +51,8 @@ class MetGen(torch.nn.Module):
     known_codes: torch.Tensor
     known_pairs: torch.Tensor
     spread: torch.Tensor
-    cancer_centre: torch.Tensor
-    site_centre: torch.Tensor
+    primary_code: torch.Tensor
+    normal_code: torch.Tensor
     normal_mean: torch.Tensor
     normal_axes: torch.Tensor
     primary_mean: torch.Tensor
@@ -68,8 +68,8 @@ class MetGen(torch.nn.Module):
         self.register_buffer("known_codes", torch.zeros(known, CODE))
         self.register_buffer("known_pairs", torch.zeros(known, 2))
         self.register_buffer("spread", torch.zeros(CODE, CODE))
-        self.register_buffer("cancer_centre", torch.zeros(cancers, CODE))
-        self.register_buffer("site_centre", torch.zeros(sites, CODE))
+        self.register_buffer("primary_code", torch.zeros(cancers, CODE))
+        self.register_buffer("normal_code", torch.zeros(sites, CODE))
         self.register_buffer("normal_mean", torch.zeros(sites, genes))
         self.register_buffer("normal_axes", torch.zeros(sites, REFERENCE_AXES, genes))
         self.register_buffer("primary_mean", torch.zeros(cancers, genes))
@@ -91,8 +91,8 @@ class MetGen(torch.nn.Module):
     ) -> Draft:
         """Generate one sample from each pair of parents.
 
-        Where the model's own heads do not recognise what was asked, the code is drawn towards the centre
-        of that cancer and that site, no farther than needed.
+        Where the model's own heads do not recognise what was asked, the code is drawn towards the mixture of
+        the mean primary and the mean normal tissue at the same purity, no farther than needed.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class MetGen(torch.nn.Module):
         """
         codes = self.mixed_codes(primary, normal, purity)
         codes = codes + torch.randn(len(codes), CODE, generator=generator) @ self.spread
-        centre = self.cancer_centre[pairs[:, 0]] + self.site_centre[pairs[:, 1]]
+        typical = self.mixer(self.primary_code[pairs[:, 0]], self.normal_code[pairs[:, 1]], purity)
         cancer, site = self.recognise(codes, pairs)
         pulled = torch.zeros(len(codes))
         start = codes.clone()
@@ -113,7 +113,7 @@ class MetGen(torch.nn.Module):
             unsure = torch.minimum(cancer, site) < SURE
             if not bool(unsure.any()):
                 break
-            moved = start[unsure] + pull * (centre[unsure] - start[unsure])
+            moved = start[unsure] + pull * (typical[unsure] - start[unsure])
             codes[unsure], pulled[unsure] = moved, pull
             cancer[unsure], site[unsure] = self.recognise(moved, pairs[unsure])
         beyond = mixture - self.met.decode(self.met.encode(mixture)[0])
