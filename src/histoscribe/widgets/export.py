@@ -27,6 +27,7 @@ from histoscribe.widgets.layers import DERIVED, section_of
 from histoscribe.widgets.session import capture, restore
 from histoscribe.widgets.session_file import SUFFIX
 from histoscribe.widgets.session_sources import reopen, write_session
+from histoscribe.widgets.shortcuts import install_shortcuts
 from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.tasks import TaskBar, tell
 
@@ -56,7 +57,7 @@ class ExportPanel(QWidget):
         self.dpi.setToolTip("Fineness of the pixels in the picture; the screen has about 100")
         self.picture_button = _button(
             "Save the picture…",
-            "What is on screen as PNG, SVG or PDF, with scale bar and colour bars (Ctrl+Alt+E)",
+            "What is on screen as PNG, SVG or PDF, with scale bar and colour bars",
         )
         self.layer = LayerCombo(self._viewer, _has_table)
         self.every_gene = QCheckBox("All genes, not only those shown")
@@ -81,6 +82,7 @@ class ExportPanel(QWidget):
         self.save_button.clicked.connect(lambda: self.save_session())
         self.open_button.clicked.connect(lambda: self.open_session())
         self.tasks.running_changed.connect(self._show_what_applies)
+        install_shortcuts(self._viewer)
         self._show_what_applies()
 
     def reset_choices(self, event: object = None) -> None:

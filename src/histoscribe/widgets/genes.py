@@ -26,6 +26,7 @@ from histoscribe.widgets.gene_list import GENE_ROLE, GeneListModel, Reliability,
 from histoscribe.widgets.gene_names import other_names
 from histoscribe.widgets.layers import section_of
 from histoscribe.widgets.painting import paint, painted_layers, spot_layers
+from histoscribe.widgets.shortcuts import install_shortcuts
 from histoscribe.widgets.shown_genes import ShownGenes
 from histoscribe.widgets.state import COLOUR_MAPS, state_of, unwrapped
 from histoscribe.widgets.tasks import tell
@@ -82,6 +83,7 @@ class GenesPanel(QWidget):
         self._arrange()
         self._show_state()
         self._connect()
+        install_shortcuts(self._viewer)
         self.reset_choices()
 
     def reset_choices(self, event: object = None) -> None:

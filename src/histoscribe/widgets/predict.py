@@ -21,8 +21,10 @@ from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser
 from histoscribe.widgets.layers import kind_of, section_of, shown_spots, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.prediction import PredictRequest, Where, check, predict
+from histoscribe.widgets.preferences import follow_memory, preferences
 from histoscribe.widgets.recent import remember_model
 from histoscribe.widgets.regions import drawn_regions
+from histoscribe.widgets.shortcuts import install_shortcuts
 from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.suggestion import suggested_gene
 from histoscribe.widgets.tasks import TaskBar, tell
@@ -64,6 +66,7 @@ class PredictPanel(QWidget):
         self.mpp = number_box(0.5, 0.01, 100.0, " µm per pixel", decimals=3)
         self.device = QComboBox()
         self.device.addItems(_DEVICES)
+        self.device.setCurrentText(preferences().device)
         self.run_button = QPushButton("Predict")
         self.undo_button = QPushButton("Undo")
         self.undo_button.setToolTip("Remove the predicted layer again")
@@ -74,6 +77,8 @@ class PredictPanel(QWidget):
         self.run_button.clicked.connect(self.start)
         self.undo_button.clicked.connect(self.undo)
         self.tasks.running_changed.connect(self._show_what_applies)
+        follow_memory()
+        install_shortcuts(self._viewer)
         self._on_target()
 
     def reset_choices(self, event: object = None) -> None:

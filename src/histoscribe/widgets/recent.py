@@ -6,12 +6,19 @@ from pathlib import Path
 
 from qtpy.QtCore import QSettings
 
+from histoscribe.widgets.preferences import models_in, preferences
+
 _KEY = "models/recent"
 _KEPT = 8
 
 
 def recent_models() -> list[Path]:
-    """Folders of models used before that still exist, the latest first."""
+    """Models used before that still exist, the latest first, then those in the preferred folder."""
+    used = _used()
+    return used + [path for path in models_in(preferences().model_folder) if path not in used]
+
+
+def _used() -> list[Path]:
     stored = _settings().value(_KEY, []) or []
     paths = [stored] if isinstance(stored, str) else list(stored)
     return [Path(path) for path in paths if (Path(path) / "card.json").exists()]
@@ -19,7 +26,7 @@ def recent_models() -> list[Path]:
 
 def remember_model(folder: Path) -> None:
     """Put a folder in front of the recent ones."""
-    others = [path for path in recent_models() if path != folder]
+    others = [path for path in _used() if path != folder]
     _settings().setValue(_KEY, [str(path) for path in [folder, *others]][:_KEPT])
 
 

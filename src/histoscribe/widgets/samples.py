@@ -21,3 +21,16 @@ def cohort() -> list[LayerData]:
     from histoscribe.widgets.layers import section_layers
 
     return [layer for one in sample_cohort() for layer in section_layers(one)]
+
+
+def first_steps() -> list[LayerData]:
+    """Layers of the section whose patient the guide's model never sees, and the guide beside them."""
+    import napari
+
+    from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.layers import section_layers
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        viewer.window.add_plugin_dock_widget("napari-histoscribe", "First steps")
+    return section_layers(sample_cohort()[-1])

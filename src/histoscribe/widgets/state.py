@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 from psygnal import SignalGroupDescriptor
 
+from histoscribe.widgets.preferences import preferences
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
@@ -87,7 +89,8 @@ def state_of(viewer: ViewerModel) -> ViewState:
     """The state of a viewer; made on the first call, gone with the viewer."""
     model = unwrapped(viewer)
     if model not in _STATES:
-        _STATES[model] = ViewState()
+        wished = preferences().colour_map
+        _STATES[model] = ViewState(colour_map=wished if wished in COLOUR_MAPS else COLOUR_MAPS[0])
     return _STATES[model]
 
 

@@ -1,0 +1,70 @@
+"""The guide ticks what is done, and its buttons do what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from npe2 import PluginManifest
+
+from histoscribe.widgets import guide
+from histoscribe.widgets.guide import STEPS
+from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.preferences import PLUGIN
+from histoscribe.widgets.recent import recent_models
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    return make_napari_viewer_proxy()
+
+
+def ticked(panel: Any) -> list[bool]:
+    return [tick.text() == "✓" for tick in panel.ticks]
+
+
+def test_the_sample_opens_a_section_and_the_guide(window: Any) -> None:
+    window.open_sample(PLUGIN, "first_steps")
+    assert len(spot_layers(window)) == 1
+    assert any("First steps" in str(name) for name in window.window.dock_widgets)
+
+
+def test_steps_are_ticked_as_they_are_done(window: Any, qtbot: Any) -> None:
+    _, panel = window.window.add_plugin_dock_widget(PLUGIN, "First steps")
+    assert not any(ticked(panel))
+    assert len(panel.buttons) == len(STEPS)
+    panel.buttons[0].click()
+    assert ticked(panel)[0]
+    panel.buttons[3].click()
+    _, genes = window.window.add_plugin_dock_widget(PLUGIN, "Genes")
+    genes.search.setText(genes.genes.shown[0])
+    genes._choose_first()
+    assert ticked(panel)[3]
+    panel.buttons[5].click()
+    assert not ticked(panel)[5]
+    window.layers[-1].add_polygons([[0, 0], [0, 9], [9, 9]])
+    assert ticked(panel)[5]
+    for button in (2, 4, 6):
+        panel.buttons[button].click()
+    assert len(window.window.dock_widgets) >= 5
+
+
+def test_a_model_is_trained_on_other_patients(
+    window: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
+    monkeypatch.setattr(guide, "MODEL", quick)
+    monkeypatch.setattr(guide, "_own_folder", lambda: tmp_path)
+    _, panel = window.window.add_plugin_dock_widget(PLUGIN, "First steps")
+    panel.buttons[1].click()
+    assert not panel.buttons[1].isEnabled()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    assert ticked(panel)[1]
+    (folder,) = recent_models()
+    from histoscribe.modelstore import read_card
+
+    assert "P3" not in read_card(folder).patients
