@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from histoscribe.predictor.encoded import EncodedSection, encode_section
+from histoscribe.predictor.evidence import evidence_of
 from histoscribe.predictor.predictor import Predictor
 from histoscribe.predictor.settings import VARIANTS, Settings
 from histoscribe.predictor.target import TARGET, choose_panel, log_cp10k, panel_expression
 
+if TYPE_CHECKING:
+    from histoscribe.predictor.attention import Attention, attention_maps
+    from histoscribe.predictor.attribution import Attribution, attribute
+
 __all__ = [
     "TARGET",
     "VARIANTS",
+    "Attention",
+    "Attribution",
     "EncodedSection",
     "Predictor",
     "Settings",
+    "attention_maps",
+    "attribute",
     "choose_panel",
     "encode_section",
+    "evidence_of",
     "log_cp10k",
     "panel_expression",
 ]
+
+_HOMES = {
+    "Attention": "attention",
+    "Attribution": "attribution",
+    "attention_maps": "attention",
+    "attribute": "attribution",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

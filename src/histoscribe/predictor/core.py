@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histoscribe.errors import ModelError, SectionError
 from histoscribe.predictor.blend import Answers, Blend
 from histoscribe.predictor.gallery import retrieve
 from histoscribe.predictor.inputs import Scale, image_blocks
@@ -124,6 +125,28 @@ class Fitted:
     def with_inner(self, blend: Blend, intervals: Intervals | None) -> Fitted:
         """The same with what inner validation found."""
         return replace(self, blend=blend, intervals=intervals)
+
+    def check(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> None:
+        """Refuse tiles that this model cannot read.
+
+        Raises
+        ------
+        ModelError
+            If the descriptors are of another length.
+        SectionError
+            If a descriptor or position is not finite.
+        """
+        expected = len(self.scales[0][0])
+        if features.ndim != 2 or features.shape[1] != expected or len(features) != len(centres_um):
+            raise ModelError(
+                f"descriptors of shape {features.shape} for {len(centres_um)} tiles do not fit a model of "
+                f"{expected} descriptors",
+                remedy="describe the tiles with the model's own encoder",
+            )
+        if not (np.isfinite(features).all() and np.isfinite(centres_um).all()):
+            raise SectionError(
+                "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
+            )
 
     def blocks(
         self, features: NDArray[np.float32], centres_um: NDArray[np.float64]

@@ -17,7 +17,7 @@ from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.fitting import fit_core
 from histoscribe.predictor.inner import Inner, choose_reach, validate
-from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.settings import KIND, Settings
 from histoscribe.predictor.state import to_settings, to_tensors
 from histoscribe.predictor.target import TARGETS, choose_panel
 from histoscribe.progress import Progress
@@ -25,7 +25,6 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
 
-KIND = "predictor"
 _PUBLISHED_BLEND = Blend(
     retrieval=0.4, regression=0.6, linear=0.0, kernel=0.0, neighbours=200, temperature=1.0
 )

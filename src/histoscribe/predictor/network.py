@@ -95,16 +95,29 @@ class SpotBranch(nn.Module):
         self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
     ) -> tuple[Tensor, FunctionalEdges]:
         """Expression (n, genes), places (n, 2) in pitches, types (n,), spatial (2, e) → (n, width)."""
-        spot = self.expression_in(expression) + self.type_in(types) + self.place_in(place_code(places))
-        spot = self.norm(spot)
-        sharpness = self.log_sharpness.exp().clamp(max=20.0)
-        edges = functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
+        spot, edges = self._joined(expression, places, types)
         joined = spot
         if self.uses[0]:
             joined = joined + self.spatial(spot, spatial)
         if self.uses[1]:
             joined = joined + self.functional(spot, edges.index, edge_attr=edges.weight[:, None])
         return self.head(self.fuse(joined)), edges
+
+    def attend(
+        self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Edges (2, e) and attention (e,), the mean over heads, of the spatial and the functional graph."""
+        spot, edges = self._joined(expression, places, types)
+        near = self.spatial(spot, spatial, return_attention_weights=True)[1]
+        weight = edges.weight[:, None]
+        alike = self.functional(spot, edges.index, edge_attr=weight, return_attention_weights=True)[1]
+        return (near[0], near[1].mean(-1)), (alike[0], alike[1].mean(-1))
+
+    def _joined(self, expression: Tensor, places: Tensor, types: Tensor) -> tuple[Tensor, FunctionalEdges]:
+        spot = self.expression_in(expression) + self.type_in(types) + self.place_in(place_code(places))
+        spot = self.norm(spot)
+        sharpness = self.log_sharpness.exp().clamp(max=20.0)
+        return spot, functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
 
 
 class Network(nn.Module):

@@ -7,6 +7,8 @@
   `uns["histoscribe"]["type_names"]`.
 - `obs["novelty"]`: distance to the training tiles, above 1 a tile is unlike 99 % of them;
   `obs["unlike_training"]`: whether it is.
+- `obs["attention_spatial"]`, `obs["attention_functional"]`: how much the other tiles look at this one along
+  each graph; `attention_maps` gives every edge.
 - `var["held_out_r"]`, `["held_out_low"]`, `["held_out_high"]`: each gene's r on held-out training sections
   and its 95 % interval.
 - `obsm["spatial"]`: full-resolution pixels as (x, y).
@@ -18,20 +20,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoscribe.errors import ModelError, SectionError, TableError
 from histoscribe.modelstore import Card, installed_versions, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from histoscribe.features import TileEncoder
+    from histoscribe.predictor.attention import Attention
     from histoscribe.predictor.core import Told
     from histoscribe.predictor.evidence import Crops
     from histoscribe.predictor.intervals import Intervals
+    from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
+
+
+def card_encoder(card: Card) -> TileEncoder:
+    """The encoder that a model's card names.
+
+    Raises
+    ------
+    ModelError
+        If it names none.
+    """
+    from histoscribe.features import encoder_named
+
+    if not card.encoder:
+        raise ModelError(
+            "this model does not say which encoder described its tiles",
+            remedy="pass encoder= when fitting, or use predict_encoded",
+        )
+    return encoder_named(card.encoder)
+
+
+def slide_to_predict(section: Section, genes: Sequence[str]) -> Slide:
+    """The slide beneath a section whose spots are to be predicted.
+
+    Raises
+    ------
+    SectionError
+        If it has no slide.
+    TableError
+        If its table shares no gene with the model.
+    """
+    if section.slide is None:
+        raise SectionError(
+            "this section has no slide to predict from",
+            where=section.name,
+            remedy="state the full-resolution image",
+        )
+    if section.genes and not set(section.genes) & set(genes):
+        raise TableError(
+            f"no gene of the table is among the model's {len(genes)} "
+            f"({genes[0]} and others; the table has {section.genes[0]} and others)",
+            where=section.name,
+            remedy="use a model of the same species and kind of gene names",
+        )
+    return section.slide.with_mpp(section.mpp)
 
 
 def prediction_table(
@@ -41,6 +92,7 @@ def prediction_table(
     told: Told,
     *,
     intervals: Intervals | None,
+    attention: Mapping[str, Attention],
     crops: Crops | None,
     name: str,
     patient: str | None,
@@ -64,6 +116,7 @@ def prediction_table(
         "novelty": told.novelty,
         "unlike_training": told.novelty > 1,
     }
+    tile_facts |= {f"attention_{name}": one.received() for name, one in attention.items()}
     table = AnnData(
         X=told.expression,
         obs=pd.DataFrame(tile_facts, index=pd.Index(tiles.names, dtype=str)),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError, TableError
+from histoscribe.errors import ModelError, SectionError
 from histoscribe.modelstore import Card, load_model, save_model
 from histoscribe.predictor.encoded import EncodedSection, encode_section
-from histoscribe.predictor.settings import make_settings
+from histoscribe.predictor.settings import KIND, make_settings
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
-
-KIND = "predictor"
 
 
 class Predictor:
@@ -85,6 +83,19 @@ class Predictor:
         if self._card is None:
             raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
         return self._card
+
+    @property
+    def fitted(self) -> Fitted:
+        """Arrays and networks of the model.
+
+        Raises
+        ------
+        ModelError
+            If it has not been fitted.
+        """
+        if self._fitted is None:
+            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
+        return self._fitted
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -181,20 +192,6 @@ class Predictor:
         """
         return self._told(features, centres_um).expression
 
-    def predict_with_bounds(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """As `predict_encoded`, with the bounds that cover 90 % of measured values.
-
-        Returns
-        -------
-        (expression, low, high)
-            Each of shape (tiles, genes); the bounds are None where nothing was held out in training.
-        """
-        expression = self.predict_encoded(features, centres_um)
-        intervals = self._ready().intervals
-        return expression, *(intervals.around(expression) if intervals else (None, None))
-
     def predict(
         self,
         slide: Slide,
@@ -220,29 +217,33 @@ class Predictor:
         Returns
         -------
         AnnData
-            See `histoscribe.predictor.output` for every key.
+            With bounds, novelty, attention and evidence: see `histoscribe.predictor.output` for every key.
 
         Raises
         ------
         SlideError, ModelError, SectionError
         """
         from histoscribe.features import encode_tiles
-        from histoscribe.predictor.output import prediction_table
+        from histoscribe.predictor.attention import attention_maps
+        from histoscribe.predictor.output import card_encoder, prediction_table
 
         card = self.card
         if len(tiles) == 0:
             raise SectionError(
                 "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
             )
-        features = encode_tiles(slide, tiles, self._tile_encoder(), progress=progress)
+        self._encoder = self._encoder or card_encoder(card)
+        features = encode_tiles(slide, tiles, self._encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
-        told = self._told(features, tiles.centres * slide.mpp)
+        centres_um = tiles.centres * slide.mpp
+        told = self._told(features, centres_um)
         return prediction_table(
             card,
             slide,
             tiles,
             told,
-            intervals=self._ready().intervals,
+            attention=attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um),
+            intervals=self.fitted.intervals,
             crops=self._crops,
             name=name or slide.name,
             patient=patient,
@@ -258,22 +259,10 @@ class Predictor:
         TableError
             If its table shares no gene with the model.
         """
+        from histoscribe.predictor.output import slide_to_predict
         from histoscribe.tiles import spot_tiles
 
-        if section.slide is None:
-            raise SectionError(
-                "this section has no slide to predict from",
-                where=section.name,
-                remedy="state the full-resolution image",
-            )
-        if section.genes and not set(section.genes) & set(self.genes):
-            raise TableError(
-                f"no gene of the table is among the model's {len(self.genes)} "
-                f"({self.genes[0]} and others; the table has {section.genes[0]} and others)",
-                where=section.name,
-                remedy="use a model of the same species and kind of gene names",
-            )
-        slide = section.slide.with_mpp(section.mpp)
+        slide = slide_to_predict(section, self.genes)
         table = self.predict(
             slide, spot_tiles(section), name=section.name, patient=section.patient, progress=progress
         )
@@ -283,7 +272,7 @@ class Predictor:
         """Write the model's folder (`weights.safetensors`, `card.json`); see `modelstore.save_model`."""
         from histoscribe.predictor.state import to_tensors
 
-        self._card = save_model(folder, to_tensors(self._ready()), self.card)
+        self._card = save_model(folder, to_tensors(self.fitted, self._crops), self.card)
         return self._card
 
     @classmethod
@@ -305,39 +294,11 @@ class Predictor:
         predictor._crops = crops_from(tensors, len(fitted.values), where=folder)
         return predictor
 
-    def _ready(self) -> Fitted:
-        if self._fitted is None:
-            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
-        return self._fitted
-
-    def _tile_encoder(self) -> TileEncoder:
-        from histoscribe.features import encoder_named
-
-        if self._encoder is None:
-            if not self.card.encoder:
-                raise ModelError(
-                    "this model does not say which encoder described its tiles",
-                    remedy="pass encoder= when fitting, or use predict_encoded",
-                )
-            self._encoder = encoder_named(self.card.encoder)
-        return self._encoder
-
     def _told(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> Told:
         """All that the model says of tiles."""
         from histoscribe.predictor.device import resolve_device
 
-        fitted = self._ready()
-        expected = len(fitted.scales[0][0])
-        features = np.asarray(features, dtype=np.float32)
-        if features.ndim != 2 or features.shape[1] != expected or len(features) != len(centres_um):
-            raise ModelError(
-                f"descriptors of shape {features.shape} for {len(centres_um)} tiles do not fit a model of "
-                f"{expected} descriptors",
-                remedy="describe the tiles with the model's own encoder",
-            )
-        if not (np.isfinite(features).all() and np.isfinite(centres_um).all()):
-            raise SectionError(
-                "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
-            )
-        view = fitted.view(features, np.asarray(centres_um, dtype=np.float64))
-        return fitted.tell(view, resolve_device(self.device))
+        fitted = self.fitted
+        features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
+        fitted.check(features, centres_um)
+        return fitted.tell(fitted.view(features, centres_um), resolve_device(self.device))

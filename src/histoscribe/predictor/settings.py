@@ -8,6 +8,7 @@ from typing import Any, Literal
 from histoscribe.errors import SettingError
 from histoscribe.predictor.target import TARGETS, Target
 
+KIND = "predictor"
 Variant = Literal["histoscribe", "published"]
 VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
 PARTS = (

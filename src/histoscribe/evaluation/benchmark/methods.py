@@ -128,4 +128,9 @@ def predict_with(
         return [Prediction(found) for found in PEERS[name](train_examples, test_examples, seed)]
     settings = {**OURS, **ABLATIONS}[name]
     model = Predictor(seed=seed, panel=panel, target=target, **settings).fit_encoded(train)
-    return [Prediction(*model.predict_with_bounds(test.features, test.centres_um)) for test in tests]
+    intervals, predictions = model.fitted.intervals, []
+    for test in tests:
+        expression = model.predict_encoded(test.features, test.centres_um)
+        bounds = (None, None) if intervals is None else intervals.around(expression)
+        predictions.append(Prediction(expression, *bounds))
+    return predictions
