@@ -122,7 +122,7 @@ def small_survival() -> dict[str, dict[str, tuple[float, float, float]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surviving, "PANELS", (12,))
         patch.setattr(surviving, "_PENALTIES", (0.3,))
-        patch.setattr(surviving, "_FOLDS", 2)
+        patch.setattr(surviving, "_FOLDS", 3)
         bulk = make_bulk(samples=120, genes=40)
         bulk.table.obs["class"] = "a"
         return surviving.surviving(bulk, 1, Progress())
