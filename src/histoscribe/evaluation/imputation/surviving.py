@@ -65,7 +65,7 @@ def surviving(bulk: BulkTable, seed: int, progress: Progress) -> dict[str, dict[
     risk: dict[tuple[str, int], Values] = {}
     for fold in progress.track(range(_FOLDS), f"survival, seed {seed}", _FOLDS):
         test = folds == fold
-        imputers = _imputers(bulk, test, folds, progress)
+        imputers = _imputers(bulk, test, progress)
         restored = [_restored(bulk, panel, imputers) for panel in panels]
         for kind in np.unique(kinds):
             train, asked = ~test & (kinds == kind), test & (kinds == kind)
@@ -116,13 +116,14 @@ def _anchors(values: Values, panel: NDArray[np.int64], time: Values, event: Valu
 
 
 def _imputers(
-    bulk: BulkTable, test: NDArray[np.bool_], folds: NDArray[np.int64], progress: Progress
+    bulk: BulkTable, test: NDArray[np.bool_], progress: Progress
 ) -> list[tuple[NDArray[np.bool_], Imputer]]:
     """Patients, and an imputer that has seen neither them nor anyone held out."""
     from histoscribe.imputer import Imputer
 
     told = Progress(lambda step: progress.report(step.message))
-    part = np.where(test, -1, folds % 2)
+    part = np.full(len(test), -1)
+    part[~test] = np.arange(int((~test).sum())) % 2
     return [
         (
             part == own,
