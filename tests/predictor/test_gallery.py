@@ -8,6 +8,7 @@ import pytest
 from histoscribe.errors import SettingError
 from histoscribe.predictor import gallery
 from histoscribe.predictor.gallery import average, retrieve
+from histoscribe.predictor.index import build_index
 
 
 def rows(count: int, seed: int) -> np.ndarray:
@@ -48,3 +49,49 @@ def test_low_temperature_is_the_nearest_alone():
 def test_an_empty_gallery_is_refused():
     with pytest.raises(SettingError, match="cannot retrieve"):
         retrieve(rows(3, 0), rows(0, 1), 5)
+
+
+def test_queries_in_several_blocks_and_ties_across_blocks(monkeypatch):
+    monkeypatch.setattr(gallery, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(gallery, "_QUERIES", 4)
+    keys = np.repeat(rows(9, 1), 5, axis=0)
+    found = retrieve(rows(10, 0), keys, 7)
+    for line in found.index:
+        assert len(set(line)) == 7
+        assert list(line[:5]) == sorted(line[:5])
+
+
+def test_keys_may_be_halves():
+    found = retrieve(rows(5, 0), rows(40, 1).astype(np.float16), 7)
+    assert (found.index == retrieve(rows(5, 0), rows(40, 1), 7).index).mean() > 0.9
+
+
+def clustered(count: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(60, 16))
+    return (centres[rng.integers(0, 60, count)] + 0.5 * rng.normal(size=(count, 16))).astype(np.float32)
+
+
+def test_the_index_finds_nearly_all_and_looks_at_every_cell_if_asked():
+    keys, queries = clustered(6000, 1), clustered(50, 2)
+    index = build_index(keys, seed=0)
+    exact = retrieve(queries, keys, 20)
+    few = index.search(queries, 20, probes=16)
+    recall = np.mean([len(set(a) & set(b)) / 20 for a, b in zip(few.index, exact.index, strict=True)])
+    assert recall > 0.9
+    all_cells = index.search(queries, 20, probes=10_000)
+    np.testing.assert_allclose(all_cells.similarity, exact.similarity, atol=1e-5)
+
+
+def test_cells_with_too_few_keys_repeat_the_nearest_without_weight():
+    keys = clustered(40, 1)
+    found = build_index(keys, cells=10, seed=0).search(clustered(5, 2), 30, probes=1)
+    assert found.index.shape == (5, 30)
+    weights = found.weights(0.05)
+    assert np.isfinite(weights).all()
+    assert weights[found.similarity == -1].max(initial=0) < 1e-3
+
+
+def test_an_index_of_nothing_is_refused():
+    with pytest.raises(SettingError, match="no reference"):
+        build_index(rows(0, 0))

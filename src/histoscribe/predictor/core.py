@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SectionError
 from histoscribe.predictor.blend import Answers, Blend
-from histoscribe.predictor.gallery import retrieve
+from histoscribe.predictor.gallery import Retrieved, retrieve
+from histoscribe.predictor.index import Index, build_index
 from histoscribe.predictor.inputs import Scale, image_blocks
 from histoscribe.predictor.intervals import Intervals
 from histoscribe.predictor.linear import KernelExpert
@@ -22,6 +24,8 @@ from histoscribe.predictor.settings import Settings
 
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096
+_MOST_EXACT = 200_000
+_PROBES = 32
 
 AnyNetwork = Network | PublishedNetwork
 
@@ -187,7 +191,7 @@ class Fitted:
             regression += written.cpu().numpy()
             gates += torch.softmax(gate, -1).cpu().numpy()
             network.to("cpu")
-            retrieved.append(retrieve(embedding.cpu().numpy(), keys, MOST_NEIGHBOURS))
+            retrieved.append(self._found(len(retrieved), embedding.cpu().numpy(), keys))
         answers = Answers(
             np.asarray(regression / len(self.networks), dtype=np.float32),
             view.linear @ self.loadings,
@@ -197,6 +201,16 @@ class Fitted:
             self.trust,
         )
         return answers, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
+
+    def _found(self, member: int, queries: NDArray[np.float32], keys: NDArray[np.float32]) -> Retrieved:
+        if len(keys) <= _MOST_EXACT:
+            return retrieve(queries, keys, MOST_NEIGHBOURS)
+        return self.indexes[member].search(queries, MOST_NEIGHBOURS, probes=_PROBES)
+
+    @cached_property
+    def indexes(self) -> list[Index]:
+        """One index of the gallery per member, made when it is first needed."""
+        return [build_index(keys) for keys in self.keys]
 
     def tell(self, view: View, device: torch.device) -> Told:
         """Predict tiles, a few thousand at a time."""

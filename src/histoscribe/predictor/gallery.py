@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
 
-_BLOCK_BYTES = 64 * 1024**2
+_BLOCK_BYTES = 16 * 1024**2
+_QUERIES = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,11 @@ class Retrieved:
 
 
 def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) -> Retrieved:
-    """Find the k keys of highest cosine similarity for every query, block by block.
+    """Find the k keys of highest cosine similarity for every query, exactly, block by block.
 
-    Memory is bounded whatever the number of queries: one block of similarities takes at most 64 MiB (or
-    one row).
+    Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a few
+    blocks of at most 16 MiB. Once a query has k keys, only those above its worst are looked at again, so the
+    search costs little more than the product of the two matrices. `keys` may be a memory map of halves.
 
     Parameters
     ----------
@@ -61,17 +63,82 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
             f"cannot retrieve {k} of {len(keys)} reference spots", remedy="ask for at least one"
         )
     k = min(k, len(keys))
-    keys = _normalised(keys)
-    index = np.empty((len(queries), k), dtype=np.int64)
-    similarity = np.empty((len(queries), k), dtype=np.float32)
-    step = max(1, _BLOCK_BYTES // (4 * len(keys)))
-    for start in range(0, len(queries), step):
-        block = slice(start, start + step)
-        scores = _normalised(queries[block]) @ keys.T
-        found = _top(scores, k)
-        index[block] = found
-        similarity[block] = np.take_along_axis(scores, found, axis=1)
-    return Retrieved(index, similarity)
+    unit = normalised(queries)
+    step = max(k, _BLOCK_BYTES // (4 * max(keys.shape[1], _QUERIES)))
+    best = [Best(len(unit[start : start + _QUERIES]), k) for start in range(0, len(unit), _QUERIES)]
+    for start in range(0, len(keys), step):
+        block = normalised(keys[start : start + step]).T
+        for number, found in enumerate(best):
+            scores = unit[number * _QUERIES : (number + 1) * _QUERIES] @ block
+            found.add(scores, start)
+    parts = [found.sorted() for found in best]
+    if not parts:
+        return Retrieved(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
+    return Retrieved(np.concatenate([i for i, _ in parts]), np.concatenate([s for _, s in parts]))
+
+
+class Best:
+    """The k highest scores of each query so far, and which keys they belong to.
+
+    Parameters
+    ----------
+    queries, k : int
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.k, self.room = k, 4 * k + 64
+        self.score = np.full((queries, self.room), -np.inf, dtype=np.float32)
+        self.index = np.zeros((queries, self.room), dtype=np.int64)
+        self.filled = np.zeros(queries, dtype=np.int64)
+        self.worst = np.full(queries, -np.inf, dtype=np.float32)
+
+    def add(self, scores: NDArray[np.float32], first: int) -> None:
+        """Offer scores (queries, keys) of keys that are numbered from `first` on, later than all before."""
+        if scores.shape[1] > self.k and (self.filled < self.k).any():
+            chosen = _top(scores, self.k)
+            self._append(np.repeat(np.arange(len(scores)), self.k), chosen.ravel(), scores, first)
+        else:
+            rows, columns = np.nonzero(scores > self.worst[:, None])
+            self._append(rows, columns, scores, first)
+
+    def _append(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp], scores: NDArray[np.float32], first: int
+    ) -> None:
+        counts = np.bincount(rows, minlength=len(self.filled))
+        if (self.filled + counts).max(initial=0) > self.room:
+            self._shrink()
+            kept = scores[rows, columns] > self.worst[rows]
+            rows, columns = rows[kept], columns[kept]
+            counts = np.bincount(rows, minlength=len(self.filled))
+        longest = int((self.filled + counts).max(initial=0))
+        if longest > self.room:
+            self.score = np.pad(self.score, ((0, 0), (0, longest - self.room)), constant_values=-np.inf)
+            self.index = np.pad(self.index, ((0, 0), (0, longest - self.room)))
+            self.room = longest
+        starts = np.repeat(np.cumsum(counts) - counts, counts)
+        place = self.filled[rows] + np.arange(len(rows)) - starts
+        self.score[rows, place] = scores[rows, columns]
+        self.index[rows, place] = columns + first
+        self.filled += counts
+        if (self.filled >= self.k).all() and np.isneginf(self.worst).any():
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Keep the k highest of each query."""
+        index, score = self.sorted()
+        kept = score.shape[1]
+        self.score[:, :kept], self.index[:, :kept] = score, index
+        self.score[:, kept:] = -np.inf
+        self.filled = np.minimum(self.filled, kept)
+        full = self.filled >= self.k
+        self.worst[full] = score[full, -1]
+
+    def sorted(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Keys and scores, each (queries, k), highest first; of equal scores the lower key first."""
+        # Keys arrive in ascending order and ties are broken by place, so by key.
+        width = int(self.filled.max(initial=0))
+        place = _top(self.score[:, :width], min(self.k, width))
+        return np.take_along_axis(self.index, place, 1), np.take_along_axis(self.score, place, 1)
 
 
 def average(
@@ -100,7 +167,8 @@ def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return np.take_along_axis(columns, order, axis=1).astype(np.int64)
 
 
-def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1; rows of zeros stay zero."""
     rows = np.asarray(rows, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -56,7 +56,8 @@ def card_encoder(card: Card) -> TileEncoder:
             "this model does not say which encoder described its tiles",
             remedy="pass encoder= when fitting, or use predict_encoded",
         )
-    return encoder_named(card.encoder)
+    encoder: TileEncoder = encoder_named(card.encoder)
+    return encoder
 
 
 def slide_to_predict(section: Section, genes: Sequence[str]) -> Slide:
