@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SlideError
 from histoscribe.slide.model import Level, PixelArray, Slide
 from histoscribe.slide.pixels import RgbPixels
+from histoscribe.slide.reasons import reason_of
 
 
 def in_srgb(slide: Slide) -> Slide:
@@ -33,7 +34,7 @@ def in_srgb(slide: Slide) -> Slide:
         transform: Any = ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), "RGB", "RGB")
     except (OSError, ImageCms.PyCMSError) as error:
         raise SlideError(
-            f"its ICC profile cannot be used ({error})",
+            f"its ICC profile cannot be used ({reason_of(error)})",
             where=slide.source,
             remedy="look at its colours as they are",
         ) from error

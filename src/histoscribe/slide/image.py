@@ -12,6 +12,7 @@ from histoscribe.errors import SlideError
 from histoscribe.slide.claims import JPEG, PNG, jpeg_extent, png_extent
 from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, to_rgb
+from histoscribe.slide.reasons import reason_of
 
 
 def accepts(path: Path, head: bytes) -> bool:
@@ -48,7 +49,7 @@ def _decode(path: Path, extent: tuple[int, int]) -> NDArray[np.uint8]:
         pixels = np.asarray((jpeg8_decode if data.startswith(JPEG) else png_decode)(data))
     except (RuntimeError, ValueError, OSError) as error:
         raise SlideError(
-            f"the image cannot be decoded ({error})", where=path, remedy="copy or export it again"
+            f"the image cannot be decoded ({reason_of(error)})", where=path, remedy="copy or export it again"
         ) from error
     if pixels.shape[:2] != extent or (pixels.ndim == 3 and pixels.shape[2] > 4):
         raise SlideError(

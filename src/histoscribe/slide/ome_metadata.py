@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from histoscribe.errors import SlideError
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.remote import Place
 from histoscribe.slide.tiled import COPY_AGAIN
 from histoscribe.slide.zarr_array import MOST_TEXT
@@ -89,7 +90,7 @@ def read_image(place: Place) -> OmeImage | None:
         return _image(found, "") if "multiscales" in found else None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise SlideError(
-            f"its OME-Zarr description is damaged ({str(error) or type(error).__name__})",
+            f"its OME-Zarr description is damaged ({reason_of(error)})",
             where=place.where,
             remedy=COPY_AGAIN,
         ) from error

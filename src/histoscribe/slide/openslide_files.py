@@ -17,6 +17,7 @@ from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.metadata import believable
 from histoscribe.slide.model import WHITE, Level, Slide
 from histoscribe.slide.openslide_handles import Handles, library
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiff import is_tiff
 from histoscribe.slide.tiled import COPY_AGAIN, TiledPixels
 
@@ -70,7 +71,7 @@ def read(path: Path) -> Slide:
     try:
         return handles.use(partial(_slide, path, handles))
     except library().OpenSlideError as error:
-        raise SlideError(f"a damaged slide ({error})", where=file, remedy=COPY_AGAIN) from error
+        raise SlideError(f"a damaged slide ({reason_of(error)})", where=file, remedy=COPY_AGAIN) from error
 
 
 def _slide(path: Path, handles: Handles, handle: Any) -> Slide:
@@ -187,7 +188,7 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
             return on_white(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
         except library().OpenSlideError as error:
             raise SlideError(
-                f"its {name} image cannot be read ({error})", where=path, remedy=COPY_AGAIN
+                f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
             ) from error
 
     return {name: partial(show, name) for name in sorted(sizes)}

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from histoscribe.errors import DependencyError, SlideError
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiled import COPY_AGAIN
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Handles:
         try:
             handle = openslide.OpenSlide(self._path)
         except (openslide.OpenSlideError, OSError) as error:
-            reason = str(error).rstrip(".") or "not a slide that OpenSlide knows"
+            reason = reason_of(error)
             raise SlideError(
                 f"OpenSlide cannot open it ({reason})", where=self._path, remedy=COPY_AGAIN
             ) from error

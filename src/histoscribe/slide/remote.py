@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from histoscribe.errors import DependencyError, SlideError
+from histoscribe.slide.reasons import reason_of
 
 _URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
 _SECONDS = 20  # to connect, and between two pieces of an answer
@@ -97,7 +98,7 @@ class Remote:
             self._files: Any = fsspec.core.url_to_fs(self.where, **_options(url))[0]
         except ImportError as error:
             raise DependencyError(
-                f"a URL needs a package that is not installed ({error})",
+                f"a URL needs a package that is not installed ({reason_of(error)})",
                 remedy="install it: pip install 'napari-histoscribe[slides]'",
             ) from error
 
@@ -131,7 +132,7 @@ def _options(url: str) -> dict[str, Any]:
 
 
 def _gone(where: str, error: Exception) -> SlideError:
-    reason = getattr(error, "strerror", None) or str(error).rstrip(".") or type(error).__name__
+    reason = reason_of(error)
     return SlideError(
         f"can no longer be read ({reason})",
         where=where,

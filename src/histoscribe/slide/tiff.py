@@ -12,6 +12,7 @@ from histoscribe.slide.damage import directory_is_cut, lost_tiles, tile_shape
 from histoscribe.slide.metadata import read_metadata
 from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, RgbPixels
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiff_associated import associated_images, profile_of
 from histoscribe.slide.tiff_pixels import FileBytes, TiffPixels
 from histoscribe.slide.tiled import COPY_AGAIN
@@ -57,7 +58,7 @@ def read(path: Path) -> Slide:
             tif.close()
         if isinstance(error, SlideError):
             raise
-        reason = str(error).rstrip(".") or type(error).__name__
+        reason = reason_of(error)
         raise SlideError(f"a damaged TIFF ({reason})", where=path, remedy=COPY_AGAIN) from error
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SlideError
 from histoscribe.slide.associated import AssociatedImages, check_associated
 from histoscribe.slide.pixels import to_rgb
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiff_pixels import FileBytes, check_segments
 from histoscribe.slide.tiled import COPY_AGAIN
 
@@ -71,7 +72,7 @@ def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # a damaged directory may fail anywhere inside tifffile
         raise SlideError(
-            f"its {name} image cannot be read ({error})", where=path, remedy=COPY_AGAIN
+            f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
         ) from error
 
 
@@ -83,5 +84,5 @@ def _profile(path: Path, index: int) -> bytes:
             return bytes(tif.series[index].keyframe.tags["InterColorProfile"].value)
     except Exception as error:  # as above
         raise SlideError(
-            f"its ICC profile cannot be read ({error})", where=path, remedy=COPY_AGAIN
+            f"its ICC profile cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
         ) from error

@@ -16,6 +16,7 @@ from histoscribe.slide.claims import HEADER, check_tile, is_known, states_extent
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
 from histoscribe.slide.pixels import to_rgb
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiled import CONVERT, TiledPixels
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class TiffPixels(TiledPixels):
             return (self._from_tiles if self._by_tile else self._from_zarr)(top, left, bottom, right)
         except OSError as error:
             raise SlideError(
-                f"can no longer be read ({error.strerror or error})",
+                f"can no longer be read ({reason_of(error)})",
                 where=self._path,
                 remedy="check that its disk is still there",
             ) from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import HistoscribeError, SlideError
 from histoscribe.slide.pixels import RgbPixels
+from histoscribe.slide.reasons import reason_of
 
 BROKEN = (255, 0, 255)
 """RGB colour of tiles that cannot be read: no stain looks like it."""
@@ -90,7 +91,7 @@ class TiledPixels(RgbPixels):
             else:
                 return
         raise SlideError(
-            f"none of its tiles can be decoded ({str(reason).rstrip('.') or type(reason).__name__})",
+            f"none of its tiles can be decoded ({reason_of(reason)})",
             where=self._path,
             remedy=f"{COPY_AGAIN}, or {CONVERT}",
         ) from reason

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
+from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.remote import Place
 from histoscribe.slide.tiled import CONVERT, COPY_AGAIN
 
@@ -89,7 +90,7 @@ class ZarrArray:
             self._load()
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise SlideError(
-                f"the array {path!r} is damaged ({str(error) or type(error).__name__})",
+                f"the array {path!r} is damaged ({reason_of(error)})",
                 where=place.where,
                 remedy=COPY_AGAIN,
             ) from error
