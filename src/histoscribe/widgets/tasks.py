@@ -136,6 +136,11 @@ def tell(error: Exception) -> None:
         show_info(str(error))
     elif isinstance(error, HistoscribeError):
         show_error(str(error))
+    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        show_error(
+            "The memory is not enough for this; nothing was lost. Choose a smaller region or a wider grid, "
+            "another device, or close other programs, and start it again."
+        )
     else:
         _log.error("a fault of Histoscribe", exc_info=error)
         show_error(
