@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from histoscribe.widgets.layers import UM
 from histoscribe.widgets.recent import recent_models
+from histoscribe.widgets.regions import classes_in
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -67,13 +68,33 @@ class RegionChooser(QWidget):
         super().__init__()
         self._viewer = viewer
         self.combo = LayerCombo(viewer, lambda layer: isinstance(layer, Shapes))
+        self.only = QComboBox()
+        self.only.setToolTip("Only regions of this class")
         self.draw = QPushButton("Draw")
         self.draw.setToolTip("Add a layer and draw a polygon in it; a double click ends it")
         self.draw.clicked.connect(self.add)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.combo, 1)
+        layout.addWidget(self.only)
         layout.addWidget(self.draw)
+        self.combo.currentIndexChanged.connect(self.refill)
+        self.refill()
+
+    @property
+    def name(self) -> str | None:
+        """The class to which to keep; None for all regions."""
+        return self.only.currentText() if self.only.currentIndex() > 0 else None
+
+    def refill(self, *_: object) -> None:
+        """Offer the layers and classes of now."""
+        self.combo.refill()
+        chosen = self.only.currentText()
+        names = sorted(set(classes_in(self.combo.layer)) - {""}) if self.combo.layer is not None else []
+        self.only.clear()
+        self.only.addItems(["every class", *names])
+        self.only.setCurrentIndex(max(0, self.only.findText(chosen)))
+        self.only.setVisible(bool(names))
 
     def add(self) -> None:
         """Add an empty layer of shapes in µm and start drawing."""

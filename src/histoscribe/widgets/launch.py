@@ -112,5 +112,4 @@ def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:
 
 def _add(viewer: ViewerModel, layer: LayerData) -> None:
     data, described, kind = layer
-    add = viewer.add_image if kind == "image" else viewer.add_points
-    add(data, **described)
+    getattr(viewer, f"add_{kind}")(data, **described)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.errors import RegionError
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -118,21 +119,40 @@ def shown_spots(section: Section) -> LayerData:
 
 
 def section_layers(section: Section) -> list[LayerData]:
-    """Describe a section as its H&E, where it has one, and its spots above it.
+    """Describe a section as its H&E, where it has one, its spots above it, and the regions it brought along.
 
     How the H&E was found to fit stands in both layers' metadata under `alignment`, and in the H&E's name
     where the spots had been placed on another level; the section's doubts are listed among the slide's.
     """
     spots = shown_spots(section)
     spots[1]["metadata"]["alignment"] = section.alignment
+    above = [spots, *_kept_regions(section)]
     if section.slide is None:
-        return [spots]
+        return above
     fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
     doubts = tuple(dict.fromkeys((*section.slide.warnings, *section.warnings)))
     slide = replace(section.slide.with_mpp(section.mpp), warnings=doubts)
     image = slide_layer(slide, name=f"{section.name} H&E{fit}")
     image[1]["metadata"]["alignment"] = section.alignment
-    return [image, spots]
+    return [image, *above]
+
+
+def _kept_regions(section: Section) -> list[LayerData]:
+    """The regions that the section's table brought along; damaged ones are told and left out."""
+    from histoscribe.evaluation.kept_regions import kept_regions
+
+    try:
+        regions = kept_regions(section.table)
+    except RegionError as error:
+        from napari.utils.notifications import show_warning
+
+        show_warning(str(error))
+        return []
+    if not regions:
+        return []
+    from histoscribe.widgets.region_layer import described_regions
+
+    return [described_regions(regions, section.mpp, f"{section.name} regions")]
 
 
 def kind_of(section: Section) -> str:

@@ -84,7 +84,7 @@ class PredictPanel(QWidget):
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
         self.target.refill()
-        self.region.combo.refill()
+        self.region.refill()
         if self._result not in self._viewer.layers:
             self._result = None
         self._on_target()
@@ -110,7 +110,7 @@ class PredictPanel(QWidget):
                 raise SettingError(
                     "no region is drawn", remedy="press Draw and outline the tissue of interest"
                 )
-            regions = tuple(drawn_regions(shapes, target.mpp))
+            regions = tuple(drawn_regions(shapes, target.mpp, self.region.name))
         device = self.device.currentText()
         request = PredictRequest(self.model.folder, target, where, self.pitch.value(), regions, device)
         check(request)

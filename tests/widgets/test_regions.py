@@ -1,0 +1,168 @@
+"""Regions: classes of drawn shapes, QuPath's files, the section's own file, what differs between classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+
+from histoscribe.section import Section, open_section
+from histoscribe.tiles import Region, read_regions, write_regions
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.painting import expression, spot_layers
+from histoscribe.widgets.region_layer import PALETTE, class_colours
+from histoscribe.widgets.regions import classes_in, drawn_regions
+from histoscribe.widgets.state import state_of
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+# The section's spots lie at 60, 100, … 340 pixels of 0.5 µm.
+UPPER = np.array([[20, 20], [20, 180], [95, 180], [95, 20]], float)
+LOWER = np.array([[105, 20], [105, 180], [180, 180], [180, 20]], float)
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any) -> Any:
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def panel(window: Any, npe2pm: Any, make_section: Callable[..., Section]) -> Any:
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    section = make_section()
+    counts = section.table.X.toarray()
+    counts[: len(counts) // 2, 0] += 40
+    section.table.X = type(section.table.X)(counts)
+    show(window, [section])
+    return window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
+
+
+@pytest.fixture
+def drawn(window: Any, panel: Any, qtbot: Any) -> Any:
+    """Two classes, each with one polygon, drawn after pressing the buttons."""
+    for name, polygon in (("Tumour", UPPER), ("Stroma", LOWER)):
+        qtbot.mouseClick(panel.buttons["add"], Qt.MouseButton.LeftButton)
+        panel.classes.item(panel.classes.rowCount() - 1, 0).setText(name)
+        qtbot.mouseClick(panel.buttons["polygon"], Qt.MouseButton.LeftButton)
+        layer = window.layers.selection.active
+        assert layer.mode == "add_polygon"
+        layer.mode = "pan_zoom"
+        layer.add_polygons(polygon)
+    return panel
+
+
+def test_what_is_drawn_gets_the_marked_class_and_its_colour(drawn: Any) -> None:
+    layer = drawn.drawn.layer
+    assert classes_in(layer) == ["Tumour", "Stroma"]
+    assert class_colours(layer) == {"Tumour": PALETTE[0], "Stroma": PALETTE[1]}
+    chosen = drawn.chosen()
+    half = len(chosen.labels) // 2
+    assert (chosen.labels[:half] == "Tumour").all()
+    assert (chosen.labels[half:] == "Stroma").all()
+    assert drawn.classes.item(0, 2).text() == str(half)
+
+
+def test_renaming_and_recolouring_reach_the_shapes(drawn: Any) -> None:
+    drawn.classes.setCurrentCell(0, 0)
+    drawn.classes.item(0, 0).setText("In situ")
+    drawn.choose_colour(QColor(10, 20, 30))
+    assert class_colours(drawn.drawn.layer) == {"In situ": (10, 20, 30), "Stroma": PALETTE[1]}
+    drawn.classes.item(0, 0).setText("Stroma")
+    assert drawn.classes.item(0, 0).text() == "In situ"
+
+
+def test_a_selected_shape_is_given_another_class(drawn: Any) -> None:
+    drawn.drawn.layer.selected_data = {0}
+    drawn.classes.setCurrentCell(1, 0)
+    drawn.drawn.layer.selected_data = {0}
+    drawn.give()
+    assert classes_in(drawn.drawn.layer) == ["Stroma", "Stroma"]
+
+
+def test_one_genes_spread_is_shown_by_class(window: Any, drawn: Any) -> None:
+    state_of(window).choose("EPCAM")
+    frame = drawn.analysis.statistics.frame
+    (layer,) = spot_layers(window)
+    values = expression(layer.metadata["section"], "EPCAM")
+    assert frame.at["Tumour", "mean"] == pytest.approx(values[: len(values) // 2].mean(), rel=1e-5)
+    assert frame.at["Tumour", "area_mm2"] == pytest.approx(0.16 * 0.075)
+    assert "Tumour" in drawn.analysis.violins.toolTip()
+    assert not drawn.analysis.violins.grab().isNull()
+
+
+def test_differential_genes_are_found_and_choose_the_gene(
+    window: Any, drawn: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    analysis = drawn.analysis
+    analysis.setCurrentIndex(1)
+    analysis.first.setCurrentText("Tumour")
+    analysis.second.setCurrentText("Stroma")
+    qtbot.mouseClick(analysis.compare_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: analysis.genes.frame is not None, timeout=60_000)
+    assert analysis.genes.gene_at(0) == "EPCAM"
+    analysis.views["genes"].setCurrentIndex(analysis.genes.index(0, 0))
+    assert state_of(window).gene == "EPCAM"
+    analysis.save(analysis.genes, tmp_path / "genes.csv")
+    assert (tmp_path / "genes.csv").read_text().startswith("gene,score")
+
+
+def test_neighbourhoods_and_patterns_are_computed(drawn: Any, qtbot: Any) -> None:
+    analysis = drawn.analysis
+    analysis.neighbours_button.click()
+    qtbot.waitUntil(lambda: analysis.space.frame is not None and not analysis.tasks.running, timeout=60_000)
+    assert analysis.space.frame.at["Tumour", "Tumour"] > 0
+    analysis.moran_button.click()
+    qtbot.waitUntil(lambda: not analysis.tasks.running, timeout=60_000)
+    assert analysis.space.frame.index[0] == "EPCAM"
+
+
+def test_too_few_spots_are_told(drawn: Any, qtbot: Any) -> None:
+    drawn.drawn.layer.data = [UPPER, np.array([[0, 0], [0, 1], [1, 1]])]
+    drawn.refresh()
+    drawn.analysis.neighbours_button.click()
+    qtbot.waitUntil(lambda: not drawn.analysis.tasks.running, timeout=60_000)
+    assert "at least two classes" in notification_manager.records[-1].message
+
+
+def test_qupaths_regions_come_and_go_as_they_were(panel: Any, tmp_path: Path) -> None:
+    hole = np.array([[100, 100], [100, 120], [120, 110]], float)
+    regions = [
+        Region("Tumor", (200, 0, 0), 2 * UPPER, (hole,), "no. 1"),
+        Region("Immune cells", (160, 90, 160), 2 * LOWER),
+    ]
+    panel.files.load(write_regions(regions, tmp_path / "in.geojson"))
+    assert class_colours(panel.drawn.layer) == {"Tumor": (200, 0, 0), "Immune cells": (160, 90, 160)}
+    panel.files.save(tmp_path / "out.geojson")
+    assert read_regions(tmp_path / "out.geojson") == regions
+    panel.files.load(tmp_path / "nowhere.geojson")
+    assert "check the path" in notification_manager.records[-1].message
+
+
+def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: Path) -> None:
+    drawn.files.keep(tmp_path / "A1.h5ad")
+    again = open_section(tmp_path / "A1.h5ad")
+    before = len(window.layers)
+    show(window, [again])
+    (layer,) = [layer for layer in window.layers[before:] if "regions" in layer.name]
+    assert classes_in(layer) == ["Tumour", "Stroma"]
+    np.testing.assert_allclose(layer.data[0][:4], UPPER)
+
+
+def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
+    (only,) = drawn_regions(drawn.drawn.layer, 0.5, "Stroma")
+    np.testing.assert_allclose(only, 2 * LOWER)
+
+
+def test_removing_the_layers_leaves_an_empty_panel(window: Any, drawn: Any) -> None:
+    window.layers.clear()
+    assert drawn.analysis.statistics.frame is None
+    drawn.files.save(Path("never.geojson"))
+    assert not Path("never.geojson").exists()
