@@ -45,11 +45,13 @@ class Rehearsal:
 
 
 class Blend(torch.nn.Module):
-    """Gates and spreads, looked up by how many genes are observed.
+    """Gates and spreads, looked up by which share of the genes is observed.
 
     Parameters
     ----------
     genes : int
+    own : int, optional
+        The share is taken of so many genes, the first ones: those that the table rehearsed with has.
     """
 
     gate: torch.Tensor
@@ -58,8 +60,9 @@ class Blend(torch.nn.Module):
     slope: torch.Tensor
     usual: torch.Tensor
 
-    def __init__(self, genes: int) -> None:
+    def __init__(self, genes: int, own: int | None = None) -> None:
         super().__init__()
+        self.own = own or genes
         knots = len(KNOTS[0])
         self.register_buffer("gate", torch.ones(2, knots))
         self.register_buffer("share", torch.zeros(2, knots))
@@ -98,7 +101,7 @@ class Blend(torch.nn.Module):
         self, mode: int, observed: torch.Tensor, surprise: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Gate (samples, 1), share (samples, 1) and spread (samples, genes) for these samples."""
-        fraction = observed.float().mean(1).clamp_min(1e-4)
+        fraction = observed[:, : self.own].float().mean(1).clamp_min(1e-4)
         knots = torch.tensor(KNOTS[mode]).log()
         place = fraction.log().clamp(float(knots[0]), float(knots[-1]))
         right = torch.searchsorted(knots, place).clamp(1, len(knots) - 1)

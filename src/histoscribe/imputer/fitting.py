@@ -56,6 +56,7 @@ def fit_restorer(
     progress: Progress,
     *,
     old: int = 0,
+    own: int | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[Restorer, list[Rehearsal], Choice]:
     """Train a model on a standardised table.
@@ -68,6 +69,8 @@ def fit_restorer(
         The patient of each sample: never split between learning and weighing.
     old : int
         So many samples, the first ones, are remembered from an earlier model: learned from, never held out.
+    own : int, optional
+        So many genes, the first ones, are the table's own; all where not given.
     checkpoint : Path, optional
         Where training keeps its state, to go on from after it was stopped.
 
@@ -89,7 +92,7 @@ def fit_restorer(
     start = lesson.start(np.ones(len(values), dtype=bool), choice)
     kept = choose_references(folds, settings.references, settings.seed)
     memory = ReferenceMemory(torch.from_numpy(filled[kept]))
-    blend = Blend(values.shape[1])
+    blend = Blend(values.shape[1], own)
     corrector = Corrector(identities_from(start.loadings))
     rehearsals = []
     if several:

@@ -158,13 +158,14 @@ class Imputer:
     ) -> Imputer:
         restorer, rehearsals, choice = fit_restorer(
             lesson.values, lesson.groups, self.settings, progress or Progress(), old=lesson.old,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
+            own=lesson.own, checkpoint=None if checkpoint is None else Path(checkpoint),
         )  # fmt: skip
         halve(restorer)
         standard = lesson.standard
         settings = {
             **asdict(self.settings), "scale": standard.scale, "notes": list(lesson.notes),
             "aliases": lesson.aliases, "noise_inflation": choice.inflation, "weight_of_old": choice.old,
+            "own": lesson.own,
             "factors": restorer.start.loadings.shape[1], "references": len(restorer.memory.samples),
         }  # fmt: skip
         card = Card(

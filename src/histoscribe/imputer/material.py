@@ -30,6 +30,8 @@ class Material:
     notes : tuple of str
     old : int
         So many samples, the first ones, are remembered from an earlier model.
+    own : int
+        So many genes, the first ones, are the table's; the others are known to the earlier model alone.
     """
 
     values: NDArray[np.float32]
@@ -38,6 +40,7 @@ class Material:
     standard: Standard
     aliases: dict[str, str]
     notes: tuple[str, ...]
+    own: int
     old: int = 0
 
 
@@ -64,7 +67,9 @@ def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> Material:
     own = tuple(groups[row] for row in rows)
     names = [str(bulk.table.obs_names[row]) for row in rows]
     training = tuple(TrainingSection(name, group) for name, group in zip(names, own, strict=True))
-    return Material(values, own, training, standard, aliases_of(bulk, standard), tuple(notes))
+    return Material(
+        values, own, training, standard, aliases_of(bulk, standard), tuple(notes), len(standard.genes)
+    )
 
 
 def extend(bulk: BulkTable, patients: Sequence[str] | str | None, known: Remembered) -> Material:
@@ -111,5 +116,6 @@ def extend(bulk: BulkTable, patients: Sequence[str] | str | None, known: Remembe
         standard,
         {other: gene for other, gene in aliases.items() if gene in set(genes)},
         notes,
+        count,
         len(old),
     )

@@ -65,7 +65,7 @@ class Restorer(torch.nn.Module):
             Genes of which the whole table has any value.
         """
         gaussian, memory, surprise = self.expectations(values, observed, offered)
-        mode = 0 if bool(offered.float().mean() > 0.95) else 1
+        mode = 0 if bool(offered[: self.blend.own].float().mean() > 0.95) else 1
         gate, share, spread = self.blend.look_up(mode, observed, surprise)
         mean = gaussian + gate * (memory - gaussian)
         if bool((self.blend.share > 0).any()):

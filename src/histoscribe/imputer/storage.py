@@ -43,12 +43,12 @@ def from_tensors(
     """
     try:
         factors, references = int(settings["factors"]), int(settings["references"])
-        scale = str(settings["scale"])
+        scale, own = str(settings["scale"]), int(settings.get("own", len(genes)))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the card's settings lack {error}", where=where, remedy="copy the model's folder anew"
         ) from error
-    if not (0 < factors < 10_000 and 0 < references < 1_000_000 and 0 < len(genes) < _LARGEST):
+    if not (0 < factors < 10_000 and 0 < references < 1_000_000 and 0 < own <= len(genes) < _LARGEST):
         raise ModelError(
             "the card's sizes are impossible", where=where, remedy="copy the model's folder anew"
         )
@@ -56,7 +56,7 @@ def from_tensors(
     restorer = Restorer(
         GaussianStart(torch.zeros(count, factors), torch.ones(count)),
         ReferenceMemory(torch.zeros(references, count)),
-        Blend(count),
+        Blend(count, own),
         Corrector(torch.zeros(count, WIDTH)),
     )
     expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
