@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from histoscribe.section.model import Section
 
+PIECE = 1 << 22
+"""Values that are looked at together."""
 _COUNTS_REMEDY = "give the raw counts"
 
 
@@ -108,22 +110,28 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
     values = np.asarray(getattr(matrix, "data", matrix) if hasattr(matrix, "tocsr") else matrix)
     if values.dtype.kind not in "fiub":
         return [f"the counts are not numbers ({values.dtype})"], []
+    broken = negative = apart = positive = 0
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE]
+        broken += int(np.count_nonzero(~np.isfinite(piece)))
+        negative += int(np.count_nonzero(piece < 0))
+        positive += int(np.count_nonzero(piece))
+        if piece.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                apart += int(np.count_nonzero(np.abs(piece - np.rint(piece)) > 1e-3))
     errors, doubts = [], []
-    if broken := int(np.count_nonzero(~np.isfinite(values))):
+    if broken:
         errors.append(f"{broken} counts are missing or infinite")
-    if negative := int(np.count_nonzero(values < 0)):
+    if negative:
         errors.append(f"{negative} counts are negative")
-    if not errors and values.dtype.kind == "f" and (fractions := _fractions(values)):
-        doubts.append(f"{fractions:.0%} of the values are not whole numbers: normalised, not raw counts?")
-    if not errors and values.size and not values.any():
+    if not errors and apart > 0.001 * flat.size:
+        doubts.append(
+            f"{apart / flat.size:.0%} of the values are not whole numbers: normalised, not raw counts?"
+        )
+    if not errors and flat.size and not positive:
         doubts.append("every count is zero")
     return errors, doubts
-
-
-def _fractions(values: NDArray[Any]) -> float:
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(values - np.rint(values)) > 1e-3
-    return float(apart.mean()) if apart.size and apart.mean() > 0.001 else 0.0
 
 
 def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
