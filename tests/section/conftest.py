@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from time import process_time
 from typing import Any
 
 import anndata
@@ -169,6 +171,16 @@ def make_legacy(folder: Path, *, name: str = "A1", checkerboard: bool = False) -
     slide = folder / f"{name}.png"
     write_png(slide, 420, 380)
     return Legacy(counts, positions, slide, spots, values)
+
+
+@pytest.fixture(autouse=True)
+def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No damaged file takes over 10 s of work or 1 GB to be refused."""
+    before, start = getrusage(RUSAGE_SELF).ru_maxrss, process_time()
+    yield
+    if request.node.path.name.startswith("test_damaged"):
+        assert process_time() - start < 10
+        assert (getrusage(RUSAGE_SELF).ru_maxrss - before) << 10 < 1 << 30
 
 
 @pytest.fixture

@@ -88,6 +88,27 @@ def more_values_than_room(folder: Path) -> None:
         file["matrix"].create_dataset("data", (10**9,), "i8", chunks=(1024,))
 
 
+def giant_chunk(folder: Path) -> None:
+    """/matrix/data has chunks of (500000000,) values"""
+    with h5py.File(folder / H5, "r+") as file:
+        del file["matrix/data"]
+        file["matrix"].create_dataset("data", (10,), "i4", chunks=(500_000_000,), maxshape=(None,))
+
+
+def compressed_twice(folder: Path) -> None:
+    """/matrix/data is compressed twice"""
+    with h5py.File(folder / H5, "r+") as file:
+        values = file["matrix/data"][:]
+        del file["matrix/data"]
+        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        settings.set_chunk((64,))
+        settings.set_deflate(9)
+        settings.set_deflate(9)
+        space = h5py.h5s.create_simple(values.shape)
+        made = h5py.h5d.create(file["matrix"].id, b"data", h5py.h5t.NATIVE_INT32, space, settings)
+        h5py.Dataset(made)[:] = values
+
+
 def indices_out_of_range(folder: Path) -> None:
     """indices reach beyond the 13 features"""
     matrix(folder, "indices", lambda values: values + 100)

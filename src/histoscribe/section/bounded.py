@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ HDF5_OBJECTS = 20_000
 HDF5_UNPACKED = 200
 """Bytes that an HDF5 file may unpack to, per byte of the file; real ones stay below 50."""
 HDF5_SPARE = 256 << 20
+HDF5_CHUNK_BYTES = 256 << 20
 
 
 def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
@@ -126,10 +128,26 @@ def _refuse_foreign_content(file: Any, path: Path) -> None:
             elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
                 raise _foreign(f"{item.name} keeps its values in another file", path)
             elif isinstance(item, h5py.Dataset):
+                _refuse_packing(item, path)
                 spare -= 0 if item.shape is None else item.nbytes
                 if spare < 0:
                     problem = f"claims far more values than it has room for ({item.name}: {item.shape})"
                     raise SectionError(problem, where=path, remedy=_WHICH)
+
+
+def _refuse_packing(item: Any, path: Path) -> None:
+    """Refuse giant chunks, and values compressed twice: a few bytes could unfold to any size."""
+    import h5py
+
+    if item.chunks is not None and math.prod(item.chunks) * item.dtype.itemsize > HDF5_CHUNK_BYTES:
+        raise SectionError(
+            f"{item.name} has chunks of {item.chunks} values", where=path, remedy="write it in smaller chunks"
+        )
+    settings = item.id.get_create_plist()
+    filters = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
+    harmless = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+    if sum(number not in harmless for number in filters) > 1:
+        raise SectionError(f"{item.name} is compressed twice", where=path, remedy=_WHICH)
 
 
 def _foreign(problem: str, path: Path) -> SectionError:

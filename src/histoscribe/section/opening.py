@@ -98,9 +98,15 @@ def _open_hdf5(
     from histoscribe.section.bounded import opened_hdf5
     from histoscribe.section.h5ad import open_h5ad
 
-    with opened_hdf5(path) as file:
-        only_counts = "matrix" in file and "obs" not in file
-    if only_counts:
+    with opened_hdf5(path, whole=False) as file:
+        parts = set(file)
+    if "feature_slices" in parts:
+        raise SectionError(
+            "this holds the genes of a Visium HD run one by one, without the places of its bins",
+            where=path,
+            remedy="name the run's folder, or one of its square_XXXum folders",
+        )
+    if "matrix" in parts and "obs" not in parts:
         raise SectionError(
             "this is a matrix of counts without positions",
             where=path,
