@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
-_SHOWN = ("pearson", "pearson_top50", "spearman", "mse", "ssim", "svg_recovered", "coverage")
+_SHOWN = (
+    "pearson",
+    "pearson_top50",
+    "pearson_best50",
+    "spearman",
+    "mse",
+    "ssim",
+    "svg_recovered",
+    "coverage",
+)
 
 
 def predictor(

@@ -182,7 +182,7 @@ class Fitted:
         """What each part predicts, in standardised expression, and the types that the gate reads."""
         regression: NDArray[np.float32] = np.zeros((len(view.reduced), len(self.mean)), dtype=np.float32)
         gates: NDArray[np.float32] = np.zeros((len(view.reduced), self.settings.types), dtype=np.float32)
-        retrieved = []
+        retrieved: list[Retrieved] = []
         for network, keys in zip(self.networks, self.keys, strict=True):
             network.to(device).eval()
             with torch.inference_mode():

@@ -51,12 +51,14 @@ def conformal(
     Parameters
     ----------
     folds : sequence of (predicted, measured)
-        Each of shape (spots, genes): held-out sections in log expression.
+        Each of shape (spots, genes): held-out sections in log expression. Every section counts alike,
+        however many spots it has: a new section is drawn from the sections.
     level : float
         Wanted coverage.
     """
     predicted = np.concatenate([fold[0] for fold in folds]).astype(np.float64)
     measured = np.concatenate([fold[1] for fold in folds]).astype(np.float64)
+    weight = np.concatenate([np.full(len(fold[0]), 1 / len(fold[0])) for fold in folds])
     genes = predicted.shape[1]
     edges = np.quantile(predicted, np.arange(1, BINS) / BINS, axis=0)
     low, high = np.empty((BINS, genes)), np.empty((BINS, genes))
@@ -64,12 +66,20 @@ def conformal(
         inside = np.searchsorted(edges[:, gene], predicted[:, gene], side="right")
         rest = measured[:, gene] - predicted[:, gene]
         for number in range(BINS):
-            mine = rest[inside == number]
-            mine = np.sort(mine if len(mine) >= BINS * 10 else rest)
-            # The finite-sample rank of split conformal prediction, on either side.
-            reach = min(int(np.ceil((len(mine) + 1) * (1 + level) / 2)), len(mine))
-            low[number, gene], high[number, gene] = mine[len(mine) - reach], mine[reach - 1]
+            mine = inside == number
+            if mine.sum() < BINS * 10:
+                mine = np.ones_like(mine)
+            low[number, gene] = -_bound(-rest[mine], weight[mine], (1 + level) / 2)
+            high[number, gene] = _bound(rest[mine], weight[mine], (1 + level) / 2)
     return Intervals(edges.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
+
+
+def _bound(rest: NDArray[np.float64], weight: NDArray[np.float64], level: float) -> float:
+    """The smallest value that a share `level` of the weight does not exceed, a new spot counted with them."""
+    order = np.argsort(rest, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum() * len(rest) / (len(rest) + 1)
+    place = int(np.searchsorted(reached, level - 1e-12))
+    return float(rest[order[min(place, len(rest) - 1)]])
 
 
 def coverage(

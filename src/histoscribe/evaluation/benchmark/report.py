@@ -22,7 +22,8 @@ _ABLATION = "histoscribe without "
 _OURS = "histoscribe"
 _COLUMNS = {
     "pearson": "Mean r",
-    "pearson_top50": "Top 50",
+    "pearson_top50": "Top 50 (by training)",
+    "pearson_best50": "Best 50 (by test)",
     "spearman": "Spearman",
     "mse": "MSE",
     "mae": "MAE",
