@@ -56,9 +56,10 @@ def score(truth: Truth, told: Prediction) -> Scores:
 
     A gene predicted as a constant has no correlation and counts as 0 here. `pearson_top50` is over the first
     50 genes of the panel: the most variable ones of the training sections; `pearson_best50` over the 50 genes
-    of highest r on the held-out section itself, as papers report it, which flatters. `svg_pearson` is over genes whose
-    measured Moran's I is significant; `svg_recovered` the share of the 50 highest that the prediction has
-    among its own 50 highest. `coverage` is the share of measured values within the 90 % intervals.
+    of highest r on the held-out section itself, as papers report it, which flatters. `svg_pearson` is over
+    genes whose measured Moran's I is significant; `svg_recovered` the share of the 50 highest that the
+    prediction has among its own 50 highest. `coverage` is the share of measured values within the 90 %
+    intervals.
     """
     measured, predicted = truth.expression, told.expression
     r = np.nan_to_num(pearson_per_gene(measured, predicted))
