@@ -27,7 +27,7 @@ _PAIR = ("conditional Gaussian", "histoscribe")
 def tables(paths: Sequence[Path]) -> None:
     """One table for each measure: methods in rows, what was hidden in columns, intervals over seeds."""
     lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    records = [record for line in lines for record in line["records"]]
+    records = [one for line in lines for one in line["records"] if isinstance(one, dict)]
     seeds = sorted({record["fold"] for record in records})
     print(f"{', '.join(sorted({record['dataset'] for record in records}))}; {', '.join(seeds)}\n")
     whole = over_folds(records)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.imputation import baselines, classifying, spots, surviving
 from histoscribe.evaluation.imputation.holdout import hold_out
+from histoscribe.evaluation.imputation.kept import Kept
 from histoscribe.evaluation.imputation.missing import KINDS, masks
 from histoscribe.evaluation.imputation.scores import Row, over_folds, rows, score
 from histoscribe.progress import Progress
@@ -84,20 +84,12 @@ def run_imputer_benchmark(
     """
     progress = progress or Progress()
     plan = _checked(plan)
-    done = _read(kept)
+    done = Kept(kept, (plan.task, plan.dataset, plan.genes))
     jobs = [(seed, method) for seed in plan.seeds for method in plan.methods]
     records: list[Row] = []
     for number, (seed, method) in enumerate(jobs):
         progress.report(f"{plan.task}, seed {seed}, {method}", number, len(jobs))
-        key = json.dumps([plan.task, plan.dataset, plan.genes, seed, method])
-        if key not in done:
-            for name, fresh in _scored(plan, seed, method, progress):
-                own = json.dumps([plan.task, plan.dataset, plan.genes, seed, name])
-                done[own] = fresh
-                if kept is not None:
-                    with kept.open("a", encoding="utf-8") as stream:
-                        stream.write(json.dumps({"key": own, "records": fresh}) + "\n")
-        records += done[key]
+        records += done.remember(seed, method, partial(_scored, plan, seed, method, done, progress))
     settings = {
         "task": plan.task, "dataset": plan.dataset, "split": _SPLITS[plan.task], "genes": plan.genes or "all",
         "seeds": list(plan.seeds), "methods": list(plan.methods), "units": _UNITS[plan.task],
@@ -121,13 +113,10 @@ _UNITS = {
 }
 
 
-def _scored(plan: Plan, seed: int, method: str, progress: Progress) -> Iterator[tuple[str, list[Row]]]:
-    about = (plan.dataset, "section" if plan.task == "spots" else "patient", f"seed {seed}")
+def _scored(plan: Plan, seed: int, method: str, done: Kept, progress: Progress) -> list[Row]:
     if plan.task == "survival":
-        for name, found in surviving.surviving(plan.data, seed, progress).items():
-            yield name, rows(name, *about, found)
-        return
-    if plan.task == "classes":
+        found = surviving.surviving(plan.data, seed, progress, partial(done.remember, seed))[method]
+    elif plan.task == "classes":
         found = classifying.classifying(plan.data, method, seed)
     elif plan.task == "spots":
         found = spots.restoring_spots(plan.data(seed), method, seed, plan.pretrained, progress)
@@ -139,7 +128,8 @@ def _scored(plan: Plan, seed: int, method: str, progress: Progress) -> Iterator[
             for where, seen in masks(plan.task, held)
             for measure, figure in score(held, restore, seen).items()
         }
-    yield method, rows(method, *about, found)
+    split = "section" if plan.task == "spots" else "patient"
+    return rows(method, plan.dataset, split, f"seed {seed}", found)
 
 
 def _checked(plan: Plan) -> Plan:
@@ -152,15 +142,3 @@ def _checked(plan: Plan) -> Plan:
             f"no method is called {unknown[0]!r}", where="--methods", remedy=f"choose from {', '.join(known)}"
         )
     return replace(plan, methods=plan.methods or known)
-
-
-def _read(kept: Path | None) -> dict[str, list[Row]]:
-    if kept is None or not kept.exists():
-        return {}
-    try:
-        entries = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-        return {entry["key"]: entry["records"] for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingError(
-            "this file does not keep a benchmark's records", where=kept, remedy="name a new file"
-        ) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +20,19 @@ if TYPE_CHECKING:
     from histoscribe.imputer import Imputer
 
 Values = NDArray[np.float64]
+Remember = Callable[[str, Callable[[], Any]], Any]
 
 PANELS = (64, 256)
-METHODS = ("PCA of observed", "observed", "observed + restored anchors", "PCA of all genes (nothing missing)")
+METHODS = ("PCA of observed", "observed", "observed + restored anchors", "PCA of all genes")
 _FOLDS, _INNER = 5, 3
 _ANCHORS, _AXES = 20, 20
 _PENALTIES = (0.1, 1.0)
 _DRAWS = 300
 
 
-def surviving(bulk: BulkTable, seed: int, progress: Progress) -> dict[str, dict[str, Figure]]:
+def surviving(
+    bulk: BulkTable, seed: int, progress: Progress, remember: Remember | None = None
+) -> dict[str, dict[str, Figure]]:
     """Concordance of every method, class by class; a higher risk is worse.
 
     Folds are drawn within each class. Everything is learned on training patients: the imputer, the
@@ -38,6 +43,10 @@ def surviving(bulk: BulkTable, seed: int, progress: Progress) -> dict[str, dict[
     ----------
     bulk : BulkTable
         With `class`, `time` and `event` in `obs`.
+    seed : int
+    progress : Progress
+    remember : callable, optional
+        Given a fold's name and how to compute its risks, gives them back, from an earlier run if it can.
 
     Returns
     -------
@@ -49,42 +58,69 @@ def surviving(bulk: BulkTable, seed: int, progress: Progress) -> dict[str, dict[
     TableError
         If times and events are not named.
     """
-    table = bulk.table
-    if not {"time", "event"} <= set(table.obs):
+    cohort = _cohort(bulk, seed)
+    random = np.random.default_rng(seed)
+    panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
+    risk: dict[tuple[str, int], Values] = {}
+    for fold in progress.track(range(_FOLDS), f"survival, seed {seed}", _FOLDS):
+        compute = partial(_fold_risks, cohort, fold, panels, progress)
+        asked = cohort.folds == fold
+        for method, count, some in compute() if remember is None else remember(f"fold {fold}", compute):
+            risk.setdefault((method, count), np.zeros(len(asked)))[asked] = some
+    found: dict[str, dict[str, Figure]] = {method: {} for method in METHODS}
+    for (method, count), risks in risk.items():
+        for kind in np.unique(cohort.kinds):
+            own = cohort.kinds == kind
+            name = f"C-index {kind}, {count:,} genes"
+            found[method][name] = concordance(cohort.time[own], cohort.event[own], risks[own])
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Cohort:
+    """Patients whose survival is known, and their folds."""
+
+    bulk: BulkTable
+    time: Values
+    event: Values
+    kinds: NDArray[np.str_]
+    folds: NDArray[np.int64]
+
+
+def _cohort(bulk: BulkTable, seed: int) -> _Cohort:
+    obs = bulk.table.obs
+    if not {"time", "event"} <= set(obs):
         raise TableError(
             "it names no times and events", where=bulk.name, remedy="name them with --time and --event"
         )
-    time, event = (table.obs[name].to_numpy(dtype=np.float64) for name in ("time", "event"))
+    time, event = (obs[name].to_numpy(dtype=np.float64) for name in ("time", "event"))
     use = np.isfinite(time) & np.isfinite(event) & (time > 0)
-    bulk, time, event = replace(bulk, table=table[use].copy()), time[use], event[use]
-    kinds = bulk.table.obs["class"].astype(str).to_numpy() if "class" in table.obs else np.full(len(time), "")
-    folds = _folds(kinds, event, seed)
-    random = np.random.default_rng(seed)
-    panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
-    values = np.nan_to_num(np.asarray(bulk.table.X, dtype=np.float64))
+    bulk, time, event = replace(bulk, table=bulk.table[use].copy()), time[use], event[use]
+    kinds = bulk.table.obs["class"].astype(str).to_numpy() if "class" in obs else np.full(len(time), "all")
+    return _Cohort(bulk, time, event, kinds, _folds(kinds, event, seed))
+
+
+def _fold_risks(
+    cohort: _Cohort, fold: int, panels: list[NDArray[np.int64]], progress: Progress
+) -> list[tuple[str, int, list[float]]]:
+    """Method, number of genes, and the risk of each patient of the fold."""
+    time, event, test = cohort.time, cohort.event, cohort.folds == fold
+    values = np.nan_to_num(np.asarray(cohort.bulk.table.X, dtype=np.float64))
+    imputers = _imputers(cohort.bulk, test, progress)
+    restored = [_restored(cohort.bulk, panel, imputers) for panel in panels]
     risk: dict[tuple[str, int], Values] = {}
-    for fold in progress.track(range(_FOLDS), f"survival, seed {seed}", _FOLDS):
-        test = folds == fold
-        imputers = _imputers(bulk, test, progress)
-        restored = [_restored(bulk, panel, imputers) for panel in panels]
-        for kind in np.unique(kinds):
-            train, asked = ~test & (kinds == kind), test & (kinds == kind)
-            features = {(METHODS[3], values.shape[1]): _components(values, train)}
-            for panel, whole in zip(panels, restored, strict=True):
-                anchors = _anchors(values[train], panel, time[train], event[train])
-                shown = values[:, panel]
-                some = (_components(shown, train), shown, np.hstack([shown, whole[:, anchors]]))
-                features |= {(name, len(panel)): part for name, part in zip(METHODS, some, strict=False)}
-            for key, part in features.items():
-                progress.report(f"Cox regression, {key[0]}, {kind}")
-                risk.setdefault(key, np.zeros(len(time)))[asked] = _risks(part, time, event, train, asked)
-    found: dict[str, dict[str, Figure]] = {method: {} for method in METHODS}
-    for (method, count), risks in risk.items():
-        for kind in np.unique(kinds):
-            own = kinds == kind
-            name = f"C-index {kind}, {count} genes"
-            found[method][name] = concordance(time[own], event[own], risks[own])
-    return found
+    for kind in np.unique(cohort.kinds):
+        train, asked = ~test & (cohort.kinds == kind), test & (cohort.kinds == kind)
+        features = {(METHODS[3], values.shape[1]): _components(values, train)}
+        for panel, whole in zip(panels, restored, strict=True):
+            anchors = _anchors(values[train], panel, time[train], event[train])
+            shown = values[:, panel]
+            some = (_components(shown, train), shown, np.hstack([shown, whole[:, anchors]]))
+            features |= {(name, len(panel)): part for name, part in zip(METHODS, some, strict=False)}
+        for key, part in features.items():
+            progress.report(f"Cox regression, {key[0]}, {kind}")
+            risk.setdefault(key, np.zeros(len(time)))[asked] = _risks(part, time, event, train, asked)
+    return [(method, count, risks[test].tolist()) for (method, count), risks in risk.items()]
 
 
 def concordance(time: Values, event: Values, risk: Values) -> Figure:
