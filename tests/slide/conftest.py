@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -37,5 +40,133 @@ def write_tiff(tmp_path: Path) -> Callable[..., Path]:
             for number in range(levels):
                 tiff.write(pixels[:: 2**number, :: 2**number], subfiletype=int(number > 0), **options)
         return path
+
+    return write
+
+
+def jpeg(pixels: Pixels, **options: int) -> bytes:
+    """Pixels as a JPEG whose colours are hardly changed."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "JPEG", quality=95, subsampling=0, **options)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def write_vms() -> Callable[[Path, Pixels], Path]:
+    """Write a Hamamatsu VMS slide into a folder: JPEG files with restart markers, 20x, 0.5 µm per pixel."""
+
+    def write(folder: Path, pixels: Pixels) -> Path:
+        for name, step in (("image", 1), ("map", 8), ("macro", 4)):
+            small = pixels[::step, ::step]
+            (folder / f"{name}.jpg").write_bytes(jpeg(small, restart_marker_blocks=small.shape[1] // 32))
+        nm = [500 * side for side in pixels.shape[:2]]
+        lines = [
+            "[Virtual Microscope Specimen]",
+            "NoLayers=1",
+            "NoJpegColumns=1",
+            "NoJpegRows=1",
+            "SourceLens=20",
+        ]
+        lines += ["ImageFile=image.jpg", "MapFile=map.jpg", "MacroImage=macro.jpg"]
+        lines += [f"PhysicalHeight={nm[0]}", f"PhysicalWidth={nm[1]}"]
+        (folder / "slide.vms").write_text(
+            "\n".join([*lines, "PhysicalMacroHeight=1", "PhysicalMacroWidth=1", ""])
+        )
+        return folder / "slide.vms"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_ndpi() -> Callable[[Path, Pixels], Path]:
+    """Write a Hamamatsu NDPI slide into a folder: two levels and a macro image, each one JPEG strip."""
+
+    def write(folder: Path, pixels: Pixels) -> Path:
+        content, places = bytearray(b"II*\0" + bytes(8)), []
+        for step, lens in ((1, 20.0), (4, 5.0), (8, -1.0)):
+            level = pixels[::step, ::step]
+            rows, columns = level.shape[:2]
+            data = jpeg(level, restart_marker_blocks=columns // 32)
+            start, maker = len(content), len(content) + len(data)
+            content += data + b"Hamamatsu\0" + struct.pack("<3H2I", 8, 8, 8, 20_000 // step, 1)
+            lens_bits = struct.unpack("<I", struct.pack("<f", lens))[0]
+            tags = [(256, 4, 1, columns), (257, 4, 1, rows), (258, 3, 3, maker + 10), (259, 3, 1, 7)]
+            tags += [
+                (262, 3, 1, 6),
+                (271, 2, 10, maker),
+                (273, 4, 1, start),
+                (277, 3, 1, 3),
+                (278, 4, 1, rows),
+            ]
+            tags += [(279, 4, 1, len(data)), (282, 5, 1, maker + 16), (283, 5, 1, maker + 16), (296, 3, 1, 3)]
+            tags += [
+                (65420, 4, 1, 1),
+                (65421, 11, 1, lens_bits),
+                (65422, 9, 1, 0),
+                (65423, 9, 1, 0),
+                (65424, 9, 1, 0),
+            ]
+            content += bytes(len(content) % 2)
+            places.append((len(content), len(tags)))
+            content += struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+            content += bytes(8 + 4 * len(tags))  # the next directory, then high words of the values
+        links = [4, *(place + 2 + 12 * count for place, count in places)]
+        for link, place in zip(links, [*(place for place, _ in places), 0], strict=True):
+            content[link : link + 8] = struct.pack("<Q", place)
+        (folder / "slide.ndpi").write_bytes(content)
+        return folder / "slide.ndpi"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_mirax() -> Callable[[Path, Pixels], Path]:
+    """Write a MIRAX slide of two levels into a folder: index, description and tiles of 128 pixels."""
+    side, name, levels = 128, "0123456789ABCDEF0123456789ABCDEF", 2
+
+    def write(folder: Path, pixels: Pixels) -> Path:
+        root = folder / "slide"
+        root.mkdir()
+        (folder / "slide.mrxs").write_bytes(jpeg(pixels[::8, ::8]))
+        rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
+        lines = ["[GENERAL]", "SLIDE_VERSION=01.02", f"SLIDE_ID={name}", f"IMAGENUMBER_X={columns}"]
+        lines += [f"IMAGENUMBER_Y={rows}", "OBJECTIVE_MAGNIFICATION=20", "CameraImageDivisionsPerSide=1"]
+        lines += ["[HIERARCHICAL]", "HIER_COUNT=1", "HIER_0_NAME=Slide zoom level", f"HIER_0_COUNT={levels}"]
+        for level in range(levels):
+            lines += [f"HIER_0_VAL_{level}=Zoom{level}", f"HIER_0_VAL_{level}_SECTION=LEVEL_{level}"]
+        lines += [
+            "NONHIER_COUNT=0",
+            "INDEXFILE=Index.dat",
+            "[DATAFILE]",
+            "FILE_COUNT=1",
+            "FILE_0=Data0000.dat",
+        ]
+        for level in range(levels):
+            lines += [f"[LEVEL_{level}]", "OVERLAP_X=0", "OVERLAP_Y=0", "IMAGE_FORMAT=JPEG"]
+            lines += [f"MICROMETER_PER_PIXEL_{axis}={0.5 * 2**level}" for axis in "XY"]
+            lines += ["IMAGE_FILL_COLOR_BGR=16777215", f"DIGITIZER_WIDTH={side}", f"DIGITIZER_HEIGHT={side}"]
+            lines += [f"IMAGE_CONCAT_FACTOR={min(level, 1)}"]
+        (root / "Slidedat.ini").write_text("\n".join([*lines, ""]))
+        start = 5 + len(name)
+        index, data = bytearray(b"01.02" + name.encode()), bytearray()
+        index += struct.pack("<ii", start + 8, 0) + bytes(4 * levels)
+        for level in range(levels):
+            step = 2**level
+            entries = []
+            for row in range(0, rows, step):
+                for column in range(0, columns, step):
+                    corner = pixels[row * side :, column * side :][: side * step : step, : side * step : step]
+                    missing = [(0, side - extent) for extent in corner.shape[:2]]
+                    tile = jpeg(np.pad(corner, (*missing, (0, 0)), mode="edge"))
+                    entries.append((row * columns + column, len(data), len(tile), 0))
+                    data += tile
+            place = len(index)
+            index[start + 8 + 4 * level : start + 12 + 4 * level] = struct.pack("<i", place)
+            index += struct.pack("<4i", 0, place + 8, len(entries), 0)
+            index += b"".join(struct.pack("<4i", *entry) for entry in entries)
+        index[start + 4 : start + 8] = struct.pack("<i", len(index))
+        (root / "Index.dat").write_bytes(index + bytes(8))
+        (root / "Data0000.dat").write_bytes(data)
+        return folder / "slide.mrxs"
 
     return write

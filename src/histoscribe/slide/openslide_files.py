@@ -17,6 +17,7 @@ from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.metadata import believable
 from histoscribe.slide.model import WHITE, Level, Slide
 from histoscribe.slide.openslide_handles import Handles, library
+from histoscribe.slide.openslide_trial import try_out
 from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiff import is_tiff
 from histoscribe.slide.tiled import COPY_AGAIN, TiledPixels
@@ -67,22 +68,19 @@ def read(path: Path) -> Slide:
     """
     file = file_in(path) if path.is_dir() else path
     assert file is not None
+    library()
+    try_out(file)
     handles = Handles(file)
     try:
-        return handles.use(partial(_slide, path, handles))
+        properties, extents, factors = handles.use(_facts)
     except library().OpenSlideError as error:
         raise SlideError(f"a damaged slide ({reason_of(error)})", where=file, remedy=COPY_AGAIN) from error
-
-
-def _slide(path: Path, handles: Handles, handle: Any) -> Slide:
-    properties: dict[str, str] = dict(handle.properties)
-    if not 1 <= handle.level_count <= _MOST_LEVELS:
-        raise SlideError(f"claims {handle.level_count} levels", where=path, remedy=COPY_AGAIN)
+    if not 1 <= len(extents) <= _MOST_LEVELS:
+        raise SlideError(f"claims {len(extents)} levels", where=path, remedy=COPY_AGAIN)
     levels = []
-    for number, (columns, rows) in enumerate(handle.level_dimensions):
+    for number, ((columns, rows), factor) in enumerate(zip(extents, factors, strict=True)):
         if rows < 1 or columns < 1:
             raise SlideError(f"level {number} has no pixels", where=path, remedy=COPY_AGAIN)
-        factor = float(handle.level_downsamples[number])
         pixels = OpenSlidePixels(handles, path, number, rows, columns, factor, _tile_of(properties, number))
         pixels.probe()
         levels.append(Level(pixels, factor))
@@ -100,6 +98,12 @@ def _slide(path: Path, handles: Handles, handle: Any) -> Slide:
         associated=_associated(path, handles, properties),
         profile=partial(handles.use, _profile) if _number(properties, "openslide.icc-size") else None,
     )
+
+
+def _facts(handle: Any) -> tuple[dict[str, str], list[tuple[int, int]], list[float]]:
+    """Properties, columns and rows of every level, full-resolution pixels per pixel of every level."""
+    factors = [float(factor) for factor in handle.level_downsamples]
+    return dict(handle.properties), list(handle.level_dimensions), factors
 
 
 class OpenSlidePixels(TiledPixels):
@@ -229,7 +233,7 @@ def _starts_as_dicom(file: Path) -> bool:
 
 
 def _is_mirax(path: Path) -> bool:
-    return (path.with_suffix("") / _MIRAX_INDEX).is_file()
+    return path.suffix.lower() == ".mrxs" or (path.with_suffix("") / _MIRAX_INDEX).is_file()
 
 
 def _is_foreign_tiff(path: Path) -> bool:
