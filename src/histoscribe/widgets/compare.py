@@ -125,7 +125,6 @@ class ComparePanel(QWidget):
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
         self._marks = MarkedSpots(rows, self.scatter.mark)
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
-        self.view.setColumnWidth(0, 120)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
             f"Mean r {known.mean():.3f} over {len(known)} genes and {len(compared.match.measured)} spots; "

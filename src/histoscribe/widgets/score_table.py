@@ -61,7 +61,7 @@ class ScoreModel(QAbstractTableModel):
         """Qt asks for a heading or its tooltip."""
         if orientation != Qt.Orientation.Horizontal or self.frame is None:
             return None
-        name = "gene" if section == 0 else str(self.frame.columns[section - 1])
+        name = str(self.frame.index.name if section == 0 else self.frame.columns[section - 1])
         if role == Qt.ItemDataRole.DisplayRole:
             return self._words.get(name, name)
         return self._meanings.get(name) if role == Qt.ItemDataRole.ToolTipRole else None
@@ -92,6 +92,7 @@ def score_view(model: ScoreModel) -> QTableView:
     view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     view.horizontalHeader().setDefaultSectionSize(64)
     view.horizontalHeader().setMinimumSectionSize(48)
+    model.modelReset.connect(lambda: view.setColumnWidth(0, 110))
     view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.DescendingOrder)
     return view
 

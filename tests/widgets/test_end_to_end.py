@@ -1,0 +1,242 @@
+"""The whole way in a real window, by clicks and keys, from opening a section to restoring the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QFileDialog
+
+from histoscribe.widgets.launch import PLUGIN
+from histoscribe.widgets.layers import kind_of, section_of
+from histoscribe.widgets.painting import painted_layers, spot_layers
+from histoscribe.widgets.regions import classes_in
+from histoscribe.widgets.session_file import SUFFIX
+from histoscribe.widgets.state import state_of, unwrapped
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+LEFT = Qt.MouseButton.LeftButton
+LONG = 120_000
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who uses one window with the mouse and the keyboard."""
+
+    window: Any
+    qtbot: Any
+
+    def panel(self, name: str) -> Any:
+        """Open a panel as the menu does."""
+        dock, panel = self.window.window.add_plugin_dock_widget(PLUGIN, name)
+        dock.raise_()
+        self.qtbot.wait(50)
+        return panel
+
+    def click(self, widget: Any, row: int | None = None, model: Any = None) -> None:
+        """Click a widget; of a view, the first cell of a row."""
+        if row is None:
+            self.qtbot.mouseClick(widget, LEFT)
+            return
+        place = widget.visualRect(model.index(row, 0)).center()
+        self.qtbot.mouseClick(widget.viewport(), LEFT, pos=place)
+
+    def wait_for(self, panel: Any) -> None:
+        """Wait until the panel's job has ended."""
+        self.qtbot.waitUntil(lambda: not panel.tasks.running, timeout=LONG)
+
+    def draw(self, corners_um: np.ndarray) -> None:
+        """Click corner after corner on the tissue; a double click ends the shape."""
+        canvas = unwrapped(self.window).window._qt_viewer.canvas.native
+        camera = self.window.scene.camera
+        middle = np.array([canvas.height(), canvas.width()]) / 2
+        places = middle + (corners_um - np.array(camera.center[-2:])) * camera.zoom
+        spots = [QPoint(round(column), round(row)) for row, column in places]
+        for spot in spots:
+            self.qtbot.mouseMove(canvas, spot)
+            self.qtbot.mouseClick(canvas, LEFT, pos=spot)
+            self.qtbot.wait(30)
+        self.qtbot.mouseDClick(canvas, LEFT, pos=spots[-1])
+        self.qtbot.wait(100)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A section's file that lacks some genes, its slide, a predictor and an imputer."""
+    from histoscribe.imputer import Imputer
+    from histoscribe.predictor import Predictor
+    from histoscribe.section import write_section
+    from histoscribe.simulate import simulate_section
+    from histoscribe.simulate.pyramid import write_pyramid
+    from histoscribe.slide import open_slide
+
+    folder = tmp_path_factory.mktemp("desk")
+    known = [simulate_section(seed, name=f"K{seed}", genes=40, size_um=700) for seed in (1, 2)]
+    predictor = Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(known)
+    predictor.save(folder / "predictor")
+    Imputer(factors=8, steps=0).fit(known[0]).save(folder / "imputer")
+    section = simulate_section(3, name="S3", genes=40, size_um=700)
+    write_pyramid(section.slide, folder / "S3.tif")
+    kept = [gene for place, gene in enumerate(section.genes) if place % 4]
+    slide = open_slide(folder / "S3.tif").with_mpp(section.mpp)
+    section = replace(section.with_table(section.table[:, kept].copy()), slide=slide)
+    write_section(section, folder / "S3.h5ad")
+    return {name: folder / name for name in ("predictor", "imputer", "S3.h5ad")}
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """What the next file dialog is answered with."""
+
+    def answer(path: Path) -> None:
+        for name in ("getSaveFileName", "getOpenFileName"):
+            monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+
+    return answer
+
+
+def test_from_a_section_to_a_session_and_back(
+    make_napari_viewer_proxy: Any,
+    npe2pm: Any,
+    qtbot: Any,
+    desk: dict[str, Path],
+    answers: Callable[[Path], None],
+    tmp_path: Path,
+) -> None:
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    person = Person(make_napari_viewer_proxy(show=True), qtbot)
+    window = person.window
+    window.window.resize(1300, 900)
+
+    window.open(str(desk["S3.h5ad"]), plugin=PLUGIN)
+    assert [kind_of(section_of(layer)) for layer in spot_layers(window)] == ["measured"]
+
+    predict(person, desk["predictor"])
+    gene = choose_gene(person)
+    compare(person)
+    draw_regions(person)
+    find_genes(person)
+    impute(person, desk["imputer"])
+    state_of(window).choose(gene)
+    export(person, answers, tmp_path)
+    before = [layer.name for layer in window.layers]
+    window.close()
+
+    again = Person(make_napari_viewer_proxy(), qtbot)
+    come_back(again, answers, tmp_path, before, gene)
+    assert not [note for note in notification_manager.records if str(note.severity) == "error"]
+
+
+def predict(person: Person, model: Path) -> None:
+    panel = person.panel("Predict")
+    line = panel.model.combo.lineEdit()
+    line.clear()
+    person.qtbot.keyClicks(line, str(model))
+    person.click(panel.run_button)
+    assert not panel.run_button.isEnabled()
+    person.wait_for(panel)
+    assert [kind_of(section_of(layer)) for layer in spot_layers(person.window)] == ["measured", "predicted"]
+
+
+def choose_gene(person: Person) -> str:
+    panel = person.panel("Genes")
+    gene = section_of(spot_layers(person.window)[0]).genes[4]
+    person.qtbot.keyClicks(panel.search, gene.lower())
+    person.qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+    assert state_of(person.window).gene == gene
+    assert all(gene in layer.features for layer in spot_layers(person.window))
+    return gene
+
+
+def compare(person: Person) -> None:
+    panel = person.panel("Compare")
+    person.click(panel.run_button)
+    person.wait_for(panel)
+    assert len(painted_layers(person.window)) == 3
+    assert person.window.canvas.grid.enabled
+    person.click(panel.view, 2, panel.table)
+    assert state_of(person.window).gene == panel.table.gene_at(2)
+    person.click(panel.panes_button)
+    assert not person.window.canvas.grid.enabled
+
+
+def draw_regions(person: Person) -> None:
+    panel = person.panel("Regions")
+    low, high = (end(spot_layers(person.window)[0].data, axis=0) for end in (np.min, np.max))
+    middle = (low + high) / 2
+    person.window.fit_to_view()
+    for name, top, bottom in (
+        ("Upper", low[0] - 40, middle[0] - 10),
+        ("Lower", middle[0] + 10, high[0] + 40),
+    ):
+        person.click(panel.buttons["add"])
+        panel.classes.item(panel.classes.rowCount() - 1, 0).setText(name)
+        person.click(panel.buttons["polygon"])
+        left, right = low[1] - 40, high[1] + 40
+        person.draw(np.array([[top, left], [top, right], [bottom, right], [bottom, left]]))
+    layer = panel.drawn.layer
+    assert classes_in(layer) == ["Upper", "Lower"]
+    labels = panel.chosen().labels
+    assert min((labels == name).sum() for name in ("Upper", "Lower")) >= 10
+
+
+def find_genes(person: Person) -> None:
+    panel = person.panel("Regions")
+    analysis = panel.analysis
+    analysis.setCurrentIndex(1)
+    analysis.first.setCurrentText("Upper")
+    analysis.second.setCurrentText("Lower")
+    person.click(analysis.compare_button)
+    person.qtbot.waitUntil(lambda: analysis.genes.frame is not None, timeout=LONG)
+    person.click(analysis.views["genes"], 0, analysis.genes)
+    assert state_of(person.window).gene == analysis.genes.gene_at(0)
+
+
+def impute(person: Person, model: Path) -> None:
+    panel = person.panel("Impute")
+    panel.model.choose(model)
+    panel.source.combo.setCurrentText(spot_layers(person.window)[0].name)
+    person.click(panel.run_button)
+    person.wait_for(panel)
+    restored = [layer for layer in spot_layers(person.window) if "restored" in layer.name]
+    assert len(restored) == 1
+    person.click(panel.undo_button)
+    assert not [layer for layer in spot_layers(person.window) if "restored" in layer.name]
+
+
+def export(person: Person, answers: Callable[[Path], None], folder: Path) -> None:
+    panel = person.panel("Export")
+    for button, name in (
+        (panel.picture_button, "view.png"),
+        (panel.table_button, "table.csv"),
+        (panel.report_button, "report.html"),
+        (panel.save_button, f"session{SUFFIX}"),
+    ):
+        answers(folder / name)
+        person.click(button)
+        person.wait_for(panel)
+        assert (folder / name).stat().st_size > 500, name
+
+
+def come_back(
+    person: Person, answers: Callable[[Path], None], folder: Path, before: list[str], gene: str
+) -> None:
+    panel = person.panel("Export")
+    answers(folder / f"session{SUFFIX}")
+    person.click(panel.open_button)
+    person.wait_for(panel)
+    kept = [name for name in before if "difference" not in name]
+    assert [layer.name for layer in person.window.layers if "difference" not in layer.name] == kept
+    assert state_of(person.window).gene == gene
+    (regions,) = [layer for layer in person.window.layers if layer.name == "regions"]
+    assert classes_in(regions) == ["Upper", "Lower"]
+    assert all(gene in layer.features for layer in spot_layers(person.window))
