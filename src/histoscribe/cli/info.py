@@ -30,7 +30,7 @@ def info(
         return
     sections = facts.pop("sections", [])
     warnings = facts.pop("warnings")
-    show(str(path), facts.items())
+    show(facts.pop("url", "") or str(path), facts.items())
     if sections:
         show_rows(("section", *COLUMNS), [[each["name"], *_row(each)] for each in sections])
     caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
@@ -64,6 +64,7 @@ def _slide(slide: Slide) -> dict[str, Any]:
     size_mm = None if slide.mpp is None else [round(side * slide.mpp / 1000, 2) for side in (rows, columns)]
     return {
         "name": slide.name,
+        "url": slide.url,
         "rows_columns": [rows, columns],
         "size_mm": size_mm,
         "mpp": slide.mpp,
