@@ -5,7 +5,7 @@ import torch
 
 from histoscribe.imputer.blend import KNOTS, Blend
 from histoscribe.imputer.crossfit import assign_folds
-from histoscribe.imputer.gaussian import GaussianStart, fit_factors, unique_patterns
+from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 
@@ -40,13 +40,6 @@ def test_factors_recover_a_covariance() -> None:
     values = (random.normal(size=(2000, 3)) @ truth.T + random.normal(0, 0.5, (2000, 40))).astype(np.float32)
     loadings, _ = fit_factors(values, 3)
     assert np.corrcoef((loadings @ loadings.T).ravel(), (truth @ truth.T).ravel())[0, 1] > 0.99
-
-
-def test_patterns_are_found() -> None:
-    observed = torch.tensor([[1, 0, 1], [1, 1, 1], [1, 0, 1]], dtype=torch.bool)
-    patterns, which = unique_patterns(observed)
-    assert len(patterns) == 2
-    assert torch.equal(patterns[which], observed)
 
 
 def test_the_memory_knows_what_it_has_seen() -> None:

@@ -12,7 +12,8 @@ NOISE_INFLATION = 2.5
 _NOISE_FLOOR = 0.02
 _STEPS = 5
 _STEPS_FOR_BLOCKS = 15
-_BLOCK = 512
+_TOLERANCE = 1e-5
+_ROUNDS = 200
 
 
 def fit_factors(
@@ -140,7 +141,10 @@ class GaussianStart(torch.nn.Module):
         self.register_buffer("noise", noise)
 
     def factors(self, values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-        """Posterior mean of the factors (Woodbury: one factors × factors solve for each pattern).
+        """Posterior mean of the factors: one solve where all samples have the same genes, else iterations.
+
+        Samples that each have their own genes are solved together by conjugate gradients, preconditioned by
+        the solve for the average sample (Hestenes and Stiefel 1952): memory and time stay linear in samples.
 
         Parameters
         ----------
@@ -152,40 +156,38 @@ class GaussianStart(torch.nn.Module):
         -------
         Tensor of float32, shape (samples, factors)
         """
-        patterns, which = unique_patterns(observed)
         scaled = self.loadings / self.noise[:, None]
         pulls = torch.where(observed, values, 0.0) @ scaled
-        if len(patterns) == 1:
-            kept = torch.nonzero(patterns[0]).squeeze(1)
-            precision = self.loadings[kept].T @ scaled[kept]
-            precision.diagonal().add_(1.0)
-            solved: torch.Tensor = torch.linalg.solve(precision, pulls.T).T
+        share = observed.float().mean(0)
+        precision = self.loadings.T @ (scaled * share[:, None])
+        precision.diagonal().add_(1.0)
+        inner = torch.linalg.cholesky(precision)
+        if bool(((share == 0) | (share == 1)).all()):
+            solved: torch.Tensor = torch.cholesky_solve(pulls.T, inner).T
             return solved
-        inner = torch.linalg.cholesky(self._precisions(patterns))
-        return torch.cholesky_solve(pulls.unsqueeze(2), inner[which]).squeeze(2)
+        return self._iterate(pulls, observed, scaled, inner)
 
-    def _precisions(self, patterns: torch.Tensor) -> torch.Tensor:
-        """One plus the weighted loadings of each pattern, shape (patterns, factors, factors)."""
-        size = self.loadings.shape[1]
-        row, column = torch.tril_indices(size, size).unbind()
-        lower = torch.zeros(len(patterns), len(row))
-        for block in torch.split(torch.nonzero(patterns.any(0)).squeeze(1), _BLOCK):
-            some = self.loadings[block]
-            products = some[:, row] * (some[:, column] / self.noise[block, None])
-            lower.addmm_(patterns[:, block].to(products.dtype), products)
-        whole = torch.zeros(len(patterns), size, size)
-        whole[:, row, column] = lower
-        whole[:, column, row] = lower
-        whole.diagonal(dim1=1, dim2=2).add_(1.0)
-        return whole
+    def _iterate(
+        self, pulls: torch.Tensor, observed: torch.Tensor, scaled: torch.Tensor, inner: torch.Tensor
+    ) -> torch.Tensor:
+        mask = observed.to(pulls.dtype)
+        found = torch.cholesky_solve(pulls.T, inner).T
+        left = pulls - found - ((found @ self.loadings.T) * mask) @ scaled
+        enough = _TOLERANCE * pulls.detach().norm(dim=1).clamp_min(1e-6)
+        ahead = torch.cholesky_solve(left.T, inner).T
+        step, power = ahead, (left * ahead).sum(1)
+        for _ in range(_ROUNDS):
+            if bool((left.detach().norm(dim=1) <= enough).all()):
+                break
+            moved = step + ((step @ self.loadings.T) * mask) @ scaled
+            length = power / (step * moved).sum(1).clamp_min(1e-20)
+            found = found + length[:, None] * step
+            left = left - length[:, None] * moved
+            ahead = torch.cholesky_solve(left.T, inner).T
+            before, power = power, (left * ahead).sum(1)
+            step = ahead + (power / before.clamp_min(1e-20))[:, None] * step
+        return found
 
     def expect(self, factors: torch.Tensor) -> torch.Tensor:
         """Expected values of all genes, shape (samples, genes), given the factors."""
         return factors @ self.loadings.T
-
-
-def unique_patterns(observed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distinct rows of a mask, and which of them each sample has."""
-    packed = np.packbits(observed.numpy(), axis=1)
-    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    return observed[torch.from_numpy(first)], torch.from_numpy(which.reshape(-1))
