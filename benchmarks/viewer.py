@@ -40,6 +40,7 @@ def main() -> None:
         records = [
             *gene_switch(4992, 18_000, arguments.repeats),
             *gene_switch(100_000, 200, arguments.repeats),
+            *gene_switch(1_000_000, 40, arguments.repeats, bins=True),
             *keystrokes(20_000, arguments.repeats),
             *predicting(Path(folder)),
         ]
@@ -50,22 +51,22 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"machine": machine, "records": records}, indent=1) + "\n")
 
 
-def gene_switch(spots: int, genes: int, repeats: int) -> list[dict[str, Any]]:
-    """Choosing another gene, with the Genes panel open."""
+def gene_switch(spots: int, genes: int, repeats: int, *, bins: bool = False) -> list[dict[str, Any]]:
+    """Choosing another gene, with the Genes panel open; bins touch each other and are drawn as a raster."""
     from histoscribe.widgets.launch import view
 
-    viewer = view([_section(spots, genes)], block=False)
+    viewer = view([_section(spots, genes, bins=bins)], block=False)
     panel = _panel(viewer, "Genes")
     _settle()
     bare, drawn = [], []
     for repeat in range(repeats):
         start = time.perf_counter()
-        panel._state.choose(panel.genes.shown[repeat])
+        panel._state.choose(panel.genes.shown[(repeat + 1) % genes])
         bare.append(time.perf_counter() - start)
         _process()
         drawn.append(time.perf_counter() - start)
     viewer.close()
-    words = f"gene switch, {spots:,} spots × {genes:,} genes"
+    words = f"gene switch, {spots:,} {'bins' if bins else 'spots'} × {genes:,} genes"
     return [_record(f"{words}, without redraw", bare), _record(f"{words}, with redraw", drawn)]
 
 
@@ -135,7 +136,7 @@ def _gaps_while(start: Callable[[], None], running: Callable[[], bool]) -> list[
     return list(np.diff(ticks))
 
 
-def _section(spots: int, genes: int) -> Section:
+def _section(spots: int, genes: int, *, bins: bool = False) -> Section:
     import anndata
     import pandas as pd
     from scipy import sparse
@@ -150,12 +151,14 @@ def _section(spots: int, genes: int) -> Section:
     names = [f"G{number}X{number * 7919 % 10007}" for number in range(genes)]
     table = anndata.AnnData(
         sparse.csr_matrix(counts),
-        obs=pd.DataFrame(index=[f"s{spot}" for spot in range(spots)]),
+        obs=pd.DataFrame(
+            {"array_row": rows, "array_col": columns}, index=[f"s{spot}" for spot in range(spots)]
+        ),
         var=pd.DataFrame({"gene_ids": [f"ENSG{number:011d}" for number in range(genes)]}, index=names),
         obsm={"spatial": np.column_stack([columns, rows]) * 200.0},
         uns={"histoscribe": {"kind": "measured"}},
     )
-    return Section("benchmark", table, None, 0.5, 55.0, 100.0, "patient")
+    return Section("benchmark", table, None, 0.5, 100.0 if bins else 55.0, 100.0, "patient")
 
 
 def _panel(viewer: Any, name: str) -> Any:

@@ -12,7 +12,7 @@ from napari.utils.notifications import Notification, notification_manager
 
 from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
-from histoscribe.widgets.tasks import TaskBar
+from histoscribe.widgets.tasks import TaskBar, remaining
 
 pytestmark = pytest.mark.viewer
 
@@ -133,3 +133,18 @@ def test_closing_the_panel_stops_the_job(qtbot: Any, told: list[Notification]) -
     qtbot.waitUntil(stopped.is_set, timeout=5000)
     qtbot.wait(50)
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "seconds", "words"),
+    [
+        (10, 30, 20.0, ", about 60 s left"),
+        (1, 1, 0.5, ""),
+        (5, 0, 20.0, ""),
+        (0, 9, 20.0, ""),
+        (10, 100, 60.0, ", about 10 min left"),
+        (1, 400, 60.0, ", about 6.7 h left"),
+    ],
+)
+def test_the_rest_is_estimated_from_the_pace(done: int, left: int, seconds: float, words: str) -> None:
+    assert remaining(done, left, seconds) == words

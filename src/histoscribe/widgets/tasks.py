@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from napari.utils.notifications import show_error, show_info
@@ -37,6 +38,25 @@ class _Relay(QObject):
             self.stepped.emit(step)
 
 
+@dataclass(frozen=True)
+class _Pace:
+    """Where and when a stage of a job was first heard of."""
+
+    message: str
+    done: int
+    since: float
+
+
+def remaining(done: int, left: int, seconds: float) -> str:
+    """How long the rest of a stage may take at its pace so far; empty in the first second and at the end."""
+    if done <= 0 or left <= 0 or seconds < 1:
+        return ""
+    rest = left * seconds / done
+    if rest < 90:
+        return f", about {max(1, round(rest))} s left"
+    return f", about {round(rest / 60)} min left" if rest < 5400 else f", about {rest / 3600:.1f} h left"
+
+
 class TaskBar(QWidget):
     """A progress bar with a cancel button that runs one job at a time.
 
@@ -61,6 +81,7 @@ class TaskBar(QWidget):
         self._progress: Progress | None = None
         self._relay: _Relay | None = None
         self._apply: Callable[..., None] | None = None
+        self._pace: _Pace | None = None
         self.setVisible(False)
 
     @property
@@ -102,9 +123,15 @@ class TaskBar(QWidget):
             self.bar.setFormat("stopping")
 
     def _on_step(self, step: Step) -> None:
+        if self._pace is None or self._pace.message != step.message or step.done < self._pace.done:
+            self._pace = _Pace(step.message, step.done, time.monotonic())
         self.bar.setRange(0, step.total)
         self.bar.setValue(step.done)
-        self.bar.setFormat(f"{step.message} (%v of %m)" if step.total else step.message)
+        left = remaining(
+            step.done - self._pace.done, step.total - step.done, time.monotonic() - self._pace.since
+        )
+        self.bar.setFormat(f"{step.message} (%v of %m){left}" if step.total else step.message)
+        self.bar.setToolTip(self.bar.text())
 
     def _on_returned(self, result: object) -> None:
         assert self._apply is not None
@@ -117,7 +144,7 @@ class TaskBar(QWidget):
         tell(error)
 
     def _on_finished(self) -> None:
-        self._worker = self._progress = self._relay = self._apply = None
+        self._worker = self._progress = self._relay = self._apply = self._pace = None
         self.setVisible(False)
         self.running_changed.emit(False)
 
