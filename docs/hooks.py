@@ -1,4 +1,4 @@
-"""Put into the site what lies in docs/: pages on the methods and on measurements, as far as they are there."""
+"""Put into the site what lies in docs/: the methods and measurements, as far as they are there."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Make the pictures of the guide and the README from a real napari window.
 
-    scripts/with-screen python docs/make_screenshots.py
+    scripts/with-screen python docs/make_screenshots.py [--model MODEL] [--only NAME ...]
     scripts/with-screen python docs/make_screenshots.py --section S --predicted P.h5ad --out DIR [--gene G]
 
-Without arguments the sample is painted: a model is trained on all sections but those of the last patient, and
-predicts the last section. With arguments, a section and a prediction of your own; S is a Space
-Ranger folder, an h5ad file, or a cohort CSV of which `--name` says which section.
+Without --section the sample is painted: a model (MODEL, or one trained here on all sections but those of the
+last patient) predicts the last section, and every panel of the guide is opened on both. With it, a
+section and a prediction of your own are shown side by side; S is a Space Ranger folder, an h5ad file, or
+a cohort CSV of which `--name` says which section.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import napari
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, LOW = 1500, 860, 720
+PLUGIN = "napari-histoscribe"
+Prepare = Callable[["napari.Viewer", Any], None]
 
 
 def main() -> None:
@@ -33,40 +39,141 @@ def main() -> None:
         os.environ["NAPARI_CONFIG"] = str(Path(settings) / "settings.yaml")
         measured, predicted = _sections(arguments)
         arguments.out.mkdir(parents=True, exist_ok=True)
-        picture([measured], arguments.out / f"{arguments.prefix}section.png", arguments.gene)
-        picture(
-            [measured, predicted], arguments.out / f"{arguments.prefix}measured-predicted.png", arguments.gene
-        )
+        plain = {"section": [measured], "measured-predicted": [measured, predicted]}
+        for name, sections in plain.items():
+            if not arguments.only or name in arguments.only:
+                path = arguments.out / f"{arguments.prefix}{name}.png"
+                picture(sections, path, "Genes", arguments.gene)
+        if arguments.section is not None:
+            return
+        for name, (panel, prepare, both) in GUIDE.items():
+            if not arguments.only or name in arguments.only:
+                sections = [measured, predicted] if both else [measured]
+                picture(sections, arguments.out / f"{name}.png", panel, arguments.gene, prepare)
 
 
-def picture(sections: list[Section], path: Path, gene: str | None) -> None:
-    """Save one picture of the window with `sections` and the Genes panel in it."""
+def picture(
+    sections: list[Section], path: Path, panel: str, gene: str | None, prepare: Prepare | None = None
+) -> None:
+    """Save one picture of the window with `sections` and a panel in it."""
     from histoscribe.widgets.launch import view
     from histoscribe.widgets.state import state_of
 
     viewer = view(sections, block=False)
     viewer.theme = "dark"
     window = viewer.window
-    window.resize(WIDTH, LOW if len(sections) > 1 else HEIGHT)
+    window.resize(WIDTH, LOW if len(sections) > 1 and prepare is None else HEIGHT)
     _settle()
     if gene is not None:
         state_of(viewer).gene = gene
-    _dress(viewer)
+    _, opened = window.add_plugin_dock_widget(PLUGIN, panel)
+    _raise(viewer, panel)
     _settle()
     viewer.fit_to_view(margin=0.02)
+    if prepare is not None:
+        prepare(viewer, opened)
+        _raise(viewer, panel)
     _settle()
-    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    viewer.status = ""
+    if prepare is not save_picture:
+        viewer.screenshot(str(path), canvas_only=False, flash=False)
     viewer.close()
     print(path)
 
 
-def _dress(viewer: napari.Viewer) -> None:
+def predict(viewer: napari.Viewer, panel: Any) -> None:
+    """The panel as it stands after a prediction."""
+    from histoscribe.widgets.arrangement import side_by_side
+
+    side_by_side(viewer, False)
+    panel.model.folder = Path("model")
+    viewer.layers[1].visible = False
+    viewer.fit_to_view(margin=0.02)
+
+
+def genes(viewer: napari.Viewer, panel: Any) -> None:
+    """Three genes blended on one section."""
+    from histoscribe.widgets.state import state_of
+
+    state = state_of(viewer)
+    state.choose("KRT19")
+    for gene in ("COL1A1", "CD3E"):
+        if gene in panel.genes.shown:
+            state.add(gene)
+    viewer.layers[0].opacity = 0.35
+
+
+def compare(viewer: napari.Viewer, panel: Any) -> None:
+    """Panes, plot and table of a comparison."""
+    panel.start()
+    _until(lambda: panel.compared is not None)
+    panel.view.setCurrentIndex(panel.table.index(0, 0))
+
+
+def evidence(viewer: napari.Viewer, panel: Any) -> None:
+    """What lies behind one spot."""
+    from histoscribe.widgets.arrangement import side_by_side
+    from histoscribe.widgets.painting import spot_layers
+
+    side_by_side(viewer, False)
+    spot_layers(viewer)[0].visible = False
+    viewer.fit_to_view(margin=0.02)
+    panel.explain(spot_layers(viewer)[1], 120)
+    _until(lambda: panel.shown is not None)
+
+
+def regions(viewer: napari.Viewer, panel: Any) -> None:
+    """Two classes drawn and compared."""
+    box = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
+    for name, corner in (("Tumour", (350, 350)), ("Stroma", (1150, 1150))):
+        panel.add_class()
+        marked = panel.classes.marked
+        panel.draw("add_polygon")
+        panel.drawn.layer.add_polygons(np.array(corner) + box * 520)
+        panel._restyle(marked, name, panel.classes.colours[marked])
+        panel.drawn.layer.mode = "pan_zoom"
+    panel.refresh()
+    panel.analysis.setCurrentIndex(1)
+    panel.analysis.compare()
+    _until(lambda: not panel.analysis.tasks.running)
+
+
+def impute(viewer: napari.Viewer, panel: Any) -> None:
+    """What the model that comes with Histoscribe can restore here."""
+    panel.check()
+    _until(lambda: not panel.tasks.running)
+
+
+def save_picture(viewer: napari.Viewer, panel: Any) -> None:
+    """The view as Export writes it."""
+    from histoscribe.widgets.arrangement import side_by_side
+
+    side_by_side(viewer, True)
+    viewer.fit_to_view(margin=0.02)
+    panel.dpi.setValue(110)
+    panel.save_picture(IMAGES / "picture.png")
+    _until(lambda: not panel.tasks.running)
+
+
+GUIDE: dict[str, tuple[str, Prepare, bool]] = {
+    "guide": ("First steps", lambda viewer, panel: None, False),
+    "predict": ("Predict", predict, True),
+    "genes": ("Genes", genes, False),
+    "compare": ("Compare", compare, True),
+    "evidence": ("Evidence", evidence, True),
+    "regions": ("Regions", regions, False),
+    "impute": ("Impute", impute, False),
+    "export": ("Export", lambda viewer, panel: None, False),
+    "picture": ("Export", save_picture, True),
+}
+
+
+def _raise(viewer: napari.Viewer, panel: str) -> None:
     from qtpy.QtWidgets import QDockWidget
 
     for dock in viewer.window._qt_window.findChildren(QDockWidget):
-        if "Genes" in dock.windowTitle():
+        if dock.windowTitle().startswith(panel):
             dock.raise_()
-    viewer.status = ""
 
 
 def _settle(seconds: float = 1.5) -> None:
@@ -76,6 +183,14 @@ def _settle(seconds: float = 1.5) -> None:
     while time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.02)
+
+
+def _until(done: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("a panel did not finish")
+        _settle(0.1)
 
 
 def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
@@ -88,7 +203,10 @@ def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
 
     cohort = sample_cohort()
     held_out = cohort[-1]
-    model = Predictor().fit([one for one in cohort if one.patient != held_out.patient])
+    if arguments.model is not None:
+        model = Predictor.load(arguments.model)
+    else:
+        model = Predictor().fit([one for one in cohort if one.patient != held_out.patient])
     return held_out, model.predict_section(held_out)
 
 
@@ -110,6 +228,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--name", help="which section of a cohort CSV; the first if not given")
     parser.add_argument("--predicted", type=Path, help="its prediction, h5ad")
+    parser.add_argument("--model", type=Path, help="a model trained on the sample, to save its training")
+    parser.add_argument("--only", nargs="+", default=[], help="only these pictures")
     parser.add_argument("--gene", help="the gene to paint")
     parser.add_argument("--prefix", default="", help="how the names of the pictures begin")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
