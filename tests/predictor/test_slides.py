@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.errors import ModelError, SectionError, TableError
-from histoscribe.predictor import Predictor, panel_expression
+from histoscribe.predictor import Predictor, evidence_of, panel_expression
 from histoscribe.predictor.blend import gene_correlation
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.section import Section, open_section, write_section
@@ -103,6 +103,36 @@ def test_evidence_names_reference_spots(predicted):
     assert all(len(set(row)) == len(row) for row in index)
     assert (np.diff(weight, axis=1) <= 1e-6).all()
     assert (weight.sum(axis=1) <= 1 + 1e-5).all()
+
+
+def test_a_tile_s_evidence_comes_with_its_pictures(predicted, tmp_path):
+    write_section(predicted, tmp_path / "predicted.h5ad")
+    for table in (predicted.table, open_section(tmp_path / "predicted.h5ad").table):
+        found = evidence_of(table, 5)
+        assert [share for *_, share, _ in found] == sorted((share for *_, share, _ in found), reverse=True)
+        section, spot, _, crop = found[0]
+        assert spot.startswith(section)
+        assert crop.shape == (48, 48, 3)
+        reference = painted(section, {"A": 1, "B": 2}[section])
+        row, column = (reference.table.obsm["spatial"][reference.table.obs_names.get_loc(spot)][::-1]).astype(
+            int
+        )
+        shown = reference.slide.levels[0].pixels[row, column]
+        assert np.abs(crop[20:28, 20:28].mean((0, 1)) - shown).max() < 25
+
+
+def test_a_prediction_carries_bounds_novelty_and_attention(fitted, predicted, unseen):
+    table = predicted.table
+    assert (table.layers["low"] <= table.X + 1e-5).mean() > 0.95
+    assert (table.layers["high"] >= table.X - 1e-5).mean() > 0.95
+    assert {"novelty", "unlike_training", "attention_spatial", "attention_functional"} <= set(table.obs)
+    assert table.uns["histoscribe"]["type_names"][0] == "image cluster 1"
+    counted = np.asarray(unseen.table.X)
+    measured = np.log1p(counted / counted.sum(1, keepdims=True) * 1e4)[
+        :, unseen.table.var_names.get_indexer(table.var_names)
+    ]
+    inside = (measured >= table.layers["low"]) & (measured <= table.layers["high"])
+    assert 0.7 < inside.mean() <= 1
 
 
 def test_counts_of_the_target_are_never_read(fitted, unseen, predicted):

@@ -36,6 +36,10 @@ def predictor(
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the spots.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
+    types: Annotated[
+        str | None, typer.Option(help="Spot types: nuclei, or a folder of labels or cells per section.")
+    ] = None,
+    crops: Annotated[bool, typer.Option(help="Keep small pictures of the reference spots.")] = True,
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
     store: Annotated[
         Path | None, typer.Option(help="Keep descriptors in this folder, and reuse them.")
@@ -67,7 +71,7 @@ def predictor(
         model = Predictor(**given)
         sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
         with connected(scheduler), storing(store):
-            model.fit(sections, encoder=chosen, progress=progress)
+            model.fit(sections, encoder=chosen, crops=crops, types=types, progress=progress)
         model.save(out)
     seconds = time.monotonic() - start
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)

@@ -73,26 +73,14 @@ class Predictor:
 
     @property
     def card(self) -> Card:
-        """What the predictor is and learned from.
-
-        Raises
-        ------
-        ModelError
-            If it has not been fitted.
-        """
+        """What the predictor is and learned from; `ModelError` before it has been fitted."""
         if self._card is None:
             raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
         return self._card
 
     @property
     def fitted(self) -> Fitted:
-        """Arrays and networks of the model.
-
-        Raises
-        ------
-        ModelError
-            If it has not been fitted.
-        """
+        """Arrays and networks of the model; `ModelError` before it has been fitted."""
         if self._fitted is None:
             raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
         return self._fitted
@@ -108,6 +96,7 @@ class Predictor:
         *,
         encoder: TileEncoder | None = None,
         crops: bool = True,
+        types: str | PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Predictor:
         """Learn from measured sections that lie on their slides.
@@ -120,6 +109,9 @@ class Predictor:
         crops : bool
             Whether the model keeps small pictures of its reference spots to show as evidence. Leave them
             out where the slides may not be passed on.
+        types : str or path, optional
+            Where spot types come from: `nuclei`, or a folder of labels or cells; see `spot_types.typed`.
+            Clusters of the images if not given.
         progress : Progress, optional
 
         Raises
@@ -130,9 +122,13 @@ class Predictor:
             If counts are not counts, or the sections have no gene in common.
         """
         from histoscribe.features import encoder_named
+        from histoscribe.predictor.spot_types import typed
 
         chosen = encoder or encoder_named("builtin")
         encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
+        if types is not None:
+            encoded = typed(encoded, sections, types, chosen)
+            self.settings = replace(self.settings, type_source="given")
         return self.fit_encoded(encoded, encoder=chosen, progress=progress)
 
     def fit_encoded(
