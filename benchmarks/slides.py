@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +60,17 @@ def reads(work: Path, threads: int) -> list[Record]:
     bare = zarr.open_array(store=tif.series[0].aszarr(level=0), mode="r")
     rows, columns = slide.shape
     random = np.random.default_rng(0)
-    corners = np.stack([random.integers(0, side - SIDE, READS) for side in (rows, columns)], 1).tolist()
+    corners = np.stack([random.integers(0, side - SIDE, 3 * READS) for side in (rows, columns)], 1).tolist()
     seconds: dict[str, list[float]] = {"histoscribe": [], "tifffile -> zarr": []}
-    for array in (ours, bare):
-        for row, column in corners:
-            array[row : row + SIDE, column : column + SIDE]
-    for number, (row, column) in enumerate(corners * 3):
+    path.read_bytes()  # into the system's cache
+    for number, (row, column) in enumerate(corners):
         where = np.s_[row : row + SIDE, column : column + SIDE]
         turn = [("histoscribe", ours), ("tifffile -> zarr", bare)][:: 1 if number % 2 else -1]
         pixels = []
-        for name, array in turn:
+        for method, array in turn:
             start = time.perf_counter()
             pixels.append(array[where])
-            seconds[name].append(time.perf_counter() - start)
+            seconds[method].append(time.perf_counter() - start)
         assert np.array_equal(*pixels)
     name = f"JPEG pyramid, {rows} x {columns}"
     medians = {method: 1000 * float(np.median(times)) for method, times in seconds.items()}
@@ -120,44 +119,39 @@ def giant(work: Path, threads: int) -> list[Record]:
 
     from histoscribe.features import BuiltinEncoder, encode_tiles
     from histoscribe.slide import open_slide
+    from histoscribe.slide.zarr_pixels import MissingTileWarning
     from histoscribe.tiles import grid_tiles
 
     encoder = BuiltinEncoder()
     encoder.encode(np.full((1, 512, 512, 3), 255, np.uint8))
     before = _peak()
+    warnings.simplefilter("ignore", MissingTileWarning)  # glass is not stored
     records, counts, times = [], [], []
     for side in GIANTS:
         path = giant_zarr(work, side)
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         slide = open_slide(path)
         tiles = grid_tiles(slide, PITCH_UM)
         placed = time.perf_counter() - start
         with dask.config.set(num_workers=threads):
             features = encode_tiles(slide, tiles, encoder)
-        seconds = time.perf_counter() - start
+        seconds, used = time.perf_counter() - start, time.process_time() - used
         assert np.isfinite(features).all()
         name = f"OME-Zarr, {side} x {side} at 0.25 um/px"
         share = len(tiles) * (PITCH_UM / 0.25 / side) ** 2
         counts.append(len(tiles))
-        times.append(seconds)
+        times.append(used)
         records += [
             record("tissue found and tiles placed", name, "histoscribe", placed, "s", tiles=len(tiles)),
-            record(
-                "described, all in all",
-                name,
-                "histoscribe",
-                seconds,
-                "s",
-                tiles=len(tiles),
-                tissue=round(share, 3),
-            ),
+            record("described, all in all", name, "histoscribe", seconds, "s", tissue=round(share, 3)),
+            record("processor time per tile", name, "histoscribe", 1000 * used / len(tiles), "ms"),
             record("tiles per second", name, "histoscribe", len(tiles) / seconds, "1/s", threads=threads),
         ]
     memory = (_peak() - before) / 1e9
     records.append(record("peak memory above the start", name, "histoscribe", memory, "GB", bar="under 2"))
     slope = float(np.polyfit(np.log(counts), np.log(times), 1)[0])
     records.append(
-        record("time grows as tiles to the power", "three sizes", "histoscribe", slope, "", bar="1")
+        record("processor time grows as tiles to the power", "three sizes", "histoscribe", slope, "", bar="1")
     )
     return records
 
@@ -187,7 +181,7 @@ def squidpy(work: Path, threads: int) -> list[Record]:
         times.append(time.perf_counter() - start)
     ours = len(tiles) / min(times)
 
-    few = inner[:: len(inner) // 32][:32]
+    few = inner[:: len(inner) // 64][:64]
     margin = encoder.crop_um / slide.mpp
     corner, extent = few.min(axis=0) - margin, np.ptp(few, axis=0) + 2 * margin
     image = slide.read(Region(*corner, *extent), encoder.mpp)
@@ -197,16 +191,17 @@ def squidpy(work: Path, threads: int) -> list[Record]:
     table.uns["spatial"] = {"one": {"scalefactors": scales}}
     container = sq.im.ImageContainer(image, layer="image", dims=("y", "x", "channels"), library_id="one")
     asked = ["summary", "histogram", "texture"]
-    start = time.perf_counter()
-    sq.im.calculate_image_features(
-        table,
-        container,
-        layer="image",
-        library_id="one",
-        features=asked,
-        n_jobs=threads,
-        show_progress_bar=False,
-    )
+    for rows in (table[: 2 * threads].copy(), table):  # the first starts its worker processes
+        start = time.perf_counter()
+        sq.im.calculate_image_features(
+            rows,
+            container,
+            layer="image",
+            library_id="one",
+            features=asked,
+            n_jobs=threads,
+            show_progress_bar=False,
+        )
     theirs = len(few) / (time.perf_counter() - start)
     name = f"tiles of 512 x 512 px at 1 um/px, {threads} cores"
     return [

@@ -6,7 +6,9 @@ import functools
 import http.server
 import json
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from numcodecs import LZ4, Blosc, GZip, Zlib, Zstd
 from zarr.codecs import BloscCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from histoscribe.errors import SlideError
-from histoscribe.slide import open_slide
+from histoscribe.slide import open_slide, remote
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 from histoscribe.slide.zarr_pixels import MissingTileWarning
 
@@ -194,3 +196,13 @@ def test_urls_that_lead_nowhere(tmp_path, serve):
     with pytest.raises(SlideError, match="can no longer be read") as caught:
         open_slide("http://127.0.0.1:1/none.zarr")
     assert caught.value.where == "http://127.0.0.1:1/none.zarr"
+
+
+def test_a_server_that_never_answers_does_not_hang(monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        with pytest.raises(SlideError, match="can no longer be read"):
+            open_slide(f"http://127.0.0.1:{silent.getsockname()[1]}/slide.zarr")
+    assert time.monotonic() - start < 10

@@ -12,7 +12,7 @@ from histoscribe.errors import DependencyError, SlideError
 from histoscribe.slide.reasons import reason_of
 
 _URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
-_SECONDS = 20  # to connect, and between two pieces of an answer
+_SECONDS = 8  # to connect, and between two pieces of an answer
 _ABSENT = (401, 403, 404, 410)  # what servers answer for an object that is not there
 
 
