@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= demo-out
 CORE_ONLY := -p no:napari -p no:pytest-qt -p no:npe2
 
-.PHONY: demo test test-core test-viewer lint screenshots benchmarks wheel clean
+.PHONY: demo test test-core test-viewer fuzz lint docs screenshots wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/histoscribe demo --out $(OUT)
@@ -18,12 +18,18 @@ test-core: $(VENV)/.installed
 test-viewer: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python -m pytest tests/widgets
 
+fuzz: $(VENV)/.installed
+	HISTOSCRIBE_NO_SCREEN=1 HISTOSCRIBE_FUZZ_SECONDS=60 $(BIN)/python -m pytest tests/fuzz $(CORE_ONLY)
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate src/histoscribe/napari.yaml
+
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --strict
 
 screenshots: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python docs/make_screenshots.py
@@ -37,4 +43,4 @@ $(VENV)/.installed: pyproject.toml constraints/py311.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OUT) dist build
+	rm -rf $(VENV) $(OUT) dist build site
