@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, uniform_filter
 
-from histoscribe.features.planes import box_mean, gradients, halved, smoothed
-from histoscribe.features.sums import band_means, window_means
-from histoscribe.features.views import View, views_of
+from histoscribe.features.planes import box_mean, halved, slopes, smoothed
+from histoscribe.features.sums import band_power, window_means
+from histoscribe.features.views import WINDOWS_UM, View, margin, views_of
 
 RANDOM = np.random.default_rng(0)
 
@@ -41,30 +41,61 @@ def test_box_mean_is_scipys() -> None:
     np.testing.assert_allclose(box_mean(maps, 9), expected, rtol=1e-5)
 
 
-def test_gradients_are_numpys() -> None:
-    maps = RANDOM.random((2, 9, 9), dtype=np.float32)
-    down, along = np.gradient(maps, axis=1), np.gradient(maps, axis=2)
-    expected = [down**2 - along**2, 2 * down * along, down**2 + along**2]
-    np.testing.assert_allclose(gradients(maps), expected, rtol=1e-5, atol=1e-7)
+def tensor(maps: np.ndarray) -> np.ndarray:
+    down, along = np.gradient(maps, axis=-2), np.gradient(maps, axis=-1)
+    return np.stack([down**2 - along**2, 2 * down * along, down**2 + along**2])
+
+
+def test_slopes_are_numpys() -> None:
+    maps = RANDOM.random((9, 9), dtype=np.float32)
+    found = np.empty((3, 9, 9), dtype=np.float32)
+    slopes(maps, found)
+    np.testing.assert_allclose(found, tensor(maps), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("window_um", "inside"), [(4.0, slice(2, 6)), (100.0, slice(None))])
 def test_sums_are_over_the_middle(window_um: float, inside: slice) -> None:
-    maps, smooth = RANDOM.random((2, 3, 1, 8, 8), dtype=np.float32)
-    view = View(1.0, maps)
+    maps = RANDOM.random((2, 3, 8, 8), dtype=np.float32)
+    edge = margin(maps, 1.0, window_um)
     middle = maps[..., inside, inside]
-    np.testing.assert_allclose(window_means(maps, view.margin(window_um)), middle.mean((2, 3)), rtol=1e-6)
-    band = middle - smooth[..., inside, inside]
-    expected = [band**2, band**3, abs(band), band * np.roll(band, -1, axis=0)]
-    found = band_means(maps, smooth, view.margin(window_um))
-    np.testing.assert_allclose(found, [part.mean((2, 3)) for part in expected], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(window_means(maps, edge), middle.mean((2, 3)), rtol=1e-6)
+    band = (maps - smoothed(maps))[..., inside, inside]
+    np.testing.assert_allclose(band_power(maps, edge), (band**2).mean((2, 3)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("um", [1.0, 4.0, 8.0])
+def test_a_survey_is_what_numpy_finds_in_every_window(um: float) -> None:
+    maps = RANDOM.random((3, 2, 128, 128), dtype=np.float32)
+    found = View(um, maps).survey
+    smooth = smoothed(maps)
+    band, slope = maps - smooth, tensor(smooth[0] + smooth[1])
+    near = smoothed(halved(slope[:2].astype(np.float32)))
+    np.testing.assert_array_equal(found.hematoxylin, smooth[0])
+    np.testing.assert_allclose(found.sizes, halved(np.abs(band[:2])), rtol=1e-5)
+    for window, window_um in enumerate(WINDOWS_UM):
+        edge, coarse = margin(maps, um, window_um), margin(near, 2 * um, window_um)
+        inner, half = slice(edge, 128 - edge), slice(coarse, 64 - coarse)
+
+        def mean(values: np.ndarray, inside: slice = inner) -> np.ndarray:
+            return values[..., inside, inside].mean((-2, -1), dtype=np.float64)
+
+        pairs = {
+            "power": (found.power, mean(band**2)),
+            "cube": (found.cube, mean(band[:2] ** 3)),
+            "size": (found.size, mean(np.abs(band[:2]))),
+            "product": (found.product, mean(band[0] * band[1])),
+            "tensor": (found.tensor, mean(slope)),
+            "near": (found.near, mean(np.hypot(*near), half)),
+        }
+        for name, (got, expected) in pairs.items():
+            np.testing.assert_allclose(got[window], expected, rtol=1e-4, atol=1e-7, err_msg=name)
 
 
 def test_views_have_doubling_pixels_and_agree_on_the_amount(crops: np.ndarray) -> None:
     views = views_of(crops[:2], 1.0, levels=6, core_um=256)
     assert [view.um for view in views] == [1, 2, 4, 8, 16, 32]
     assert [view.stains.shape[-1] for view in views] == [256, 256, 128, 64, 32, 16]
-    means = [window_means(view.stains, view.margin(256)) for view in views]
+    means = [window_means(view.stains, margin(view.stains, view.um, 256)) for view in views]
     for mean in means[2:]:
         np.testing.assert_allclose(mean, means[1], atol=1e-5)
     np.testing.assert_allclose(means[0], means[1], atol=0.01)

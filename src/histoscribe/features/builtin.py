@@ -14,7 +14,7 @@ from histoscribe.features.nuclei import describe_nuclei, find_nuclei
 from histoscribe.features.texture import detail, direction, modulation, patterns
 from histoscribe.features.views import views_of
 
-_BATCH = 16  # crops described at once: enough to outweigh the calls, few enough for the memory
+_BATCH = 4  # crops described at once: few, so that their maps stay in memory that is at hand
 
 
 class BuiltinEncoder:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from histoscribe.features.compiled import compiled
 from histoscribe.features.stains import STAINS
 from histoscribe.features.sums import window_means
-from histoscribe.features.views import View
+from histoscribe.features.views import View, margin
 
 Named = tuple[str, NDArray[np.floating]]
 
@@ -30,11 +30,11 @@ def colour(view: View, window_um: float) -> Iterator[Named]:
     window_um : float
         Side of the central window in µm.
     """
-    margin = view.margin(window_um)
-    stop = view.stains.shape[-1] - margin
-    pixels = view.stains[..., margin:stop, margin:stop].reshape(*view.stains.shape[:2], -1)
+    edge = margin(view.stains, view.um, window_um)
+    stop = view.stains.shape[-1] - edge
+    pixels = view.stains[..., edge:stop, edge:stop].reshape(*view.stains.shape[:2], -1)
     place = f"{window_um:g} µm window"
-    mean = window_means(view.stains, margin)
+    mean = window_means(view.stains, edge)
     power, cube, product = _moments(pixels, mean)
     sd = np.sqrt(power)
     asymmetry = np.cbrt(cube) / (sd + 0.01)
@@ -55,9 +55,9 @@ def colour(view: View, window_um: float) -> Iterator[Named]:
 
 def gaps(view: View, window_um: float) -> Iterator[Named]:
     """Yield the fraction of a window that is bare over a whole coarse pixel: lumina, fat, tears."""
-    margin = view.margin(window_um)
-    stop = view.stains.shape[-1] - margin
-    pixels = view.stains[:, :, margin:stop, margin:stop]
+    edge = margin(view.stains, view.um, window_um)
+    stop = view.stains.shape[-1] - edge
+    pixels = view.stains[:, :, edge:stop, edge:stop]
     yield f"bare fraction in gaps over {view.um:g} µm, {window_um:g} µm window", _bare_share(pixels)
 
 

@@ -69,7 +69,7 @@ class Nuclei:
 
 def find_nuclei(view: View) -> Nuclei:
     """Find dark blobs: connected pixels with more hematoxylin than their surroundings and the crop's mean."""
-    hematoxylin = view.smooth[0]
+    hematoxylin = view.survey.hematoxylin
     size = round(_AROUND_UM / view.um) | 1
     around = box_mean(box_mean(hematoxylin, size), size)
     usual = np.maximum(hematoxylin, 0).mean(axis=(-2, -1), keepdims=True)

@@ -14,7 +14,8 @@ def halved(maps: Maps) -> Maps:
     """Mean of each 2 × 2 pixels; shape (..., rows / 2, columns / 2)."""
     rows, columns = maps.shape[-2:]
     out = np.empty((*maps.shape[:-2], rows // 2, columns // 2), dtype=np.float32)
-    _halve(_stack(maps), _stack(out))
+    for plane, result in zip(_stack(maps), _stack(out), strict=True):
+        halve(plane, result)
     return out
 
 
@@ -24,32 +25,17 @@ def smoothed(maps: Maps) -> Maps:
     The same to the bit, mirrored, for a mirrored map.
     """
     out = np.empty(maps.shape, dtype=np.float32)
-    _smooth(_stack(maps), _stack(out))
+    held = np.empty(maps.shape[-2:], dtype=np.float32)
+    for plane, result in zip(_stack(maps), _stack(out), strict=True):
+        smooth(plane, held, result)
     return out
 
 
 def box_mean(maps: Maps, size: int) -> Maps:
     """Mean over `size` × `size` pixels around each, edges repeated; `size` is odd."""
     out = np.empty(maps.shape, dtype=np.float32)
-    _box(_stack(maps), size, _stack(out))
-    return out
-
-
-def gradients(maps: Maps) -> Maps:
-    """Squares and products of the slopes of each plane, as a tensor without its orientation.
-
-    Parameters
-    ----------
-    maps : ndarray of float32, shape (n, rows, columns)
-
-    Returns
-    -------
-    ndarray of float32, shape (3, n, rows, columns)
-        With slopes d along rows and a along columns (central differences, one-sided at the edges):
-        d² − a², 2 d a, d² + a².
-    """
-    out = np.empty((3, *maps.shape), dtype=np.float32)
-    _slopes(maps, out)
+    for plane, result in zip(_stack(maps), _stack(out), strict=True):
+        _box(plane, size, result)
     return out
 
 
@@ -58,25 +44,24 @@ def _stack(maps: Maps) -> Maps:
 
 
 @compiled
-def _halve(maps: Maps, out: Maps) -> None:
+def halve(maps: Maps, out: Maps) -> None:
+    """Fill `out` with the mean of each 2 × 2 pixels of one plane."""
     quarter = np.float32(0.25)
-    for plane in range(len(out)):
-        for row in range(out.shape[1]):
-            upper, lower, mean = maps[plane, 2 * row], maps[plane, 2 * row + 1], out[plane, row]
-            for column in range(out.shape[2]):
-                falling = upper[2 * column] + lower[2 * column + 1]
-                rising = upper[2 * column + 1] + lower[2 * column]
-                mean[column] = (falling + rising) * quarter
+    for row in range(out.shape[0]):
+        upper, lower, mean = maps[2 * row], maps[2 * row + 1], out[row]
+        for column in range(out.shape[1]):
+            falling = upper[2 * column] + lower[2 * column + 1]
+            rising = upper[2 * column + 1] + lower[2 * column]
+            mean[column] = (falling + rising) * quarter
 
 
 @compiled
-def _smooth(maps: Maps, out: Maps) -> None:
-    held = np.empty(maps.shape[1:], dtype=np.float32)
-    for plane in range(len(maps)):
-        _smooth_down(maps[plane], held)
-        _smooth_along(held, out[plane])
-        _smooth_down(out[plane], held)
-        _smooth_along(held, out[plane])
+def smooth(maps: Maps, held: Maps, out: Maps) -> None:
+    """Fill `out` with one plane smoothed as `smoothed` says; `held` is room of the same shape."""
+    _smooth_down(maps, held)
+    _smooth_along(held, out)
+    _smooth_down(out, held)
+    _smooth_along(held, out)
 
 
 @compiled
@@ -106,57 +91,73 @@ def _smooth_along(source: Maps, out: Maps) -> None:
 
 
 @compiled
-def _box(maps: Maps, size: int, out: Maps) -> None:
-    """Running means in double precision: first along, then down."""
-    rows, columns = maps.shape[1:]
-    half = size // 2
-    along = np.empty((rows, columns), dtype=np.float32)
-    mean = np.empty(columns, dtype=np.float64)
-    for plane in range(len(maps)):
-        for row in range(rows):
-            line = maps[plane, row]
-            total = 0.0
-            for offset in range(-half, half + 1):
-                total += line[min(max(offset, 0), columns - 1)]
-            total /= size
-            along[row, 0] = total
-            for column in range(1, columns):
-                gone, come = line[max(column - half - 1, 0)], line[min(column + half, columns - 1)]
-                total += (np.float64(come) - np.float64(gone)) / size
-                along[row, column] = total
-        mean[:] = 0
-        for offset in range(-half, half + 1):
-            line = along[min(max(offset, 0), rows - 1)]
-            for column in range(columns):
-                mean[column] += line[column]
+def slopes(maps: Maps, out: Maps) -> None:
+    """Squares and products of the slopes of one plane, as a tensor without its orientation.
+
+    Fills `out`, shape (3, rows, columns), from slopes d along rows and a along columns (central
+    differences, one-sided at the edges) with d² − a², 2 d a and d² + a².
+    """
+    rows, columns = maps.shape
+    half, whole = np.float32(0.5), np.float32(1)
+    down, along = np.empty(columns, dtype=np.float32), np.empty(columns, dtype=np.float32)
+    for row in range(rows):
+        before, after = maps[max(row - 1, 0)], maps[min(row + 1, rows - 1)]
+        share = half if 0 < row < rows - 1 else whole
+        line = maps[row]
         for column in range(columns):
-            mean[column] /= size
-            out[plane, 0, column] = mean[column]
-        for row in range(1, rows):
-            left, entered = along[max(row - half - 1, 0)], along[min(row + half, rows - 1)]
-            for column in range(columns):
-                mean[column] += (np.float64(entered[column]) - np.float64(left[column])) / size
-                out[plane, row, column] = mean[column]
+            down[column] = (after[column] - before[column]) * share
+        for column in range(columns - 2):
+            along[column + 1] = (line[column + 2] - line[column]) * half
+        along[0], along[columns - 1] = line[1] - line[0], line[columns - 1] - line[columns - 2]
+        first, second, third = out[0, row], out[1, row], out[2, row]
+        for column in range(columns):
+            first[column] = down[column] * down[column] - along[column] * along[column]
+        for column in range(columns):
+            second[column] = (down[column] + down[column]) * along[column]
+        for column in range(columns):
+            third[column] = down[column] * down[column] + along[column] * along[column]
 
 
 @compiled
-def _slopes(maps: Maps, out: Maps) -> None:
-    rows, columns = maps.shape[1:]
-    half, whole = np.float32(0.5), np.float32(1)
-    down, along = np.empty(columns, dtype=np.float32), np.empty(columns, dtype=np.float32)
-    for plane in range(len(maps)):
-        for row in range(rows):
-            before, after = max(row - 1, 0), min(row + 1, rows - 1)
-            share = half if 0 < row < rows - 1 else whole
+def _box(maps: Maps, size: int, out: Maps) -> None:
+    """Running means in double precision: first along, eight rows side by side, then down."""
+    rows, columns = maps.shape
+    half, lanes = size // 2, 8
+    along = np.empty((rows, columns), dtype=np.float32)
+    lines = np.empty((columns, lanes), dtype=np.float32)
+    total = np.empty(lanes)
+    for top in range(0, rows, lanes):
+        used = min(lanes, rows - top)
+        for lane in range(used):
             for column in range(columns):
-                down[column] = (maps[plane, after, column] - maps[plane, before, column]) * share
-            for column in range(columns - 2):
-                along[column + 1] = (maps[plane, row, column + 2] - maps[plane, row, column]) * half
-            along[0] = maps[plane, row, 1] - maps[plane, row, 0]
-            along[columns - 1] = maps[plane, row, columns - 1] - maps[plane, row, columns - 2]
-            for column in range(columns):
-                out[0, plane, row, column] = down[column] * down[column] - along[column] * along[column]
-            for column in range(columns):
-                out[1, plane, row, column] = (down[column] + down[column]) * along[column]
-            for column in range(columns):
-                out[2, plane, row, column] = down[column] * down[column] + along[column] * along[column]
+                lines[column, lane] = maps[top + lane, column]
+        total[:] = 0
+        for offset in range(-half, half + 1):
+            _add(lines[min(max(offset, 0), columns - 1)], total)
+        for lane in range(lanes):
+            total[lane] /= size
+        for lane in range(used):
+            along[top + lane, 0] = total[lane]
+        for column in range(1, columns):
+            gone, come = lines[max(column - half - 1, 0)], lines[min(column + half, columns - 1)]
+            for lane in range(lanes):
+                total[lane] += (np.float64(come[lane]) - np.float64(gone[lane])) / size
+            for lane in range(used):
+                along[top + lane, column] = total[lane]
+    mean = np.zeros(columns)
+    for offset in range(-half, half + 1):
+        _add(along[min(max(offset, 0), rows - 1)], mean)
+    for column in range(columns):
+        mean[column] /= size
+        out[0, column] = mean[column]
+    for row in range(1, rows):
+        left, entered, result = along[max(row - half - 1, 0)], along[min(row + half, rows - 1)], out[row]
+        for column in range(columns):
+            mean[column] += (np.float64(entered[column]) - np.float64(left[column])) / size
+            result[column] = mean[column]
+
+
+@compiled
+def _add(line: Maps, total: NDArray[np.float64]) -> None:
+    for place in range(len(total)):
+        total[place] += line[place]

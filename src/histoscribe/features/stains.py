@@ -55,7 +55,7 @@ def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
     crops : ndarray of uint8, shape (n, side, side, 3)
         RGB.
     block : int
-        Light is averaged over `block` × `block` pixels before its logarithm is taken.
+        1, or 2: light is averaged over 2 × 2 pixels before its logarithm is taken.
 
     Returns
     -------
@@ -81,22 +81,25 @@ def _unmix(
 ) -> None:
     """Fill `out` (3, side, side) from the interleaved rows of one crop."""
     side, width = out.shape[1], crop.shape[1]
-    light = np.empty(width, dtype=np.int32)
+    light, total = np.empty(width, dtype=np.uint16), np.empty(width, dtype=np.uint16)
     density = np.empty((3, side), dtype=np.float32)
     for row in range(side):
-        light[:] = 0
-        for down in range(block):
+        if block == 1:
+            total[:] = crop[row]
+        else:
+            upper, lower = crop[2 * row], crop[2 * row + 1]
             for place in range(width):
-                light[place] += crop[row * block + down, place]
-        for channel in range(3):
-            for column in range(side):
-                total = light[3 * block * column + channel]
-                for along in range(1, block):
-                    total += light[3 * (block * column + along) + channel]
-                density[channel, column] = table[total]
+                light[place] = np.uint16(upper[place]) + np.uint16(lower[place])
+            for place in range(width - 3):
+                total[place] = light[place] + light[place + 3]
+        first, second, third = density[0], density[1], density[2]
+        for column in range(side):
+            place = 3 * block * column
+            first[column] = table[total[place]]
+            second[column] = table[total[place + 1]]
+            third[column] = table[total[place + 2]]
         for stain in range(3):
-            red, green, blue = matrix[0, stain], matrix[1, stain], matrix[2, stain]
+            red, green, blue, amount = matrix[0, stain], matrix[1, stain], matrix[2, stain], out[stain, row]
             for column in range(side):
                 # Written out, for a matrix product may sum in any order.
-                amount = density[0, column] * red + density[1, column] * green
-                out[stain, row, column] = amount + density[2, column] * blue
+                amount[column] = first[column] * red + second[column] * green + third[column] * blue

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ R = TypeVar("R")
 _WAVE_S = 1.0  # a stop is obeyed within about this time, unless one task takes longer
 ANSWER_S = 10  # how long a scheduler may take to answer
 _LONELY_S = 60.0  # how long a scheduler may be without workers
+_IN_USE: ContextVar[Any] = ContextVar("client", default=None)
 _KEPT = "finished chunks are in the feature store, if one was given: start the same command again"
 
 
@@ -42,7 +44,7 @@ def connected(address: str | None) -> Iterator[None]:
             "a scheduler needs dask.distributed", remedy="pip install 'napari-histoscribe[cluster]'"
         ) from error
     try:
-        client: Any = Client(address, timeout=ANSWER_S)  # type: ignore[no-untyped-call,unused-ignore]
+        client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, ValueError, TypeError) as error:
         raise SettingError(
             "no Dask scheduler answers there",
@@ -50,19 +52,24 @@ def connected(address: str | None) -> Iterator[None]:
             remedy="start one with `dask scheduler`, and give the address that it prints",
         ) from error
     with client:
-        yield
+        token = _IN_USE.set(client)
+        try:
+            yield
+        finally:
+            _IN_USE.reset(token)
 
 
 def cluster() -> Any:
     """The client of the `dask.distributed` scheduler in use, or None."""
-    if "distributed" not in sys.modules:
-        return None
+    if _IN_USE.get() is not None or "distributed" not in sys.modules:
+        return _IN_USE.get()
     from distributed import default_client
 
     try:
-        return default_client()  # type: ignore[no-untyped-call,unused-ignore]
+        client = default_client()  # type: ignore[no-untyped-call,unused-ignore]
     except ValueError:
         return None
+    return client if client.status == "running" else None
 
 
 def run_all(task: Callable[[T], R], items: Sequence[T], check: Callable[[], None]) -> Iterator[R]:
@@ -99,10 +106,10 @@ def _on_threads(task: Callable[[T], R], items: Sequence[T], check: Callable[[], 
         begun = time.monotonic()
         # Bound rather than passed, because dask looks for its own collections in arguments.
         tasks = [delayed(partial(task, item), pure=False)() for item in items[start : start + wave]]
-        yield from compute(*tasks)  # type: ignore[no-untyped-call]
+        yield from compute(*tasks, scheduler="threads")  # type: ignore[no-untyped-call]
         start += wave
         pace = _WAVE_S / max(time.monotonic() - begun, 1e-3)
-        wave = workers * max(1, min(round(wave / workers * pace), 64))
+        wave = workers * max(1, min(round(wave / workers * min(pace, 4)), 64))
 
 
 def _on_cluster(
@@ -125,7 +132,7 @@ def _on_cluster(
                 running.add(client.submit(partial(task, item), pure=False))
             if not running:
                 return
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError), client.as_current():
                 wait(  # type: ignore[no-untyped-call,unused-ignore]
                     running, timeout=_WAVE_S / 2, return_when="FIRST_COMPLETED"
                 )

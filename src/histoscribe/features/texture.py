@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from histoscribe.features.colour import Named
 from histoscribe.features.compiled import compiled
-from histoscribe.features.planes import gradients, halved, smoothed
+from histoscribe.features.planes import halved
 from histoscribe.features.stains import STAINS
-from histoscribe.features.sums import band_means, window_means
-from histoscribe.features.views import Maps, View
+from histoscribe.features.sums import band_power
+from histoscribe.features.views import WINDOWS_UM, Maps, View, margin
 
 _FLOOR = np.float32(1e-6)  # variance in OD² far below that of any stained tissue
 _EVEN = np.float32(1e-4)  # difference in OD that does not count, so that rounding makes no patterns
@@ -28,10 +28,11 @@ def detail(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
     """
     for window_um in windows_um:
         place = f"at {view.um:g} µm, {window_um:g} µm window"
-        power, cube, _, product = band_means(view.stains, view.smooth, view.margin(window_um))
+        window = WINDOWS_UM.index(window_um)
+        power, cube = view.survey.power[window], view.survey.cube[window]
         for stain, name in enumerate(STAINS):
             yield f"{name} detail {place} (log OD²)", np.log(power[stain] + _FLOOR)
-        shared = product[0] / (np.sqrt(power[0] * power[1]) + _FLOOR)
+        shared = view.survey.product[window] / (np.sqrt(power[0] * power[1]) + _FLOOR)
         yield f"hematoxylin–eosin correlation of detail {place}", shared
         for stain in (0, 1):
             lean = np.cbrt(cube[stain]) / np.sqrt(power[stain] + _FLOOR)
@@ -44,17 +45,13 @@ def direction(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
     Structure tensor of the sum of hematoxylin and eosin, smoothed by σ = 2 pixels; its coherence is the
     difference of the eigenvalues over their sum.
     """
-    double = gradients(view.smooth[0] + view.smooth[1])
-    near = smoothed(halved(double[:2]))
-    near *= near
-    coarse = View(2 * view.um, np.sqrt(near[:1] + near[1:]))
     for window_um in windows_um:
         place = f"at {view.um:g} µm, {window_um:g} µm window"
-        whole = window_means(double, view.margin(window_um))
-        local = window_means(coarse.stains, coarse.margin(window_um))[0]
+        window = WINDOWS_UM.index(window_um)
+        whole = view.survey.tensor[window]
         slope = whole[2] + _FLOOR
         yield f"edge strength {place} (log OD²)", np.log(slope)
-        yield f"local coherence of edges {place}", local / slope
+        yield f"local coherence of edges {place}", view.survey.near[window] / slope
         yield f"overall coherence of edges {place}", np.hypot(whole[0], whole[1]) / slope
 
 
@@ -64,24 +61,21 @@ def modulation(view: View, window_um: float) -> Iterator[Named]:
     The size of the band of `detail` is treated as a map of its own, and its bands at coarser scales are
     measured relative to its energy: second-order scattering (Bruna and Mallat, IEEE PAMI 35, 2013).
     """
-    power, _, mean, _ = band_means(view.stains[:2], view.smooth[:2], view.margin(window_um))
-    root = np.sqrt(power) + np.float32(1e-4)
+    window = WINDOWS_UM.index(window_um)
+    root = np.sqrt(view.survey.power[window, :2]) + np.float32(1e-4)
     for stain, name in enumerate(STAINS[:2]):
-        yield (
-            f"{name} evenness of detail at {view.um:g} µm, {window_um:g} µm window",
-            mean[stain] / root[stain],
-        )
-    size = view.stains[:2] - view.smooth[:2]
-    coarse = View(2 * view.um, halved(np.abs(size, out=size)))
+        even = view.survey.size[window, stain] / root[stain]
+        yield f"{name} evenness of detail at {view.um:g} µm, {window_um:g} µm window", even
+    um, sizes = 2 * view.um, view.survey.sizes
     for _ in range(_COARSER):
-        if coarse.stains.shape[-1] < 8:
+        if sizes.shape[-1] < 8:
             return
-        band = band_means(coarse.stains, coarse.smooth, coarse.margin(window_um))[0]
+        band = band_power(sizes, margin(sizes, um, window_um))
         change = np.log(band / (root * root) + np.float32(1e-4))
         for stain, name in enumerate(STAINS[:2]):
-            place = f"at {view.um:g} µm over {coarse.um:g} µm, {window_um:g} µm window"
+            place = f"at {view.um:g} µm over {um:g} µm, {window_um:g} µm window"
             yield f"{name} modulation of detail {place} (log)", change[stain]
-        coarse = View(2 * coarse.um, halved(coarse.stains))
+        um, sizes = 2 * um, halved(sizes)
 
 
 def patterns(view: View, window_um: float) -> Iterator[Named]:
@@ -90,10 +84,10 @@ def patterns(view: View, window_um: float) -> Iterator[Named]:
     Rotation-invariant uniform patterns on the eight neighbours (Ojala et al., IEEE PAMI 24, 2002): 0-8
     neighbours above the pixel in one arc, 9 where in several arcs.
     """
-    maps = view.smooth[0]
-    inner = maps.shape[-1] - 2  # the outermost pixels lack neighbours
+    maps = view.survey.hematoxylin
     counts = np.zeros((len(maps), _PATTERNS), dtype=np.int64)
-    _count_patterns(maps, view.margin(window_um, inner), _EVEN, counts)
+    inner = maps[:, 1:-1, 1:-1]  # the outermost pixels lack neighbours
+    _count_patterns(maps, margin(inner, view.um, window_um), _EVEN, counts)
     shares = counts / counts.sum(axis=1, keepdims=True)
     for code in range(_PATTERNS):
         kind = f"{code} of 8 neighbours darker" if code < 9 else "mixed neighbours"

@@ -8,8 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.features.planes import halved, smoothed
+from histoscribe.features.planes import halved
 from histoscribe.features.stains import stain_maps
+from histoscribe.features.survey import Survey, survey
+
+WINDOWS_UM = (512.0, 256.0, 128.0, 64.0)
+"""Sides of the central windows, widest first."""
 
 Maps = NDArray[np.float32]
 
@@ -30,13 +34,20 @@ class View:
     stains: Maps
 
     @cached_property
-    def smooth(self) -> Maps:
-        """The stain maps smoothed by σ = 1 pixel."""
-        return smoothed(self.stains)
+    def survey(self) -> Survey:
+        """What texture needs of it, over the windows of `WINDOWS_UM`."""
+        half = self.stains[..., ::2, ::2]
+        margins = [
+            [margin(maps, um, window) for window in WINDOWS_UM]
+            for maps, um in ((self.stains, self.um), (half, 2 * self.um))
+        ]
+        return survey(self.stains, *np.array(margins, dtype=np.int64))
 
-    def margin(self, window_um: float, side: int | None = None) -> int:
-        """Pixels between the border of a map of `side` pixels and its central window."""
-        return max(0, ((side or self.stains.shape[-1]) - round(window_um / self.um)) // 2)
+
+def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
+    """Pixels between the border of maps of `um` per pixel and their central window."""
+    side: int = maps.shape[-1]
+    return max(0, (side - round(window_um / um)) // 2)
 
 
 def views_of(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[View]:
@@ -59,8 +70,8 @@ def views_of(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -
         `levels` of them, at `um`, 2 `um`, 4 `um`, ... per pixel.
     """
     side = crops.shape[1]
-    margin = (side - round(core_um / um)) // 2
-    core = np.ascontiguousarray(crops[:, margin : side - margin, margin : side - margin])
+    edge = (side - round(core_um / um)) // 2
+    core = np.ascontiguousarray(crops[:, edge : side - edge, edge : side - edge])
     views = [View(um, stain_maps(core))]
     stains = stain_maps(np.ascontiguousarray(crops), block=2)
     while len(views) < levels:
