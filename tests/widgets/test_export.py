@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -106,9 +108,7 @@ def test_panes_and_colour_bars_are_those_on_screen(viewer: Any, make_section: Ma
     state.choose("EPCAM")
     state.shared = False
     words = [axes.get_title(loc="left") for axes in picture_of(viewer, state, dpi=72).figure.axes[2:]]
-    assert all(
-        found.endswith(f"({name} measured)") for found, name in zip(words, ("A1", "B12"), strict=True)
-    )
+    assert all(found.endswith(f"({name} measured)") for found, name in zip(words, ("A1", "B12"), strict=True))
 
 
 def test_png_svg_and_pdf_are_whole_files(shown: Any, tmp_path: Path) -> None:
@@ -171,3 +171,17 @@ def test_a_report_names_all_and_reaches_nowhere(
     assert len(figures) == 3
     for figure in figures:
         ElementTree.fromstring(figure.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_report_opens_in_a_browser_without_network(shown: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = write_report(material_of(shown, state_of(shown)), tmp_path / "a.html", Progress())
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    options += ["--enable-logging=stderr", f"--user-data-dir={tmp_path}", "--window-size=1200,1600"]
+    command = ["chromium", *options, f"--screenshot={tmp_path / 'a.png'}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(picture, axis=0)) > 1000

@@ -10,7 +10,7 @@ from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.export_drawing import Window, draw
-from histoscribe.widgets.layers import UM
+from histoscribe.widgets.layers import UM, section_of
 from histoscribe.widgets.painting import genes_on, paint, painted_layers
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             left_out += [
                 layer.name for place, layer in enumerate(layers) if not draw(axes, layer, window, place)
             ]
-            _frame(axes, window, layers[-1].name if title and layers else "")
+            _frame(axes, window, _title(layers) if title else "")
             _scale_bar(axes, window, "µm" if _in_um(layers) else "pixels")
         for place, strip in enumerate(strips):
             _colour_bar(figure, strip, place, len(strips), size)
@@ -131,6 +131,12 @@ def _panes(viewer: ViewerModel) -> dict[tuple[int, int], list[Layer]]:
         if layer.visible:
             panes.setdefault(grid.position(index, viewer.layers), []).append(layer)
     return panes
+
+
+def _title(layers: list[Layer]) -> str:
+    """The name of the uppermost layer of spots, else of the uppermost layer."""
+    spots = [layer for layer in layers if section_of(layer) is not None]
+    return (spots or layers)[-1].name
 
 
 def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Window:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,6 @@ def write_report(material: Material, path: Path, progress: Progress, title: str 
     from markupsafe import Markup
 
     from histoscribe.evaluation.figures import to_svg
-    from histoscribe.modelstore import installed_versions
 
     progress.report("drawing the view")
     environment = Environment(
@@ -107,7 +107,7 @@ def write_report(material: Material, path: Path, progress: Progress, title: str 
         figures=list(_maps(material, progress)),
         regions=material.regions,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=installed_versions().get("histoscribe", "of unknown version"),
+        version=version("napari-histoscribe"),
     )
     with replacing(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
