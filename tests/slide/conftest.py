@@ -170,3 +170,49 @@ def write_mirax() -> Callable[[Path, Pixels], Path]:
         return folder / "slide.mrxs"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def write_bif() -> Callable[[Path, Pixels], Path]:
+    """Write a Ventana BIF slide into a folder: label, level of tiles of 128 pixels, coarse level."""
+    side = 128
+
+    def write(folder: Path, pixels: Pixels) -> Path:
+        rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
+
+        def number(row: int, column: int) -> int:
+            """Of a tile on the stage's way to and fro, from below."""
+            return row * columns + (columns - 1 - column if row % 2 else column) + 1
+
+        right = [("RIGHT", (r, c), (r, c + 1)) for r in range(rows) for c in range(columns - 1)]
+        up = [("UP", (r, c), (r + 1, c)) for r in range(rows - 1) for c in range(columns)]
+        joints = "".join(
+            f'<TileJointInfo FlagJoined="1" Confidence="100" Direction="{way}" Tile1="{number(*first)}" '
+            f'Tile2="{number(*second)}" OverlapX="0" OverlapY="0"/>'
+            for way, first, second in right + up
+        )
+        scan = '<iScan Magnification="20" ScanRes="0.5" ScannerModel="x" UnitNumber="1"/>'
+        stitched = (
+            f'<EncodeInfo Ver="2"><SlideStitchInfo><ImageInfo AOIScanned="1" AOIIndex="0" NumRows="{rows}" '
+            f'NumCols="{columns}" Width="{side}" Height="{side}" Pos-X="0" Pos-Y="0">{joints}</ImageInfo>'
+            '</SlideStitchInfo><AoiOrigin><AOI0 OriginX="0" OriginY="0"/></AoiOrigin></EncodeInfo>'
+        )
+        common = {
+            "photometric": "rgb",
+            "compression": "jpeg",
+            "compressionargs": {"level": 95},
+            "metadata": None,
+        }
+        with tifffile.TiffWriter(folder / "slide.bif") as tiff:
+            for step, text, xmp in (
+                (8, "Label_Image", scan),
+                (1, "level=0 mag=20", stitched),
+                (2, "level=1 mag=10", ""),
+            ):
+                packet = f'<?xml version="1.0"?>{xmp}'.encode()
+                about = {"extratags": [(700, 1, len(packet), packet, True)]} if xmp else {}
+                about |= {"tile": (side, side)} if step < 8 else {}
+                tiff.write(pixels[::step, ::step], description=text, subsampling=(1, 1), **about, **common)
+        return folder / "slide.bif"
+
+    return write

@@ -20,8 +20,8 @@ from histoscribe.slide import open_slide
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 pytest.importorskip("openslide")
-KINDS = ("vms", "ndpi", "mirax")
-VENDORS = {"vms": "Hamamatsu", "ndpi": "Hamamatsu", "mirax": "3DHISTECH"}
+KINDS = ("vms", "ndpi", "mirax", "bif")
+VENDORS = {"vms": "Hamamatsu", "ndpi": "Hamamatsu", "mirax": "3DHISTECH", "bif": "Ventana"}
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +36,9 @@ def tissue() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def whole(tissue, write_vms, write_ndpi, write_mirax, tmp_path_factory) -> dict[str, Path]:
+def whole(tissue, write_vms, write_ndpi, write_mirax, write_bif, tmp_path_factory) -> dict[str, Path]:
     """One sound slide of each kind."""
-    writers = {"vms": write_vms, "ndpi": write_ndpi, "mirax": write_mirax}
+    writers = {"vms": write_vms, "ndpi": write_ndpi, "mirax": write_mirax, "bif": write_bif}
     return {kind: write(tmp_path_factory.mktemp(kind), tissue) for kind, write in writers.items()}
 
 
@@ -126,6 +126,10 @@ REFUSED = {
     "VMS of a million images": ("vms", edit("slide.vms", b"Columns=1", b"Columns=1000000")),
     "VMS image elsewhere": ("vms", edit("slide.vms", b"=image.jpg", b"=../../secret.jpg")),
     "NDPI cut in its first directory": ("ndpi", cut("slide.ndpi", 200)),
+    "BIF cut in its tiles": ("bif", cut("slide.bif", 9000)),
+    "BIF tiles of another size": ("bif", edit("slide.bif", b'Width="128"', b'Width="999"')),
+    "BIF of a million rows": ("bif", edit("slide.bif", b'NumRows="4" Num', b'NumRows="9999999" N')),
+    "BIF joint of tiles that are not there": ("bif", edit("slide.bif", b'Tile2="2"', b'Tile2="9"')),
     "NDPI directory beyond the end": ("ndpi", edit("slide.ndpi", 4, struct.pack("<Q", 2**40))),
 }
 
