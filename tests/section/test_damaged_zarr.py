@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,51 @@ def giant_chunk(folder: Path) -> None:
 def negative_shape(folder: Path) -> None:
     """states no valid shape"""
     edit(folder, X, lambda content: content.update(shape=[-4]))
+
+
+def bomb(folder: Path) -> None:
+    """tables/table/X/data/c/0 would unfold to far more"""
+    from numcodecs import Zstd
+
+    packed = Zstd(9).encode(bytes(300 << 20))
+    (folder / "tables/table/X/data/c/0").write_bytes(packed)
+
+
+def bomb_under_another_name(folder: Path) -> None:
+    """would unfold to far more"""
+    pack = {"name": "gzip", "configuration": {"level": 9}}
+    content = json.loads((folder / X).read_text())
+    content["codecs"][-1] = pack
+    (folder / X).write_text(json.dumps(content))
+    claim = b"\x28\xb5\x2f\xfd\xa0" + (1 << 31).to_bytes(4, "little")
+    (folder / "tables/table/X/data/c/0").write_bytes(claim + bytes(40))
+
+
+def bomb_of_unstated_size(folder: Path) -> None:
+    """would unfold to far more"""
+    (folder / "tables/table/X/data/c/0").write_bytes(b"\x28\xb5\x2f\xfd\x00\x58" + bytes(40))
+
+
+def bomb_in_gzip(folder: Path) -> None:
+    """would unfold to far more"""
+    pack = {"name": "gzip", "configuration": {"level": 9}}
+    edit(folder, X, lambda content: content.update(codecs=[content["codecs"][0], pack]))
+    (folder / "tables/table/X/data/c/0").write_bytes(gzip.compress(bytes(300 << 20), 1))
+
+
+def bomb_in_a_shard(folder: Path) -> None:
+    """would unfold to far more"""
+
+    def change(content: dict[str, Any]) -> None:
+        shape = content["chunk_grid"]["configuration"]["chunk_shape"]
+        index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+        inner = {"chunk_shape": shape, "codecs": content["codecs"], "index_codecs": index}
+        content["codecs"] = [{"name": "sharding_indexed", "configuration": inner}]
+
+    edit(folder, X, change)
+    packed = b"\x28\xb5\x2f\xfd\xa0" + (1 << 31).to_bytes(4, "little") + bytes(40)
+    index = struct.pack("<QQ", 0, len(packed))
+    (folder / "tables/table/X/data/c/0").write_bytes(packed + index + bytes(4))
 
 
 def metadata_cut(folder: Path) -> None:

@@ -123,6 +123,25 @@ def test_spatialdata_io_reads_the_same_bins_and_cells(hd_folder):
     )
 
 
+def test_what_spatialdata_io_writes_of_a_run_is_read_again(hd_folder, tmp_path):
+    spatialdata_io = pytest.importorskip("spatialdata_io")
+    theirs = spatialdata_io.visium_hd(
+        hd_folder / "outs", dataset_id="hd", bin_size=[8, 16], load_segmentations_only=False
+    )
+    theirs.write(tmp_path / "hd.zarr")
+    for bin_um in (None, 16):
+        read, ours = open_section(tmp_path / "hd.zarr", bin_um=bin_um), open_section(hd_folder, bin_um=bin_um)
+        assert read.table.obs_names.tolist() == ours.table.obs_names.tolist()
+        assert abs(read.table.X - ours.table.X).sum() == 0
+        np.testing.assert_allclose(read.centres, ours.centres, atol=1e-6)
+        assert (read.mpp, read.pitch_um, read.spot_um) == pytest.approx((0.5, ours.pitch_um, ours.spot_um))
+        assert read.slide.shape == ours.slide.shape
+        assert read.alignment == "fits"
+    assert read.name == "hd"
+    with pytest.raises(SectionError, match="holds 3 tables"):
+        open_section(tmp_path / "hd.zarr", bin_um=4)
+
+
 def test_version_3_has_no_cells_and_layouts_are_checked(hd_run, tmp_path):
     write_spaceranger_hd(hd_run, tmp_path / "three", layout="3")
     assert not (tmp_path / "three" / "segmented_outputs").exists()

@@ -10,6 +10,7 @@ import numpy as np
 
 from histoscribe.errors import SectionError
 from histoscribe.section.model import Section
+from histoscribe.section.visium_hd import run_folder
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -85,10 +86,10 @@ def library_key(name: str) -> str:
 
 
 def section_name(path: Path) -> str:
-    """A section's name from its file or folder: no endings, and not Space Ranger's `outs`."""
+    """A section's name from its file or folder: no endings, and not Space Ranger's own folders."""
     resolved = path.resolve()
     if resolved.is_dir():
-        return resolved.parent.name if resolved.name == "outs" else resolved.name
+        return run_folder(resolved).name.removesuffix(".zarr")
     return resolved.name.split(".")[0]
 
 

@@ -17,7 +17,7 @@ from histoscribe.section.spatial import Scales, own_image, read_scales
 from histoscribe.section.table import Counts, spot_table
 from histoscribe.section.tenx_h5 import read_tenx_h5
 from histoscribe.section.tenx_mtx import read_tenx_mtx
-from histoscribe.section.visium_hd import choose_part, holds_cells, run_folder
+from histoscribe.section.visium_hd import choose_part, holds_cells
 from histoscribe.slide import Slide
 
 PITCH_UM = 100.0
@@ -68,7 +68,7 @@ def open_space_ranger(
     """
     root = folder / "outs" if (folder / "outs").is_dir() and not (folder / "spatial").is_dir() else folder
     root = choose_part(root, bin_um)
-    name = name or section_name(run_folder(root))
+    name = name or section_name(root)
     if holds_cells(root):
         return open_segmented(root, slide=slide, patient=patient, name=name)
     counts, counts_path = _read_counts(root)

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from histoscribe.errors import SectionError
+from histoscribe.section.zarr_chunks import check_chunks
 
 METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 METADATA_BYTES = 64 << 20
 MOST_ENTRIES = 2_000_000
-CHUNK_BYTES = 512 << 20
+CHUNK_BYTES = 256 << 20
 UNPACKED = 200
 """Bytes that the tables may unpack to, per byte on disk; real ones stay below 50."""
 SPARE = 256 << 20
 CODECS = {
     *("bytes", "endian", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32"),
-    *("blosc", "zstd", "gzip", "zlib", "bz2", "lz4", "lzma", "snappy"),
+    *("blosc", "zstd", "gzip", "zlib", "lz4"),
     *("vlen-utf8", "vlen-bytes", "vlen-array", "shuffle", "bitshuffle", "delta", "fixedscaleoffset"),
     *("quantize", "packbits", "categorize", "astype", "imagecodecs_jpeg", "imagecodecs_webp"),
 }
@@ -40,7 +41,7 @@ def check_zarr(path: Path) -> None:
     claimed, stored = 0, 0
     for file, size in _files(path):
         inside = file.relative_to(path)
-        if inside.parts[0] in ("tables", "table"):
+        if inside.parts[0] in ("tables", "table", "shapes"):
             stored += size
         if file.name not in METADATA_FILES:
             continue
@@ -55,8 +56,10 @@ def check_zarr(path: Path) -> None:
         _check_paths(content, path, inside)
         for node, place in _nodes(content, inside.parent):
             size = _check_array(node, path, place)
-            if place.parts and place.parts[0] in ("tables", "table"):
+            if place.parts and place.parts[0] in ("tables", "table", "shapes"):
                 claimed = max(claimed, size)
+                if size:
+                    check_chunks(path / place, node, path)
     if claimed > SPARE + UNPACKED * stored:
         raise SectionError(
             f"its tables claim far more values ({claimed / 2**30:.0f} GB) than they have room for",
