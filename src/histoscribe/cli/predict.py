@@ -29,7 +29,7 @@ _COLUMNS = ("written", "spots", "genes", "seconds")
 
 def predict(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: Annotated[Path, typer.Argument(help="A model's folder, or the name of a bundled one.")],
     targets: Annotated[list[Path], typer.Argument(help="A slide, a section or a cohort CSV; or several.")],
     out: Annotated[Path, typer.Option(help="The h5ad file to write; a folder for several targets.")],
     grid_um: Annotated[
@@ -56,13 +56,14 @@ def predict(
     killed goes on where it was.
     """
     from histoscribe.features import connected, encoder_named, same_encoder, storing
+    from histoscribe.modelstore import bundled
     from histoscribe.predictor import Predictor
     from histoscribe.section import Section, write_section
 
     files = _files(targets, out)
     with job() as progress:
         progress.report("opening model and target" if len(targets) == 1 else "opening the model")
-        predictor = Predictor.load(model, device=device)
+        predictor = Predictor.load(bundled(model), device=device)
         if encoder is not None:
             chosen = encoder_named(encoder, device=device)
             if not same_encoder(chosen.name, predictor.card.encoder):
