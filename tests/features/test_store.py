@@ -11,7 +11,7 @@ import tifffile
 
 from histoscribe.errors import SlideError, StorageError
 from histoscribe.features import describe_tiles, storing
-from histoscribe.features.identity import content_hash
+from histoscribe.features.identity import content_hash, slide_hash
 from histoscribe.features.store import CHUNK
 from histoscribe.progress import Progress
 from histoscribe.slide import Slide, open_slide
@@ -174,3 +174,18 @@ def test_folders_are_known_by_what_they_hold(tmp_path: Path) -> None:
     assert content_hash(tmp_path / "one") == content_hash(tmp_path / "two")
     (tmp_path / "two" / "c" / "0").write_bytes(b"pixelz")
     assert content_hash(tmp_path / "one") != content_hash(tmp_path / "two")
+
+
+def test_a_slide_behind_a_url_is_known_by_its_coarsest_level(slide: Slide) -> None:
+    from dataclasses import replace
+
+    from histoscribe.slide import Level
+
+    def behind(pixels: np.ndarray) -> str:
+        return slide_hash(replace(slide, url="https://a.b/c.zarr", levels=(Level(pixels, 1.0),)))
+
+    pixels = np.zeros((600, 300, 3), dtype=np.uint8)
+    before = behind(pixels)
+    assert behind(pixels.copy()) == before
+    pixels[599, 0] = 1
+    assert behind(pixels) != before

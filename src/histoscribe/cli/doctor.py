@@ -15,11 +15,12 @@ import typer
 
 from histoscribe.cli.console import emit, results
 from histoscribe.cli.screen import INSTALL, has_screen, has_viewer
+from histoscribe.errors import HistoscribeError
 
 PACKAGES = (
     "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
     "zarr", "tifffile", "imagecodecs", "napari", "PySide6", "timm",
-    "transformers",
+    "transformers", "distributed", "numba",
 )  # fmt: skip
 LOW_DISK, LOW_MEMORY = 5e9, 4e9
 
@@ -121,10 +122,31 @@ def _viewer() -> Check:
 
 
 def _encoders() -> list[Check]:
-    from histoscribe.features import BuiltinEncoder
+    from histoscribe.features import BuiltinEncoder, encoder_named
+    from histoscribe.features.catalogue import PUBLISHED
+    from histoscribe.features.fetching import encoders_folder
 
     builtin = BuiltinEncoder()
     facts = (
         f"{builtin.name}: {builtin.dimension} descriptors of {builtin.crop_um:g} µm crops, no download needed"
     )
-    return [Check("encoder", True, facts)]
+    checks = [Check("encoder", True, facts)]
+    for library, extra in (("transformers", "foundation"), ("timm", "timm")):
+        names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
+        found = _version(library)
+        remedy = "" if found else f"pip install 'napari-histoscribe[{extra}]'"
+        checks.append(Check(f"for {', '.join(names)}", bool(found), f"{library} {found or 'absent'}", remedy))
+    folder = encoders_folder()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            encoder = encoder_named(str(path))
+        except HistoscribeError as error:
+            checks.append(Check("encoder", False, f"{path.name}: {error.problem}", error.remedy or ""))
+            continue
+        facts = f"{encoder.name}: {encoder.dimension} descriptors of {encoder.crop_um:g} µm crops"
+        checks.append(Check("encoder", True, facts))
+    if len(checks) == 3:
+        checks.append(
+            Check("encoder", True, "none is fetched, and none is needed; histoscribe fetch lists them")
+        )
+    return checks

@@ -60,6 +60,23 @@ def content_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def slide_hash(slide: Slide) -> str:
+    """Hash what a slide holds: its file or folder, or where it lies behind a URL its coarsest level.
+
+    Raises
+    ------
+    SlideError
+        If it cannot be read.
+    """
+    if not slide.url:
+        return content_hash(slide.path)
+    digest = hashlib.sha256(repr([level.shape for level in slide.levels]).encode())
+    coarsest = slide.levels[-1].pixels
+    for row in range(0, coarsest.shape[0], 256):
+        digest.update(np.ascontiguousarray(coarsest[row : row + 256]).tobytes())
+    return digest.hexdigest()
+
+
 def tiles_hash(tiles: Tiles) -> str:
     """Hash where tiles lie, to the bit and in their order."""
     centres = np.ascontiguousarray(tiles.centres, dtype="<f8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import SlideError
@@ -19,15 +18,15 @@ class SlideSource:
 
     Parameters
     ----------
-    path : Path
-        Absolute; the other process must see the same file there.
+    place : str
+        Absolute path, or URL; the other process must see the same there.
     mpp : float or None
         µm per full-resolution pixel.
     levels : tuple of (int, int, float)
         Rows, columns and downsample factor of each level.
     """
 
-    path: Path
+    place: str
     mpp: float | None
     levels: tuple[tuple[int, int, float], ...]
 
@@ -35,7 +34,7 @@ class SlideSource:
     def of(cls, slide: Slide) -> SlideSource:
         """The source of an open slide."""
         levels = tuple((*level.shape, level.downsample) for level in slide.levels)
-        return cls(slide.path.absolute(), slide.mpp, levels)
+        return cls(slide.url or str(slide.path.absolute()), slide.mpp, levels)
 
     def open(self) -> Slide:
         """Open it in this process; what was opened lately is kept.
@@ -52,11 +51,11 @@ class SlideSource:
 def _open(source: SlideSource) -> Slide:
     from histoscribe.slide import Level, open_slide
 
-    slide = open_slide(source.path, mpp=source.mpp)
+    slide = open_slide(source.place, mpp=source.mpp)
     if [level.shape for level in slide.levels] != [level[:2] for level in source.levels]:
         raise SlideError(
             "another process finds another image there",
-            where=source.path,
+            where=source.place,
             remedy="leave --scheduler out for this slide",
         )
     # A section may know factors that the image file does not.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import StorageError
 from histoscribe.features.encoder import TileEncoder
-from histoscribe.features.identity import content_hash, geometry
+from histoscribe.features.identity import geometry, slide_hash
 
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
@@ -134,7 +134,7 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
     """
     key = {
         "format": _FORMAT,
-        "slide": content_hash(slide.path),
+        "slide": slide_hash(slide),
         "encoder": encoder.name,
         **geometry(slide, tiles, encoder.crop_um, encoder.mpp),
     }
