@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +13,7 @@ from histoscribe.section import gene_column, open_section
 from histoscribe.section.feature_slice import read_feature_slice, slice_genes
 from histoscribe.section.raster import raster_of
 from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
+from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.simulate.spaceranger_hd import cell_names
 
 
@@ -108,6 +111,23 @@ def test_segmented_cells(hd_run, hd_folder):
     assert section.spot_um == pytest.approx(2 * np.sqrt(polygon / np.pi), rel=1e-2)
     assert section.name == "hd"
     assert section.warnings == ()
+
+
+def test_the_full_resolution_slide_beside_a_run(hd_run, hd_folder, tmp_path):
+    write_pyramid(hd_run.slide, tmp_path / "hd.tif")
+    for path in (hd_folder, hd_folder / "outs" / "segmented_outputs"):
+        alone, section = open_section(path), open_section(path, slide=tmp_path / "hd.tif")
+        assert section.alignment == "fits"
+        assert section.slide.levels[0].downsample == 1.0
+        np.testing.assert_array_equal(section.centres, alone.centres)
+        with pytest.raises(SectionError, match="does not fit"):
+            open_section(path, slide=hd_folder / "outs/spatial/cytassist_image.tiff")
+
+
+def test_a_run_without_bins_opens_as_cells(hd_run, hd_folder, tmp_path):
+    shutil.copytree(hd_folder / "outs" / "segmented_outputs", tmp_path / "run/outs/segmented_outputs")
+    section = open_section(tmp_path / "run")
+    assert (section.name, section.table.n_obs) == ("run", len(hd_run.cell_centres))
 
 
 def test_spatialdata_io_reads_the_same_bins_and_cells(hd_folder):

@@ -226,10 +226,10 @@ def test_no_region_is_made_of_nonsense(change, problem):
 def test_a_million_points_are_refused_at_once_and_little_memory(write):
     ring = [[float(x), float(x % 7)] for x in range(1_000_001)]
     path = write({"type": "Polygon", "coordinates": [ring]})
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RegionError, match="more than 1,000,000 points"):
         read_regions(path)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     path.write_text("[" + "[]," * 12_000_000 + "[]]")
     with pytest.raises(RegionError, match="far more values"):
         read_regions(path)
