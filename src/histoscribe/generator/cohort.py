@@ -49,6 +49,8 @@ class Cohort:
     names : ndarray of str, shape (samples,)
     notes : tuple of str
         What was done and what is doubtful, in plain words.
+    purity : ndarray of float32, shape (samples,), optional
+        Known share of tumour in metastases, NaN where unknown; it is estimated there.
     """
 
     values: NDArray[np.float32]
@@ -59,6 +61,7 @@ class Cohort:
     patients: NDArray[np.str_]
     names: NDArray[np.str_]
     notes: tuple[str, ...] = ()
+    purity: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -67,7 +70,8 @@ class Cohort:
         """Some of the samples, by index or mask."""
         parts = ("values", "kinds", "cancers", "sites", "patients", "names")
         chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
-        return replace(self, **chosen)
+        purity = None if self.purity is None else self.purity[rows]
+        return replace(self, purity=purity, **chosen)
 
     def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> NDArray[np.int64]:
         """Indices of samples of one kind, of one cancer or site where named."""
@@ -84,7 +88,12 @@ def join(parts: Sequence[Cohort]) -> Cohort:
     arrays = ("values", "kinds", "cancers", "sites", "patients", "names")
     whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    return replace(parts[0], notes=notes, **whole)
+    purity = None
+    if any(part.purity is not None for part in parts):
+        unknown = [np.full(len(part), np.nan, dtype=np.float32) for part in parts]
+        known = [part.purity for part in parts]
+        purity = np.concatenate([u if k is None else k for u, k in zip(unknown, known, strict=True)])
+    return replace(parts[0], notes=notes, purity=purity, **whole)
 
 
 def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
@@ -142,7 +151,8 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     """A cohort from a table whose `obs` has `sample_type`, `cancer`, `site` and `patient`.
 
     `sample_type` is `primary`, `normal` or `metastasis` (`primary_tumor`, `solid_tissue_normal` and
-    `metastatic` are understood). `cancer` may be empty for normal tissue and `site` for primaries.
+    `metastatic` are understood). `cancer` may be empty for normal tissue and `site` for primaries. A
+    column `purity`, the share of tumour in a metastasis, is used where it is there.
 
     Raises
     ------
@@ -177,10 +187,13 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
                 where=bulk.name, remedy="fill that column, or leave those samples out",
             )  # fmt: skip
     values, notes = to_log2(bulk)
+    purity = None
+    if "purity" in obs:
+        purity = _shares(obs["purity"], bulk.name)
     return Cohort(
         values, tuple(map(str, bulk.table.var_names)), kinds, np.where(kinds == "normal", "", cancers),
         np.where(kinds == "primary", "", sites), _texts(obs["patient"]),
-        np.array([str(name) for name in bulk.table.obs_names], dtype=str), (*bulk.warnings, *notes),
+        np.array([str(name) for name in bulk.table.obs_names], dtype=str), (*bulk.warnings, *notes), purity,
     )  # fmt: skip
 
 
@@ -211,6 +224,20 @@ def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
             values = np.asarray(values / np.where(total > 0, total, 1) * 1e6, dtype=np.float32)
         values = np.asarray(np.log2(values + 1), dtype=np.float32)
     return np.maximum(values, 0).astype(np.float32), notes
+
+
+def _shares(column: Any, where: str) -> NDArray[np.float32]:
+    import pandas as pd
+
+    shares = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float32)
+    known = shares[~np.isnan(shares)]
+    if ((known <= 0) | (known > 1)).any():
+        raise TableError(
+            "a purity is not above 0 and at most 1",
+            where=where,
+            remedy="give the share of tumour, 0.7 for 70 %",
+        )
+    return np.asarray(shares)
 
 
 def _word(value: object) -> str:

@@ -114,12 +114,12 @@ def _enrich(top: list[str], sets: Mapping[str, tuple[str, ...]], background: lis
     import gseapy
     import pandas as pd
 
-    found = gseapy.enrich(
-        gene_list=top, gene_sets={name: list(genes) for name, genes in sets.items()},
-        background=background, outdir=None, no_plot=True, verbose=False,
-    ).results  # fmt: skip
+    hit = {name: list(genes) for name, genes in sets.items() if set(genes) & set(top)}
     known: dict[str, float] = {}
-    if isinstance(found, pd.DataFrame) and not found.empty:
+    if hit:
+        found = gseapy.enrich(
+            gene_list=top, gene_sets=hit, background=background, outdir=None, no_plot=True, verbose=False
+        ).results
         known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
     lines = []
     for name, genes in sets.items():

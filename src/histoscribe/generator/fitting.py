@@ -9,17 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
+from histoscribe.generator.calibration import calibrate, encode, set_references
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.directions import learn_directions
-from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen
-from histoscribe.generator.mixing import estimate_purity, mix
+from histoscribe.generator.metgen import MetGen
+from histoscribe.generator.mixing import estimate_purity
 from histoscribe.generator.plan import (
     Lessons,
     MetVAEPlan,
     MixingPlan,
     Mixtures,
     Shuffled,
-    draw_parents,
     run_stage,
 )
 from histoscribe.generator.standard import Standard, learn_standard
@@ -27,8 +27,6 @@ from histoscribe.progress import Progress
 
 _LEAST = 2
 _LEAST_METASTASES = 20
-_CALIBRATING = 2048
-_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -148,56 +146,9 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     )  # fmt: skip
     model.eval().requires_grad_(False)
     progress.report("matching spread and texture")
-    _set_references(model, standard, lessons)
-    _calibrate(model, standard, lessons, profiles, random)
+    set_references(model, standard, lessons)
+    calibrate(model, standard, lessons, profiles, random)
     return Fitted(model, standard, cancers, sites, used)
-
-
-def encode(model: MetGen, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean codes of standardised metastases, shape (samples, CODE)."""
-    with torch.inference_mode():
-        parts = [
-            model.met.encode(torch.from_numpy(profiles[at : at + _CHUNK]))[0].numpy()
-            for at in range(0, len(profiles), _CHUNK)
-        ]
-    return np.concatenate(parts)
-
-
-def _calibrate(
-    model: MetGen,
-    standard: Standard,
-    lessons: Lessons,
-    profiles: NDArray[np.float32],
-    random: np.random.Generator,
-) -> None:
-    """Give generated codes the spread, and generated profiles the residuals, of real metastases."""
-    rows = random.integers(len(lessons.pairs), size=_CALIBRATING)
-    primary, normal = draw_parents(lessons, lessons.pairs[rows], random)
-    purity = lessons.purity[rows]
-    mixed = standard.scale(mix(lessons.primaries[primary], lessons.normals[normal], purity))
-    with torch.inference_mode():
-        codes = model.mixed_codes(
-            torch.from_numpy(standard.scale(lessons.primaries[primary])),
-            torch.from_numpy(standard.scale(lessons.normals[normal])), torch.from_numpy(purity),
-        ).numpy()  # fmt: skip
-        decoded = model.met.decode(torch.from_numpy(encode(model, mixed))).numpy()
-        real_decoded = model.met.decode(torch.from_numpy(lessons.codes)).numpy()
-    model.mixer.shift.add_(torch.from_numpy(lessons.codes.mean(0) - codes.mean(0)))
-    real = _within(lessons.codes, lessons.pairs)
-    wanted = np.cov(real.T) - np.cov(_within(codes, lessons.pairs[rows]).T)
-    strengths, axes = np.linalg.eigh(wanted)
-    lacking = (axes * np.sqrt(np.maximum(strengths, 0))).T
-    model.spread.copy_(torch.from_numpy(lacking.astype(np.float32)))
-    model.texture.fit(profiles - real_decoded, mixed - decoded)
-
-
-def _within(codes: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Codes less the mean of their cancer and site."""
-    _, which = np.unique(pairs[:, 0] * 1000 + pairs[:, 1], return_inverse=True)
-    count = np.bincount(which)[:, None]
-    means = np.zeros((len(count), codes.shape[1]), dtype=np.float64)
-    np.add.at(means, which, codes)
-    return np.asarray(codes - (means / count)[which], dtype=np.float32)
 
 
 def _purity(
@@ -216,26 +167,10 @@ def _purity(
             used.values[met[rows]], used.values[tumours[primary_classes == cancer]].mean(0),
             used.values[normals[normal_classes == site]].mean(0),
         )  # fmt: skip
+    if used.purity is not None:
+        told = used.purity[met]
+        purity = np.where(np.isnan(told), purity, told).astype(np.float32)
     return purity
-
-
-def _set_references(model: MetGen, standard: Standard, lessons: Lessons) -> None:
-    """Mean primaries, and normal tissues as a mean with its main directions: no patient's own profile."""
-    for cancer in range(len(model.primary_mean)):
-        rows = lessons.primary_classes == cancer
-        model.primary_mean[cancer] = torch.from_numpy(lessons.primaries[rows].mean(0))
-    for site in range(len(model.normal_mean)):
-        values = torch.from_numpy(lessons.normals[lessons.normal_classes == site])
-        model.normal_mean[site] = values.mean(0)
-        _, strengths, axes = torch.linalg.svd(values - values.mean(0), full_matrices=False)
-        kept = min(REFERENCE_AXES, max(len(values) // 4, 1))
-        model.normal_axes[site, :kept] = (axes[:kept].T * strengths[:kept]).T / (len(values) - 1) ** 0.5
-    for role, (means, codes) in enumerate(
-        ((model.primary_mean, model.primary_code), (model.normal_mean, model.normal_code))
-    ):
-        codes.copy_(model.source(torch.from_numpy(standard.scale(means.numpy())), role))
-    knots = np.quantile(lessons.purity, np.linspace(0, 1, PURITY_KNOTS))
-    model.purity.copy_(torch.from_numpy(knots.astype(np.float32)))
 
 
 def _codes_of(names: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
+from histoscribe.generator.calibration import encode
 from histoscribe.generator.cohort import Cohort, cohort_of
 from histoscribe.generator.components import component_table
-from histoscribe.generator.fitting import Settings, encode, fit_model
+from histoscribe.generator.fitting import Settings, fit_model
 from histoscribe.generator.inputs import Parents, bring
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.mixing import mix

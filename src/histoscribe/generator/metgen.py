@@ -50,6 +50,7 @@ class MetGen(torch.nn.Module):
 
     known_codes: torch.Tensor
     known_pairs: torch.Tensor
+    gain: torch.Tensor
     spread: torch.Tensor
     primary_code: torch.Tensor
     normal_code: torch.Tensor
@@ -67,6 +68,7 @@ class MetGen(torch.nn.Module):
         self.texture = Texture(genes)
         self.register_buffer("known_codes", torch.zeros(known, CODE))
         self.register_buffer("known_pairs", torch.zeros(known, 2))
+        self.register_buffer("gain", torch.ones(CODE))
         self.register_buffer("spread", torch.zeros(CODE, CODE))
         self.register_buffer("primary_code", torch.zeros(cancers, CODE))
         self.register_buffer("normal_code", torch.zeros(sites, CODE))
@@ -103,9 +105,9 @@ class MetGen(torch.nn.Module):
             Cancer and site asked for.
         generator : torch.Generator
         """
-        codes = self.mixed_codes(primary, normal, purity)
-        codes = codes + torch.randn(len(codes), CODE, generator=generator) @ self.spread
         typical = self.mixer(self.primary_code[pairs[:, 0]], self.normal_code[pairs[:, 1]], purity)
+        own = self.gain * (self.mixed_codes(primary, normal, purity) - typical)
+        codes = typical + own + torch.randn(len(own), CODE, generator=generator) @ self.spread
         cancer, site = self.recognise(codes, pairs)
         pulled = torch.zeros(len(codes))
         start = codes.clone()

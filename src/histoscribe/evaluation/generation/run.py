@@ -58,15 +58,15 @@ class _Judge:
 
 
 def score_trial(
-    trial: Trial, generator: Generator, methods: Sequence[str], *, progress: Progress | None = None
+    trial: Trial, generator: Generator | None, methods: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
     """Score the methods on one bed.
 
     Parameters
     ----------
     trial : Trial
-    generator : Generator
-        Trained on the trial's training part.
+    generator : Generator or None
+        Trained on the trial's training part; None where no method needs it.
     methods : sequence of str
         Names from `chosen_methods`.
     progress : Progress, optional
@@ -84,6 +84,7 @@ def score_trial(
         progress.report(f"seed {trial.seed}: {name}")
         start = time.perf_counter()
         if name.startswith("histoscribe"):
+            assert generator is not None
             sampler: Sampler = generator_sampler(generator, references=name.endswith("references"))
         else:
             sampler = baseline(name)(trial.train, trial.seed)
