@@ -216,3 +216,63 @@ def write_bif() -> Callable[[Path, Pixels], Path]:
         return folder / "slide.bif"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def write_czi() -> Callable[[Path, Pixels], Path]:
+    """Write a Zeiss CZI slide into a folder: two levels of raw tiles of 128 pixels."""
+    side = 128
+
+    def segment(name: bytes, body: bytes) -> bytes:
+        room = -(-len(body) // 32) * 32
+        return name.ljust(16, b"\0") + struct.pack("<qq", room, len(body)) + body.ljust(room, b"\0")
+
+    def entry(corner: tuple[int, int], stored: tuple[int, ...], step: int, place: int) -> bytes:
+        """One line of the directory: BGR, raw, where the tile lies and how large it is at full resolution."""
+        head = b"DV" + struct.pack("<iqiiB5si", 3, place, 0, 0, 2 * (step > 1), bytes(5), 5)
+        spans = [(b"X", corner[1], stored[1]), (b"Y", corner[0], stored[0])]
+        lines = [(axis, at * step, size * step, size) for axis, at, size in spans]
+        lines += [(axis, 0, 1, 1) for axis in (b"C", b"M", b"S")]
+        return head + b"".join(
+            axis.ljust(4, b"\0") + struct.pack("<iifi", at, size, at, small)
+            for axis, at, size, small in lines
+        )
+
+    def write(folder: Path, pixels: Pixels) -> Path:
+        content, entries = bytearray(544), []
+        for step in (1, 2):
+            level = pixels[::step, ::step, ::-1]
+            for top in range(0, level.shape[0], side):
+                for left in range(0, level.shape[1], side):
+                    tile = level[top : top + side, left : left + side]
+                    entries.append(entry((top, left), tile.shape, step, len(content)))
+                    body = (struct.pack("<iiq", 0, 0, tile.size) + entries[-1]).ljust(256, b"\0")
+                    content += segment(b"ZISRAWSUBBLOCK", body + tile.tobytes())
+        directory = len(content)
+        content += segment(
+            b"ZISRAWDIRECTORY", struct.pack("<i", len(entries)) + bytes(124) + b"".join(entries)
+        )
+        rows, columns = pixels.shape[:2]
+        scale = "".join(f'<Distance Id="{axis}"><Value>5e-07</Value></Distance>' for axis in "XY")
+        about = (
+            f"<ImageDocument><Metadata><Information><Image><PixelType>Bgr24</PixelType><SizeX>{columns}</SizeX>"
+            f"<SizeY>{rows}</SizeY><SizeC>1</SizeC><SizeS>1</SizeS>"
+            '<ObjectiveSettings><ObjectiveRef Id="O:1"/></ObjectiveSettings></Image><Instrument><Objectives>'
+            '<Objective Id="O:1"><NominalMagnification>20</NominalMagnification></Objective>'
+            "</Objectives></Instrument></Information>"
+            f"<Scaling><Items>{scale}</Items></Scaling></Metadata></ImageDocument>"
+        ).encode()
+        described = len(content)
+        content += segment(b"ZISRAWMETADATA", struct.pack("<ii", len(about), 0) + bytes(248) + about)
+        attached = len(content)
+        content += segment(b"ZISRAWATTDIR", bytes(256))
+        head = (
+            struct.pack("<4i", 1, 0, 0, 0)
+            + b"\1" * 32
+            + struct.pack("<iqqiq", 0, directory, described, 0, attached)
+        )
+        content[:544] = segment(b"ZISRAWFILE", head.ljust(512, b"\0"))
+        (folder / "slide.czi").write_bytes(content)
+        return folder / "slide.czi"
+
+    return write

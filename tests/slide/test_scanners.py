@@ -1,4 +1,4 @@
-"""Slides as Hamamatsu's and 3DHISTECH's scanners write them: read, and damaged in every file."""
+"""Slides as the scanners of four makers write them: read, and damaged in every file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from histoscribe.slide import open_slide
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 pytest.importorskip("openslide")
-KINDS = ("vms", "ndpi", "mirax", "bif")
-VENDORS = {"vms": "Hamamatsu", "ndpi": "Hamamatsu", "mirax": "3DHISTECH", "bif": "Ventana"}
+KINDS = ("vms", "ndpi", "mirax", "bif", "czi")
+VENDORS = {"vms": "Hamamatsu", "ndpi": "Hamamatsu", "mirax": "3DHISTECH", "bif": "Ventana", "czi": "Zeiss"}
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +36,11 @@ def tissue() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def whole(tissue, write_vms, write_ndpi, write_mirax, write_bif, tmp_path_factory) -> dict[str, Path]:
+def whole(
+    tissue, write_vms, write_ndpi, write_mirax, write_bif, write_czi, tmp_path_factory
+) -> dict[str, Path]:
     """One sound slide of each kind."""
-    writers = {"vms": write_vms, "ndpi": write_ndpi, "mirax": write_mirax, "bif": write_bif}
+    writers = {"vms": write_vms, "ndpi": write_ndpi, "mirax": write_mirax, "bif": write_bif, "czi": write_czi}
     return {kind: write(tmp_path_factory.mktemp(kind), tissue) for kind, write in writers.items()}
 
 
@@ -63,7 +65,7 @@ def test_pixels_scale_and_maker(whole, tissue, kind):
         step = round(level.downsample)
         expected = tissue[step // 2 :: step, step // 2 :: step].astype(int)
         assert np.abs(level.pixels[:].astype(int) - expected).max() <= 4
-    if kind != "mirax":
+    if kind in ("vms", "ndpi", "bif"):
         assert slide.associated["macro"]().ndim == 3
 
 
@@ -130,6 +132,13 @@ REFUSED = {
     "BIF tiles of another size": ("bif", edit("slide.bif", b'Width="128"', b'Width="999"')),
     "BIF of a million rows": ("bif", edit("slide.bif", b'NumRows="4" Num', b'NumRows="9999999" N')),
     "BIF joint of tiles that are not there": ("bif", edit("slide.bif", b'Tile2="2"', b'Tile2="9"')),
+    "CZI cut in its directory": ("czi", cut("slide.czi", 1_000_000)),
+    "CZI directory beyond the end": ("czi", edit("slide.czi", 32 + 52, struct.pack("<q", 2**40))),
+    "CZI directory of two thousand million": (
+        "czi",
+        edit("slide.czi", b"\x1a\0\0\0" + bytes(124) + b"DV", b"\xff\xff\xff\x7f" + bytes(124) + b"DV"),
+    ),
+    "CZI whose size is negative": ("czi", edit("slide.czi", b"<SizeX>640<", b"<SizeX>-64<")),
     "NDPI directory beyond the end": ("ndpi", edit("slide.ndpi", 4, struct.pack("<Q", 2**40))),
 }
 
