@@ -56,12 +56,14 @@ def doctor(
     if as_json:
         emit({"versions": versions, "python": platform.python_version(), "checks": checks})
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for check in checks:
         mark = "[green]ok[/green]" if check.good else "[yellow]missing[/yellow]"
-        table.add_row(mark, check.name, check.found + (f": {check.remedy}" if check.remedy else ""))
+        text = check.found + (f": {check.remedy}" if check.remedy else "")
+        table.add_row(mark, check.name, escape(text))
     results.print(table)
     installed = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
     results.print(f"\nInstalled: {installed}", markup=False)
