@@ -92,10 +92,17 @@ def choose(lesson: Lesson, given: int | None, progress: Progress) -> Choice:
     most = max(1, int((lesson.folds >= 0).sum()) // 3)
     sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
     weights = _OLD if (lesson.folds < 0).any() else (1.0,)
-    tries = [Choice(size, 1.0, old) for size in sizes for old in weights]
-    missed = dict.fromkeys(
-        (Choice(one.factors, inflation, one.old) for one in tries for inflation in _INFLATIONS), 0.0
-    )
+    missed = _compare(lesson, [Choice(size, 1.0, weights[len(weights) // 2]) for size in sizes], progress)
+    best = min(missed, key=lambda choice: missed[choice])
+    others = [Choice(best.factors, 1.0, old) for old in weights if old != best.old]
+    if others:
+        missed |= _compare(lesson, others, progress)
+    return min(missed, key=lambda choice: missed[choice])
+
+
+def _compare(lesson: Lesson, tries: list[Choice], progress: Progress) -> dict[Choice, float]:
+    """Squared error of each try at each inflation, over the same held-out samples and genes."""
+    missed: dict[Choice, float] = {}
     random = np.random.default_rng(lesson.seed)
     for fold in np.unique(lesson.folds[lesson.folds >= 0])[:_FOLDS]:
         held = np.flatnonzero(lesson.folds == fold)
@@ -106,10 +113,11 @@ def choose(lesson: Lesson, given: int | None, progress: Progress) -> Choice:
             loadings, noise = lesson.factors(lesson.folds != fold, one)
             for inflation in _INFLATIONS:
                 start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
-                missed[Choice(one.factors, inflation, one.old)] += sum(
+                found = Choice(one.factors, inflation, one.old)
+                missed[found] = missed.get(found, 0.0) + sum(
                     _missed(lesson, start, held, some) for some in shown if some.any()
                 )
-    return min(missed, key=lambda choice: missed[choice])
+    return missed
 
 
 def _missed(lesson: Lesson, start: GaussianStart, held: NDArray[np.int64], shown: NDArray[np.bool_]) -> float:
