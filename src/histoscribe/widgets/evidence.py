@@ -33,7 +33,7 @@ from histoscribe.widgets.tasks import quietly
 if TYPE_CHECKING:
     import napari
 
-_SIDE, _COLUMNS = 84, 3
+_SIDE, _COLUMNS = 76, 3
 _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
 _LIKE = "padding: 6px;"
 _HINT = "Click a predicted spot on the tissue, or choose its number above."
@@ -65,6 +65,7 @@ class EvidencePanel(QWidget):
         for words in (self.title, self.novelty, self.value):
             words.setWordWrap(True)
         self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(4)
         self._arrange()
         self.layer.currentIndexChanged.connect(self._on_layer)
         self.row.valueChanged.connect(self._on_row)
@@ -145,9 +146,12 @@ class EvidencePanel(QWidget):
             )
         for place, reference in enumerate(found.references):
             where = f"{reference.section} {reference.spot}"
-            picture, words = QLabel(), QLabel(f"{reference.share:.0%}\n{where}")
+            picture, words = (
+                QLabel(),
+                QLabel(f"{reference.share:.1%}\n{reference.section}\n{_short(reference.spot)}"),
+            )
             _show_picture(picture, reference.crop, f"Reference spot {where}, weight {reference.share:.1%}")
-            words.setWordWrap(True)
+            words.setToolTip(where)
             self._grid.addWidget(picture, 2 * (place // _COLUMNS), place % _COLUMNS)
             self._grid.addWidget(words, 2 * (place // _COLUMNS) + 1, place % _COLUMNS)
         if found.others:
@@ -199,6 +203,7 @@ class EvidencePanel(QWidget):
         inner.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
@@ -208,6 +213,10 @@ class EvidencePanel(QWidget):
 
 def _can_explain(layer: Any) -> bool:
     return isinstance(layer, Points) and has_evidence(section_of(layer))
+
+
+def _short(spot: str) -> str:
+    return spot if len(spot) <= 8 else f"{spot[:7]}…"
 
 
 def _show_picture(label: QLabel, picture: Picture | None, meaning: str) -> None:
