@@ -2,8 +2,8 @@
 
 `python benchmarks/predictor.py train DATA` trains the default on the 5 HER2+ sections of
 DATA/her2st/cohort.csv, tiles described beforehand. `predict` predicts 5,000 tiles × 1,000 genes from
-descriptors; `memory` does so at three sizes, each in a process of its own; `retrieve` looks for the top 200 of
-1 million reference spots × 256.
+descriptors; `memory` does so at three sizes, each in a process of its own; `retrieve` looks for the top 200
+of 1 million reference spots × 256.
 """
 
 from __future__ import annotations
