@@ -39,7 +39,7 @@ def test_spots_do_not_have_to_fill_the_array(maps):
 
 
 def test_moran_finds_waves_and_not_noise(maps):
-    moran, p = moran_per_gene(maps, PLACES)
+    moran, p = moran_per_gene(maps, PLACES, 200.0)
     assert (moran[:2] > 0.7).all()
     assert abs(moran[2]) < 0.2
     assert np.isnan(moran[3])

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.graphs import spatial_graph
+
 Scores = NDArray[np.float64]
 
 _WINDOW = 7
-_NEIGHBOURS = 6
 
 
 def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike, pitch: float) -> Scores:
@@ -51,13 +52,17 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     return scores
 
 
-def moran_per_gene(values: ArrayLike, centres: ArrayLike) -> tuple[Scores, Scores]:
-    """Moran's I of each gene over six neighbours, by squidpy, and its p-value under normality, FDR-corrected.
+def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple[Scores, Scores]:
+    """Moran's I of each gene by squidpy, and its p-value under normality, FDR-corrected.
+
+    Neighbours lie within 1.5 pitches and weigh alike in a row.
 
     Parameters
     ----------
     values : array, shape (spots, genes)
     centres : array, shape (spots, 2)
+        In the unit of `pitch`.
+    pitch : float
 
     Returns
     -------
@@ -66,18 +71,24 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike) -> tuple[Scores, Score
     """
     import squidpy
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
     expression = np.asarray(values, dtype=np.float32)
-    table = AnnData(expression, obsm={"spatial": np.asarray(centres, dtype=np.float64)})
+    source, target = spatial_graph(centres, pitch, self_edges=False)
+    degree = np.bincount(target, minlength=len(expression))
+    near = csr_matrix((1 / degree[target], (target, source)), shape=(len(expression),) * 2)
+    table = AnnData(expression, obsp={"spatial_connectivities": near})
     table.var_names = [str(number) for number in range(expression.shape[1])]
     found, corrected = np.full(expression.shape[1], np.nan), np.ones(expression.shape[1])
     varying = np.flatnonzero(np.ptp(expression, axis=0) > 0)
-    if len(varying):
-        squidpy.gr.spatial_neighbors(
-            table, n_neighs=min(_NEIGHBOURS, len(expression) - 1), coord_type="generic"
-        )
+    if len(varying) and near.nnz:
         squidpy.gr.spatial_autocorr(
-            table, mode="moran", genes=[str(number) for number in varying], n_perms=None, n_jobs=1
+            table,
+            mode="moran",
+            genes=[str(number) for number in varying],
+            n_perms=None,
+            n_jobs=1,
+            show_progress_bar=False,
         )
         result = table.uns["moranI"]
         order = result.index.astype(int)

@@ -47,7 +47,7 @@ class Truth:
 
 def measured_truth(section: EncodedSection, expression: NDArray[np.float32]) -> Truth:
     """Look at the measured target of a held-out section."""
-    moran, p = moran_per_gene(expression, section.centres_um)
+    moran, p = moran_per_gene(expression, section.centres_um, section.pitch_um)
     return Truth(section, expression, moran, p < _SIGNIFICANT)
 
 
@@ -64,7 +64,7 @@ def score(truth: Truth, told: Prediction) -> Scores:
     measured, predicted = truth.expression, told.expression
     r = np.nan_to_num(pearson_per_gene(measured, predicted))
     places, pitch = truth.section.centres_um, truth.section.pitch_um
-    recovered = recovered_share(truth.moran, moran_per_gene(predicted, places)[0], TOP)
+    recovered = recovered_share(truth.moran, moran_per_gene(predicted, places, pitch)[0], TOP)
     found = {
         "pearson": r,
         f"pearson_top{TOP}": r[:TOP],
