@@ -66,7 +66,7 @@ def picture(
     _settle()
     if gene is not None:
         state_of(viewer).gene = gene
-    _, opened = window.add_plugin_dock_widget(PLUGIN, panel)
+    _, opened = window.add_plugin_dock_widget(PLUGIN, panel, tabify=True)
     _raise(viewer, panel)
     _settle()
     viewer.fit_to_view(margin=0.02)
@@ -124,13 +124,15 @@ def evidence(viewer: napari.Viewer, panel: Any) -> None:
 
 def regions(viewer: napari.Viewer, panel: Any) -> None:
     """Two classes drawn and compared."""
+    from qtpy.QtCore import Qt
+
     box = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
     for name, corner in (("Tumour", (350, 350)), ("Stroma", (1150, 1150))):
         panel.add_class()
-        marked = panel.classes.marked
+        for item in panel.classes.findItems(panel.classes.marked, Qt.MatchFlag.MatchExactly):
+            item.setText(name)
         panel.draw("add_polygon")
         panel.drawn.layer.add_polygons(np.array(corner) + box * 520)
-        panel._restyle(marked, name, panel.classes.colours[marked])
         panel.drawn.layer.mode = "pan_zoom"
     panel.refresh()
     panel.analysis.setCurrentIndex(1)

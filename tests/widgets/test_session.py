@@ -266,3 +266,33 @@ def test_other_files_are_no_session(tmp_path: Path, text: bytes) -> None:
     assert session_reader(str(path)) is not None
     assert session_reader(str(tmp_path / "other.json")) is None
     assert session_reader([str(path), str(path)]) is None
+
+
+@pytest.mark.viewer
+def test_a_session_is_viewed_from_the_shell(
+    full: ViewerModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from histoscribe.cli.app import app
+
+    given: list[Any] = []
+    monkeypatch.setattr("histoscribe.widgets.launch.view", given.extend)
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    done = CliRunner().invoke(app, ["view", str(path)])
+    assert done.exit_code == 0, done.output
+    assert given == [path]
+
+
+@pytest.mark.viewer
+def test_a_session_is_viewed_with_what_else_is_named(
+    full: ViewerModel, tmp_path: Path, make_napari_viewer: Any, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from histoscribe.widgets.launch import view
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    window = make_napari_viewer()
+    monkeypatch.setattr("napari.Viewer", lambda **_: window)
+    view([saved(full, tmp_path / f"s{SUFFIX}")], block=False)
+    assert len(spot_layers(window)) == 2
+    assert state_of(window).gene == "CD3E"

@@ -15,21 +15,26 @@ if TYPE_CHECKING:
 
 
 def view(
-    paths: Annotated[list[Path], typer.Argument(help="Slides, sections, cohort CSVs, predicted tables.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Slides, sections, cohort CSVs, predicted tables, sessions.")
+    ],
     section: Annotated[str | None, typer.Option(help="Only this section of a cohort CSV.")] = None,
 ) -> None:
     """Open napari with slides, sections and predictions; those of one name side by side."""
     from histoscribe.cli.screen import need_screen
+    from histoscribe.widgets.session_file import SUFFIX
 
-    for path in paths:
+    sessions = [path for path in paths if path.name.endswith(SUFFIX)]
+    targets = [path for path in paths if path not in sessions]
+    for path in targets:
         kind_of(path)
     need_screen()
     opened: list[Section | Slide] = []
-    for path in paths:
+    for path in targets:
         if kind_of(path) == "cohort" and section is None:
             opened += open_cohort([path])
         else:
             opened.append(open_target(path, section=section))
     from histoscribe.widgets.launch import view as launch
 
-    launch(opened)
+    launch([*opened, *sessions])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Shapes
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QStandardPaths, Qt
+from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from histoscribe.widgets.colours import DIFFERENCE
 from histoscribe.widgets.layers import UM, kind_of, section_of
@@ -146,7 +147,7 @@ class GuidePanel(QWidget):
     def _opener(self, name: str) -> Callable[[], None]:
         def open_panel() -> None:
             try:
-                self._viewer.window.add_plugin_dock_widget(PLUGIN, name)
+                self._viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
             except Exception as error:
                 tell(error)
 
@@ -163,20 +164,30 @@ class GuidePanel(QWidget):
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
         for row, (step, tick, button) in enumerate(zip(STEPS, self.ticks, self.buttons, strict=True)):
-            words = QLabel(f"<b>{step.title}</b><br>{step.words}")
+            words = QLabel(step.words)
             words.setWordWrap(True)
-            grid.addWidget(tick, row, 0)
-            grid.addWidget(words, row, 1)
-            grid.addWidget(button, row, 2)
+            words.setAlignment(Qt.AlignmentFlag.AlignTop)
+            words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())
+            grid.addWidget(tick, 2 * row, 0)
+            grid.addWidget(QLabel(f"<b>{step.title}</b>"), 2 * row, 1)
+            grid.addWidget(button, 2 * row, 2)
+            grid.addWidget(words, 2 * row + 1, 1, 1, 2)
+        described = {key: what.replace("&", "&amp;") for key, (what, _) in SHORTCUTS.items()}
         rows = "".join(
-            f"<tr><td>{key}&nbsp;&nbsp;</td><td>{what}</td></tr>" for key, (what, _) in SHORTCUTS.items()
+            f"<tr><td>{key}&nbsp;&nbsp;</td><td>{what}</td></tr>" for key, what in described.items()
         )
-        keys = QLabel(f"<b>Keys, in the canvas</b><table>{rows.replace('H&E', 'H&amp;E')}</table>")
+        content, area = QWidget(), QScrollArea()
+        inner = QVBoxLayout(content)
+        inner.addLayout(grid)
+        inner.addWidget(self.tasks)
+        inner.addWidget(QLabel(f"<b>Keys, in the canvas</b><table>{rows}</table>"))
+        inner.addStretch(1)
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
         layout = QVBoxLayout(self)
-        layout.addLayout(grid)
-        layout.addWidget(self.tasks)
-        layout.addWidget(keys)
-        layout.addStretch(1)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
 
 
 def _train(folder: Path, progress: Progress) -> Path:
@@ -191,7 +202,5 @@ def _train(folder: Path, progress: Progress) -> Path:
 
 
 def _own_folder() -> Path:
-    from qtpy.QtCore import QStandardPaths
-
     place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
     return Path(place) / "histoscribe" / "models"

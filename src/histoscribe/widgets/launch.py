@@ -7,11 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histoscribe.progress import Progress
 from histoscribe.slide import Slide
 from histoscribe.widgets.arrangement import side_by_side
 from histoscribe.widgets.layers import LayerData, kind_of, section_layers, shown_spots, slide_layer
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.reading import open_any
+from histoscribe.widgets.session import restore
+from histoscribe.widgets.session_file import SUFFIX
+from histoscribe.widgets.session_sources import reopen
 from histoscribe.widgets.state import state_of
 from histoscribe.widgets.suggestion import suggested_gene
 
@@ -33,7 +37,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     Parameters
     ----------
     paths : sequence of str, Path, Slide or Section
-        What to show; paths are opened first, a cohort CSV as all its sections.
+        What to show; paths are opened first, a cohort CSV as all its sections, a session with all it kept.
     block : bool
         Stay until the window is closed.
 
@@ -46,11 +50,16 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     HistoscribeError
         If something cannot be opened; no window is shown then.
     """
-    opened = [found for one in paths for found in _open(one)]
+    sessions = [one for one in paths if isinstance(one, str | Path) and str(one).endswith(SUFFIX)]
+    opened = [found for one in paths if one not in sessions for found in _open(one)]
+    kept = [reopen(Path(one), Progress()) for one in sessions]
     import napari
 
     viewer = napari.Viewer(title="Histoscribe")
-    show(viewer, opened)
+    if opened:
+        show(viewer, opened)
+    for session in kept:
+        restore(viewer, session)
     viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
     viewer.window.add_plugin_dock_widget(PLUGIN, "Genes", tabify=True)
     if block:
