@@ -102,15 +102,15 @@ def test_what_carried_a_gene_is_shown_and_written(
     panel.start()
     done()
     gene = panel.genes.marked
-    panel.carried_button.click()
+    panel.results.carried_button.click()
     done()
-    view = panel.views[-1]
+    view = panel.results.views[-1]
     assert gene in view.windowTitle()
     assert view.table.rowCount() >= len(lacking.genes) - 1
     view.save(tmp_path / "carriers.csv")
     written = pd.read_csv(tmp_path / "carriers.csv", index_col=0)
     assert set(written.index) <= set(lacking.genes)
-    panel.save(tmp_path / "restored.h5ad")
+    panel.results.save(tmp_path / "restored.h5ad")
     from histoscribe.section import open_section
 
     assert gene in open_section(tmp_path / "restored.h5ad").genes
@@ -129,11 +129,11 @@ def test_a_table_without_a_layer_is_restored_mapped_and_saved(
     panel.start()
     done()
     assert spot_layers(window) == []
-    panel.map_button.click()
-    view = panel.views[-1]
+    panel.results.map_button.click()
+    view = panel.results.views[-1]
     assert view.colour.currentText() == "kind"
     assert len(view.figure.axes[0].collections) == 3
-    panel.save(tmp_path / "out.csv")
+    panel.results.save(tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv", index_col=0).shape == (len(counts), 40)
     assert (tmp_path / "out.sd.csv").exists()
 

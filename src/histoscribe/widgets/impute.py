@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.imputation import (
-    TABLES,
-    ImputeRequest,
-    Overview,
-    Restored,
-    carriers,
-    look,
-    restore,
-    write,
-)
+from histoscribe.widgets.imputation import ImputeRequest, Overview, Restored, look, restore
 from histoscribe.widgets.impute_choosers import ImputerChooser, SourceChooser
 from histoscribe.widgets.impute_list import MissingGenes
-from histoscribe.widgets.impute_views import CarriersView, SampleMap
+from histoscribe.widgets.impute_results import ResultButtons
 from histoscribe.widgets.layers import spot_layer
 from histoscribe.widgets.painting import paint
 from histoscribe.widgets.recent import remember_model
@@ -64,12 +54,7 @@ class ImputePanel(QWidget):
         self.undo_button.setToolTip("Take the restored genes away again")
         self.tasks = TaskBar()
         self.genes = MissingGenes()
-        self.carried_button = QPushButton("What carried it")
-        self.carried_button.setToolTip("The observed genes that the marked gene was restored from")
-        self.map_button = QPushButton("Map of samples")
-        self.map_button.setToolTip("The model's summary of each sample or spot, coloured by class")
-        self.save_button = QPushButton("Save…")
-        self.views: list[QWidget] = []
+        self.results = ResultButtons(self.genes, self.tasks)
         self._arrange()
         self._connect()
         self.reset_choices()
@@ -111,34 +96,6 @@ class ImputePanel(QWidget):
         self._layer = self._restored = None
         self._show_what_applies()
 
-    def explain(self) -> None:
-        """Trace which observed genes carried the marked one."""
-        gene, restored = self.genes.marked, self._restored
-        if restored is None or not gene:
-            return
-        self.tasks.run(
-            partial(carriers, restored, gene), lambda weights: self._show_view(CarriersView(gene, weights))
-        )
-
-    def show_map(self) -> None:
-        """Draw the summary of each sample."""
-        if self._restored is not None:
-            self._show_view(SampleMap(self._restored.table, self._restored.request.source.name))
-
-    def save(self, path: Path | None = None) -> None:
-        """Write the restored table; asks for a file where none is given."""
-        if self._restored is None:
-            return
-        if path is None:
-            asked, _ = QFileDialog.getSaveFileName(self, "Restored table", "restored.h5ad", TABLES)
-            if not asked:
-                return
-            path = Path(asked)
-        try:
-            write(self._restored, path)
-        except HistoscribeError as error:
-            tell(error)
-
     def _start(self, job, apply) -> None:
         try:
             request = self.request()
@@ -179,19 +136,13 @@ class ImputePanel(QWidget):
             paint(self._viewer, state_of(self._viewer))
         self._show_what_applies()
 
-    def _show_view(self, view: QWidget) -> None:
-        view.setParent(self, view.windowFlags())
-        self.views.append(view)
-        view.show()
-
     def _show_what_applies(self, *_: object) -> None:
         free, there = not self.tasks.running, self.source.source is not None
         self.tune.setEnabled(self.model.choice[0] is not None)
         for button in (self.check_button, self.run_button):
             button.setEnabled(free and there)
-        for button in (self.undo_button, self.map_button, self.save_button):
-            button.setEnabled(free and self._restored is not None)
-        self.carried_button.setEnabled(free and self._restored is not None and bool(self.genes.marked))
+        self.undo_button.setEnabled(free and self._restored is not None)
+        self.results.show_what_applies(self._restored)
 
     def _connect(self) -> None:
         self.source.changed.connect(self.reset_choices)
@@ -199,9 +150,6 @@ class ImputePanel(QWidget):
         self.check_button.clicked.connect(self.check)
         self.run_button.clicked.connect(self.start)
         self.undo_button.clicked.connect(self.undo)
-        self.carried_button.clicked.connect(self.explain)
-        self.map_button.clicked.connect(self.show_map)
-        self.save_button.clicked.connect(lambda: self.save())
         self.genes.marked_changed.connect(self._show_what_applies)
         self.tasks.running_changed.connect(self._show_what_applies)
 
@@ -213,14 +161,9 @@ class ImputePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.tune)
-        layout.addLayout(_row(self.check_button, self.run_button, self.undo_button))
-        layout.addWidget(self.tasks)
-        layout.addWidget(self.genes, 1)
-        layout.addLayout(_row(self.carried_button, self.map_button, self.save_button))
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    line = QHBoxLayout()
-    for widget in widgets:
-        line.addWidget(widget)
-    return line
+        buttons = QHBoxLayout()
+        for button in (self.check_button, self.run_button, self.undo_button):
+            buttons.addWidget(button)
+        layout.addLayout(buttons)
+        for widget in (self.tasks, self.genes, self.results):
+            layout.addWidget(widget)
