@@ -14,7 +14,7 @@ from histoscribe.features import describe_tiles, storing
 from histoscribe.features.identity import content_hash, slide_hash
 from histoscribe.features.store import CHUNK
 from histoscribe.progress import Progress
-from histoscribe.slide import Slide, open_slide
+from histoscribe.slide import Level, Slide, open_slide
 from histoscribe.tiles import Tiles
 
 COUNT = 5 * CHUNK + 3
@@ -176,16 +176,16 @@ def test_folders_are_known_by_what_they_hold(tmp_path: Path) -> None:
     assert content_hash(tmp_path / "one") != content_hash(tmp_path / "two")
 
 
-def test_a_slide_behind_a_url_is_known_by_its_coarsest_level(slide: Slide) -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("kind", ["url", "index"])
+def test_where_the_file_says_too_little_the_coarsest_level_decides(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "index.mrxs").write_bytes(b"the same for many slides")
 
-    from histoscribe.slide import Level
-
-    def behind(pixels: np.ndarray) -> str:
-        return slide_hash(replace(slide, url="https://a.b/c.zarr", levels=(Level(pixels, 1.0),)))
+    def known_by(pixels: np.ndarray) -> str:
+        url = "https://a.b/c.zarr" if kind == "url" else ""
+        return slide_hash(Slide(tmp_path / "index.mrxs", (Level(pixels, 1.0),), mpp=1.0, url=url))
 
     pixels = np.zeros((600, 300, 3), dtype=np.uint8)
-    before = behind(pixels)
-    assert behind(pixels.copy()) == before
+    before = known_by(pixels)
+    assert known_by(pixels.copy()) == before
     pixels[599, 0] = 1
-    assert behind(pixels) != before
+    assert known_by(pixels) != before

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _WHOLE = 2**25  # bytes up to which a file is read whole
 _PIECE, _PIECES = 2**14, 256
-_MOST_FILES = 10_000
+_MOST_FILES = 1_000_000
+_INDEX = 2000  # pixels per byte of a file from which it can only be an index
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:
@@ -61,19 +62,23 @@ def content_hash(path: str | os.PathLike[str]) -> str:
 
 
 def slide_hash(slide: Slide) -> str:
-    """Hash what a slide holds: its file or folder, or where it lies behind a URL its coarsest level.
+    """Hash what a slide holds: its file or folder.
+
+    Where that cannot hold the pixels, because it lies behind a URL or is a small index beside other
+    files (MRXS, VMS), the coarsest level is hashed instead or as well.
 
     Raises
     ------
     SlideError
         If it cannot be read.
     """
-    if not slide.url:
-        return content_hash(slide.path)
-    digest = hashlib.sha256(repr([level.shape for level in slide.levels]).encode())
-    coarsest = slide.levels[-1].pixels
-    for row in range(0, coarsest.shape[0], 256):
-        digest.update(np.ascontiguousarray(coarsest[row : row + 256]).tobytes())
+    digest = hashlib.sha256(b"" if slide.url else content_hash(slide.path).encode())
+    rows, columns = slide.levels[0].shape
+    if slide.url or (slide.path.is_file() and slide.path.stat().st_size < rows * columns / _INDEX):
+        digest.update(repr([level.shape for level in slide.levels]).encode())
+        coarsest = slide.levels[-1].pixels
+        for row in range(0, coarsest.shape[0], 256):
+            digest.update(np.ascontiguousarray(coarsest[row : row + 256]).tobytes())
     return digest.hexdigest()
 
 
@@ -105,8 +110,8 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
             if place.is_symlink():
                 continue
             found += 1
-            if found > _MOST_FILES * 100:
-                raise OSError(f"more than {_MOST_FILES * 100:,} files")
+            if found > _MOST_FILES:
+                raise OSError(f"more than {_MOST_FILES:,} files")
             yield place.relative_to(folder).as_posix(), place.stat().st_size
 
 
