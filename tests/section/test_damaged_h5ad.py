@@ -145,6 +145,24 @@ def indices_below(file: h5py.File) -> None:
     file["X/indices"][3] = -7
 
 
+def words_for_indices(file: h5py.File) -> None:
+    """the indices of X reach beyond its shape or do not rise"""
+    size = file["X/indices"].size
+    del file["X/indices"]
+    file["X/indices"] = np.full(size, b"1")
+
+
+def words_for_predictions(file: h5py.File) -> None:
+    """the counts are not numbers"""
+    del file["X"]
+    file.create_dataset("X", data=np.full((40, 6), "x", dtype=h5py.string_dtype()))
+    file["X"].attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+    own = file.create_group("uns/histoscribe")
+    own.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    own.create_dataset("kind", data="predicted")
+    own["kind"].attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})
+
+
 def falling(file: h5py.File) -> None:
     """the indices of X reach beyond its shape or do not rise"""
     file["X/indptr"][4] = 0
@@ -198,7 +216,17 @@ def many_objects(file: h5py.File) -> None:
         h5py.h5d.create(group.id, str(number).encode(), h5py.h5t.NATIVE_INT8, space)
 
 
-FILES = [indices_beyond, indices_below, falling, layer_beyond, wide_claim, unknown_kind, names_lost]
+FILES = [
+    words_for_indices,
+    words_for_predictions,
+    indices_beyond,
+    indices_below,
+    falling,
+    layer_beyond,
+    wide_claim,
+    unknown_kind,
+    names_lost,
+]
 FILES += [fewer_places, places_in_words, giant_layer, many_objects]
 
 

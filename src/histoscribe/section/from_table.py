@@ -125,7 +125,7 @@ def _check_sparse(table: AnnData, path: Path) -> None:
         if hasattr(matrix, "check_format"):
             try:
                 matrix.check_format(full_check=True)
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise SectionError(
                     f"the indices of {name} reach beyond its shape or do not rise ({error})",
                     where=path,
@@ -192,7 +192,8 @@ def _checked(
             remedy="name a section with spots on tissue",
         )
     if predicted:
-        errors, _ = count_problems(np.zeros(0) if table.X is None else np.abs(_values(table.X)))
+        values = np.zeros(0) if table.X is None else _values(table.X)
+        errors, _ = count_problems(np.abs(values) if values.dtype.kind in "fiu" else values)
     else:
         errors, doubts = count_problems(table.X)
         if "counts" in table.layers and (errors or any("whole" in doubt for doubt in doubts)):
