@@ -108,10 +108,13 @@ def test_profiles_are_generated_from_a_table(
 
 def test_people_get_tables_and_a_warning(model: Path, folder: Path, shell: Callable, tmp_path: Path) -> None:
     words = ("--primary", folder / "primary.csv", "--site", "liver", "--out", tmp_path / "x.csv")
+    words = (*words, "--components", tmp_path / "components.csv")
     result = shell("generate", "--model", model, *words, "--samples", 5, "--cancer", "COAD")
     assert result.exit_code == 0, result.stderr
     assert "not a diagnosis" in result.stdout + result.stderr
     assert (tmp_path / "x.csv").read_text().startswith("sample,synthetic")
+    assert {"gene_set", "adjusted", "from_site"} <= set(pd.read_csv(tmp_path / "components.csv"))
+    assert (tmp_path / "components.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

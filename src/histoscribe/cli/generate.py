@@ -13,6 +13,7 @@ from histoscribe.cli.impute import open_table
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import output_file
 from histoscribe.errors import SettingError
+from histoscribe.files import replacing
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
@@ -43,15 +44,21 @@ def generate(
         bool | None, typer.Option("--adapt/--no-adapt", help="Map the parents to the model's scale by rank.")
     ] = None,
     sets: Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")] = None,
+    components: Annotated[
+        Path | None, typer.Option(help="Write what the components do: this CSV, and a PNG beside it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
     from histoscribe.generator import Generator, read_gene_sets, shipped_gene_sets
+    from histoscribe.generator.picture import draw_components
     from histoscribe.generator.result import change_table, write_generated
     from histoscribe.generator.scores import gene_set_changes
     from histoscribe.modelstore import bundled
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
+    if components is not None:
+        output_file(components, ".csv", inputs=[primary])
     share = read_purity(purity)
     start = time.monotonic()
     with job() as progress:
@@ -67,6 +74,11 @@ def generate(
         )  # fmt: skip
         table.uns["histoscribe"]["command"] = command_line(context)
         write_generated(table, out)
+        if components is not None:
+            found = generator.components(known)
+            with replacing(components) as fresh:
+                found.to_csv(fresh, index=False, float_format="%.4g")
+            draw_components(found, components.with_suffix(".png"))
     about = table.uns["histoscribe"]
     changes = change_table(table).head(_SHOWN)
     scores = gene_set_changes(table, known)

@@ -133,12 +133,12 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
 
 def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
     """Which spots of a section lie in the regions; None for all."""
-    from histoscribe.tiles import Region
+    from histoscribe.tiles.regions import UNCLASSIFIED, Region
 
     if parent.regions is None:
         return None
     centres = parent.source.centres
-    return np.any([Region(polygon).contains(centres) for polygon in parent.regions], axis=0)
+    return np.any([Region("", UNCLASSIFIED, polygon).contains(centres) for polygon in parent.regions], axis=0)
 
 
 def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress) -> BulkTable:
