@@ -209,10 +209,10 @@ def giant_layer(file: h5py.File) -> None:
 
 
 def many_objects(file: h5py.File) -> None:
-    """holds more than 20000 objects"""
+    """holds more than 10000 objects"""
     space = h5py.h5s.create(h5py.h5s.NULL)
     group = file.create_group("uns/many")
-    for number in range(20_001):
+    for number in range(10_001):
         h5py.h5d.create(group.id, str(number).encode(), h5py.h5t.NATIVE_INT8, space)
 
 

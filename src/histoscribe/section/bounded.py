@@ -15,7 +15,7 @@ from histoscribe.errors import SectionError
 
 TEXT_BYTES = 2 << 30
 SMALL_TEXT_BYTES = 256 << 20
-HDF5_OBJECTS = 20_000
+HDF5_OBJECTS = 10_000
 HDF5_UNPACKED = 200
 """Bytes that an HDF5 file may unpack to, per byte of the file; real ones stay below 50."""
 HDF5_SPARE = 256 << 20
