@@ -58,3 +58,14 @@ def test_a_slide_is_never_written_over_itself(shell, cohort, tmp_path):
     assert shell("convert", source, store).exit_code == 0
     assert shell("convert", store, store).exit_code == 2
     assert open_slide(store).levels
+
+
+def test_a_url_is_a_slide_and_info_names_it(shell, cohort, tmp_path):
+    done = shell("convert", cohort.parent / "S1.tif", tmp_path / "S1.zarr")
+    assert done.exit_code == 0, done.stderr
+    done = shell("info", (tmp_path / "S1.zarr").as_uri(), "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "slide"
+    done = shell("info", "http://127.0.0.1:1/S1.zarr")
+    assert done.exit_code == 2
+    assert "http://127.0.0.1:1/S1.zarr" in done.stderr

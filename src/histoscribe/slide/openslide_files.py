@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, HistoscribeError, SlideError
 from histoscribe.slide.associated import AssociatedImages, check_associated
-from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.metadata import believable
-from histoscribe.slide.model import WHITE, Level, Slide
+from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.openslide_handles import Handles, library
+from histoscribe.slide.openslide_pixels import OpenSlidePixels, on_white
 from histoscribe.slide.openslide_trial import try_out
 from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.tiff import is_tiff
-from histoscribe.slide.tiled import COPY_AGAIN, TiledPixels
+from histoscribe.slide.tiled import COPY_AGAIN
 
 _DICOM, _CZI, _VMS, _JPEG = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]", b"\xff\xd8\xff"
 _MIRAX_INDEX = "Slidedat.ini"
@@ -104,70 +104,6 @@ def _facts(handle: Any) -> tuple[dict[str, str], list[tuple[int, int]], list[flo
     """Properties, columns and rows of every level, full-resolution pixels per pixel of every level."""
     factors = [float(factor) for factor in handle.level_downsamples]
     return dict(handle.properties), list(handle.level_dimensions), factors
-
-
-class OpenSlidePixels(TiledPixels):
-    """One level, read tile by tile on a fixed grid, so that a pixel's value does not depend on the read.
-
-    OpenSlide places a read by full-resolution pixels; on a level whose factor is not whole it would
-    shift by a fraction of a pixel with the corner.
-
-    Parameters
-    ----------
-    handles : Handles
-        The open slide.
-    path : Path
-        Its file, for messages.
-    number : int
-        Which level.
-    rows, columns : int
-        Extent.
-    factor : float
-        Full-resolution pixels per pixel.
-    tile : tuple of int
-        Rows and columns of one tile.
-    """
-
-    def __init__(
-        self,
-        handles: Handles,
-        path: Path,
-        number: int,
-        rows: int,
-        columns: int,
-        factor: float,
-        tile: tuple[int, int],
-    ) -> None:
-        super().__init__(rows, columns, tile, path)
-        self._handles, self._number, self._factor = handles, number, factor
-
-    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """See `TiledPixels.decode`."""
-        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
-        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
-            above, before = row * self._tile[0], column * self._tile[1]
-            tile = PIXELS.get(self, (row, column), partial(self._read, above, before))
-            out[first - top : last - top, start - left : stop - left] = tile[
-                first - above : last - above, start - before : stop - before
-            ]
-        return out
-
-    def _read(self, top: int, left: int) -> NDArray[np.uint8]:
-        height, width = (
-            min(tile, side - at) for tile, side, at in zip(self._tile, self.shape, (top, left), strict=False)
-        )
-        corner = round(left * self._factor), round(top * self._factor)
-        image = self._handles.use(lambda handle: handle.read_region(corner, self._number, (width, height)))
-        return on_white(np.asarray(image))
-
-
-def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay RGBA pixels on white: shape (rows, columns, 4) becomes (rows, columns, 3)."""
-    colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    if alpha.min(initial=255) == 255:
-        return np.ascontiguousarray(colour)
-    mixed = colour.astype(np.uint16) * alpha + WHITE * (255 - alpha.astype(np.uint16))
-    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def _profile(handle: Any) -> bytes:

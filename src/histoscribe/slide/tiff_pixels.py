@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
 
+_JPEG = (6, 7)
+_APERIO_YCC = 33003  # JPEG 2000 whose components are YCbCr, which nothing in the codestream says
+
+
 class FileBytes:
     """A file that several threads read from.
 
@@ -41,6 +45,15 @@ class FileBytes:
         with self._lock:
             self._stream.seek(offset)
             return self._stream.read(count)
+
+
+def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn YCbCr of full range (ITU-R BT.601, as in JFIF) into RGB; shape (rows, columns, 3)."""
+    luma, blue, red = np.moveaxis(pixels[:, :, :3].astype(np.float32), 2, 0)
+    blue -= 128
+    red -= 128
+    mixed = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
+    return np.stack(mixed, axis=2).round().clip(0, 255).astype(np.uint8)
 
 
 def check_segments(level: TiffPageSeries, content: FileBytes) -> None:
@@ -95,6 +108,8 @@ class TiffPixels(TiledPixels):
         if level.dtype != np.uint8 or page.photometric not in (1, 2, 6):
             kind = f"{level.dtype} {getattr(page.photometric, 'name', page.photometric)}"
             raise SlideError(f"{kind} pixels are not 8-bit RGB", where=path, remedy=CONVERT)
+        if page.photometric == 6 and page.compression not in (*_JPEG, _APERIO_YCC):
+            raise SlideError("YCbCr pixels that are not JPEG are not RGB", where=path, remedy=CONVERT)
         if not is_known(page.compression):
             kind = getattr(page.compression, "name", str(page.compression))
             raise SlideError(f"is packed with {kind}, which is not known", where=path, remedy=CONVERT)
@@ -141,7 +156,7 @@ class TiffPixels(TiledPixels):
             name: value for name in ("jpegtables", "jpegheader") if (value := getattr(page, name)) is not None
         }
         decoded = page.decode(data, index, _fullsize=True, **tables)[0]
-        tile = to_rgb(np.asarray(decoded)[0])
+        tile = self._in_rgb(np.asarray(decoded)[0])
         if tile.shape != (*self._tile, 3) or tile.dtype != np.uint8:
             raise ValueError(f"the tile decodes to {tile.shape}")
         return np.ascontiguousarray(tile)
@@ -149,7 +164,10 @@ class TiffPixels(TiledPixels):
     def _from_zarr(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         where = {"Y": slice(top, bottom), "X": slice(left, right)}
         part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
-        return to_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
+        return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
+
+    def _in_rgb(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return from_ycc(pixels) if self._page.compression == _APERIO_YCC else to_rgb(pixels)
 
     @cached_property
     def _array(self) -> Any:

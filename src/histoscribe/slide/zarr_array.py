@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 import threading
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +20,7 @@ from histoscribe.errors import SlideError
 from histoscribe.slide.reasons import reason_of
 from histoscribe.slide.remote import Place
 from histoscribe.slide.tiled import CONVERT, COPY_AGAIN
+from histoscribe.slide.unpacking import KNOWN, unfold
 
 MOST_TEXT = 2**24
 """Most bytes of one metadata document."""
@@ -36,7 +35,6 @@ _ALIASES = {
     "numcodecs.zlib": "zlib",
     "numcodecs.lz4": "lz4",
 }
-_KNOWN = ("blosc", "zstd", "gzip", "zlib", "lz4", "crc32c")
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ class ZarrArray:
             raise ValueError(f"its axes are in the order {self._order}")
         if math.prod(self.chunks) > _MOST_CHUNK:
             raise SlideError(f"has chunks of {self.chunks}", where=self._place.where, remedy=CONVERT)
-        unknown = [name for name in self._codecs if name not in _KNOWN]
+        unknown = [name for name in self._codecs if name not in KNOWN]
         if unknown:
             raise SlideError(
                 f"is packed with {unknown[0]}, which is not known", where=self._place.where, remedy=CONVERT
@@ -244,49 +242,6 @@ class ZarrArray:
     def _check_type(self, found: str, wanted: str) -> None:
         if found != wanted:
             raise SlideError(f"{found} pixels are not 8-bit RGB", where=self._place.where, remedy=CONVERT)
-
-
-def unfold(codec: str, data: bytes, most: int) -> bytes:
-    """Decode one layer of packing, never to more than `most` bytes and what a checksum adds.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, or unfolds to more.
-    """
-    import imagecodecs
-    from google_crc32c import value as crc32c
-
-    room = most + 4096
-    try:
-        match codec:
-            case "crc32c":
-                content, stated = data[:-4], data[-4:]
-                if len(stated) < 4 or struct.pack("<I", crc32c(content)) != stated:
-                    raise ValueError("the checksum does not fit")
-                return content
-            case "gzip" | "zlib":
-                stream = zlib.decompressobj(wbits=47)
-                content = stream.decompress(data, room)
-                if not stream.eof:
-                    raise ValueError("unfolds to more than its chunk, or is cut off")
-                return content
-            case "blosc":
-                _check_claim(data[4:8], most)
-                return bytes(imagecodecs.blosc_decode(data))
-            case "lz4":
-                _check_claim(data[:4], most)
-                return bytes(imagecodecs.lz4_decode(data, header=True))
-            case "zstd":
-                return bytes(imagecodecs.zstd_decode(data, out=room))
-    except (RuntimeError, zlib.error) as error:
-        raise ValueError(f"{codec}: {error}") from error
-    raise ValueError(f"packed with {codec}")
-
-
-def _check_claim(four: bytes, most: int) -> None:
-    if len(four) < 4 or struct.unpack("<I", four)[0] > most:
-        raise ValueError("claims to unfold to more than its chunk")
 
 
 def _whole(values: Sequence[Any]) -> tuple[int, ...]:
