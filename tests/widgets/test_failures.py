@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,30 @@ def test_a_disk_that_is_full_when_exporting(
         ended(export, qtbot)
         plain(told()[-1], "cannot write")
     assert len(spot_layers(window)) == 1
+
+
+QUIT = """
+import time, napari
+from qtpy.QtCore import QTimer
+from histoscribe.widgets.tasks import TaskBar
+viewer = napari.Viewer()
+bar = TaskBar()
+viewer.window.add_dock_widget(bar)
+def long(progress):
+    for done in range(100_000):
+        time.sleep(0.1)
+        progress.report("waiting", done, 100_000)
+bar.run(long, lambda _: None)
+QTimer.singleShot(1000, viewer.close)
+napari.run()
+print("left")
+"""
+
+
+def test_the_program_left_in_mid_run() -> None:
+    done = subprocess.run([sys.executable, "-c", QUIT], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "left\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_nothing_but_histoscribes_own_errors_is_plain(window: Any, qtbot: Any) -> None:

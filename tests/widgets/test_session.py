@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
@@ -27,8 +25,7 @@ from histoscribe.widgets.launch import PLUGIN, show
 from histoscribe.widgets.layers import kind_of, section_of, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.session import capture, restore
-from histoscribe.widgets.session_file import SUFFIX, read_content, write_content
-from histoscribe.widgets.session_reader import session_reader
+from histoscribe.widgets.session_file import SUFFIX
 from histoscribe.widgets.session_sources import reopen, write_session
 from histoscribe.widgets.state import state_of
 
@@ -115,6 +112,28 @@ def test_slides_are_shared_again_between_their_layers(full: ViewerModel, tmp_pat
     back = brought_back(saved(full, tmp_path / f"s{SUFFIX}"))
     slide = slide_of(next(layer for layer in back.layers if slide_of(layer) is not None))
     assert section_of(spot_layers(back)[0]).slide.levels is slide.levels
+
+
+def test_regions_come_back_with_their_holes(viewer: Any, tmp_path: Path) -> None:
+    from histoscribe.tiles import Region
+    from histoscribe.widgets.region_layer import described_regions, regions_of
+
+    hole = np.array([(20, 20), (20, 40), (40, 40)], float)
+    outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)
+    regions = [Region("Tumour", (10, 20, 30), outline, (hole,), "first"), Region("Stroma", (0, 0, 9), hole)]
+    shapes, described, _ = described_regions(regions, 0.5, "regions")
+    viewer.add_shapes(shapes, **described)
+    back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}"))
+    assert regions_of(back.layers["regions"], 0.5) == regions
+
+
+@pytest.mark.parametrize("damage", [[], [["a"]], [["a", [1, 2], [[0, 0]], [], ""]], 7])
+def test_damaged_regions_are_told(viewer: Any, tmp_path: Path, damage: Any) -> None:
+    box = np.array([[20, 20], [20, 90], [80, 90], [80, 20]], float)
+    viewer.add_shapes([box], units=UM, name="regions", metadata={"read": {"regions": damage}})
+    back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}"))
+    lost = "could not be brought back" in notification_manager.records[-1].message
+    assert lost == ("regions" not in back.layers)
 
 
 def test_panes_come_back(full: ViewerModel, tmp_path: Path) -> None:
@@ -211,61 +230,6 @@ def test_addresses_on_the_network_are_not_followed(full: ViewerModel, tmp_path: 
     content["sources"][0]["path"] = "https://example.org/a.zarr"
     path.write_text(json.dumps(content))
     assert "lies on the network" in reopen(path, Progress()).lost[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda c: c.update(format="other"), "no session"),
-        (lambda c: c.update(version=99), "version 99"),
-        (lambda c: c.pop("layers"), "layers is no list"),
-        (lambda c: c["view"].update(zoom=float("nan")), "zoom"),
-        (lambda c: c["view"].update(centre=[1]), "centre"),
-        (lambda c: c["sources"].append(c["sources"][0]), "two sources"),
-        (lambda c: c["layers"][-1]["shapes"].update(types=[]), "does not fit"),
-        (lambda c: c["layers"][-1]["shapes"]["data"][0].append([1, 1e300]), "data"),
-        (lambda c: c["layers"][-1].update(shapes=None), "missing"),
-    ],
-)
-def test_damage_is_told(full: ViewerModel, tmp_path: Path, change: Callable[[Any], None], words: str) -> None:
-    content = capture(full, state_of(full)).content
-    path = tmp_path / f"s{SUFFIX}"
-    write_content(content, path)
-    damaged = json.loads(path.read_text())
-    change(damaged)
-    path.write_text(json.dumps(damaged))
-    with pytest.raises(StorageError, match=words):
-        read_content(path)
-
-
-_ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(part=st.sampled_from(["sources", "layers", "view"]), value=_ANY)
-def test_whatever_stands_there_nothing_but_a_plain_word_comes(
-    tmp_path_factory: pytest.TempPathFactory, part: str, value: Any
-) -> None:
-    path = tmp_path_factory.mktemp("odd") / f"s{SUFFIX}"
-    sound = {"sources": [], "layers": [], "view": {}}
-    path.write_text(json.dumps({"format": "histoscribe session", "version": 1, **sound, part: value}))
-    with pytest.raises(StorageError):
-        read_content(path)
-
-
-@pytest.mark.parametrize("text", [b"", b"[", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}'])
-def test_other_files_are_no_session(tmp_path: Path, text: bytes) -> None:
-    path = tmp_path / f"s{SUFFIX}"
-    path.write_bytes(text)
-    with pytest.raises(StorageError):
-        read_content(path)
-    assert session_reader(str(path)) is not None
-    assert session_reader(str(tmp_path / "other.json")) is None
-    assert session_reader([str(path), str(path)]) is None
 
 
 @pytest.mark.viewer

@@ -10,6 +10,8 @@ import numpy as np
 from napari.layers import Shapes
 from napari.utils.notifications import show_info, show_warning
 
+from histoscribe.errors import RegionError
+from histoscribe.tiles import Region
 from histoscribe.widgets.arrangement import is_copy, is_side_by_side, side_by_side
 from histoscribe.widgets.layers import DERIVED, UM, section_of, shown_spots, slide_layer, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from histoscribe.widgets.state import ViewState
 
 SOURCE = "source_path"
+_REGIONS = "regions"
 
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
@@ -72,7 +75,10 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     state, view = state_of(viewer), found.content["view"]
     lost = list(found.lost)
     for layer in found.content["layers"]:
-        added = _add(viewer, layer, found)
+        try:
+            added = _add(viewer, layer, found)
+        except (RegionError, TypeError, ValueError):
+            added = None
         if added is None:
             lost.append(f"The layer {layer['name']} could not be brought back.")
             continue
@@ -150,8 +156,38 @@ def _shapes(layer: Shapes) -> Content:
         "affine": affine.tolist(),
         "units": UM if str(layer.units[0]) in (UM, "micrometer") else "pixel",
         "features": {name: values for name, values in features.items() if values is not None},
-        "metadata": {str(name): value for name, value in layer.metadata.items() if _plain(value) is not None},
+        "metadata": {
+            str(name): kept for name, value in layer.metadata.items() if (kept := _kept(value)) is not None
+        },
     }
+
+
+def _kept(value: Any) -> Any:
+    """Metadata as JSON can hold it, regions with their holes included; None for everything else."""
+    if not (isinstance(value, list) and value and all(isinstance(one, Region) for one in value)):
+        return _plain(value)
+    return {
+        _REGIONS: [
+            [
+                one.name,
+                list(one.colour),
+                one.polygon.tolist(),
+                [hole.tolist() for hole in one.holes],
+                one.label,
+            ]
+            for one in value
+        ]
+    }
+
+
+def _regained(value: Any) -> Any:
+    """What `_kept` was given."""
+    if not (isinstance(value, dict) and set(value) == {_REGIONS}):
+        return value
+    return [
+        Region(str(name), tuple(colour), polygon, tuple(holes), str(label))
+        for name, colour, polygon, holes, label in value[_REGIONS]
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -209,5 +245,5 @@ def _add_shapes(viewer: ViewerModel, shapes: Content, name: str) -> Layer:
         affine=np.asarray(shapes["affine"]),
         units=(shapes["units"], shapes["units"]),
         features=pd.DataFrame(shapes["features"]) if shapes["data"] else None,
-        metadata=dict(shapes["metadata"]),
+        metadata={name: _regained(value) for name, value in shapes["metadata"].items()},
     )
