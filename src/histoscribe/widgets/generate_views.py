@@ -1,4 +1,4 @@
-"""What was generated, to look at: changes by gene and by gene set, and the map among known metastases."""
+"""What was generated, to look at: changes by gene and gene set, a map among known metastases, components."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ _PLAIN, _SITE, _PAIR, _MADE = "#c9ced6", "#7fb8d0", "#2a6f97", "#d1495b"
 
 
 class ResultTabs(QTabWidget):
-    """Genes, gene sets and a map of the last run; empty before it."""
+    """Genes, gene sets, a map and the components of the last run; empty before it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.genes = _table(["gene", "primary", "generated", "log2 change"])
+        self.genes = _table(["gene", "log2 change", "primary", "generated"])
         self.sets = _table(["gene set", "log2 change", "95 % of samples", "genes"])
+        self.components = _table(["gene set", "adjusted p", "from primary", "from site", "genes"])
         self.map = QWidget()
         self._inside = QVBoxLayout(self.map)
         self.figure = None
-        for widget, title in ((self.genes, "Genes"), (self.sets, "Gene sets"), (self.map, "Map")):
+        tabs = ((self.genes, "Genes"), (self.sets, "Gene sets"), (self.map, "Map"))
+        for widget, title in (*tabs, (self.components, "Components")):
             self.addTab(widget, title)
         self.setMinimumHeight(260)
 
     def show_result(self, result: Generated) -> None:
-        """Fill all three."""
+        """Fill them all."""
         top: pd.DataFrame = result.genes.head(_GENES)
         _fill(
             self.genes,
             [
-                (str(name), f"{row['primary']:.1f}", f"{row['generated']:.1f}", f"{row['change']:+.2f}")
+                (str(name), f"{row['change']:+.2f}", f"{row['primary']:.1f}", f"{row['generated']:.1f}")
                 for name, row in top.iterrows()
             ],
         )
@@ -52,12 +54,24 @@ class ResultTabs(QTabWidget):
                 for name, row in result.sets.iterrows()
             ],
         )  # fmt: skip
+        _fill(
+            self.components,
+            [
+                (
+                    f"{row['gene_set']} ({row['component']}{row['end']})".replace("_", " ").lower(),
+                    f"{row['adjusted']:.0e}", f"{row['from_primary']:.0%}", f"{row['from_site']:.0%}",
+                    row["genes"],
+                )
+                for _, row in result.components.iterrows()
+            ],
+        )  # fmt: skip
         self._draw(result)
 
     def clear_result(self) -> None:
-        """Empty all three."""
+        """Empty them all."""
         _fill(self.genes, [])
         _fill(self.sets, [])
+        _fill(self.components, [])
         if self.figure is not None:
             self.figure.clear()
             self.figure.canvas.draw_idle()

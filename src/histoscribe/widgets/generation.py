@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,8 @@ class Generated:
         As `Generator.generate` describes.
     genes, sets : DataFrame
         Change against the primary, by gene and by gene set.
+    components : DataFrame
+        Those of the model with a significant gene set.
     places, known : ndarray, shape (samples, 2)
         The generated samples, and the model's training metastases, on one map.
     known_names : list of str
@@ -91,6 +93,7 @@ class Generated:
     table: AnnData
     genes: pd.DataFrame
     sets: pd.DataFrame
+    components: pd.DataFrame
     places: NDArray[np.float64]
     known: NDArray[np.float64]
     known_names: list[str]
@@ -128,7 +131,8 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     scores = None if section is None else spot_scores(section, table, spots_of(request.primary))
     places, known, names = _map(generator, table)
     sets = gene_set_changes(table, shipped_gene_sets())
-    return Generated(request, table, change_table(table), sets, places, known, names, scores)
+    components = _components(generator)
+    return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
 
 
 def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
@@ -139,6 +143,19 @@ def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
         return None
     centres = parent.source.centres
     return np.any([Region("", UNCLASSIFIED, polygon).contains(centres) for polygon in parent.regions], axis=0)
+
+
+def _components(generator: Generator) -> pd.DataFrame:
+    """The components with a significant gene set; none where the model's genes are in no set."""
+    import pandas as pd
+
+    from histoscribe.generator.components import SIGNIFICANT
+
+    try:
+        table = generator.components()
+    except TableError:
+        return pd.DataFrame()
+    return table[table["adjusted"] < SIGNIFICANT]
 
 
 def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress) -> BulkTable:
