@@ -88,7 +88,42 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     slide = open_slide(folder / "S3.tif").with_mpp(section.mpp)
     section = replace(section.with_table(section.table[:, kept].copy()), slide=slide)
     write_section(section, folder / "S3.h5ad")
-    return {name: folder / name for name in ("predictor", "imputer", "S3.h5ad")}
+    save_generator(kept, folder / "generator")
+    return {name: folder / name for name in ("predictor", "imputer", "generator", "S3.h5ad")}
+
+
+def save_generator(genes: list[str], folder: Path) -> None:
+    """A generator of a few steps on profiles of these genes: two cancers in two organs."""
+    import anndata
+    import pandas as pd
+
+    from histoscribe.generator import Generator, cohort_of
+
+    rng = np.random.default_rng(0)
+    means = {name: rng.normal(6, 1, len(genes)) for name in ("BRCA", "LUSC", "liver", "lung")}
+    rows = []
+    for number in range(8):
+        rows += [("primary_tumor", cancer, "", f"p{number}", means[cancer]) for cancer in ("BRCA", "LUSC")]
+        for site in ("liver", "lung"):
+            rows.append(("solid_tissue_normal", "", site, f"n{number}", means[site]))
+            rows += [
+                (
+                    "metastatic",
+                    cancer,
+                    site,
+                    f"m{number}{cancer}",
+                    0.7 * means[cancer] + 0.3 * means[site] + 1,
+                )
+                for cancer in ("BRCA", "LUSC")
+            ]
+    obs = pd.DataFrame(
+        [row[:4] for row in rows],
+        columns=["sample_type", "cancer", "site", "patient"],
+        index=[f"s{number}" for number in range(len(rows))],
+    )
+    x = np.stack([row[4] for row in rows]) + rng.normal(0, 0.4, (len(rows), len(genes)))
+    table = anndata.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes))
+    Generator(met_steps=20, mixing_steps=20).fit(cohort_of(table)).save(folder)
 
 
 @pytest.fixture
@@ -126,6 +161,7 @@ def test_from_a_section_to_a_session_and_back(
     draw_regions(person)
     find_genes(person)
     impute(person, desk["imputer"])
+    generate(person, desk["generator"])
     state_of(window).choose(gene)
     export(person, answers, tmp_path)
     before = [layer.name for layer in window.layers]
@@ -211,6 +247,21 @@ def impute(person: Person, model: Path) -> None:
     assert len(restored) == 1
     person.click(panel.undo_button)
     assert not [layer for layer in spot_layers(person.window) if "restored" in layer.name]
+
+
+def generate(person: Person, model: Path) -> None:
+    panel = person.panel("Generate")
+    panel.model.folder = model
+    panel.primary.source.combo.setCurrentText(spot_layers(person.window)[0].name)
+    panel.cancer.setCurrentText("BRCA")
+    panel.site.setCurrentText("liver")
+    panel.samples.setValue(10)
+    person.click(panel.run_button)
+    person.wait_for(panel)
+    assert panel.result is not None
+    assert panel.result.table.n_obs == 10
+    person.click(panel.undo_button)
+    assert panel.result is None
 
 
 def export(person: Person, answers: Callable[[Path], None], folder: Path) -> None:
