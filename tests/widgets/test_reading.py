@@ -143,3 +143,12 @@ def test_a_dicom_folder_is_a_slide(real_data: Path) -> None:
     assert pixels[0].shape == (2967, 2220, 3)
     assert described["scale"] == (0.499, 0.499)
     assert slide_reader(str(next(folder.iterdir()))) is read
+
+
+def test_napari_hands_us_urls(tmp_path: Path, npe2pm: object) -> None:
+    from npe2 import PluginManifest
+
+    npe2pm.register(PluginManifest.from_distribution("napari-histoscribe"), warn_disabled=False)
+    for url in ("https://example.org/a/slide.ome.zarr", "file:///data/slide.zarr"):
+        commands = [reader.command for reader in npe2pm.iter_compatible_readers(url)]
+        assert commands == ["napari-histoscribe.read_slide"]
