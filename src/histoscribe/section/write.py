@@ -101,7 +101,7 @@ def _packed(table: AnnData, target: Path) -> memoryview:
             anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
     except Exception as error:
         raise SectionError(
-            f"the table holds something that h5ad cannot store ({str(error).splitlines()[0]})",
+            f"the table holds something that h5ad cannot store ({(str(error).splitlines() or [type(error).__name__])[0]})",
             where=target,
             remedy="remove it from the table",
         ) from error

@@ -98,7 +98,7 @@ def write_spatial_data(
                 data.write(fresh)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise SectionError(
-            f"the table holds something that SpatialData cannot store ({str(error).splitlines()[0]})",
+            f"the table holds something that SpatialData cannot store ({(str(error).splitlines() or [type(error).__name__])[0]})",
             where=target,
             remedy="rename or remove it, or write h5ad instead",
         ) from error
