@@ -151,6 +151,8 @@ def save_picture(viewer: napari.Viewer, panel: Any) -> None:
     from histoscribe.widgets.arrangement import side_by_side
 
     side_by_side(viewer, True)
+    viewer.window.resize(WIDTH, 600)
+    _settle()
     viewer.fit_to_view(margin=0.02)
     panel.dpi.setValue(110)
     panel.save_picture(IMAGES / "picture.png")
@@ -187,7 +189,7 @@ def _settle(seconds: float = 1.5) -> None:
         time.sleep(0.02)
 
 
-def _until(done: Callable[[], bool], seconds: float = 120) -> None:
+def _until(done: Callable[[], bool], seconds: float = 400) -> None:
     end = time.monotonic() + seconds
     while not done():
         if time.monotonic() > end:
