@@ -100,8 +100,9 @@ def _packed(table: AnnData, target: Path) -> memoryview:
             packing = {"compression": "gzip", "compression_opts": 1}
             anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
     except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SectionError(
-            f"the table holds something that h5ad cannot store ({(str(error).splitlines() or [type(error).__name__])[0]})",
+            f"the table holds something that h5ad cannot store ({reason})",
             where=target,
             remedy="remove it from the table",
         ) from error

@@ -97,8 +97,9 @@ def write_spatial_data(
             with replacing(target) as fresh:
                 data.write(fresh)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SectionError(
-            f"the table holds something that SpatialData cannot store ({(str(error).splitlines() or [type(error).__name__])[0]})",
+            f"the table holds something that SpatialData cannot store ({reason})",
             where=target,
             remedy="rename or remove it, or write h5ad instead",
         ) from error
