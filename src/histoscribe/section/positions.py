@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, SectionError
+from histoscribe.errors import SectionError
 from histoscribe.section.bounded import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.table import Counts, examples, repeated
 
@@ -149,13 +149,9 @@ def _csv(path: Path) -> Any:
 def _parquet(path: Path) -> Any:
     if path.stat().st_size > SMALL_TEXT_BYTES:
         raise SectionError(f"is larger than {SMALL_TEXT_BYTES >> 20} MB", where=path, remedy=_AGAIN)
-    try:
-        from pyarrow import ArrowException  # type: ignore[import-untyped]
-        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise DependencyError(
-            "reading parquet needs the package pyarrow", where=path, remedy="pip install pyarrow"
-        ) from error
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     try:
         with ParquetFile(path) as file:
             rows = file.metadata.num_rows
