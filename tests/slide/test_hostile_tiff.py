@@ -78,6 +78,8 @@ ZSTD = packed(imagecodecs.zstd_encode)
 BAD_TILES = {
     "JPEG that claims 65,500 x 65,500": (7, jpeg(65_500, 65_500), jpeg()),
     "JPEG cut before its size": (7, jpeg()[:20], jpeg()),
+    "JPEG cut in half": (7, jpeg()[: len(jpeg()) // 2], jpeg()),
+    "JPEG 2000 cut in half": (34712, j2k()[: len(j2k()) // 2], j2k()),
     "JPEG of noise": (7, b"\xff\xd8" + bytes(range(256)) * 9, jpeg()),
     "JPEG 2000 that claims 60,000 x 60,000": (34712, j2k(60_000, 60_000), j2k()),
     "JPEG 2000 of a few bytes": (34712, j2k()[:30], j2k()),

@@ -52,6 +52,14 @@ def test_damaged_image_is_told_when_it_is_decoded(picture, tmp_path, kind):
         slide.levels[0].pixels[:10]
 
 
+def test_a_jpeg_that_is_cut_off_is_not_shown_with_a_grey_end(picture, tmp_path):
+    path = tmp_path / "section.jpg"
+    content = imagecodecs.jpeg8_encode(picture(300, 300))
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(SlideError, match="cut off"):
+        open_slide(path).levels[0].pixels[:10]
+
+
 def test_jpeg_for_print_is_refused(picture, tmp_path):
     path = tmp_path / "print.jpg"
     ink = np.concatenate((picture(64, 64), picture(64, 64)[:, :, :1]), axis=2)

@@ -7,9 +7,12 @@ import struct
 from typing import BinaryIO
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+END = b"\xff\xd9"
+"""Last marker of a JPEG or a JPEG 2000 codestream; it cannot stand within their pixels."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers of ITU T.81, table B.1
 _BARE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
+_TAIL = 64  # bytes among which the end of an image is looked for, as some writers fill up after it
 _J2K = b"\xff\x4f\xff\x51"  # start of codestream and its size marker, ITU T.800, annex A
 
 _BY_HEADER = {6: "JPEG", 7: "JPEG", 33003: "J2K", 33004: "J2K", 33005: "J2K", 34712: "J2K", 34933: "PNG"}
@@ -47,6 +50,11 @@ def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
         raise ValueError("the tile does not say how large it is")
     if extent[0] > height or extent[1] > width:
         raise ValueError(f"a tile of {height} × {width} pixels claims to hold {extent[0]} × {extent[1]}")
+
+
+def is_closed(compression: int, data: bytes) -> bool:
+    """Whether a compressed tile has its end: decoders fill what follows a cut with grey and say nothing."""
+    return _BY_HEADER.get(compression) not in ("JPEG", "J2K") or END in data[-_TAIL:]
 
 
 def jpeg_extent(stream: BinaryIO) -> tuple[int, int] | None:

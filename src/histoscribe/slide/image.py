@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.claims import JPEG, PNG, jpeg_extent, png_extent
+from histoscribe.slide.claims import END, JPEG, PNG, jpeg_extent, png_extent
 from histoscribe.slide.model import Level, Slide
 from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, to_rgb
 from histoscribe.slide.reasons import reason_of
@@ -46,6 +46,8 @@ def _decode(path: Path, extent: tuple[int, int]) -> NDArray[np.uint8]:
 
     try:
         data = path.read_bytes()
+        if data.startswith(JPEG) and data.rfind(END) < len(data) // 2:
+            raise ValueError("it is cut off")  # which the decoder would fill with grey
         pixels = np.asarray((jpeg8_decode if data.startswith(JPEG) else png_decode)(data))
     except (RuntimeError, ValueError, OSError) as error:
         raise SlideError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
 from histoscribe.slide.cache import PIXELS
-from histoscribe.slide.claims import HEADER, check_tile, is_known, states_extent
+from histoscribe.slide.claims import HEADER, check_tile, is_closed, is_known, states_extent
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
 from histoscribe.slide.pixels import to_rgb
@@ -152,6 +152,8 @@ class TiffPixels(TiledPixels):
         if len(data) != count:
             raise ValueError("the tile is cut off")
         check_tile(page.compression, data, *self._tile)
+        if self._closes and not is_closed(page.compression, data):
+            raise ValueError("the tile is cut off")
         tables = {
             name: value for name in ("jpegtables", "jpegheader") if (value := getattr(page, name)) is not None
         }
@@ -160,6 +162,15 @@ class TiffPixels(TiledPixels):
         if tile.shape != (*self._tile, 3) or tile.dtype != np.uint8:
             raise ValueError(f"the tile decodes to {tile.shape}")
         return np.ascontiguousarray(tile)
+
+    @cached_property
+    def _closes(self) -> bool:
+        """Whether this writer ends its tiles as the format wants: told by the first, middle and last one."""
+        offsets, counts = self._page.dataoffsets, self._page.databytecounts
+        listed = min(len(offsets), len(counts))
+        some = {0, listed // 2, listed - 1}
+        ends = [self._content.read(max(0, offsets[n] + counts[n] - 64), 64) for n in some if counts[n]]
+        return any(is_closed(self._page.compression, end) for end in ends)
 
     def _from_zarr(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         where = {"Y": slice(top, bottom), "X": slice(left, right)}
