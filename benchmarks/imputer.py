@@ -83,7 +83,7 @@ def simulated(samples: int, genes: int, seed: int) -> AnnData:
 
 def speed() -> None:
     """Restore 5,000 × 2,000 with a third of the genes missing, and with a third of the values missing."""
-    imputer = Imputer(steps=0, factors=100).fit(simulated(800, 2000, 0))
+    imputer = Imputer(steps=0, factors=100).fit(simulated(400, 2000, 0))
     table = simulated(5000, 2000, 1)
     random = np.random.default_rng(0)
     panel = table[:, np.sort(random.choice(2000, 1333, replace=False))].copy()
