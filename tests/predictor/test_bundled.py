@@ -1,0 +1,36 @@
+"""The bundled predictors load by name, are small, say where they come from, and predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from histoscribe.modelstore import bundled
+from histoscribe.modelstore.bundled import bundled_names
+from histoscribe.modelstore.store import WEIGHTS_FILE, read_card
+from histoscribe.predictor import Predictor
+
+NAMES = [name for name in bundled_names() if read_card(bundled(name)).kind == "predictor"]
+
+
+def test_the_olfactory_bulb_is_bundled():
+    assert "olfactory-bulb" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_small_honest_and_predicts(name):
+    folder = bundled(name)
+    assert (folder / WEIGHTS_FILE).stat().st_size < 20_000_000
+    model = Predictor.load(folder, device="cpu")
+    card = model.card
+    assert card.licence != "not stated"
+    assert card.settings["inner_split"] == "section"
+    assert set(card.held_out) == set(card.genes)
+    assert "/" not in card.command.replace("scripts/", "")
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, card.settings["descriptors"])).astype(np.float32)
+    places = np.stack(np.meshgrid(np.arange(8), np.arange(5)), -1).reshape(-1, 2) * 100.0
+    expression = model.predict_encoded(features, places)
+    assert expression.shape == (40, len(card.genes))
+    assert model.fitted.intervals is not None
+    assert np.isfinite(expression).all()
