@@ -36,8 +36,8 @@ from histoscribe.tiles import grid_tiles, read_crops, spot_tiles
 
 Crops = NDArray[np.uint8]
 TURNS = 4
-FEW = 48  # tiles for the slow ones
-GROWING_PX = (2048, 4096, 8192)
+FEW = 24  # tiles for the slow ones
+GROWING_PX = (1024, 2048, 4096)
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

@@ -85,7 +85,8 @@ def _unmix(
     density = np.empty((3, side), dtype=np.float32)
     for row in range(side):
         if block == 1:
-            total[:] = crop[row]
+            for place in range(width):
+                total[place] = crop[row, place]
         else:
             upper, lower = crop[2 * row], crop[2 * row + 1]
             for place in range(width):

@@ -123,7 +123,9 @@ def _survey(
         crop = stains[:, number]
         for stain in range(3):
             smooth(crop[stain], held[0], smoothed[stain])
-        hematoxylin[number] = smoothed[0]
+        for row in range(side):
+            for column in range(side):
+                hematoxylin[number, row, column] = smoothed[0, row, column]
         _bands(
             crop,
             smoothed,
