@@ -98,7 +98,7 @@ def _staging(slide: Slide, path: Path) -> Iterator[tuple[Path, set[str], Any]]:
                 stream.flush()
 
             yield content, finished, tick
-    except Cancelled as stop:
+    except (Cancelled, KeyboardInterrupt) as stop:
         raise Cancelled(
             remedy=f"what is done is kept in {folder}: the same command goes on from there, or delete it"
         ) from stop
