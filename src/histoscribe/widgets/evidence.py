@@ -226,6 +226,6 @@ def _show_picture(label: QLabel, picture: Picture | None, meaning: str) -> None:
         return
     pixels = np.ascontiguousarray(picture)
     rows, columns = pixels.shape[:2]
-    image = QImage(pixels.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
+    image = QImage(pixels.tobytes(), columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
     smooth = Qt.TransformationMode.SmoothTransformation
     label.setPixmap(QPixmap.fromImage(image).scaled(_SIDE, _SIDE, Qt.AspectRatioMode.KeepAspectRatio, smooth))

@@ -70,6 +70,16 @@ class PredictPanel(QWidget):
         self.run_button = QPushButton("Predict")
         self.undo_button = QPushButton("Undo")
         self.undo_button.setToolTip("Remove the predicted layer again")
+        meanings = {
+            self.target: "The layer to look at: a section with its H&E, or a slide",
+            self.place: "Where to predict: at measured spots, or on a grid",
+            self.pitch: "Distance of neighbouring grid points",
+            self.mpp: "The slide does not state its scale; 0.5 is usual for 20×, 0.25 for 40×",
+            self.device: "auto takes a graphics card where there is one",
+            self.run_button: "Predict with these settings; the result is a new layer",
+        }
+        for widget, meaning in meanings.items():
+            widget.setToolTip(meaning)
         self.tasks = TaskBar()
         self._arrange()
         self.target.currentIndexChanged.connect(self._on_target)

@@ -59,6 +59,8 @@ class RegionsPanel(QWidget):
         self._heard: Shapes | None = None
         self.spots = LayerCombo(self._viewer, _is_spots)
         self.drawn = LayerCombo(self._viewer, is_region_layer)
+        self.spots.setToolTip("The spots that are counted and compared")
+        self.drawn.setToolTip("The layer of shapes that are drawn in")
         self.classes = ClassTable()
         self.analysis = RegionAnalysis(self._state, self.chosen)
         buttons = {

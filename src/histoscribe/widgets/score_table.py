@@ -52,7 +52,7 @@ class ScoreModel(QAbstractTableModel):
                 return self.gene_at(index.row())
             return _words(self.frame.iat[index.row(), index.column() - 1])
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column():
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def headerData(
