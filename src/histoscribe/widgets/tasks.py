@@ -82,6 +82,9 @@ class TaskBar(QWidget):
         self._relay: _Relay | None = None
         self._apply: Callable[..., None] | None = None
         self._pace: _Pace | None = None
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the panel, and with it the canvas, keeps its size
+        self.setSizePolicy(policy)
         self.setVisible(False)
 
     @property
