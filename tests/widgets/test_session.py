@@ -219,6 +219,25 @@ def test_a_session_is_written_whole_or_not_at_all(
     assert len(spot_layers(brought_back(path))) == 2
 
 
+def test_painted_points_come_back(viewer: Any, tmp_path: Path) -> None:
+    places = np.array([(1, 2), (3, 4), (5, 6)], float)
+    score = [0.1, 0.5, 0.9]
+    layer = viewer.add_points(
+        places,
+        name="score",
+        size=[3, 4, 5],
+        features={"score": score},
+        face_color="score",
+        scale=(2, 2),
+        units=UM,
+    )
+    back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}")).layers["score"]
+    np.testing.assert_allclose(back.face_color, layer.face_color)
+    np.testing.assert_allclose([back.data_to_world(place) for place in back.data], 2 * places)
+    assert list(back.size) == [3, 4, 5]
+    assert list(back.features["score"]) == score
+
+
 def test_other_layers_are_named(viewer: Any) -> None:
     viewer.add_vectors(np.zeros((1, 2, 2)), name="arrows")
     assert capture(viewer, state_of(viewer)).left_out == ("arrows",)

@@ -40,9 +40,9 @@ def full(viewer: Any, section: Section) -> ViewerModel:
         (lambda c: c["view"].update(zoom=float("nan")), "zoom"),
         (lambda c: c["view"].update(centre=[1]), "centre"),
         (lambda c: c["sources"].append(c["sources"][0]), "two sources"),
-        (lambda c: c["layers"][-1]["shapes"].update(types=[]), "does not fit"),
-        (lambda c: c["layers"][-1]["shapes"]["data"][0].append([1, 1e300]), "data"),
-        (lambda c: c["layers"][-1].update(shapes=None), "missing"),
+        (lambda c: c["layers"][-1]["drawn"].update(types=[]), "does not fit"),
+        (lambda c: c["layers"][-1]["drawn"]["data"][0].append([1, 1e300]), "data"),
+        (lambda c: c["layers"][-1].update(drawn=None), "no object"),
     ],
 )
 def test_damage_is_told(full: ViewerModel, tmp_path: Path, change: Callable[[Any], None], words: str) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from napari.layers import Shapes
+from napari.layers import Points, Shapes
 from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
-from histoscribe.tiles import Region
 from histoscribe.widgets.arrangement import is_copy, is_side_by_side, side_by_side
-from histoscribe.widgets.layers import DERIVED, UM, section_of, shown_spots, slide_layer, slide_of
+from histoscribe.widgets.layers import DERIVED, section_of, shown_spots, slide_layer, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.session_layers import add_points, add_shapes, pack_points, pack_shapes
 from histoscribe.widgets.session_sources import Captured, Reopened
 from histoscribe.widgets.state import COLOUR_MAPS, MOST_GENES, state_of
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from histoscribe.widgets.state import ViewState
 
 SOURCE = "source_path"
-_REGIONS = "regions"
 
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
@@ -63,7 +60,9 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
                 sources.append(_slide_source(slide, f"s{len(sources)}"))
             layers.append(shown | {"show": "slide", "source": by_slide[id(slide.levels)]})
         elif isinstance(layer, Shapes) and layer.ndim == 2:
-            layers.append(shown | {"show": "shapes", "shapes": _shapes(layer)})
+            layers.append(shown | {"show": "shapes", "drawn": pack_shapes(layer)})
+        elif isinstance(layer, Points) and layer.ndim == 2:
+            layers.append(shown | {"show": "points", "drawn": pack_points(layer)})
         else:
             left_out.append(layer.name)
     content = {"sources": sources, "layers": layers, "view": _view(viewer, state)}
@@ -139,63 +138,7 @@ def _slide_source(slide: Slide, key: str) -> Content:
 
 def _common(layer: Layer) -> Content:
     shown = {"name": layer.name, "visible": bool(layer.visible), "opacity": float(layer.opacity)}
-    return {"source": "", "shapes": None, **shown}
-
-
-def _shapes(layer: Shapes) -> Content:
-    origin, down, right = (np.asarray(layer.data_to_world(place)) for place in ((0, 0), (1, 0), (0, 1)))
-    affine = np.eye(3)
-    affine[:2] = np.column_stack([down - origin, right - origin, origin])
-    features = {str(name): _plain(layer.features[name].tolist()) for name in layer.features}
-    return {
-        "data": [np.asarray(corners, dtype=float).tolist() for corners in layer.data],
-        "types": [str(kind) for kind in layer.shape_type],
-        "edge_color": np.asarray(layer.edge_color, dtype=float).reshape(-1, 4).tolist(),
-        "face_color": np.asarray(layer.face_color, dtype=float).reshape(-1, 4).tolist(),
-        "edge_width": [float(width) for width in layer.edge_width],
-        "affine": affine.tolist(),
-        "units": UM if str(layer.units[0]) in (UM, "micrometer") else "pixel",
-        "features": {name: values for name, values in features.items() if values is not None},
-        "metadata": {
-            str(name): kept for name, value in layer.metadata.items() if (kept := _kept(value)) is not None
-        },
-    }
-
-
-def _kept(value: Any) -> Any:
-    """Metadata as JSON can hold it, regions with their holes included; None for everything else."""
-    if not (isinstance(value, list) and value and all(isinstance(one, Region) for one in value)):
-        return _plain(value)
-    return {
-        _REGIONS: [
-            [
-                one.name,
-                list(one.colour),
-                one.polygon.tolist(),
-                [hole.tolist() for hole in one.holes],
-                one.label,
-            ]
-            for one in value
-        ]
-    }
-
-
-def _regained(value: Any) -> Any:
-    """What `_kept` was given."""
-    if not (isinstance(value, dict) and set(value) == {_REGIONS}):
-        return value
-    return [
-        Region(str(name), tuple(colour), polygon, tuple(holes), str(label))
-        for name, colour, polygon, holes, label in value[_REGIONS]
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """The value where JSON can hold it, else None."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
-        return None
+    return {"source": "", "drawn": None, **shown}
 
 
 def _view(viewer: ViewerModel, state: ViewState) -> Content:
@@ -216,8 +159,9 @@ def _view(viewer: ViewerModel, state: ViewState) -> Content:
 
 
 def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
-    if layer["show"] == "shapes":
-        return _add_shapes(viewer, layer["shapes"], layer["name"])
+    if layer["show"] in ("shapes", "points"):
+        add = add_shapes if layer["show"] == "shapes" else add_points
+        return add(viewer, layer["drawn"], layer["name"])
     section, slide = found.sections.get(layer["source"]), found.slides.get(layer["source"])
     if layer["show"] == "slide":
         beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
@@ -229,21 +173,3 @@ def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
     pixels, described, kind = data
     described["metadata"][SOURCE] = str(found.paths[layer["source"]])
     return getattr(viewer, f"add_{kind}")(pixels, **described)
-
-
-def _add_shapes(viewer: ViewerModel, shapes: Content, name: str) -> Layer:
-    import pandas as pd
-
-    return viewer.add_shapes(
-        [np.asarray(corners, dtype=float) for corners in shapes["data"]] or None,
-        ndim=2,
-        name=name,
-        shape_type=shapes["types"] or "polygon",
-        edge_color=np.asarray(shapes["edge_color"]).reshape(-1, 4) if shapes["data"] else "#ffb000",
-        face_color=np.asarray(shapes["face_color"]).reshape(-1, 4) if shapes["data"] else "transparent",
-        edge_width=shapes["edge_width"] or 1,
-        affine=np.asarray(shapes["affine"]),
-        units=(shapes["units"], shapes["units"]),
-        features=pd.DataFrame(shapes["features"]) if shapes["data"] else None,
-        metadata={name: _regained(value) for name, value in shapes["metadata"].items()},
-    )

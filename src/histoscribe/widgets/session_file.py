@@ -65,7 +65,7 @@ def read_content(path: Path) -> Content:
         sources = _entries(content, "sources", _SOURCE)
         layers = _entries(content, "layers", _LAYER)
         view = _checked(content.get("view"), _VIEW, "view")
-        _check_shapes(layers)
+        _check_drawn(layers)
         if len({one["id"] for one in sources}) < len(sources):
             raise ValueError("two sources have one id")
     except (ValueError, TypeError, OverflowError) as error:
@@ -119,23 +119,19 @@ def _checked(entry: Any, checks: Mapping[str, Check], where: str) -> Content:
     return {key: entry[key] for key in checks}
 
 
-def _check_shapes(layers: list[Content]) -> None:
+def _check_drawn(layers: list[Content]) -> None:
+    """Check what lies in the file itself: every column as long as there are shapes or points."""
     corners = 0
     for layer in layers:
-        shapes = layer["shapes"]
-        if layer["show"] != "shapes":
+        checks, columns = _DRAWN.get(layer["show"], ({}, ()))
+        if not checks:
             continue
-        if not isinstance(shapes, dict):
-            raise ValueError(f"the shapes of {layer['name']} are missing")
-        found = _checked(shapes, _SHAPES, layer["name"])
-        count = len(found["data"])
-        for key in ("types", "edge_color", "face_color", "edge_width"):
-            if len(found[key]) != count:
-                raise ValueError(f"{key} of {layer['name']} does not fit its shapes")
-        if any(len(column) != count for column in found["features"].values()):
-            raise ValueError(f"the features of {layer['name']} do not fit its shapes")
+        found = _checked(layer["drawn"], checks, layer["name"])
+        counts = [len(found[name]) for name in columns] + [len(one) for one in found["features"].values()]
+        if any(count != len(found["data"]) for count in counts):
+            raise ValueError(f"a column of {layer['name']} does not fit its shapes or points")
         corners += sum(map(len, found["data"]))
-        layer["shapes"] = found
+        layer["drawn"] = found
     if corners > _MOST_CORNERS:
         raise ValueError("its shapes have too many corners")
 
@@ -192,23 +188,31 @@ _SOURCE: dict[str, Check] = {
     "spots": _number(0),
 }
 _LAYER: dict[str, Check] = {
-    "show": _either("spots", "slide", "shapes"),
+    "show": _either("spots", "slide", "shapes", "points"),
     "source": _text,
     "name": _text,
     "visible": _flag,
     "opacity": _number(0, 1),
-    "shapes": _or_none(lambda value: isinstance(value, dict)),
+    "drawn": _or_none(lambda value: isinstance(value, dict)),
 }
-_SHAPES: dict[str, Check] = {
-    "data": _list_of(_list_of(_PAIR, 2)),
-    "types": _list_of(_either(*_KINDS)),
-    "edge_color": _list_of(_RGBA),
+_COMMON: dict[str, Check] = {
     "face_color": _list_of(_RGBA),
-    "edge_width": _list_of(_number(0, 1e6)),
     "affine": _list_of(_list_of(_number(), 3, 3), 3, 3),
     "units": _text,
     "features": lambda value: isinstance(value, dict) and all(map(_list_of(_plain), value.values())),
+}
+_SHAPES: dict[str, Check] = {
+    **_COMMON,
+    "data": _list_of(_list_of(_PAIR, 2)),
+    "types": _list_of(_either(*_KINDS)),
+    "edge_color": _list_of(_RGBA),
+    "edge_width": _list_of(_number(0, 1e6)),
     "metadata": lambda value: isinstance(value, dict) and _plain(value),
+}
+_POINTS: dict[str, Check] = {**_COMMON, "data": _list_of(_PAIR), "size": _list_of(_number(0, 1e6))}
+_DRAWN = {
+    "shapes": (_SHAPES, ("types", "edge_color", "face_color", "edge_width")),
+    "points": (_POINTS, ("size", "face_color")),
 }
 _VIEW: dict[str, Check] = {
     "gene": _text,
