@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -62,8 +63,10 @@ def alone(slide: Slide, tiles: Tiles) -> np.ndarray:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[object]:
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster:
-        yield cluster
+    cluster = distributed.LocalCluster(**options)
+    yield cluster
+    with contextlib.suppress(TimeoutError):  # of killed workers' keepers, on a busy machine
+        cluster.close(timeout=20)
 
 
 def pids(cluster: object) -> list[int]:
