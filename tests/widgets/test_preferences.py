@@ -79,3 +79,17 @@ def test_preferences_are_kept(settings: Any) -> None:
     settings.running.device = "cpu"
     _clear_plugin_settings_cache()
     assert preferences().device == "cpu"
+
+
+def test_napari_s_dialog_offers_them(settings: Any, qtbot: Any) -> None:
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+    from qtpy.QtWidgets import QComboBox, QLabel
+
+    dialog = PreferencesDialog()
+    qtbot.addWidget(dialog)
+    words = {label.text() for label in dialog.findChildren(QLabel)}
+    assert {"Device", "Model folder", "Colour map"} <= {one.strip("*: ") for one in words}, words
+    offered = [
+        [box.itemText(place) for place in range(box.count())] for box in dialog.findChildren(QComboBox)
+    ]
+    assert list(COLOUR_MAPS) in offered

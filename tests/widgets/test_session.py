@@ -279,3 +279,15 @@ def test_a_session_is_viewed_with_what_else_is_named(
     view([saved(full, tmp_path / f"s{SUFFIX}")], block=False)
     assert len(spot_layers(window)) == 2
     assert state_of(window).gene == "CD3E"
+
+
+@pytest.mark.viewer
+def test_a_session_is_dropped_into_the_window(
+    full: ViewerModel, tmp_path: Path, make_napari_viewer_proxy: Any, npe2pm: Any
+) -> None:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    path = saved(full, tmp_path / f"s{SUFFIX}")
+    window = make_napari_viewer_proxy()
+    window.open(path, plugin=PLUGIN)
+    assert [layer.name for layer in window.layers] == [layer.name for layer in full.layers]
+    assert state_of(window).gene == "CD3E"
