@@ -142,7 +142,7 @@ def differential_genes(
         table, _CLASS, groups=["first"], reference="second", method="wilcoxon", pts=True, tie_correct=True
     )
     progress.report("comparing genes", 2, 2)
-    found = scanpy.get.rank_genes_groups_df(table, "first")
+    found: DataFrame = scanpy.get.rank_genes_groups_df(table, "first")
     shares = table.uns["rank_genes_groups"]["pts"].loc[found["names"]]
     result = found.set_index("names")[["scores", "logfoldchanges", "pvals_adj"]]
     result.columns = ["score", "log2_fold_change", "p_adjusted"]
@@ -211,7 +211,7 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
     squidpy.gr.spatial_autocorr(
         table, mode="moran", n_perms=None, n_jobs=1, show_progress_bar=False, corr_method="fdr_bh"
     )
-    found = table.uns["moranI"]
+    found: DataFrame = table.uns["moranI"]
     result = found[["I", "pval_norm_fdr_bh"]].rename(columns={"pval_norm_fdr_bh": "p_adjusted"})
     return result.rename_axis("gene").sort_values("I", ascending=False, kind="stable")
 
