@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtGui import QColor, QEnterEvent
 
 from histoscribe.section import Section, open_section
 from histoscribe.tiles import Region, read_regions, write_regions
@@ -159,6 +159,21 @@ def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: 
 def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
     (only,) = drawn_regions(drawn.drawn.layer, 0.5, "Stroma")
     np.testing.assert_allclose(only, 2 * LOWER)
+
+
+def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtbot: Any) -> None:
+    panel = window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
+    chooser = panel.region
+    drawn.classes.item(0, 0).setText("In situ")
+    chooser.enterEvent(QEnterEvent(QPointF(), QPointF(), QPointF()))
+    assert [chooser.only.itemText(row) for row in range(chooser.only.count())] == [
+        "every class",
+        "In situ",
+        "Stroma",
+    ]
+    assert chooser.name is None
+    chooser.only.setCurrentText("Stroma")
+    assert chooser.name == "Stroma"
 
 
 def test_removing_the_layers_leaves_an_empty_panel(window: Any, drawn: Any) -> None:

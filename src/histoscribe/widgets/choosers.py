@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer, Shapes
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -85,6 +86,11 @@ class RegionChooser(QWidget):
     def name(self) -> str | None:
         """The class to which to keep; None for all regions."""
         return self.only.currentText() if self.only.currentIndex() > 0 else None
+
+    def enterEvent(self, event: QEvent) -> None:
+        """The mouse comes: classes may have been drawn or renamed meanwhile."""
+        self.refill()
+        super().enterEvent(event)
 
     def refill(self, *_: object) -> None:
         """Offer the layers and classes of now."""
