@@ -13,8 +13,8 @@ from histoscribe.predictor import Predictor
 NAMES = [name for name in bundled_names() if read_card(bundled(name)).kind == "predictor"]
 
 
-def test_the_olfactory_bulb_is_bundled():
-    assert "olfactory-bulb" in NAMES
+def test_both_tissues_are_bundled():
+    assert {"her2st-breast", "olfactory-bulb"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
