@@ -107,7 +107,7 @@ def retrieve(references: int) -> dict[str, Any]:
     index = build_index(keys)
     build = time.perf_counter() - start
     rows = []
-    for probes in (8, 16, 32, 64):
+    for probes in (2, 4, 8, 16):
         start = time.perf_counter()
         near = index.search(queries, 200, probes=probes)
         spent = time.perf_counter() - start

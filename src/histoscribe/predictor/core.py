@@ -25,7 +25,7 @@ from histoscribe.predictor.settings import Settings
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096
 _MOST_EXACT = 200_000
-_PROBES = 32
+_PROBES = 8
 
 AnyNetwork = Network | PublishedNetwork
 
