@@ -58,8 +58,8 @@ def _cell(record: dict[str, Any] | None) -> str:
     return f"{record['value']:.4g} ± {record['high'] - record['value']:.2g}"
 
 
-def speed(folder: Path) -> float:
-    """Fewest seconds of five runs for 1,000 profiles of one primary at the first site."""
+def speed(folder: Path) -> tuple[float, float]:
+    """Fewest seconds of five runs for 1,000 profiles: on the wall, and of processor time."""
     import anndata
     import pandas as pd
 
@@ -70,12 +70,13 @@ def speed(folder: Path) -> float:
     mean = generator._fitted()[0].primary_mean[:1].numpy()
     table = anndata.AnnData(mean, obs=pd.DataFrame(index=["mean"]), var=pd.DataFrame(index=generator.genes))
     primary = BulkTable("primary", table, "log2", "symbol")
-    taken = []
+    wall, used = [], []
     for seed in range(5):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         generator.generate(primary, site=generator.sites[0], samples=1000, seed=seed)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+        wall.append(time.perf_counter() - start)
+        used.append(time.process_time() - before)
+    return min(wall), min(used)
 
 
 def main() -> None:
@@ -88,7 +89,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if arguments.speed:
-        print(f"1,000 profiles in {speed(arguments.speed):.2f} s")
+        wall, used = speed(arguments.speed)
+        print(f"1,000 profiles in {wall:.2f} s on the wall, {used:.2f} s of processor time")
     if not arguments.kept:
         return
     scored = merged(arguments.kept)
