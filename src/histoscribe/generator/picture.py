@@ -50,6 +50,6 @@ def draw_components(table: pd.DataFrame, path: Path) -> None:
     axes.set_yticks(list(places), words, fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of the component's variance over cancers and sites")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1 if len(shown) > 8 else 1.3), ncol=3, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.06 if len(shown) > 8 else 1.3), ncol=3, fontsize=8)
     with replacing(path) as fresh:
         figure.savefig(fresh, format="png", dpi=150)
