@@ -29,7 +29,7 @@ lint: $(VENV)/.installed
 	$(BIN)/npe2 validate src/histoscribe/napari.yaml
 
 docs: $(VENV)/.installed
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 screenshots: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python docs/make_screenshots.py
