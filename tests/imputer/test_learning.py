@@ -86,6 +86,36 @@ def test_a_tuned_model_knows_both_tables_and_fits_the_new_one(
     assert np.array_equal(again.layers["restored"], result.layers["restored"])
 
 
+def test_old_samples_of_another_world_do_not_spoil_tuning(
+    trained: Imputer, table_maker: Maker, tmp_path: Path
+) -> None:
+    own, test = table_maker(samples=80, seed=8), table_maker(samples=40, seed=9)
+    names = [f"GENE{i}" for i in np.random.default_rng(1).permutation(60)]
+    own.var_names, test.var_names = names, names
+    own, truth = own[:, :50].copy(), test[:, 30:50].X
+    again = Imputer(factors=8, steps=0)
+    trained.save(tmp_path / "model")
+    tuned = Imputer.load(tmp_path / "model", settings=again.settings).fine_tune(own)
+    alone = again.fit(own)
+    missed = [
+        np.mean((one.restore(test[:, :30].copy())[:, names[30:50]].layers["restored"] - truth) ** 2)
+        for one in (tuned, alone)
+    ]
+    assert missed[0] < 1.001 * missed[1]
+    assert tuned.card.settings["weight_of_old"] == 0
+    assert set(tuned.genes) == set(names)
+    assert np.isfinite(tuned.restore(test[:, :30].copy()).layers["restored"]).all()
+
+
+def test_old_samples_of_the_same_world_are_learned_from(
+    trained: Imputer, table_maker: Maker, tmp_path: Path
+) -> None:
+    trained.save(tmp_path / "model")
+    settings = Imputer(factors=8, steps=0).settings
+    tuned = Imputer.load(tmp_path / "model", settings=settings).fine_tune(table_maker(samples=24, seed=8))
+    assert tuned.card.settings["weight_of_old"] > 0
+
+
 def test_hiding_what_a_table_has_tells_how_well_it_comes_back(trained: Imputer, fresh: AnnData) -> None:
     fresh.X[:, 3] = 5.0
     scores = hidden_scores(trained, fresh[:, :30].copy())

@@ -70,8 +70,15 @@ class Blend(torch.nn.Module):
         self.register_buffer("slope", torch.zeros(2, knots))
         self.register_buffer("usual", torch.zeros(2, knots))
 
-    def fit(self, rehearsals: list[Rehearsal]) -> None:
-        """Learn gates, spreads and their dependence on surprise from held-out answers."""
+    def fit(self, rehearsals: list[Rehearsal]) -> float:
+        """Learn gates, spreads and their dependence on surprise from held-out answers.
+
+        Returns
+        -------
+        float
+            Squared error of the blended answers, mean over knots.
+        """
+        errors = []
         for one in rehearsals:
             at = (one.mode, one.knot)
             truth, gaussian, memory = (
@@ -84,6 +91,7 @@ class Blend(torch.nn.Module):
             missed = np.where(one.scored, truth - gaussian - float(self.gate[at]) * (memory - gaussian), 0.0)
             cells = one.scored.sum(0)
             overall = (missed**2).sum() / max(cells.sum(), 1)
+            errors.append(float(overall))
             variance = ((missed**2).sum(0) + _PRIOR_CELLS * overall) / (cells + _PRIOR_CELLS)
             spread = np.sqrt(np.maximum(variance, 1e-6))
             level = np.sqrt(((missed / spread) ** 2).sum(1) / np.maximum(one.scored.sum(1), 1))
@@ -96,6 +104,7 @@ class Blend(torch.nn.Module):
             factor = np.exp(float(self.slope[at]) * around)[:, None]
             reach = float(np.quantile((np.abs(missed) / (spread * factor))[one.scored], 0.9)) / LEVEL_90
             self.spread[at] = torch.from_numpy((spread * max(reach, 1e-3)).astype(np.float32))
+        return sum(errors) / len(errors)
 
     def look_up(
         self, mode: int, observed: torch.Tensor, surprise: torch.Tensor

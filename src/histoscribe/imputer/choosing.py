@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors
+from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors, regress_on_factors
+from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.progress import Progress
 
 GRID = (8, 15, 25, 50, 100, 200)
@@ -29,7 +30,8 @@ class Choice:
     inflation : float
         Of the noise: shrinks what few samples overstate.
     old : float
-        Weight of a sample remembered from an earlier model, where a new one counts 1.
+        Weight of a sample remembered from an earlier model, where a new one counts 1. With 0 the new table
+        is learned alone, and the old samples only tell of the genes that it lacks.
     """
 
     factors: int
@@ -69,6 +71,8 @@ class Lesson:
         self, rows: NDArray[np.bool_], choice: Choice
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Loadings and noise before inflation."""
+        remembered = rows & (self.folds < 0)
+        rows = self._counting(rows, choice)
         blocks = self.blocks[rows]
         there: NDArray[np.bool_] = np.asarray(blocks.any(0))
         loadings = np.zeros((len(there), choice.factors), dtype=np.float32)
@@ -78,25 +82,66 @@ class Lesson:
             known=blocks[:, there], weights=np.where(self.folds[rows] < 0, choice.old, 1.0),
         )  # fmt: skip
         loadings[there, : found.shape[1]] = found
+        if choice.old == 0:
+            self._add_lacking(remembered, there, loadings, noise)
         return loadings, noise
 
+    def memory(self, rows: NDArray[np.bool_], choice: Choice, limit: int) -> ReferenceMemory:
+        """The memory of at most `limit` of some samples."""
+        rows = self._counting(rows, choice)
+        kept = choose_references(self.folds[rows], limit, self.seed)
+        return ReferenceMemory(torch.from_numpy(self.filled[rows][kept]))
 
-def choose(lesson: Lesson, given: int | None, progress: Progress) -> Choice:
+    def _counting(self, rows: NDArray[np.bool_], choice: Choice) -> NDArray[np.bool_]:
+        return rows & (self.folds >= 0) if choice.old == 0 else rows
+
+    def _add_lacking(
+        self,
+        remembered: NDArray[np.bool_],
+        there: NDArray[np.bool_],
+        loadings: NDArray[np.float32],
+        noise: NDArray[np.float32],
+    ) -> None:
+        """Learn the genes that only old samples know, in place, from the factors of the genes they share."""
+        known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
+        lacking, shared = known & ~there, known & there
+        if not lacking.any():
+            return
+        values, own = self.filled[remembered], loadings[shared]
+        scaled = own / noise[shared, None]
+        inner = np.linalg.inv(np.eye(own.shape[1], dtype=np.float32) + own.T @ scaled)
+        scores = values[:, shared] @ (scaled @ inner)
+        loadings[lacking], noise[lacking] = regress_on_factors(scores, inner, values[:, lacking])
+
+
+def choose(lesson: Lesson, given: int | None, progress: Progress) -> tuple[Choice, ...]:
     """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
+
+    Where there are samples of an earlier model, sizes are tried with and without them.
 
     Parameters
     ----------
     given : int, optional
         Number of factors, where it is settled already.
+
+    Returns
+    -------
+    tuple of Choice
+        The best for the table alone and, where there are old samples, the best that learns from them too.
     """
     most = max(1, int((lesson.folds >= 0).sum()) // 3)
     sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
-    weights = _OLD if (lesson.folds < 0).any() else (1.0,)
-    missed = _compare(lesson, [Choice(size, 1.0, weights[len(weights) // 2]) for size in sizes], progress)
-    best = min(missed, key=lambda choice: missed[choice])
-    others = [Choice(best.factors, 1.0, old) for old in weights if old != best.old]
-    if others:
-        missed |= _compare(lesson, others, progress)
+    remembers = bool((lesson.folds < 0).any())
+    alone = _compare(lesson, [Choice(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress)
+    if not remembers:
+        return (_least(alone),)
+    beside = _compare(lesson, [Choice(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
+    best = _least(beside)
+    others = [Choice(best.factors, 1.0, old) for old in _OLD if old != best.old]
+    return _least(alone), _least(beside | _compare(lesson, others, progress))
+
+
+def _least(missed: dict[Choice, float]) -> Choice:
     return min(missed, key=lambda choice: missed[choice])
 
 

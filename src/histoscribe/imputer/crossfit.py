@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.imputer.blend import KNOTS, Rehearsal
 from histoscribe.imputer.choosing import Choice, Lesson
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
-from histoscribe.imputer.reference import ReferenceMemory, choose_references
+from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.progress import Progress
 
 _CELLS = 6_000_000
@@ -73,8 +73,7 @@ def rehearse(lesson: Lesson, choice: Choice, *, references: int, progress: Progr
         if len(held) > quota:
             held = np.sort(random.choice(held, quota, replace=False))
         start = lesson.start(train, choice)
-        kept = choose_references(lesson.folds[train], references, lesson.seed)
-        memory = ReferenceMemory(torch.from_numpy(lesson.filled[train][kept]))
+        memory = lesson.memory(train, choice, references)
         for mode in (0, 1):
             for knot, fraction in enumerate(KNOTS[mode]):
                 progress.report(

@@ -15,7 +15,6 @@ from histoscribe.imputer.choosing import GRID, Choice, Lesson, choose
 from histoscribe.imputer.crossfit import assign_folds, fill_holes, rehearse
 from histoscribe.imputer.gaussian import NOISE_INFLATION
 from histoscribe.imputer.network import Corrector, identities_from
-from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.progress import Progress
 
@@ -68,7 +67,8 @@ def fit_restorer(
     groups : sequence of str
         The patient of each sample: never split between learning and weighing.
     old : int
-        So many samples, the first ones, are remembered from an earlier model: learned from, never held out.
+        So many samples, the first ones, are remembered from an earlier model: learned from, never held out,
+        and left aside where held-out samples are restored better without them.
     own : int, optional
         So many genes, the first ones, are the table's own; all where not given.
     checkpoint : Path, optional
@@ -82,22 +82,26 @@ def fit_restorer(
     blocks = np.concatenate([np.broadcast_to(part.any(0), part.shape) for part in (known[:old], known[old:])])
     progress.report("fitting the conditional Gaussian")
     torch.manual_seed(settings.seed)
+    size = max(1, (len(values) - old) // 3)
+    if old:
+        values = values.copy()
+        values[old:, :own] = fill_holes(values[old:, :own], blocks[old:, :own], size, settings.seed)
     filled = fill_holes(values, blocks, max(1, len(values) // 3), settings.seed)
     folds = np.full(len(values), -1, dtype=np.int64)
     folds[old:] = assign_folds(groups[old:], min(_FOLDS, max(2, len(set(groups[old:])))), settings.seed)
     lesson = Lesson(filled, known, blocks, folds, settings.seed)
     several = len(set(folds[old:].tolist())) > 1
-    fallback = Choice(max(1, min(settings.factors or GRID[1], len(values) // 3)), NOISE_INFLATION)
-    choice = choose(lesson, settings.factors, progress) if several else fallback
-    start = lesson.start(np.ones(len(values), dtype=bool), choice)
-    kept = choose_references(folds, settings.references, settings.seed)
-    memory = ReferenceMemory(torch.from_numpy(filled[kept]))
-    blend = Blend(values.shape[1], own)
+    choice = Choice(max(1, min(settings.factors or GRID[1], len(values) // 3)), NOISE_INFLATION)
+    blend, rehearsals, least = Blend(values.shape[1], own), list[Rehearsal](), np.inf
+    for tried in choose(lesson, settings.factors, progress) if several else ():
+        answers = rehearse(lesson, tried, references=settings.references, progress=progress)
+        fitted = Blend(values.shape[1], own)
+        if (missed := fitted.fit(answers)) < least:
+            choice, blend, rehearsals, least = tried, fitted, answers, missed
+    everyone = np.ones(len(values), dtype=bool)
+    start = lesson.start(everyone, choice)
+    memory = lesson.memory(everyone, choice, settings.references)
     corrector = Corrector(identities_from(start.loadings))
-    rehearsals = []
-    if several:
-        rehearsals = rehearse(lesson, choice, references=settings.references, progress=progress)
-        blend.fit(rehearsals)
     if rehearsals and settings.steps > 0:
         from histoscribe.imputer.plan import train_corrector
 

@@ -72,6 +72,33 @@ def fit_factors(
     return np.ascontiguousarray(loadings, dtype=np.float32), (inflation * noise).astype(np.float32)
 
 
+def regress_on_factors(
+    scores: NDArray[np.float32], inner: NDArray[np.float32], values: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Loadings and noise of further genes, given what is known of the factors of some samples.
+
+    One maximisation step of `fit_factors`, for genes that had no say in the factors.
+
+    Parameters
+    ----------
+    scores : ndarray of float32, shape (samples, factors)
+        Expected factors.
+    inner : ndarray of float32, shape (factors, factors)
+        Their covariance, the same for every sample.
+    values : ndarray of float32, shape (samples, further genes)
+
+    Returns
+    -------
+    loadings : ndarray of float32, shape (further genes, factors)
+    noise : ndarray of float32, shape (further genes,)
+    """
+    crossed = values.T @ scores / len(values)
+    second = inner + scores.T @ scores / len(values)
+    loadings = np.linalg.solve(second, crossed.T).T
+    noise = np.maximum((values**2).mean(0) - (loadings * crossed).sum(1), _NOISE_FLOOR)
+    return loadings.astype(np.float32), noise.astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Samples that know the same genes: which, their values of those, their weights (samples, 1)."""

@@ -122,9 +122,9 @@ class Imputer:
     ) -> Imputer:
         """Go on learning from a table of one's own; this model stays as it is.
 
-        The samples that the model remembers are learned from beside the new ones. How much they count is
-        chosen, as everything else, on held-out patients of the new table, whose scale and means the new
-        model takes. It knows the genes of both.
+        The samples that the model remembers are learned from beside the new ones. How much they count, or
+        whether at all, is chosen, as everything else, on held-out patients of the new table, whose scale
+        and means the new model takes. It knows the genes of both.
 
         Parameters
         ----------

@@ -34,20 +34,27 @@ Batch = tuple[torch.Tensor, ...]
 class Rehearsed(IterableDataset[Batch]):
     """Batches of hidden values: a random rehearsal, random samples, random genes told and asked.
 
-    Each batch follows from the seed, its number and the process alone, so that training that goes on
-    at `first` sees what it would have seen.
+    Only the first `genes` are asked for: those that the table rehearsed with has. Each batch follows from
+    the seed, its number and the process alone, so that training that goes on at `first` sees what it would
+    have seen.
     """
 
     def __init__(
-        self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], steps: int, seed: int, first: int = 0
+        self,
+        rehearsals: list[Rehearsal],
+        rows: NDArray[np.int64],
+        genes: int,
+        steps: int,
+        seed: int,
+        first: int = 0,
     ) -> None:
+        self.genes = genes
         self.rehearsals, self.steps, self.seed, self.first = rehearsals, steps, seed, first
         self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
 
     def __iter__(self) -> Iterator[Batch]:
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
         process = torch.distributed.get_rank() if together else 0
-        genes = self.rehearsals[0].truth.shape[1]
         for step in range(self.first, self.steps):
             random = np.random.default_rng((self.seed, step, process))
             which = int(random.integers(len(self.rehearsals)))
@@ -55,7 +62,7 @@ class Rehearsed(IterableDataset[Batch]):
             rows = random.choice(self.places[which], min(_BATCH, len(self.places[which])), replace=False)
             seen = np.flatnonzero(one.observed[rows].any(0))
             told = random.choice(seen, min(_TOLD, len(seen)), replace=False) if len(seen) else seen
-            asked = random.choice(genes, min(_ASKED, genes), replace=False)
+            asked = random.choice(self.genes, min(_ASKED, self.genes), replace=False)
             yield tuple(gather(one, rows, told, asked))
 
 
@@ -170,7 +177,7 @@ def train_corrector(
             save_top_k=-1,
             auto_insert_metric_name=False,
         )
-    data = Rehearsed(rehearsals, rows, steps, settings.seed, first)
+    data = Rehearsed(rehearsals, rows, blend.own, steps, settings.seed, first)
     plan = CorrectionPlan(corrector, blend, steps, settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
