@@ -146,6 +146,21 @@ def impute(viewer: napari.Viewer, panel: Any) -> None:
     _until(lambda: not panel.tasks.running)
 
 
+def generate(viewer: napari.Viewer, panel: Any) -> None:
+    """Profiles of a liver metastasis of the drawn tissue, its missing genes restored first."""
+    panel.primary.inside.setChecked(True)
+    panel.primary.region.add()
+    drawn = panel.primary.region.combo.layer
+    drawn.add_polygons(np.array([(350, 350), (350, 1250), (1250, 1250), (1250, 350)]))
+    drawn.mode = "pan_zoom"
+    panel.cancer.setCurrentText("BRCA")
+    panel.site.setCurrentText("liver")
+    panel.restore.setChecked(True)
+    panel.start()
+    _until(lambda: panel.result is not None)
+    panel.views.setCurrentWidget(panel.views.map)
+
+
 def save_picture(viewer: napari.Viewer, panel: Any) -> None:
     """The view as Export writes it."""
     from histoscribe.widgets.arrangement import side_by_side
@@ -167,6 +182,7 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "evidence": ("Evidence", evidence, True),
     "regions": ("Regions", regions, False),
     "impute": ("Impute", impute, False),
+    "generate": ("Generate", generate, False),
     "export": ("Export", lambda viewer, panel: None, False),
     "picture": ("Export", save_picture, True),
 }

@@ -14,7 +14,7 @@ from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
 from histoscribe.widgets.generate import GeneratePanel
-from histoscribe.widgets.generation import GenerateRequest, Parent, generate
+from histoscribe.widgets.generation import GenerateRequest, Parent, generate, spots_of
 from histoscribe.widgets.launch import show
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -136,6 +136,50 @@ def test_normal_tissue_may_come_from_the_same_section(
     assert panel.result.table.obs["normal"].iloc[0] == f"normal tissue of {tissue.name}"
 
 
+def test_regions_of_one_class_may_be_the_primary(
+    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
+) -> None:
+    outline(panel, window, tissue, left=True)
+    middle, shapes = tissue.centres_um[:, 1].mean(), window.layers["region"]
+    shapes.add_polygons([[-10, middle], [-10, 10_000], [10_000, 10_000], [10_000, middle]])
+    shapes.features = pd.DataFrame({"class": ["Tumour", "Liver"]})
+    panel.reset_choices()
+    chooser = panel.primary.region
+    assert [chooser.only.itemText(place) for place in range(chooser.only.count())][1:] == ["Liver", "Tumour"]
+    every = spots_of(panel.request().primary)
+    chooser.only.setCurrentText("Tumour")
+    panel.reset_choices()
+    left = tissue.centres[:, 1] < tissue.centres[:, 1].mean()
+    assert every.all()
+    assert np.array_equal(spots_of(panel.request().primary), left)
+
+
+def test_each_result_takes_the_place_of_the_last_with_its_colour_bar(
+    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
+) -> None:
+    run(panel, qtbot)
+    first = window.layers[f"{tissue.name} towards liver"]
+    panel.site.setCurrentText("lung")
+    run(panel, qtbot)
+    assert first not in window.layers
+    assert window.layers[f"{tissue.name} towards lung"].face_colorbar.visible
+
+
+def test_the_panel_says_what_a_section_lacks_and_restoring_is_one_click(
+    panel: GeneratePanel, window: Any, tissue: Section
+) -> None:
+    assert not panel.lacking.text()
+    poor = tissue.with_table(tissue.table[:, 30:].copy())
+    window.layers.clear()
+    show(window, [poor])
+    panel.reset_choices()
+    assert "70 of the model's 100 genes" in panel.lacking.text()
+    assert "Tick" in panel.lacking.text()
+    panel.restore.setChecked(True)
+    assert "imputer restores the others" in panel.lacking.text()
+    assert panel.request().imputer is not None
+
+
 @pytest.mark.parametrize("case", ["no region", "region without spots", "no model"])
 def test_what_is_missing_is_said(
     panel: GeneratePanel, window: Any, qtbot: Any, tmp_path: Path, case: str
@@ -173,3 +217,4 @@ def test_missing_genes_are_restored_first(tissue: Section, model: Path, tmp_path
     made = generate(restored, Progress())
     assert made.table.shape == (10, 100)
     assert made.scores is not None
+    assert "rests on 70 measured genes" in made.table.uns["histoscribe"]["notes"][-1]

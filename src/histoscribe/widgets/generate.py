@@ -22,7 +22,12 @@ from qtpy.QtWidgets import (
 
 from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.choosers import number_box
-from histoscribe.widgets.generate_choosers import GeneratorChooser, ParentChooser, refill_names
+from histoscribe.widgets.generate_choosers import (
+    GeneratorChooser,
+    ParentChooser,
+    refill_names,
+    what_is_lacking,
+)
 from histoscribe.widgets.generate_views import ResultTabs, score_layer
 from histoscribe.widgets.generation import Generated, GenerateRequest, generate
 from histoscribe.widgets.impute_choosers import ImputerChooser
@@ -32,6 +37,8 @@ from histoscribe.widgets.tasks import TaskBar, tell
 
 if TYPE_CHECKING:
     import napari
+
+    from histoscribe.modelstore import Card
 
 _REFERENCES, _CHOSEN = "The model's references", "A layer or table"
 _ANY = "recognise it"
@@ -54,6 +61,7 @@ class GeneratePanel(QWidget):
         super().__init__()
         self._viewer = unwrapped(napari_viewer)
         self._layer: Layer | None = None
+        self._card: Card | None = None
         self.result: Generated | None = None
         self.model = GeneratorChooser()
         self.primary, self.normal = ParentChooser(self._viewer), ParentChooser(self._viewer)
@@ -63,6 +71,8 @@ class GeneratePanel(QWidget):
         self.restore = QCheckBox("Restore missing genes first")
         self.restore.setToolTip("The imputer fills in the model's genes that the section or table lacks")
         self.imputer = ImputerChooser()
+        self.lacking = QLabel()
+        self.lacking.setWordWrap(True)
         self.run_button, self.undo_button = QPushButton("Generate"), QPushButton("Undo")
         self.undo_button.setToolTip("Take the generated profiles and the painted score away again")
         self.save_button = QPushButton("Save…")
@@ -150,7 +160,7 @@ class GeneratePanel(QWidget):
         self._show_what_applies()
 
     def _on_model(self, *_: object) -> None:
-        card = self.model.card
+        self._card = card = self.model.card
         settings = {} if card is None else card.settings
         refill_names(self.cancer, [_ANY, *map(str, settings.get("cancers", ()))])
         refill_names(self.site, list(map(str, settings.get("sites", ()))))
@@ -160,7 +170,11 @@ class GeneratePanel(QWidget):
         free = not self.tasks.running
         self._form.setRowVisible(self.normal, self.tissue.currentText() == _CHOSEN)
         self._form.setRowVisible(self.imputer, self.restore.isChecked())
-        there = self.primary.source.source is not None and self.site.count() > 0
+        primary = self.primary.source.source
+        there = primary is not None and self.site.count() > 0
+        words = what_is_lacking(self._card, primary, self.restore.isChecked())
+        self.lacking.setText(words)
+        self._form.setRowVisible(self.lacking, bool(words))
         self.run_button.setEnabled(free and there)
         for widget in (self.undo_button, self.save_button, self.views):
             widget.setEnabled(free and self.result is not None)
@@ -183,6 +197,7 @@ class GeneratePanel(QWidget):
             ("Profiles", self.samples),
             ("Seed", self.seed),
             ("", self.restore),
+            ("", self.lacking),
             ("Imputer", self.imputer),
         ]
         for label, widget in rows:

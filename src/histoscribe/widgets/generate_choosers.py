@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from histoscribe.modelstore import Card
+    from histoscribe.widgets.imputation import Source
 
 DEFAULT = "generator-tcga11"
 
@@ -43,7 +44,7 @@ class ParentChooser(QWidget):
     def refill(self) -> None:
         """Offer the layers of now."""
         self.source.refill()
-        self.region.combo.refill()
+        self.region.refill()
         self._show_what_applies()
 
     def parent_of(self, role: str) -> Parent:
@@ -64,7 +65,7 @@ class ParentChooser(QWidget):
             raise SettingError(
                 f"no region is drawn for the {role}", remedy="press Draw and outline the spots"
             )
-        return Parent(source, tuple(drawn_regions(shapes, source.mpp)))
+        return Parent(source, tuple(drawn_regions(shapes, source.mpp, self.region.name)))
 
     def _show_what_applies(self, *_: object) -> None:
         is_section = hasattr(self.source.source, "slide")
@@ -102,6 +103,23 @@ class GeneratorChooser(ModelChooser):
         except HistoscribeError:
             return None
         return card if card.kind == "generator" else None
+
+
+def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
+    """Plain words where a primary lacks too many of a model's genes; empty where it has enough."""
+    from histoscribe.bulk import match_genes
+    from histoscribe.generator.inputs import MOST_MISSING
+
+    if card is None or source is None:
+        return ""
+    names = [str(name) for name in source.table.var_names]
+    there = len(match_genes(card.genes, names, card.settings.get("aliases", {})))
+    if there >= (1 - MOST_MISSING) * len(card.genes):
+        return ""
+    has = f"{source.name} has {there:,} of the model's {len(card.genes):,} genes"
+    if restored:
+        return f"{has}. The imputer restores the others; the fewer were measured, the rougher the profiles."
+    return f"{has}, too few. Tick “Restore missing genes first”, or choose another primary."
 
 
 def refill_names(combo: QComboBox, names: list[str]) -> None:

@@ -126,6 +126,8 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         tumour, site=request.site, cancer=request.cancer, normal=tissue, samples=request.samples,
         seed=request.seed, progress=progress,
     )  # fmt: skip
+    if request.imputer is not None:
+        table.uns["histoscribe"]["notes"].append(_what_was_restored(request.primary.source, generator))
     progress.report("scoring")
     section: Any = request.primary.source if hasattr(request.primary.source, "slide") else None
     scores = None if section is None else spot_scores(section, table, spots_of(request.primary))
@@ -169,6 +171,16 @@ def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress
     if imputer is not None:
         source = _restored(source, imputer, progress)
     return pseudo_bulk(source, rows, name=f"{role} of {source.name}") if hasattr(source, "slide") else source
+
+
+def _what_was_restored(source: Source, generator: Generator) -> str:
+    from histoscribe.bulk import match_genes
+
+    there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
+    return (
+        f"the primary's profile rests on {there:,} measured genes; the imputer restored the other "
+        f"{len(generator.genes) - there:,} of the model's"
+    )
 
 
 def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
