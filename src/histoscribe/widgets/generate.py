@@ -174,7 +174,7 @@ class GeneratePanel(QWidget):
         there = primary is not None and self.site.count() > 0
         words = what_is_lacking(self._card, primary, self.restore.isChecked())
         self.lacking.setText(words)
-        self._form.setRowVisible(self.lacking, bool(words))
+        self.lacking.setVisible(bool(words))
         self.run_button.setEnabled(free and there)
         for widget in (self.undo_button, self.save_button, self.views):
             widget.setEnabled(free and self.result is not None)
@@ -197,7 +197,6 @@ class GeneratePanel(QWidget):
             ("Profiles", self.samples),
             ("Seed", self.seed),
             ("", self.restore),
-            ("", self.lacking),
             ("Imputer", self.imputer),
         ]
         for label, widget in rows:
@@ -206,6 +205,7 @@ class GeneratePanel(QWidget):
         notice.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
+        layout.addWidget(self.lacking)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button, 1)
         buttons.addWidget(self.undo_button)

@@ -99,7 +99,7 @@ class ResultTabs(QTabWidget):
         axes.set_xlabel("main direction of the training metastases", fontsize=8)
         axes.set_ylabel("second direction", fontsize=8)
         axes.tick_params(labelsize=7)
-        axes.legend(fontsize=7)
+        self.figure.legend(loc="outside upper center", ncols=2, fontsize=7, frameon=False)
         self.figure.canvas.draw_idle()
 
 
