@@ -86,11 +86,20 @@ class Lesson:
             self._add_lacking(remembered, there, loadings, noise)
         return loadings, noise
 
-    def memory(self, rows: NDArray[np.bool_], choice: Choice, limit: int) -> ReferenceMemory:
-        """The memory of at most `limit` of some samples."""
+    def memory(
+        self, rows: NDArray[np.bool_], choice: Choice, limit: int, start: GaussianStart
+    ) -> ReferenceMemory:
+        """The memory of at most `limit` of some samples.
+
+        What a whole table lacks is filled by the Gaussian of the same samples (`start`), so that samples held
+        out from them have no say in it.
+        """
         rows = self._counting(rows, choice)
-        kept = choose_references(self.folds[rows], limit, self.seed)
-        return ReferenceMemory(torch.from_numpy(self.filled[rows][kept]))
+        kept = np.flatnonzero(rows)[choose_references(self.folds[rows], limit, self.seed)]
+        samples, there = torch.from_numpy(self.filled[kept]), torch.from_numpy(self.blocks[kept])
+        if not bool(there.all()):
+            samples = torch.where(there, samples, start.expect(start.factors(samples, there)))
+        return ReferenceMemory(samples)
 
     def _counting(self, rows: NDArray[np.bool_], choice: Choice) -> NDArray[np.bool_]:
         return rows & (self.folds >= 0) if choice.old == 0 else rows

@@ -73,7 +73,7 @@ def rehearse(lesson: Lesson, choice: Choice, *, references: int, progress: Progr
         if len(held) > quota:
             held = np.sort(random.choice(held, quota, replace=False))
         start = lesson.start(train, choice)
-        memory = lesson.memory(train, choice, references)
+        memory = lesson.memory(train, choice, references, start)
         for mode in (0, 1):
             for knot, fraction in enumerate(KNOTS[mode]):
                 progress.report(

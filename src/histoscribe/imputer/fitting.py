@@ -100,7 +100,7 @@ def fit_restorer(
             choice, blend, rehearsals, least = tried, fitted, answers, missed
     everyone = np.ones(len(values), dtype=bool)
     start = lesson.start(everyone, choice)
-    memory = lesson.memory(everyone, choice, settings.references)
+    memory = lesson.memory(everyone, choice, settings.references, start)
     corrector = Corrector(identities_from(start.loadings))
     if rehearsals and settings.steps > 0:
         from histoscribe.imputer.plan import train_corrector

@@ -213,7 +213,7 @@ def _step_of(path: Path) -> int:
 
 
 def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> None:
-    """Set share and recalibrate the spread at one knot."""
+    """Set share and, where there is a correction, recalibrate the spread at one knot."""
     at = (one.mode, one.knot)
     genes = np.arange(one.truth.shape[1])
     gain, power = 0.0, 0.0
@@ -231,7 +231,7 @@ def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> N
     share = gain / power if power > 0 else 0.0
     share = min(share, 1.0) if share > 0.1 else 0.0
     plan.blend.share[at] = share
-    if kept:
+    if kept and share > 0:
         missed, shift, widening, spread = (torch.cat(part) for part in zip(*kept, strict=True))
         ratio = ((missed - share * shift).abs() / (spread * (share * widening).exp())).numpy()
         plan.blend.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)
