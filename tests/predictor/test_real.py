@@ -1,7 +1,8 @@
 """The bar on real tissue, with default settings; skipped where the data are absent.
 
-The longer one, of breast tumours, is in `benchmarks/main_job.py`. Split: an animal (MOB3) held out. Panel: the 250 most variable genes of the training
-sections. Target: log1p of counts per 10,000 over all genes. Measure: mean per-gene Pearson r.
+The longer one, of breast tumours, is in `benchmarks/main_job.py`. Split: animal MOB3 held out. Panel: the
+250 most variable genes of the training section. Target: log1p of counts per 10,000 over all genes. Measure:
+mean per-gene Pearson r.
 """
 
 from __future__ import annotations
