@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from histoscribe.imputer.blend import KNOTS, Blend
+from histoscribe.imputer.choosing import Choice, Lesson
 from histoscribe.imputer.crossfit import assign_folds
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.network import WIDTH, Corrector
@@ -99,3 +100,19 @@ def test_looking_up_between_knots_is_continuous() -> None:
     assert gate.item() == 1.0
     assert share.item() == 0.0
     assert spread.shape == (1, 5)
+
+
+def test_held_out_samples_have_no_say_in_what_is_remembered() -> None:
+    random = np.random.default_rng(0)
+    blocks = np.ones((60, 12), dtype=bool)
+    blocks[:20, 8:] = False
+    folds = np.repeat([-1, 0, 1], 20)
+    memories = []
+    for scale in (1.0, -3.0):
+        filled = np.random.default_rng(1).normal(size=(60, 12)).astype(np.float32)
+        filled[folds == 1] *= scale
+        filled[~blocks] = random.normal(size=80)
+        lesson, train, choice = Lesson(filled, blocks, blocks, folds, 0), folds != 1, Choice(2, 1.0, 0.1)
+        memories.append(lesson.memory(train, choice, 100, lesson.start(train, choice)).samples)
+    assert torch.equal(*memories)
+    assert len(memories[0]) == 40
