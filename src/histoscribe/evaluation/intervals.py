@@ -1,8 +1,8 @@
 """Intervals of a gene's correlation on one section, by resampling patches of tissue.
 
 Neighbouring spots resemble each other, so resampling single spots would claim too much certainty. The section
-is cut into square patches, whole patches are drawn with replacement (the block bootstrap of Künsch, *Annals of
-Statistics* 1989, with blocks that do not overlap), and r is computed from the patches' sums.
+is cut into square patches, whole patches are drawn with replacement (the block bootstrap of Künsch,
+*Annals of Statistics* 1989, with blocks that do not overlap), and r is computed from the patches' sums.
 """
 
 from __future__ import annotations
