@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,3 +20,21 @@ def test_doctor_lists_encoders_and_what_they_need(
     assert "config.json" in found["phikon"]["remedy"]
     needs = next(entry for entry in checks if entry["name"].startswith("for uni,"))
     assert needs["good"] or "'napari-histoscribe[timm]'" in shell("doctor").stdout
+
+
+def test_doctor_says_how_to_get_openslide(shell: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    from histoscribe.slide import openslide_handles
+
+    monkeypatch.setitem(sys.modules, "openslide", None)
+    openslide_handles.library.cache_clear()
+    checks = json.loads(shell("doctor", "--json").stdout)["checks"]
+    openslide_handles.library.cache_clear()
+    slides = next(entry for entry in checks if "DICOM" in entry["name"])
+    assert not slides["good"]
+    assert "napari-histoscribe[slides]" in slides["remedy"]
+
+
+def test_info_knows_bundled_models_by_name(shell: Callable) -> None:
+    facts = json.loads(shell("info", "olfactory-bulb", "--json").stdout)
+    assert facts["kind"] == "model"
+    assert set(facts["training_sections"]) == {"MOB1", "MOB3"}

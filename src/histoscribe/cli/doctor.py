@@ -19,7 +19,7 @@ from histoscribe.errors import HistoscribeError
 
 PACKAGES = (
     "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
-    "zarr", "tifffile", "imagecodecs", "napari", "PySide6", "timm",
+    "zarr", "tifffile", "imagecodecs", "openslide-bin", "spatialdata", "napari", "PySide6", "timm",
     "transformers", "distributed", "numba",
 )  # fmt: skip
 LOW_DISK, LOW_MEMORY = 5e9, 4e9
@@ -51,7 +51,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Versions, device, display, encoders, what is missing and how to get it."""
-    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), *_encoders()]
+    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
     versions = {name: _version(name) for name in PACKAGES}
     if as_json:
         emit({"versions": versions, "python": platform.python_version(), "checks": checks})
@@ -121,6 +121,16 @@ def _viewer() -> Check:
     if has_viewer():
         return Check("viewer", True, f"napari {_version('napari')}")
     return Check("viewer", False, "napari is not installed", INSTALL)
+
+
+def _slides() -> Check:
+    from histoscribe.slide.openslide_handles import library
+
+    name = "NDPI, MRXS, BIF, CZI, DICOM"
+    try:
+        return Check(name, True, f"OpenSlide {library().__library_version__}")
+    except HistoscribeError as error:
+        return Check(name, False, error.problem, error.remedy or "")
 
 
 def _encoders() -> list[Check]:

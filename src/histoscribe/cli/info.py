@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A slide, a section, a table, a cohort CSV or a model.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A slide, a section, a table, a cohort CSV, a model or the name of a bundled one."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
-    facts = _describe(path)
+    from histoscribe.modelstore import bundled, bundled_names
+
+    named = str(path) in bundled_names() and not path.exists()
+    facts = _describe(bundled(path) if named else path)
     if as_json:
         emit(facts)
         return
