@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -36,6 +37,16 @@ def test_every_layout_gives_the_same_section(space_ranger: Make, version: int, f
     assert section.table.X.format == "csr"
     assert section.table.X.dtype == np.float32
     assert section.table.obs["in_tissue"].all()
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "u4", "i8", "u8"])
+def test_indices_of_any_whole_number_type_are_read(space_ranger: Make, kind: str) -> None:
+    truth = space_ranger(form="h5")
+    with h5py.File(next(truth.folder.rglob("filtered_feature_bc_matrix.h5")), "r+") as file:
+        indices = file["matrix/indices"][:].astype(kind)
+        del file["matrix/indices"]
+        file["matrix/indices"] = indices
+    same_as(open_section(truth.folder), truth)
 
 
 def test_outs_itself_is_named_after_its_run(space_ranger: Make) -> None:

@@ -88,7 +88,7 @@ def _values(dataset: Any, kind: type[np.float32 | np.int32]) -> NDArray[Any]:
     values = np.empty(dataset.size, dtype=kind)
     for start in range(0, dataset.size, PIECE):
         piece = dataset[start : start + PIECE]
-        if kind is np.int32:
+        if kind is np.int32 and piece.dtype.itemsize >= 4:
             piece = np.minimum(piece, np.iinfo(np.int32).max)
             piece = piece if piece.dtype.kind == "u" else np.maximum(piece, np.iinfo(np.int32).min)
         values[start : start + PIECE] = piece
