@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.model import WHITE
 from histoscribe.slide.openslide_handles import Handles
 from histoscribe.slide.tiled import TiledPixels
@@ -51,16 +49,10 @@ class OpenSlidePixels(TiledPixels):
 
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `TiledPixels.decode`."""
-        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
-        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
-            above, before = row * self._tile[0], column * self._tile[1]
-            tile = PIXELS.get(self, (row, column), partial(self._read, above, before))
-            out[first - top : last - top, start - left : stop - left] = tile[
-                first - above : last - above, start - before : stop - before
-            ]
-        return out
+        return self.pasted(top, left, bottom, right, self._read)
 
-    def _read(self, top: int, left: int) -> NDArray[np.uint8]:
+    def _read(self, row: int, column: int) -> NDArray[np.uint8]:
+        top, left = row * self._tile[0], column * self._tile[1]
         height, width = (
             min(tile, side - at) for tile, side, at in zip(self._tile, self.shape, (top, left), strict=False)
         )

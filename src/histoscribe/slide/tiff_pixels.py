@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.claims import HEADER, check_tile, is_closed, is_known, states_extent
 from histoscribe.slide.damage import tile_shape
 from histoscribe.slide.model import WHITE
@@ -123,23 +122,15 @@ class TiffPixels(TiledPixels):
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `TiledPixels.decode`."""
         try:
-            return (self._from_tiles if self._by_tile else self._from_zarr)(top, left, bottom, right)
+            if self._by_tile:
+                return self.pasted(top, left, bottom, right, self._decode_tile)
+            return self._from_zarr(top, left, bottom, right)
         except OSError as error:
             raise SlideError(
                 f"can no longer be read ({reason_of(error)})",
                 where=self._path,
                 remedy="check that its disk is still there",
             ) from error
-
-    def _from_tiles(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
-        height, width = self._tile
-        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
-            tile = PIXELS.get(self, (row, column), partial(self._decode_tile, row, column))
-            out[first - top : last - top, start - left : stop - left] = tile[
-                first - row * height : last - row * height, start - column * width : stop - column * width
-            ]
-        return out
 
     def _decode_tile(self, row: int, column: int) -> NDArray[np.uint8]:
         """One whole tile; a tile that the file states as empty is glass."""

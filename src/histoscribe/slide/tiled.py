@@ -6,13 +6,15 @@ import contextlib
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import HistoscribeError, SlideError
+from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.pixels import RgbPixels
 from histoscribe.slide.reasons import reason_of
 
@@ -112,6 +114,32 @@ class TiledPixels(RgbPixels):
                         min(right, (column + 1) * width),
                     ),
                 )
+
+    def pasted(
+        self,
+        top: int,
+        left: int,
+        bottom: int,
+        right: int,
+        read: Callable[[int, int], NDArray[np.uint8]],
+    ) -> NDArray[np.uint8]:
+        """A block put together from whole tiles, which the shared store keeps.
+
+        Parameters
+        ----------
+        top, left, bottom, right : int
+            The block.
+        read : callable
+            Decodes the tile of a row and a column of the grid, shape (rows, columns, 3).
+        """
+        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
+        height, width = self._tile
+        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
+            tile = PIXELS.get(self, (row, column), partial(read, row, column))
+            out[first - top : last - top, start - left : stop - left] = tile[
+                first - row * height : last - row * height, start - column * width : stop - column * width
+            ]
+        return out
 
     def _is_broken(self, tile: tuple[int, int]) -> bool:
         return tile in self._found_broken or (self._lost is not None and bool(self._lost[tile]))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.pixels import to_rgb
 from histoscribe.slide.tiled import CONVERT, TiledPixels
 from histoscribe.slide.zarr_array import ZarrArray
@@ -59,14 +57,7 @@ class ZarrPixels(TiledPixels):
 
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `TiledPixels.decode`."""
-        out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
-        height, width = self._tile
-        for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
-            tile = PIXELS.get(self, (row, column), partial(self._read, row, column))
-            out[first - top : last - top, start - left : stop - left] = tile[
-                first - row * height : last - row * height, start - column * width : stop - column * width
-            ]
-        return out
+        return self.pasted(top, left, bottom, right, self._read)
 
     def _read(self, row: int, column: int) -> NDArray[np.uint8]:
         """One tile with all its channels; at the lower and right edge it may reach beyond the level."""
