@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, match_genes
+from histoscribe.bulk.given import SCALE_OF_KIND, Table, bulk_of
 from histoscribe.bulk.reading import BulkTable, as_table
 from histoscribe.errors import RegionError, TableError
 from histoscribe.generator.cohort import to_log2
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from histoscribe.section import Section
 
-    Table: TypeAlias = AnnData | BulkTable | Section
 
 MOST_MISSING = 0.2
 _LEVEL = 1.0
-_SCALE_OF_KIND = {"measured": "counts", "predicted": "log1p"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +42,6 @@ class Parents:
     names: tuple[str, ...]
     scale: str
     notes: tuple[str, ...]
-
-
-def bulk_of(table: Table) -> BulkTable:
-    """A checked table, whatever was given."""
-    if isinstance(table, BulkTable):
-        return table
-    inner: AnnData = getattr(table, "table", table)
-    about = inner.uns.get("histoscribe", {})
-    scale = _SCALE_OF_KIND.get(str(about.get("kind"))) if isinstance(about, dict) else None
-    return as_table(inner, name=str(getattr(table, "name", "table")), scale=scale)
 
 
 def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
@@ -83,7 +70,7 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
         raise RegionError(
             "no spot lies in this region", where=name, remedy="draw it around spots of the chosen layer"
         )
-    counts = _SCALE_OF_KIND.get(str(section.table.uns.get("histoscribe", {}).get("kind", "measured")))
+    counts = SCALE_OF_KIND.get(str(section.table.uns.get("histoscribe", {}).get("kind", "measured")))
     layer = table.layers.get("restored", table.X)
     values = layer.toarray() if hasattr(layer, "toarray") else np.asarray(layer)
     if counts == "log1p":

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.given import bulk_of
 from histoscribe.errors import TableError
-from histoscribe.imputer.tables import bulk_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from histoscribe.bulk.given import Table
     from histoscribe.imputer.imputer import Imputer
-    from histoscribe.imputer.tables import Table
 
 _PARTS = 4
 _LEAST = 10

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from histoscribe.bulk.given import bulk_of
 from histoscribe.errors import TableError
 from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.standard import learn_standard, standardise
-from histoscribe.imputer.tables import bulk_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from histoscribe.imputer.tables import Table
+    from histoscribe.bulk.given import Table
 
 
 def expect_classes(labelled: Table, labels: Sequence[str], table: Table) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
+from histoscribe.bulk.given import bulk_of
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.imputer.explaining import explain, summarise
 from histoscribe.imputer.fitting import Settings, fit_restorer
@@ -22,7 +23,7 @@ from histoscribe.imputer.result import build_result
 from histoscribe.imputer.scores import held_out_scores
 from histoscribe.imputer.standard import Standard, standardise
 from histoscribe.imputer.storage import from_tensors, halve, to_tensors
-from histoscribe.imputer.tables import bulk_of, ordered_rows
+from histoscribe.imputer.tables import ordered_rows
 from histoscribe.modelstore import Card, load_model, save_model, weights_hash
 from histoscribe.progress import Progress
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.imputer.tables import Table
+    from histoscribe.bulk.given import Table
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _CHUNK = 256

@@ -1,35 +1,15 @@
-"""What an imputer takes as a table, and the order in which it works through its samples."""
+"""Patients and other names of a table, and the order in which an imputer works through its samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.reading import BulkTable, as_table
+from histoscribe.bulk.reading import BulkTable
 from histoscribe.errors import SettingError, TableError
 from histoscribe.imputer.standard import Standard
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from histoscribe.section import Section
-
-    Table: TypeAlias = AnnData | BulkTable | Section
-
-_SCALE_OF_KIND = {"measured": "counts", "predicted": "log1p"}
-
-
-def bulk_of(table: Table) -> BulkTable:
-    """A checked table, whatever was given."""
-    if isinstance(table, BulkTable):
-        return table
-    inner: AnnData = getattr(table, "table", table)
-    about = inner.uns.get("histoscribe", {})
-    scale = _SCALE_OF_KIND.get(str(about.get("kind"))) if isinstance(about, dict) else None
-    return as_table(inner, name=str(getattr(table, "name", "table")), scale=scale)
 
 
 def groups_of(bulk: BulkTable, patients: Sequence[str] | str | None) -> list[str]:
