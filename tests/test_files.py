@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from histoscribe.errors import StorageError
-from histoscribe.files import replacing, sha256
+from histoscribe.errors import StorageError, TableError
+from histoscribe.files import packed_h5ad, replacing, sha256
 
 
 def listing(folder: Path) -> list[str]:
@@ -78,3 +78,12 @@ def test_a_block_that_writes_nothing_says_so(tmp_path: Path):
 def test_sha256_is_the_standard_digest(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_what_h5ad_cannot_store_is_named_and_nothing_is_written(tmp_path: Path):
+    from anndata import AnnData
+
+    table = AnnData(uns={"odd": object()})
+    with pytest.raises(TableError, match="h5ad cannot store"):
+        packed_h5ad(table, tmp_path / "odd.h5ad", TableError)
+    assert listing(tmp_path) == []

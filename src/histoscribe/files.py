@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -11,8 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from histoscribe.errors import StorageError
+from histoscribe.errors import HistoscribeError, StorageError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
@@ -59,6 +64,36 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> memoryview:
+    """The bytes of an h5ad file, made in memory: HDF5 on a full disk takes the whole program down.
+
+    Parameters
+    ----------
+    table : AnnData
+    target : Path
+        Where it is to be written, for messages.
+    kind : type of HistoscribeError
+        Raised where the table holds something that h5ad cannot store.
+    """
+    import anndata
+    import h5py
+
+    buffer = io.BytesIO()
+    try:
+        table.strings_to_categoricals()
+        with h5py.File(buffer, "w") as file:
+            packing = {"compression": "gzip", "compression_opts": 1}
+            anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise kind(
+            f"the table holds something that h5ad cannot store ({reason})",
+            where=target,
+            remedy="remove it from the table",
+        ) from error
+    return buffer.getbuffer()
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

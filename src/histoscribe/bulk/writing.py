@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import TableError
-from histoscribe.files import replacing
+from histoscribe.files import packed_h5ad, replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,7 +33,7 @@ def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
     """
     path = Path(path)
     if path.suffix.lower() == ".h5ad":
-        content = _packed(table, path)
+        content = packed_h5ad(table, path, TableError)
         with replacing(path) as fresh:
             fresh.write_bytes(content)
         return [path]
@@ -48,23 +47,3 @@ def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
             frame.to_csv(fresh, sep=separator, float_format="%.6g", index_label="sample")
         written.append(target)
     return written
-
-
-def _packed(table: AnnData, path: Path) -> memoryview:
-    """The file's bytes, made in memory: HDF5 on a full disk takes the whole program down."""
-    import anndata
-    import h5py
-
-    buffer = io.BytesIO()
-    try:
-        table.strings_to_categoricals()
-        with h5py.File(buffer, "w") as file:
-            packing = {"compression": "gzip", "compression_opts": 1}
-            anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
-    except Exception as error:
-        raise TableError(
-            f"the table holds something that h5ad cannot store ({str(error).splitlines()[0]})",
-            where=path,
-            remedy="remove it from the table",
-        ) from error
-    return buffer.getbuffer()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError
-from histoscribe.files import replacing
+from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.files import packed_h5ad, replacing
 from histoscribe.modelstore import Card, running_command
 
 if TYPE_CHECKING:
@@ -113,11 +113,13 @@ def write_generated(table: AnnData, path: Path) -> None:
     """
     if path.suffix.lower() not in (".h5ad", ".csv"):
         raise SettingError("the result must end in .h5ad or .csv", where=path, remedy="give it that ending")
-    with replacing(path) as fresh:
-        if path.suffix.lower() == ".h5ad":
-            table.write_h5ad(fresh, compression="gzip")
-            return
-        import pandas as pd
+    if path.suffix.lower() == ".h5ad":
+        content = packed_h5ad(table, path, TableError)
+        with replacing(path) as fresh:
+            fresh.write_bytes(content)
+        return
+    import pandas as pd
 
-        frame = pd.concat([table.obs, table.to_df()], axis=1)
+    frame = pd.concat([table.obs, table.to_df()], axis=1)
+    with replacing(path) as fresh:
         frame.to_csv(fresh, index_label="sample", float_format="%.4f")

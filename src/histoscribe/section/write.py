@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, SlideError
-from histoscribe.files import replacing
+from histoscribe.files import packed_h5ad, replacing
 from histoscribe.section.describe import KEY, describe, kind_of, library_key
 from histoscribe.section.model import Section
 from histoscribe.slide import Region
@@ -60,7 +59,7 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
             where=target,
             remedy="set it to spots × (x, y) in full-resolution pixels",
         )
-    content = _packed(table, target)
+    content = packed_h5ad(table, target, SectionError)
     with replacing(target) as fresh:
         fresh.write_bytes(content)
     return target
@@ -86,27 +85,6 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
         float(entry["scalefactors"].get("tissue_hires_scalef", 1.0)),
         target,
     )
-
-
-def _packed(table: AnnData, target: Path) -> memoryview:
-    """The h5ad file's bytes: made in memory, for HDF5 on a full disk takes the whole program down."""
-    import anndata
-    import h5py
-
-    buffer = io.BytesIO()
-    try:
-        table.strings_to_categoricals()
-        with h5py.File(buffer, "w") as file:
-            packing = {"compression": "gzip", "compression_opts": 1}
-            anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SectionError(
-            f"the table holds something that h5ad cannot store ({reason})",
-            where=target,
-            remedy="remove it from the table",
-        ) from error
-    return buffer.getbuffer()
 
 
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:
