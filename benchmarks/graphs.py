@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from histoscribe.predictor.batches import Spots, make_batches
-from histoscribe.predictor.device import one_thread
 from histoscribe.predictor.fitting import build_network
 from histoscribe.predictor.plan import RepairedPlan
 from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.threads import one_thread
 
 GENES = 250
 EPOCHS = 20

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from histoscribe.bulk.names import clean_names, match_genes
 from histoscribe.bulk.scales import SCALES, convert, recognise_scale
+from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
     from histoscribe.bulk.reading import BulkTable, as_table, read_table
@@ -21,10 +22,4 @@ __all__ = [
     "recognise_scale",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in ("BulkTable", "as_table", "read_table"):
-        from histoscribe.bulk import reading
-
-        return getattr(reading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, {"BulkTable": "reading", "as_table": "reading", "read_table": "reading"})

@@ -1,8 +1,7 @@
 """Features: what is seen in a tile."""
 
-from typing import Any
-
 from histoscribe.features.encoder import TileEncoder
+from histoscribe.lazy import lazily
 
 __all__ = [
     "BuiltinEncoder",
@@ -15,20 +14,15 @@ __all__ = [
     "storing",
 ]
 
-_HOMES = {
-    "BuiltinEncoder": "builtin",
-    "connected": "tasks",
-    "describe_tiles": "encoding",
-    "encode_tiles": "encoding",
-    "encoder_named": "registry",
-    "same_encoder": "registry",
-    "storing": "store",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "BuiltinEncoder": "builtin",
+        "connected": "tasks",
+        "describe_tiles": "encoding",
+        "encode_tiles": "encoding",
+        "encoder_named": "registry",
+        "same_encoder": "registry",
+        "storing": "store",
+    },
+)

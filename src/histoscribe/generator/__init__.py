@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
     from histoscribe.generator.cohort import Cohort, cohort_of, read_cohort
@@ -20,20 +22,15 @@ __all__ = [
     "shipped_gene_sets",
 ]
 
-_HOMES = {
-    "Cohort": "cohort",
-    "Generator": "generator",
-    "cohort_of": "cohort",
-    "read_cohort": "cohort",
-    "read_gene_sets": "genesets",
-    "read_met500": "met500",
-    "shipped_gene_sets": "genesets",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "Cohort": "cohort",
+        "Generator": "generator",
+        "cohort_of": "cohort",
+        "read_cohort": "cohort",
+        "read_gene_sets": "genesets",
+        "read_met500": "met500",
+        "shipped_gene_sets": "genesets",
+    },
+)

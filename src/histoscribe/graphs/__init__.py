@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from histoscribe.graphs.context import context_means
 from histoscribe.graphs.spatial import spatial_graph
+from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
     from histoscribe.graphs.functional import FunctionalEdges, functional_graph
 
 __all__ = ["FunctionalEdges", "context_means", "functional_graph", "spatial_graph"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in ("FunctionalEdges", "functional_graph"):
-        from histoscribe.graphs import functional
-
-        return getattr(functional, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, {"FunctionalEdges": "functional", "functional_graph": "functional"})

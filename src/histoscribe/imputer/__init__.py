@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
     from histoscribe.imputer.imputer import Imputer
 
 __all__ = ["Imputer"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "Imputer":
-        from histoscribe.imputer.imputer import Imputer
-
-        return Imputer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, {"Imputer": "imputer"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from histoscribe.lazy import lazily
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.evidence import evidence_of
 from histoscribe.predictor.predictor import Predictor
@@ -31,17 +32,12 @@ __all__ = [
     "panel_expression",
 ]
 
-_HOMES = {
-    "Attention": "attention",
-    "Attribution": "attribution",
-    "attention_maps": "attention",
-    "attribute": "attribution",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "Attention": "attention",
+        "Attribution": "attribution",
+        "attention_maps": "attention",
+        "attribute": "attribution",
+    },
+)

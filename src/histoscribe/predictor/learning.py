@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoscribe.errors import SectionError, SettingError
+from histoscribe.features.device import resolve_device
 from histoscribe.modelstore import Card, TrainingSection, weights_hash
 from histoscribe.predictor.blend import Blend
 from histoscribe.predictor.core import Fitted
-from histoscribe.predictor.device import one_thread, resolve_device
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.fitting import fit_core
@@ -20,6 +20,7 @@ from histoscribe.predictor.inner import Inner, choose_reach, validate
 from histoscribe.predictor.settings import KIND, Settings
 from histoscribe.predictor.state import to_settings, to_tensors
 from histoscribe.predictor.target import TARGETS, choose_panel
+from histoscribe.predictor.threads import one_thread
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

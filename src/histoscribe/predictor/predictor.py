@@ -292,7 +292,7 @@ class Predictor:
 
     def _told(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> Told:
         """All that the model says of tiles."""
-        from histoscribe.predictor.device import resolve_device
+        from histoscribe.features.device import resolve_device
 
         fitted = self.fitted
         features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from histoscribe.lazy import lazily
 from histoscribe.section.coordinates import flip
 from histoscribe.section.model import Section
 
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from histoscribe.section.raster import Raster, raster_of
     from histoscribe.section.table import gene_column
     from histoscribe.section.write import write_section
-
-_LATER = {
-    "Alignment": "alignment",
-    "Raster": "raster",
-    "check_alignment": "alignment",
-    "gene_column": "table",
-    "kind_of": "describe",
-    "open_section": "opening",
-    "raster_of": "raster",
-    "read_cohort": "cohort",
-    "read_cohort_csv": "cohort",
-    "read_feature_slice": "feature_slice",
-    "read_legacy": "legacy",
-    "slice_genes": "feature_slice",
-    "write_section": "write",
-}
 
 __all__ = [
     "Alignment",
@@ -53,8 +37,21 @@ __all__ = [
     "write_section",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "Alignment": "alignment",
+        "Raster": "raster",
+        "check_alignment": "alignment",
+        "gene_column": "table",
+        "kind_of": "describe",
+        "open_section": "opening",
+        "raster_of": "raster",
+        "read_cohort": "cohort",
+        "read_cohort_csv": "cohort",
+        "read_feature_slice": "feature_slice",
+        "read_legacy": "legacy",
+        "slice_genes": "feature_slice",
+        "write_section": "write",
+    },
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
     from histoscribe.simulate.hd import simulate_hd
@@ -20,19 +22,14 @@ __all__ = [
     "write_spaceranger_hd",
 ]
 
-_HOMES = {
-    "sample_cohort": "sample",
-    "sample_folder": "sample",
-    "simulate_hd": "hd",
-    "simulate_section": "section",
-    "write_spaceranger": "spaceranger",
-    "write_spaceranger_hd": "spaceranger_hd",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "sample_cohort": "sample",
+        "sample_folder": "sample",
+        "simulate_hd": "hd",
+        "simulate_section": "section",
+        "write_spaceranger": "spaceranger",
+        "write_spaceranger_hd": "spaceranger_hd",
+    },
+)

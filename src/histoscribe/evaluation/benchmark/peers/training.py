@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from histoscribe.predictor.device import one_thread
+from histoscribe.predictor.threads import one_thread
 
 Batch = TypeVar("Batch")
 

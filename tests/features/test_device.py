@@ -4,14 +4,7 @@ import pytest
 import torch
 
 from histoscribe.errors import SettingError
-from histoscribe.predictor.device import one_thread, resolve_device
-
-
-def test_one_thread_lasts_as_long_as_its_block():
-    before = torch.get_num_threads()
-    with one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+from histoscribe.features.device import resolve_device
 
 
 def test_auto_finds_a_device_that_works():

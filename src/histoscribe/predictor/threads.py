@@ -1,4 +1,4 @@
-"""On what to compute, and on how many threads."""
+"""On how many threads to compute."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-
-from histoscribe.features.device import resolve_device
-
-__all__ = ["one_thread", "resolve_device"]
 
 
 @contextmanager
