@@ -10,12 +10,16 @@ import numpy as np
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
+AT_ONCE = 1_000_000
+"""Pixels that are written before anybody notices that the window waits."""
+
 
 def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
     """Write an image layer; whole or not at all, without loss.
 
     A layer that was opened as a slide is written from the slide itself, with its scale and all its levels;
-    any other 8-bit RGB layer with the scale that it has in the viewer.
+    any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on another
+    thread while the window stays alive; the call returns when the file is whole.
 
     Parameters
     ----------
@@ -34,14 +38,22 @@ def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
     Raises
     ------
     HistoscribeError
-        If the layer is no RGB image, or cannot be written.
+        If the layer is no RGB image, cannot be written, or writing was stopped.
     """
     from histoscribe.slide import write_slide
 
     slide = (about.get("metadata") or {}).get("slide")
     if slide is None:
         slide = _slide_of_array(data, about, Path(path))
-    return [str(write_slide(slide, path))]
+    rows, columns = slide.levels[0].shape
+    if rows * columns <= AT_ONCE:
+        return [str(write_slide(slide, path))]
+    from histoscribe.widgets.waiting import waited_for
+
+    written = waited_for(
+        lambda progress: write_slide(slide, path, progress=progress), f"Saving {Path(path).name}"
+    )
+    return [str(written)]
 
 
 def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:

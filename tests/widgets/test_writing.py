@@ -1,0 +1,143 @@
+"""Saving a large slide from napari's dialog: the window stays alive, and the file is whole or as it was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from histoscribe.errors import Cancelled, SlideError, StorageError
+from histoscribe.slide import Level, Slide, open_slide
+from histoscribe.widgets.launch import PLUGIN
+from histoscribe.widgets.layers import slide_layer
+from histoscribe.widgets.state import unwrapped
+from histoscribe.widgets.waiting import JobDialog, waited_for
+
+pytestmark = pytest.mark.viewer
+
+SIDE = 2048
+
+
+class SlowPixels:
+    """A level that takes a moment for each strip, as a slide on a network drive does."""
+
+    def __init__(self, side: int, seconds: float = 0.15) -> None:
+        self.shape, self.dtype, self.ndim, self.chunks = (side, side, 3), np.dtype(np.uint8), 3, (512, 512, 3)
+        self.seconds, self.broken = seconds, False
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        time.sleep(self.seconds)
+        if self.broken:
+            raise SlideError("a tile cannot be read", where="tissue.svs")
+        return np.broadcast_to(np.uint8(200), self.shape)[key].copy()
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    window = make_napari_viewer_proxy(show=True)
+    levels = tuple(Level(SlowPixels(side), SIDE / side) for side in (SIDE, SIDE // 4))
+    data, described, _ = slide_layer(Slide(Path("tissue.svs"), levels, mpp=0.5))
+    window.add_image(data, **described)
+    return window
+
+
+def while_saving(action: Any) -> list[str]:
+    """Let somebody act on the dialog as soon as it is there; the titles of the dialogs seen."""
+    seen: list[str] = []
+
+    def look() -> None:
+        for dialog in QApplication.topLevelWidgets():
+            if isinstance(dialog, JobDialog) and dialog.isVisible() and not seen:
+                seen.append(dialog.windowTitle())
+                assert not dialog.isModal()
+                action(dialog)
+        if not seen:
+            QTimer.singleShot(10, look)
+
+    QTimer.singleShot(10, look)
+    return seen
+
+
+def test_the_save_dialog_leaves_the_window_alive(
+    window: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, beats = tmp_path / "saved.ome.tif", []
+    kind = "Pyramidal OME-TIFF, lossless (*.ome.tif *.ome.tiff *.tif *.tiff)"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), kind))
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(10)
+    seen = while_saving(lambda _: setattr(window.scene.camera, "zoom", 3.0))
+    unwrapped(window).window._qt_viewer._save_layers_dialog(selected=True)
+    heart.stop()
+    assert seen == ["Saving saved.ome.tif"]
+    assert window.scene.camera.zoom == 3
+    assert len(beats) > 10
+    assert np.diff(beats).max() < 0.5
+    assert open_slide(path).levels[0].shape == (SIDE, SIDE)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert not [note for note in notification_manager.records if str(note.severity) == "error"]
+    qtbot.waitUntil(lambda: not any(isinstance(one, JobDialog) for one in QApplication.topLevelWidgets()))
+
+
+@pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])
+@pytest.mark.parametrize("how", ["button", "Escape"])
+def test_stopping_leaves_what_was_there(
+    window: Any, qtbot: Any, tmp_path: Path, ending: str, how: str
+) -> None:
+    path = tmp_path / f"saved.{ending}"
+    if ending == "ome.tif":
+        path.write_bytes(b"an older file")
+    stops = {
+        "button": lambda dialog: qtbot.mouseClick(dialog.tasks.cancel_button, Qt.MouseButton.LeftButton),
+        "Escape": lambda dialog: qtbot.keyClick(dialog, Qt.Key.Key_Escape),
+    }
+    while_saving(stops[how])
+    with pytest.raises(Cancelled, match="stopped on request"):
+        window.layers.save(str(path), plugin=PLUGIN)
+    if ending == "ome.tif":
+        assert [one.name for one in tmp_path.iterdir()] == [path.name]
+        assert path.read_bytes() == b"an older file"
+    else:
+        assert not path.exists()
+
+
+def test_closing_the_window_stops_the_writing(window: Any, tmp_path: Path) -> None:
+    layers = window.layers
+    while_saving(lambda _: window.close())
+    with pytest.raises(Cancelled):
+        layers.save(str(tmp_path / "saved.ome.tif"), plugin=PLUGIN)
+    end = time.monotonic() + 5
+    while list(tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_goes_wrong_reaches_the_caller_in_plain_words(window: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot write"):
+        window.layers.save(str(tmp_path / "file" / "saved.ome.tif"), plugin=PLUGIN)
+    window.layers[0].metadata["slide"].levels[1].pixels.broken = True
+    with pytest.raises(SlideError, match="tile cannot be read"):
+        window.layers.save(str(tmp_path / "saved.ome.tif"), plugin=PLUGIN)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_off_the_gui_thread_the_job_simply_runs(qtbot: Any) -> None:
+    import threading
+
+    found: list[str] = []
+    work = threading.Thread(
+        target=lambda: found.append(waited_for(lambda _: threading.current_thread().name, ""))
+    )
+    work.start()
+    work.join()
+    assert found == [work.name]
