@@ -7,6 +7,7 @@ import pytest
 
 from histoscribe.errors import SettingError
 from histoscribe.predictor import gallery
+from histoscribe.predictor import index as index_module
 from histoscribe.predictor.gallery import average, retrieve
 from histoscribe.predictor.index import build_index
 
@@ -81,6 +82,21 @@ def test_the_index_finds_nearly_all_and_looks_at_every_cell_if_asked():
     assert recall > 0.9
     all_cells = index.search(queries, 20, probes=10_000)
     np.testing.assert_allclose(all_cells.similarity, exact.similarity, atol=1e-5)
+
+
+def test_every_found_key_has_the_similarity_that_is_told(monkeypatch):
+    keys, queries = clustered(3000, 1), clustered(40, 2)
+    index = build_index(keys, seed=0)
+    whole = index.search(queries, 20, probes=5)
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, keys)]
+    told = (unit[0][:, None] * unit[1][whole.index]).sum(axis=2)
+    np.testing.assert_allclose(whole.similarity, told, atol=1e-5)
+    assert all(len(set(line)) == 20 for line in whole.index)
+
+    monkeypatch.setattr(index_module, "_SCORE_BYTES", 1)
+    one_by_one = index.search(queries, 20, probes=5)
+    np.testing.assert_array_equal(one_by_one.index, whole.index)
+    assert index.search(queries[:0], 20).index.shape == (0, 20)
 
 
 def test_cells_with_too_few_keys_repeat_the_nearest_without_weight():

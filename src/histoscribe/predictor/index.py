@@ -18,6 +18,7 @@ from histoscribe.predictor.gallery import Retrieved, normalised
 _SAMPLE_PER_CELL = 40
 _ROUNDS = 8
 _BLOCK = 16_384
+_SCORE_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,10 @@ class Index:
         """The k nearest keys among those of the `probes` nearest cells.
 
         Where these hold fewer than k keys, the nearest found is repeated with a similarity of -1, which takes
-        all weight from it.
+        all weight from it. Queries are taken in blocks whose scores fill at most 64 MiB.
+
+        How many cells are enough depends on the keys: where they lie around kinds, as tissue does, a few;
+        where they fill all directions evenly, no few cells hold the nearest: ask `retrieve` then.
 
         Parameters
         ----------
@@ -61,30 +65,39 @@ class Index:
             raise SettingError(f"cannot look for {k} keys in {probes} cells", remedy="ask for at least one")
         unit = normalised(queries)
         k, probes = min(k, len(self.keys)), min(probes, len(self.centres))
-        near = np.argpartition(-(unit @ self.centres.T), probes - 1, axis=1)[:, :probes]
-        sizes = np.diff(self.starts)
-        width = max(int(sizes[near].sum(axis=1).max(initial=0)), k)
-        scores = np.full((len(unit), width), -1.0, dtype=np.float32)
-        places = np.zeros((len(unit), width), dtype=np.int32)
-        filled = np.zeros(len(unit), dtype=np.int64)
-        asking = np.repeat(np.arange(len(unit)), probes)
-        order = np.argsort(near.ravel(), kind="stable")
-        cells, asking = near.ravel()[order], asking[order]
-        bounds = np.flatnonzero(np.diff(cells, prepend=-1, append=-1))
-        for first, last in pairwise(bounds):
+        near = np.sort(np.argpartition(-(unit @ self.centres.T), probes - 1, axis=1)[:, :probes], axis=1)
+        widest = int(np.diff(self.starts)[near].sum(axis=1).max(initial=k))
+        rows = max(1, _SCORE_BYTES // (4 * widest))
+        parts = [
+            self._among(unit[start : start + rows], near[start : start + rows], k)
+            for start in range(0, max(len(unit), 1), rows)
+        ]
+        return Retrieved(
+            np.concatenate([part.index for part in parts]),
+            np.concatenate([part.similarity for part in parts]),
+        )
+
+    def _among(self, unit: NDArray[np.float32], near: NDArray[np.intp], k: int) -> Retrieved:
+        """The k nearest keys of the cells `near`, in ascending order for each query."""
+        ends = np.cumsum(self.starts[near + 1] - self.starts[near], axis=1)
+        # A query's scores lie cell after cell; behind them nothing is found.
+        firsts = np.pad(ends, ((0, 0), (1, 0)))[:, :-1]
+        scores = np.full((len(unit), max(int(ends.max(initial=0)), k)), -1.0, dtype=np.float32)
+        order = np.argsort(near, axis=None, kind="stable")
+        cells, asking, columns = near.ravel()[order], order // near.shape[1], firsts.ravel()[order]
+        for first, last in pairwise(np.flatnonzero(np.diff(cells, prepend=-1, append=-1))):
             start, stop = self.starts[cells[first]], self.starts[cells[first] + 1]
             who = asking[first:last]
-            columns = filled[who][:, None] + np.arange(stop - start)
-            scores[who[:, None], columns] = unit[who] @ self.keys[start:stop].T
-            places[who[:, None], columns] = np.arange(start, stop, dtype=np.int32)
-            filled[who] += stop - start
-        top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            found = unit[who] @ self.keys[start:stop].T
+            for query, column, own in zip(who, columns[first:last], found, strict=True):
+                scores[query, column : column + stop - start] = own
+        top = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:]
         found = np.take_along_axis(scores, top, 1)
         order = np.argsort(-found, axis=1, kind="stable")
         top, found = np.take_along_axis(top, order, 1), np.take_along_axis(found, order, 1)
-        missing = np.arange(k)[None] >= filled[:, None]
-        place = np.take_along_axis(places, top, 1)
-        place = np.where(missing, place[:, :1], place)
+        top = np.where(top < ends[:, -1:], top, top[:, :1])
+        which = (top[:, :, None] >= ends[:, None]).sum(axis=2)
+        place = top + np.take_along_axis(self.starts[near] - firsts, which, 1)
         return Retrieved(self.numbers[place], found)
 
 
