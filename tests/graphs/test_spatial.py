@@ -85,8 +85,19 @@ def test_context_of_a_dense_grid_is_thinned_but_close():
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
     near = (distance <= 1.5).astype(float)
     expected = near @ features / near.sum(1, keepdims=True)
-    assert np.abs(found - expected).max() < 0.05
+    assert np.abs(found - expected).max() < 0.01
     assert np.corrcoef(found[:, 0], expected[:, 0])[0, 1] > 0.999
+
+
+def test_context_of_a_dense_grid_draws_no_circles():
+    # One bright corner in an even field: its cells must not come into reach all at once.
+    side = np.arange(0, 60, 1.0)
+    points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+    features = (points < 6).all(axis=1).astype(np.float32)[:, None]
+    found = context_means(features, points, 10.0, (3.0,))[:, 0].reshape(60, 60)
+    exact = np.array([features[np.hypot(*(points - spot).T) <= 30].mean() for spot in points]).reshape(60, 60)
+    assert np.abs(np.diff(found, axis=0)).max() < 1.2 * np.abs(np.diff(exact, axis=0)).max()
+    assert np.abs(found - exact).max() < 0.1 * exact.max()
 
 
 def test_no_spots_give_no_context():

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from histoscribe.graphs.spatial import spatial_graph
 
 _MANY = 64
-_CELLS_PER_RADIUS = 5.0
+_CELLS_PER_RADIUS = 16.0
+_CHUNK = 2048
 
 
 def context_means(
@@ -19,8 +20,8 @@ def context_means(
     """Average features within each radius, the spot itself included.
 
     Where spots lie much denser than `pitch` (a dense grid predicted by a model of a coarser array) they are
-    first gathered in square cells of a fifth of the radius, so that time and memory stay proportional to
-    the number of spots.
+    first gathered in square cells of a sixteenth of the radius, so that time and memory stay proportional
+    to the number of spots.
 
     Parameters
     ----------
@@ -71,18 +72,29 @@ def _mean_of_spots(
 def _mean_of_cells(
     values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
 ) -> NDArray[np.float32]:
+    """Means over cells, of which those that the circle cuts count in part.
+
+    A cell that counted wholly or not at all would draw its circle into the result wherever it comes into
+    reach: means over wide circles differ so little from tile to tile that one cell shows.
+    """
     from scipy.sparse import csr_array
     from scipy.spatial import cKDTree
 
     reach = radius * pitch
-    cell = np.floor(points / (reach / _CELLS_PER_RADIUS)).astype(np.int64)
+    side = reach / _CELLS_PER_RADIUS
+    cell = np.floor(points / side).astype(np.int64)
     member = np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
-    spots = np.arange(len(points))
-    gather = csr_array((np.ones(len(points), dtype=np.float32), (member, spots)))
+    gather = csr_array((np.ones(len(points), dtype=np.float32), (member, np.arange(len(points)))))
     count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
-    middle = (gather @ points) / count[:, None]
-    near = cKDTree(points).sparse_distance_matrix(cKDTree(middle), reach, output_type="coo_matrix")
-    within = csr_array((np.ones(near.nnz, np.float32), (near.row, near.col)), shape=near.shape)
-    total = within @ count
-
-    return np.asarray((within @ (gather @ values)) / total[:, None], dtype=np.float32)
+    middle = cKDTree((gather @ points) / count[:, None])
+    sums = gather @ values
+    means = np.empty_like(values)
+    for start in range(0, len(points), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        near = cKDTree(points[rows]).sparse_distance_matrix(
+            middle, reach + side / 2, output_type="coo_matrix"
+        )
+        share = np.clip((reach - near.data) / side + 0.5, 0, 1).astype(np.float32)
+        within = csr_array((share, (near.row, near.col)), shape=near.shape)
+        means[rows] = (within @ sums) / (within @ count)[:, None]
+    return means
