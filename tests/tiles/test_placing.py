@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide import Level, Slide
-from histoscribe.tiles import grid_tiles, spot_tiles
+from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
 
 def test_spots_keep_their_order_names_and_size():
@@ -35,6 +35,14 @@ def test_grid_covers_the_slide(slide):
     np.testing.assert_array_equal(tiles.centres[-1], [1550, 1950])
     assert len(set(tiles.names)) == len(tiles)
     assert tiles.pitch_um == tiles.spot_um == 50
+
+
+def test_a_sample_is_spread_over_the_tissue(slide):
+    all_tiles, few = grid_tiles(slide, 20), sample_tiles(slide, 20, 30)
+    assert len(few) == len(few.names) == 30
+    assert set(few.names) <= set(all_tiles.names)
+    np.testing.assert_allclose(few.centres.mean(0), all_tiles.centres.mean(0), atol=60)
+    assert sample_tiles(slide, 20, 10**6).names == all_tiles.names
 
 
 def test_grid_keeps_to_tissue(slide):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +14,7 @@ from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import kind_of, open_target, output_file, slide_of
-from histoscribe.errors import ModelError, SettingError, SlideError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from histoscribe.predictor import Predictor
-    from histoscribe.progress import Progress
-    from histoscribe.slide import Slide
+from histoscribe.errors import ModelError, SettingError
 
 GRID_UM = 55.0
 _COLUMNS = ("written", "spots", "genes", "seconds")
@@ -59,6 +52,7 @@ def predict(
     from histoscribe.modelstore import bundled
     from histoscribe.predictor import Predictor
     from histoscribe.section import Section, write_section
+    from histoscribe.tiles import read_regions
 
     files = _files(targets, out)
     with job() as progress:
@@ -80,7 +74,10 @@ def predict(
                 table = predictor.predict_section(opened, progress=progress).table
             else:
                 slide = slide_of(opened, target)
-                table = _on_grid(predictor, slide, opened.name, grid_um or GRID_UM, region, progress)
+                drawn = None if region is None else read_regions(region)
+                table = predictor.predict_grid(
+                    slide, grid_um or GRID_UM, region=drawn, name=opened.name, progress=progress
+                )
             table.uns["histoscribe"]["command"] = command_line(context)
             progress.report("writing")
             write_section(table, file)
@@ -134,17 +131,3 @@ def _files(targets: Sequence[Path], out: Path) -> list[Path]:
             "several targets need a folder for their results", where=out, remedy="name a folder with --out"
         )
     return [output_file(out / name, ".h5ad", inputs=targets) for name in names]
-
-
-def _on_grid(
-    predictor: Predictor, slide: Slide, name: str, pitch_um: float, region: Path | None, progress: Progress
-) -> AnnData:
-    from histoscribe.tiles import grid_tiles, read_regions
-
-    drawn = None if region is None else read_regions(region)
-    tiles = grid_tiles(slide, pitch_um, region=drawn)
-    if not len(tiles):
-        raise SlideError(
-            "no tissue was found to predict on", where=slide.path, remedy="draw it and pass it with --region"
-        )
-    return predictor.predict(slide, tiles, name=name, progress=progress)

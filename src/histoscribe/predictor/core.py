@@ -153,9 +153,12 @@ class Fitted:
             )
 
     def blocks(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """The image input of tiles, one block of d columns after the other."""
+        """The image input of tiles, one block of d columns after the other; see `inputs.image_input`."""
         return image_blocks(
             features,
             centres_um,
@@ -163,14 +166,23 @@ class Fitted:
             self.settings.radii or (),
             self.scales,
             own="section units" not in self.settings.without,
+            slide=slide,
         )
 
-    def view(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> View:
-        """Look at tiles; memory grows by one block at a time, not with the number of context radii."""
+    def view(
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> View:
+        """Look at tiles, of which `slide` may show the rest of theirs.
+
+        Memory grows by one block at a time, not with the number of context radii.
+        """
         reduced: NDArray[np.float32] | None = None
         linear = np.zeros((len(features), self.ridge.shape[1]), dtype=np.float32)
         width = features.shape[1]
-        for number, block in enumerate(self.blocks(features, centres_um)):
+        for number, block in enumerate(self.blocks(features, centres_um, slide)):
             rows = slice(number * width, (number + 1) * width)
             linear += block @ self.ridge[rows]
             part = project(block, self.components[rows], len(self.components))

@@ -42,6 +42,8 @@ class EncodedSection:
         What the types are called.
     crops : ndarray of uint8, shape (spots, 48, 48, 3), or None
         Small pictures of the spots' crops, shown as evidence.
+    slide : ndarray of float32, shape (tiles, d), or None
+        Descriptors all over the slide, where the spots are a part of it.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class EncodedSection:
     types: NDArray[np.int64] | None = None
     type_names: tuple[str, ...] = ()
     crops: NDArray[np.uint8] | None = None
+    slide: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.features)
@@ -95,7 +98,7 @@ class EncodedSection:
             )
 
     def part(self, rows: NDArray[np.int64], name: str) -> EncodedSection:
-        """Only these spots, under another name."""
+        """Only these spots, under another name; they keep the units of the whole."""
         return replace(
             self,
             name=name,
@@ -105,6 +108,7 @@ class EncodedSection:
             spots=tuple(self.spots[row] for row in rows),
             types=None if self.types is None else self.types[rows],
             crops=None if self.crops is None else self.crops[rows],
+            slide=self.features if self.slide is None else self.slide,
         )
 
 

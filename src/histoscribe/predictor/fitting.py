@@ -63,14 +63,15 @@ def fit_core(
     without = settings.without
     pitch = float(np.median([section.pitch_um for section in sections]))
     features = [section.features for section in sections]
-    centres = [section.centres_um for section in sections]
     radii = settings.radii or ()
-    scales = training_scales(features, centres, pitch, radii)
+    scales = training_scales(sections, pitch, radii)
     own = "section units" not in without
     inputs = np.concatenate(
         [
-            image_input(values, places, pitch, radii, scales, own=own)
-            for values, places in zip(features, centres, strict=True)
+            image_input(
+                section.features, section.centres_um, pitch, radii, scales, own=own, slide=section.slide
+            )
+            for section in sections
         ]
     )
     starts = np.cumsum([0, *(len(values) for values in features)])

@@ -20,7 +20,7 @@ from histoscribe.predictor.settings import Settings
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.progress import Progress
 
-REACHES = ((1.5, 3.0), (1.5, 3.0, 6.0))
+REACHES = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
 
@@ -79,7 +79,7 @@ def choose_reach(
     pitch = float(np.median([section.pitch_um for section in sections]))
 
     def read(section: EncodedSection, radii: tuple[float, ...]) -> NDArray[np.float32]:
-        return image_input(section.features, section.centres_um, pitch, radii)
+        return image_input(section.features, section.centres_um, pitch, radii, slide=section.slide)
 
     scores = []
     for radii in REACHES:
@@ -133,7 +133,8 @@ def validate(
             message=f"inner validation {number} of {len(folds)}",
         )
         for section in held_out:
-            answers = fitted.answers(fitted.view(section.features, section.centres_um), device)[0]
+            view = fitted.view(section.features, section.centres_um, section.slide)
+            answers = fitted.answers(view, device)[0]
             truth = panel_expression(section, panel, settings.target)
             found.append((answers, truth))
             predicted.append((fitted, answers, truth))

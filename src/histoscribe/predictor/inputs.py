@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
+
+if TYPE_CHECKING:
+    from histoscribe.predictor.encoded import EncodedSection
 
 MIN_TILES = 30
 _CLIP = 5.0
@@ -36,12 +40,14 @@ def image_input(
     training: tuple[Scale, Scale] | None = None,
     *,
     own: bool = True,
+    slide: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Descriptors z-scored over their section, beside their means around each spot, z-scored likewise.
 
     Staining differs from slide to slide; units of the section itself take that out and need no label.
-    Fewer than `MIN_TILES` tiles are too few to know the section by: they are measured in the training
-    sections' units.
+    A part of a section is measured in the units of the whole, or tumour alone would look like the average
+    of tumour and stroma. Fewer than `MIN_TILES` tiles are too few to know the section by: they are measured
+    in the training sections' units.
 
     Parameters
     ----------
@@ -54,13 +60,15 @@ def image_input(
         Of the training descriptors and of the training context.
     own : bool
         False: always in the training sections' units.
+    slide : ndarray, shape (other tiles, d), optional
+        Descriptors of tiles all over the slide, where the tiles are a part of it.
 
     Returns
     -------
     ndarray of float32, shape (tiles, d × (1 + radii))
     """
     return np.concatenate(
-        list(image_blocks(features, centres_um, pitch_um, radii, training, own=own)), axis=1
+        list(image_blocks(features, centres_um, pitch_um, radii, training, own=own, slide=slide)), axis=1
     )
 
 
@@ -72,11 +80,14 @@ def image_blocks(
     training: tuple[Scale, Scale] | None = None,
     *,
     own: bool = True,
+    slide: NDArray[np.float32] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield `image_input` as blocks of d columns: the descriptors, then their means within each radius."""
-    enough = training is None or (own and len(features) >= MIN_TILES)
-    plain = standardised(features, scale_of(features) if enough or training is None else training[0])
+    whole = features if slide is None else slide
+    enough = training is None or (own and len(whole) >= MIN_TILES)
+    plain = standardised(features, scale_of(whole) if enough or training is None else training[0])
     yield plain
+    enough = training is None or (enough and slide is None)
     width = features.shape[1]
     for number, radius in enumerate(radii):
         around = context_means(plain, centres_um, pitch_um, (radius,))
@@ -88,15 +99,13 @@ def image_blocks(
 
 
 def training_scales(
-    features: Sequence[NDArray[np.float32]],
-    centres_um: Sequence[NDArray[np.float64]],
-    pitch_um: float,
-    radii: Sequence[float],
+    sections: Sequence[EncodedSection], pitch_um: float, radii: Sequence[float]
 ) -> tuple[Scale, Scale]:
     """Pooled scales of descriptors and context over the training sections, for `image_input`."""
-    scale = scale_of(np.concatenate(features))
+    wholes = [section.features if section.slide is None else section.slide for section in sections]
+    scale = scale_of(np.concatenate(wholes))
     around = [
-        context_means(standardised(values, scale), centres, pitch_um, radii)
-        for values, centres in zip(features, centres_um, strict=True)
+        context_means(standardised(section.features, scale), section.centres_um, pitch_um, radii)
+        for section in sections
     ]
     return scale, scale_of(np.concatenate(around))

@@ -26,7 +26,7 @@ class Intervals:
     edges : ndarray of float32, shape (bins - 1, genes)
         Predicted values that part the bins of a gene.
     low, high : ndarray of float32, shape (bins, genes)
-        What is added to a prediction in each bin.
+        What is added to a prediction in each bin: `low` is never positive, `high` never negative.
     """
 
     edges: NDArray[np.float32]
@@ -69,8 +69,9 @@ def conformal(
             mine = inside == number
             if mine.sum() < BINS * 10:
                 mine = np.ones_like(mine)
-            low[number, gene] = -_bound(-rest[mine], weight[mine], (1 + level) / 2)
-            high[number, gene] = _bound(rest[mine], weight[mine], (1 + level) / 2)
+            # A bias of the held-out sections widens the interval; it never moves it off the prediction.
+            low[number, gene] = min(0.0, -_bound(-rest[mine], weight[mine], (1 + level) / 2))
+            high[number, gene] = max(0.0, _bound(rest[mine], weight[mine], (1 + level) / 2))
     return Intervals(edges.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from histoscribe.predictor.evidence import Crops
     from histoscribe.section import Section
     from histoscribe.slide import Slide
-    from histoscribe.tiles import Tiles
+    from histoscribe.tiles import Region, Tiles
+
+_UNITS = 500
 
 
 class Predictor:
@@ -193,6 +195,7 @@ class Predictor:
         slide: Slide,
         tiles: Tiles,
         *,
+        units: Tiles | None = None,
         name: str | None = None,
         patient: str | None = None,
         progress: Progress | None = None,
@@ -204,6 +207,9 @@ class Predictor:
         slide : Slide
             With known µm per pixel.
         tiles : Tiles
+        units : Tiles, optional
+            Tiles all over the slide's tissue, where `tiles` are a part of it: the model measures staining
+            and structure in units of the whole.
         name : str, optional
             Of the result; the slide's name if not given.
         patient : str, optional
@@ -230,9 +236,10 @@ class Predictor:
             )
         self._encoder = self._encoder or card_encoder(card)
         features = encode_tiles(slide, tiles, self._encoder, progress=progress)
+        whole = None if units is None else encode_tiles(slide, units, self._encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
-        told = self._told(features, centres_um)
+        told = self._told(features, centres_um, whole)
         return prediction_table(
             card,
             slide,
@@ -244,6 +251,36 @@ class Predictor:
             name=name or slide.name,
             patient=patient,
         )
+
+    def predict_grid(
+        self,
+        slide: Slide,
+        pitch_um: float,
+        *,
+        region: Sequence[Region | NDArray[np.float64]] | None = None,
+        name: str | None = None,
+        progress: Progress | None = None,
+    ) -> AnnData:
+        """Predict a square grid over the tissue of a slide, or over drawn regions of it; see `predict`.
+
+        Parameters
+        ----------
+        slide : Slide
+        pitch_um : float
+        region : sequence of Region or ndarray, optional
+            As in `tiles.grid_tiles`. The rest of the slide's tissue is looked at in up to 500 tiles.
+        name : str, optional
+        progress : Progress, optional
+
+        Raises
+        ------
+        RegionError, SettingError, SlideError, ModelError
+        """
+        from histoscribe.tiles import grid_tiles, sample_tiles
+
+        tiles = grid_tiles(slide, pitch_um, region=region)
+        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _UNITS)
+        return self.predict(slide, tiles, units=units, name=name, progress=progress)
 
     def predict_section(self, section: Section, *, progress: Progress | None = None) -> Section:
         """Predict at the spots of a section: same barcodes, same slide, none of its counts are read.
@@ -290,11 +327,16 @@ class Predictor:
         predictor._crops = crops_from(tensors, len(fitted.values), where=folder)
         return predictor
 
-    def _told(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> Told:
+    def _told(
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> Told:
         """All that the model says of tiles."""
         from histoscribe.features.device import resolve_device
 
         fitted = self.fitted
         features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
         fitted.check(features, centres_um)
-        return fitted.tell(fitted.view(features, centres_um), resolve_device(self.device))
+        return fitted.tell(fitted.view(features, centres_um, slide), resolve_device(self.device))

@@ -70,7 +70,7 @@ class Settings:
     panel_size: int = 250
     radii: tuple[float, ...] | None = None
     components: int = 128
-    rank: int = 10
+    rank: int = 8
     landmarks: int = 2000
     width: int = 128
     heads: int = 4

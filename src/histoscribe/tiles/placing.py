@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,6 +109,13 @@ def grid_tiles(
         names=tuple(_names(keep, first)),
         spot_um=float(pitch_um),
     )
+
+
+def sample_tiles(slide: Slide, pitch_um: float, most: int) -> Tiles:
+    """At most `most` of the tiles of `grid_tiles`, spread evenly over the slide's tissue."""
+    tiles = grid_tiles(slide, pitch_um)
+    rows = np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(np.int64))
+    return replace(tiles, centres=tiles.centres[rows], names=tuple(tiles.names[row] for row in rows))
 
 
 def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:

@@ -102,15 +102,11 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
         return predictor.predict_section(request.target, progress=progress)
     slide = _slide(request.target)
     progress.report("finding tissue")
-    tiles = _grid(slide, request)
-    if not len(tiles):
-        raise SlideError(
-            "no tissue was found there",
-            where=slide.name,
-            remedy="draw a region around it and predict in that",
-        )
-    table = predictor.predict(slide, tiles, name=request.target.name, progress=progress)
-    return _as_section(table, slide, request, tiles.spot_um)
+    regions = list(request.regions) if request.where == "region" else None
+    table = predictor.predict_grid(
+        slide, request.pitch_um, region=regions, name=request.target.name, progress=progress
+    )
+    return _as_section(table, slide, request)
 
 
 def _slide(target: Slide | Section) -> Slide:
@@ -120,26 +116,20 @@ def _slide(target: Slide | Section) -> Slide:
     return target.slide if target.slide.mpp is not None else target.slide.with_mpp(target.mpp)
 
 
-def _grid(slide: Slide, request: PredictRequest) -> Any:
-    from histoscribe.tiles import grid_tiles
-
-    regions = list(request.regions) if request.where == "region" else None
-    return grid_tiles(slide, request.pitch_um, region=regions)
-
-
-def _as_section(table: Any, slide: Slide, request: PredictRequest, spot_um: float) -> Section:
+def _as_section(table: Any, slide: Slide, request: PredictRequest) -> Section:
     from histoscribe.section import Section
 
     assert slide.mpp is not None
     target = request.target
     if not isinstance(target, Slide):
-        return replace(target, table=table, pitch_um=request.pitch_um, spot_um=spot_um, warnings=())
+        pitch_um = request.pitch_um
+        return replace(target, table=table, pitch_um=pitch_um, spot_um=pitch_um, warnings=())
     return Section(
         name=target.name,
         table=table,
         slide=slide,
         mpp=slide.mpp,
-        spot_um=spot_um,
+        spot_um=request.pitch_um,
         pitch_um=request.pitch_um,
         patient=target.name,
     )
