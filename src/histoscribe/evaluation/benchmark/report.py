@@ -132,6 +132,8 @@ def _methods_figure(records: Records, methods: Sequence[str], tested: Sequence[s
             va="center",
             fontsize=8,
         )
+    axes.spines["left"].set_visible(False)
+    axes.axvline(0, color=INK, lw=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("Pearson's r, mean over genes")
     axes.margins(x=0.12)

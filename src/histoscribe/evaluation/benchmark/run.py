@@ -230,7 +230,9 @@ def run_benchmark(
             "tested": tested,
             "panel": panel.describe(),
             "target": TARGETS[target],
-            "features": f"{sections[0].features.shape[1]} descriptors per spot, the same for every method",
+            "learned from": "targets centred per training section; as they are: mean, depth-only, gr2st-published",
+            "features": f"{sections[0].features.shape[1]} descriptors per spot, the same for every method"
+            + (" but brstnet, which reads the pixels" if "brstnet" in chosen else ""),
             "seeds": list(seeds),
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
         },
