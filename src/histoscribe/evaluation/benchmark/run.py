@@ -230,7 +230,8 @@ def run_benchmark(
             "tested": tested,
             "panel": panel.describe(),
             "target": TARGETS[target],
-            "learned from": "targets centred per training section; as they are: mean, depth-only, gr2st-published",
+            "learned from": "targets centred per training section; mean, depth-only and gr2st-published: "
+            "as they are",
             "features": f"{sections[0].features.shape[1]} descriptors per spot, the same for every method"
             + (" but brstnet, which reads the pixels" if "brstnet" in chosen else ""),
             "seeds": list(seeds),
