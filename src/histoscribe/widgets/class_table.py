@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
@@ -53,6 +54,16 @@ class ClassTable(QTableWidget):
         self.colours[name] = colour
         self._refill([], {})
         self.setCurrentCell(len(self.colours) - 1, 0)
+
+    def take_back(self, colours: Any, marked: Any) -> None:
+        """Add classes of a session file, names with [red, green, blue], and mark one; others are left out."""
+        for name, colour in colours.items() if isinstance(colours, dict) else ():
+            if name in self.colours or not isinstance(colour, list) or len(colour) != 3:
+                continue
+            if all(isinstance(part, int) and 0 <= part <= 255 for part in colour):
+                self.add(name, (colour[0], colour[1], colour[2]))
+        if marked in self.colours:
+            self.setCurrentCell(list(self.colours).index(marked), 0)
 
     def show_classes(
         self, colours: Mapping[str, Colour], drawn: Sequence[str], counts: Mapping[str, tuple[int, float]]

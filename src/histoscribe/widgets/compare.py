@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer, Points
+from napari.layers import Layer
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import SettingError
-from histoscribe.widgets.arrangement import side_by_side
+from histoscribe.widgets.arrangement import is_copy, side_by_side
 from histoscribe.widgets.choosers import LayerCombo
-from histoscribe.widgets.colours import DIFFERENCE
+from histoscribe.widgets.compare_views import difference_layer, is_kind
 from histoscribe.widgets.comparing import COLUMNS, MEANINGS, Compared, compare_layers
-from histoscribe.widgets.layers import DERIVED, kind_of, section_of, spot_layer
+from histoscribe.widgets.layers import DERIVED, section_of
 from histoscribe.widgets.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.scatter import Scatter
@@ -56,8 +56,9 @@ class ComparePanel(QWidget):
         self.compared: Compared | None = None
         self._marks: MarkedSpots | None = None
         self._pair: tuple[Layer, Layer] | None = None
-        self.measured = LayerCombo(self._viewer, partial(_is_kind, "measured"))
-        self.predicted = LayerCombo(self._viewer, partial(_is_kind, "predicted"))
+        self._again: dict[str, Any] = {}
+        self.measured = LayerCombo(self._viewer, partial(is_kind, "measured"))
+        self.predicted = LayerCombo(self._viewer, partial(is_kind, "predicted"))
         self.run_button = QPushButton("Compare")
         self.run_button.setToolTip("Match the spots of both layers and score every gene")
         self.measured.setToolTip("What was measured")
@@ -92,6 +93,22 @@ class ComparePanel(QWidget):
         if self._pair is not None and any(layer not in self._viewer.layers for layer in self._pair):
             self._forget()
         self._show_what_applies()
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps beside the choices: whether layers were compared, and how they were shown."""
+        if self.compared is None:
+            return {}
+        layers = self._viewer.layers
+        return {
+            "panes": self.panes_button.isChecked(),
+            "blink": self.blink_button.isChecked(),
+            "difference": layers.index(difference_layer(self._viewer, self.compared)),
+        }
+
+    def take_back(self, kept: dict[str, Any]) -> None:
+        """Compare again what a session had compared, leaving the camera where it is."""
+        self._again = kept
+        self.start()
 
     def start(self) -> None:
         """Compare the two chosen layers."""
@@ -136,7 +153,27 @@ class ComparePanel(QWidget):
             self._state.choose(str(compared.genes.index[0]))
         self._show_gene()
         self._show_what_applies()
-        self.panes_button.setChecked(True)
+        again, self._again = self._again, {}
+        if again:
+            self._show_as(again, compared)
+        else:
+            self.panes_button.setChecked(True)
+
+    def _show_as(self, again: dict[str, Any], compared: Compared) -> None:
+        """Show a comparison as `kept` described it; camera and what is visible stay."""
+        camera = self._viewer.scene.camera
+        seen = camera.center, camera.zoom
+        visible = {layer: layer.visible for layer in self._viewer.layers if not is_copy(layer)}
+        difference, place = difference_layer(self._viewer, compared), again.get("difference")
+        difference.visible = False
+        if isinstance(place, int) and 0 <= place < len(self._viewer.layers):
+            self._viewer.layers.move(self._viewer.layers.index(difference), place)
+        paint(self._viewer, self._state)
+        self.panes_button.setChecked(bool(again.get("panes")))
+        self.blink_button.setChecked(bool(again.get("blink")))
+        for layer, shown in visible.items():
+            layer.visible = shown
+        camera.center, camera.zoom = seen
 
     def _forget(self) -> None:
         if self._marks is not None:
@@ -162,26 +199,12 @@ class ComparePanel(QWidget):
             return
         if on:
             self.blink_button.setChecked(False)
-        shown = [*self._pair, self._difference_layer()]
+        shown = [*self._pair, difference_layer(self._viewer, self.compared)]
         for layer in painted_layers(self._viewer):
             layer.visible = layer in shown if on else layer is not shown[-1]
         side_by_side(self._viewer, on)
         paint(self._viewer, self._state)
         self._viewer.fit_to_view()
-
-    def _difference_layer(self) -> Layer:
-        assert self.compared is not None
-        for layer in self._viewer.layers:
-            if layer.metadata.get("compared") is self.compared:
-                return layer
-        section = self.compared.measured
-        data, described, _ = spot_layer(section, name=f"{section.name} difference")
-        described["metadata"] |= {
-            DERIVED: DIFFERENCE,
-            DIFFERENCE: self.compared.difference(),
-            "compared": self.compared,
-        }
-        return self._viewer.add_points(data, **described)
 
     def _on_blink(self, on: bool) -> None:
         if self._pair is None or not on:
@@ -260,16 +283,6 @@ class ComparePanel(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(split, 1)
         layout.addLayout(below)
-
-
-def _is_kind(kind: str, layer: Layer) -> bool:
-    section = section_of(layer)
-    return (
-        isinstance(layer, Points)
-        and section is not None
-        and DERIVED not in layer.metadata
-        and kind_of(section) == kind
-    )
 
 
 def _toggle(words: str, meaning: str) -> QPushButton:

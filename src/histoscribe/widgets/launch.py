@@ -60,8 +60,9 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
         show(viewer, opened)
     for session in kept:
         restore(viewer, session)
-    viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
-    viewer.window.add_plugin_dock_widget(PLUGIN, "Genes", tabify=True)
+    if not any(session.content["panels"] for session in kept):
+        viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
+        viewer.window.add_plugin_dock_widget(PLUGIN, "Genes", tabify=True)
     if block:
         napari.run()
     return viewer

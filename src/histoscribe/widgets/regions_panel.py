@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Points, Shapes
 from napari.utils.notifications import show_info
@@ -89,6 +89,14 @@ class RegionsPanel(QWidget):
         self.spots.refill()
         self.drawn.refill()
         self._on_drawn()
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps beside the choices: all classes, drawn or not, and the marked one."""
+        return {"classes": {**self.classes.colours}, "marked": self.classes.marked}
+
+    def take_back(self, kept: dict[str, Any]) -> None:
+        """Offer a session's classes again, and mark the one that was marked."""
+        self.classes.take_back(kept.get("classes"), kept.get("marked"))
 
     def chosen(self) -> Chosen:
         """Spots, regions and classes as they are now.

@@ -13,6 +13,7 @@ from histoscribe.widgets.arrangement import is_copy, is_side_by_side, side_by_si
 from histoscribe.widgets.layers import DERIVED, section_of, shown_spots, slide_layer, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.session_layers import add_points, add_shapes, pack_points, pack_shapes
+from histoscribe.widgets.session_panels import capture_panels, open_panels
 from histoscribe.widgets.session_sources import Captured, Reopened
 from histoscribe.widgets.state import COLOUR_MAPS, MOST_GENES, state_of
 
@@ -38,6 +39,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     tables: dict[str, Section] = {}
     by_slide: dict[int, str] = {}
     layers, left_out = [], []
+    kept: list[Layer] = []
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
         section, path = section_of(layer), _path_of(layer)
@@ -65,19 +67,28 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             layers.append(shown | {"show": "points", "drawn": pack_points(layer)})
         else:
             left_out.append(layer.name)
-    content = {"sources": sources, "layers": layers, "view": _view(viewer, state)}
+            continue
+        kept.append(layer)
+    active = viewer.layers.selection.active
+    view = _view(viewer, state) | {"active": kept.index(active) if active in kept else None}
+    content = {"sources": sources, "layers": layers, "view": view, "panels": capture_panels(viewer, kept)}
     return Captured(content, tables, tuple(left_out))
 
 
 def restore(viewer: ViewerModel, found: Reopened) -> None:
-    """Add a session's layers and set genes, colours, panes and camera; on the viewer's own thread."""
+    """Add a session's layers, set genes, colours and panes, open its panels, and set the camera.
+
+    On the viewer's own thread. What the Compare panel showed is compared again there.
+    """
     state, view = state_of(viewer), found.content["view"]
     lost = list(found.lost)
+    back: list[Layer | None] = []
     for layer in found.content["layers"]:
         try:
             added = _add(viewer, layer, found)
         except (RegionError, TypeError, ValueError):
             added = None
+        back.append(added)
         if added is None:
             lost.append(f"The layer {layer['name']} could not be brought back.")
             continue
@@ -91,8 +102,16 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     panes = state.genes[1:] if state.layout == "multiples" else ()
     if view["side_by_side"] != is_side_by_side(viewer):
         side_by_side(viewer, view["side_by_side"], panes)
+        for added, layer in zip(back, found.content["layers"], strict=True):
+            if added is not None:
+                added.visible = layer["visible"]
     paint(viewer, state)
     viewer.canvas.overlays.scale_bar.visible = view["scale_bar"]
+    active = None if view["active"] is None else int(view["active"])
+    if active is not None and active < len(back) and back[active] is not None:
+        viewer.layers.selection.active = back[active]
+    unknown = open_panels(viewer, found.content["panels"], back)
+    lost += [f"There is no panel {name}." for name in unknown]
     viewer.scene.camera.center = tuple(view["centre"])
     viewer.scene.camera.zoom = view["zoom"]
     if lost:

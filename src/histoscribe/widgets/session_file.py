@@ -45,7 +45,8 @@ def read_content(path: Path) -> Content:
     Returns
     -------
     dict
-        `sources`, `layers` and `view`, in the shape that `write_content` was given.
+        `sources`, `layers`, `view` and `panels`, in the shape that `write_content` was given; sessions
+        written before panels were kept have none.
 
     Raises
     ------
@@ -65,12 +66,13 @@ def read_content(path: Path) -> Content:
         sources = _entries(content, "sources", _SOURCE)
         layers = _entries(content, "layers", _LAYER)
         view = _checked(content.get("view"), _VIEW, "view")
+        panels = _entries(content, "panels", _PANEL) if "panels" in content else []
         _check_drawn(layers)
         if len({one["id"] for one in sources}) < len(sources):
             raise ValueError("two sources have one id")
     except (ValueError, TypeError, OverflowError) as error:
         raise StorageError(f"the session is damaged ({error})", where=path, remedy="save it again") from error
-    return {"sources": sources, "layers": layers, "view": view}
+    return {"sources": sources, "layers": layers, "view": view, "panels": panels}
 
 
 def relative(path: str, session: Path) -> str:
@@ -116,7 +118,7 @@ def _checked(entry: Any, checks: Mapping[str, Check], where: str) -> Content:
     for key, check in checks.items():
         if not check(entry.get(key)):
             raise ValueError(f"{key} of {where} is missing or not possible")
-    return {key: entry[key] for key in checks}
+    return {key: entry.get(key) for key in checks}
 
 
 def _check_drawn(layers: list[Content]) -> None:
@@ -227,4 +229,15 @@ _VIEW: dict[str, Check] = {
     "centre": _PAIR,
     "zoom": _number(1e-9, 1e9),
     "scale_bar": _flag,
+    "active": _or_none(_number(0, _MOST_ENTRIES)),
+}
+_PANEL: dict[str, Check] = {
+    "name": _text,
+    "area": _either("left", "right", "top", "bottom"),
+    "floating": _flag,
+    "tabbed_with": _text,
+    "front": _flag,
+    "box": _list_of(_number(-1e5, 1e5), 4, 4),
+    "choices": lambda value: isinstance(value, dict) and len(value) <= _MOST_ENTRIES and _plain(value),
+    "own": lambda value: isinstance(value, dict) and len(value) <= _MOST_ENTRIES and _plain(value),
 }

@@ -1,0 +1,37 @@
+"""What a comparison shows in the viewer: which layers can be compared, and the layer of their difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoscribe.widgets.colours import DIFFERENCE
+from histoscribe.widgets.layers import DERIVED, kind_of, section_of, spot_layer
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.widgets.comparing import Compared
+
+_COMPARED = "compared"
+
+
+def is_kind(kind: str, layer: Layer) -> bool:
+    """Whether a layer was opened or predicted, and is of this kind: `measured` or `predicted`."""
+    section = section_of(layer)
+    return section is not None and DERIVED not in layer.metadata and kind_of(section) == kind
+
+
+def difference_layer(viewer: ViewerModel, compared: Compared) -> Layer:
+    """The layer of predicted − measured of a comparison; added where it is not there."""
+    for layer in viewer.layers:
+        if layer.metadata.get(_COMPARED) is compared:
+            return layer
+    section = compared.measured
+    data, described, kind = spot_layer(section, name=f"{section.name} difference")
+    described["metadata"] |= {
+        DERIVED: DIFFERENCE,
+        DIFFERENCE: compared.difference(),
+        _COMPARED: compared,
+    }
+    return getattr(viewer, f"add_{kind}")(data, **described)

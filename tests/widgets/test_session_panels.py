@@ -1,0 +1,258 @@
+"""A session opens the panels again where they were, with what was chosen in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from histoscribe.errors import StorageError
+from histoscribe.progress import Progress
+from histoscribe.section import Section
+from histoscribe.slide import open_slide
+from histoscribe.widgets.arrangement import is_side_by_side
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.session import capture, restore
+from histoscribe.widgets.session_file import SUFFIX, read_content
+from histoscribe.widgets.session_sources import reopen, write_session
+from histoscribe.widgets.state import state_of, unwrapped
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+MakeSection = Callable[..., Section]
+LONG = 60_000
+
+
+@pytest.fixture
+def registered(npe2pm: Any) -> None:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+
+
+@pytest.fixture
+def new_window(make_napari_viewer_proxy: Any, registered: None) -> Callable[[], Any]:
+    def make() -> Any:
+        window = make_napari_viewer_proxy(show=True)
+        window.window.resize(1500, 900)
+        return window
+
+    return make
+
+
+@pytest.fixture
+def window(new_window: Callable[[], Any], make_section: MakeSection, tmp_path: Path) -> Any:
+    """A window with a measured and a predicted section on a slide from disk, and drawn regions."""
+    pixels = np.random.default_rng(2).integers(120, 255, (400, 400, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "tissue.png")
+    slide = open_slide(tmp_path / "tissue.png", mpp=0.5)
+    window = new_window()
+    show(window, [make_section("A1", kind, slide=slide) for kind in ("measured", "predicted")])
+    boxes = [np.array([[20, 20], [20, 90], [80, 90], [80, 20]]) + by for by in (0, 70)]
+    window.add_shapes(
+        boxes,
+        name="regions",
+        units=("um", "um"),
+        features={"class": ["Tumour", "Stroma"]},
+        edge_color=["red", "blue"],
+    )
+    return window
+
+
+def opened(window: Any, name: str, **how: Any) -> tuple[Any, Any]:
+    dock, panel = window.window.add_plugin_dock_widget(PLUGIN, name, **how)
+    QApplication.processEvents()
+    return dock, panel
+
+
+def saved(window: Any, path: Path) -> Path:
+    viewer = unwrapped(window)
+    return write_session(capture(viewer, state_of(viewer)), path, Progress())
+
+
+def brought_back(window: Any, path: Path) -> Any:
+    restore(unwrapped(window), reopen(path, Progress()))
+    return window
+
+
+def panels(window: Any) -> dict[str, Any]:
+    ending = f" ({PLUGIN})"
+    docks = window.window.dock_widgets
+    return {name.removesuffix(ending): docks[name] for name in docks if name.endswith(ending)}
+
+
+def compare(window: Any, qtbot: Any) -> Any:
+    _, panel = opened(window, "Compare")
+    panel.run_button.click()
+    qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=LONG)
+    return panel
+
+
+def test_panels_come_back_where_they_were(
+    window: Any, new_window: Callable[[], Any], qtbot: Any, tmp_path: Path
+) -> None:
+    left, _ = opened(window, "Genes")
+    left.parent().addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, left)
+    predict, _ = opened(window, "Predict")
+    regions, _ = opened(window, "Regions", tabify=True)
+    regions.parent().tabifyDockWidget(predict, regions)
+    predict.raise_()
+    floating, _ = opened(window, "Slide")
+    floating.setFloating(True)
+    floating.setGeometry(300, 200, 320, 410)
+    hidden, _ = opened(window, "Export")
+    hidden.hide()
+    left.parent().resizeDocks([predict], [430], Qt.Orientation.Horizontal)
+    qtbot.wait(100)
+    before = unwrapped(window).window._qt_window
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+    widths = left.width(), predict.width()
+
+    again = brought_back(new_window(), path)
+    qtbot.wait(100)
+    found = panels(again)
+    assert set(found) == {"Genes", "Predict", "Regions", "Slide"}
+    docks = {name: panel.parent() for name, panel in found.items()}
+    main = docks["Genes"].parent()
+    assert main is not before
+    assert main.dockWidgetArea(docks["Genes"]) == Qt.DockWidgetArea.LeftDockWidgetArea
+    assert main.dockWidgetArea(docks["Predict"]) == Qt.DockWidgetArea.RightDockWidgetArea
+    assert docks["Regions"] in main.tabifiedDockWidgets(docks["Predict"])
+    assert not docks["Predict"].visibleRegion().isEmpty()
+    assert docks["Slide"].isFloating()
+    assert (docks["Slide"].width(), docks["Slide"].height()) == (320, 410)
+    np.testing.assert_allclose((docks["Genes"].width(), docks["Predict"].width()), widths, atol=4)
+
+
+def test_what_was_chosen_in_them_comes_back(
+    window: Any, new_window: Callable[[], Any], qtbot: Any, tmp_path: Path
+) -> None:
+    state = state_of(window)
+    state.choose("CD3E")
+    state.add("EPCAM")
+    state.pin("MKI67")
+    state.colour_map, state.low, state.high, state.shared = "magma", 5.0, 90.0, False
+    _, genes = opened(window, "Genes")
+    _, predict = opened(window, "Predict")
+    predict.model.folder = tmp_path / "model"
+    predict.place.setCurrentText("A grid in a drawn region")
+    predict.region.only.setCurrentText("Stroma")
+    predict.pitch.setValue(33.0)
+    predict.device.setCurrentText("cpu")
+    _, regions = opened(window, "Regions")
+    regions.add_class()
+    regions.classes.setCurrentCell(1, 0)
+    regions.analysis.setCurrentIndex(1)
+    regions.analysis.first.setCurrentText("Tumour")
+    _, export = opened(window, "Export")
+    export.dpi.setValue(444)
+    export.layer.setCurrentIndex(1)
+    export.every_gene.setChecked(True)
+    active = window.layers[1]
+    window.layers.selection.active = active
+    window.layers[0].visible = False
+    window.scene.camera.center, window.scene.camera.zoom = (0, 77, 88), 3.5
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+
+    again = brought_back(new_window(), path)
+    found = panels(again)
+    assert state_of(again) == state
+    assert found["Genes"].list.currentIndex().data() == genes.list.currentIndex().data()
+    assert found["Genes"].percentiles.low.value() == 5
+    new = found["Predict"]
+    assert new.request.__self__._target().name == predict._target().name
+    assert new.model.folder == tmp_path / "model"
+    assert new.region.combo.layer.name == "regions"
+    assert new.region.name == "Stroma"
+    assert (new.pitch.value(), new.device.currentText()) == (33, "cpu")
+    assert new.place.currentText() == "A grid in a drawn region"
+    new = found["Regions"]
+    assert list(new.classes.colours.items()) == list(regions.classes.colours.items())
+    assert new.classes.marked == "Stroma"
+    assert new.analysis.currentIndex() == 1
+    assert new.analysis.first.currentText() == "Tumour"
+    new = found["Export"]
+    assert (new.dpi.value(), new.every_gene.isChecked()) == (444, True)
+    assert new.layer.layer.name == export.layer.layer.name
+    assert again.layers.selection.active.name == active.name
+    assert [layer.visible for layer in again.layers] == [layer.visible for layer in window.layers]
+    assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]
+    assert (again.scene.camera.center[-2:], again.scene.camera.zoom) == ((77, 88), 3.5)
+    assert notification_manager.records[-1].message == "The session is back."
+
+
+@pytest.mark.parametrize("panes", [True, False])
+def test_what_was_compared_is_compared_again(
+    window: Any, new_window: Callable[[], Any], qtbot: Any, tmp_path: Path, panes: bool
+) -> None:
+    before = compare(window, qtbot)
+    before.panes_button.setChecked(panes)
+    window.scene.camera.center, window.scene.camera.zoom = (0, 60, 70), 2.5
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+
+    again = brought_back(new_window(), path)
+    panel = panels(again)["Compare"]
+    qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=LONG)
+    assert [one.name for one in panel._pair] == [one.name for one in before._pair]
+    assert panel.panes_button.isChecked() == panes
+    assert is_side_by_side(unwrapped(again)) == panes
+    assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]
+    assert [layer.visible for layer in again.layers] == [layer.visible for layer in window.layers]
+    np.testing.assert_allclose(again.scene.camera.center[-2:], (60, 70))
+    assert again.scene.camera.zoom == 2.5
+
+
+def test_a_session_without_panels_still_opens(
+    window: Any, new_window: Callable[[], Any], tmp_path: Path
+) -> None:
+    """As it was written before panels were kept."""
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+    content = json.loads(path.read_text())
+    del content["panels"], content["view"]["active"]
+    path.write_text(json.dumps(content))
+    again = brought_back(new_window(), path)
+    assert not panels(again)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]
+
+
+def test_what_is_unknown_is_told_and_left_out(
+    window: Any, new_window: Callable[[], Any], tmp_path: Path
+) -> None:
+    opened(window, "Predict")
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+    content = json.loads(path.read_text())
+    known = content["panels"][0]
+    known["choices"] |= {
+        "target": {"layer": 99},
+        "place": "Nowhere",
+        "pitch": "wide",
+        "tasks": 1,
+        "no.such": 2,
+    }
+    known["tabbed_with"] = "Nothing"
+    content["panels"] = [known | {"name": "Fortune telling"}, known]
+    path.write_text(json.dumps(content))
+    again = brought_back(new_window(), path)
+    assert set(panels(again)) == {"Predict"}
+    assert "There is no panel Fortune telling." in notification_manager.records[-1].message
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"area": "above"}, {"box": [0, 0, 1]}, {"choices": []}, {"own": {"a": float("inf")}}, {"front": 1}],
+)
+def test_damaged_panels_are_refused(window: Any, tmp_path: Path, damage: dict[str, Any]) -> None:
+    opened(window, "Genes")
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+    content = json.loads(path.read_text())
+    content["panels"][0] |= damage
+    path.write_text(json.dumps(content))
+    with pytest.raises(StorageError, match=f"{next(iter(damage))} of panels 0"):
+        read_content(path)
