@@ -100,7 +100,7 @@ def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
         "face_color": UNPAINTED,
         "opacity": 0.85,
         "symbol": "disc",
-        "canvas_size_limits": (1, 10_000),
+        "canvas_size_limits": (0, 10_000),
         "units": (UM, UM),
         "metadata": {"section": section, "adata": section.table},
     }

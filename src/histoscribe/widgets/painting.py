@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.widgets.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
+from histoscribe.widgets.discs import draw_as_discs
 from histoscribe.widgets.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
         if "raster" in layer.metadata:
             _paint_raster(layer, shown, bounds[layer], state)
             continue
+        draw_as_discs(viewer, layer)
         if not shown:
             _unpaint(layer)
             continue
