@@ -68,6 +68,31 @@ class Raster:
         image[self.pixel] = found
         return image.reshape(self.shape)
 
+    def picture(self, colours: ArrayLike) -> NDArray[np.uint8]:
+        """Lay one colour per spot out as an image.
+
+        Parameters
+        ----------
+        colours : array, shape (spots, 4)
+            RGBA from 0 to 1, in the order of the section's spots.
+
+        Returns
+        -------
+        ndarray of uint8, shape (rows, columns, 4)
+            Clear where there is no spot.
+
+        Raises
+        ------
+        SectionError
+            If there is not one colour per spot.
+        """
+        found = np.asarray(colours)
+        if found.shape != (len(self.pixel), 4):
+            raise SectionError(f"{found.shape} values as RGBA of {len(self.pixel)} spots")
+        image = np.zeros((self.shape[0] * self.shape[1], 4), dtype=np.uint8)
+        image[self.pixel] = (found * 255 + 0.5).astype(np.uint8)
+        return image.reshape(*self.shape, 4)
+
 
 def raster_of(section: Section) -> Raster | None:
     """Find the raster that a section's spots form; None where they are no gapless square raster.

@@ -14,9 +14,9 @@ from histoscribe.widgets.layers import (
     section_of,
     slide_layer,
     slide_of,
-    spot_layer,
 )
 from histoscribe.widgets.painting import painted_layers, spot_layers
+from histoscribe.widgets.raster import like
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -81,9 +81,9 @@ def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[La
         return []
     section, panes = section_of(layer), []
     for gene in genes:
-        data, described, _ = spot_layer(section, name=f"{section.name} {kind_of(section)}, {gene}")
+        data, described, kind = like(layer, section, f"{section.name} {kind_of(section)}, {gene}")
         described["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
-        panes.append(viewer.add_points(data, **described))
+        panes.append(getattr(viewer, f"add_{kind}")(data, **described))
     return panes
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Layer, Points
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -102,7 +102,7 @@ class ComparePanel(QWidget):
         return {
             "panes": self.panes_button.isChecked(),
             "blink": self.blink_button.isChecked(),
-            "difference": layers.index(difference_layer(self._viewer, self.compared)),
+            "difference": layers.index(self._difference()),
         }
 
     def take_back(self, kept: dict[str, Any]) -> None:
@@ -142,7 +142,8 @@ class ComparePanel(QWidget):
             return
         self.compared, self._pair = compared, layers
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
-        self._marks = MarkedSpots(rows, self.scatter.mark)
+        marked = {layer: places for layer, places in rows.items() if isinstance(layer, Points)}
+        self._marks = MarkedSpots(marked, self.scatter.mark)
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
@@ -155,16 +156,16 @@ class ComparePanel(QWidget):
         self._show_what_applies()
         again, self._again = self._again, {}
         if again:
-            self._show_as(again, compared)
+            self._show_as(again)
         else:
             self.panes_button.setChecked(True)
 
-    def _show_as(self, again: dict[str, Any], compared: Compared) -> None:
+    def _show_as(self, again: dict[str, Any]) -> None:
         """Show a comparison as `kept` described it; camera and what is visible stay."""
         camera = self._viewer.scene.camera
         seen = camera.center, camera.zoom
         visible = {layer: layer.visible for layer in self._viewer.layers if not is_copy(layer)}
-        difference, place = difference_layer(self._viewer, compared), again.get("difference")
+        difference, place = self._difference(), again.get("difference")
         difference.visible = False
         if isinstance(place, int) and 0 <= place < len(self._viewer.layers):
             self._viewer.layers.move(self._viewer.layers.index(difference), place)
@@ -199,12 +200,17 @@ class ComparePanel(QWidget):
             return
         if on:
             self.blink_button.setChecked(False)
-        shown = [*self._pair, difference_layer(self._viewer, self.compared)]
+        shown = [*self._pair, self._difference()]
         for layer in painted_layers(self._viewer):
             layer.visible = layer in shown if on else layer is not shown[-1]
         side_by_side(self._viewer, on)
         paint(self._viewer, self._state)
         self._viewer.fit_to_view()
+
+    def _difference(self) -> Layer:
+        assert self.compared is not None
+        assert self._pair is not None
+        return difference_layer(self._viewer, self.compared, self._pair[0])
 
     def _on_blink(self, on: bool) -> None:
         if self._pair is None or not on:

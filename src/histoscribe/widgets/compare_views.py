@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoscribe.widgets.colours import DIFFERENCE
-from histoscribe.widgets.layers import DERIVED, kind_of, section_of, spot_layer
+from histoscribe.widgets.layers import DERIVED, kind_of, section_of
+from histoscribe.widgets.raster import like
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -22,13 +23,13 @@ def is_kind(kind: str, layer: Layer) -> bool:
     return section is not None and DERIVED not in layer.metadata and kind_of(section) == kind
 
 
-def difference_layer(viewer: ViewerModel, compared: Compared) -> Layer:
-    """The layer of predicted − measured of a comparison; added where it is not there."""
+def difference_layer(viewer: ViewerModel, compared: Compared, beside: Layer) -> Layer:
+    """The layer of predicted − measured of a comparison; made like `beside` where it is not there."""
     for layer in viewer.layers:
         if layer.metadata.get(_COMPARED) is compared:
             return layer
     section = compared.measured
-    data, described, kind = spot_layer(section, name=f"{section.name} difference")
+    data, described, kind = like(beside, section, f"{section.name} difference")
     described["metadata"] |= {
         DERIVED: DIFFERENCE,
         DIFFERENCE: compared.difference(),

@@ -16,7 +16,7 @@ from histoscribe.widgets.layers import DERIVED, GENE, UNPAINTED, kind_of, sectio
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Points
+    from napari.layers import Points
 
     from histoscribe.section import Section
     from histoscribe.widgets.state import ViewState
@@ -86,15 +86,17 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
     }
     bounds = _all_limits(found, state)
     for layer, shown in found.items():
+        genes, each = wanted[layer], bounds[layer]
+        colour_map = DIFFERENCE if DIFFERENCE in layer.metadata else state.colour_map
         if "raster" in layer.metadata:
-            _paint_raster(layer, shown, bounds[layer], state)
+            from histoscribe.widgets.raster import paint_raster
+
+            paint_raster(layer, genes, shown, each, colour_map)
             continue
         draw_as_discs(viewer, layer)
         if not shown:
             _unpaint(layer)
             continue
-        genes, each = wanted[layer], bounds[layer]
-        colour_map = DIFFERENCE if DIFFERENCE in layer.metadata else state.colour_map
         if len(genes) == 1:
             colours = colours_of(shown[genes[0]], each[genes[0]], colour_map)
         else:
@@ -164,18 +166,6 @@ def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np
         layer.features = dict(features)
     with layer.events.face_color.blocker():
         layer.face_color = colours
-
-
-def _paint_raster(
-    layer: Image, shown: Mapping[str, Values], bounds: Mapping[str, Limits], state: ViewState
-) -> None:
-    """Bins show one gene: the first of those chosen that they have."""
-    from histoscribe.widgets.raster import PLAIN, recolour
-
-    for gene, values in shown.items():
-        recolour(layer, values, limits=bounds[gene], colour_map=state.colour_map)
-        return
-    layer.colormap = PLAIN
 
 
 def _unpaint(layer: Points) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from napari.utils import Colormap
+from numpy.typing import ArrayLike, NDArray
 
-from histoscribe.widgets.layers import UM, LayerData, kind_of
+from histoscribe.widgets.colours import DIFFERENCE, Limits, blended, table_of
+from histoscribe.widgets.layers import UM, LayerData, kind_of, spot_layer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
 
 PLAIN = "gray_r"
 STRAIGHT = 1e-3
+_GREY = 0.25
 
 
-def raster_layer(section: Section, *, name: str | None = None) -> LayerData | None:
+def raster_layer(
+    section: Section, *, name: str | None = None, raster: Raster | None = None
+) -> LayerData | None:
     """Describe a section whose spots form a gapless raster as one image in µm, not yet painted.
 
     Parameters
@@ -28,6 +34,8 @@ def raster_layer(section: Section, *, name: str | None = None) -> LayerData | No
         Visium HD bins, or a table predicted on a grid.
     name : str, optional
         The section's name and kind where not given.
+    raster : Raster, optional
+        The section's own, where it has been found before.
 
     Returns
     -------
@@ -37,7 +45,7 @@ def raster_layer(section: Section, *, name: str | None = None) -> LayerData | No
     """
     from histoscribe.section.raster import raster_of
 
-    raster = raster_of(section)
+    raster = raster or raster_of(section)
     if raster is None:
         return None
     described = {
@@ -50,7 +58,47 @@ def raster_layer(section: Section, *, name: str | None = None) -> LayerData | No
         "metadata": {"section": section, "adata": section.table, "raster": raster},
         **_placed(raster),
     }
-    return raster.image(np.full(len(raster.pixel), 0.25)), described, "image"
+    return raster.image(_plain(raster)), described, "image"
+
+
+def like(layer: Layer, section: Section, name: str) -> LayerData:
+    """Describe a layer's section once more as that layer is drawn: as a raster, else as points."""
+    found = raster_layer(section, name=name, raster=layer.metadata["raster"]) if is_raster(layer) else None
+    return found or spot_layer(section, name=name)
+
+
+def paint_raster(
+    layer: Image,
+    genes: Sequence[str],
+    shown: Mapping[str, NDArray[np.floating]],
+    bounds: Mapping[str, Limits],
+    colour_map: str,
+) -> None:
+    """Show one gene by a colour map, several as blended inks, none plain.
+
+    Parameters
+    ----------
+    layer : Image
+        Made from what `raster_layer` describes.
+    genes : sequence of str
+        The genes asked for; their order gives the inks.
+    shown : mapping of str to array, shape (spots,)
+        Values of those that the layer has.
+    bounds : mapping of str to (float, float)
+        Their limits.
+    colour_map : str
+        One of napari's, or `DIFFERENCE`.
+    """
+    if not shown:
+        _show(layer, layer.metadata["raster"].image(_plain(layer.metadata["raster"])), rgb=False)
+        layer.contrast_limits_range = layer.contrast_limits = (0.0, 1.0)
+        layer.colormap = PLAIN
+    elif len(genes) > 1:
+        inks = blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])
+        _show(layer, layer.metadata["raster"].picture(inks), rgb=True)
+        layer.contrast_limits_range = layer.contrast_limits = (0.0, 255.0)
+    else:
+        recolour(layer, shown[genes[0]], limits=bounds[genes[0]], colour_map=colour_map)
 
 
 def recolour(
@@ -71,19 +119,31 @@ def recolour(
     limits : (float, float), optional
         Values at the ends of the colour scale; the smallest and largest value where not given.
     colour_map : str, optional
-        A name that napari knows; unchanged where not given.
+        A name that napari knows, or `DIFFERENCE`; unchanged where not given.
     """
     found = np.asarray(values, dtype=np.float32)
     low, high = limits or (float(np.nanmin(found)), float(np.nanmax(found)))
-    layer.data = layer.metadata["raster"].image(found)
+    _show(layer, layer.metadata["raster"].image(found), rgb=False)
     layer.contrast_limits_range = layer.contrast_limits = (low, high if high > low else low + 1.0)
     if colour_map is not None and layer.colormap.name != colour_map:
-        layer.colormap = colour_map
+        layer.colormap = (
+            Colormap(table_of(DIFFERENCE), name=DIFFERENCE) if colour_map == DIFFERENCE else colour_map
+        )
 
 
 def is_raster(layer: Layer) -> bool:
     """Whether a layer was made from what `raster_layer` describes."""
     return "raster" in layer.metadata
+
+
+def _plain(raster: Raster) -> NDArray[np.float64]:
+    return np.full(len(raster.pixel), _GREY)
+
+
+def _show(layer: Image, pixels: NDArray[Any], *, rgb: bool) -> None:
+    """Replace a layer's pixels: values and colours take turns in one layer, for others hold on to it."""
+    layer.rgb = rgb
+    layer.data = pixels
 
 
 def _placed(raster: Raster) -> dict[str, Any]:

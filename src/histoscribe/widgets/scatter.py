@@ -8,6 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+_MANY = 20_000  # above, dots on one pixel are drawn once
 _LEFT, _BOTTOM, _MARGIN = 34, 30, 8
 _DOT, _CHOSEN = QColor(91, 110, 225, 130), QColor("#e07a3f")
 
@@ -129,7 +130,11 @@ class Scatter(QWidget):
         pen = QPen(colour, width)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
         painter.setPen(pen)
-        painter.drawPoints(QPolygonF([QPointF(x, y) for x, y in places[np.isfinite(places).all(axis=1)]]))
+        places = places[np.isfinite(places).all(axis=1)]
+        if len(places) > _MANY:
+            places = np.unique(places.round() @ (1, 1j))
+            places = np.column_stack([places.real, places.imag])
+        painter.drawPoints(QPolygonF([QPointF(x, y) for x, y in places]))
 
     def _box(self) -> QRectF:
         return QRectF(_LEFT, 20, self.width() - _LEFT - _MARGIN, self.height() - 20 - _BOTTOM)
