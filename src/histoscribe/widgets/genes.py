@@ -21,14 +21,14 @@ from qtpy.QtWidgets import (
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.colour_scale import Bar, PercentileHandles
-from histoscribe.widgets.colours import DIFFERENCE, UNITS, Limits
 from histoscribe.widgets.gene_list import GENE_ROLE, GeneListModel, Reliability, ReliabilityDelegate
 from histoscribe.widgets.gene_names import other_names
 from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.painting import paint, painted_layers, spot_layers
+from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.shortcuts import install_shortcuts
 from histoscribe.widgets.shown_genes import ShownGenes
 from histoscribe.widgets.state import COLOUR_MAPS, state_of, unwrapped
+from histoscribe.widgets.strips import strips_of
 from histoscribe.widgets.tasks import tell
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ class GenesPanel(QWidget):
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the genes of the layers of now; napari calls it when the layer list changes."""
-        self.beside.blockSignals(True)
-        self.beside.setChecked(is_side_by_side(self._viewer))
-        self.beside.blockSignals(False)
+        self._show_beside()
         layers = spot_layers(self._viewer)
         if layers == self._known:
             return
@@ -102,6 +100,7 @@ class GenesPanel(QWidget):
 
     def repaint_spots(self) -> None:
         """Paint the chosen genes with the settings of now."""
+        self._show_beside()
         genes = self._state.genes
         self.scale.setVisible(bool(genes))
         if not genes:
@@ -114,25 +113,10 @@ class GenesPanel(QWidget):
         except Exception as error:
             tell(error)
             return
-        self.scale.show_scales(self._strips(limits))
+        self.scale.show_scales(strips_of(self._viewer, self._state, limits))
         lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
         self.legend.setText(f"No layer has {' or '.join(lacking)}." if lacking else "")
         self.legend.setVisible(bool(lacking))
-
-    def _strips(self, limits: dict[str, dict[str, Limits]]) -> list[tuple[str, str | int, Limits | None]]:
-        """What the colour bar shows: a strip for each gene, and one for differences where some are shown."""
-        state = self._state
-        blend = len(state.genes) > 1 and state.layout == "blend"
-        different = {layer.name for layer in painted_layers(self._viewer) if DIFFERENCE in layer.metadata}
-        strips = []
-        for place, gene in enumerate(state.genes):
-            ends = {shown[gene] for name, shown in limits.items() if gene in shown and name not in different}
-            words = f"{gene}, {UNITS}" if len(ends) < 2 else f"{gene}, own limits on each layer"
-            colours = place if blend else state.colour_map
-            strips.append((words, colours, ends.pop() if len(ends) == 1 else None))
-        for name in sorted(different & limits.keys()):
-            strips.append((f"{state.gene}, {DIFFERENCE}", DIFFERENCE, limits[name].get(state.gene)))
-        return strips
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._on_search)
@@ -208,12 +192,14 @@ class GenesPanel(QWidget):
             turned_on = bool(panes) or (is_side_by_side(self._viewer) and len(self._known) > 1)
             self._panes = panes
             side_by_side(self._viewer, turned_on, panes)
-            self.beside.blockSignals(True)
-            self.beside.setChecked(turned_on)
-            self.beside.blockSignals(False)
         self._show_state()
         self._mark_gene()
         self.repaint_spots()
+
+    def _show_beside(self) -> None:
+        self.beside.blockSignals(True)
+        self.beside.setChecked(is_side_by_side(self._viewer))
+        self.beside.blockSignals(False)
 
     def _show_state(self) -> None:
         self.colour_map.setCurrentText(self._state.colour_map)

@@ -103,7 +103,7 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
             colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
         _recolour(layer, shown, colours)
     painted = {layer.name: bounds[layer] for layer in found if found[layer]}
-    _write_genes(viewer, state.genes if painted else ())
+    _write_genes(viewer, state, painted)
     return painted
 
 
@@ -175,9 +175,14 @@ def _unpaint(layer: Points) -> None:
     layer.face_color = UNPAINTED
 
 
-def _write_genes(viewer: ViewerModel, genes: tuple[str, ...]) -> None:
+def _write_genes(viewer: ViewerModel, state: ViewState, painted: dict[str, dict[str, Limits]]) -> None:
+    """Say in the canvas what is shown: by colour strips, by words where this napari draws no strips."""
+    from histoscribe.widgets.canvas_scale import show_scale
+    from histoscribe.widgets.strips import strips_of
+
+    drawn = show_scale(viewer, strips_of(viewer, state, painted) if painted else ())
     text = viewer.canvas.overlays.text
-    text.text = f"{' + '.join(genes)}   {UNITS}" if genes else ""
+    text.text = f"{' + '.join(state.genes)}   {UNITS}" if painted else ""
     text.position = "bottom_left"
     text.font_size = 12
-    text.visible = bool(genes)
+    text.visible = bool(painted) and not drawn

@@ -1,0 +1,100 @@
+"""The colour scale in the canvas: there for whatever is painted, true in its colours, and cheap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QColor
+
+from histoscribe.section import Section
+from histoscribe.widgets.canvas_scale import _KEY, _MARGIN, _WIDTH, picture_of, show_scale
+from histoscribe.widgets.colours import BLEND, DIFFERENCE, UNITS, table_of
+from histoscribe.widgets.launch import show
+from histoscribe.widgets.painting import paint
+from histoscribe.widgets.state import state_of
+from histoscribe.widgets.strips import height_of, strips_of
+
+MakeSection = Callable[..., Section]
+
+
+def test_a_strip_for_each_gene_and_limits_where_they_are_shared(
+    viewer: Any, make_section: MakeSection
+) -> None:
+    show(viewer, [make_section(kind="measured"), make_section(kind="predicted")])
+    state = state_of(viewer)
+    state.choose("CD3E")
+    limits = paint(viewer, state)
+    assert viewer.canvas.overlays[_KEY].strips == tuple(strips_of(viewer, state, limits))
+    ((words, colours, ends),) = strips_of(viewer, state, limits)
+    assert (words, colours, ends) == (f"CD3E, {UNITS}", "viridis", next(iter(limits.values()))["CD3E"])
+    state.shared = False
+    ((words, _, ends),) = strips_of(viewer, state, paint(viewer, state))
+    assert (words, ends) == ("CD3E, own limits on each layer", None)
+    state.add("EPCAM")
+    assert [colours for _, colours, _ in strips_of(viewer, state, paint(viewer, state))] == [0, 1]
+
+
+def test_nothing_painted_is_no_scale(viewer: Any, section: Section) -> None:
+    assert show_scale(viewer, [])
+    assert _KEY not in viewer.canvas.overlays
+    show(viewer, [section])
+    overlay = viewer.canvas.overlays[_KEY]
+    assert overlay.visible
+    assert not viewer.canvas.overlays.text.visible
+    state = state_of(viewer)
+    state.choose("NOT_THERE")
+    paint(viewer, state)
+    assert not overlay.visible
+
+
+def test_another_napari_shows_words(viewer: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoscribe.widgets.canvas_scale.overlay_to_visual", None)
+    show(viewer, [section])
+    assert viewer.canvas.overlays.text.visible
+    assert UNITS in viewer.canvas.overlays.text.text
+
+
+@pytest.mark.viewer
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
+    strips = [("EPCAM", 1, (0.0, 1.0)), ("difference", DIFFERENCE, None)]
+    pixels = picture_of(strips, QColor(0, 0, 0), QColor(255, 255, 255), ratio)
+    assert pixels.shape == ((height_of(strips) + _MARGIN) * ratio, (_WIDTH + 2 * _MARGIN) * ratio, 4)
+    row, last = round((_MARGIN + 7) * ratio), round((_MARGIN + _WIDTH - 2) * ratio)
+    np.testing.assert_allclose(pixels[row, last, :3] / 255, BLEND[1], atol=0.03)
+
+
+@pytest.mark.viewer
+def test_the_canvas_and_its_screenshot_show_it(make_napari_viewer: Any, section: Section) -> None:
+    window = make_napari_viewer(show=True)
+    show(window, [section])
+    for colour_map in ("viridis", "magma"):
+        state_of(window).colour_map = colour_map
+        paint(window, state_of(window))
+        seen = window.screenshot(canvas_only=True, flash=False)[..., :3] / 255
+        padding = window.canvas.overlay_tiling.padding[0]
+        row = round(len(seen) - padding - height_of([()])) + 7
+        for share in (0.1, 0.5, 0.9):
+            column = round(padding + _MARGIN + share * _WIDTH)
+            wanted = table_of(colour_map)[round(share * 255), :3]
+            np.testing.assert_allclose(seen[row, column], wanted, atol=0.04)
+    window.layers.clear()
+    paint(window, state_of(window))
+    assert not window.canvas.overlays[_KEY].visible
+
+
+@pytest.mark.viewer
+def test_a_gene_costs_the_canvas_less_than_3_ms(make_napari_viewer: Any, section: Section) -> None:
+    window = make_napari_viewer(show=True)
+    show(window, [section])
+    ((_, colours, limits),) = window.canvas.overlays[_KEY].strips
+    taken = []
+    for gene in map(str, range(30)):
+        start = time.process_time()
+        show_scale(window, [(f"{gene}, {UNITS}", colours, limits)])
+        taken.append(time.process_time() - start)
+    assert np.median(taken) < 0.003
