@@ -13,6 +13,7 @@ from histoscribe.predictor import Predictor, attention_maps, attribute
 def fitted(make_section):
     cohort = [make_section("S1", seed=1), make_section("S2", seed=2)]
     quick = {"epochs": 8, "members": 1, "panel_size": 12, "width": 16, "radii": (1.5,), "device": "cpu"}
+    quick["graphs"] = ("spatial", "functional")
     return Predictor(**quick).fit_encoded(cohort)
 
 
@@ -51,12 +52,12 @@ def test_the_gradient_is_that_of_the_prediction(fitted, unseen):
     found = attribute(fitted, unseen.features, unseen.centres_um, gene)
     base = fitted.predict_encoded(unseen.features, unseen.centres_um)[:, 0]
     tile = int(np.argmax(base))  # well above zero, where predictions are cut off
-    column = int(np.argmax(np.abs(found.gradient[tile].sum(0))))
+    column = int(np.argmax(np.abs(found.gradient[tile].sum((0, 1)))))
     step, spread = 0.05, unseen.features[:, column].std()
     moved = unseen.features.copy()
     moved[tile, column] += step * spread
     change = (fitted.predict_encoded(moved, unseen.centres_um)[:, 0] - base)[tile] / step
-    expected = found.gradient[tile, 0, column] + found.gradient[tile, 1, column] / 9
+    expected = (found.gradient[tile, :, 0, column] + found.gradient[tile, :, 1, column] / 9).sum()
     assert np.sign(change) == np.sign(expected)
     assert change == pytest.approx(expected, rel=0.6, abs=0.02)
 

@@ -17,25 +17,42 @@ def tiles(seed: int, count: int = 64) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(3, 2, (count, 5)).astype(np.float32), places
 
 
+def encoded(features: np.ndarray, places: np.ndarray) -> EncodedSection:
+    return EncodedSection("S", "P", features, places, 100.0, np.ones((len(features), 1)), ("a",))
+
+
 @given(st.integers(0, 99), st.floats(0.1, 10), st.floats(-100, 100))
 def test_staining_is_taken_out(seed, factor, shift):
     features, places = tiles(seed)
     stained = (features * factor + shift).astype(np.float32)
-    plain = image_input(features, places, 100.0, (1.5,))
-    np.testing.assert_allclose(image_input(stained, places, 100.0, (1.5,)), plain, atol=2e-2)
+    scales = training_scales([encoded(features, places)], 100.0, (1.5,))
+    plain = image_input(features, places, 100.0, (1.5,), scales)
+    np.testing.assert_allclose(image_input(stained, places, 100.0, (1.5,), scales), plain, atol=2e-2)
+
+
+def test_units_of_training_keep_the_staining():
+    features, places = tiles(0)
+    scales = training_scales([encoded(features, places)], 100.0, ())
+    shifted = features + 2 * features.std(axis=0)
+    both = image_input(shifted, places, 100.0, (), scales, units=("section", "training"))
+    np.testing.assert_allclose(both[:, :5].mean(axis=0), 0, atol=1e-4)
+    inside = np.abs(both[:, 5:]) < 5  # beyond, values are cut off
+    plain = image_input(features, places, 100.0, (), scales)
+    np.testing.assert_allclose(both[:, 5:][inside], (plain + 2)[inside], atol=1e-4)
 
 
 @given(st.integers(0, 99), st.sets(st.integers(0, 63), min_size=1))
 def test_a_part_is_measured_in_units_of_the_whole(seed, chosen):
     features, places = tiles(seed)
     rows = np.array(sorted(chosen))
-    part = image_input(features[rows], places[rows], 100.0, (), slide=features)
-    np.testing.assert_array_equal(part, image_input(features, places, 100.0, ())[rows])
+    scales = training_scales([encoded(features, places)], 100.0, ())
+    part = image_input(features[rows], places[rows], 100.0, (), scales, slide=features)
+    np.testing.assert_array_equal(part, image_input(features, places, 100.0, (), scales)[rows])
 
 
 def test_halves_of_a_section_remember_the_whole():
     features, places = tiles(0)
-    whole = EncodedSection("S", "P", features, places, 100.0, np.ones((64, 2)), ("a", "b"))
+    whole = encoded(features, places)
     half = whole.part(np.arange(32), "first")
     quarter = half.part(np.arange(16), "first of first")
     assert half.slide is features
@@ -47,9 +64,7 @@ def test_halves_of_a_section_remember_the_whole():
 @pytest.mark.parametrize("slide", [False, True])
 def test_a_few_tiles_are_measured_in_training_units_unless_their_slide_is_known(slide):
     features, places = tiles(0)
-    training = training_scales(
-        [EncodedSection("S", "P", 2 * features, places, 100.0, np.ones((64, 1)), ("a",))], 100.0, ()
-    )
+    training = training_scales([encoded(2 * features, places)], 100.0, ())
     few = features[: MIN_TILES - 1]
     found = image_input(few, places[: len(few)], 100.0, (), training, slide=features if slide else None)
     mean, deviation = (features.mean(0), features.std(0)) if slide else training[0]

@@ -62,7 +62,7 @@ class Chunked:
 
 @pytest.fixture(scope="module")
 def fitted():
-    settings = {"epochs": 20, "members": 2, "width": 32, "device": "cpu"}
+    settings = {"epochs": 20, "members": 2, "width": 32, "graphs": ("spatial", "functional"), "device": "cpu"}
     return Predictor(**settings).fit([painted("A", 1), painted("B", 2)], encoder=ColourEncoder())
 
 

@@ -78,7 +78,7 @@ def test_the_majority_within_reach_decides():
 
 
 def test_labels_teach_the_gate(make_section):
-    quick = {"epochs": 40, "members": 1, "panel_size": 10, "width": 16, "radii": (), "device": "cpu"}
+    quick = {"epochs": 40, "members": 1, "panel_size": 10, "width": 32, "radii": (), "device": "cpu"}
     sections = [make_section("S1", seed=1), make_section("S2", seed=2)]
     kind = {
         section.name: {

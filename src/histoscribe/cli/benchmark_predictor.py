@@ -35,7 +35,7 @@ def predictor(
     data: Annotated[Path, typer.Argument(help="A cohort CSV of measured sections.")],
     split: Annotated[Literal["section", "patient"], typer.Option(help="What is held out.")] = "section",
     methods: Annotated[str | None, typer.Option(help="Names with commas between; all by default.")] = None,
-    ablation: Annotated[bool, typer.Option("--ablation", help="The default without each part.")] = False,
+    ablation: Annotated[bool, typer.Option("--ablation", help="The default with each part left out or added.")] = False,
     folds: Annotated[str | None, typer.Option(help="Only these held-out sections or patients.")] = None,
     panel_size: Annotated[int, typer.Option(min=1, help="How many genes, chosen in each fold.")] = 250,
     panel: Annotated[str | None, typer.Option(help="A file with one gene a line, or: all.")] = None,

@@ -39,6 +39,9 @@ def predictor(
     types: Annotated[
         str | None, typer.Option(help="Spot types: nuclei, or a folder of labels or cells per section.")
     ] = None,
+    graphs: Annotated[
+        bool, typer.Option(help="Look along both graphs of the spots: adds maps of attention.")
+    ] = False,
     crops: Annotated[bool, typer.Option(help="Keep small pictures of the reference spots.")] = True,
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
     store: Annotated[
@@ -52,6 +55,7 @@ def predictor(
     """Learn to predict expression from the slide beneath measured spots."""
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.predictor import Predictor
+    from histoscribe.predictor.settings import GRAPHS
 
     output_folder(out)
     genes = None if panel is None else read_panel(panel)
@@ -63,6 +67,7 @@ def predictor(
         "seed": seed,
         "device": device,
         "licence": licence,
+        "graphs": GRAPHS if graphs else None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
     start = time.monotonic()

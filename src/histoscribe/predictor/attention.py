@@ -73,10 +73,11 @@ def attention_maps(
     Returns
     -------
     dict
-        `spatial` and `functional`; empty for the published form, whose graphs need array positions.
+        `spatial` and `functional`, where the model was trained with them; empty for the published form, whose
+        graphs need array positions.
     """
     network = fitted.networks[0]
-    if not isinstance(network, Network):
+    if not isinstance(network, Network) or not fitted.settings.graphs:
         return {}
     places = (centres_um - centres_um.mean(axis=0)) / pitch_um
     count = len(expression)
@@ -88,13 +89,13 @@ def attention_maps(
         np.arange(count, dtype=np.int64),
         np.ones(count, dtype=np.float32),
     )
-    found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {"spatial": [], "functional": []}
+    found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
     with torch.inference_mode():
         for batch in make_batches([spots], fitted.settings.batch_spots, radius=_RADIUS):
             numbers = batch.numbers.numpy()
-            both = network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
-            for name, (edges, weights) in zip(found, both, strict=True):
-                found[name].append((numbers[edges.numpy()], weights.numpy()))
+            looks = network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
+            for name, (edges, weights) in looks.items():
+                found.setdefault(name, []).append((numbers[edges.numpy()], weights.numpy()))
     return {
         name: Attention(
             np.concatenate([edges for edges, _ in parts], axis=1),

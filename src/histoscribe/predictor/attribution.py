@@ -39,9 +39,9 @@ class Attribution:
         What each reach brings to the tile's log expression.
     by_descriptor : ndarray of float32, shape (tiles, d)
         What each descriptor brings, over all reaches.
-    gradient : ndarray of float32, shape (tiles, reaches, d)
-        Change of log expression per unit of each input.
-    plain : ndarray of float32, shape (tiles, d)
+    gradient : ndarray of float32, shape (tiles, units, reaches, d)
+        Change of log expression per unit of each input; units of the section, then of training.
+    plain : ndarray of float32, shape (tiles, units, d)
         Z-scored descriptors.
     """
 
@@ -68,11 +68,11 @@ class Attribution:
         has of the descriptors in question; the context's own scale is taken for 1.
         """
         brought = np.zeros(len(self.plain), dtype=np.float32)
-        brought[tile] = self.plain[tile] @ self.gradient[tile, 0]
+        brought[tile] = (self.plain[tile] * self.gradient[tile, :, 0]).sum()
         for number, radius in enumerate(self.radii, start=1):
             source, target = spatial_graph(self.centres_um, self.pitch_um, radius=radius)
             near = source[target == tile]
-            brought[near] += self.plain[near] @ self.gradient[tile, number] / len(near)
+            brought[near] += (self.plain[near] * self.gradient[tile, :, number]).sum(axis=(1, 2)) / len(near)
         return brought
 
 
@@ -105,17 +105,18 @@ def attribute(
         inputs = torch.from_numpy(part).requires_grad_()
         told = _one_gene(fitted, inputs, column)
         gradients.append(torch.autograd.grad(told.sum(), inputs)[0].numpy())
-    gradient = np.concatenate(gradients).reshape(len(features), len(blocks), -1)
-    gradient = (gradient * fitted.deviation[column]).astype(np.float32)
-    brought = gradient * np.stack(blocks, axis=1)
     radii = fitted.settings.radii or ()
+    shape = (len(features), -1, 1 + len(radii), features.shape[1])
+    gradient = (np.concatenate(gradients) * fitted.deviation[column]).astype(np.float32).reshape(shape)
+    seen = np.stack(blocks, axis=1).reshape(shape)
+    brought = (gradient * seen).sum(axis=1)
     return Attribution(
         gene,
         ("own tile", *(f"within {radius:g} pitches" for radius in radii)),
         brought.sum(axis=2),
         brought.sum(axis=1),
         gradient,
-        blocks[0],
+        seen[:, :, 0],
         centres_um,
         fitted.pitch_um,
         radii,

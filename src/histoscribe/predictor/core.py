@@ -165,7 +165,7 @@ class Fitted:
             self.pitch_um,
             self.settings.radii or (),
             self.scales,
-            own="section units" not in self.settings.without,
+            units=self.settings.units or ("section",),
             slide=slide,
         )
 

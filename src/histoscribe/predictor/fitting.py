@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.predictor.batches import Batch, Spots, make_batches
 from histoscribe.predictor.core import AnyNetwork, Fitted, project
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.inputs import image_input, training_scales
+from histoscribe.predictor.inputs import section_input, training_scales
 from histoscribe.predictor.linear import (
     KernelExpert,
     expression_components,
@@ -65,14 +65,8 @@ def fit_core(
     features = [section.features for section in sections]
     radii = settings.radii or ()
     scales = training_scales(sections, pitch, radii)
-    own = "section units" not in without
     inputs = np.concatenate(
-        [
-            image_input(
-                section.features, section.centres_um, pitch, radii, scales, own=own, slide=section.slide
-            )
-            for section in sections
-        ]
+        [section_input(section, pitch, radii, scales, settings.units or ("section",)) for section in sections]
     )
     starts = np.cumsum([0, *(len(values) for values in features)])
     targets = [panel_expression(section, panel, settings.target) for section in sections]
@@ -148,8 +142,7 @@ def build_network(settings: Settings, inputs: int, genes: int, seed: int) -> Any
             width=settings.width,
             heads=settings.heads,
             dropout=settings.dropout,
-            spatial_graph="spatial graph" not in settings.without,
-            functional_graph="functional graph" not in settings.without,
+            graphs=settings.graphs,
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -13,14 +14,15 @@ from histoscribe.predictor.blend import Answers, Blend, choose_blend, gene_corre
 from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.fitting import fit_core, standardised_targets
-from histoscribe.predictor.inputs import image_input
+from histoscribe.predictor.inputs import Unit, section_input, training_scales
 from histoscribe.predictor.intervals import Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.settings import Settings
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.progress import Progress
 
-REACHES = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
+REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
+_UNITS: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
 
@@ -71,35 +73,34 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
     return folds, split
 
 
-def choose_reach(
-    sections: Sequence[EncodedSection], panel: Sequence[str], settings: Settings
-) -> tuple[float, ...]:
-    """How far the image context reaches: the radii with which the ridge expert predicts inner folds best."""
+def choose_inputs(sections: Sequence[EncodedSection], panel: Sequence[str], settings: Settings) -> Settings:
+    """The settings with what the image is seen by: reach of the context, and units.
+
+    Whatever is not set is chosen: the ridge expert predicts inner folds best from it. Halves of one section
+    share their staining, so that only several sections can tell whether units of training help.
+    """
     folds = inner_folds(sections)[0]
     pitch = float(np.median([section.pitch_um for section in sections]))
-
-    def read(section: EncodedSection, radii: tuple[float, ...]) -> NDArray[np.float32]:
-        return image_input(section.features, section.centres_um, pitch, radii, slide=section.slide)
-
-    scores = []
-    for radii in REACHES:
-        reached = []
-        for training, held_out in folds:
-            inputs = np.concatenate([read(section, radii) for section in training])
-            trust = spot_weights(training)
-            parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
-            targets = [panel_expression(section, panel, settings.target) for section in training]
-            expression = np.concatenate(standardised_targets(targets, parts)[2])
-            main = expression_components(expression, trust, settings.rank)
+    reaches = REACHES if settings.radii is None else (settings.radii,)
+    kinds = _UNITS if len(sections) > 1 else _UNITS[:1]
+    choices = list(product(reaches, kinds if settings.units is None else (settings.units,)))
+    reached = np.zeros(len(choices))
+    for training, held_out in folds if len(choices) > 1 else ():
+        trust = spot_weights(training)
+        parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
+        targets = [panel_expression(section, panel, settings.target) for section in training]
+        expression = np.concatenate(standardised_targets(targets, parts)[2])
+        main = expression_components(expression, trust, settings.rank)
+        for number, (radii, units) in enumerate(choices):
+            scales = training_scales(training, pitch, radii)
+            inputs = np.concatenate([section_input(s, pitch, radii, scales, units) for s in training])
             weights = weighted_ridge(inputs, main.scores, trust) @ main.loadings
-            reached += [
-                gene_correlation(
-                    read(section, radii) @ weights, panel_expression(section, panel, settings.target)
-                ).mean()
-                for section in held_out
-            ]
-        scores.append(float(np.mean(reached)))
-    return REACHES[int(np.argmax(scores))]
+            for section in held_out:
+                predicted = section_input(section, pitch, radii, scales, units) @ weights
+                truth = panel_expression(section, panel, settings.target)
+                reached[number] += gene_correlation(predicted, truth).mean()
+    radii, units = choices[int(np.argmax(reached))]
+    return replace(settings, radii=radii, units=units)
 
 
 def validate(

@@ -1,9 +1,9 @@
-"""What the image branch sees: descriptors in units of their own section, and their context."""
+"""What the image branch sees: descriptors in units of their own section or of training, and their context."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ MIN_TILES = 30
 _CLIP = 5.0
 
 Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
+Unit = Literal["section", "training"]
+UNITS: tuple[Unit, ...] = ("section", "training")
 
 
 def scale_of(values: NDArray[np.float32]) -> Scale:
@@ -37,17 +39,17 @@ def image_input(
     centres_um: NDArray[np.float64],
     pitch_um: float,
     radii: Sequence[float],
-    training: tuple[Scale, Scale] | None = None,
+    training: tuple[Scale, Scale],
     *,
-    own: bool = True,
+    units: Sequence[Unit] = ("section",),
     slide: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Descriptors z-scored over their section, beside their means around each spot, z-scored likewise.
+    """Z-scored descriptors, beside their means around each spot, z-scored likewise.
 
-    Staining differs from slide to slide; units of the section itself take that out and need no label.
-    A part of a section is measured in the units of the whole, or tumour alone would look like the average
-    of tumour and stroma. Fewer than `MIN_TILES` tiles are too few to know the section by: they are measured
-    in the training sections' units.
+    Staining differs from slide to slide; units of the section itself take that out and need no label, and
+    units of the training sections keep it: slides of one laboratory tell by it whom they are like. A part of
+    a section is measured in the units of the whole, or tumour alone would look like the average of tumour
+    and stroma. Fewer than `MIN_TILES` tiles are too few to know the section by.
 
     Parameters
     ----------
@@ -56,19 +58,19 @@ def image_input(
     pitch_um : float
         Length in which `radii` are counted: the pitch of the training sections.
     radii : sequence of float
-    training : (Scale, Scale), optional
+    training : (Scale, Scale)
         Of the training descriptors and of the training context.
-    own : bool
-        False: always in the training sections' units.
+    units : sequence of str
+        `section`, `training` or both.
     slide : ndarray, shape (other tiles, d), optional
         Descriptors of tiles all over the slide, where the tiles are a part of it.
 
     Returns
     -------
-    ndarray of float32, shape (tiles, d × (1 + radii))
+    ndarray of float32, shape (tiles, units × (1 + radii) × d)
     """
     return np.concatenate(
-        list(image_blocks(features, centres_um, pitch_um, radii, training, own=own, slide=slide)), axis=1
+        list(image_blocks(features, centres_um, pitch_um, radii, training, units=units, slide=slide)), axis=1
     )
 
 
@@ -77,25 +79,36 @@ def image_blocks(
     centres_um: NDArray[np.float64],
     pitch_um: float,
     radii: Sequence[float],
-    training: tuple[Scale, Scale] | None = None,
+    training: tuple[Scale, Scale],
     *,
-    own: bool = True,
+    units: Sequence[Unit] = ("section",),
     slide: NDArray[np.float32] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield `image_input` as blocks of d columns: the descriptors, then their means within each radius."""
+    """Yield `image_input` as blocks of d columns: per unit the descriptors, then their means per radius."""
     whole = features if slide is None else slide
-    enough = training is None or (own and len(whole) >= MIN_TILES)
-    plain = standardised(features, scale_of(whole) if enough or training is None else training[0])
-    yield plain
-    enough = training is None or (enough and slide is None)
     width = features.shape[1]
-    for number, radius in enumerate(radii):
-        around = context_means(plain, centres_um, pitch_um, (radius,))
-        columns = slice(number * width, (number + 1) * width)
-        if enough or training is None:
-            yield standardised(around, scale_of(around))
-        else:
-            yield standardised(around, (training[1][0][columns], training[1][1][columns]))
+    for unit in units:
+        own = unit == "section" and len(whole) >= MIN_TILES
+        plain = standardised(features, scale_of(whole) if own else training[0])
+        yield plain
+        for number, radius in enumerate(radii):
+            around = context_means(plain, centres_um, pitch_um, (radius,))
+            columns = slice(number * width, (number + 1) * width)
+            known = training[1][0][columns], training[1][1][columns]
+            yield standardised(around, scale_of(around) if own and slide is None else known)
+
+
+def section_input(
+    section: EncodedSection,
+    pitch_um: float,
+    radii: Sequence[float],
+    training: tuple[Scale, Scale],
+    units: Sequence[Unit],
+) -> NDArray[np.float32]:
+    """`image_input` of an encoded section."""
+    return image_input(
+        section.features, section.centres_um, pitch_um, radii, training, units=units, slide=section.slide
+    )
 
 
 def training_scales(

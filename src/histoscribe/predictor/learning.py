@@ -16,7 +16,7 @@ from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.fitting import fit_core
-from histoscribe.predictor.inner import Inner, choose_reach, validate
+from histoscribe.predictor.inner import Inner, choose_inputs, validate
 from histoscribe.predictor.settings import KIND, Settings
 from histoscribe.predictor.state import to_settings, to_tensors
 from histoscribe.predictor.target import TARGETS, choose_panel
@@ -46,8 +46,7 @@ def learn(
     check_sections(sections)
     chosen = resolve_device(device)
     genes = list(panel or choose_panel(sections, settings.panel_size))
-    if settings.radii is None:
-        settings = replace(settings, radii=choose_reach(sections, genes, settings))
+    settings = choose_inputs(sections, genes, settings)
     settings, type_names = _with_types(settings, sections)
     with one_thread():
         if settings.variant == "published":

@@ -1,20 +1,21 @@
 """The default network: GR2ST with its faults repaired.
 
 Two branches meet in one embedding space. The image branch sees a spot's descriptors and their context. The
-spot branch, used in training only, sees expression, place and type through both graphs. From the image
+spot branch, used in training only, sees expression, place and type, and may look along graphs. From the image
 embedding, experts mixed by a gate that knows the spot types write the expression.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv
 
-from histoscribe.graphs import FunctionalEdges, functional_graph
+from histoscribe.graphs import functional_graph
 from histoscribe.predictor.published import ProjectionHead
 
 _PERIODS = (4.0, 8.0, 16.0, 32.0)
@@ -25,14 +26,13 @@ class NetworkOutput:
     """What one forward pass gives.
 
     `image` and `spot` are embeddings (n, width); `expression` is standardised (n, genes); `gate` holds the
-    logits over types (n, types); `edges` the functional graph.
+    logits over types (n, types).
     """
 
     image: Tensor
     spot: Tensor
     expression: Tensor
     gate: Tensor
-    edges: FunctionalEdges
 
 
 class GuidedExperts(nn.Module):
@@ -65,7 +65,7 @@ class GuidedExperts(nn.Module):
 
 
 class SpotBranch(nn.Module):
-    """Expression, place and type of spots → embeddings, through the spatial and the functional graph."""
+    """Expression, place and type of spots → embeddings, along the graphs of `GRAPHS` that are asked for."""
 
     def __init__(
         self,
@@ -74,50 +74,57 @@ class SpotBranch(nn.Module):
         width: int,
         heads: int,
         dropout: float,
-        spatial_graph: bool,
-        functional_graph: bool,
+        graphs: Sequence[str],
     ) -> None:
         super().__init__()
-        self.uses = (spatial_graph, functional_graph)
         self.expression_in = nn.Linear(genes, width)
         self.place_in = nn.Linear(4 * len(_PERIODS), width)
         self.type_in = nn.Embedding(types, width)
         self.norm = nn.LayerNorm(width)
-        self.key, self.query = nn.Linear(width, width), nn.Linear(width, width)
         each = width // heads
-        self.spatial = GATConv(width, each, heads=heads, add_self_loops=False)
-        self.functional = GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1)
+        self.looks = nn.ModuleDict(
+            {name: GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1) for name in graphs}
+        )
+        if "functional" in self.looks:
+            self.key, self.query = nn.Linear(width, width), nn.Linear(width, width)
+            self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))
         self.fuse = nn.Sequential(nn.GELU(), nn.LayerNorm(width), nn.Dropout(dropout))
         self.head = ProjectionHead(width, width, dropout)
-        self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))
 
-    def forward(
-        self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
-    ) -> tuple[Tensor, FunctionalEdges]:
+    def forward(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
         """Expression (n, genes), places (n, 2) in pitches, types (n,), spatial (2, e) → (n, width)."""
-        spot, edges = self._joined(expression, places, types)
-        joined = spot
-        if self.uses[0]:
-            joined = joined + self.spatial(spot, spatial)
-        if self.uses[1]:
-            joined = joined + self.functional(spot, edges.index, edge_attr=edges.weight[:, None])
-        return self.head(self.fuse(joined)), edges
+        joined = spot = self._spot(expression, places, types)
+        for name, (index, weight) in self._graphs(spot, types, spatial).items():
+            joined = joined + self.looks[name](spot, index, edge_attr=weight)
+        out: Tensor = self.head(self.fuse(joined))
+        return out
 
     def attend(
         self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
-    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Edges (2, e) and attention (e,), the mean over heads, of the spatial and the functional graph."""
-        spot, edges = self._joined(expression, places, types)
-        near = self.spatial(spot, spatial, return_attention_weights=True)[1]
-        weight = edges.weight[:, None]
-        alike = self.functional(spot, edges.index, edge_attr=weight, return_attention_weights=True)[1]
-        return (near[0], near[1].mean(-1)), (alike[0], alike[1].mean(-1))
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each graph the edges (2, e) and the attention along them (e,), the mean over heads."""
+        spot = self._spot(expression, places, types)
+        found = {}
+        for name, (index, weight) in self._graphs(spot, types, spatial).items():
+            look = self.looks[name](spot, index, edge_attr=weight, return_attention_weights=True)[1]
+            found[name] = look[0], look[1].mean(-1)
+        return found
 
-    def _joined(self, expression: Tensor, places: Tensor, types: Tensor) -> tuple[Tensor, FunctionalEdges]:
+    def _spot(self, expression: Tensor, places: Tensor, types: Tensor) -> Tensor:
         spot = self.expression_in(expression) + self.type_in(types) + self.place_in(place_code(places))
-        spot = self.norm(spot)
-        sharpness = self.log_sharpness.exp().clamp(max=20.0)
-        return spot, functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
+        normed: Tensor = self.norm(spot)
+        return normed
+
+    def _graphs(self, spot: Tensor, types: Tensor, spatial: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Edges (2, e) and their weights (e, 1): those of neighbours are 1."""
+        found = {}
+        if "spatial" in self.looks:
+            found["spatial"] = spatial, spot.new_ones(spatial.shape[1], 1)
+        if "functional" in self.looks:
+            sharpness = self.log_sharpness.exp().clamp(max=20.0)
+            edges = functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
+            found["functional"] = edges.index, edges.weight[:, None]
+        return found
 
 
 class Network(nn.Module):
@@ -135,8 +142,8 @@ class Network(nn.Module):
     rank : int
         Components that the experts write.
     dropout, input_dropout : float
-    spatial_graph, functional_graph : bool
-        Whether the spot branch looks along each graph.
+    graphs : sequence of str
+        Of `GRAPHS`: what the spot branch looks along.
     """
 
     def __init__(
@@ -150,13 +157,12 @@ class Network(nn.Module):
         rank: int = 32,
         dropout: float = 0.2,
         input_dropout: float = 0.2,
-        spatial_graph: bool = True,
-        functional_graph: bool = True,
+        graphs: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.image_in = nn.Dropout(input_dropout)
         self.image_head = ProjectionHead(inputs, width, dropout)
-        self.spot_branch = SpotBranch(genes, types, width, heads, dropout, spatial_graph, functional_graph)
+        self.spot_branch = SpotBranch(genes, types, width, heads, dropout, graphs)
         self.experts = GuidedExperts(width, genes, types, rank, dropout)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
@@ -172,7 +178,7 @@ class Network(nn.Module):
 
     def embed_spots(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
         """The spot branch without its graph; see `SpotBranch.forward`."""
-        embedded: Tensor = self.spot_branch(expression, places, types, spatial)[0]
+        embedded: Tensor = self.spot_branch(expression, places, types, spatial)
         return embedded
 
     def regress(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,9 +191,9 @@ class Network(nn.Module):
     ) -> NetworkOutput:
         """Both branches of a batch of spots."""
         image = self.embed_image(features)
-        spot, edges = self.spot_branch(expression, places, types, spatial)
+        spot = self.spot_branch(expression, places, types, spatial)
         regressed, gate = self.experts(image)
-        return NetworkOutput(image, spot, regressed, gate, edges)
+        return NetworkOutput(image, spot, regressed, gate)
 
 
 def place_code(places: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from histoscribe.errors import SettingError
+from histoscribe.predictor.inputs import UNITS, Unit
 from histoscribe.predictor.target import TARGETS, Target
 
 KIND = "predictor"
 Variant = Literal["histoscribe", "published"]
+GRAPHS = ("spatial", "functional")
 VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
 PARTS = (
     "retrieval",
@@ -18,11 +20,8 @@ PARTS = (
     "kernel",
     "depth weights",
     "low rank",
-    "spatial graph",
-    "functional graph",
     "spot types",
     "soft targets",
-    "section units",
 )
 
 
@@ -44,6 +43,11 @@ class Settings:
         How many genes, the most variable ones of the training sections.
     radii : tuple of float or None
         Reaches of the image context in pitches; empty for the published form; None to choose on inner folds.
+    units : tuple of str or None
+        What descriptors are measured in: `section`, `training` or both; None to choose on inner folds.
+    graphs : tuple of str
+        `spatial`, `functional` or both: along what the spots' expression is looked at. They give maps of
+        attention; prediction does not gain by them.
     components : int
         Principal components of the image input that the network sees; 0 for the input itself.
     rank : int
@@ -69,6 +73,8 @@ class Settings:
     target: Target = "clean"
     panel_size: int = 250
     radii: tuple[float, ...] | None = None
+    units: tuple[Unit, ...] | None = None
+    graphs: tuple[str, ...] = ()
     components: int = 128
     rank: int = 8
     landmarks: int = 2000
@@ -117,13 +123,21 @@ class Settings:
                 "dropout, learning rate or weight decay is out of range",
                 remedy="choose a dropout in [0, 1), a positive learning rate and no negative decay",
             )
+        if self.units is not None and (not self.units or set(self.units) - set(UNITS)):
+            raise SettingError(
+                "descriptors are measured in no such units", remedy=f"choose of: {', '.join(UNITS)}"
+            )
+        if unknown := sorted(set(self.graphs) - set(GRAPHS)):
+            raise SettingError(
+                "there is no such graph", where=unknown[0], remedy=f"choose of: {', '.join(GRAPHS)}"
+            )
         if any(not 0 < radius <= 20 for radius in self.radii or ()):
             raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
-        radii = None if self.radii is None else list(self.radii)
-        return {**asdict(self), "radii": radii, "without": list(self.without)}
+        listed = ("radii", "units", "graphs", "without")
+        return {name: list(v) if name in listed and v is not None else v for name, v in asdict(self).items()}
 
 
 def make_settings(variant: str, **changes: Any) -> Settings:
@@ -141,10 +155,19 @@ def make_settings(variant: str, **changes: Any) -> Settings:
             "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
         )
     if variant == "published":
-        paper = {"epochs": 100, "members": 1, "radii": (), "components": 0, "width": 256}
+        paper = {
+            "epochs": 100,
+            "members": 1,
+            "radii": (),
+            "units": ("section",),
+            "components": 0,
+            "width": 256,
+        }
         paper |= {"heads": 8, "types": 6, "dropout": 0.1, "learning_rate": 1e-4, "weight_decay": 1e-3}
         changes = paper | changes
     if changes.get("radii") is not None:
         changes["radii"] = tuple(float(radius) for radius in changes["radii"])
-    changes["without"] = tuple(changes.get("without", ()))
+    if changes.get("units") is not None:
+        changes["units"] = tuple(str(unit) for unit in changes["units"])
+    changes |= {name: tuple(changes.get(name, ())) for name in ("graphs", "without")}
     return Settings(variant=variant, **changes)  # type: ignore[arg-type]

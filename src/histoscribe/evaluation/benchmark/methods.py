@@ -39,7 +39,12 @@ OURS: dict[str, dict[str, Any]] = {
 _WITHOUT = "histoscribe without "
 ABLATIONS: dict[str, dict[str, Any]] = {
     **{_WITHOUT + part: {"without": (part,)} for part in PARTS},
+    "histoscribe with the spatial graph": {"graphs": ("spatial",)},
+    "histoscribe with the functional graph": {"graphs": ("functional",)},
+    "histoscribe with both graphs": {"graphs": ("spatial", "functional")},
     _WITHOUT + "context": {"radii": ()},
+    _WITHOUT + "section units": {"units": ("training",)},
+    _WITHOUT + "training units": {"units": ("section",)},
     _WITHOUT + "three members": {"members": 1},
     _WITHOUT + "chosen reach": {"radii": (1.5, 3.0)},
 }

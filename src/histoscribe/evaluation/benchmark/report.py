@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEMPLATE = "report.html.j2"
-_ABLATION = "histoscribe without "
+_ABLATION = "histoscribe "
 _OURS = "histoscribe"
 _COLUMNS = {
     "pearson": "Mean r",
