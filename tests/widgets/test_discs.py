@@ -30,7 +30,6 @@ def spots(window: Any, section: Section) -> Any:
     (layer,) = spot_layers(window)
     window.layers[0].visible = False
     paint(window, ViewState(gene="EPCAM"))
-    window.canvas.overlays.scale_bar.visible = window.canvas.overlays.text.visible = False
     return layer
 
 
@@ -39,8 +38,8 @@ def drawing(window: Any, layer: Any) -> Any:
 
 
 def picture(window: Any) -> np.ndarray:
-    """The canvas as it stands, as numbers that can be subtracted."""
-    return window.screenshot(flash=False)[..., :3].astype(int)
+    """The canvas as it stands above the scales, as numbers that can be subtracted."""
+    return window.screenshot(flash=False)[:-80, :, :3].astype(int)
 
 
 def by_napari(window: Any, layer: Any) -> np.ndarray:
@@ -63,7 +62,7 @@ def test_the_picture_is_napari_s_own_at_every_zoom(window: Any, spots: Any) -> N
 
 def test_a_spot_whose_middle_is_off_the_canvas_is_still_drawn(window: Any, spots: Any) -> None:
     window.scene.camera.zoom *= 6
-    height = picture(window).shape[0]
+    height = window.screenshot(flash=False).shape[0]
     row, column = spots.data[24]
     window.scene.camera.center = (row + 0.5 * height / window.scene.camera.zoom + 2, column)
     ours, own = picture(window), by_napari(window, spots)
@@ -76,7 +75,6 @@ def test_colours_follow_the_gene_and_are_uploaded_alone(window: Any, spots: Any)
     placed = ours._placed
     before = picture(window)
     paint(window, ViewState(gene="CD3E", colour_map="magma"))
-    window.canvas.overlays.text.visible = False
     assert ours._placed is placed
     assert np.abs(picture(window) - before).max() > 50
 

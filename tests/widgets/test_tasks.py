@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from napari.utils.notifications import Notification, notification_manager
+from qtpy.QtCore import QTimer
 
 from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
@@ -61,6 +62,50 @@ def test_the_job_runs_elsewhere_and_its_result_is_applied_here(qtbot: Any, tasks
     assert results == [42]
     assert threads[0] is not threading.main_thread()
     assert threads[1] is threading.main_thread()
+
+
+def test_a_result_is_applied_in_steps_and_the_window_answers_in_between(
+    qtbot: Any, tasks: TaskBar, told: list[Notification]
+) -> None:
+    happened: list[str] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: happened.append("tick"))
+    timer.start(1)
+
+    def apply(result: int) -> Iterator[None]:
+        for step in range(result):
+            happened.append(f"step {step}")
+            assert tasks.running
+            yield
+        raise ZeroDivisionError("oh")
+
+    tasks.run(lambda _: 3, apply)
+    ended(qtbot, tasks)
+    timer.stop()
+    first, last = happened.index("step 0"), happened.index("step 2")
+    assert [one for one in happened if one != "tick"] == ["step 0", "step 1", "step 2"]
+    assert happened[first:last].count("tick") >= 2
+    assert [note.message.count("ZeroDivisionError") for note in told] == [1]
+    assert tasks.run(lambda _: 1, lambda _: None)
+    ended(qtbot, tasks)
+
+
+def test_what_a_result_holds_is_let_go_when_the_panel_is_closed_between_two_steps(qtbot: Any) -> None:
+    let_go: list[bool] = []
+
+    def apply(_: object) -> Iterator[None]:
+        try:
+            while True:
+                yield
+        finally:
+            let_go.append(True)
+
+    bar = TaskBar()
+    bar.run(lambda _: 1, apply)
+    qtbot.wait(100)
+    assert let_go == []
+    bar.deleteLater()
+    qtbot.waitUntil(lambda: let_go == [True], timeout=5000)
 
 
 def test_progress_shows_message_and_count(qtbot: Any, tasks: TaskBar) -> None:

@@ -14,12 +14,15 @@ import numpy as np
 from vispy.gloo import VertexBuffer, gl
 from vispy.visuals import Visual
 
+from histoscribe.widgets.canvas import canvas_of
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Points
 
 _OF_DRAWING = ("_on_data_change", "reset", "node", "layer")
 _OF_MARKERS = ("draw", "antialias", "canvas_size_limits", "_filters")
+_OF_TEXT = ("draw", "text")
 _OF_LAYER = ("_view_data", "_view_size", "_view_face_color", "_slice_input")
 
 _VERTEX = """
@@ -123,8 +126,8 @@ class DiscDrawing:
     Parameters
     ----------
     drawn : VispyPointsLayer
-        napari's drawing of the layer. Two of its calls are taken over: the one that follows the layer's data,
-        and the one that draws the markers.
+        napari's drawing of the layer. Three of its calls are taken over: the one that follows the layer's
+        data, and those that draw the markers and the text.
     """
 
     def __init__(self, drawn: Any) -> None:
@@ -134,10 +137,11 @@ class DiscDrawing:
         drawn.node.add_subvisual(self._discs)
         for kept in self._markers._filters:
             self._discs.attach(kept, self._discs)
-        self._follow, self._draw = drawn._on_data_change, self._markers.draw
+        self._text = drawn.node.text
+        self._follow, self._draw, self._write = drawn._on_data_change, self._markers.draw, self._text.draw
         self._placed = np.empty((0, 2))
         self._plain = self._behind = False
-        drawn._on_data_change, self._markers.draw = self.follow, self.draw
+        drawn._on_data_change, self._markers.draw, self._text.draw = self.follow, self.draw, self.write
         self.follow()
 
     def follow(self) -> None:
@@ -166,6 +170,11 @@ class DiscDrawing:
             self._follow()
         self._draw()
 
+    def write(self) -> None:
+        """Draw the text where there is any: napari prepares a program for an empty one too."""
+        if any(np.atleast_1d(self._text.text)):
+            self._write()
+
     def _draw_discs(self) -> bool:
         fits = self._discs.fit(self._markers.canvas_size_limits, self._markers.antialias)
         if fits:
@@ -191,11 +200,12 @@ def draw_as_discs(viewer: ViewerModel, layer: Points) -> None:
 
     Without a window, or where another napari lacks what is used of it here, nothing changes.
     """
-    canvas = getattr(getattr(getattr(viewer, "window", None), "_qt_viewer", None), "canvas", None)
-    drawn = getattr(canvas, "layer_to_visual", {}).get(layer)
-    markers = getattr(getattr(drawn, "node", None), "points_markers", None)
-    used = ((drawn, _OF_DRAWING), (markers, _OF_MARKERS), (layer, _OF_LAYER))
-    if not all(hasattr(part, name) for part, names in used for name in names):
+    drawn = getattr(canvas_of(viewer), "layer_to_visual", {}).get(layer)
+    node = getattr(drawn, "node", None)
+    used = {"points_markers": _OF_MARKERS, "text": _OF_TEXT}
+    parts = [(drawn, _OF_DRAWING), (layer, _OF_LAYER)]
+    parts += [(getattr(node, part, None), names) for part, names in used.items()]
+    if not all(hasattr(part, name) for part, names in parts for name in names):
         return
     if not isinstance(getattr(drawn._on_data_change, "__self__", None), DiscDrawing):
         DiscDrawing(drawn)

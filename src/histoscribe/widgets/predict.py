@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.widgets.canvas import undrawn
 from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
-from histoscribe.widgets.layers import kind_of, section_of, shown_spots, slide_of
+from histoscribe.widgets.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
-from histoscribe.widgets.prediction import PredictRequest, Where, check, predict
+from histoscribe.widgets.prediction import PredictRequest, Where, check, predicted_layer
 from histoscribe.widgets.preferences import follow_memory, preferences
 from histoscribe.widgets.recent import remember_model
 from histoscribe.widgets.regions import drawn_regions
@@ -134,7 +136,7 @@ class PredictPanel(QWidget):
             tell(error)
             return
         apply = partial(self._show_result, request, self.target.layer)
-        self.tasks.run(partial(predict, request), apply)
+        self.tasks.run(partial(predicted_layer, request), apply)
 
     def undo(self) -> None:
         """Remove the layer of the last prediction."""
@@ -168,17 +170,23 @@ class PredictPanel(QWidget):
             self.place.setCurrentIndex(0 if is_section else 1)
         self._show_what_applies()
 
-    def _show_result(self, request: PredictRequest, source: Layer, predicted: Section) -> None:
+    def _show_result(
+        self, request: PredictRequest, source: Layer, result: tuple[Section, LayerData]
+    ) -> Generator[None]:
+        """Add the layer, paint it, draw it: step by step, so that the window answers in between."""
+        predicted, (data, described, kind) = result
         remember_model(request.model)
         if source not in self._viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
-        data, described, kind = shown_spots(predicted)
-        self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
-        state = state_of(self._viewer)
-        if state.gene not in predicted.genes:
-            state.gene = suggested_gene([predicted])
-        paint(self._viewer, state)
+        with undrawn(self._viewer):
+            self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
+            yield
+            state = state_of(self._viewer)
+            if state.gene not in predicted.genes:
+                state.gene = suggested_gene([predicted])
+            paint(self._viewer, state)
+            yield
         self._show_what_applies()
 
     def _show_what_applies(self, *_: object) -> None:

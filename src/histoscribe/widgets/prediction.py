@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
+from histoscribe.widgets.layers import LayerData, shown_spots
+from histoscribe.widgets.loading import load_libraries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 Where = Literal["spots", "grid", "region"]
+
+_NEEDED = (
+    "histoscribe.predictor.state",
+    "histoscribe.predictor.output",
+    "histoscribe.predictor.attention",
+    "histoscribe.features.tasks",
+    "histoscribe.features.builtin",
+    "histoscribe.features.registry",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +104,11 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
     HistoscribeError
         If the model or the slide cannot be used, or nothing is there to predict on.
     """
-    from histoscribe.predictor import Predictor
-
     check(request)
     progress.report("loading the model")
+    load_libraries(*_NEEDED)
+    from histoscribe.predictor import Predictor
+
     predictor = Predictor.load(request.model, device=request.device)
     if request.where == "spots":
         return predictor.predict_section(request.target, progress=progress)
@@ -107,6 +119,12 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
         slide, request.pitch_um, region=regions, name=request.target.name, progress=progress
     )
     return _as_section(table, slide, request)
+
+
+def predicted_layer(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
+    """Predict, and describe the layer that shows it; see `predict`."""
+    predicted = predict(request, progress)
+    return predicted, shown_spots(predicted)
 
 
 def _slide(target: Slide | Section) -> Slide:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt.utils import FunctionWorker, create_worker
 
@@ -19,6 +19,7 @@ from histoscribe.progress import Progress, Step
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_STEPS = 0.05
+_BETWEEN_STEPS_MS = 20
 
 
 class _Relay(QObject):
@@ -80,8 +81,9 @@ class TaskBar(QWidget):
         self._worker: FunctionWorker | None = None
         self._progress: Progress | None = None
         self._relay: _Relay | None = None
-        self._apply: Callable[..., None] | None = None
+        self._apply: Callable[..., Generator[None] | None] | None = None
         self._pace: _Pace | None = None
+        self._steps: Generator[None] | None = None
         policy = self.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the panel, and with it the canvas, keeps its size
         self.setSizePolicy(policy)
@@ -92,8 +94,11 @@ class TaskBar(QWidget):
         """Whether a job is under way."""
         return self._worker is not None
 
-    def run(self, job: Callable[[Progress], R], apply: Callable[[R], None]) -> bool:
+    def run(self, job: Callable[[Progress], R], apply: Callable[[R], Generator[None] | None]) -> bool:
         """Run `job` on another thread, then `apply` its result on this one.
+
+        An `apply` that takes the window long yields in between: what the window has to do meanwhile is done
+        then, and the job counts as running until the last step.
 
         Returns
         -------
@@ -139,17 +144,37 @@ class TaskBar(QWidget):
     def _on_returned(self, result: object) -> None:
         assert self._apply is not None
         try:
-            self._apply(result)
+            steps = self._apply(result)
         except Exception as error:
             tell(error)
+            return
+        if isinstance(steps, Generator):
+            self._steps = steps
+            self.destroyed.connect(steps.close)
 
     def _on_errored(self, error: Exception) -> None:
         tell(error)
 
     def _on_finished(self) -> None:
+        if self._has_stepped():
+            QTimer.singleShot(_BETWEEN_STEPS_MS, self, self._on_finished)
+            return
         self._worker = self._progress = self._relay = self._apply = self._pace = None
         self.setVisible(False)
         self.running_changed.emit(False)
+
+    def _has_stepped(self) -> bool:
+        """Take the next step of applying a result; False where there is none."""
+        try:
+            if self._steps is not None:
+                next(self._steps)
+                return True
+        except StopIteration:
+            pass
+        except Exception as error:
+            tell(error)
+        self._steps = None
+        return False
 
 
 def quietly(job: Callable[[], R], apply: Callable[[R], None]) -> None:

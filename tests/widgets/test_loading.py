@@ -1,0 +1,80 @@
+"""Loading libraries: they are there afterwards, the collector is as it was, and the window hardly waits."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from histoscribe.widgets.loading import load_libraries
+
+_TICKING = """
+import sys, threading, time
+from histoscribe.widgets.loading import load_libraries
+assert "torch" not in sys.modules
+ticks = []
+loader = threading.Thread(target=load_libraries, args=("torch",))
+loader.start()
+while loader.is_alive():
+    ticks.append((time.perf_counter(), time.process_time()))
+    time.sleep(0.001)
+import torch
+assert torch.ones(2).sum() == 2
+print(max(min(b - a, d - c) for (a, c), (b, d) in zip(ticks, ticks[1:])))
+"""
+
+
+@pytest.fixture(autouse=True)
+def two_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One that says whether the collector works, one that breaks."""
+    (tmp_path / "loaded_for_test.py").write_text("import gc\nCOLLECTED = gc.isenabled()\n")
+    (tmp_path / "breaks_for_test.py").write_text("raise ImportError('broken')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("loaded_for_test", None)
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_the_collector_rests_meanwhile_and_works_again() -> None:
+    turn = sys.getswitchinterval()
+    load_libraries("loaded_for_test")
+    assert not sys.modules["loaded_for_test"].COLLECTED
+    assert gc.isenabled()
+    assert sys.getswitchinterval() == turn
+
+
+def test_a_collector_that_rested_before_rests_on() -> None:
+    gc.disable()
+    load_libraries("loaded_for_test")
+    assert not gc.isenabled()
+
+
+def test_what_cannot_be_imported_is_told_and_the_collector_works_again() -> None:
+    with pytest.raises(ImportError, match="broken"):
+        load_libraries("breaks_for_test")
+    assert gc.isenabled()
+
+
+def test_what_is_there_already_costs_nothing() -> None:
+    gc.unfreeze()
+    load_libraries("gc", "sys")
+    assert gc.get_freeze_count() == 0
+
+
+def test_another_thread_hardly_waits_while_pytorch_is_loaded() -> None:
+    """The longest wait in time or in processor time, the lesser: other programs lengthen the first."""
+    pytest.importorskip("torch")
+    ran = subprocess.run(
+        [sys.executable, "-c", _TICKING],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert float(ran.stdout) < 0.15
