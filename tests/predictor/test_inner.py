@@ -1,0 +1,50 @@
+"""What inner folds choose: context, units, and how much they can know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from histoscribe.predictor.inner import REACHES, choose_inputs, inner_folds
+from histoscribe.predictor.settings import make_settings
+from histoscribe.predictor.target import choose_panel
+
+
+def test_units_of_training_are_chosen_where_sections_differ_in_contrast(make_section):
+    """Pale spots alone, measured in their own units, would look as rich as a whole section."""
+    sections = [make_section(f"S{seed}", seed=seed) for seed in (1, 2)]
+    for seed in (3, 4):
+        whole = make_section(f"S{seed}", seed=seed, side=14)
+        pale = np.argsort(np.linalg.norm(whole.features, axis=1))[:60]
+        sections.append(replace(whole.part(np.sort(pale), whole.name), slide=None))
+    panel = choose_panel(sections, 20)
+    chosen = choose_inputs(sections, panel, make_settings("histoscribe"))
+    assert chosen.units == ("section", "training")
+    assert chosen.radii in REACHES
+
+
+def test_one_section_cannot_tell_about_units(make_section):
+    section = make_section("S1", seed=1)
+    chosen = choose_inputs([section], choose_panel([section], 10), make_settings("histoscribe"))
+    assert chosen.units == ("section",)
+
+
+def test_what_is_set_is_kept(make_section):
+    sections = [make_section(f"S{seed}", seed=seed) for seed in (1, 2)]
+    given = make_settings("histoscribe", radii=(2.0,), units=("training",))
+    assert choose_inputs(sections, choose_panel(sections, 10), given) == given
+
+
+@pytest.mark.parametrize(
+    ("patients", "split"), [("AB", "section"), ("AABC", "patient"), ("A", "half of the section")]
+)
+def test_folds_keep_patients_apart_where_there_are_enough(make_section, patients, split):
+    sections = [make_section(f"S{n}", patient=p, seed=n, side=6) for n, p in enumerate(patients)]
+    folds, found = inner_folds(sections)
+    assert found == split
+    for training, held_out in folds:
+        assert {s.name for s in training}.isdisjoint(s.name for s in held_out)
+        if split == "patient":
+            assert {s.patient for s in training}.isdisjoint(s.patient for s in held_out)
