@@ -42,10 +42,10 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         open_section(tmp_path / "none")
 
 
-def test_a_feature_slice_alone_says_what_to_name(tmp_path: Path) -> None:
+def test_an_empty_feature_slice_is_refused(tmp_path: Path) -> None:
     import h5py
 
     with h5py.File(tmp_path / "feature_slice.h5", "w") as file:
         file.create_group("feature_slices")
-    with pytest.raises(SectionError, match="name the run's folder"):
+    with pytest.raises(SectionError, match="does not say how many bins"):
         open_section(tmp_path / "feature_slice.h5")

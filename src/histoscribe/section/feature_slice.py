@@ -27,7 +27,7 @@ def slice_genes(path: Path) -> list[str]:
         If the file is damaged, or another kind of file.
     """
     with opened_hdf5(path, whole=False) as file:
-        return _names(file, "name", path)
+        return names_of(file, "name", path)
 
 
 def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray[np.float32]:
@@ -54,16 +54,12 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
     SectionError
         If the file is damaged, or the bin size is no multiple of 2 µm.
     """
-    step = round(bin_um / FINEST_UM)
-    if step < 1 or abs(step * FINEST_UM - bin_um) > 1e-6:
-        raise SectionError(
-            f"bins of {bin_um:g} µm cannot be made", where=path, remedy="choose a multiple of 2 µm"
-        )
+    step = bins_per_side(bin_um, path)
     with opened_hdf5(path, whole=False) as file:
         if "feature_slices" not in file:
             raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
-        extent = _extent(file, path)
-        names, ids = _names(file, "name", path), _names(file, "id", path)
+        extent = extent_of(file, path)
+        names, ids = names_of(file, "name", path), names_of(file, "id", path)
         found = [index for index, known in enumerate(zip(names, ids, strict=False)) if gene in known]
         if not found:
             raise TableError(f"there is no gene {gene!r}", where=path, remedy=_nearest(gene, names))
@@ -72,16 +68,32 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
         for index in found:
             part = hdf5_part(file, f"feature_slices/{index}", path)
             if part is not None:
-                bins, values = _sparse(part, extent, step, path)
+                bins, values = sparse_bins(part, extent, step, path)
                 image += np.bincount(bins, weights=values, minlength=len(image))
         mask = hdf5_part(file, "masks/filtered", path)
         if mask is not None:
-            bins, values = _sparse(mask, extent, step, path)
+            bins, values = sparse_bins(mask, extent, step, path)
             image[np.bincount(bins, weights=values, minlength=len(image)) == 0] = np.nan
     return image.reshape(shape).astype(np.float32)
 
 
-def _extent(file: Any, path: Path) -> tuple[int, int]:
+def bins_per_side(bin_um: float, path: Path) -> int:
+    """How many bins of 2 µm lie along a side of a larger one.
+
+    Raises
+    ------
+    SectionError
+        If the size is no multiple of 2 µm.
+    """
+    step = round(bin_um / FINEST_UM)
+    if step < 1 or abs(step * FINEST_UM - bin_um) > 1e-6:
+        raise SectionError(
+            f"bins of {bin_um:g} µm cannot be made", where=path, remedy="choose a multiple of 2 µm"
+        )
+    return step
+
+
+def extent_of(file: Any, path: Path) -> tuple[int, int]:
     """Rows and columns of 2 µm bins, from the metadata."""
     try:
         about = json.loads(file.attrs["metadata_json"])
@@ -93,7 +105,7 @@ def _extent(file: Any, path: Path) -> tuple[int, int]:
     return rows, columns
 
 
-def _sparse(
+def sparse_bins(
     group: Any, extent: tuple[int, int], step: int, path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Flat bin numbers, row by row of the larger bins, and values."""
@@ -118,7 +130,8 @@ def _sparse(
     return row // step * -(-extent[1] // step) + column // step, values
 
 
-def _names(file: Any, key: str, path: Path) -> list[str]:
+def names_of(file: Any, key: str, path: Path) -> list[str]:
+    """What the file's list of genes says under `key`: `name`, `id` or `feature_type`."""
     import h5py
 
     names = hdf5_part(file, f"features/{key}", path)

@@ -29,7 +29,8 @@ def open_section(
     ----------
     path : path
         A Space Ranger folder (or its `outs/`, or one bin size or the segmented cells of Visium HD), an
-        h5ad file in squidpy's convention, or a SpatialData folder (zarr).
+        h5ad file in squidpy's convention, a SpatialData folder (zarr), or the `feature_slice.h5` of a Visium
+        HD run.
     slide : Slide or path, optional
         The full-resolution image, checked to fit; without it what the section itself holds.
     patient, name : str, optional
@@ -75,7 +76,7 @@ def open_section(
     with open(path, "rb") as stream:
         start = stream.read(8)
     if start == b"\x89HDF\r\n\x1a\n" or path.suffix == ".h5ad":
-        return _open_hdf5(path, slide, patient, name, pitch_um, spot_um)
+        return _open_hdf5(path, slide, patient, name, pitch_um, spot_um, bin_um)
     from histoscribe.section.legacy import looks_like_counts_table
 
     if looks_like_counts_table(path):
@@ -94,6 +95,7 @@ def _open_hdf5(
     name: str | None,
     pitch_um: float | None,
     spot_um: float | None,
+    bin_um: float | None,
 ) -> Section:
     from histoscribe.section.bounded import opened_hdf5
     from histoscribe.section.h5ad import open_h5ad
@@ -101,11 +103,9 @@ def _open_hdf5(
     with opened_hdf5(path, whole=False) as file:
         parts = set(file)
     if "feature_slices" in parts:
-        raise SectionError(
-            "this holds the genes of a Visium HD run one by one, without the places of its bins",
-            where=path,
-            remedy="name the run's folder, or one of its square_XXXum folders",
-        )
+        from histoscribe.section.sliced import open_feature_slice
+
+        return open_feature_slice(path, slide=slide, patient=patient, name=name, bin_um=bin_um)
     if "matrix" in parts and "obs" not in parts:
         raise SectionError(
             "this is a matrix of counts without positions",

@@ -13,11 +13,12 @@ from histoscribe.section.lattice import Spacing, free_spacing, square_spacing, v
 from histoscribe.section.model import Section
 from histoscribe.section.positions import Positions, join, read_positions
 from histoscribe.section.segmented import open_segmented
+from histoscribe.section.sliced import open_feature_slice, slice_file
 from histoscribe.section.spatial import Scales, own_image, read_scales
 from histoscribe.section.table import Counts, spot_table
 from histoscribe.section.tenx_h5 import read_tenx_h5
 from histoscribe.section.tenx_mtx import read_tenx_mtx
-from histoscribe.section.visium_hd import choose_part, holds_cells
+from histoscribe.section.visium_hd import bin_folders, choose_part, holds_cells
 from histoscribe.slide import Slide
 
 PITCH_UM = 100.0
@@ -33,6 +34,8 @@ def looks_like_space_ranger(folder: Path) -> bool:
     """Whether a folder, or its `outs/`, has the parts that Space Ranger writes."""
     parts = ("spatial", "binned_outputs", "segmented_outputs")
     roots = (folder, folder / "outs")
+    if any(root.is_dir() and slice_file(root) is not None for root in roots):
+        return True
     return holds_cells(folder) or any((root / part).is_dir() for root in roots for part in parts)
 
 
@@ -51,7 +54,8 @@ def open_space_ranger(
     Parameters
     ----------
     folder : Path
-        The run's folder, its `outs/`, or one `square_XXXum/` or `segmented_outputs/` folder of Visium HD.
+        The run's folder, its `outs/`, or one `square_XXXum/` or `segmented_outputs/` folder of Visium HD. A
+        run without folders of bins is read from its `feature_slice.h5`.
     slide : Slide or path, optional
         The full-resolution image; without it the folder's own reduced image is used.
     patient, name : str, optional
@@ -67,6 +71,9 @@ def open_space_ranger(
         If a part is missing or damaged, or the parts do not belong together.
     """
     root = folder / "outs" if (folder / "outs").is_dir() and not (folder / "spatial").is_dir() else folder
+    sliced = slice_file(root)
+    if sliced is not None and not bin_folders(root) and not _has_counts(root):
+        return open_feature_slice(sliced, slide=slide, patient=patient, name=name, bin_um=bin_um)
     root = choose_part(root, bin_um)
     name = name or section_name(root)
     if holds_cells(root):
@@ -109,6 +116,10 @@ def open_space_ranger(
         warnings=tuple(warnings),
         alignment=alignment,
     )
+
+
+def _has_counts(root: Path) -> bool:
+    return any(True for stem in _MATRICES for _ in root.glob(f"*{stem}*"))
 
 
 def _read_counts(root: Path) -> tuple[Counts, Path]:

@@ -26,12 +26,15 @@ class Preferences:
         Where models lie, each in a folder of its own; None where not set.
     colour_map : str
         Of a viewer that shows its first gene.
+    bin_um : float
+        The bins in which Visium HD is opened.
     """
 
     device: str = "auto"
     memory_gb: float = 0.75
     model_folder: Path | None = None
     colour_map: str = "viridis"
+    bin_um: float = 8.0
 
 
 def preferences() -> Preferences:
@@ -45,6 +48,7 @@ def preferences() -> Preferences:
         settings.running.memory_gb,
         Path(folder).expanduser() if folder else None,
         settings.painting.colour_map,
+        float(settings.opening.bin_um),
     )
 
 

@@ -18,7 +18,13 @@ _CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi", ".mrxs", ".bif", ".vms", ".svsli
 _TIFF = {".tif", ".tiff"}
 _SHARED = {".dcm", ".czi"}  # most such files are no slides
 _URL = ("http://", "https://", "file://", "s3://", "gs://")
-_FOLDER_MARKS = ("spatial/tissue_positions*", "*feature_bc_matrix*", "binned_outputs", "segmented_outputs")
+_FOLDER_MARKS = (
+    "spatial/tissue_positions*",
+    "*feature_bc_matrix*",
+    "binned_outputs",
+    "segmented_outputs",
+    "*feature_slice.h5",
+)
 
 
 def slide_reader(path: PathOrPaths) -> Reader | None:
@@ -46,7 +52,32 @@ def table_reader(path: PathOrPaths) -> Reader | None:
     file = _single(path)
     if file is None or file.suffix.lower() != ".h5ad" or not file.is_file():
         return None
-    return read if _has_positions(file) else None
+    return read if _holds(file, "obsm/spatial") else None
+
+
+def slices_reader(path: PathOrPaths) -> Reader | None:
+    """Offer to open the `feature_slice.h5` of a Visium HD run; None for any other HDF5 file."""
+    file = _single(path)
+    if file is None or not file.is_file():
+        return None
+    return read_slices if _holds(file, "feature_slices") else None
+
+
+def read_slices(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
+    """Open all genes of a `feature_slice.h5` in the preferred bins; the window stays alive meanwhile."""
+    from histoscribe.section.sliced import open_feature_slice
+    from histoscribe.widgets.layers import layers_of
+    from histoscribe.widgets.preferences import preferences
+    from histoscribe.widgets.waiting import waited_for
+
+    file, bin_um = _single(path), preferences().bin_um
+    assert file is not None
+    return layers_of(
+        waited_for(
+            lambda progress: open_feature_slice(file, bin_um=bin_um, progress=progress),
+            f"Opening {file.name} in bins of {bin_um:g} µm",
+        )
+    )
 
 
 def read(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
@@ -66,8 +97,13 @@ def open_any(path: str | os.PathLike[str]) -> Section | Slide:
     """
     if _is_section(Path(path)) or Path(path).suffix.lower() in (".h5ad", ".h5"):
         from histoscribe.section import open_section
+        from histoscribe.section.visium_hd import bin_folders
+        from histoscribe.widgets.preferences import preferences
 
-        return open_section(Path(path))
+        wished = preferences().bin_um
+        sizes = {**bin_folders(Path(path)), **bin_folders(Path(path) / "outs")}
+        possible = wished in sizes or Path(path).suffix.lower() == ".h5"
+        return open_section(Path(path), bin_um=wished if possible else None)
     from histoscribe.slide import open_slide
 
     return open_slide(path)
@@ -123,11 +159,11 @@ def _is_pyramid(file: Path) -> bool:
         return False
 
 
-def _has_positions(file: Path) -> bool:
+def _holds(file: Path, part: str) -> bool:
     import h5py
 
     try:
         with h5py.File(file, "r") as content:
-            return "spatial" in content.get("obsm", ())
+            return part in content
     except OSError:
         return False

@@ -139,6 +139,7 @@ def _section_source(section: Section, key: str, path: str) -> Content:
         "mpp": float(section.mpp),
         "name": section.name,
         "spots": int(section.table.n_obs),
+        "bin_um": float(section.spot_um) if section.spot_um == section.pitch_um else None,
     }
 
 
@@ -152,6 +153,7 @@ def _slide_source(slide: Slide, key: str) -> Content:
         "mpp": None if slide.mpp is None else float(slide.mpp),
         "name": slide.name,
         "spots": 0,
+        "bin_um": None,
     }
 
 

@@ -188,6 +188,7 @@ _SOURCE: dict[str, Check] = {
     "mpp": _or_none(_number(1e-4, 1e4)),
     "name": _text,
     "spots": _number(0),
+    "bin_um": _or_none(_number(0.1, 1e4)),
 }
 _LAYER: dict[str, Check] = {
     "show": _either("spots", "slide", "shapes", "points"),

@@ -133,14 +133,14 @@ def _section(place: Path, session: Path, source: Content, lost: list[str]) -> Se
     section, beneath = None, resolved(source["slide"], session) if source["slide"] else None
     if beneath is not None and beneath.exists():
         try:
-            section = open_section(place, slide=_slide(beneath, source))
+            section = open_section(place, slide=_slide(beneath, source), bin_um=source["bin_um"])
         except HistoscribeError as error:
             lost.append(str(error))
     elif beneath is not None:
         lost.append(
             f"{beneath}: the slide of {source['name']} is no longer there; its table came back without."
         )
-    section = section or open_section(place)
+    section = section or open_section(place, bin_um=source["bin_um"])
     if section.table.n_obs != source["spots"]:
         lost.append(
             f"{place}: holds {section.table.n_obs} spots, {source['spots']:.0f} when the session was saved."
