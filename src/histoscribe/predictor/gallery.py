@@ -98,7 +98,8 @@ class Best:
             chosen = _top(scores, self.k)
             self._append(np.repeat(np.arange(len(scores)), self.k), chosen.ravel(), scores, first)
         else:
-            rows, columns = np.nonzero(scores > self.worst[:, None])
+            # Flat, for nonzero of two axes takes a quarter of the time of the product itself.
+            rows, columns = np.divmod(np.flatnonzero(scores > self.worst[:, None]), scores.shape[1])
             self._append(rows, columns, scores, first)
 
     def _append(
