@@ -37,6 +37,8 @@ def test_it_equals_the_folder_of_bins(hd_folder: Path, bin_um: int) -> None:
     assert found.name == wanted.name
     assert found.mpp == pytest.approx(wanted.mpp)
     assert (found.spot_um, found.pitch_um) == (bin_um, bin_um)
+    assert (found.slide.shape, found.alignment) == (wanted.slide.shape, wanted.alignment)
+    assert found.warnings == wanted.warnings
     assert list(found.table.var["gene_ids"]) == list(wanted.table.var["gene_ids"])
 
 
@@ -56,6 +58,7 @@ def test_a_run_without_folders_of_bins_is_read_from_it(hd_folder: Path, tmp_path
     shutil.copy(hd_folder / "outs" / "feature_slice.h5", run)
     section = open_section(run)
     assert (section.name, section.spot_um, section.slide) == ("S1", 8, None)
+    assert section.warnings == ("there is no image",)
 
 
 def test_it_can_be_stopped(alone: Path) -> None:

@@ -1,4 +1,4 @@
-"""Opening a `feature_slice.h5` in the viewer: in the preferred bins, the window alive, back with a session."""
+"""Opening a `feature_slice.h5` in the viewer: in the preferred bins, and back with a session."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from histoscribe.section.model import Section
 from histoscribe.section.spatial import own_image, read_scales
 from histoscribe.section.table import spot_table
 from histoscribe.section.tenx_h5 import GENE_EXPRESSION, MOST_ENTRIES, gene_expression
-from histoscribe.section.visium_hd import BIN_UM
+from histoscribe.section.visium_hd import BIN_UM, bin_folders
 from histoscribe.slide import Slide
 
 NAME = "feature_slice.h5"
@@ -50,7 +50,7 @@ def open_feature_slice(
     path : Path
         `feature_slice.h5` of Space Ranger 3 or later.
     slide : Slide or path, optional
-        The full-resolution image; without it the reduced image of the `spatial/` folder beside, where it is.
+        The full-resolution image; without it the reduced image of the run that the file lies in.
     patient, name : str, optional
         The run's name where not given.
     bin_um : float, optional
@@ -92,10 +92,8 @@ def open_feature_slice(
     if spacing is None:
         raise SectionError("its bins do not span the tissue", where=path, remedy=_REMEDY)
     warnings, mpp, alignment = [*counts.warnings, *spacing.warnings], spacing.mpp, None
-    own = None
-    if (path.parent / "spatial").is_dir():
-        own, doubts = own_image(path.parent / "spatial", read_scales(path.parent / "spatial"))
-        warnings += doubts if slide is None else []
+    own, doubts = _image_beside(path)
+    warnings += doubts if slide is None else []
     beneath = own if slide is None else opened(slide)
     if beneath is not None:
         alignment = check_alignment(centres, beneath, mpp=mpp, expected=None if own is None else own.shape)
@@ -116,6 +114,16 @@ def open_feature_slice(
         warnings=tuple(warnings),
         alignment=alignment,
     )
+
+
+def _image_beside(path: Path) -> tuple[Slide | None, list[str]]:
+    """The reduced image of the run that the file lies in, if one has a scale; bins of all sizes share it."""
+    roots = (path.parent, *bin_folders(path.parent).values())
+    for spatial in (root / "spatial" for root in roots):
+        scales = read_scales(spatial)
+        if scales.hires is not None or scales.lowres is not None:
+            return own_image(spatial, scales)
+    return None, ["there is no image"]
 
 
 def _counts(
