@@ -89,9 +89,15 @@ def test_spots_smaller_than_a_pixel_keep_their_colours(window: Any, spots: Any) 
         assert blue < 0.2 * red
 
 
-def test_marked_spots_have_a_rim_and_lose_it_again(window: Any, spots: Any) -> None:
+def test_marked_spots_have_napari_s_rim_and_lose_it_again(window: Any, spots: Any) -> None:
     plain = picture(window)
     rim(spots, np.array([3, 10]))
+    for wider in (1, 4):
+        window.scene.camera.zoom *= wider
+        marked, own = picture(window), by_napari(window, spots)
+        assert np.abs(marked - own).max() <= 12
+        assert np.abs(marked - own).mean() < 0.1
+    window.scene.camera.zoom /= 4
     assert np.abs(picture(window) - plain).max() > 50
     rim(spots, np.array([], dtype=np.intp))
     np.testing.assert_array_equal(picture(window), plain)
