@@ -35,7 +35,9 @@ def predictor(
     data: Annotated[Path, typer.Argument(help="A cohort CSV of measured sections.")],
     split: Annotated[Literal["section", "patient"], typer.Option(help="What is held out.")] = "section",
     methods: Annotated[str | None, typer.Option(help="Names with commas between; all by default.")] = None,
-    ablation: Annotated[bool, typer.Option("--ablation", help="The default with each part left out or added.")] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="The default with each part left out or added.")
+    ] = False,
     folds: Annotated[str | None, typer.Option(help="Only these held-out sections or patients.")] = None,
     panel_size: Annotated[int, typer.Option(min=1, help="How many genes, chosen in each fold.")] = 250,
     panel: Annotated[str | None, typer.Option(help="A file with one gene a line, or: all.")] = None,
@@ -52,17 +54,21 @@ def predictor(
         Path | None, typer.Option(help="Scores are kept here; a stopped run goes on from it.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
+    table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
     from histoscribe import __version__
     from histoscribe.evaluation.benchmark import ABLATIONS, run_benchmark
     from histoscribe.evaluation.benchmark.report import write_benchmark_report
+    from histoscribe.evaluation.benchmark.tables import write_tables
     from histoscribe.features import encoder_named, storing
     from histoscribe.predictor import encode_section
 
     if out is not None:
         output_file(out, ".html", inputs=[data])
+    if table is not None:
+        output_file(table, ".md", inputs=[data])
     chosen_panel = _panel(panel, panel_size, _names(panel_chosen_on) or [])
     chosen = _names(methods)
     if ablation:
@@ -94,6 +100,8 @@ def predictor(
         if out is not None:
             progress.report("drawing the report")
             write_benchmark_report(outcome, out)
+        if table is not None:
+            write_tables(outcome, table)
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     if target == "published":
         caution(

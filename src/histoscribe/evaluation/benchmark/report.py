@@ -74,7 +74,7 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
     if ablated and _OURS in methods:
         figures.append(
             (
-                "What each part brings to the default, with 95 % intervals over sections and genes.",
+                "By how much the default is better than with a part left out or added, with 95 % intervals.",
                 _ablation_figure([pairs[name] for name in ablated]),
             )
         )
@@ -149,7 +149,7 @@ def _ablation_figure(pairs: Sequence[Mapping[str, Any]]) -> Figure:
         axes.plot(gain, place, "o", ms=6, color=ACCENT if gain > 0 else MARK, zorder=2)
     axes.axvline(0, color=SOFT, lw=0.8, ls=":")
     axes.set_yticks(range(len(ordered)), [pair["other"].removeprefix(_ABLATION) for pair in ordered])
-    axes.set_xlabel("Mean r that the part brings to the default")
+    axes.set_xlabel("By how much the default is better, in mean r")
     return figure
 
 
