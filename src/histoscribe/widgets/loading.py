@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 
 _LOADING = Lock()
-_TURN_S = 0.0005
 
 
 def load_libraries(*modules: str) -> None:
@@ -21,7 +20,7 @@ def load_libraries(*modules: str) -> None:
     An import holds Python's lock while the linker maps PyTorch (0.3 s), so that is asked for beforehand by a
     call that gives the lock away. Imports make hundreds of thousands of objects, at which the collector of
     garbage looks again and again, all of Python waiting up to half a second each time: it rests meanwhile,
-    and never looks again at what is there by then (`gc.freeze`). And threads take turns more often.
+    and never looks again at what is there by then (`gc.freeze`).
 
     Parameters
     ----------
@@ -36,15 +35,13 @@ def load_libraries(*modules: str) -> None:
     with _LOADING:
         if all(name in sys.modules for name in modules):
             return
-        collects, turn = gc.isenabled(), sys.getswitchinterval()
+        collects = gc.isenabled()
         gc.disable()
-        sys.setswitchinterval(_TURN_S)
         try:
             _map_pytorch()
             for name in modules:
                 import_module(name)
         finally:
-            sys.setswitchinterval(turn)
             gc.freeze()
             if collects:
                 gc.enable()
