@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from histoscribe.errors import TableError
 from histoscribe.graphs import spatial_graph
 from histoscribe.predictor.gallery import retrieve
+from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.predictor.core import Fitted
@@ -77,7 +78,13 @@ class Attribution:
 
 
 def attribute(
-    predictor: Predictor, features: NDArray[np.float32], centres_um: NDArray[np.float64], gene: str
+    predictor: Predictor,
+    features: NDArray[np.float32],
+    centres_um: NDArray[np.float64],
+    gene: str,
+    *,
+    slide: NDArray[np.float32] | None = None,
+    progress: Progress | None = None,
 ) -> Attribution:
     """Explain one gene on described tiles.
 
@@ -87,20 +94,27 @@ def attribute(
     features : ndarray, shape (tiles, d)
     centres_um : ndarray, shape (tiles, 2)
     gene : str
+    slide : ndarray, shape (other tiles, d), optional
+        Descriptors of tiles all over the slide, where the tiles are a part of it, as in `Predictor.predict`.
+    progress : Progress, optional
 
     Raises
     ------
     TableError
         If the predictor does not know the gene.
+    Cancelled
+        If the progress was cancelled.
     """
     if gene not in predictor.genes:
         raise TableError(
             f"this predictor does not predict {gene}", remedy=f"choose one of {len(predictor.genes)} others"
         )
     fitted, column = predictor.fitted, predictor.genes.index(gene)
-    blocks = list(fitted.blocks(np.asarray(features, dtype=np.float32), centres_um))
+    progress = progress or Progress()
+    blocks = list(fitted.blocks(np.asarray(features, dtype=np.float32), centres_um, slide))
     gradients = []
     for start in range(0, len(features), _CHUNK):
+        progress.report(f"tracing {gene}", start, len(features))
         part = np.concatenate([block[start : start + _CHUNK] for block in blocks], axis=1)
         inputs = torch.from_numpy(part).requires_grad_()
         told = _one_gene(fitted, inputs, column)

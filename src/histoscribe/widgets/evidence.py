@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points
+from napari.layers import Layer
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QScrollArea,
     QSpinBox,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +25,13 @@ from qtpy.QtWidgets import (
 from histoscribe.widgets.behind import Behind, Picture, behind, has_evidence, interval_of
 from histoscribe.widgets.choosers import LayerCombo
 from histoscribe.widgets.colours import UNITS
+from histoscribe.widgets.explain import GeneTrace
 from histoscribe.widgets.layers import kind_of, section_of
 from histoscribe.widgets.linking import rim
+from histoscribe.widgets.map_choices import MapChoices
+from histoscribe.widgets.maps import spot_at
 from histoscribe.widgets.painting import spot_layers, values_on
+from histoscribe.widgets.raster import is_raster
 from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.tasks import quietly
 
@@ -40,7 +45,7 @@ _HINT = "Click a predicted spot on the tissue, or choose its number above."
 
 
 class EvidencePanel(QWidget):
-    """Shows the reference spots, the interval and the familiarity behind one predicted spot.
+    """Shows what lies behind one predicted spot, and maps of what lies behind a whole prediction.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ class EvidencePanel(QWidget):
         )
         self.title, self.novelty, self.value = QLabel(_HINT), QLabel(), QLabel()
         self.own = QLabel()
+        self.maps, self.trace = MapChoices(self._viewer), GeneTrace(self._viewer)
+        self.tabs = QTabWidget()
         for words in (self.title, self.novelty, self.value):
             words.setWordWrap(True)
         self._grid = QGridLayout()
@@ -70,6 +77,7 @@ class EvidencePanel(QWidget):
         self.layer.currentIndexChanged.connect(self._on_layer)
         self.row.valueChanged.connect(self._on_row)
         self.rings.toggled.connect(self._on_rings)
+        self.trace.mapped.connect(self.maps.refresh)
         self._state.events.gene.connect(self._show_value)
         self._viewer.mouse_drag_callbacks.append(self._on_click)
         callbacks, click = self._viewer.mouse_drag_callbacks, self._on_click
@@ -82,13 +90,15 @@ class EvidencePanel(QWidget):
         self.layer.refill()
         if self.layer.layer is not before:
             self._on_layer()
+        self.maps.refresh()
 
-    def explain(self, layer: Points, row: int) -> None:
+    def explain(self, layer: Layer, row: int) -> None:
         """Show what lies behind one spot of a layer."""
         self.layer.choose(layer)
         self.row.blockSignals(True)
         self.row.setValue(row)
         self.row.blockSignals(False)
+        self.trace.on_spot(layer, row)
         at_hand = {
             one.name: one for one in map(section_of, spot_layers(self._viewer)) if kind_of(one) == "measured"
         }
@@ -104,18 +114,22 @@ class EvidencePanel(QWidget):
             return
         for layer in reversed(list(viewer.layers)):
             if layer.visible and _can_explain(layer):
-                row = layer.get_value(event.position, world=True)
+                row = spot_at(layer, event.position)
                 if row is not None:
-                    self.explain(layer, int(row))
+                    self.explain(layer, row)
                     return
 
     def _on_layer(self, *_: object) -> None:
         layer = self.layer.layer
         self.row.setEnabled(layer is not None)
-        self.rings.setEnabled(layer is not None and "unlike_training" in section_of(layer).table.obs)
+        section = None if layer is None else section_of(layer)
+        known = section is not None and "unlike_training" in section.table.obs
+        self.rings.setEnabled(known and not is_raster(layer))
         self.row.blockSignals(True)
-        self.row.setRange(0, max(0, 0 if layer is None else len(layer.data) - 1))
+        self.row.setRange(0, 0 if section is None else max(0, section.table.n_obs - 1))
         self.row.blockSignals(False)
+        self.maps.set_layer(layer)
+        self.trace.set_layer(layer)
         self._clear()
 
     def _on_row(self, row: int) -> None:
@@ -128,7 +142,7 @@ class EvidencePanel(QWidget):
             unlike = section_of(layer).table.obs["unlike_training"].to_numpy(dtype=bool)
             rim(layer, np.flatnonzero(unlike & on))
 
-    def _show(self, layer: Points, row: int, found: Behind) -> None:
+    def _show(self, layer: Layer, row: int, found: Behind) -> None:
         if layer not in self._viewer.layers:
             self._clear()
             return
@@ -201,18 +215,28 @@ class EvidencePanel(QWidget):
             inner.addWidget(widget)
         inner.addLayout(self._grid)
         inner.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        whole = QWidget()
+        parts = QVBoxLayout(whole)
+        for widget in (self.rings, self.maps, self.trace):
+            parts.addWidget(widget)
+        parts.addStretch(1)
+        self.tabs.addTab(_scrolled(content), "One spot")
+        self.tabs.addTab(_scrolled(whole), "All spots")
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(self.rings)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self.tabs, 1)
 
 
-def _can_explain(layer: Any) -> bool:
-    return isinstance(layer, Points) and has_evidence(section_of(layer))
+def _can_explain(layer: Layer) -> bool:
+    return has_evidence(section_of(layer))
+
+
+def _scrolled(content: QWidget) -> QScrollArea:
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(content)
+    return scroll
 
 
 def _short(spot: str) -> str:

@@ -1,0 +1,71 @@
+"""What a predicted table says of every spot besides its genes, as maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoscribe.widgets.colours import DIFFERENCE, UNITS
+from histoscribe.widgets.maps import Map, spread
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+
+NOVELTY, INTERVAL, TYPES = "novelty", "interval", "spot_type"
+SPATIAL, FUNCTIONAL = "attention_spatial", "attention_functional"
+KINDS = {
+    NOVELTY: "Distance from the training tissue",
+    INTERVAL: "Width of the 90 % interval of the gene shown",
+    SPATIAL: "Attention along the spatial graph",
+    FUNCTIONAL: "Attention along the functional graph",
+    TYPES: "Spot type",
+}
+"""What can be shown, and what it is called."""
+
+_NO_GRAPHS = "Attention needs a model that looks along graphs: histoscribe train predictor --graphs."
+_ATTENTION = "sum of the weights with which other spots look at it"
+
+
+def lacking(section: Section, kind: str, gene: str) -> str:
+    """Why a map cannot be shown, and what would help; empty where it can.
+
+    Parameters
+    ----------
+    section : Section
+        Predicted.
+    kind : str
+        One of `KINDS`.
+    gene : str
+        The gene shown; empty where none is.
+    """
+    table = section.table
+    if kind == INTERVAL:
+        if not {"low", "high"} <= set(table.layers):
+            return "The intervals are unknown: the model had no section to hold out."
+        return "" if gene in table.var_names else "The gene shown was not predicted here: choose another."
+    if kind in table.obs:
+        return ""
+    return _NO_GRAPHS if kind in (SPATIAL, FUNCTIONAL) else "This prediction does not say it; predict again."
+
+
+def spot_map(section: Section, kind: str, gene: str) -> Map:
+    """The values of a map that is not `lacking`."""
+    table = section.table
+    if kind == INTERVAL:
+        column = table.var_names.get_loc(gene)
+        low, high = (np.asarray(table.layers[end][:, column], dtype=np.float32) for end in ("low", "high"))
+        width = high - low
+        return Map(kind, f"{gene}, width of the 90 % interval", UNITS, width, spread(width))
+    found = table.obs[kind].to_numpy()
+    if kind == TYPES:
+        types = found.astype(np.int64)
+        named = [str(name) for name in table.uns.get("histoscribe", {}).get("type_names", ())]
+        named += [f"type {number + 1}" for number in range(len(named), int(types.max()) + 1)]
+        return Map(kind, "spot type", "read from the image", types, classes=tuple(named))
+    values = found.astype(np.float32)
+    if kind == NOVELTY:
+        unit = "above 1: further than 99 % of it"
+        return Map(kind, "distance from the training tissue", unit, values, (0.0, 2.0), DIFFERENCE)
+    graph = kind.removeprefix("attention_")
+    return Map(kind, f"attention along the {graph} graph", _ATTENTION, values, spread(values))

@@ -1,0 +1,213 @@
+"""Maps of a prediction: what they show, how they are painted, that each is one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Points
+
+from histoscribe.section import Section
+from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.layers import section_of, shown_spots
+from histoscribe.widgets.maps import class_colours, find_map, map_of, maps_on, show_map, spot_at
+from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.raster import raster_layer
+from histoscribe.widgets.spot_maps import (
+    FUNCTIONAL,
+    INTERVAL,
+    KINDS,
+    NOVELTY,
+    SPATIAL,
+    TYPES,
+    lacking,
+    spot_map,
+)
+from histoscribe.widgets.state import state_of
+
+pytestmark = pytest.mark.usefixtures("own_settings")
+
+MakeSection = Callable[..., Section]
+
+
+@pytest.fixture
+def predicted(make_section: MakeSection) -> Section:
+    """A prediction that says all but attention; its spots are named as those of a grid."""
+    section = make_section("A1", kind="predicted")
+    table = section.table
+    side = round(table.n_obs**0.5)
+    table.obs_names = [f"r{row}c{column}" for row in range(side) for column in range(side)]
+    table.obs["novelty"] = np.linspace(1.4, 0.2, table.n_obs)
+    table.obs["unlike_training"] = table.obs["novelty"] > 1
+    table.obs["spot_type"] = np.arange(table.n_obs, dtype=np.int32) % 3
+    table.layers["low"] = table.X - np.linspace(0.1, 1, table.n_obs)[:, None]
+    table.layers["high"] = table.X + 0.5
+    table.obsm["evidence"] = np.zeros((table.n_obs, 1), dtype=np.int32)
+    table.obsm["evidence_weight"] = np.ones((table.n_obs, 1), dtype=np.float32)
+    table.uns["histoscribe"] |= {
+        "type_names": np.array(["tumour", "stroma <b>", "fat"], dtype=object),
+        "evidence_section": np.array(["B1"], dtype=object),
+        "evidence_spot": np.array(["s0"], dtype=object),
+    }
+    return section
+
+
+def add(viewer: Any, section: Section) -> Any:
+    data, described, kind = shown_spots(section)
+    return getattr(viewer, f"add_{kind}")(data, **described)
+
+
+def add_raster(viewer: Any, section: Section) -> Any:
+    whole = replace(section, spot_um=20.0)
+    data, described, _ = raster_layer(whole)
+    return viewer.add_image(data, **described)
+
+
+def test_a_map_is_a_layer_that_says_what_it_shows_and_in_which_unit(viewer: Any, predicted: Section) -> None:
+    spots = add(viewer, predicted)
+    layer = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))
+    assert isinstance(layer, Points)
+    assert layer.name == "A1: distance from the training tissue (above 1: further than 99 % of it)"
+    np.testing.assert_allclose(
+        layer.features["distance from the training tissue"], predicted.table.obs["novelty"]
+    )
+    colours = np.asarray(layer.face_color)
+    far, near = colours[0], colours[-1]
+    assert far[0] > far[2]  # red beyond the limit
+    assert near[2] > near[0]  # blue within
+
+
+def test_the_same_map_again_changes_its_layer_and_another_hides_it(viewer: Any, predicted: Section) -> None:
+    spots = add(viewer, predicted)
+    first = show_map(viewer, spots, spot_map(predicted, INTERVAL, "EPCAM"))
+    second = show_map(viewer, spots, spot_map(predicted, INTERVAL, "ERBB2"))
+    assert second is first
+    assert first.name.startswith("A1: ERBB2, width of the 90 % interval")
+    assert len(viewer.layers) == 2
+    other = show_map(viewer, spots, spot_map(predicted, TYPES, ""))
+    assert other.visible
+    assert not first.visible
+    viewer.layers.remove(first)
+    assert maps_on(viewer, predicted) == [other]
+
+
+def test_painting_genes_leaves_maps_alone(viewer: Any, predicted: Section) -> None:
+    spots = add(viewer, predicted)
+    layer = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))
+    before = np.array(layer.face_color)
+    state_of(viewer).choose("EPCAM")
+    paint(viewer, state_of(viewer))
+    np.testing.assert_array_equal(layer.face_color, before)
+    assert spot_layers(viewer) == [spots]
+
+
+def test_intervals_are_as_wide_as_the_table_says(predicted: Section) -> None:
+    width = spot_map(predicted, INTERVAL, "ERBB2").values
+    np.testing.assert_allclose(width, np.linspace(0.1, 1, len(width)) + 0.5, atol=1e-5)
+
+
+def test_classes_have_colours_of_their_own_and_their_names_on_the_spots(
+    viewer: Any, predicted: Section
+) -> None:
+    layer = show_map(viewer, add(viewer, predicted), spot_map(predicted, TYPES, ""))
+    assert list(layer.features["spot type"][:3]) == ["tumour", "stroma <b>", "fat"]
+    np.testing.assert_allclose(layer.face_color[:3], class_colours(3))
+    assert len(np.unique(class_colours(12), axis=0)) == 12
+
+
+def test_types_without_names_are_numbered(predicted: Section) -> None:
+    del predicted.table.uns["histoscribe"]["type_names"]
+    assert spot_map(predicted, TYPES, "").classes == ("type 1", "type 2", "type 3")
+
+
+def test_what_is_lacking_is_said_with_what_would_help(predicted: Section) -> None:
+    assert "--graphs" in lacking(predicted, SPATIAL, "EPCAM")
+    assert "choose another" in lacking(predicted, INTERVAL, "CD19")
+    assert "hold out" in lacking(bare(predicted), INTERVAL, "EPCAM")
+    predicted.table.obs["attention_spatial"] = 1.0
+    assert {kind for kind in KINDS if lacking(predicted, kind, "EPCAM")} == {FUNCTIONAL}
+
+
+def bare(section: Section) -> Section:
+    table = section.table.copy()
+    del table.layers["low"]
+    return section.with_table(table)
+
+
+def test_maps_of_rasters_are_rasters(viewer: Any, predicted: Section) -> None:
+    raster = add_raster(viewer, predicted)
+    section = section_of(raster)
+    novelty = show_map(viewer, raster, spot_map(section, NOVELTY, ""))
+    assert isinstance(novelty, Image)
+    np.testing.assert_allclose(novelty.data.ravel(), section.table.obs["novelty"], rtol=1e-6)
+    assert novelty.contrast_limits == [0, 2]
+    types = show_map(viewer, raster, spot_map(section, TYPES, ""))
+    assert isinstance(types, Labels)
+    np.testing.assert_array_equal(types.data.ravel(), section.table.obs["spot_type"] + 1)
+    for layer in (novelty, types):
+        np.testing.assert_allclose(layer.data_to_world((2, 3)), raster.data_to_world((2, 3)))
+    assert show_map(viewer, raster, spot_map(section, TYPES, "")) is types
+
+
+def test_the_spot_at_a_place_is_found_on_points_and_rasters(viewer: Any, predicted: Section) -> None:
+    for layer in (add(viewer, predicted), add_raster(viewer, predicted)):
+        assert spot_at(layer, predicted.centres_um[17]) == 17
+        assert spot_at(layer, (-500.0, 10.0)) is None
+
+
+@pytest.mark.viewer
+class TestChoices:
+    """In a real window."""
+
+    @pytest.fixture
+    def window(self, make_napari_viewer_proxy: Any, npe2pm: Any, predicted: Section) -> Any:
+        from npe2 import PluginManifest
+
+        npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+        window = make_napari_viewer_proxy()
+        show(window, [predicted])
+        return window
+
+    @pytest.fixture
+    def maps(self, window: Any) -> Any:
+        return window.window.add_plugin_dock_widget(PLUGIN, "Evidence")[1].maps
+
+    def test_a_tick_adds_a_map_and_its_legend(self, window: Any, maps: Any, predicted: Section) -> None:
+        for box in (maps.novelty, maps.interval, maps.types):
+            box.click()
+        assert len(maps_on(window, predicted)) == 3
+        assert not maps.bar.isHidden()
+        assert "tumour" in maps.classes.text()
+        assert "<b>" not in maps.classes.text()
+        maps.types.click()
+        assert find_map(window, predicted, TYPES) is None
+        assert maps.classes.isHidden()
+
+    def test_deleting_the_layer_takes_the_tick_away(self, window: Any, maps: Any, predicted: Section) -> None:
+        maps.novelty.click()
+        window.layers.remove(find_map(window, predicted, NOVELTY).name)
+        assert not maps.novelty.isChecked()
+        maps.novelty.click()
+        assert len(maps_on(window, predicted)) == 1
+
+    def test_attention_is_greyed_where_the_model_has_no_graphs(self, maps: Any) -> None:
+        assert not maps.spatial.isEnabled()
+        assert not maps.functional.isEnabled()
+        assert "--graphs" in maps.why.text()
+        assert not maps.why.isHidden()
+
+    def test_the_map_of_the_interval_follows_the_gene(
+        self, window: Any, maps: Any, predicted: Section
+    ) -> None:
+        maps.interval.click()
+        maps.novelty.click()
+        state_of(window).choose("COL1A1")
+        layer = find_map(window, predicted, INTERVAL)
+        assert map_of(layer).title.startswith("COL1A1")
+        assert not layer.visible
+        state_of(window).choose("CD19")
+        assert map_of(layer).title.startswith("COL1A1")
+        assert maps.interval.isChecked()
