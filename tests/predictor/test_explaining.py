@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoscribe.errors import TableError
+from histoscribe.errors import Cancelled, TableError
 from histoscribe.predictor import Predictor, attention_maps, attribute
+from histoscribe.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,23 @@ def test_tiles_behind_a_prediction_lie_within_its_reach(fitted, unseen):
     far = np.linalg.norm(unseen.centres_um - unseen.centres_um[44], axis=1)
     assert (behind[far > 1.6 * unseen.pitch_um] == 0).all()
     assert (behind != 0).sum() == 9
+
+
+def test_a_part_of_a_slide_is_explained_in_the_units_of_the_whole(fitted, unseen):
+    part = slice(0, 50)
+    features, centres = unseen.features[part], unseen.centres_um[part]
+    alone = attribute(fitted, features, centres, fitted.genes[0])
+    within = attribute(fitted, features, centres, fitted.genes[0], slide=unseen.features)
+    whole = attribute(fitted, unseen.features, unseen.centres_um, fitted.genes[0])
+    np.testing.assert_allclose(within.plain, whole.plain[part], atol=1e-5)
+    assert not np.allclose(alone.plain, within.plain, atol=0.1)
+
+
+def test_tracing_can_be_cancelled(fitted, unseen):
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        attribute(fitted, unseen.features, unseen.centres_um, fitted.genes[0], progress=progress)
 
 
 def test_unknown_genes_are_named(fitted, unseen):
