@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError, TableError
+from histoscribe.widgets.loading import load_libraries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,15 +109,16 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     HistoscribeError
         If the model or the parents cannot be used.
     """
-    from histoscribe.generator import Generator, shipped_gene_sets
-    from histoscribe.generator.result import change_table
-    from histoscribe.generator.scores import gene_set_changes, spot_scores
-
     if not (request.model / "card.json").exists():
         raise SettingError(
             "this folder holds no model", where=request.model, remedy="choose a generator's folder"
         )
     progress.report("loading the model")
+    load_libraries("histoscribe.generator.generator", "histoscribe.generator.scores")
+    from histoscribe.generator import Generator, shipped_gene_sets
+    from histoscribe.generator.result import change_table
+    from histoscribe.generator.scores import gene_set_changes, spot_scores
+
     generator = Generator.load(request.model)
     tumour = _profile(request.primary, "primary", request.imputer, progress)
     tissue = None

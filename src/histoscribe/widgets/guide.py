@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QScrollArea
 
 from histoscribe.widgets.colours import DIFFERENCE
 from histoscribe.widgets.layers import UM, kind_of, section_of
+from histoscribe.widgets.loading import load_libraries
 from histoscribe.widgets.painting import spot_layers
 from histoscribe.widgets.preferences import PLUGIN, preferences
 from histoscribe.widgets.recent import recent_models, remember_model
@@ -145,13 +146,13 @@ class GuidePanel(QWidget):
         self._viewer.open_sample(PLUGIN, "section")
 
     def _opener(self, name: str) -> Callable[[], None]:
-        def open_panel() -> None:
+        def show_panel() -> None:
             try:
-                self._viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+                open_panel(self._viewer, name, tabify=True)
             except Exception as error:
                 tell(error)
 
-        return open_panel
+        return show_panel
 
     def _draw(self) -> None:
         layer = Shapes(ndim=2, name="region", units=(UM, UM), face_color="transparent")
@@ -194,10 +195,11 @@ class GuidePanel(QWidget):
 
 
 def _train(folder: Path, progress: Progress) -> Path:
+    progress.report("reading the simulated sections")
+    load_libraries("histoscribe.predictor.learning", "histoscribe.predictor.fitting")
     from histoscribe.predictor import Predictor
     from histoscribe.simulate.sample import sample_cohort
 
-    progress.report("reading the simulated sections")
     cohort = sample_cohort()
     others = [one for one in cohort if one.patient != cohort[-1].patient]
     Predictor(**MODEL).fit(others, progress=progress).save(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import SettingError
 from histoscribe.widgets.gene_list import Reliability
+from histoscribe.widgets.loading import load_libraries
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -111,13 +112,14 @@ def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
     HistoscribeError
         If the model cannot be used, or there is too little to learn from.
     """
+    if request.model is None and request.teacher is None:
+        raise SettingError("there is no model", remedy="choose one, or a layer to learn from")
+    progress.report("loading the model")
+    load_libraries("histoscribe.imputer.imputer")
     from histoscribe.imputer import Imputer
 
     if request.model is None:
-        if request.teacher is None:
-            raise SettingError("there is no model", remedy="choose one, or a layer to learn from")
         return Imputer(steps=0).fit(request.teacher, progress=progress)
-    progress.report("loading the model")
     imputer = Imputer.load(request.model)
     return imputer.fine_tune(request.source, progress=progress) if request.tune else imputer
 
