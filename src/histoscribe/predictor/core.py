@@ -25,7 +25,7 @@ from histoscribe.predictor.settings import Settings
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096
 _MOST_EXACT = 200_000
-_PROBES = 8
+_PROBES = 16
 
 AnyNetwork = Network | PublishedNetwork
 
