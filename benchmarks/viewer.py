@@ -249,9 +249,9 @@ def _section(spots: int, genes: int) -> Section:
 
 
 def _panel(viewer: Any, name: str) -> Any:
-    dock, panel = viewer.window.add_plugin_dock_widget("napari-histoscribe", name)
-    dock.raise_()
-    return panel
+    from histoscribe.widgets.panels import open_panel
+
+    return open_panel(viewer, name)[1]
 
 
 def _timed(act: Callable[[], object]) -> tuple[float, float, float, float]:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QMenu, QMenuBar
 
 from histoscribe.widgets.launch import PLUGIN
 from histoscribe.widgets.layers import kind_of, section_of
 from histoscribe.widgets.painting import painted_layers, spot_layers
+from histoscribe.widgets.panels import panels_of
 from histoscribe.widgets.regions import classes_in
 from histoscribe.widgets.session_file import SUFFIX
 from histoscribe.widgets.state import state_of, unwrapped
@@ -34,14 +36,33 @@ class Person:
     qtbot: Any
 
     def panel(self, name: str) -> Any:
-        """Open a panel as the menu does."""
-        dock, panel = self.window.window.add_plugin_dock_widget(PLUGIN, name)
-        dock.raise_()
+        """Open a panel by clicking through the menus; one that is open comes to the front."""
+        window = self.window.window
+        if name not in panels_of(self.window):
+            plugins = window.plugins_menu
+            bar = next(one for one in plugins.parent().findChildren(QMenuBar) if one.isVisible())
+            self.choose(bar, plugins.menuAction(), plugins.isVisible)
+            ours = next(one.menu() for one in plugins.actions() if one.text() == "Histoscribe")
+            self.choose(plugins, ours.menuAction(), ours.isVisible)
+            entry = next(one for one in ours.actions() if one.text() == f"{name} (Histoscribe)")
+            self.choose(ours, entry, lambda: name in panels_of(self.window))
+        panel = panels_of(self.window)[name]
+        panel.parent().raise_()
         self.qtbot.wait(50)
         return panel
 
+    def choose(self, menu: QMenu | QMenuBar, entry: QAction, done: Callable[[], bool]) -> None:
+        """Click an entry of an open menu until that has worked: a menu that just opens takes no click."""
+        for _ in range(50):
+            self.qtbot.mouseClick(menu, LEFT, pos=menu.actionGeometry(entry).center())
+            self.qtbot.wait(100)
+            if done():
+                return
+        raise AssertionError(f"{entry.text()} does nothing")
+
     def click(self, widget: Any, row: int | None = None, model: Any = None) -> None:
         """Click a widget; of a view, the first cell of a row."""
+        widget = getattr(widget, "native", widget)
         if row is None:
             self.qtbot.mouseClick(widget, LEFT)
             return
@@ -167,7 +188,7 @@ def test_from_a_section_to_a_session_and_back(
     before = [layer.name for layer in window.layers]
     window.close()
 
-    again = Person(make_napari_viewer_proxy(), qtbot)
+    again = Person(make_napari_viewer_proxy(show=True), qtbot)
     come_back(again, answers, tmp_path, before, gene)
     assert not [note for note in notification_manager.records if str(note.severity) == "error"]
 

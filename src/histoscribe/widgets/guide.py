@@ -17,6 +17,7 @@ from histoscribe.widgets.colours import DIFFERENCE
 from histoscribe.widgets.layers import UM, kind_of, section_of
 from histoscribe.widgets.loading import load_libraries
 from histoscribe.widgets.painting import spot_layers
+from histoscribe.widgets.panels import open_panel
 from histoscribe.widgets.preferences import PLUGIN, preferences
 from histoscribe.widgets.recent import recent_models, remember_model
 from histoscribe.widgets.shortcuts import SHORTCUTS, install_shortcuts

@@ -12,6 +12,8 @@ from histoscribe.slide import Slide
 from histoscribe.widgets.arrangement import side_by_side
 from histoscribe.widgets.layers import LayerData, kind_of, section_layers, shown_spots, slide_layer
 from histoscribe.widgets.painting import paint, spot_layers
+from histoscribe.widgets.panels import open_panel
+from histoscribe.widgets.preferences import PLUGIN
 from histoscribe.widgets.reading import open_any
 from histoscribe.widgets.session import restore
 from histoscribe.widgets.session_file import SUFFIX
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
 
-PLUGIN = "napari-histoscribe"
+__all__ = ["PLUGIN", "show", "show_sections", "view"]
+
 Openable = str | Path | Slide
 
 
@@ -61,8 +64,8 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     for session in kept:
         restore(viewer, session)
     if not any(session.content["panels"] for session in kept):
-        viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
-        viewer.window.add_plugin_dock_widget(PLUGIN, "Genes", tabify=True)
+        open_panel(viewer, "Predict")
+        open_panel(viewer, "Genes", tabify=True)
     if block:
         napari.run()
     return viewer

@@ -29,8 +29,9 @@ def first_steps() -> list[LayerData]:
 
     from histoscribe.simulate.sample import sample_cohort
     from histoscribe.widgets.layers import section_layers
+    from histoscribe.widgets.panels import open_panel
 
     viewer = napari.current_viewer()
     if viewer is not None:
-        viewer.window.add_plugin_dock_widget("napari-histoscribe", "First steps")
+        open_panel(viewer, "First steps")
     return section_layers(sample_cohort()[-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers import DERIVED, kind_of, section_of, slide_of
 from histoscribe.widgets.painting import held_out_scores, paint, spot_layers
-from histoscribe.widgets.preferences import PLUGIN
+from histoscribe.widgets.panels import open_panel
 from histoscribe.widgets.state import state_of, unwrapped
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def take_turns(viewer: ViewerModel) -> None:
 
 def find_gene(viewer: ViewerModel) -> None:
     """Open the Genes panel with the cursor in its search field."""
-    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Genes")
+    _, panel = open_panel(viewer, "Genes")
     panel.search.setFocus()
     panel.search.selectAll()
 
 
 def open_export(viewer: ViewerModel) -> None:
     """Open the Export panel."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, "Export")
+    open_panel(viewer, "Export")
 
 
 SHORTCUTS: dict[str, tuple[str, Callable[[Any], None]]] = {

@@ -1,0 +1,60 @@
+"""A panel is there once, whoever opens it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from npe2 import PluginManifest
+from qtpy.QtWidgets import QApplication
+
+from histoscribe.widgets.panels import open_panel, panels_of
+from histoscribe.widgets.preferences import PLUGIN
+from histoscribe.widgets.shortcuts import find_gene, open_export
+from histoscribe.widgets.state import unwrapped
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    return make_napari_viewer_proxy(show=True)
+
+
+def from_the_menu(window: Any, name: str) -> None:
+    plugins = window.window.plugins_menu
+    (ours,) = [one.menu() for one in plugins.actions() if one.text() == "Histoscribe"]
+    (entry,) = [one for one in ours.actions() if one.text() == f"{name} (Histoscribe)"]
+    entry.trigger()
+    QApplication.processEvents()
+
+
+def test_the_menu_knows_what_a_key_opened(window: Any) -> None:
+    find_gene(unwrapped(window))
+    QApplication.processEvents()
+    panel = panels_of(window)["Genes"]
+    assert panel.isVisible()
+    from_the_menu(window, "Genes")
+    assert len(window.window.dock_widgets) == 1
+    assert not panel.isVisible()
+    find_gene(unwrapped(window))
+    assert len(window.window.dock_widgets) == 1
+    assert panel.isVisible()
+
+
+def test_a_key_knows_what_the_menu_opened(window: Any) -> None:
+    from_the_menu(window, "Export")
+    open_export(unwrapped(window))
+    assert len(window.window.dock_widgets) == 1
+
+
+def test_what_napari_s_own_call_opened_is_known(window: Any) -> None:
+    window.window.add_plugin_dock_widget(PLUGIN, "Genes")
+    find_gene(unwrapped(window))
+    assert len(window.window.dock_widgets) == 1
+
+
+def test_an_unknown_panel_is_none(window: Any) -> None:
+    with pytest.raises(KeyError):
+        open_panel(unwrapped(window), "Fortune telling")
