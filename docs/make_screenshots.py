@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, LOW = 1500, 860, 720
-PLUGIN = "napari-histoscribe"
 Prepare = Callable[["napari.Viewer", Any], None]
 
 
@@ -57,6 +56,7 @@ def picture(
 ) -> None:
     """Save one picture of the window with `sections` and a panel in it."""
     from histoscribe.widgets.launch import view
+    from histoscribe.widgets.panels import open_panel
     from histoscribe.widgets.state import state_of
 
     viewer = view(sections, block=False)
@@ -66,13 +66,12 @@ def picture(
     _settle()
     if gene is not None:
         state_of(viewer).gene = gene
-    _, opened = window.add_plugin_dock_widget(PLUGIN, panel, tabify=True)
-    _raise(viewer, panel)
+    dock, opened = open_panel(viewer, panel, tabify=True)
     _settle()
     viewer.fit_to_view(margin=0.02)
     if prepare is not None:
         prepare(viewer, opened)
-        _raise(viewer, panel)
+        dock.raise_()
     _settle()
     viewer.status = ""
     if prepare is not save_picture:
@@ -169,7 +168,7 @@ def save_picture(viewer: napari.Viewer, panel: Any) -> None:
     viewer.window.resize(WIDTH, 600)
     _settle()
     viewer.fit_to_view(margin=0.02)
-    panel.dpi.setValue(110)
+    panel.dpi.value = 110
     panel.save_picture(IMAGES / "picture.png")
     _until(lambda: not panel.tasks.running)
 
@@ -186,14 +185,6 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "export": ("Export", lambda viewer, panel: None, False),
     "picture": ("Export", save_picture, True),
 }
-
-
-def _raise(viewer: napari.Viewer, panel: str) -> None:
-    from qtpy.QtWidgets import QDockWidget
-
-    for dock in viewer.window._qt_window.findChildren(QDockWidget):
-        if dock.windowTitle().startswith(panel):
-            dock.raise_()
 
 
 def _settle(seconds: float = 1.5) -> None:

@@ -21,6 +21,7 @@ from histoscribe.section import Section
 from histoscribe.slide import open_slide
 from histoscribe.widgets.arrangement import is_side_by_side
 from histoscribe.widgets.launch import PLUGIN, show
+from histoscribe.widgets.panels import panels_of
 from histoscribe.widgets.session import capture, restore
 from histoscribe.widgets.session_file import SUFFIX, read_content
 from histoscribe.widgets.session_sources import reopen, write_session
@@ -82,12 +83,6 @@ def brought_back(window: Any, path: Path) -> Any:
     return window
 
 
-def panels(window: Any) -> dict[str, Any]:
-    ending = f" ({PLUGIN})"
-    docks = window.window.dock_widgets
-    return {name.removesuffix(ending): docks[name] for name in docks if name.endswith(ending)}
-
-
 def compare(window: Any, qtbot: Any) -> Any:
     _, panel = opened(window, "Compare")
     panel.run_button.click()
@@ -117,7 +112,7 @@ def test_panels_come_back_where_they_were(
 
     again = brought_back(new_window(), path)
     qtbot.wait(100)
-    found = panels(again)
+    found = panels_of(again)
     assert set(found) == {"Genes", "Predict", "Regions", "Slide"}
     docks = {name: panel.parent() for name, panel in found.items()}
     main = docks["Genes"].parent()
@@ -152,9 +147,8 @@ def test_what_was_chosen_in_them_comes_back(
     regions.analysis.setCurrentIndex(1)
     regions.analysis.first.setCurrentText("Tumour")
     _, export = opened(window, "Export")
-    export.dpi.setValue(444)
-    export.layer.setCurrentIndex(1)
-    export.every_gene.setChecked(True)
+    export.dpi.value, export.every_gene.value = 444, True
+    export.layer.value = export.layer.choices[1]
     active = window.layers[1]
     window.layers.selection.active = active
     window.layers[0].visible = False
@@ -162,7 +156,7 @@ def test_what_was_chosen_in_them_comes_back(
     path = saved(window, tmp_path / f"s{SUFFIX}")
 
     again = brought_back(new_window(), path)
-    found = panels(again)
+    found = panels_of(again)
     assert state_of(again) == state
     assert found["Genes"].list.currentIndex().data() == genes.list.currentIndex().data()
     assert found["Genes"].percentiles.low.value() == 5
@@ -179,8 +173,8 @@ def test_what_was_chosen_in_them_comes_back(
     assert new.analysis.currentIndex() == 1
     assert new.analysis.first.currentText() == "Tumour"
     new = found["Export"]
-    assert (new.dpi.value(), new.every_gene.isChecked()) == (444, True)
-    assert new.layer.layer.name == export.layer.layer.name
+    assert (new.dpi.value, new.every_gene.value) == (444, True)
+    assert new.layer.value.name == export.layer.value.name
     assert again.layers.selection.active.name == active.name
     assert [layer.visible for layer in again.layers] == [layer.visible for layer in window.layers]
     assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]
@@ -198,7 +192,7 @@ def test_what_was_compared_is_compared_again(
     path = saved(window, tmp_path / f"s{SUFFIX}")
 
     again = brought_back(new_window(), path)
-    panel = panels(again)["Compare"]
+    panel = panels_of(again)["Compare"]
     qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=LONG)
     assert [one.name for one in panel._pair] == [one.name for one in before._pair]
     assert panel.panes_button.isChecked() == panes
@@ -218,7 +212,7 @@ def test_a_session_without_panels_still_opens(
     del content["panels"], content["view"]["active"]
     path.write_text(json.dumps(content))
     again = brought_back(new_window(), path)
-    assert not panels(again)
+    assert not panels_of(again)
     assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]
 
 
@@ -240,7 +234,7 @@ def test_what_is_unknown_is_told_and_left_out(
     content["panels"] = [known | {"name": "Fortune telling"}, known]
     path.write_text(json.dumps(content))
     again = brought_back(new_window(), path)
-    assert set(panels(again)) == {"Predict"}
+    assert set(panels_of(again)) == {"Predict"}
     assert "There is no panel Fortune telling." in notification_manager.records[-1].message
 
 

@@ -6,20 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import CheckBox, ComboBox, Container, PushButton, SpinBox
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFileDialog,
-    QFormLayout,
-    QGroupBox,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QGroupBox, QVBoxLayout, QWidget
 
 from histoscribe.errors import SettingError
-from histoscribe.widgets.choosers import LayerCombo
 from histoscribe.widgets.export_picture import picture_of, save_picture
 from histoscribe.widgets.export_report import material_of, write_report
 from histoscribe.widgets.export_tables import save_table
@@ -51,43 +42,54 @@ class ExportPanel(QWidget):
         super().__init__()
         self._viewer = unwrapped(napari_viewer)
         self._state = state_of(self._viewer)
-        self.dpi = QSpinBox()
-        self.dpi.setRange(72, 1200)
-        self.dpi.setValue(300)
-        self.dpi.setToolTip("Fineness of the pixels in the picture; the screen has about 100")
+        meaning = "Fineness of the pixels in the picture; the screen has about 100"
+        self.dpi = SpinBox(label="Dots per inch", value=300, min=72, max=1200, tooltip=meaning)
         self.picture_button = _button(
             "Save the picture…",
             "What is on screen as PNG, SVG or PDF, with scale bar and colour bars",
+            self.save_picture,
         )
-        self.layer = LayerCombo(self._viewer, _has_table)
-        self.every_gene = QCheckBox("All genes, not only those shown")
-        self.every_gene.setToolTip("For CSV; an h5ad always holds all genes. Large tables take long.")
+        self.layer = ComboBox(label="Layer", choices=self._tables)
+        meaning = "For CSV; an h5ad always holds all genes. Large tables take long."
+        self.every_gene = CheckBox(text="All genes, not only those shown", tooltip=meaning)
         self.table_button = _button(
             "Save the table…",
             "CSV: log1p of counts per 10,000, as painted; h5ad: the whole section, counts as they are",
+            self.save_table,
         )
         self.report_button = _button(
-            "Save a report…", "One HTML page of slides, models, genes and regions; it opens without network"
+            "Save a report…",
+            "One HTML page of slides, models, genes and regions; it opens without network",
+            self.save_report,
         )
         self.save_button = _button(
             "Save the session…",
-            "Layers, genes, colours, regions and camera; predictions go into a folder beside",
+            "Layers, genes, colours, regions, camera and panels; predictions go into a folder beside",
+            self.save_session,
         )
-        self.open_button = _button("Open a session…", "Adds the layers of a saved session to those of now")
+        self.open_button = _button(
+            "Open a session…", "Adds the layers of a saved session to those of now", self.open_session
+        )
         self.tasks = TaskBar()
-        self._arrange()
-        self.picture_button.clicked.connect(lambda: self.save_picture())
-        self.table_button.clicked.connect(lambda: self.save_table())
-        self.report_button.clicked.connect(lambda: self.save_report())
-        self.save_button.clicked.connect(lambda: self.save_session())
-        self.open_button.clicked.connect(lambda: self.open_session())
+        layout = QVBoxLayout(self)
+        for title, parts in (
+            ("Picture", [self.dpi, self.picture_button]),
+            ("Table", [self.layer, self.every_gene, self.table_button]),
+            ("Report", [self.report_button]),
+            ("Session", [self.save_button, self.open_button]),
+        ):
+            box = QGroupBox(title)
+            QVBoxLayout(box).addWidget(Container(widgets=parts).native)
+            layout.addWidget(box)
+        layout.addWidget(self.tasks)
+        layout.addStretch(1)
         self.tasks.running_changed.connect(self._show_what_applies)
         install_shortcuts(self._viewer)
         self._show_what_applies()
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
-        self.layer.refill()
+        self.layer.reset_choices()
         self._show_what_applies()
 
     def save_picture(self, path: Path | None = None) -> None:
@@ -96,7 +98,7 @@ class ExportPanel(QWidget):
         if path is None:
             return
         try:
-            picture = picture_of(self._viewer, self._state, dpi=self.dpi.value())
+            picture = picture_of(self._viewer, self._state, dpi=self.dpi.value)
         except Exception as error:
             tell(error)
             return
@@ -106,7 +108,7 @@ class ExportPanel(QWidget):
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the chosen layer's table; asks where to if no path is given."""
-        layer = self.layer.layer
+        layer = self.layer.value
         if layer is None:
             tell(SettingError("there is no table to write", remedy="open or predict a section first"))
             return
@@ -114,7 +116,7 @@ class ExportPanel(QWidget):
         if path is None:
             return
         section = section_of(layer)
-        genes = section.genes if self.every_gene.isChecked() else self._state.genes
+        genes = section.genes if self.every_gene.value else self._state.genes
         self._run(partial(save_table, section, path, genes), path)
 
     def save_report(self, path: Path | None = None) -> None:
@@ -163,40 +165,20 @@ class ExportPanel(QWidget):
     def _show_what_applies(self, *_: object) -> None:
         anything, free = bool(self._viewer.layers), not self.tasks.running
         for button in (self.picture_button, self.report_button, self.save_button):
-            button.setEnabled(anything and free)
-        self.table_button.setEnabled(self.layer.layer is not None and free)
-        self.open_button.setEnabled(free)
+            button.enabled = anything and free
+        self.table_button.enabled = self.layer.value is not None and free
+        self.open_button.enabled = free
 
-    def _arrange(self) -> None:
-        picture, table = QFormLayout(), QFormLayout()
-        picture.addRow("Dots per inch", self.dpi)
-        picture.addRow(self.picture_button)
-        table.addRow("Layer", self.layer)
-        table.addRow(self.every_gene)
-        table.addRow(self.table_button)
-        report, session = QVBoxLayout(), QVBoxLayout()
-        report.addWidget(self.report_button)
-        session.addWidget(self.save_button)
-        session.addWidget(self.open_button)
-        layout = QVBoxLayout(self)
-        for title, inner in (
-            ("Picture", picture),
-            ("Table", table),
-            ("Report", report),
-            ("Session", session),
-        ):
-            box = QGroupBox(title)
-            box.setLayout(inner)
-            layout.addWidget(box)
-        layout.addWidget(self.tasks)
-        layout.addStretch(1)
+    def _tables(self, _: object) -> list[tuple[str, Layer]]:
+        layers = reversed(list(self._viewer.layers))
+        return [(layer.name, layer) for layer in layers if _has_table(layer)]
 
 
 def _has_table(layer: Layer) -> bool:
     return section_of(layer) is not None and DERIVED not in layer.metadata
 
 
-def _button(words: str, meaning: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setToolTip(meaning)
+def _button(words: str, meaning: str, act: Callable[[], None]) -> PushButton:
+    button = PushButton(text=words, tooltip=meaning)
+    button.changed.connect(lambda: act())
     return button

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import PushButton
+from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
@@ -20,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.widgets.choosers import LayerCombo
-from histoscribe.widgets.preferences import PLUGIN
+from histoscribe.widgets.panels import open_panel, panels_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,7 +38,6 @@ _AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
-_ENDING = f" ({PLUGIN})"
 _OURS = __name__.rpartition(".")[0]
 
 
@@ -51,10 +53,10 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> list[Content
     """
     found: dict[str, QDockWidget] = {}
     kept = []
-    for title, panel in getattr(getattr(viewer, "window", None), "dock_widgets", {}).items():
-        if not title.endswith(_ENDING) or panel.parent().isHidden():
+    for name, panel in panels_of(viewer).items():
+        dock = panel.parent()
+        if dock.isHidden():
             continue
-        name, dock = title.removesuffix(_ENDING), panel.parent()
         main = dock.parent()
         with_it = [one for one, other in found.items() if other in main.tabifiedDockWidgets(dock)]
         found[name] = dock
@@ -90,15 +92,14 @@ def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[L
     layers : sequence of Layer or None
         The layers that came back, in the order of the session; None for those that did not.
     """
-    window = getattr(viewer, "window", None)
-    if window is None:
+    if getattr(viewer, "window", None) is None:
         return []
     docks: dict[str, QDockWidget] = {}
     unknown = []
     for one in kept:
         try:
-            dock, panel = window.add_plugin_dock_widget(PLUGIN, one["name"])
-        except (KeyError, ValueError):
+            dock, panel = open_panel(viewer, one["name"])
+        except KeyError:
             unknown.append(one["name"])
             continue
         _place(dock, one, docks.get(one["tabbed_with"]))
@@ -120,7 +121,6 @@ def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[L
 
 def _place(dock: QDockWidget, kept: Content, beneath: QDockWidget | None) -> None:
     main: QMainWindow = dock.parent()
-    dock.show()
     main.addDockWidget(_AREAS[kept["area"]], dock)
     if beneath is not None:
         main.tabifyDockWidget(beneath, dock)
@@ -130,18 +130,23 @@ def _place(dock: QDockWidget, kept: Content, beneath: QDockWidget | None) -> Non
         dock.setGeometry(left, top, width, height)
 
 
-def _inputs(widget: QWidget, before: str = "") -> Iterator[tuple[str, QWidget]]:
+def _inputs(widget: QWidget, before: str = "") -> Iterator[tuple[str, QWidget | ValueWidget]]:
     """What a panel lets the user choose, by the names of its attributes, parts of parts included."""
     for name, part in vars(widget).items():
-        if name.startswith("_") or not isinstance(part, QWidget):
+        if name.startswith("_") or not isinstance(part, QWidget | ValueWidget):
+            continue
+        if isinstance(part, PushButton):
             continue
         yield before + name, part
         if type(part).__module__.startswith(_OURS):
             yield from _inputs(part, f"{before}{name}.")
 
 
-def _value(widget: QWidget, layers: Sequence[Layer]) -> Any:
+def _value(widget: QWidget | ValueWidget, layers: Sequence[Layer]) -> Any:
     """What is chosen; None where nothing is, or the widget is no choice."""
+    if isinstance(widget, ValueWidget):
+        value = widget.value
+        return {"layer": layers.index(value)} if value in layers else value
     if isinstance(widget, LayerCombo):
         return {"layer": layers.index(widget.layer)} if widget.layer in layers else None
     if isinstance(widget, QComboBox):
@@ -155,14 +160,17 @@ def _value(widget: QWidget, layers: Sequence[Layer]) -> Any:
     return widget.currentIndex() if isinstance(widget, QTabWidget) else None
 
 
-def _choose(widget: QWidget, value: Any, layers: Sequence[Layer | None]) -> bool:
+def _choose(widget: QWidget | ValueWidget, value: Any, layers: Sequence[Layer | None]) -> bool:
     """Choose as the user does; whether the layer is there, where it is one. What does not fit is left out."""
+    place = value.get("layer") if isinstance(value, dict) else None
+    layer = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
+    if layer is None and (isinstance(value, dict) or isinstance(widget, LayerCombo)):
+        return False
     if isinstance(widget, LayerCombo):
-        place = value.get("layer") if isinstance(value, dict) else None
-        layer = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
-        if layer is None:
-            return False
         widget.choose(layer)
+    elif isinstance(widget, ValueWidget):
+        with suppress(ValueError, TypeError):
+            widget.value = value if layer is None else layer
     elif isinstance(widget, QComboBox) and isinstance(value, str):
         if widget.isEditable() or widget.findText(value) >= 0:
             widget.setCurrentText(value)
