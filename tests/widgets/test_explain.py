@@ -19,7 +19,7 @@ from histoscribe.simulate import simulate_section
 from histoscribe.widgets import explaining
 from histoscribe.widgets.explaining import TraceRequest, find_model, trace
 from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.maps import find_map, map_of, maps_on
+from histoscribe.widgets.map_layers import find_map, map_of, maps_on
 from histoscribe.widgets.painting import spot_layers
 from histoscribe.widgets.recent import remember_model
 from histoscribe.widgets.state import state_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from napari.layers import Image, Labels, Points
 
 from histoscribe.section import Section
+from histoscribe.widgets.canvas_scale import MAPS
+from histoscribe.widgets.colours import DIFFERENCE
 from histoscribe.widgets.launch import PLUGIN, show
 from histoscribe.widgets.layers import section_of, shown_spots
-from histoscribe.widgets.maps import class_colours, find_map, map_of, maps_on, show_map, spot_at
+from histoscribe.widgets.map_layers import find_map, map_of, maps_on, show_map, spot_at, spots_of
+from histoscribe.widgets.maps import Map, class_colours, strip_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.raster import raster_layer
 from histoscribe.widgets.spot_maps import (
@@ -154,8 +158,36 @@ def test_maps_of_rasters_are_rasters(viewer: Any, predicted: Section) -> None:
 
 def test_the_spot_at_a_place_is_found_on_points_and_rasters(viewer: Any, predicted: Section) -> None:
     for layer in (add(viewer, predicted), add_raster(viewer, predicted)):
-        assert spot_at(layer, predicted.centres_um[17]) == 17
-        assert spot_at(layer, (-500.0, 10.0)) is None
+        for kind in (NOVELTY, TYPES):
+            shown = show_map(viewer, layer, spot_map(section_of(layer), kind, ""))
+            assert spots_of(viewer, shown) is spots_of(viewer, layer) is layer
+            for one in (layer, shown):
+                assert spot_at(one, predicted.centres_um[17]) == 17
+                assert spot_at(one, (-500.0, 10.0)) is None
+    assert spots_of(viewer, Points(np.zeros((1, 2)))) is None
+
+
+def test_the_canvas_shows_the_scale_of_the_uppermost_visible_map(viewer: Any, predicted: Section) -> None:
+    spots = add(viewer, predicted)
+    lower = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))
+    upper = show_map(viewer, spots, spot_map(predicted, INTERVAL, "ERBB2"))
+    scale = viewer.canvas.overlays[MAPS]
+    assert [strip[0] for strip in scale.strips] == ["ERBB2, width of the 90 % interval"]
+    upper.visible, lower.visible = False, True
+    assert scale.strips == (strip_of(map_of(lower)),)
+    viewer.layers.remove(lower)
+    assert not scale.visible
+
+
+def test_where_a_map_says_nothing_no_other_colour_shines_through(viewer: Any, predicted: Section) -> None:
+    values = np.where(np.arange(predicted.table.n_obs) < 3, 1.0, np.nan)
+    one = Map("some", "some", "of a unit", values, (-1.0, 1.0), DIFFERENCE)
+    points = show_map(viewer, add(viewer, predicted), one)
+    assert (points.face_color[:, 3] == 1).all()
+    assert points.opacity == 1
+    np.testing.assert_allclose(points.face_color[3:, :3], 0.55, atol=1e-6)
+    raster = show_map(viewer, add_raster(viewer, predicted), one)
+    assert (raster.data.ravel()[3:] == 0).all()
 
 
 @pytest.mark.viewer
@@ -172,8 +204,12 @@ class TestChoices:
         return window
 
     @pytest.fixture
-    def maps(self, window: Any) -> Any:
-        return window.window.add_plugin_dock_widget(PLUGIN, "Evidence")[1].maps
+    def panel(self, window: Any) -> Any:
+        return window.window.add_plugin_dock_widget(PLUGIN, "Evidence")[1]
+
+    @pytest.fixture
+    def maps(self, panel: Any) -> Any:
+        return panel.maps
 
     def test_a_tick_adds_a_map_and_its_legend(self, window: Any, maps: Any, predicted: Section) -> None:
         for box in (maps.novelty, maps.interval, maps.types):
@@ -192,6 +228,17 @@ class TestChoices:
         assert not maps.novelty.isChecked()
         maps.novelty.click()
         assert len(maps_on(window, predicted)) == 1
+
+    def test_a_click_on_a_map_explains_its_spot(self, window: Any, panel: Any, maps: Any, qtbot: Any) -> None:
+        maps.novelty.click()
+        spots = spot_layers(window)[-1]
+        spots.visible = False
+        event = SimpleNamespace(position=tuple(spots.data[7]), type="mouse_press", modifiers=())
+        click = panel._on_click(window, event)
+        next(click)
+        event.type = "mouse_release"
+        next(click, None)
+        qtbot.waitUntil(lambda: panel.shown is not None and panel.shown.name == "r0c7", timeout=10_000)
 
     def test_attention_is_greyed_where_the_model_has_no_graphs(self, maps: Any) -> None:
         assert not maps.spatial.isEnabled()

@@ -26,12 +26,12 @@ except ImportError:  # another napari: genes and units are written as words
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_KEY = "histoscribe_scale"
+_KEY, MAPS = "histoscribe_scale", "histoscribe_map_scale"
 _WIDTH, _MARGIN = 300, 5
 
 
 class ScaleOverlay(CanvasOverlay):
-    """The colour strips shown in a canvas, at its lower left.
+    """The colour strips shown in a canvas, at its lower left where not said otherwise.
 
     Parameters
     ----------
@@ -83,17 +83,22 @@ def picture_of(strips: Sequence[Strip], ground: QColor, ink: QColor, ratio: floa
     return qimage_to_array(image)
 
 
-def show_scale(viewer: ViewerModel, strips: Sequence[Strip]) -> bool:
-    """Show strips in a viewer's canvas, none where there are none; False where this napari cannot."""
+def show_scale(
+    viewer: ViewerModel, strips: Sequence[Strip], key: str = _KEY, position: str = "bottom_left"
+) -> bool:
+    """Show strips in a viewer's canvas, none where there are none; False where this napari cannot.
+
+    Strips of another `key` are others, at a place of their own.
+    """
     if overlay_to_visual is None:
         return False
     overlays = viewer.canvas.overlays
-    if _KEY not in overlays:
+    if key not in overlays:
         if not strips:
             return True
         overlay_to_visual.setdefault(ScaleOverlay, _DrawnScale)
-        overlays[_KEY] = ScaleOverlay()
-    overlay = overlays[_KEY]
+        overlays[key] = ScaleOverlay(position=position)
+    overlay = overlays[key]
     if strips:
         overlay.strips = tuple(strips)
     overlay.visible = bool(strips)

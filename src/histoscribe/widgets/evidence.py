@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -22,15 +21,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from histoscribe.widgets.behind import Behind, Picture, behind, has_evidence, interval_of
+from histoscribe.widgets.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.choosers import LayerCombo
 from histoscribe.widgets.colours import UNITS
 from histoscribe.widgets.explain import GeneTrace
 from histoscribe.widgets.layers import kind_of, section_of
 from histoscribe.widgets.linking import rim
 from histoscribe.widgets.map_choices import MapChoices
-from histoscribe.widgets.maps import spot_at
+from histoscribe.widgets.map_layers import spot_at, spots_of
 from histoscribe.widgets.painting import spot_layers, values_on
+from histoscribe.widgets.pictures import show_picture
 from histoscribe.widgets.raster import is_raster
 from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.tasks import quietly
@@ -38,7 +38,7 @@ from histoscribe.widgets.tasks import quietly
 if TYPE_CHECKING:
     import napari
 
-_SIDE, _COLUMNS = 76, 3
+_COLUMNS = 3
 _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
 _LIKE = "padding: 6px;"
 _HINT = "Click a predicted spot on the tissue, or choose its number above."
@@ -61,7 +61,7 @@ class EvidencePanel(QWidget):
         self.layer = LayerCombo(self._viewer, _can_explain)
         self.row = QSpinBox()
         self.row.setToolTip("Number of the spot; the arrow keys go through all of them")
-        self.rings = QCheckBox("Ring spots on tissue unlike the training tissue")
+        self.rings = QCheckBox("Ring spots unlike the training tissue")
         self.rings.setToolTip(
             "A rim around each spot whose tissue lies further off than 99 % of the training tissue"
         )
@@ -113,10 +113,11 @@ class EvidencePanel(QWidget):
         if not np.allclose(start, event.position):
             return
         for layer in reversed(list(viewer.layers)):
-            if layer.visible and _can_explain(layer):
+            spots = spots_of(viewer, layer)
+            if layer.visible and spots is not None and _can_explain(spots):
                 row = spot_at(layer, event.position)
                 if row is not None:
-                    self.explain(layer, row)
+                    self.explain(spots, row)
                     return
 
     def _on_layer(self, *_: object) -> None:
@@ -149,7 +150,7 @@ class EvidencePanel(QWidget):
         self.shown = found
         self._clear_grid()
         self.title.setText(f"<b>{found.name}</b> of {layer.name}")
-        _show_picture(self.own, found.crop, "The tissue at this spot, 150 µm wide")
+        show_picture(self.own, found.crop, "The tissue at this spot, 150 µm wide")
         self.novelty.setVisible(found.novelty is not None)
         if found.novelty is not None:
             unlike = found.novelty > 1
@@ -164,7 +165,7 @@ class EvidencePanel(QWidget):
                 QLabel(),
                 QLabel(f"{reference.share:.1%}\n{reference.section}\n{_short(reference.spot)}"),
             )
-            _show_picture(picture, reference.crop, f"Reference spot {where}, weight {reference.share:.1%}")
+            show_picture(picture, reference.crop, f"Reference spot {where}, weight {reference.share:.1%}")
             words.setToolTip(where)
             self._grid.addWidget(picture, 2 * (place // _COLUMNS), place % _COLUMNS)
             self._grid.addWidget(words, 2 * (place // _COLUMNS) + 1, place % _COLUMNS)
@@ -241,15 +242,3 @@ def _scrolled(content: QWidget) -> QScrollArea:
 
 def _short(spot: str) -> str:
     return spot if len(spot) <= 8 else f"{spot[:7]}…"
-
-
-def _show_picture(label: QLabel, picture: Picture | None, meaning: str) -> None:
-    label.setToolTip(meaning)
-    if picture is None:
-        label.setText("no picture:\nits slide is\nnot open")
-        return
-    pixels = np.ascontiguousarray(picture)
-    rows, columns = pixels.shape[:2]
-    image = QImage(pixels.tobytes(), columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
-    smooth = Qt.TransformationMode.SmoothTransformation
-    label.setPixmap(QPixmap.fromImage(image).scaled(_SIDE, _SIDE, Qt.AspectRatioMode.KeepAspectRatio, smooth))

@@ -26,7 +26,8 @@ from histoscribe.widgets.choosers import ModelChooser
 from histoscribe.widgets.explaining import TraceRequest, check, trace
 from histoscribe.widgets.layers import section_of
 from histoscribe.widgets.linking import rim
-from histoscribe.widgets.maps import Map, show_map
+from histoscribe.widgets.map_layers import show_map
+from histoscribe.widgets.maps import Map
 from histoscribe.widgets.recent import recent_models
 from histoscribe.widgets.state import state_of
 from histoscribe.widgets.tasks import TaskBar, quietly, tell
@@ -42,8 +43,8 @@ _CHANGED = (
     "prediction, or another device made it. The maps explain the values of today."
 )
 _MEANING = (
-    "Each map says what raises (red) or lowers (blue) {gene} against the mean of this slide. "
-    "Choose a descriptor to see where it does."
+    "Each map says what raises (red) or lowers (blue) {gene}. "
+    "Sizes are means over all spots, in {unit}. Choose a descriptor to see where it counts."
 )
 
 
@@ -165,12 +166,13 @@ class GeneTrace(QWidget):
                 item.setToolTip(name)
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
                 self.table.setItem(line, column, item)
+        self.table.resizeRowsToContents()
         for widget in (self.table, self.words, self.behind):
             widget.setVisible(traced is not None)
         if traced is not None:
             off = traced.described.off
             changed = _CHANGED.format(off) if off > DIFFERENT else ""
-            self.words.setText(f"{_MEANING.format(gene=traced.found.gene)} {changed}".strip())
+            self.words.setText(f"{_MEANING.format(gene=traced.found.gene, unit=UNIT)} {changed}".strip())
         self._show_what_applies()
 
     def _show_what_applies(self, *_: object) -> None:
@@ -182,13 +184,13 @@ class GeneTrace(QWidget):
         self.button.setToolTip(
             "Which tiles and which descriptors the gene was read from, as layers and a list"
         )
-        self.table.setHorizontalHeaderLabels(["Strongest descriptors", f"Mean size, {UNIT}"])
+        self.table.setHorizontalHeaderLabels(["Strongest descriptors", "Mean size"])
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setMinimumHeight(180)
+        self.table.setMinimumHeight(260)
         form = QFormLayout()
         form.addRow("Model", self.model)
         layout = QVBoxLayout(self)

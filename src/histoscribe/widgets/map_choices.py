@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from histoscribe.widgets.colour_scale import Bar
 from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.maps import class_colours, find_map, map_of, maps_on, renew, show_map
+from histoscribe.widgets.map_layers import find_map, map_of, maps_on, renew, show_map
+from histoscribe.widgets.maps import class_colours, strip_of
 from histoscribe.widgets.spot_maps import (
     FUNCTIONAL,
     INTERVAL,
@@ -111,7 +112,7 @@ class MapChoices(QWidget):
         strips: dict[Strip, None] = {}
         for one in shown:
             if not one.classes:
-                strips[f"{one.legend or one.title}, {one.unit}", one.colours, one.limits] = None
+                strips[strip_of(one)] = None
         self.bar.show_scales(list(strips))
         self.bar.setVisible(bool(strips))
         named = next((one.classes for one in shown if one.classes), ())

@@ -16,7 +16,7 @@ NOVELTY, INTERVAL, TYPES = "novelty", "interval", "spot_type"
 SPATIAL, FUNCTIONAL = "attention_spatial", "attention_functional"
 KINDS = {
     NOVELTY: "Distance from the training tissue",
-    INTERVAL: "Width of the 90 % interval of the gene shown",
+    INTERVAL: "Width of the gene's 90 % interval",
     SPATIAL: "Attention along the spatial graph",
     FUNCTIONAL: "Attention along the functional graph",
     TYPES: "Spot type",
@@ -56,7 +56,8 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
         column = table.var_names.get_loc(gene)
         low, high = (np.asarray(table.layers[end][:, column], dtype=np.float32) for end in ("low", "high"))
         width = high - low
-        return Map(kind, f"{gene}, width of the 90 % interval", UNITS, width, spread(width))
+        legend = f"{gene}, width of the 90 % interval"
+        return Map(kind, legend, UNITS, width, spread(width), legend=legend)
     found = table.obs[kind].to_numpy()
     if kind == TYPES:
         types = found.astype(np.int64)
@@ -66,6 +67,8 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
     values = found.astype(np.float32)
     if kind == NOVELTY:
         unit = "above 1: further than 99 % of it"
-        return Map(kind, "distance from the training tissue", unit, values, (0.0, 2.0), DIFFERENCE)
+        title, legend = "distance from the training tissue", "distance from the training tissue, limit 1"
+        return Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=legend)
     graph = kind.removeprefix("attention_")
-    return Map(kind, f"attention along the {graph} graph", _ATTENTION, values, spread(values))
+    title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
+    return Map(kind, title, _ATTENTION, values, spread(values), legend=legend)

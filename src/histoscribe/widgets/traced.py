@@ -71,7 +71,7 @@ class Traced:
             far = "" if place == 0 else f" ({self.found.radii[place - 1] * pitch:.0f} µm)"
             title = f"{self.found.gene} from {reach}{far}"
             values = self.found.by_reach[:, place]
-            kind, gene, legend = f"{REACH} {place}", self.found.gene, f"{self.found.gene} from each reach"
+            kind, gene, legend = f"{REACH} {place}", self.found.gene, f"{self.found.gene} by reach, {UNIT}"
             maps.append(Map(kind, title, UNIT, values, self.limits, DIFFERENCE, gene, legend=legend))
         return maps[::-1]
 
@@ -87,8 +87,8 @@ class Traced:
         brought = self.found.tiles_behind(row)
         values = np.where(brought == 0, np.nan, brought)
         spot = self.described.section.table.obs_names[row]
-        title = f"{self.found.gene} at {spot}, tiles behind it"
-        return Map(BEHIND, title, UNIT, values, _about_zero(values), DIFFERENCE)
+        title, legend = f"{self.found.gene} at {spot}, tiles behind it", f"{self.found.gene} by tile, {UNIT}"
+        return Map(BEHIND, title, UNIT, values, _about_zero(values), DIFFERENCE, legend=legend)
 
 
 def _about_zero(values: NDArray[np.float32]) -> Limits:
