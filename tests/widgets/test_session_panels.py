@@ -242,11 +242,21 @@ def test_what_is_unknown_is_told_and_left_out(
     "damage",
     [{"area": "above"}, {"box": [0, 0, 1]}, {"choices": []}, {"own": {"a": float("inf")}}, {"front": 1}],
 )
-def test_damaged_panels_are_refused(window: Any, tmp_path: Path, damage: dict[str, Any]) -> None:
-    opened(window, "Genes")
-    path = saved(window, tmp_path / f"s{SUFFIX}")
+def test_damaged_panels_are_refused(viewer: Any, tmp_path: Path, damage: dict[str, Any]) -> None:
+    path = saved(viewer, tmp_path / f"s{SUFFIX}")
     content = json.loads(path.read_text())
-    content["panels"][0] |= damage
-    path.write_text(json.dumps(content))
+    whole = {
+        "name": "Genes",
+        "area": "left",
+        "floating": False,
+        "tabbed_with": "",
+        "front": True,
+        "box": [0, 0, 300, 400],
+        "choices": {"search": ""},
+        "own": {},
+    }
+    path.write_text(json.dumps(content | {"panels": [whole]}))
+    assert read_content(path)["panels"] == [whole]
+    path.write_text(json.dumps(content | {"panels": [whole | damage]}))
     with pytest.raises(StorageError, match=f"{next(iter(damage))} of panels 0"):
         read_content(path)

@@ -88,8 +88,7 @@ def test_the_save_dialog_leaves_the_window_alive(
     qtbot.waitUntil(lambda: not any(isinstance(one, JobDialog) for one in QApplication.topLevelWidgets()))
 
 
-@pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])
-@pytest.mark.parametrize("how", ["button", "Escape"])
+@pytest.mark.parametrize(("ending", "how"), [("ome.tif", "button"), ("ome.zarr", "Escape")])
 def test_stopping_leaves_what_was_there(
     window: Any, qtbot: Any, tmp_path: Path, ending: str, how: str
 ) -> None:
