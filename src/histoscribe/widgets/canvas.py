@@ -1,9 +1,9 @@
-"""What napari draws a viewer on: private to napari, so asked for here alone, and gently."""
+"""A viewer's window while layers come and go: what it draws, and which panels hear of it when."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def canvas_of(viewer: ViewerModel) -> Any:
-    """napari's canvas; None without a window, or where another napari keeps it elsewhere."""
+    """napari's canvas; None without a window, or where another napari keeps it elsewhere.
+
+    It is private to napari, so asked for here alone.
+    """
     return getattr(getattr(getattr(viewer, "window", None), "_qt_viewer", None), "canvas", None)
 
 
@@ -26,4 +29,16 @@ def undrawn(viewer: ViewerModel) -> Iterator[None]:
     try:
         yield
     finally:
-        widget.setUpdatesEnabled(True)
+        with suppress(RuntimeError):  # the window has been closed meanwhile
+            widget.setUpdatesEnabled(True)
+
+
+@contextmanager
+def unheard(viewer: ViewerModel) -> Iterator[list[Any]]:
+    """Let no panel hear of layers added meanwhile; yields those whose `reset_choices` is due afterwards."""
+    docked = getattr(getattr(viewer, "window", None), "dock_widgets", {}).values()
+    panels = [panel for panel in docked if hasattr(panel, "reset_choices")]
+    with ExitStack() as stack:
+        for panel in panels:
+            stack.enter_context(viewer.layers.events.inserted.blocker(panel.reset_choices))
+        yield panels

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.canvas import undrawn
+from histoscribe.widgets.canvas import undrawn, unheard
 from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
 from histoscribe.widgets.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
@@ -180,7 +180,12 @@ class PredictPanel(QWidget):
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
         with undrawn(self._viewer):
-            self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
+            with unheard(self._viewer) as panels:
+                self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
+            for panel in panels:
+                yield
+                if panel in self._viewer.window.dock_widgets.values():
+                    panel.reset_choices()
             yield
             state = state_of(self._viewer)
             if state.gene not in predicted.genes:
