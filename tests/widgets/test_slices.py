@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
 from histoscribe.progress import Progress
@@ -21,6 +22,7 @@ from histoscribe.widgets.session import capture, restore
 from histoscribe.widgets.session_file import SUFFIX
 from histoscribe.widgets.session_sources import reopen, write_session
 from histoscribe.widgets.state import state_of, unwrapped
+from histoscribe.widgets.waiting import JobDialog
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,19 @@ def test_it_opens_in_the_preferred_bins_and_comes_back(
     restore(unwrapped(again), reopen(path, Progress()))
     assert section_of(spot_layers(again)[0]).spot_um == bin_um
     assert not (tmp_path / "s.files").exists()
+
+
+@pytest.mark.viewer
+@pytest.mark.usefixtures("own_settings")
+def test_stopping_adds_nothing_and_says_so(
+    run: Path, settings: Any, make_napari_viewer_proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JobDialog, "show", lambda dialog: dialog.reject())
+    window = make_napari_viewer_proxy()
+    assert window.open(str(run / "outs" / "feature_slice.h5"), plugin=PLUGIN) == []
+    assert not window.layers
+    told = notification_manager.records[-1]
+    assert (str(told.severity), "stopped on request" in told.message) == ("info", True)
 
 
 @pytest.mark.viewer

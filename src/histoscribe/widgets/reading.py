@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
 PathOrPaths = str | Sequence[str]
-Reader = Callable[[PathOrPaths], list[tuple[Any, dict[str, Any], str]]]
+Reader = Callable[[PathOrPaths], list[tuple[Any, ...]]]
+
+NOTHING_MORE = [(None,)]
+"""What napari takes for: read, and no layer to add."""
 
 _CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi", ".mrxs", ".bif", ".vms", ".svslide"}
 _TIFF = {".tif", ".tiff"}
@@ -63,21 +66,26 @@ def slices_reader(path: PathOrPaths) -> Reader | None:
     return read_slices if _holds(file, "feature_slices") else None
 
 
-def read_slices(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
+def read_slices(path: PathOrPaths) -> list[tuple[Any, ...]]:
     """Open all genes of a `feature_slice.h5` in the preferred bins; the window stays alive meanwhile."""
+    from histoscribe.errors import Cancelled
     from histoscribe.section.sliced import open_feature_slice
     from histoscribe.widgets.layers import layers_of
     from histoscribe.widgets.preferences import preferences
+    from histoscribe.widgets.tasks import tell
     from histoscribe.widgets.waiting import waited_for
 
     file, bin_um = _single(path), preferences().bin_um
     assert file is not None
-    return layers_of(
-        waited_for(
+    try:
+        section = waited_for(
             lambda progress: open_feature_slice(file, bin_um=bin_um, progress=progress),
             f"Opening {file.name} in bins of {bin_um:g} µm",
         )
-    )
+    except Cancelled as error:
+        tell(error)
+        return NOTHING_MORE
+    return layers_of(section)
 
 
 def read(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PathOrPaths = str | Sequence[str]
-NOTHING_MORE = [(None,)]
+from histoscribe.widgets.reading import NOTHING_MORE, PathOrPaths
 
 
 def session_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[tuple[Any, ...]]] | None:
