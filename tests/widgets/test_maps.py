@@ -31,6 +31,7 @@ from histoscribe.widgets.spot_maps import (
     spot_map,
 )
 from histoscribe.widgets.state import state_of
+from histoscribe.widgets.strips import _written
 
 pytestmark = pytest.mark.usefixtures("own_settings")
 
@@ -188,6 +189,12 @@ def test_where_a_map_says_nothing_no_other_colour_shines_through(viewer: Any, pr
     np.testing.assert_allclose(points.face_color[3:, :3], 0.55, atol=1e-6)
     raster = show_map(viewer, add_raster(viewer, predicted), one)
     assert (raster.data.ravel()[3:] == 0).all()
+    assert raster.colormap.name == "blue to red"
+
+
+def test_small_limits_are_written_with_the_digits_that_they_need() -> None:
+    assert _written((-0.6123, 0.6123)) == ["-0.61", "0.61"]
+    assert _written((-0.0041, 0.0041)) == ["-0.004", "0.004"]
 
 
 @pytest.mark.viewer

@@ -9,12 +9,12 @@ from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils import DirectLabelColormap
+from napari.utils import Colormap, DirectLabelColormap
 from numpy.typing import NDArray
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.canvas_scale import MAPS, show_scale
-from histoscribe.widgets.colours import DIFFERENCE, colours_of
+from histoscribe.widgets.colours import DIFFERENCE, colours_of, table_of
 from histoscribe.widgets.discs import draw_as_discs
 from histoscribe.widgets.layers import DERIVED, section_of
 from histoscribe.widgets.maps import class_colours, strip_of
@@ -121,6 +121,7 @@ def _add(viewer: ViewerModel, beside: Layer, section: Section, found: Map) -> La
         _followed.add(viewer)
         viewer.layers.events.removed.connect(lambda: show_map_scale(viewer))
     layer = getattr(viewer, f"add_{kind}")(data, **described)
+    layer.editable = False
     layer.events.visible.connect(lambda: show_map_scale(viewer))
     return layer
 
@@ -142,6 +143,8 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
         if found.colours == DIFFERENCE:  # nothing is white: clear, the colours beneath would shine through
             values = np.nan_to_num(values)
         recolour(layer, values, limits=found.limits, colour_map=found.colours)
+        if found.colours == DIFFERENCE:
+            layer.colormap = Colormap(table_of(DIFFERENCE), name="blue to red")
         return
     draw_as_discs(viewer, layer)
     shown = np.asarray(found.classes, dtype=object)[values] if found.classes else values

@@ -68,10 +68,16 @@ def draw_strips(painter: QPainter, strips: Sequence[Strip], width: float, ink: Q
         painter.drawRoundedRect(QRectF(0, top, width, _HEIGHT), 3, 3)
         painter.setPen(ink)
         below = QRectF(1, top + _HEIGHT, width - 2, _TEXT)
-        low, high = ("own", "own") if limits is None else (f"{end:.2f}" for end in limits)
+        low, high = ("own", "own") if limits is None else _written(limits)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, low)
         painter.drawText(below, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, high)
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, words)
+
+
+def _written(limits: Limits) -> list[str]:
+    """Limits as words: two digits behind the point, more where both are small."""
+    digits = ".2f" if max(map(abs, limits)) >= 0.1 else ".1g"
+    return [f"{end:{digits}}" for end in limits]
 
 
 def _stops(colours: str | int) -> list[tuple[float, QColor]]:
