@@ -175,8 +175,15 @@ def test_measured_and_predicted_rasters_are_compared(
         difference.colormap.map([0.0, 0.5, 1.0])[:, :3], table_of(DIFFERENCE)[[0, 128, 255], :3], atol=0.01
     )
     assert window.canvas.grid.enabled
-    places = np.arange(40)
-    panel.scatter.lassoed.emit(places)
+    layer, rows = panel._pair[0], panel.compared.match.measured[np.arange(40)]
+    panel.scatter.lassoed.emit(np.arange(40))
+    assert layer.rgb
+    np.testing.assert_allclose(
+        layer.data.reshape(-1, 4)[5 + rows] / 255, [[0.88, 0.48, 0.25, 1]] * 40, atol=0.01
+    )
+    panel.scatter.lassoed.emit(np.zeros(0, dtype=np.intp))
+    assert not layer.rgb
+    assert layer.get_value(measured.centres_um[rows[0]], world=True) == expression(measured, gene)[rows[0]]
     corners = measured.centres_um[panel.compared.match.measured]
     low, high = corners.min(axis=0), corners.mean(axis=0)
     panel._on_tissue_lasso(np.array([low - 1, (low[0] - 1, high[1]), high, (high[0], low[1] - 1)]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer, Points
+from napari.layers import Layer
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -142,8 +142,7 @@ class ComparePanel(QWidget):
             return
         self.compared, self._pair = compared, layers
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
-        marked = {layer: places for layer, places in rows.items() if isinstance(layer, Points)}
-        self._marks = MarkedSpots(marked, self.scatter.mark)
+        self._marks = MarkedSpots(rows, self.scatter.mark)
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(

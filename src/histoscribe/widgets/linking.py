@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
+from histoscribe.widgets.colours import MARK
 from histoscribe.widgets.layers import UM
+from histoscribe.widgets.raster import is_raster, mark_bins
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Points, Shapes
+    from napari.layers import Image, Points, Shapes
 
 LASSO = "lasso on the tissue"
-MARK = "#e07a3f"
 _RIM = 0.2
 
 
@@ -25,19 +26,22 @@ class MarkedSpots:
 
     Parameters
     ----------
-    layers : dict of Points to ndarray of intp
-        For each layer, which of its rows stands for each of the common places.
+    layers : dict of Points or Image to ndarray of intp
+        For each layer, which of its rows stands for each of the common places. Bins of a raster are marked
+        from elsewhere only.
     changed : callable
         Receives the marked places, after the user marked spots of a layer.
     """
 
     def __init__(
-        self, layers: dict[Points, NDArray[np.intp]], changed: Callable[[NDArray[np.intp]], None]
+        self, layers: dict[Points | Image, NDArray[np.intp]], changed: Callable[[NDArray[np.intp]], None]
     ) -> None:
-        self._layers, self._changed = layers, changed
+        self._layers = {layer: rows for layer, rows in layers.items() if not is_raster(layer)}
+        self._rasters = {layer: rows for layer, rows in layers.items() if is_raster(layer)}
+        self._changed = changed
         self._marked: set[int] = set()
         self._busy = False
-        for layer in layers:
+        for layer in self._layers:
             layer.selected_data.events.items_changed.connect(self._on_marks)
 
     def mark(self, places: NDArray[np.intp]) -> None:
@@ -46,6 +50,8 @@ class MarkedSpots:
         for layer, rows in self._layers.items():
             layer.selected_data = set(rows[places].tolist())
             rim(layer, rows[places])
+        for layer, rows in self._rasters.items():
+            mark_bins(layer, rows[places])
         self._marked = set(places.tolist())
         self._busy = False
 

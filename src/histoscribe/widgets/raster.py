@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.utils import Colormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
-from histoscribe.widgets.colours import DIFFERENCE, Limits, blended, table_of
+from histoscribe.widgets.colours import DIFFERENCE, MARK, Limits, blended, colours_of, table_of
 from histoscribe.widgets.layers import UM, LayerData, kind_of, spot_layer
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 PLAIN = "gray_r"
 STRAIGHT = 1e-3
 _GREY = 0.25
+_NONE = np.zeros(0, dtype=np.intp)
+_painted: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
+_marked: WeakKeyDictionary[Image, NDArray[np.intp]] = WeakKeyDictionary()
 
 
 def raster_layer(
@@ -89,16 +94,31 @@ def paint_raster(
     colour_map : str
         One of napari's, or `DIFFERENCE`.
     """
+    _painted[layer] = genes, shown, bounds, colour_map
+    marked = _marked.get(layer, _NONE)
     if not shown:
         _show(layer, layer.metadata["raster"].image(_plain(layer.metadata["raster"])), rgb=False)
         layer.contrast_limits_range = layer.contrast_limits = (0.0, 1.0)
         layer.colormap = PLAIN
-    elif len(genes) > 1:
-        inks = blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])
-        _show(layer, layer.metadata["raster"].picture(inks), rgb=True)
+    elif len(genes) > 1 or len(marked):
+        if len(genes) > 1:
+            colours = blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])
+        else:
+            colours = colours_of(shown[genes[0]], bounds[genes[0]], colour_map)
+        colours[marked] = transform_color(MARK)
+        _show(layer, layer.metadata["raster"].picture(colours), rgb=True)
         layer.contrast_limits_range = layer.contrast_limits = (0.0, 255.0)
     else:
         recolour(layer, shown[genes[0]], limits=bounds[genes[0]], colour_map=colour_map)
+
+
+def mark_bins(layer: Image, rows: NDArray[np.intp]) -> None:
+    """Show these bins of a painted raster layer in the colour of marks, all others as they are."""
+    if np.array_equal(rows, _marked.get(layer, _NONE)):
+        return
+    _marked[layer] = rows
+    if layer in _painted:
+        paint_raster(layer, *_painted[layer])
 
 
 def recolour(
