@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float32]
 
 _DEPTH = 10_000.0
-_totals: WeakKeyDictionary[Section, NDArray[np.float64]] = WeakKeyDictionary()
+_factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
 
 
 def spot_layers(viewer: ViewerModel) -> list[Points]:
@@ -49,9 +49,7 @@ def expression(section: Section, gene: str) -> Values:
     values = gene_column(section, gene)
     if kind_of(section) != "measured":
         return values
-    depth = _depth(section)
-    scaled = np.divide(values * _DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
-    return np.log1p(scaled).astype(np.float32)
+    return np.log1p(values * _to_depth(section), dtype=np.float32)
 
 
 def held_out_scores(section: Section) -> dict[str, float]:
@@ -153,10 +151,13 @@ def _about_zero(values: Values, state: ViewState) -> Limits:
     return -(most or 1.0), most or 1.0
 
 
-def _depth(section: Section) -> NDArray[np.float64]:
-    if section not in _totals:
-        _totals[section] = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
-    return _totals[section]
+def _to_depth(section: Section) -> Values:
+    """What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
+    if section not in _factors:
+        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
+        factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
+        _factors[section] = factors.astype(np.float32)
+    return _factors[section]
 
 
 def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np.float32]) -> None:
