@@ -16,6 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as settings:
         os.environ["NAPARI_CONFIG"] = str(Path(settings) / "settings.yaml")
-        measured, predicted = _sections(arguments)
+        model = arguments.model or Path(settings) / "model"
+        measured, predicted = _sections(arguments, model)
         arguments.out.mkdir(parents=True, exist_ok=True)
         plain = {"section": [measured], "measured-predicted": [measured, predicted]}
         for name, sections in plain.items():
@@ -45,7 +47,8 @@ def main() -> None:
                 picture(sections, path, "Genes", arguments.gene)
         if arguments.section is not None:
             return
-        for name, (panel, prepare, both) in GUIDE.items():
+        guide = GUIDE | {"trace": ("Evidence", partial(trace, model), True)}
+        for name, (panel, prepare, both) in guide.items():
             if not arguments.only or name in arguments.only:
                 sections = [measured, predicted] if both else [measured]
                 picture(sections, arguments.out / f"{name}.png", panel, arguments.gene, prepare)
@@ -119,6 +122,16 @@ def evidence(viewer: napari.Viewer, panel: Any) -> None:
     viewer.fit_to_view(margin=0.02)
     panel.explain(spot_layers(viewer)[1], 120)
     _until(lambda: panel.shown is not None)
+
+
+def trace(model: Path, viewer: napari.Viewer, panel: Any) -> None:
+    """Where a gene comes from."""
+    evidence(viewer, panel)
+    panel.tabs.setCurrentIndex(1)
+    panel.trace.model.folder = model
+    panel.trace.start()
+    _until(lambda: not panel.trace.tasks.running)
+    panel.trace.model.folder = Path("model")
 
 
 def regions(viewer: napari.Viewer, panel: Any) -> None:
@@ -204,7 +217,7 @@ def _until(done: Callable[[], bool], seconds: float = 400) -> None:
         _settle(0.1)
 
 
-def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
+def _sections(arguments: argparse.Namespace, folder: Path) -> tuple[Section, Section]:
     from histoscribe.section import open_section
 
     if arguments.section is not None:
@@ -218,6 +231,7 @@ def _sections(arguments: argparse.Namespace) -> tuple[Section, Section]:
         model = Predictor.load(arguments.model)
     else:
         model = Predictor().fit([one for one in cohort if one.patient != held_out.patient])
+        model.save(folder)
     return held_out, model.predict_section(held_out)
 
 

@@ -85,7 +85,7 @@ class MapChoices(QWidget):
             box.blockSignals(False)
             if not box.isEnabled() and reason:
                 reasons.append(reason)
-        self.why.setText(" ".join(dict.fromkeys(reasons)))
+        self.why.setText("\n".join(dict.fromkeys(reasons)))
         self.why.setVisible(bool(reasons))
         self._show_legend([] if section is None else maps_on(self._viewer, section))
 

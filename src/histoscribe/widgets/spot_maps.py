@@ -23,7 +23,7 @@ KINDS = {
 }
 """What can be shown, and what it is called."""
 
-_NO_GRAPHS = "Attention needs a model that looks along graphs: histoscribe train predictor --graphs."
+_NO_GRAPHS = "Attention needs a model that looks along graphs:\nhistoscribe train predictor --graphs"
 _ATTENTION = "sum of the weights with which other spots look at it"
 
 

@@ -68,7 +68,7 @@ class Traced:
         """What the own tile and each reach around it bring, the own tile last."""
         pitch, maps = self.found.pitch_um, []
         for place, reach in enumerate(self.found.reaches):
-            far = "" if place == 0 else f" ({self.found.radii[place - 1] * pitch:.0f} µm)"
+            far = "" if place == 0 else f", {self.found.radii[place - 1] * pitch:.0f} µm"
             title = f"{self.found.gene} from {reach}{far}"
             values = self.found.by_reach[:, place]
             kind, gene, legend = f"{REACH} {place}", self.found.gene, f"{self.found.gene} by reach, {UNIT}"
@@ -78,9 +78,8 @@ class Traced:
     def descriptor(self, name: str) -> Map:
         """What one descriptor brings to each spot."""
         values = self.found.by_descriptor[:, self.described.names.index(name)]
-        return Map(
-            DESCRIPTOR, f"{self.found.gene} from {name}", UNIT, values, _about_zero(values), DIFFERENCE
-        )
+        title, legend = f"{self.found.gene} from {name}", f"{self.found.gene} by descriptor, {UNIT}"
+        return Map(DESCRIPTOR, title, UNIT, values, _about_zero(values), DIFFERENCE, legend=legend)
 
     def behind(self, row: int) -> Map:
         """What each tile brings to one spot; NaN for those that it does not look at."""
