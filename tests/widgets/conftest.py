@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from histoscribe.section import Section
 from histoscribe.slide import Level, Slide
 
+_LONG = 120_000
 GENES = ("EPCAM", "ERBB2", "COL1A1", "CD3E", "MKI67")
 
 
@@ -99,3 +101,82 @@ def own_settings(tmp_path: Path) -> None:
     from qtpy.QtCore import QSettings
 
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who uses one window with the mouse and the keyboard."""
+
+    window: Any
+    qtbot: Any
+
+    def panel(self, name: str) -> Any:
+        """Open a panel by clicking through the menus; one that is open comes to the front."""
+        from qtpy.QtWidgets import QMenuBar
+
+        from histoscribe.widgets.panels import panels_of
+
+        if name not in panels_of(self.window):
+            plugins = self.window.window.plugins_menu
+            bar = next(one for one in plugins.parent().findChildren(QMenuBar) if one.isVisible())
+            self.choose(bar, plugins.menuAction(), plugins.isVisible)
+            ours = next(one.menu() for one in plugins.actions() if one.text() == "Histoscribe")
+            self.choose(plugins, ours.menuAction(), ours.isVisible)
+            entry = next(one for one in ours.actions() if one.text() == f"{name} (Histoscribe)")
+            self.choose(ours, entry, lambda: name in panels_of(self.window))
+        panel = panels_of(self.window)[name]
+        panel.parent().raise_()
+        self.qtbot.wait(50)
+        return panel
+
+    def choose(self, menu: Any, entry: Any, done: Callable[[], bool]) -> None:
+        """Click an entry of an open menu until that has worked: a menu that just opens takes no click."""
+        for _ in range(50):
+            self.qtbot.mouseClick(menu, _left(), pos=menu.actionGeometry(entry).center())
+            self.qtbot.wait(100)
+            if done():
+                return
+        raise AssertionError(f"{entry.text()} does nothing")
+
+    def click(self, widget: Any, row: int | None = None, model: Any = None) -> None:
+        """Click a widget; of a view, the first cell of a row."""
+        widget = getattr(widget, "native", widget)
+        if row is None:
+            self.qtbot.mouseClick(widget, _left())
+            return
+        place = widget.visualRect(model.index(row, 0)).center()
+        self.qtbot.mouseClick(widget.viewport(), _left(), pos=place)
+
+    def wait_for(self, panel: Any) -> None:
+        """Wait until the panel's job has ended."""
+        self.qtbot.waitUntil(lambda: not panel.tasks.running, timeout=_LONG)
+
+    def draw(self, corners_um: np.ndarray) -> None:
+        """Click corner after corner on the tissue; a double click ends the shape."""
+        from qtpy.QtCore import QPoint
+
+        from histoscribe.widgets.state import unwrapped
+
+        canvas = unwrapped(self.window).window._qt_viewer.canvas.native
+        camera = self.window.scene.camera
+        middle = np.array([canvas.height(), canvas.width()]) / 2
+        places = middle + (corners_um - np.array(camera.center[-2:])) * camera.zoom
+        spots = [QPoint(round(column), round(row)) for row, column in places]
+        for spot in spots:
+            self.qtbot.mouseMove(canvas, spot)
+            self.qtbot.mouseClick(canvas, _left(), pos=spot)
+            self.qtbot.wait(30)
+        self.qtbot.mouseDClick(canvas, _left(), pos=spots[-1])
+        self.qtbot.wait(100)
+
+
+@pytest.fixture
+def person_at(qtbot: Any) -> Callable[[Any], Person]:
+    """Puts somebody with a mouse and a keyboard before a window."""
+    return lambda window: Person(window, qtbot)
+
+
+def _left() -> Any:
+    from qtpy.QtCore import Qt
+
+    return Qt.MouseButton.LeftButton

@@ -3,89 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QMenu, QMenuBar
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from histoscribe.widgets.launch import PLUGIN
 from histoscribe.widgets.layers import kind_of, section_of
 from histoscribe.widgets.painting import painted_layers, spot_layers
-from histoscribe.widgets.panels import panels_of
 from histoscribe.widgets.regions import classes_in
 from histoscribe.widgets.session_file import SUFFIX
-from histoscribe.widgets.state import state_of, unwrapped
+from histoscribe.widgets.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
-LEFT = Qt.MouseButton.LeftButton
 LONG = 120_000
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who uses one window with the mouse and the keyboard."""
-
-    window: Any
-    qtbot: Any
-
-    def panel(self, name: str) -> Any:
-        """Open a panel by clicking through the menus; one that is open comes to the front."""
-        window = self.window.window
-        if name not in panels_of(self.window):
-            plugins = window.plugins_menu
-            bar = next(one for one in plugins.parent().findChildren(QMenuBar) if one.isVisible())
-            self.choose(bar, plugins.menuAction(), plugins.isVisible)
-            ours = next(one.menu() for one in plugins.actions() if one.text() == "Histoscribe")
-            self.choose(plugins, ours.menuAction(), ours.isVisible)
-            entry = next(one for one in ours.actions() if one.text() == f"{name} (Histoscribe)")
-            self.choose(ours, entry, lambda: name in panels_of(self.window))
-        panel = panels_of(self.window)[name]
-        panel.parent().raise_()
-        self.qtbot.wait(50)
-        return panel
-
-    def choose(self, menu: QMenu | QMenuBar, entry: QAction, done: Callable[[], bool]) -> None:
-        """Click an entry of an open menu until that has worked: a menu that just opens takes no click."""
-        for _ in range(50):
-            self.qtbot.mouseClick(menu, LEFT, pos=menu.actionGeometry(entry).center())
-            self.qtbot.wait(100)
-            if done():
-                return
-        raise AssertionError(f"{entry.text()} does nothing")
-
-    def click(self, widget: Any, row: int | None = None, model: Any = None) -> None:
-        """Click a widget; of a view, the first cell of a row."""
-        widget = getattr(widget, "native", widget)
-        if row is None:
-            self.qtbot.mouseClick(widget, LEFT)
-            return
-        place = widget.visualRect(model.index(row, 0)).center()
-        self.qtbot.mouseClick(widget.viewport(), LEFT, pos=place)
-
-    def wait_for(self, panel: Any) -> None:
-        """Wait until the panel's job has ended."""
-        self.qtbot.waitUntil(lambda: not panel.tasks.running, timeout=LONG)
-
-    def draw(self, corners_um: np.ndarray) -> None:
-        """Click corner after corner on the tissue; a double click ends the shape."""
-        canvas = unwrapped(self.window).window._qt_viewer.canvas.native
-        camera = self.window.scene.camera
-        middle = np.array([canvas.height(), canvas.width()]) / 2
-        places = middle + (corners_um - np.array(camera.center[-2:])) * camera.zoom
-        spots = [QPoint(round(column), round(row)) for row, column in places]
-        for spot in spots:
-            self.qtbot.mouseMove(canvas, spot)
-            self.qtbot.mouseClick(canvas, LEFT, pos=spot)
-            self.qtbot.wait(30)
-        self.qtbot.mouseDClick(canvas, LEFT, pos=spots[-1])
-        self.qtbot.wait(100)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +98,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 def test_from_a_section_to_a_session_and_back(
     make_napari_viewer_proxy: Any,
     npe2pm: Any,
-    qtbot: Any,
+    person_at: Callable[[Any], Any],
     desk: dict[str, Path],
     answers: Callable[[Path], None],
     tmp_path: Path,
@@ -169,7 +106,7 @@ def test_from_a_section_to_a_session_and_back(
     from npe2 import PluginManifest
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    person = Person(make_napari_viewer_proxy(show=True), qtbot)
+    person = person_at(make_napari_viewer_proxy(show=True))
     window = person.window
     window.window.resize(1300, 900)
 
@@ -188,12 +125,12 @@ def test_from_a_section_to_a_session_and_back(
     before = [layer.name for layer in window.layers]
     window.close()
 
-    again = Person(make_napari_viewer_proxy(show=True), qtbot)
+    again = person_at(make_napari_viewer_proxy(show=True))
     come_back(again, answers, tmp_path, before, gene)
     assert not [note for note in notification_manager.records if str(note.severity) == "error"]
 
 
-def predict(person: Person, model: Path) -> None:
+def predict(person: Any, model: Path) -> None:
     panel = person.panel("Predict")
     line = panel.model.combo.lineEdit()
     line.clear()
@@ -204,7 +141,7 @@ def predict(person: Person, model: Path) -> None:
     assert [kind_of(section_of(layer)) for layer in spot_layers(person.window)] == ["measured", "predicted"]
 
 
-def choose_gene(person: Person) -> str:
+def choose_gene(person: Any) -> str:
     panel = person.panel("Genes")
     gene = section_of(spot_layers(person.window)[0]).genes[4]
     person.qtbot.keyClicks(panel.search, gene.lower())
@@ -214,7 +151,7 @@ def choose_gene(person: Person) -> str:
     return gene
 
 
-def compare(person: Person) -> None:
+def compare(person: Any) -> None:
     panel = person.panel("Compare")
     person.click(panel.run_button)
     person.wait_for(panel)
@@ -226,7 +163,7 @@ def compare(person: Person) -> None:
     assert not person.window.canvas.grid.enabled
 
 
-def draw_regions(person: Person) -> None:
+def draw_regions(person: Any) -> None:
     panel = person.panel("Regions")
     low, high = (end(spot_layers(person.window)[0].data, axis=0) for end in (np.min, np.max))
     middle = (low + high) / 2
@@ -246,7 +183,7 @@ def draw_regions(person: Person) -> None:
     assert min((labels == name).sum() for name in ("Upper", "Lower")) >= 10
 
 
-def find_genes(person: Person) -> None:
+def find_genes(person: Any) -> None:
     panel = person.panel("Regions")
     analysis = panel.analysis
     analysis.setCurrentIndex(1)
@@ -258,7 +195,7 @@ def find_genes(person: Person) -> None:
     assert state_of(person.window).gene == analysis.genes.gene_at(0)
 
 
-def impute(person: Person, model: Path) -> None:
+def impute(person: Any, model: Path) -> None:
     panel = person.panel("Impute")
     panel.model.choose(model)
     panel.source.combo.setCurrentText(spot_layers(person.window)[0].name)
@@ -270,7 +207,7 @@ def impute(person: Person, model: Path) -> None:
     assert not [layer for layer in spot_layers(person.window) if "restored" in layer.name]
 
 
-def generate(person: Person, model: Path) -> None:
+def generate(person: Any, model: Path) -> None:
     panel = person.panel("Generate")
     panel.model.folder = model
     panel.primary.source.combo.setCurrentText(spot_layers(person.window)[0].name)
@@ -285,7 +222,7 @@ def generate(person: Person, model: Path) -> None:
     assert panel.result is None
 
 
-def export(person: Person, answers: Callable[[Path], None], folder: Path) -> None:
+def export(person: Any, answers: Callable[[Path], None], folder: Path) -> None:
     panel = person.panel("Export")
     for button, name in (
         (panel.picture_button, "view.png"),
@@ -300,7 +237,7 @@ def export(person: Person, answers: Callable[[Path], None], folder: Path) -> Non
 
 
 def come_back(
-    person: Person, answers: Callable[[Path], None], folder: Path, before: list[str], gene: str
+    person: Any, answers: Callable[[Path], None], folder: Path, before: list[str], gene: str
 ) -> None:
     panel = person.panel("Export")
     answers(folder / f"session{SUFFIX}")
