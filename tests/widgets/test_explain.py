@@ -12,16 +12,19 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.errors import ModelError
+from histoscribe.features.store import storing
 from histoscribe.predictor import Predictor, attribute
 from histoscribe.progress import Progress
 from histoscribe.section import Section
 from histoscribe.simulate import simulate_section
+from histoscribe.simulate.pyramid import write_pyramid
+from histoscribe.slide import open_slide
 from histoscribe.widgets import explaining
 from histoscribe.widgets.explaining import TraceRequest, find_model, trace
 from histoscribe.widgets.launch import PLUGIN, show
 from histoscribe.widgets.map_layers import find_map, map_of, maps_on
 from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.recent import remember_model
+from histoscribe.widgets.recent import recent_models, remember_model
 from histoscribe.widgets.state import state_of
 from histoscribe.widgets.traced import BEHIND, DESCRIPTOR, REACH
 
@@ -172,6 +175,7 @@ class TestPanel:
             panel.trace.button.click()
             ended(panel, qtbot)
             assert maps_on(window, made.whole)
+            assert recent_models()[0] == moved
         finally:
             shutil.move(moved, made.folder)
 
@@ -185,6 +189,20 @@ class TestPanel:
         assert not maps_on(window, made.whole)
         assert panel.trace.traced is None
         assert not panel.trace.button.isEnabled()
+
+    def test_a_feature_store_in_use_is_used(
+        self, window: Any, panel: Any, made: Made, qtbot: Any, tmp_path: Path
+    ) -> None:
+        write_pyramid(made.whole.slide, tmp_path / "S3.tif")
+        slide = open_slide(tmp_path / "S3.tif").with_mpp(made.whole.mpp)
+        on_disk = replace(made.whole, slide=slide)
+        window.layers.clear()
+        show(window, [on_disk])
+        with storing(tmp_path / "store"):
+            panel.trace.button.click()
+        ended(panel, qtbot)
+        assert maps_on(window, on_disk)
+        assert any((tmp_path / "store").iterdir())
 
     def test_a_cancelled_trace_leaves_nothing_and_can_be_started_again(
         self, window: Any, panel: Any, made: Made, qtbot: Any

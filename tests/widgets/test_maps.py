@@ -20,6 +20,8 @@ from histoscribe.widgets.map_layers import find_map, map_of, maps_on, show_map, 
 from histoscribe.widgets.maps import Map, class_colours, strip_of
 from histoscribe.widgets.painting import paint, spot_layers
 from histoscribe.widgets.raster import raster_layer
+from histoscribe.widgets.session import capture
+from histoscribe.widgets.session_panels import open_panels
 from histoscribe.widgets.spot_maps import (
     FUNCTIONAL,
     INTERVAL,
@@ -30,7 +32,7 @@ from histoscribe.widgets.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.strips import _written
 
 pytestmark = pytest.mark.usefixtures("own_settings")
@@ -265,3 +267,16 @@ class TestChoices:
         state_of(window).choose("CD19")
         assert map_of(layer).title.startswith("COL1A1")
         assert maps.interval.isChecked()
+
+    def test_a_session_brings_the_ticks_and_with_them_the_maps_back(
+        self, window: Any, panel: Any, maps: Any, predicted: Section
+    ) -> None:
+        maps.novelty.click()
+        panel.tabs.setCurrentIndex(1)
+        captured = capture(unwrapped(window), state_of(window))
+        assert [layer["show"] for layer in captured.content["layers"]] == ["slide", "spots"]
+        maps.novelty.click()
+        panel.tabs.setCurrentIndex(0)
+        layers = [window.layers[0], spot_layers(window)[-1]]
+        assert open_panels(unwrapped(window), captured.content["panels"], layers) == []
+        assert find_map(window, predicted, NOVELTY) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from histoscribe.widgets.layers import section_of
 from histoscribe.widgets.linking import rim
 from histoscribe.widgets.map_layers import show_map
 from histoscribe.widgets.maps import Map
-from histoscribe.widgets.recent import recent_models
+from histoscribe.widgets.recent import recent_models, remember_model
 from histoscribe.widgets.state import state_of
 from histoscribe.widgets.tasks import TaskBar, quietly, tell
 from histoscribe.widgets.traced import DIFFERENT, UNIT
@@ -117,7 +118,8 @@ class GeneTrace(QWidget):
         except HistoscribeError as error:
             tell(error)
             return
-        self.tasks.run(partial(trace, request), partial(self._show_traced, layer))
+        job = partial(copy_context().run, trace, request)  # a feature store in use here is in use there
+        self.tasks.run(job, partial(self._show_traced, request, layer))
 
     def on_spot(self, layer: Layer, row: int) -> None:
         """Show the tiles behind a spot, where its gene was traced and that is wished."""
@@ -127,7 +129,9 @@ class GeneTrace(QWidget):
         self._row = row
         quietly(partial(traced.behind, row), partial(self._show_behind, traced, row))
 
-    def _show_traced(self, layer: Layer, traced: Traced) -> None:
+    def _show_traced(self, request: TraceRequest, layer: Layer, traced: Traced) -> None:
+        if request.model is not None and request.model not in request.candidates:
+            remember_model(request.model)
         if layer not in self._viewer.layers:
             show_info("The layer was removed meanwhile; what was traced is discarded.")
             return
