@@ -204,3 +204,23 @@ def test_a_million_bins_are_blended_within_half_a_second(viewer: Any) -> None:
         paint_raster(layer, "ABC", values, dict.fromkeys("ABC", (0.0, high)), "viridis")
         taken.append(time.process_time() - start)
     assert min(taken) < 0.5
+
+
+@pytest.mark.viewer
+@pytest.mark.usefixtures("own_settings")
+def test_regions_count_bins(make_napari_viewer: Any, few: None) -> None:
+    from histoscribe.widgets.launch import show
+    from histoscribe.widgets.regions_panel import RegionsPanel
+
+    window = make_napari_viewer()
+    section = bins()
+    show(window, [section])
+    panel = RegionsPanel(window)
+    window.window.add_dock_widget(panel)
+    panel.add_class()
+    panel.draw("add_polygon")
+    low, high = section.centres_um.min(axis=0) - 4, section.centres_um.mean(axis=0)
+    panel.drawn.layer.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
+    panel.drawn.layer.mode = "pan_zoom"
+    inside = ((section.centres_um > low) & (section.centres_um < high)).all(axis=1).sum()
+    assert (panel.chosen().labels != "").sum() == inside > 100

@@ -14,7 +14,7 @@ from histoscribe.widgets.imputation import ImputeRequest, Overview, Restored, lo
 from histoscribe.widgets.impute_choosers import ImputerChooser, SourceChooser
 from histoscribe.widgets.impute_list import MissingGenes
 from histoscribe.widgets.impute_results import ResultButtons
-from histoscribe.widgets.layers import spot_layer
+from histoscribe.widgets.layers import shown_spots
 from histoscribe.widgets.painting import paint
 from histoscribe.widgets.recent import remember_model
 from histoscribe.widgets.state import state_of, unwrapped
@@ -129,8 +129,9 @@ class ImputePanel(QWidget):
             self._restored = None
             show_info("The layer was removed meanwhile; what was restored is discarded.")
         else:
-            data, described, _ = spot_layer(restored.section, name=f"{restored.section.name} restored")
-            self._layer = self._viewer.add_points(data, **described)
+            data, described, kind = shown_spots(restored.section)
+            described["name"] = f"{restored.section.name} restored"
+            self._layer = getattr(self._viewer, f"add_{kind}")(data, **described)
             if self.genes.marked:
                 state_of(self._viewer).gene = self.genes.marked
             paint(self._viewer, state_of(self._viewer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Points, Shapes
+from napari.layers import Layer, Shapes
 from napari.utils.notifications import show_info
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
@@ -244,8 +244,8 @@ class RegionsPanel(QWidget):
         layout.addWidget(self.analysis.words)
 
 
-def _is_spots(layer: object) -> bool:
-    return isinstance(layer, Points) and section_of(layer) is not None and DERIVED not in layer.metadata
+def _is_spots(layer: Layer) -> bool:
+    return section_of(layer) is not None and DERIVED not in layer.metadata
 
 
 def _button(words: str, meaning: str, act: object) -> QPushButton:
