@@ -69,6 +69,18 @@ def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
 
 
 @pytest.mark.viewer
+def test_long_names_get_room(qapp: Any) -> None:
+    short, long = (
+        picture_of([(f"{name}, {UNITS}", 1, (0.0, 12.5))], QColor(0, 0, 0), QColor(255, 255, 255), 1.0)
+        for name in ("EPCAM", "ENSG00000119888.11_EPCAM_probe")
+    )
+    assert short.shape[1] == _WIDTH + 2 * _MARGIN < long.shape[1]
+    words = long[_MARGIN + 15 :, :, :3].max(axis=(0, 2)) > 128
+    gaps = np.diff(np.flatnonzero(words))
+    assert np.sort(gaps)[-2] >= 5
+
+
+@pytest.mark.viewer
 def test_the_canvas_and_its_screenshot_show_it(make_napari_viewer: Any, section: Section) -> None:
     window = make_napari_viewer(show=True)
     show(window, [section])

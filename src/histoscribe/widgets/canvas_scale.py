@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components.overlays import CanvasOverlay
-from qtpy.QtGui import QColor, QImage, QPainter
+from qtpy.QtGui import QColor, QFontMetricsF, QImage, QPainter
 from qtpy.QtWidgets import QApplication
 from superqt.utils import qimage_to_array
 from vispy.scene.visuals import Image
 
-from histoscribe.widgets.strips import Strip, draw_strips, height_of
+from histoscribe.widgets.strips import Strip, draw_strips, height_of, width_of
 
 try:
     from napari._vispy.overlays.base import VispyCanvasOverlay
@@ -69,16 +69,15 @@ class _DrawnScale(VispyCanvasOverlay):
 
 def picture_of(strips: Sequence[Strip], ground: QColor, ink: QColor, ratio: float) -> np.ndarray:
     """Strips on a ground as RGBA, shape (rows, columns, 4), with `ratio` pixels to a pixel of the screen."""
-    wide, high = _WIDTH + 2 * _MARGIN, height_of(strips) + _MARGIN
+    width = max(_WIDTH, width_of(strips, QFontMetricsF(QApplication.font())))
+    wide, high = width + 2 * _MARGIN, height_of(strips) + _MARGIN
     image = QImage(round(wide * ratio), round(high * ratio), QImage.Format.Format_ARGB32)
     image.setDevicePixelRatio(ratio)
     image.fill(ground)
     painter = QPainter(image)
     painter.translate(_MARGIN, _MARGIN)
-    font = painter.font()
-    font.setPointSizeF(font.pointSizeF() + 1)
-    painter.setFont(font)
-    draw_strips(painter, strips, _WIDTH, ink)
+    painter.setFont(QApplication.font())
+    draw_strips(painter, strips, width, ink)
     painter.end()
     return qimage_to_array(image)
 

@@ -38,6 +38,9 @@ class Bar(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Qt asks for the picture."""
         painter = QPainter(self)
+        font = painter.font()
+        font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
+        painter.setFont(font)
         draw_strips(painter, self._strips, self.width(), self.palette().text().color())
         painter.end()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QLinearGradient, QPainter
+from qtpy.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter
 
 from histoscribe.widgets.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Strip = tuple[str, str | int, Limits | None]
 """What it stands for; its colour map or its place in the blend; its limits, None where each layer has own."""
 
-_HEIGHT, _TEXT, _STOPS = 14, 16, 17
+_HEIGHT, _TEXT, _APART, _STOPS = 14, 16, 14, 17
 
 
 def strips_of(
@@ -52,12 +52,17 @@ def height_of(strips: Sequence[Strip]) -> int:
     return len(strips) * (_HEIGHT + _TEXT)
 
 
+def width_of(strips: Sequence[Strip], metrics: QFontMetricsF) -> float:
+    """Pixels that the longest words and the limits beside them take."""
+    return max(
+        (metrics.horizontalAdvance(strip[0]) + _ends_of(strip, metrics) for strip in strips), default=0
+    )
+
+
 def draw_strips(painter: QPainter, strips: Sequence[Strip], width: float, ink: QColor) -> None:
-    """Draw strips one below the other, from low at the left to high at the right."""
+    """Draw strips one below the other, from low at the left to high at the right; words too long are cut."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    font = painter.font()
-    font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
-    painter.setFont(font)
+    metrics = QFontMetricsF(painter.font())
     for place, (words, colours, limits) in enumerate(strips):
         top = place * (_HEIGHT + _TEXT)
         gradient = QLinearGradient(0, 0, width, 0)
@@ -68,14 +73,23 @@ def draw_strips(painter: QPainter, strips: Sequence[Strip], width: float, ink: Q
         painter.drawRoundedRect(QRectF(0, top, width, _HEIGHT), 3, 3)
         painter.setPen(ink)
         below = QRectF(1, top + _HEIGHT, width - 2, _TEXT)
-        low, high = ("own", "own") if limits is None else _written(limits)
+        low, high = _written(limits)
+        room = width - _ends_of((words, colours, limits), metrics)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, low)
         painter.drawText(below, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, high)
-        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, words)
+        shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, shown)
 
 
-def _written(limits: Limits) -> list[str]:
+def _ends_of(strip: Strip, metrics: QFontMetricsF) -> float:
+    """Pixels that the limits need at both sides of centred words."""
+    return 2 * max(map(metrics.horizontalAdvance, _written(strip[2]))) + _APART
+
+
+def _written(limits: Limits | None) -> list[str]:
     """Limits as words: two digits behind the point, more where both are small."""
+    if limits is None:
+        return ["own", "own"]
     digits = ".2f" if max(map(abs, limits)) >= 0.1 else ".1g"
     return [f"{end:{digits}}" for end in limits]
 
