@@ -43,9 +43,9 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    known = [simulate_section(seed, genes=30, size_um=900) for seed in (1, 2)]
-    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2, "device": "cpu"}
-    predictor = Predictor(**quick, graphs=("spatial", "functional")).fit(known)
+    known = [simulate_section(seed, genes=30, size_um=600) for seed in (1, 2)]
+    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2, "radii": (1.5,)}
+    predictor = Predictor(**quick, graphs=("spatial", "functional"), device="cpu").fit(known)
     folder = tmp_path_factory.mktemp("models") / "small"
     predictor.save(folder)
     measured = simulate_section(3, name="S3", genes=30, size_um=900)

@@ -138,6 +138,14 @@ def test_what_is_lacking_is_said_with_what_would_help(predicted: Section) -> Non
     assert {kind for kind in KINDS if lacking(predicted, kind, "EPCAM")} == {FUNCTIONAL}
 
 
+@pytest.mark.parametrize("column", ["tumour", -1, 0.5, 10**6])
+def test_columns_that_hold_something_else_are_not_offered(predicted: Section, column: object) -> None:
+    predicted.table.obs["spot_type"] = column
+    assert "predict again" in lacking(predicted, TYPES, "EPCAM")
+    predicted.table.obs["novelty"] = "far"
+    assert lacking(predicted, NOVELTY, "EPCAM")
+
+
 def bare(section: Section) -> Section:
     table = section.table.copy()
     del table.layers["low"]
@@ -154,6 +162,7 @@ def test_maps_of_rasters_are_rasters(viewer: Any, predicted: Section) -> None:
     types = show_map(viewer, raster, spot_map(section, TYPES, ""))
     assert isinstance(types, Labels)
     np.testing.assert_array_equal(types.data.ravel(), section.table.obs["spot_type"] + 1)
+    np.testing.assert_allclose([types.get_color(number) for number in (1, 2, 3)], class_colours(3), atol=1e-6)
     for layer in (novelty, types):
         np.testing.assert_allclose(layer.data_to_world((2, 3)), raster.data_to_world((2, 3)))
     assert show_map(viewer, raster, spot_map(section, TYPES, "")) is types

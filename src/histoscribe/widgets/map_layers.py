@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils import Colormap, DirectLabelColormap
+from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
@@ -133,9 +133,8 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
 
         colours = class_colours(len(found.classes))
         layer.data = _labels(layer.metadata["raster"], found)
-        layer.colormap = DirectLabelColormap(
-            color_dict={None: "transparent", 0: "transparent"} | dict(enumerate(colours, start=1))
-        )
+        # a direct colour map would compile for two seconds
+        layer.colormap = CyclicLabelColormap(colors=np.vstack([np.zeros(4), colours]))
         names = ["none", *found.classes]
         layer.features = pd.DataFrame({"index": range(len(names)), found.title: names})
         return
@@ -159,8 +158,9 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
         layer.face_color = colours
 
 
-def _labels(raster: Any, found: Map) -> NDArray[np.int32]:
-    return np.nan_to_num(raster.image(np.asarray(found.values) + 1)).astype(np.int32)
+def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:
+    """Classes from 1 on, 0 where there is no spot; of a type that napari colours without compiling first."""
+    return np.nan_to_num(raster.image(np.asarray(found.values) + 1)).astype(np.uint16)
 
 
 def _name(section: Section, found: Map) -> str:

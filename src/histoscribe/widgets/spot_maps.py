@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histoscribe.widgets.colours import DIFFERENCE, UNITS
 from histoscribe.widgets.maps import Map, spread
@@ -24,6 +25,7 @@ KINDS = {
 """What can be shown, and what it is called."""
 
 _NO_GRAPHS = "Attention needs a model that looks along graphs:\nhistoscribe train predictor --graphs"
+_MOST_TYPES = 1000
 _ATTENTION = "sum of the weights with which other spots look at it"
 
 
@@ -44,7 +46,7 @@ def lacking(section: Section, kind: str, gene: str) -> str:
         if not {"low", "high"} <= set(table.layers):
             return "The intervals are unknown: the model had no section to hold out."
         return "" if gene in table.var_names else "The gene shown was not predicted here: choose another."
-    if kind in table.obs:
+    if kind in table.obs and _is_readable(table.obs[kind].to_numpy(), kind):
         return ""
     return _NO_GRAPHS if kind in (SPATIAL, FUNCTIONAL) else "This prediction does not say it; predict again."
 
@@ -72,3 +74,10 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
     graph = kind.removeprefix("attention_")
     title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
     return Map(kind, title, _ATTENTION, values, spread(values), legend=legend)
+
+
+def _is_readable(values: NDArray[Any], kind: str) -> bool:
+    """Whether a column of a file holds numbers, and types can be counted."""
+    if kind != TYPES:
+        return values.dtype.kind in "iuf"
+    return values.dtype.kind in "iu" and values.size > 0 and 0 <= values.min() <= values.max() < _MOST_TYPES
