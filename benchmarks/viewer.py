@@ -7,9 +7,8 @@ the event loop, "with redraw" until the loop has drawn. Beside the wall time sta
 GUI thread, which other programs on the machine hardly lengthen. The seed of the tables is 0.
 
 A stall is the longest gap between two ticks of a 5 ms timer in the GUI thread from the press of Predict until
-the layer is drawn. Each run is a process of its own, in which nothing that predicts has been imported before;
-the model was trained in another one. Beside it stands how long the GUI thread waited for a processor in that
-gap (Linux tells), which is what other programs took.
+the layer is drawn, in a fresh process that has imported nothing that predicts. Beside it stands how long the
+GUI thread itself computed in that gap, and how long it waited for a processor that others had (Linux tells).
 
 The bins of 2 µm are a simulated Visium HD run on the disk, opened by the plugin's reader.
 """
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -111,13 +111,13 @@ def predicting(folder: Path, runs: int) -> list[dict[str, Any]]:
     """Opening the Predict panel, and the longest gap in the event loop until the layer is drawn."""
     _apart("train", folder, 1)
     found = _apart("predict", folder, runs)
-    each = ", ".join(f"{1000 * run['gap']:.0f} ({1000 * run['waiting']:.0f})" for run in found)
+    each = ", ".join("{:.0f} ({:.0f}, {:.0f})".format(*(1000 * part for part in run["gap"])) for run in found)
     return [
         _record("opening the Predict panel", [run["opening"] for run in found]),
         _record("all gaps between ticks while predicting", [gap for run in found for gap in run["gaps"]]),
         _record(
-            f"longest gap while predicting; each run and what of it was waiting for a processor: {each}",
-            [run["gap"] for run in found],
+            f"longest gap while predicting; each run, of it computed and waited for a processor: {each}",
+            [run["gap"][0] for run in found],
         ),
     ]
 
@@ -146,11 +146,11 @@ def _predict(folder: Path) -> dict[str, Any]:
     panel.model.folder = folder / "model"
     _settle()
     assert "torch" not in sys.modules
-    gaps, waited = _gaps_while(panel.start, lambda: panel.tasks.running)
+    gaps = _gaps_while(panel.start, lambda: panel.tasks.running)
     assert len(viewer.layers) == 3
     viewer.close()
-    longest = int(np.argmax(gaps))
-    return {"opening": opening, "gaps": gaps, "gap": gaps[longest], "waiting": waited[longest]}
+    longest = gaps[int(np.argmax(gaps[:, 0]))]
+    return {"opening": opening, "gaps": gaps[:, 0].tolist(), "gap": longest.tolist()}
 
 
 def _imports(_: Path) -> tuple[float, float]:
@@ -196,23 +196,25 @@ def _hd_bins(folder: Path) -> Section:
     return section
 
 
-def _gaps_while(start: Callable[[], None], running: Callable[[], bool]) -> tuple[list[float], list[float]]:
-    """Seconds between ticks, and how long of each this thread waited for a processor."""
+def _gaps_while(start: Callable[[], None], running: Callable[[], bool]) -> NDArray[np.float64]:
+    """Seconds between ticks, and of each how long this thread computed and waited for a processor."""
     from qtpy.QtCore import QTimer
 
-    ticks = [(time.perf_counter(), _waited())]
+    def now() -> tuple[float, float, float]:
+        return time.perf_counter(), time.thread_time(), _waited()
+
+    ticks = [now()]
     timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append((time.perf_counter(), _waited())))
+    timer.timeout.connect(lambda: ticks.append(now()))
     timer.start(TICK_MS)
     start()
     while running():
         _process()
         time.sleep(0.001)
     _process()
-    ticks.append((time.perf_counter(), _waited()))
+    ticks.append(now())
     timer.stop()
-    gaps, waited = np.diff(ticks, axis=0).T
-    return gaps.tolist(), waited.tolist()
+    return np.diff(ticks, axis=0)
 
 
 def _waited() -> float:

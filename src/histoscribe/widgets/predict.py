@@ -180,8 +180,10 @@ class PredictPanel(QWidget):
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
         with undrawn(self._viewer):
+            layer = Layer.create(data, described, kind)
+            yield
             with unheard(self._viewer) as panels:
-                self._result = getattr(self._viewer, f"add_{kind}")(data, **described)
+                self._result = self._viewer.add_layer(layer)
             for panel in panels:
                 yield
                 if panel in self._viewer.window.dock_widgets.values():
