@@ -13,7 +13,6 @@ from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 
 from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
-from histoscribe.widgets.canvas_scale import MAPS, show_scale
 from histoscribe.widgets.colours import DIFFERENCE, colours_of, table_of
 from histoscribe.widgets.discs import draw_as_discs
 from histoscribe.widgets.layers import DERIVED, section_of
@@ -67,6 +66,8 @@ def map_of(layer: Layer) -> Map | None:
 
 def show_map_scale(viewer: ViewerModel) -> None:
     """Show in the canvas the colour scale of the uppermost map that is visible and has one."""
+    from histoscribe.widgets.canvas_scale import MAPS, show_scale
+
     shown = [map_of(layer) for layer in viewer.layers if layer.visible and map_of(layer) is not None]
     strips = [strip_of(one) for one in shown[-1:] if not one.classes]
     show_scale(viewer, strips, MAPS, "top_left")
