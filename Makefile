@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 test: test-core test-viewer
 
 test-core: $(VENV)/.installed
-	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY)
+	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -n logical --dist loadfile
 
 test-viewer: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python -m pytest tests/widgets

@@ -86,6 +86,8 @@ class TaskBar(QWidget):
         self._apply: Callable[..., Generator[None] | None] | None = None
         self._pace: _Pace | None = None
         self._steps: Generator[None] | None = None
+        self._turn = QTimer(self, singleShot=True, interval=_BETWEEN_STEPS_MS)
+        self._turn.timeout.connect(self._on_finished)
         policy = self.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the panel, and with it the canvas, keeps its size
         self.setSizePolicy(policy)
@@ -163,7 +165,7 @@ class TaskBar(QWidget):
 
     def _on_finished(self) -> None:
         if self._has_stepped():
-            QTimer.singleShot(_BETWEEN_STEPS_MS, self, self._on_finished)
+            self._turn.start()
             return
         self._worker = self._progress = self._relay = self._apply = self._pace = None
         self.setVisible(False)
