@@ -12,6 +12,7 @@ from histoscribe.errors import Cancelled, ModelError, SectionError, SettingError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.blend import gene_correlation
 from histoscribe.predictor.inner import REACHES
+from histoscribe.predictor.state import from_tensors, to_tensors
 from histoscribe.progress import Progress
 
 QUICK = {"epochs": 30, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}
@@ -94,6 +95,13 @@ def test_cards_that_do_not_fit_the_weights_are_refused(fitted, tmp_path, change)
     path.write_text(json.dumps(content))
     with pytest.raises(ModelError):
         Predictor.load(tmp_path / "model")
+
+
+def test_weights_of_another_network_are_refused(fitted):
+    tensors = to_tensors(fitted.fitted)
+    from_tensors(tensors, fitted.card)
+    with pytest.raises(ModelError, match="network0.spot_branch.looks"):
+        from_tensors({**tensors, "network0.spot_branch.looks.bias": np.zeros(3, np.float32)}, fitted.card)
 
 
 def test_published_variant_runs_and_repeats(cohort, unseen, tmp_path):

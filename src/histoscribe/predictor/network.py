@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GATConv
 
 from histoscribe.graphs import functional_graph
 from histoscribe.predictor.published import ProjectionHead
@@ -82,9 +81,12 @@ class SpotBranch(nn.Module):
         self.type_in = nn.Embedding(types, width)
         self.norm = nn.LayerNorm(width)
         each = width // heads
-        self.looks = nn.ModuleDict(
-            {name: GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1) for name in graphs}
-        )
+        self.looks = nn.ModuleDict()
+        if graphs:
+            from torch_geometric.nn import GATConv  # takes longer to import than torch itself
+
+            for name in graphs:
+                self.looks[name] = GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1)
         if "functional" in self.looks:
             self.key, self.query = nn.Linear(width, width), nn.Linear(width, width)
             self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))

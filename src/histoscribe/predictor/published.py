@@ -8,10 +8,13 @@ It joins up to half of all pairs of spots, so attention is computed over the pai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GATConv
+
+if TYPE_CHECKING:
+    from torch_geometric.nn import GATConv
 
 TYPES = 6
 MAX_PLACE = 512
@@ -64,6 +67,8 @@ class PublishedNetwork(nn.Module):
         self, inputs: int, genes: int, *, width: int = 256, heads: int = 8, dropout: float = 0.1
     ) -> None:
         super().__init__()
+        from torch_geometric.nn import GATConv  # takes longer to import than torch itself
+
         self.image_head = ProjectionHead(inputs, width, dropout)
         self.row_code = nn.Embedding(MAX_PLACE, genes)
         self.column_code = nn.Embedding(MAX_PLACE, genes)

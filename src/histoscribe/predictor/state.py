@@ -127,6 +127,12 @@ def from_tensors(
         shapes[f"keys{number}"] = (references, settings.width)
         shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
     require_shapes(tensors, shapes, where=where)
+    if foreign := sorted(name for name in tensors if name.startswith("network") and name not in shapes):
+        raise ModelError(
+            f"the weights hold {foreign[0]}, which the card's settings do not have",
+            where=where,
+            remedy="fetch or train it anew",
+        )
     networks: list[AnyNetwork] = []
     for number in range(members):
         network = build_network(settings, seen, genes, 0)
