@@ -100,7 +100,7 @@ def test_cards_that_do_not_fit_the_weights_are_refused(fitted, tmp_path, change)
 def test_weights_of_another_network_are_refused(fitted):
     tensors = to_tensors(fitted.fitted)
     from_tensors(tensors, fitted.card)
-    with pytest.raises(ModelError, match="network0.spot_branch.looks"):
+    with pytest.raises(ModelError, match=r"network0\.spot_branch\.looks"):
         from_tensors({**tensors, "network0.spot_branch.looks.bias": np.zeros(3, np.float32)}, fitted.card)
 
 
