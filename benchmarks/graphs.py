@@ -18,7 +18,7 @@ import torch
 from histoscribe.predictor.batches import Spots, make_batches
 from histoscribe.predictor.fitting import build_network
 from histoscribe.predictor.plan import RepairedPlan
-from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.settings import GRAPHS, Settings
 from histoscribe.predictor.threads import one_thread
 
 GENES = 250
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--spots", type=int, default=200)
     spots = parser.parse_args().spots
-    settings, rng = Settings(), np.random.default_rng(0)
+    settings, rng = Settings(graphs=GRAPHS), np.random.default_rng(0)
     side = int(np.ceil(np.sqrt(spots)))
     places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:spots]
     section = Spots(

@@ -119,7 +119,7 @@ def attribute(
         inputs = torch.from_numpy(part).requires_grad_()
         told = _one_gene(fitted, inputs, column)
         gradients.append(torch.autograd.grad(told.sum(), inputs)[0].numpy())
-    radii = fitted.settings.radii or ()
+    radii = fitted.settings.reaches
     shape = (len(features), -1, 1 + len(radii), features.shape[1])
     gradient = (np.concatenate(gradients) * fitted.deviation[column]).astype(np.float32).reshape(shape)
     seen = np.stack(blocks, axis=1).reshape(shape)

@@ -163,9 +163,9 @@ class Fitted:
             features,
             centres_um,
             self.pitch_um,
-            self.settings.radii or (),
+            self.settings.reaches,
             self.scales,
-            units=self.settings.units or ("section",),
+            units=self.settings.measures,
             slide=slide,
         )
 

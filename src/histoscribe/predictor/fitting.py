@@ -63,10 +63,10 @@ def fit_core(
     without = settings.without
     pitch = float(np.median([section.pitch_um for section in sections]))
     features = [section.features for section in sections]
-    radii = settings.radii or ()
+    radii = settings.reaches
     scales = training_scales(sections, pitch, radii)
     inputs = np.concatenate(
-        [section_input(section, pitch, radii, scales, settings.units or ("section",)) for section in sections]
+        [section_input(section, pitch, radii, scales, settings.measures) for section in sections]
     )
     starts = np.cumsum([0, *(len(values) for values in features)])
     targets = [panel_expression(section, panel, settings.target) for section in sections]

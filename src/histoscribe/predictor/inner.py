@@ -22,7 +22,7 @@ from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.progress import Progress
 
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
-_UNITS: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
+_MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
 
@@ -82,7 +82,7 @@ def choose_inputs(sections: Sequence[EncodedSection], panel: Sequence[str], sett
     folds = inner_folds(sections)[0]
     pitch = float(np.median([section.pitch_um for section in sections]))
     reaches = REACHES if settings.radii is None else (settings.radii,)
-    kinds = _UNITS if len(sections) > 1 else _UNITS[:1]
+    kinds = _MEASURES if len(sections) > 1 else _MEASURES[:1]
     choices = list(product(reaches, kinds if settings.units is None else (settings.units,)))
     reached = np.zeros(len(choices))
     for training, held_out in folds if len(choices) > 1 else ():

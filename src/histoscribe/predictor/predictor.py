@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
     from histoscribe.tiles import Region, Tiles
 
-_UNITS = 500
+_SAMPLED = 500
 
 
 class Predictor:
@@ -279,7 +279,7 @@ class Predictor:
         from histoscribe.tiles import grid_tiles, sample_tiles
 
         tiles = grid_tiles(slide, pitch_um, region=region)
-        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _UNITS)
+        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _SAMPLED)
         return self.predict(slide, tiles, units=units, name=name, progress=progress)
 
     def predict_section(self, section: Section, *, progress: Progress | None = None) -> Section:

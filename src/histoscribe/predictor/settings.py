@@ -134,6 +134,21 @@ class Settings:
         if any(not 0 < radius <= 20 for radius in self.radii or ()):
             raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
 
+    @property
+    def reaches(self) -> tuple[float, ...]:
+        """The context radii, none where they have not been chosen."""
+        return self.radii or ()
+
+    @property
+    def measures(self) -> tuple[Unit, ...]:
+        """The units, those of the section where they have not been chosen."""
+        return self.units or UNITS[:1]
+
+    @property
+    def blocks(self) -> int:
+        """How often the descriptors stand in the image input: per unit by themselves and per radius."""
+        return len(self.measures) * (1 + len(self.reaches))
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
         listed = ("radii", "units", "graphs", "without")

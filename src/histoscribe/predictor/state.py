@@ -92,8 +92,7 @@ def from_tensors(
         raise ModelError(
             f"the card's settings cannot be used ({error})", where=where, remedy="fetch or train it anew"
         ) from error
-    genes, reaches = len(card.genes), 1 + len(settings.radii or ())
-    inputs = descriptors * reaches * len(settings.units or ("section",))
+    genes, inputs = len(card.genes), descriptors * settings.blocks
     columns, rank, axes = (
         tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
         for name in ("components", "ridge", "familiar.axes")
@@ -116,7 +115,7 @@ def from_tensors(
         "familiar.structure": (familiar, seen),
         "familiar.limits": (2,),
     }
-    for name, width in (("descriptors", descriptors), ("context", descriptors * (reaches - 1))):
+    for name, width in (("descriptors", descriptors), ("context", descriptors * len(settings.reaches))):
         shapes |= {f"{name}.mean": (width,), f"{name}.deviation": (width,)}
     if "intervals.low" in tensors:
         shapes |= {"intervals.edges": (BINS - 1, genes), "intervals.low": (BINS, genes)}

@@ -193,7 +193,7 @@ def _off(
 
 def _refuse_what_is_too_much(section: Section, predictor: Predictor, dimension: int) -> None:
     settings = predictor.fitted.settings
-    inputs = len(settings.units or ("section",)) * (1 + len(settings.radii or ())) * dimension
+    inputs = settings.blocks * dimension
     if section.table.n_obs * inputs * 4 * _ARRAYS > _MOST_BYTES:
         most = _MOST_BYTES // (inputs * 4 * _ARRAYS)
         raise SettingError(

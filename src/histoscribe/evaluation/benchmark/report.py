@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histoscribe.evaluation.benchmark.run import REFERENCE, VARIED
 from histoscribe.evaluation.figures import ACCENT, INK, MARK, SOFT, to_svg
 from histoscribe.files import replacing
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEMPLATE = "report.html.j2"
-_ABLATION = "histoscribe "
-_OURS = "histoscribe"
 _COLUMNS = {
     "pearson": "Mean r",
     "pearson_top50": "Top 50 (by training)",
@@ -61,7 +60,7 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
     environment.filters["interval"] = _interval
     records = outcome["records"]
     methods = list(dict.fromkeys(record["method"] for record in records))
-    ablated = [name for name in methods if name.startswith(_ABLATION)]
+    ablated = [name for name in methods if name.startswith(VARIED)]
     compared = [name for name in methods if name not in ablated]
     tested = outcome["settings"]["tested"]
     pairs = {pair["other"]: pair for pair in outcome["paired"]}
@@ -71,7 +70,7 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
             _methods_figure(records, compared, tested),
         )
     ]
-    if ablated and _OURS in methods:
+    if ablated and REFERENCE in methods:
         figures.append(
             (
                 "By how much the default is better than with a part left out or added, with 95 % intervals.",
@@ -82,13 +81,13 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
         settings=outcome["settings"],
         columns=_COLUMNS,
         compared=[(name, _row(records, name)) for name in _ranked(records, compared)],
-        ablated=[(name.removeprefix(_ABLATION), _row(records, name), pairs.get(name)) for name in ablated],
+        ablated=[(name.removeprefix(VARIED), _row(records, name), pairs.get(name)) for name in ablated],
         sections=[
             (name, [(method, _value(records, method, name)) for method in compared]) for name in tested
         ],
         pairs=[pairs[name] for name in compared if name in pairs],
         methods=compared,
-        ours=_OURS,
+        ours=REFERENCE,
         figures=[(caption, Markup(to_svg(figure, caption))) for caption, figure in figures],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -119,7 +118,7 @@ def _methods_figure(records: Records, methods: Sequence[str], tested: Sequence[s
     names = _ranked(records, methods)[::-1]
     figure, axes = _figure(0.34 * len(names) + 0.9)
     values = [_value(records, name, "all") or 0.0 for name in names]
-    colours = [ACCENT if name == _OURS else "#c9cfdd" for name in names]
+    colours = [ACCENT if name == REFERENCE else "#c9cfdd" for name in names]
     axes.barh(range(len(names)), values, color=colours, height=0.66, zorder=1)
     for place, name in enumerate(names):
         each = [_value(records, name, section) or 0.0 for section in tested]
@@ -148,7 +147,7 @@ def _ablation_figure(pairs: Sequence[Mapping[str, Any]]) -> Figure:
         axes.plot([pair["low"], pair["high"]], [place, place], color=SOFT, lw=1.4, zorder=1)
         axes.plot(gain, place, "o", ms=6, color=ACCENT if gain > 0 else MARK, zorder=2)
     axes.axvline(0, color=SOFT, lw=0.8, ls=":")
-    axes.set_yticks(range(len(ordered)), [pair["other"].removeprefix(_ABLATION) for pair in ordered])
+    axes.set_yticks(range(len(ordered)), [pair["other"].removeprefix(VARIED) for pair in ordered])
     axes.set_xlabel("By how much the default is better, in mean r")
     return figure
 

@@ -45,6 +45,8 @@ from histoscribe.progress import Progress
 
 CONTROL = "permuted control"
 REFERENCE = "histoscribe"
+VARIED = f"{REFERENCE} "
+"""How the names of the default with a part left out or added begin."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from histoscribe.evaluation.benchmark.run import CONTROL
+from histoscribe.evaluation.benchmark.run import CONTROL, REFERENCE, VARIED
 from histoscribe.files import replacing
 
 _MEASURES = {
@@ -19,8 +19,6 @@ _MEASURES = {
     "svg_pearson": ("r of spatial genes", 3),
     "svg_recovered": ("recovered", 2),
 }
-_OURS = "histoscribe"
-_VARIED = "histoscribe "
 
 
 def write_tables(outcome: Mapping[str, Any], path: str | PathLike[str]) -> None:
@@ -41,14 +39,14 @@ def write_tables(outcome: Mapping[str, Any], path: str | PathLike[str]) -> None:
     values = {(r["method"], r["fold"], r["measure"]): r for r in outcome["records"]}
     names = dict.fromkeys(r["method"] for r in outcome["records"])
     ranked = sorted(names, key=lambda name: -values[name, "all", "pearson"]["value"])
-    plain = [name for name in ranked if name != CONTROL and not name.startswith(_VARIED)]
+    plain = [name for name in ranked if name != CONTROL and not name.startswith(VARIED)]
     pairs = {pair["other"]: pair for pair in outcome["paired"]}
     parts = [_scores(values, plain, tested)]
     if any(name in pairs for name in plain):
         parts.append(_differences([pairs[name] for name in plain if name in pairs]))
-    if (_OURS, "all", "coverage") in values:
+    if (REFERENCE, "all", "coverage") in values:
         parts.append(_held(values, tested))
-    if varied := [name for name in ranked if name.startswith(_VARIED) and name in pairs]:
+    if varied := [name for name in ranked if name.startswith(VARIED) and name in pairs]:
         parts.append(_ablation(values, [pairs[name] for name in varied]))
     with replacing(path) as fresh:
         fresh.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -64,7 +62,7 @@ def _scores(values: Values, methods: Sequence[str], tested: Sequence[str]) -> st
         mean = values[name, "all", "pearson"]
         rows.append(
             [
-                f"**{name}**" if name == _OURS else name,
+                f"**{name}**" if name == REFERENCE else name,
                 *(f"{values[name, section, 'pearson']['value']:.3f}" for section in tested),
                 f"{mean['value']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})",
                 *(
@@ -87,7 +85,7 @@ def _differences(pairs: Sequence[Mapping[str, Any]]) -> str:
 def _held(values: Values, tested: Sequence[str]) -> str:
     rows = [["", *tested, "mean"]]
     for label, method, measure in (
-        ("coverage of the 90 % intervals", _OURS, "coverage"),
+        ("coverage of the 90 % intervals", REFERENCE, "coverage"),
         ("mean r with spots permuted", CONTROL, "pearson"),
     ):
         rows.append([label, *(f"{values[method, fold, measure]['value']:.3f}" for fold in (*tested, "all"))])
@@ -96,10 +94,10 @@ def _held(values: Values, tested: Sequence[str]) -> str:
 
 def _ablation(values: Values, pairs: Sequence[Mapping[str, Any]]) -> str:
     rows = [["the default", "mean r", "the default is better by (95 % interval)"]]
-    rows.append(["as it is", f"{values[_OURS, 'all', 'pearson']['value']:.3f}", ""])
+    rows.append(["as it is", f"{values[REFERENCE, 'all', 'pearson']['value']:.3f}", ""])
     for pair in sorted(pairs, key=lambda pair: -pair["difference"]):
         r = values[pair["other"], "all", "pearson"]["value"]
-        rows.append([pair["other"].removeprefix(_VARIED), f"{r:.3f}", _interval(pair)])
+        rows.append([pair["other"].removeprefix(VARIED), f"{r:.3f}", _interval(pair)])
     return _table(rows)
 
 
