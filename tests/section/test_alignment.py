@@ -9,7 +9,7 @@ import pytest
 
 from histoscribe.errors import SectionError
 from histoscribe.section import check_alignment, open_section
-from histoscribe.section.alignment import rebased
+from histoscribe.section.alignment import laid_on, rebased
 from histoscribe.slide import Level, Slide
 
 Make = Callable[..., Any]
@@ -40,6 +40,14 @@ def test_positions_of_a_coarser_level_are_scaled() -> None:
     assert found.factor == 4.0
     assert found.verdict == "fits level 1 (1/4)"
     assert "placed on level 1 of this slide (4 times smaller)" in found.warnings[0]
+
+
+def test_what_lies_on_a_slide_keeps_its_micrometres() -> None:
+    placed = spots(500, 750)
+    beneath, centres, mpp, found = laid_on(slide(), placed, 2.0, expected=(500, 750))
+    assert found.factor == 4.0
+    assert beneath.mpp == mpp == 0.5
+    np.testing.assert_allclose(centres * mpp, placed * 2.0)
 
 
 def test_another_image_is_refused() -> None:

@@ -77,6 +77,21 @@ def check_alignment(
     return Alignment(factor, tuple(warnings), verdict)
 
 
+def laid_on(
+    slide: Slide, centres: NDArray[np.float64], mpp: float, *, expected: tuple[float, float] | None = None
+) -> tuple[Slide, NDArray[np.float64], float, Alignment]:
+    """The slide with its µm per pixel, the centres and µm per pixel in its pixels, and how they fit.
+
+    Parameters
+    ----------
+    slide, centres, mpp, expected
+        As in `check_alignment`.
+    """
+    alignment = check_alignment(centres, slide, mpp=mpp, expected=expected)
+    mpp /= alignment.factor
+    return slide.with_mpp(mpp), centres * alignment.factor, mpp, alignment
+
+
 def _verdict(factor: float, slide: Slide) -> str:
     if factor == 1.0:
         return "fits"

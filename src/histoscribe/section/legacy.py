@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
-from histoscribe.section.alignment import check_alignment, opened
+from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.bounded import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.describe import finished, section_name
 from histoscribe.section.lattice import free_spacing, square_spacing
@@ -69,9 +69,7 @@ def read_legacy(
     beneath = None if slide is None else opened(slide)
     alignment = None
     if beneath is not None:
-        alignment = check_alignment(centres, beneath, mpp=mpp)
-        centres, mpp = centres * alignment.factor, mpp / alignment.factor
-        beneath = beneath.with_mpp(mpp)
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp)
         warnings += alignment.warnings
     table = spot_table(table_of_counts, rows, centres)
     table.obs["array_row"], table.obs["array_col"] = array[:, 1], array[:, 0]

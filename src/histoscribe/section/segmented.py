@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from histoscribe.errors import SectionError
-from histoscribe.section.alignment import check_alignment, opened
+from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.cells import CellOutlines, read_cells
 from histoscribe.section.describe import finished
 from histoscribe.section.lattice import neighbour_distance
@@ -48,13 +48,11 @@ def open_segmented(
     expected = None if beneath is None else beneath.shape
     if slide is not None:
         beneath, doubts = opened(slide), []
-    factor, alignment = 1.0, None
+    alignment = None
     if beneath is not None:
-        alignment = check_alignment(centres, beneath, mpp=mpp, expected=expected)
-        factor, mpp = alignment.factor, mpp / alignment.factor
-        beneath = beneath.with_mpp(mpp)
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
         doubts += alignment.warnings
-    table = spot_table(counts, rows, centres * factor)
+    table = spot_table(counts, rows, centres)
     table.obs["area_um2"] = areas * scales.mpp**2
     return finished(
         table,
@@ -64,7 +62,7 @@ def open_segmented(
         slide=beneath,
         mpp=mpp,
         spot_um=float(2 * np.sqrt(np.median(table.obs["area_um2"]) / np.pi)),
-        pitch_um=neighbour_distance(centres) * scales.mpp,
+        pitch_um=neighbour_distance(centres) * mpp,
         warnings=(*counts.warnings, *warnings, *doubts),
         alignment=alignment,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
-from histoscribe.section.alignment import check_alignment, opened
+from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.bounded import hdf5_part, opened_hdf5
 from histoscribe.section.describe import finished, section_name
 from histoscribe.section.feature_slice import FINEST_UM, bins_per_side, extent_of, names_of, sparse_bins
@@ -96,9 +96,8 @@ def open_feature_slice(
     warnings += doubts if slide is None else []
     beneath = own if slide is None else opened(slide)
     if beneath is not None:
-        alignment = check_alignment(centres, beneath, mpp=mpp, expected=None if own is None else own.shape)
-        centres, mpp = centres * alignment.factor, mpp / alignment.factor
-        beneath = beneath.with_mpp(mpp)
+        expected = None if own is None else own.shape
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
         warnings += alignment.warnings
     table = spot_table(counts, np.arange(len(bins)), centres)
     table.obs["array_row"], table.obs["array_col"] = places.T

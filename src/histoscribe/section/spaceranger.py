@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from histoscribe.errors import SectionError
-from histoscribe.section.alignment import check_alignment, opened
+from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.describe import finished, section_name
 from histoscribe.section.lattice import Spacing, free_spacing, square_spacing, visium_spacing
 from histoscribe.section.model import Section
@@ -97,9 +97,7 @@ def open_space_ranger(
     alignment = None
     if beneath is not None:
         expected = None if own is None else own.shape
-        alignment = check_alignment(centres, beneath, mpp=mpp, expected=expected)
-        centres, mpp = centres * alignment.factor, mpp / alignment.factor
-        beneath = beneath.with_mpp(mpp)
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
         warnings += alignment.warnings
     table = spot_table(counts, rows, centres)
     for axis, column in enumerate(("array_row", "array_col")):
