@@ -83,15 +83,17 @@ class NetworkEncoder:
             forward = _loaded(self.folder, self.name, str(device))
         if device.type == "cpu":
             torch.set_num_threads(1)
-        mean, std = self._colours
-        out = np.empty((len(crops), self.dimension), dtype=np.float32)
+        mean, std = (torch.from_numpy(colour).to(device) for colour in self._colours)
+        half = torch.float16 if device.type == "cuda" else torch.float32
+        found = torch.empty(len(crops), self.dimension, dtype=half, device=device)
         size = _BATCH[device.type]
-        for start in range(0, len(crops), size):
-            light = crops[start : start + size].astype(np.float32) / np.float32(255)
-            batch = torch.from_numpy(np.ascontiguousarray(((light - mean) / std).transpose(0, 3, 1, 2)))
-            with torch.inference_mode():
-                found = forward(batch.to(device, torch.float16 if device.type == "cuda" else torch.float32))
-            out[start : start + size] = found.float().cpu().numpy()
+        # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
+        with torch.inference_mode():
+            for start in range(0, len(crops), size):
+                batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
+                light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+                found[start : start + size] = forward(light.to(half))
+        out: NDArray[np.float32] = found.float().cpu().numpy()
         if not np.isfinite(out).all():
             raise ModelError(
                 "this encoder gives numbers that are not finite", where=self.name, remedy="fetch it again"
