@@ -16,10 +16,10 @@ from histoscribe.widgets.loading import load_libraries
 _TICKING = """
 import sys, threading, time
 from histoscribe.widgets.loading import load_libraries
-assert "torch" not in sys.modules
+assert not {"torch", "llvmlite"} & {*sys.modules}
 sys.setswitchinterval(0.001)
 ticks = []
-loader = threading.Thread(target=load_libraries, args=("torch",))
+loader = threading.Thread(target=load_libraries, args=("torch", "numba"))
 loader.start()
 while loader.is_alive():
     ticks.append((time.perf_counter(), time.process_time()))
@@ -66,7 +66,7 @@ def test_what_is_there_already_costs_nothing() -> None:
     assert gc.get_freeze_count() == 0
 
 
-def test_another_thread_hardly_waits_while_pytorch_is_loaded() -> None:
+def test_another_thread_hardly_waits_while_pytorch_and_numba_are_loaded() -> None:
     """The longest wait in time or in processor time, the lesser: other programs lengthen the first."""
     pytest.importorskip("torch")
     ran = subprocess.run(
