@@ -283,7 +283,7 @@ class TestChoices:
         maps.novelty.click()
         panel.tabs.setCurrentIndex(1)
         captured = capture(unwrapped(window), state_of(window))
-        assert [layer["show"] for layer in captured.content["layers"]] == ["slide", "spots"]
+        assert [layer["show"] for layer in captured.content["layers"]] == ["slide", "spots", "map"]
         maps.novelty.click()
         panel.tabs.setCurrentIndex(0)
         layers = [window.layers[0], spot_layers(window)[-1]]

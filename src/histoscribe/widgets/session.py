@@ -11,8 +11,17 @@ from napari.utils.notifications import show_info, show_warning
 from histoscribe.errors import RegionError
 from histoscribe.widgets.arrangement import is_copy, is_side_by_side, side_by_side
 from histoscribe.widgets.layers import DERIVED, section_of, shown_spots, slide_layer, slide_of
+from histoscribe.widgets.map_layers import map_of, show_map, spots_of
 from histoscribe.widgets.painting import paint, spot_layers
-from histoscribe.widgets.session_layers import add_points, add_shapes, pack_points, pack_shapes
+from histoscribe.widgets.session_file import MOST_NUMBERS
+from histoscribe.widgets.session_layers import (
+    add_points,
+    add_shapes,
+    map_from,
+    pack_map,
+    pack_points,
+    pack_shapes,
+)
 from histoscribe.widgets.session_panels import capture_panels, open_panels
 from histoscribe.widgets.session_sources import Captured, Reopened
 from histoscribe.widgets.state import COLOUR_MAPS, MOST_GENES, state_of
@@ -40,6 +49,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     by_slide: dict[int, str] = {}
     layers, left_out = [], []
     kept: list[Layer] = []
+    room = MOST_NUMBERS // 2
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
         section, path = section_of(layer), _path_of(layer)
@@ -51,11 +61,19 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         if section.slide is not None:
             by_slide.setdefault(id(section.slide.levels), key)
     for layer in viewer.layers:
-        if is_copy(layer) or DERIVED in layer.metadata:
+        painted = map_of(layer)
+        if is_copy(layer) or (DERIVED in layer.metadata and painted is None):
             continue
         slide, shown = slide_of(layer), _common(layer)
         if layer in by_layer:
             layers.append(shown | {"show": "spots", "source": by_layer[layer]})
+        elif painted is not None:
+            beside = spots_of(viewer, layer)
+            room -= len(painted.values)
+            if beside not in by_layer or room < 0:
+                left_out.append(layer.name)
+                continue
+            layers.append(shown | {"show": "map", "source": by_layer[beside], "drawn": pack_map(painted)})
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
@@ -82,17 +100,25 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     """
     state, view = state_of(viewer), found.content["view"]
     lost = list(found.lost)
-    back: list[Layer | None] = []
-    for layer in found.content["layers"]:
+    layers, before = found.content["layers"], len(viewer.layers)
+    back: list[Layer | None] = [None] * len(layers)
+    # A map is drawn as the spots that it is of, so these come first.
+    for place in sorted(range(len(layers)), key=lambda place: layers[place]["show"] == "map"):
+        layer = layers[place]
         try:
             added = _add(viewer, layer, found)
         except (RegionError, TypeError, ValueError):
             added = None
-        back.append(added)
+        back[place] = added
         if added is None:
             lost.append(f"The layer {layer['name']} could not be brought back.")
             continue
-        added.name, added.opacity, added.visible = layer["name"], layer["opacity"], layer["visible"]
+        added.name, added.opacity = layer["name"], layer["opacity"]
+        beneath = sum(one is not None for one in back[:place])
+        viewer.layers.move(viewer.layers.index(added), before + beneath)
+    for added, layer in zip(back, layers, strict=True):
+        if added is not None:
+            added.visible = layer["visible"]
     state.more, state.pinned = tuple(view["more"])[: MOST_GENES - 1], tuple(view["pinned"])
     state.low, state.high = min(view["low"], view["high"]), max(view["low"], view["high"])
     state.shared, state.layout = view["shared"], view["layout"]
@@ -102,7 +128,7 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     panes = state.genes[1:] if state.layout == "multiples" else ()
     if view["side_by_side"] != is_side_by_side(viewer):
         side_by_side(viewer, view["side_by_side"], panes)
-        for added, layer in zip(back, found.content["layers"], strict=True):
+        for added, layer in zip(back, layers, strict=True):
             if added is not None:
                 added.visible = layer["visible"]
     paint(viewer, state)
@@ -184,6 +210,11 @@ def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
         add = add_shapes if layer["show"] == "shapes" else add_points
         return add(viewer, layer["drawn"], layer["name"])
     section, slide = found.sections.get(layer["source"]), found.slides.get(layer["source"])
+    if layer["show"] == "map":
+        spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)
+        return (
+            None if spots is None else show_map(viewer, spots, map_from(layer["drawn"], len(section.table)))
+        )
     if layer["show"] == "slide":
         beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
         data = None if beneath is None else slide_layer(beneath)

@@ -16,7 +16,7 @@ SUFFIX = ".histoscribe.json"
 FORMAT, VERSION = "histoscribe session", 1
 _MOST_BYTES = 1 << 26
 _MOST_ENTRIES = 2_000
-_MOST_CORNERS = 1_000_000
+MOST_NUMBERS = 1_000_000
 _LONGEST = 8_192
 _DEEPEST = 40
 
@@ -96,7 +96,7 @@ def _parsed(path: Path) -> Content:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StorageError(f"cannot be read ({reason})", where=path, remedy="check the path") from error
-    if len(text) > _MOST_BYTES or text.count(b",") > 4 * _MOST_CORNERS:
+    if len(text) > _MOST_BYTES or text.count(b",") > 4 * MOST_NUMBERS:
         raise StorageError("it holds far more than a session does", where=path, remedy="check the file")
     try:
         content = json.loads(text)
@@ -128,14 +128,16 @@ def _check_drawn(layers: list[Content]) -> None:
         checks, columns = _DRAWN.get(layer["show"], ({}, ()))
         if not checks:
             continue
-        found = _checked(layer["drawn"], checks, layer["name"])
+        found = layer["drawn"] = _checked(layer["drawn"], checks, layer["name"])
+        if layer["show"] == "map":
+            corners += len(found["values"])
+            continue
         counts = [len(found[name]) for name in columns] + [len(one) for one in found["features"].values()]
         if any(count != len(found["data"]) for count in counts):
             raise ValueError(f"a column of {layer['name']} does not fit its shapes or points")
         corners += sum(map(len, found["data"]))
-        layer["drawn"] = found
-    if corners > _MOST_CORNERS:
-        raise ValueError("its shapes have too many corners")
+    if corners > MOST_NUMBERS:
+        raise ValueError("its shapes and maps hold too many numbers")
 
 
 def _text(value: Any) -> bool:
@@ -154,7 +156,7 @@ def _number(low: float = -1e12, high: float = 1e12) -> Check:
     return check
 
 
-def _list_of(check: Check, least: int = 0, most: int = _MOST_CORNERS) -> Check:
+def _list_of(check: Check, least: int = 0, most: int = MOST_NUMBERS) -> Check:
     return lambda value: isinstance(value, list) and least <= len(value) <= most and all(map(check, value))
 
 
@@ -191,7 +193,7 @@ _SOURCE: dict[str, Check] = {
     "bin_um": _or_none(_number(0.1, 1e4)),
 }
 _LAYER: dict[str, Check] = {
-    "show": _either("spots", "slide", "shapes", "points"),
+    "show": _either("spots", "slide", "shapes", "points", "map"),
     "source": _text,
     "name": _text,
     "visible": _flag,
@@ -213,7 +215,15 @@ _SHAPES: dict[str, Check] = {
     "metadata": lambda value: isinstance(value, dict) and _plain(value),
 }
 _POINTS: dict[str, Check] = {**_COMMON, "data": _list_of(_PAIR), "size": _list_of(_number(0, 1e6))}
+_MAP: dict[str, Check] = {
+    **dict.fromkeys(("kind", "title", "unit", "gene", "legend"), _text),
+    "values": _list_of(_or_none(_number())),
+    "limits": _PAIR,
+    "colours": _text,
+    "classes": _list_of(_text, most=_MOST_ENTRIES),
+}
 _DRAWN = {
+    "map": (_MAP, ()),
     "shapes": (_SHAPES, ("types", "edge_color", "face_color", "edge_width")),
     "points": (_POINTS, ("size", "face_color")),
 }

@@ -1,4 +1,4 @@
-"""Drawn shapes and painted points of a session: everything about them lies in the session file itself."""
+"""Drawn shapes, painted points and maps of a session: all about them lies in the session file itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.tiles import Region
+from histoscribe.widgets.colours import DIFFERENCE
 from histoscribe.widgets.layers import UM
+from histoscribe.widgets.maps import Map
+from histoscribe.widgets.state import COLOUR_MAPS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,6 +85,48 @@ def add_shapes(viewer: ViewerModel, shapes: Content, name: str) -> Layer:
         features=pd.DataFrame(shapes["features"]) if shapes["data"] else None,
         metadata={name: _regained(value) for name, value in shapes["metadata"].items()},
     )
+
+
+def pack_map(found: Map) -> Content:
+    """A map as JSON can hold it; None for spots without a value."""
+    values = np.asarray(found.values)
+    if not found.classes:
+        known = np.isfinite(values)
+        values = np.where(known, np.asarray(values, dtype=float).round(6), None)
+    return {
+        "kind": found.kind,
+        "title": found.title,
+        "unit": found.unit,
+        "values": values.tolist(),
+        "limits": [float(end) for end in found.limits],
+        "colours": found.colours,
+        "gene": found.gene,
+        "classes": list(found.classes),
+        "legend": found.legend,
+    }
+
+
+def map_from(packed: Content, spots: int) -> Map:
+    """What `pack_map` was given.
+
+    Raises
+    ------
+    ValueError
+        If it is not of so many spots, of classes that it does not name, or in unknown colours.
+    """
+    classes = tuple(packed["classes"])
+    values = np.array(packed["values"], dtype=float)
+    if len(values) != spots:
+        raise ValueError("a map of other spots")
+    if packed["colours"] not in (DIFFERENCE, *COLOUR_MAPS):
+        raise ValueError("a map in unknown colours")
+    if classes:
+        if not np.isin(values, np.arange(len(classes))).all():
+            raise ValueError("a map of classes without names")
+        values = values.astype(np.int64)
+    low, high = packed["limits"]
+    named = {name: packed[name] for name in ("kind", "title", "unit", "colours", "gene", "legend")}
+    return Map(**named, values=values, limits=(low, high), classes=classes)
 
 
 def _affine(layer: Layer) -> list[list[float]]:
