@@ -9,7 +9,10 @@ that the others give, and prints the mean per-gene Pearson r of
   itself left out: smoothing of the held-out measurements;
 - `same section`: a kernel machine on the same descriptors that learns from all other spots of the held-out
   section (leave one out in closed form): no staining, no animal and no patient lies between;
+- `depth`: the same machine asked for the log of the depth, a single r: how much of it the image shows;
 - `other sections`: the default, trained on a share of the other sections' spots, drawn at random from seed 0.
+
+With `--split patient` the other sections are those of other patients.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from histoscribe.features import encoder_named
 from histoscribe.predictor import EncodedSection, Predictor, choose_panel, encode_section, log_cp10k
 from histoscribe.predictor.blend import gene_correlation
 from histoscribe.predictor.inputs import scale_of, standardised
-from histoscribe.predictor.linear import squared_distances
+from histoscribe.predictor.novelty import squared_distances
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.section import read_cohort
 
@@ -105,10 +108,12 @@ def main() -> None:
             shared = set(section.genes)
             panel = [gene for gene in choose_panel(training, 250) if gene in shared]
             truth = panel_expression(section, panel)
+            depth = np.log1p(np.asarray(section.counts.sum(axis=1), dtype=np.float32)).reshape(-1, 1)
             found[section.name] = {
                 "noise": noise_ceiling(section, panel),
                 "neighbours": neighbours(section, truth),
                 "same section": same_section(section, truth),
+                "depth": same_section(section, depth),
                 "other sections": other_sections(training, section, panel, truth),
             }
             sys.stderr.write(f"{section.name}: {json.dumps(found[section.name])}\n")

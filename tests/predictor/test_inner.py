@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histoscribe.predictor.inner import REACHES, choose_inputs, inner_folds
+from histoscribe.predictor.inner import HALVES, REACHES, choose_inputs, inner_folds
 from histoscribe.predictor.settings import make_settings
 from histoscribe.predictor.target import choose_panel
 
@@ -37,9 +37,7 @@ def test_what_is_set_is_kept(make_section):
     assert choose_inputs(sections, choose_panel(sections, 10), given) == given
 
 
-@pytest.mark.parametrize(
-    ("patients", "split"), [("AB", "section"), ("AABC", "patient"), ("A", "half of the section")]
-)
+@pytest.mark.parametrize(("patients", "split"), [("AB", "section"), ("AABC", "patient"), ("A", HALVES)])
 def test_folds_keep_patients_apart_where_there_are_enough(make_section, patients, split):
     sections = [make_section(f"S{n}", patient=p, seed=n, side=6) for n, p in enumerate(patients)]
     folds, found = inner_folds(sections)
@@ -48,3 +46,13 @@ def test_folds_keep_patients_apart_where_there_are_enough(make_section, patients
         assert {s.name for s in training}.isdisjoint(s.name for s in held_out)
         if split == "patient":
             assert {s.patient for s in training}.isdisjoint(s.patient for s in held_out)
+
+
+def test_a_single_section_is_halved_along_both_sides(make_section):
+    section = make_section("S1", side=6)
+    folds, _ = inner_folds([section])
+    spots = [({*training.spots}, {*held_out.spots}) for (training,), (held_out,) in folds]
+    assert all(not training & held_out for training, held_out in spots)
+    assert all(training | held_out == {*section.spots} for training, held_out in spots)
+    assert [held_out for _, held_out in spots] == [spots[n][0] for n in (1, 0, 3, 2)]
+    assert len({frozenset(held_out) for _, held_out in spots}) == 4

@@ -1,4 +1,4 @@
-"""The closed-form experts: both ways to solve them agree, spots count by weight, genes share evidence."""
+"""The ridge and the axes: both ways to solve them agree, spots count by weight, genes share evidence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import pytest
 
 from histoscribe.predictor.linear import (
     expression_components,
-    fit_kernel,
-    likeness,
     principal_axes,
     weighted_ridge,
 )
@@ -41,17 +39,3 @@ def test_components_follow_the_spots_that_count():
     found = expression_components(values.astype(np.float32), weights, 1)
     np.testing.assert_allclose(np.abs(found.loadings[0]), np.full(6, 6**-0.5), atol=0.05)
     assert len(set(np.sign(found.loadings[0]))) == 1
-
-
-def test_the_kernel_with_every_spot_equals_kernel_ridge_and_with_few_comes_near():
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(300, 2)).astype(np.float32)
-    y = np.sin(2 * x) + 0.05 * rng.normal(size=(300, 2))
-    w = rng.uniform(0.5, 2, 300)
-    whole = fit_kernel(x, y, w, landmarks=300, seed=0)
-    gram = likeness(x, x, whole.scale).astype(np.float64)
-    expected = gram @ np.linalg.solve(gram + 0.5 * np.diag(1 / w), y)
-    np.testing.assert_allclose(whole(x), expected, atol=1e-3)
-    few = fit_kernel(x, y, w, landmarks=80, seed=0)
-    assert few.landmarks.shape == (80, 2)
-    assert np.corrcoef(few(x).ravel(), expected.ravel())[0, 1] > 0.98

@@ -1,6 +1,6 @@
 """Attribution: which tiles and which descriptors a gene was read from.
 
-Gradient times input (Shrikumar et al. 2016) through the whole blend: ridge, kernel machine, networks and
+Gradient times input (Shrikumar et al. 2016) through the whole blend: ridge, networks and
 retrieval. Inputs are z-scores of the slide, so what is attributed is why a tile differs from its slide.
 """
 
@@ -145,9 +145,6 @@ def _one_gene(fitted: Fitted, inputs: Tensor, column: int) -> Tensor:
     if components.shape[1]:
         reduced = inputs @ components / float(np.sqrt(len(components) / components.shape[1]))
     total = blend.linear * (inputs @ (torch.from_numpy(fitted.ridge) @ loadings))
-    landmarks = torch.from_numpy(fitted.kernel.landmarks)
-    near = torch.exp(-torch.cdist(reduced, landmarks).square() / fitted.kernel.scale)
-    total = total + blend.kernel * (near @ (torch.from_numpy(fitted.kernel.coefficients) @ loadings))
     values, trust = torch.from_numpy(fitted.values[:, column].copy()), torch.from_numpy(fitted.trust)
     for network, keys in zip(fitted.networks, fitted.keys, strict=True):
         network.eval()

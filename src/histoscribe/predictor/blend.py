@@ -15,16 +15,16 @@ _NEIGHBOURS = (20, 50, 100, 200)
 _TEMPERATURES = (0.05, 0.2, 1.0)
 _STEPS = 10
 _AS_GOOD = 0.003
-ANSWERS = ("retrieval", "regression", "linear", "kernel")
+ANSWERS = ("retrieval", "regression", "linear")
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Shares of the four answers, and how retrieval averages.
+    """Shares of the three answers, and how retrieval averages.
 
     Parameters
     ----------
-    retrieval, regression, linear, kernel : float
+    retrieval, regression, linear : float
         Shares, not negative.
     neighbours : int
         How many reference spots are averaged.
@@ -32,17 +32,16 @@ class Blend:
         Of the softmax over their similarities.
     """
 
-    retrieval: float = 0.4
-    regression: float = 0.0
-    linear: float = 0.3
-    kernel: float = 0.3
+    retrieval: float = 0.5
+    regression: float = 0.1
+    linear: float = 0.4
     neighbours: int = 50
     temperature: float = 0.2
 
     @property
-    def shares(self) -> tuple[float, float, float, float]:
+    def shares(self) -> tuple[float, float, float]:
         """In the order of `ANSWERS`."""
-        return self.retrieval, self.regression, self.linear, self.kernel
+        return self.retrieval, self.regression, self.linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +50,8 @@ class Answers:
 
     Parameters
     ----------
-    regression, linear, kernel : ndarray of float32, shape (tiles, genes)
-        Of the guided experts (mean over members), of the ridge and of the kernel machine.
+    regression, linear : ndarray of float32, shape (tiles, genes)
+        Of the guided experts (mean over members) and of the ridge.
     retrieved : list of Retrieved
         One per member.
     values : ndarray of float32, shape (references, genes)
@@ -63,7 +62,6 @@ class Answers:
 
     regression: NDArray[np.float32]
     linear: NDArray[np.float32]
-    kernel: NDArray[np.float32]
     retrieved: list[Retrieved]
     values: NDArray[np.float32]
     trust: NDArray[np.float32]
@@ -102,7 +100,7 @@ class Answers:
 
     def blended(self, blend: Blend) -> NDArray[np.float32]:
         """The prediction in standardised expression, shape (tiles, genes)."""
-        mixed = blend.regression * self.regression + blend.linear * self.linear + blend.kernel * self.kernel
+        mixed = blend.regression * self.regression + blend.linear * self.linear
         if blend.retrieval:
             mixed = mixed + blend.retrieval * self.retrieval(blend.neighbours, blend.temperature)
         return np.asarray(mixed, dtype=np.float32)
@@ -136,14 +134,14 @@ def choose_blend(folds: Sequence[tuple[Answers, NDArray[np.float32]]], without: 
     }
     neighbours, temperature = max(alone, key=lambda key: float(alone[key]))
     moments = [
-        _moments([near, answers.regression, answers.linear, answers.kernel], truth)
+        _moments([near, answers.regression, answers.linear], truth)
         for near, (answers, truth) in zip(found[neighbours, temperature], folds, strict=True)
     ]
     reached = {shares: _mixed_correlation(shares, moments) for shares in _grid(without)}
     highest = max(reached.values())
     good = np.mean([shares for shares, r in reached.items() if r >= highest - _AS_GOOD], axis=0)
-    retrieval, regression, linear, kernel = (round(float(share), 3) for share in good)
-    return Blend(retrieval, regression, linear, kernel, neighbours, temperature)
+    retrieval, regression, linear = (round(float(share), 3) for share in good)
+    return Blend(retrieval, regression, linear, neighbours, temperature)
 
 
 def _grid(without: Sequence[str]) -> list[tuple[float, ...]]:

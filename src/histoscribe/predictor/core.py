@@ -16,7 +16,6 @@ from histoscribe.predictor.gallery import Retrieved, retrieve
 from histoscribe.predictor.index import Index, build_index
 from histoscribe.predictor.inputs import Scale, image_blocks
 from histoscribe.predictor.intervals import Intervals
-from histoscribe.predictor.linear import KernelExpert
 from histoscribe.predictor.network import Network
 from histoscribe.predictor.novelty import Familiar
 from histoscribe.predictor.published import PublishedNetwork
@@ -39,7 +38,7 @@ class View:
     reduced : ndarray of float32, shape (tiles, components)
         The image input on its main axes.
     linear : ndarray of float32, shape (tiles, rank)
-        What the ridge expert reads from the whole image input.
+        What the ridge reads from the whole image input.
     raw : ndarray of float32, shape (tiles, d)
         Descriptors as the encoder gave them.
     """
@@ -91,10 +90,9 @@ class Fitted:
     mean, deviation : ndarray, shape (genes,)
         Of the training target; 0 and 1 in the published form.
     ridge : ndarray, shape (inputs, rank)
-        Of the linear expert; zeros in the published form.
-    kernel : KernelExpert
+        Weights of the linear answer; zeros in the published form.
     loadings : ndarray, shape (rank, genes)
-        What the scores of both closed-form experts stand for.
+        What the scores of the ridge stand for.
     values : ndarray, shape (references, genes)
         Standardised expression of the gallery's spots.
     trust : ndarray, shape (references,)
@@ -116,7 +114,6 @@ class Fitted:
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
     ridge: NDArray[np.float32]
-    kernel: KernelExpert
     loadings: NDArray[np.float32]
     values: NDArray[np.float32]
     trust: NDArray[np.float32]
@@ -207,7 +204,6 @@ class Fitted:
         answers = Answers(
             np.asarray(regression / len(self.networks), dtype=np.float32),
             view.linear @ self.loadings,
-            self.kernel(view.reduced) @ self.loadings,
             retrieved,
             self.values,
             self.trust,

@@ -13,9 +13,7 @@ from histoscribe.predictor.core import AnyNetwork, Fitted, project
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import section_input, training_scales
 from histoscribe.predictor.linear import (
-    KernelExpert,
     expression_components,
-    fit_kernel,
     principal_axes,
     weighted_ridge,
 )
@@ -80,13 +78,11 @@ def fit_core(
     reduced = project(inputs, components, len(components))
     if published:
         ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
-        kernel = KernelExpert(reduced[:1], np.zeros((1, 1), dtype=np.float32), 1.0)
         loadings = np.zeros((1, len(panel)), dtype=np.float32)
     else:
         rank = len(panel) if "low rank" in without else settings.rank
         main = expression_components(wanted, trust, rank)
         ridge, loadings = weighted_ridge(inputs, main.scores, trust), main.loadings
-        kernel = fit_kernel(reduced, main.scores, trust, settings.landmarks, seed)
     spots = [
         Spots(
             reduced[start:stop],
@@ -117,7 +113,6 @@ def fit_core(
         mean=mean,
         deviation=deviation,
         ridge=ridge,
-        kernel=kernel,
         loadings=loadings,
         values=wanted,
         trust=trust.astype(np.float32),

@@ -25,6 +25,7 @@ REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
+HALVES = "half of the section"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ Fold = tuple[list[EncodedSection], list[EncodedSection]]
 def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
     """(training, held-out) pairs and what is held out.
 
-    By patient where there are at least three, else by section; a single section is halved along its
-    longer side.
+    By patient where there are at least three, else by section; a single section is halved twice, across
+    each of its sides, and each half predicts the other: one cut alone may follow the tissue's layers.
     """
     patients = list(dict.fromkeys(section.patient for section in sections))
     if len(patients) >= 3:
@@ -63,7 +64,8 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
     elif len(sections) >= 2:
         groups, split = [[section] for section in sections], "section"
     else:
-        groups, split = [[half] for half in _halves(sections[0])], "half of the section"
+        upper, lower, left, right = ([half] for half in _halves(sections[0]))
+        return [(lower, upper), (upper, lower), (right, left), (left, right)], HALVES
     if len(groups) > _MAX_FOLDS:
         groups = [[s for group in groups[first::_MAX_FOLDS] for s in group] for first in range(_MAX_FOLDS)]
     folds = []
@@ -141,19 +143,23 @@ def validate(
             predicted.append((fitted, answers, truth))
     blend = choose_blend(found, settings.without)
     told = [(fitted.expression(answers.blended(blend)), truth) for fitted, answers, truth in predicted]
-    return Inner(blend, _reliability(panel, told), split, conformal(told))
+    independent = len(told) // 2 if split == HALVES else len(told)
+    return Inner(blend, _reliability(panel, told, independent), split, conformal(told))
 
 
 def _reliability(
-    panel: Sequence[str], told: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    panel: Sequence[str], told: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], independent: int
 ) -> dict[str, dict[str, float]]:
-    """Mean r over what was held out; the interval adds Fisher's variance to that between the sections."""
+    """Mean r over what was held out; the interval adds Fisher's variance to that between the sections.
+
+    Halves of one section hold every spot twice: only half of them are `independent`.
+    """
     r = np.stack([gene_correlation(predicted, truth) for predicted, truth in told])
     each = np.arctanh(np.clip(r, -0.999999, 0.999999))
     variance = np.mean([1 / max(len(truth) - 3, 1) for _, truth in told])
     if len(told) > 1:
         variance = variance + each.var(axis=0, ddof=1)
-    spread = 1.96 * np.sqrt(variance / len(told))
+    spread = 1.96 * np.sqrt(variance / independent)
     r, centre = r.mean(axis=0), each.mean(axis=0)
     low, high = np.minimum(np.tanh(centre - spread), r), np.maximum(np.tanh(centre + spread), r)
     return {
@@ -163,9 +169,10 @@ def _reliability(
 
 
 def _halves(section: EncodedSection) -> list[EncodedSection]:
-    longer = int(np.argmax(np.ptp(section.centres_um, axis=0)))
-    order = np.argsort(section.centres_um[:, longer], kind="stable")
+    orders = [np.argsort(places, kind="stable") for places in section.centres_um.T]
+    parts = [rows for order in orders for rows in np.array_split(order, 2)]
+    names = ("upper", "lower", "left", "right")
     return [
-        section.part(np.sort(rows), f"{section.name}, half {number}")
-        for number, rows in enumerate(np.array_split(order, 2), start=1)
+        section.part(np.sort(rows), f"{section.name}, {name} half")
+        for name, rows in zip(names, parts, strict=True)
     ]

@@ -26,9 +26,7 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
 
-_PUBLISHED_BLEND = Blend(
-    retrieval=0.4, regression=0.6, linear=0.0, kernel=0.0, neighbours=200, temperature=1.0
-)
+_PUBLISHED_BLEND = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
 
 
 def learn(

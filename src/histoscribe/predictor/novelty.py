@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.predictor.inputs import scale_of, standardised
-from histoscribe.predictor.linear import principal_axes, squared_distances
+from histoscribe.predictor.linear import principal_axes
 
 NEAREST = 5
 _AXES = 24
@@ -107,3 +107,9 @@ def distance_to(
         near = np.sort(np.partition(squared, count - 1, axis=1)[:, :count], axis=1)[:, min(skip, count - 1) :]
         out[start : start + _BLOCK] = np.sqrt(near).mean(axis=1)
     return out
+
+
+def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Between the rows of a and of b, never negative, shape (a, b)."""
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * (a @ b.T)
+    return np.asarray(np.maximum(squared, 0), dtype=np.float32)

@@ -17,7 +17,6 @@ PARTS = (
     "retrieval",
     "regression",
     "linear",
-    "kernel",
     "depth weights",
     "low rank",
     "spot types",
@@ -51,9 +50,7 @@ class Settings:
     components : int
         Principal components of the image input that the network sees; 0 for the input itself.
     rank : int
-        Principal components of the training expression that the linear and the kernel expert write.
-    landmarks : int
-        Most training spots that the kernel expert compares a tile with.
+        Principal components of the training expression that the ridge writes.
     width, heads : int
         Length of the embeddings, attention heads per graph.
     types : int
@@ -77,7 +74,6 @@ class Settings:
     graphs: tuple[str, ...] = ()
     components: int = 128
     rank: int = 8
-    landmarks: int = 2000
     width: int = 128
     heads: int = 4
     types: int = 6
@@ -94,7 +90,7 @@ class Settings:
                 "there is no such variant", where=str(self.variant), remedy=f"choose {' or '.join(VARIANTS)}"
             )
         at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
-        at_least |= {"components": 0, "batch_spots": 8, "landmarks": 8}
+        at_least |= {"components": 0, "batch_spots": 8}
         for name, least in at_least.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:

@@ -18,7 +18,6 @@ from histoscribe.predictor.core import AnyNetwork, Fitted
 from histoscribe.predictor.evidence import Crops
 from histoscribe.predictor.fitting import build_network
 from histoscribe.predictor.intervals import BINS, Intervals
-from histoscribe.predictor.linear import KernelExpert
 from histoscribe.predictor.novelty import Familiar
 from histoscribe.predictor.settings import make_settings
 
@@ -36,8 +35,6 @@ def to_tensors(fitted: Fitted, crops: Crops | None = None) -> dict[str, NDArray[
     tensors = {name: getattr(fitted, name) for name in _PLAIN}
     for name, (mean, deviation) in zip(("descriptors", "context"), fitted.scales, strict=True):
         tensors[f"{name}.mean"], tensors[f"{name}.deviation"] = mean, deviation
-    tensors["kernel.landmarks"] = fitted.kernel.landmarks
-    tensors["kernel.coefficients"] = fitted.kernel.coefficients
     tensors |= {f"familiar.{name}": getattr(fitted.familiar, name) for name in _FAMILIAR}
     if fitted.intervals is not None:
         tensors |= {f"intervals.{name}": getattr(fitted.intervals, name) for name in _INTERVALS}
@@ -55,12 +52,10 @@ def to_settings(fitted: Fitted) -> dict[str, Any]:
     return {
         **fitted.settings.to_dict(),
         "pitch_um": fitted.pitch_um,
-        "kernel_scale": fitted.kernel.scale,
         "blend": asdict(fitted.blend),
         "members_kept": len(fitted.networks),
         "descriptors": len(fitted.scales[0][0]),
         "references": len(fitted.values),
-        "landmarks_kept": len(fitted.kernel.landmarks),
         "familiar_kept": len(fitted.familiar.appearance),
     }
 
@@ -77,15 +72,15 @@ def from_tensors(
     """
     try:
         kept = {name: value for name, value in card.settings.items() if name not in _TOLD}
-        pitch, scale = float(kept.pop("pitch_um")), float(kept.pop("kernel_scale"))
+        pitch = float(kept.pop("pitch_um"))
         blend = Blend(**kept.pop("blend"))
-        sizes = ("members_kept", "descriptors", "references", "landmarks_kept", "familiar_kept")
-        members, descriptors, references, landmarks, familiar = (_bounded(kept.pop(name)) for name in sizes)
+        sizes = ("members_kept", "descriptors", "references", "familiar_kept")
+        members, descriptors, references, familiar = (_bounded(kept.pop(name)) for name in sizes)
         settings = make_settings(card.variant, **kept)
         if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
             raise ValueError("a size is out of range")
-        if not all(np.isfinite(value) and value > 0 for value in (pitch, scale, blend.temperature)):
-            raise ValueError("the pitch, the kernel or the blend is out of range")
+        if not all(np.isfinite(value) and value > 0 for value in (pitch, blend.temperature)):
+            raise ValueError("the pitch or the blend is out of range")
         if not 1 <= blend.neighbours <= 10_000:
             raise ValueError("the blend is out of range")
     except (KeyError, TypeError, ValueError, SettingError) as error:
@@ -106,8 +101,6 @@ def from_tensors(
         "loadings": (rank, genes),
         "values": (references, genes),
         "trust": (references,),
-        "kernel.landmarks": (landmarks, seen),
-        "kernel.coefficients": (landmarks, rank),
         "familiar.mean": (descriptors,),
         "familiar.deviation": (descriptors,),
         "familiar.axes": (descriptors, axes),
@@ -146,7 +139,6 @@ def from_tensors(
             (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
             (tensors["context.mean"], tensors["context.deviation"]),
         ),
-        kernel=KernelExpert(tensors["kernel.landmarks"], tensors["kernel.coefficients"], scale),
         familiar=Familiar(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
         keys=[tensors[f"keys{number}"] for number in range(members)],
         networks=networks,

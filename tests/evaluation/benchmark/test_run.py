@@ -171,8 +171,8 @@ def test_the_ablation_names_its_parts(cohort: list[EncodedSection], monkeypatch:
 
     monkeypatch.setattr(methods, "Predictor", Spy)
     outcome = run_benchmark(
-        cohort, dataset="made", methods=["histoscribe without kernel"], panel=Panel(8), folds=["b2"]
+        cohort, dataset="made", methods=["histoscribe without linear"], panel=Panel(8), folds=["b2"]
     )
-    assert asked[0]["without"] == ("kernel",)
+    assert asked[0]["without"] == ("linear",)
     assert outcome["settings"]["tested"] == ["b2"]
-    assert 0 <= value(outcome, "histoscribe without kernel", "coverage") <= 1
+    assert 0 <= value(outcome, "histoscribe without linear", "coverage") <= 1

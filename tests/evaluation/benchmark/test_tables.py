@@ -11,7 +11,7 @@ R = {
     "histoscribe": (0.4, 0.3),
     "ridge": (0.2, 0.3),
     "bleep": (0.5, 0.1),
-    "histoscribe without kernel": (0.3, 0.3),
+    "histoscribe without linear": (0.3, 0.3),
     "histoscribe with both graphs": (0.4, 0.35),
     "permuted control": (0.01, -0.01),
 }
@@ -66,7 +66,7 @@ def test_differences_coverage_and_control_stand_below(tables):
 def test_what_is_left_out_or_added_is_compared_with_the_default(tables):
     assert [line.split(" | ")[0] for line in tables[3][2:]] == [
         "| as it is",
-        "| without kernel",
+        "| without linear",
         "| with both graphs",
     ]
     assert "+0.0500" in tables[3][3]
