@@ -108,7 +108,7 @@ def genes(viewer: napari.Viewer, panel: Any) -> None:
 def compare(viewer: napari.Viewer, panel: Any) -> None:
     """Panes, plot and table of a comparison."""
     panel.start()
-    _until(lambda: panel.compared is not None)
+    _until(lambda: panel.compared is not None and not panel.tasks.running)
     panel.view.setCurrentIndex(panel.table.index(0, 0))
 
 

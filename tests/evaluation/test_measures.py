@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from histoscribe.errors import TableError
+from histoscribe.evaluation import measures
 from histoscribe.evaluation.measures import (
     bootstrap_mean,
     mae_per_gene,
@@ -97,3 +98,14 @@ def test_bootstrap_leaves_out_what_is_undefined():
     assert bootstrap_mean([0.1, np.nan, 0.3]) == interval
     assert np.isnan(bootstrap_mean([np.nan]).mean)
     assert np.isnan(bootstrap_mean([0.5]).low)
+
+
+@pytest.mark.parametrize("measure", [pearson_per_gene, spearman_per_gene, mse_per_gene, mae_per_gene])
+def test_a_few_genes_at_a_time_give_what_all_at_once_give(measure, monkeypatch):
+    rng = np.random.default_rng(0)
+    measured, predicted = rng.normal(size=(2, 40, 7)).astype(np.float32)
+    measured[3, 2] = np.nan
+    whole = measure(measured, predicted)
+    monkeypatch.setattr(measures, "_BLOCK", 100)
+    np.testing.assert_allclose(measure(measured, predicted), whole, rtol=1e-12)
+    assert measure(measured[:, :0], predicted[:, :0]).shape == (0,)

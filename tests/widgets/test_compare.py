@@ -43,7 +43,7 @@ def panel(window: Any, npe2pm: Any, make_section: MakeSection, qtbot: Any) -> An
     show(window, [measured, predicted])
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Compare")[1]
     qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: panel.compared is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=20_000)
     return panel
 
 
@@ -153,6 +153,16 @@ def test_the_plot_copes_with_no_dots_and_with_equal_values(qtbot: Any) -> None:
     for values in (np.zeros(0), np.zeros(5), np.array([np.nan, 1.0])):
         scatter.show_values(values, values, "nothing")
         assert not scatter.grab().isNull()
+
+
+def test_a_layer_removed_while_its_comparison_is_shown_ends_it(window: Any, panel: Any, qtbot: Any) -> None:
+    steps = panel._show(panel._pair, panel.compared)
+    next(steps)
+    window.layers.remove(spot_layers(window)[1])
+    assert list(steps) == []
+    assert panel.compared is None
+    assert not panel.scatter.marked.size
+    assert len(spot_layers(window)) == 1
 
 
 def lasso(qtbot: Any, widget: Any, centre: np.ndarray, radius: float) -> None:

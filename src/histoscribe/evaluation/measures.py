@@ -7,6 +7,7 @@ a silent zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,33 +16,27 @@ from numpy.typing import ArrayLike, NDArray
 from histoscribe.errors import TableError
 
 Scores = NDArray[np.float64]
+_BLOCK = 1 << 20
 
 
 def pearson_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
     """Pearson's r of each gene over the spots; NaN where either side is constant."""
-    a, b = _paired(measured, predicted)
-    return _correlation(a, b)
+    return _per_gene(_correlation, measured, predicted)
 
 
 def spearman_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
     """Spearman's rank correlation of each gene (ties share their mean rank); NaN where a side is constant."""
-    from scipy.stats import rankdata
-
-    a, b = _paired(measured, predicted)
-    lost = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
-    return np.where(lost, np.nan, _correlation(rankdata(a, axis=0), rankdata(b, axis=0)))
+    return _per_gene(_rank_correlation, measured, predicted)
 
 
 def mse_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
     """Mean squared error of each gene over the spots."""
-    a, b = _paired(measured, predicted)
-    return np.asarray(np.mean((a - b) ** 2, axis=0))
+    return _per_gene(lambda a, b: np.mean((a - b) ** 2, axis=0), measured, predicted)
 
 
 def mae_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
     """Mean absolute error of each gene over the spots."""
-    a, b = _paired(measured, predicted)
-    return np.asarray(np.mean(np.abs(a - b), axis=0))
+    return _per_gene(lambda a, b: np.mean(np.abs(a - b), axis=0), measured, predicted)
 
 
 @dataclass(frozen=True)
@@ -96,8 +91,11 @@ def bootstrap_mean(
     return Interval(float(scores.mean()), float(low), float(high), over, level)
 
 
-def _paired(measured: ArrayLike, predicted: ArrayLike) -> tuple[Scores, Scores]:
-    a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+def _per_gene(
+    measure: Callable[[Scores, Scores], Scores], measured: ArrayLike, predicted: ArrayLike
+) -> Scores:
+    """A measure of matching columns, a few genes at a time: memory stays bounded, other threads get on."""
+    a, b = np.asarray(measured), np.asarray(predicted)
     if a.shape != b.shape or a.ndim != 2:
         raise TableError(
             f"cannot compare arrays of shapes {a.shape} and {b.shape}",
@@ -105,7 +103,11 @@ def _paired(measured: ArrayLike, predicted: ArrayLike) -> tuple[Scores, Scores]:
         )
     if not len(a):
         raise TableError("there are no spots to compare", remedy="give at least two spots")
-    return a, b
+    width = max(1, _BLOCK // len(a))
+    parts = [slice(start, start + width) for start in range(0, max(a.shape[1], 1), width)]
+    return np.concatenate(
+        [measure(a[:, part].astype(np.float64), b[:, part].astype(np.float64)) for part in parts]
+    )
 
 
 def _correlation(a: Scores, b: Scores) -> Scores:
@@ -117,3 +119,10 @@ def _correlation(a: Scores, b: Scores) -> Scores:
         norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
         r = (a * b).sum(axis=0) / norm
     return np.asarray(np.where(constant, np.nan, np.clip(r, -1, 1)))
+
+
+def _rank_correlation(a: Scores, b: Scores) -> Scores:
+    from scipy.stats import rankdata
+
+    lost = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
+    return np.where(lost, np.nan, _correlation(rankdata(a, axis=0), rankdata(b, axis=0)))

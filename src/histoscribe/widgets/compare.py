@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,23 +137,34 @@ class ComparePanel(QWidget):
         except Exception as error:
             tell(error)
 
-    def _show(self, layers: tuple[Layer, Layer], compared: Compared) -> None:
+    def _show(self, layers: tuple[Layer, Layer], compared: Compared) -> Generator[None]:
+        """Table, scatter, difference, panes: step by step, so that the window answers in between."""
         self._forget()
         if any(layer not in self._viewer.layers for layer in layers):
             return
         self.compared, self._pair = compared, layers
-        rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
-        self._marks = MarkedSpots(rows, self.scatter.mark)
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
             f"Mean r {known.mean():.3f} over {len(known)} genes and {len(compared.match.measured)} spots; "
             f"{compared.split}."
         )
+        yield
+        if self.compared is not compared:
+            return
         if self._state.gene not in compared.genes.index:
             self._state.choose(str(compared.genes.index[0]))
         self._show_gene()
+        rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
+        self._marks = MarkedSpots(rows, self.scatter.mark)
+        yield
+        if self.compared is not compared:
+            return
+        self._difference()
         self._show_what_applies()
+        yield
+        if self.compared is not compared:
+            return
         again, self._again = self._again, {}
         if again:
             self._show_as(again)
@@ -163,8 +175,10 @@ class ComparePanel(QWidget):
         """Show a comparison as `kept` described it; camera and what is visible stay."""
         camera = self._viewer.scene.camera
         seen = camera.center, camera.zoom
-        visible = {layer: layer.visible for layer in self._viewer.layers if not is_copy(layer)}
         difference, place = self._difference(), again.get("difference")
+        visible = {
+            one: one.visible for one in self._viewer.layers if not is_copy(one) and one is not difference
+        }
         difference.visible = False
         if isinstance(place, int) and 0 <= place < len(self._viewer.layers):
             self._viewer.layers.move(self._viewer.layers.index(difference), place)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.widgets.loading import load_libraries
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 _PITCHES_PER_PATCH = 5.0
+_NEEDED = (
+    "scipy.stats",
+    "histoscribe.evaluation.comparison",
+    "histoscribe.evaluation.intervals",
+    "histoscribe.evaluation.matching",
+)
 COLUMNS = {
     "pearson": "r here",
     "low": "low",
@@ -96,6 +104,7 @@ def compare_layers(measured: Section, predicted: Section, progress: Progress) ->
     TableError
         If no spot or no gene is common.
     """
+    load_libraries(*_NEEDED)
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.intervals import pearson_intervals
     from histoscribe.evaluation.matching import match_spots
