@@ -134,6 +134,21 @@ def test_stacking_again_leaves_no_copies(viewer: Any, make_section: MakeSection)
     assert not viewer.canvas.grid.enabled
 
 
+def test_without_any_slide_nothing_lies_beneath_the_panes(viewer: Any, make_section: MakeSection) -> None:
+    from dataclasses import replace
+
+    from histoscribe.widgets.arrangement import side_by_side
+
+    measured, predicted = (
+        replace(make_section(kind=kind), slide=None, name="B2") for kind in ("measured", "predicted")
+    )
+    show(viewer, [measured, predicted])
+    side_by_side(viewer, True)
+    assert len(viewer.layers) == 2
+    grid = viewer.canvas.grid
+    assert (grid.enabled, grid.stride, grid.shape) == (True, 1, (1, 2))
+
+
 def test_each_viewer_has_its_own_state_and_a_closed_one_is_forgotten(viewer: Any) -> None:
     import gc
     import weakref

@@ -63,13 +63,15 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
         layer.name_overlay.font_size = 12
     if not on or not spots:
         return
-    cells = [layer for pair in zip(_backdrops(viewer, spots), spots, strict=True) for layer in pair]
+    slides = any(slide is not None for slide in _slides(spots))
+    columns = [_backdrops(viewer, spots), spots] if slides else [spots]
+    cells = [layer for cell in zip(*columns, strict=True) for layer in cell]
     for layer in viewer.layers:
         layer.visible = layer in cells
     for place, layer in enumerate(cells):
         viewer.layers.move(viewer.layers.index(layer), place)
     grid = viewer.canvas.grid
-    grid.stride = 2
+    grid.stride = len(columns)
     grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
     grid.spacing = 6
     grid.enabled = True
@@ -91,8 +93,7 @@ def _backdrops(viewer: ViewerModel, spots: list[Layer]) -> list[Layer]:
     """One layer to lie beneath each layer of spots: the H&E at hand first, then copies of it."""
     free = [layer for layer in viewer.layers if slide_of(layer) is not None]
     found = []
-    for layer in spots:
-        slide = _slide_beneath(section_of(layer), spots)
+    for layer, slide in zip(spots, _slides(spots), strict=True):
         own = [one for one in free if slide is not None and slide_of(one).levels is slide.levels]
         if own:
             free.remove(own[0])
@@ -100,11 +101,13 @@ def _backdrops(viewer: ViewerModel, spots: list[Layer]) -> list[Layer]:
     return found
 
 
-def _slide_beneath(section: Section, spots: list[Layer]) -> Slide | None:
-    """The section's slide; where it has none, that of another layer of the same section."""
-    same = [other for other in map(section_of, spots) if other.name == section.name]
-    slides = [one.slide.with_mpp(one.mpp) for one in (section, *same) if one.slide is not None]
-    return slides[0] if slides else None
+def _slides(spots: list[Layer]) -> list[Slide | None]:
+    """The slide of each layer's section; where it has none, that of another layer of the same section."""
+    sections, found = [section_of(layer) for layer in spots], []
+    for section in sections:
+        same = [one for one in (section, *sections) if one.name == section.name and one.slide is not None]
+        found.append(same[0].slide.with_mpp(same[0].mpp) if same else None)
+    return found
 
 
 def _copy(viewer: ViewerModel, slide: Slide | None, section: Section) -> Layer:
