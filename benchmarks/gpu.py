@@ -44,6 +44,7 @@ def throughput(device: str, folder: Path, tiles: int) -> dict[str, Any]:
     from transformers import ViTConfig, ViTModel
 
     from histoscribe.features import encoder_named
+    from histoscribe.features.device import precision_of
 
     shape = LARGE if device != "cpu" else SMALL
     ViTModel(ViTConfig(**shape, image_size=SIDE, patch_size=16)).save_pretrained(folder / "vit")
@@ -54,12 +55,12 @@ def throughput(device: str, folder: Path, tiles: int) -> dict[str, Any]:
     encoder.encode(crops[:64])
     encoded = tiles / _seconds(lambda: encoder.encode(crops), device)
 
-    half = torch.float32 if device == "cpu" else torch.float16
-    network = ViTModel.from_pretrained(folder / "vit", dtype=half).to(device).eval()
+    precision = precision_of(torch.device(device))
+    network = ViTModel.from_pretrained(folder / "vit", dtype=precision).to(device).eval()
     bare = {}
     with torch.inference_mode():
         for size in BATCHES:
-            batch = torch.rand(size, 3, SIDE, SIDE, device=device, dtype=half)
+            batch = torch.rand(size, 3, SIDE, SIDE, device=device, dtype=precision)
             network(pixel_values=batch)
             passes = max(1, tiles // size)
 

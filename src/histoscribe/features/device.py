@@ -29,3 +29,8 @@ def resolve_device(name: str = "auto") -> torch.device:
         present = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise SettingError("this device is not here", where=name, remedy=f"choose auto or one of: {present}")
     return device
+
+
+def precision_of(device: torch.device) -> torch.dtype:
+    """What learned encoders compute in: half precision on a CUDA device, single precision elsewhere."""
+    return torch.float16 if device.type == "cuda" else torch.float32

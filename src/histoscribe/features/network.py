@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.features.checkpoint import Checkpoint, read_checkpoint
-from histoscribe.features.device import resolve_device
+from histoscribe.features.device import precision_of, resolve_device
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Forward = Callable[["Tensor"], "Tensor"]
@@ -80,19 +81,19 @@ class NetworkEncoder:
             )
         device = resolve_device(self.device)
         with _LOCK:
-            forward = _loaded(self.folder, self.name, str(device))
+            forward = _loaded(self.folder, self.name, device)
         if device.type == "cpu":
             torch.set_num_threads(1)
         mean, std = (torch.from_numpy(colour).to(device) for colour in self._colours)
-        half = torch.float16 if device.type == "cuda" else torch.float32
-        found = torch.empty(len(crops), self.dimension, dtype=half, device=device)
+        precision = precision_of(device)
+        found = torch.empty(len(crops), self.dimension, dtype=precision, device=device)
         size = _BATCH[device.type]
         # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
         with torch.inference_mode():
             for start in range(0, len(crops), size):
                 batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
                 light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
-                found[start : start + size] = forward(light.to(half))
+                found[start : start + size] = forward(light.to(precision))
         out: NDArray[np.float32] = found.float().cpu().numpy()
         if not np.isfinite(out).all():
             raise ModelError(
@@ -141,7 +142,7 @@ def _library(checkpoint: Checkpoint) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: Path, name: str, device: str) -> Forward:
+def _loaded(folder: Path, name: str, device: torch.device) -> Forward:
     """The network on its device, once in a process."""
     checkpoint = read_checkpoint(folder)
     if checkpoint.name != name:

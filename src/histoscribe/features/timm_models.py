@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import DependencyError, ModelError
 from histoscribe.features.checkpoint import Checkpoint
+from histoscribe.features.device import precision_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _DAMAGED = "check that config.json and weights belong together, or fetch the encoder again"
@@ -28,7 +30,7 @@ def dimension(checkpoint: Checkpoint) -> int:
     return 2 * width if _pooled(checkpoint) else width
 
 
-def load(checkpoint: Checkpoint, device: str) -> Callable[[Tensor], Tensor]:
+def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Read the weights; return what turns a batch (n, 3, side, side) into descriptors (n, dimension).
 
     Raises
@@ -54,7 +56,7 @@ def load(checkpoint: Checkpoint, device: str) -> Callable[[Tensor], Tensor]:
             where=checkpoint.folder,
             remedy=_DAMAGED,
         ) from error
-    model.to(device, torch.float16 if device.startswith("cuda") else torch.float32).eval()
+    model.to(device, precision_of(device)).eval()
     pooled, skipped = _pooled(checkpoint), int(getattr(model, "num_prefix_tokens", 1))
 
     def forward(batch: Tensor) -> Tensor:

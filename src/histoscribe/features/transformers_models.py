@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import DependencyError, ModelError
 from histoscribe.features.checkpoint import Checkpoint
+from histoscribe.features.device import precision_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 TYPES = (
@@ -31,7 +33,7 @@ def dimension(checkpoint: Checkpoint) -> int:
     return int(_config(checkpoint).hidden_size)
 
 
-def load(checkpoint: Checkpoint, device: str) -> Callable[[Tensor], Tensor]:
+def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Read the weights; return what turns a batch (n, 3, side, side) into class tokens (n, dimension).
 
     Code that lies beside the weights is never run, and only safetensors are read.
@@ -41,7 +43,6 @@ def load(checkpoint: Checkpoint, device: str) -> Callable[[Tensor], Tensor]:
     ModelError
         If the weights are damaged or not those of the network.
     """
-    import torch
     from transformers import AutoModel
 
     try:
@@ -53,7 +54,7 @@ def load(checkpoint: Checkpoint, device: str) -> Callable[[Tensor], Tensor]:
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
-                dtype=torch.float16 if device.startswith("cuda") else torch.float32,
+                dtype=precision_of(device),
             )
     except Exception as error:  # safetensors, torch and transformers raise in many ways
         raise ModelError(
