@@ -63,8 +63,8 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
         layer.name_overlay.font_size = 12
     if not on or not spots:
         return
-    slides = any(slide is not None for slide in _slides(spots))
-    columns = [_backdrops(viewer, spots), spots] if slides else [spots]
+    slides = _slides(spots)
+    columns = [_backdrops(viewer, spots, slides), spots] if any(slides) else [spots]
     cells = [layer for cell in zip(*columns, strict=True) for layer in cell]
     for layer in viewer.layers:
         layer.visible = layer in cells
@@ -89,11 +89,11 @@ def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[La
     return panes
 
 
-def _backdrops(viewer: ViewerModel, spots: list[Layer]) -> list[Layer]:
+def _backdrops(viewer: ViewerModel, spots: list[Layer], slides: list[Slide | None]) -> list[Layer]:
     """One layer to lie beneath each layer of spots: the H&E at hand first, then copies of it."""
     free = [layer for layer in viewer.layers if slide_of(layer) is not None]
     found = []
-    for layer, slide in zip(spots, _slides(spots), strict=True):
+    for layer, slide in zip(spots, slides, strict=True):
         own = [one for one in free if slide is not None and slide_of(one).levels is slide.levels]
         if own:
             free.remove(own[0])
