@@ -116,9 +116,7 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
         added.name, added.opacity = layer["name"], layer["opacity"]
         beneath = sum(one is not None for one in back[:place])
         viewer.layers.move(viewer.layers.index(added), before + beneath)
-    for added, layer in zip(back, layers, strict=True):
-        if added is not None:
-            added.visible = layer["visible"]
+    _show_as_kept(back, layers)
     state.more, state.pinned = tuple(view["more"])[: MOST_GENES - 1], tuple(view["pinned"])
     state.low, state.high = min(view["low"], view["high"]), max(view["low"], view["high"])
     state.shared, state.layout = view["shared"], view["layout"]
@@ -128,9 +126,7 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     panes = state.genes[1:] if state.layout == "multiples" else ()
     if view["side_by_side"] != is_side_by_side(viewer):
         side_by_side(viewer, view["side_by_side"], panes)
-        for added, layer in zip(back, layers, strict=True):
-            if added is not None:
-                added.visible = layer["visible"]
+        _show_as_kept(back, layers)
     paint(viewer, state)
     viewer.canvas.overlays.scale_bar.visible = view["scale_bar"]
     active = None if view["active"] is None else int(view["active"])
@@ -144,6 +140,12 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
         show_warning("The session is back, but not all of it:\n" + "\n".join(lost))
     else:
         show_info("The session is back.")
+
+
+def _show_as_kept(back: list[Layer | None], layers: list[Content]) -> None:
+    for added, layer in zip(back, layers, strict=True):
+        if added is not None:
+            added.visible = layer["visible"]
 
 
 def _path_of(layer: Layer) -> str:
@@ -212,9 +214,9 @@ def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
     section, slide = found.sections.get(layer["source"]), found.slides.get(layer["source"])
     if layer["show"] == "map":
         spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)
-        return (
-            None if spots is None else show_map(viewer, spots, map_from(layer["drawn"], len(section.table)))
-        )
+        if section is None or spots is None:
+            return None
+        return show_map(viewer, spots, map_from(layer["drawn"], section.table.n_obs))
     if layer["show"] == "slide":
         beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
         data = None if beneath is None else slide_layer(beneath)

@@ -93,17 +93,8 @@ def pack_map(found: Map) -> Content:
     if not found.classes:
         known = np.isfinite(values)
         values = np.where(known, np.asarray(values, dtype=float).round(6), None)
-    return {
-        "kind": found.kind,
-        "title": found.title,
-        "unit": found.unit,
-        "values": values.tolist(),
-        "limits": [float(end) for end in found.limits],
-        "colours": found.colours,
-        "gene": found.gene,
-        "classes": list(found.classes),
-        "legend": found.legend,
-    }
+    limits = [float(end) for end in found.limits]
+    return vars(found) | {"values": values.tolist(), "limits": limits, "classes": list(found.classes)}
 
 
 def map_from(packed: Content, spots: int) -> Map:
@@ -124,9 +115,7 @@ def map_from(packed: Content, spots: int) -> Map:
         if not np.isin(values, np.arange(len(classes))).all():
             raise ValueError("a map of classes without names")
         values = values.astype(np.int64)
-    low, high = packed["limits"]
-    named = {name: packed[name] for name in ("kind", "title", "unit", "colours", "gene", "legend")}
-    return Map(**named, values=values, limits=(low, high), classes=classes)
+    return Map(**packed | {"values": values, "limits": tuple(packed["limits"]), "classes": classes})
 
 
 def _affine(layer: Layer) -> list[list[float]]:
