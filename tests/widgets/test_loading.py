@@ -19,7 +19,7 @@ from histoscribe.widgets.loading import load_libraries
 assert not {"torch", "llvmlite"} & {*sys.modules}
 sys.setswitchinterval(0.001)
 ticks = []
-loader = threading.Thread(target=load_libraries, args=("torch", "numba"))
+loader = threading.Thread(target=load_libraries, args=("torch", "histoscribe.features.compiled"))
 loader.start()
 while loader.is_alive():
     ticks.append((time.perf_counter(), time.process_time()))

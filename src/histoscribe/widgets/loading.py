@@ -26,7 +26,7 @@ def load_libraries(*modules: str) -> None:
     beforehand by a call that gives the lock away. Imports make hundreds of thousands of objects, at which the
     collector of garbage looks again and again, all of Python waiting up to half a second each time: it rests
     meanwhile, and never looks again at what is there by then (`gc.freeze`). Numba makes as many when it
-    compiles for the first time, so it does that here as well.
+    compiles for the first time; where loops of ours are compiled, it does that here as well.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def load_libraries(*modules: str) -> None:
             _map_binaries()
             for name in modules:
                 import_module(name)
-            if numba := sys.modules.get("numba"):
-                numba.njit("void()")(lambda: None)
+            if "histoscribe.features.compiled" in sys.modules:
+                import_module("numba").njit("void()")(lambda: None)
         finally:
             gc.freeze()
             if collects:
