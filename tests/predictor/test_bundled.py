@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -34,3 +37,15 @@ def test_it_is_small_honest_and_predicts(name):
     assert expression.shape == (40, len(card.genes))
     assert model.fitted.intervals is not None
     assert np.isfinite(expression).all()
+
+
+def test_loading_leaves_what_it_does_not_need_alone():
+    script = (
+        "import sys\n"
+        "from histoscribe.modelstore import bundled\n"
+        "from histoscribe.predictor import Predictor\n"
+        f"Predictor.load(bundled({NAMES[0]!r}), device='cpu')\n"
+        "print(sorted({'torch._dynamo', 'torch_geometric', 'sympy', 'sklearn', 'scanpy'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -78,7 +78,9 @@ class SpotBranch(nn.Module):
         super().__init__()
         self.expression_in = nn.Linear(genes, width)
         self.place_in = nn.Linear(4 * len(_PERIODS), width)
-        self.type_in = nn.Embedding(types, width)
+        self.type_in = nn.Embedding(types, width, _weight=torch.empty(types, width))
+        if not self.type_in.weight.is_meta:  # a draw of shapes alone would import PyTorch's compiler
+            nn.init.normal_(self.type_in.weight)
         self.norm = nn.LayerNorm(width)
         each = width // heads
         self.looks = nn.ModuleDict()
