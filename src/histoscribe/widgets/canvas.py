@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.events import Event
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
 
 def canvas_of(viewer: ViewerModel) -> Any:
-    """napari's canvas; None without a window, or where another napari keeps it elsewhere.
-
-    It is private to napari, so asked for here alone.
-    """
-    return getattr(getattr(getattr(viewer, "window", None), "_qt_viewer", None), "canvas", None)
+    """napari's canvas; None without a window, or where another napari keeps it elsewhere."""
+    return getattr(_qt_viewer(viewer), "canvas", None)
 
 
 @contextmanager
@@ -33,12 +33,36 @@ def undrawn(viewer: ViewerModel) -> Iterator[None]:
             widget.setUpdatesEnabled(True)
 
 
-@contextmanager
-def unheard(viewer: ViewerModel) -> Iterator[list[Any]]:
-    """Let no panel hear of layers added meanwhile; yields those whose `reset_choices` is due afterwards."""
-    docked = getattr(getattr(viewer, "window", None), "dock_widgets", {}).values()
-    panels = [panel for panel in docked if hasattr(panel, "reset_choices")]
+def added_in_turns(viewer: ViewerModel, layer: Layer) -> Generator[None]:
+    """Add a layer, select it and tell the panels, step by step: the window answers in between.
+
+    `viewer.add_layer` does all of it at once and holds the window up for as long. Here napari's controls of
+    the layer are made ahead, while nobody can ask for them yet; it is selected, and each panel hears of it,
+    in a turn of its own. Where another napari keeps its controls elsewhere, it makes them at once, as ever.
+    """
+    controls = getattr(_qt_viewer(viewer), "controls", None)
+    docked = getattr(getattr(viewer, "window", None), "dock_widgets", {})
+    panels = [panel for panel in docked.values() if hasattr(panel, "reset_choices")]
+    later = [panel.reset_choices for panel in panels]
+    if hasattr(controls, "_add"):
+        controls._add(Event("inserted", value=layer))
+        later.append(controls._add)
+        yield
     with ExitStack() as stack:
-        for panel in panels:
-            stack.enter_context(viewer.layers.events.inserted.blocker(panel.reset_choices))
-        yield panels
+        for callback in later:
+            stack.enter_context(viewer.layers.events.inserted.blocker(callback))
+        viewer.layers._activate_on_insert = False
+        stack.callback(setattr, viewer.layers, "_activate_on_insert", True)
+        viewer.add_layer(layer)
+    yield
+    if layer in viewer.layers:
+        viewer.layers.selection.active = layer
+    for panel in panels:
+        yield
+        if panel in docked.values():
+            panel.reset_choices()
+
+
+def _qt_viewer(viewer: ViewerModel) -> Any:
+    """What holds canvas and controls of a window; private to napari, so asked for here alone."""
+    return getattr(getattr(viewer, "window", None), "_qt_viewer", None)

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.canvas import undrawn, unheard
+from histoscribe.widgets.canvas import added_in_turns, undrawn
 from histoscribe.widgets.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
 from histoscribe.widgets.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.painting import paint, spot_layers
@@ -182,12 +182,8 @@ class PredictPanel(QWidget):
         with undrawn(self._viewer):
             layer = Layer.create(data, described, kind)
             yield
-            with unheard(self._viewer) as panels:
-                self._result = self._viewer.add_layer(layer)
-            for panel in panels:
-                yield
-                if panel in self._viewer.window.dock_widgets.values():
-                    panel.reset_choices()
+            self._result = layer
+            yield from added_in_turns(self._viewer, layer)
             yield
             state = state_of(self._viewer)
             if state.gene not in predicted.genes:

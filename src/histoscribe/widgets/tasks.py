@@ -21,7 +21,7 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_STEPS = 0.05
 _BETWEEN_STEPS_MS = 20
-_TURN_S = 0.001
+_TURN_S = 0.0002
 
 
 class _Relay(QObject):
@@ -101,7 +101,7 @@ class TaskBar(QWidget):
     def run(self, job: Callable[[Progress], R], apply: Callable[[R], Generator[None] | None]) -> bool:
         """Run `job` on another thread, then `apply` its result on this one.
 
-        From then on Python's threads take turns five times as often as usual: the window asks for its turn
+        From then on Python's threads take turns 25 times as often as usual: the window asks for its turn
         many times in each thing it does.
 
         An `apply` that takes the window long yields in between: what the window has to do meanwhile is done
