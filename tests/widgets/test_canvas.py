@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Points
 from qtpy.QtWidgets import QApplication, QWidget
 
 from histoscribe.widgets.canvas import added_in_turns, canvas_of, undrawn
+from histoscribe.widgets.layers import LayerData
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -22,6 +23,10 @@ class Panel(QWidget):
 
     def reset_choices(self, event: object = None) -> None:
         self.told += 1
+
+
+def spots(count: int) -> LayerData:
+    return np.zeros((count, 2)), {}, "points"
 
 
 def docked(viewer: Any) -> Panel:
@@ -49,15 +54,18 @@ def test_a_layer_is_added_in_turns(make_napari_viewer: Any) -> None:
     controls = viewer.window._qt_viewer.controls
     before = viewer.add_points(np.zeros((1, 2)))
     panel = docked(viewer)
-    told, layer = panel.told, Points(np.zeros((3, 2)))
-    seen = []
-    for _ in added_in_turns(viewer, layer):
-        active = viewer.layers.selection.active
-        assert controls.currentWidget() is controls.widgets[active]
-        seen.append((layer in viewer.layers, active is layer, panel.told - told))
-    assert seen == [(False, False, 0), (True, False, 0), (True, True, 0)]
+    told = panel.told
+    turns, seen = added_in_turns(viewer, spots(3)), []
+    with suppress(StopIteration):
+        while True:
+            next(turns)
+            active = viewer.layers.selection.active
+            assert controls.currentWidget() is controls.widgets[active]
+            seen.append((len(viewer.layers), active is before, panel.told - told))
+    assert seen == [(1, True, 0), (1, True, 0), (2, True, 0), (2, False, 0)]
     assert panel.told == told + 1
-    assert list(viewer.layers) == [before, layer]
+    layer = viewer.layers[1]
+    assert viewer.layers.selection.active is layer
     assert controls.currentWidget() is controls.widgets[layer]
     assert controls.count() == 3  # of both layers, and napari's empty one
 
@@ -65,7 +73,7 @@ def test_a_layer_is_added_in_turns(make_napari_viewer: Any) -> None:
 def test_the_next_layer_is_added_as_ever(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
     panel = docked(viewer)
-    for _ in added_in_turns(viewer, Points(np.zeros((3, 2)))):
+    for _ in added_in_turns(viewer, spots(3)):
         pass
     told = panel.told
     layer = viewer.add_points(np.zeros((1, 2)))
@@ -76,11 +84,10 @@ def test_the_next_layer_is_added_as_ever(make_napari_viewer: Any) -> None:
 def test_a_layer_removed_between_turns_is_not_selected(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
     kept = viewer.add_points(np.zeros((1, 2)))
-    layer = Points(np.zeros((3, 2)))
-    turns = added_in_turns(viewer, layer)
-    while layer not in viewer.layers:
+    turns = added_in_turns(viewer, spots(3))
+    while len(viewer.layers) < 2:
         next(turns)
-    viewer.layers.remove(layer)
+    layer = viewer.layers.pop()
     assert list(turns) == []
     assert viewer.layers.selection.active is kept
     assert layer not in viewer.window._qt_viewer.controls.widgets
@@ -90,8 +97,9 @@ def test_a_panel_closed_between_turns_is_not_told(make_napari_viewer: Any) -> No
     viewer = make_napari_viewer()
     panel = docked(viewer)
     told = panel.told
-    turns = added_in_turns(viewer, Points(np.zeros((3, 2))))
-    next(turns)
+    turns = added_in_turns(viewer, spots(3))
+    while not viewer.layers:
+        next(turns)
     viewer.window.remove_dock_widget(panel)
     for _ in turns:
         pass
@@ -99,8 +107,8 @@ def test_a_panel_closed_between_turns_is_not_told(make_napari_viewer: Any) -> No
 
 
 def test_without_a_window_all_goes_on() -> None:
-    viewer, layer = ViewerModel(), Points(np.zeros((1, 2)))
+    viewer = ViewerModel()
     with undrawn(viewer):
-        assert list(added_in_turns(viewer, layer)) == [None]
-    assert viewer.layers.selection.active is layer
+        assert list(added_in_turns(viewer, spots(1))) == [None, None]
+    assert viewer.layers.selection.active is viewer.layers[0]
     assert canvas_of(viewer) is None

@@ -6,11 +6,13 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Layer
 from napari.utils.events import Event
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
+
+    from histoscribe.widgets.layers import LayerData
 
 
 def canvas_of(viewer: ViewerModel) -> Any:
@@ -33,13 +35,20 @@ def undrawn(viewer: ViewerModel) -> Iterator[None]:
             widget.setUpdatesEnabled(True)
 
 
-def added_in_turns(viewer: ViewerModel, layer: Layer) -> Generator[None]:
+def added_in_turns(viewer: ViewerModel, described: LayerData) -> Generator[None, None, Layer]:
     """Add a layer, select it and tell the panels, step by step: the window answers in between.
 
     `viewer.add_layer` does all of it at once and holds the window up for as long. Here napari's controls of
     the layer are made ahead, while nobody can ask for them yet; it is selected, and each panel hears of it,
     in a turn of its own. Where another napari keeps its controls elsewhere, it makes them at once, as ever.
+
+    Returns
+    -------
+    Layer
+        In the viewer, unless somebody has removed it in between.
     """
+    layer = Layer.create(*described)
+    yield
     controls = getattr(_qt_viewer(viewer), "controls", None)
     docked = getattr(getattr(viewer, "window", None), "dock_widgets", {})
     panels = [panel for panel in docked.values() if hasattr(panel, "reset_choices")]
@@ -61,6 +70,7 @@ def added_in_turns(viewer: ViewerModel, layer: Layer) -> Generator[None]:
         yield
         if panel in docked.values():
             panel.reset_choices()
+    return layer
 
 
 def _qt_viewer(viewer: ViewerModel) -> Any:

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.widgets.canvas import added_in_turns
 from histoscribe.widgets.choosers import number_box
 from histoscribe.widgets.generate_choosers import (
     GeneratorChooser,
@@ -36,6 +37,8 @@ from histoscribe.widgets.state import unwrapped
 from histoscribe.widgets.tasks import TaskBar, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import napari
 
     from histoscribe.modelstore import Card
@@ -145,15 +148,16 @@ class GeneratePanel(QWidget):
         except HistoscribeError as error:
             tell(error)
 
-    def _show_result(self, result: Generated) -> None:
+    def _show_result(self, result: Generated) -> Generator[None]:
+        """Fill the tables, add the layer of scores: step by step, so that the window answers in between."""
         self.undo()
         remember_model(result.request.model)
         self.result = result
         self.views.show_result(result)
         source = result.request.primary.source
         if result.scores is not None and self.primary.source.has(source):
-            data, described, _ = score_layer(result)
-            self._layer = self._viewer.add_points(data, **described)
+            yield
+            self._layer = yield from added_in_turns(self._viewer, score_layer(result))
             self._layer.face_colorbar.visible = True
         for note in result.table.uns["histoscribe"]["notes"][-2:]:
             show_info(note[0].upper() + note[1:] + ".")

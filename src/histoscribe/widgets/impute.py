@@ -10,6 +10,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.widgets.canvas import added_in_turns, undrawn
 from histoscribe.widgets.imputation import ImputeRequest, Overview, Restored, look, restore
 from histoscribe.widgets.impute_choosers import ImputerChooser, SourceChooser
 from histoscribe.widgets.impute_list import MissingGenes
@@ -21,6 +22,8 @@ from histoscribe.widgets.state import state_of, unwrapped
 from histoscribe.widgets.tasks import TaskBar, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import napari
 
     from histoscribe.imputer import Imputer
@@ -116,7 +119,8 @@ class ImputePanel(QWidget):
         self.genes.show_overview(overview)
         self._show_what_applies()
 
-    def _show_restored(self, restored: Restored) -> None:
+    def _show_restored(self, restored: Restored) -> Generator[None]:
+        """List the genes, add the layer, paint it: step by step, so that the window answers in between."""
         if restored.request.model is not None:
             remember_model(restored.request.model)
         self.undo()
@@ -129,12 +133,16 @@ class ImputePanel(QWidget):
             self._restored = None
             show_info("The layer was removed meanwhile; what was restored is discarded.")
         else:
+            yield
             data, described, kind = shown_spots(restored.section)
             described["name"] = f"{restored.section.name} restored"
-            self._layer = getattr(self._viewer, f"add_{kind}")(data, **described)
-            if self.genes.marked:
-                state_of(self._viewer).gene = self.genes.marked
-            paint(self._viewer, state_of(self._viewer))
+            with undrawn(self._viewer):
+                self._layer = yield from added_in_turns(self._viewer, (data, described, kind))
+                yield
+                if self.genes.marked:
+                    state_of(self._viewer).gene = self.genes.marked
+                paint(self._viewer, state_of(self._viewer))
+                yield
         self._show_what_applies()
 
     def _show_what_applies(self, *_: object) -> None:

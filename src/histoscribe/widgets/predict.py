@@ -174,16 +174,13 @@ class PredictPanel(QWidget):
         self, request: PredictRequest, source: Layer, result: tuple[Section, LayerData]
     ) -> Generator[None]:
         """Add the layer, paint it, draw it: step by step, so that the window answers in between."""
-        predicted, (data, described, kind) = result
+        predicted, described = result
         remember_model(request.model)
         if source not in self._viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
         with undrawn(self._viewer):
-            layer = Layer.create(data, described, kind)
-            yield
-            self._result = layer
-            yield from added_in_turns(self._viewer, layer)
+            self._result = yield from added_in_turns(self._viewer, described)
             yield
             state = state_of(self._viewer)
             if state.gene not in predicted.genes:
