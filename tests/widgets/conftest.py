@@ -19,6 +19,14 @@ _LONG = 120_000
 GENES = ("EPCAM", "ERBB2", "COL1A1", "CD3E", "MKI67")
 
 
+@pytest.fixture(autouse=True)
+def nothing_told_before() -> None:
+    """What earlier tests told the user is not held against this one."""
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+
+
 class Pixels:
     """A level that counts how often it is read."""
 
