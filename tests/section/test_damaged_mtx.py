@@ -38,6 +38,16 @@ MTX = "filtered_feature_bc_matrix"
         ("features.tsv.gz", b"A\n", "features.tsv has 1 lines where the matrix has 13"),
         ("barcodes.tsv.gz", None, "there is no barcodes.tsv"),
     ],
+    ids=[
+        "no gzip",
+        "no matrix",
+        "claims too many entries",
+        "too few entries",
+        "a row too far",
+        "few barcodes",
+        "few features",
+        "no barcodes",
+    ],
 )
 def test_damaged_matrix_market(
     name: str, content: bytes | None, sentence: str, space_ranger: Callable[..., Any]
