@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Points
 
 from histoscribe.section import Section
 from histoscribe.widgets.colours import colours_of
@@ -164,3 +165,15 @@ def test_each_viewer_has_its_own_state_and_a_closed_one_is_forgotten(viewer: Any
     del other
     gc.collect()
     assert state() is None
+
+
+def test_only_what_changes_is_shown_or_hidden() -> None:
+    from histoscribe.widgets.arrangement import show_only
+
+    layers = [Points(np.zeros((1, 2)), visible=visible) for visible in (True, True, False, False)]
+    told: list[int] = []
+    for place, layer in enumerate(layers):
+        layer.events.visible.connect(lambda _, place=place: told.append(place))
+    show_only(layers, [layers[0], layers[2]])
+    assert [layer.visible for layer in layers] == [True, False, True, False]
+    assert told == [1, 2]

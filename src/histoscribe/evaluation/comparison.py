@@ -41,6 +41,8 @@ class Comparison:
     ----------
     section : Section
         The measured section, only the spots that have a prediction.
+    match : Match
+        Which rows of the two tables these spots are.
     genes : tuple of str
         In the prediction's order.
     measured, predicted : ndarray of float32, shape (spots, genes)
@@ -60,6 +62,7 @@ class Comparison:
     """
 
     section: Section
+    match: Match
     genes: tuple[str, ...]
     measured: NDArray[np.float32]
     predicted: NDArray[np.float32]
@@ -133,6 +136,7 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
         section,
+        match,
         tuple(genes),
         expression,
         guess,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,8 +67,7 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
     slides = _slides(spots)
     columns = [_backdrops(viewer, spots, slides), spots] if any(slides) else [spots]
     cells = [layer for cell in zip(*columns, strict=True) for layer in cell]
-    for layer in viewer.layers:
-        layer.visible = layer in cells
+    show_only(viewer.layers, cells)
     for place, layer in enumerate(cells):
         viewer.layers.move(viewer.layers.index(layer), place)
     grid = viewer.canvas.grid
@@ -75,6 +75,13 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
     grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
     grid.spacing = 6
     grid.enabled = True
+
+
+def show_only(layers: Iterable[Layer], shown: Container[Layer]) -> None:
+    """Show some of the layers and hide the others; napari prepares all anew even where nothing changes."""
+    for layer in layers:
+        if layer.visible is not (layer in shown):
+            layer.visible = layer in shown
 
 
 def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[Layer]:

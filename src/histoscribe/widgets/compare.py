@@ -22,9 +22,10 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import SettingError
-from histoscribe.widgets.arrangement import is_copy, side_by_side
+from histoscribe.widgets.arrangement import is_copy, show_only, side_by_side
+from histoscribe.widgets.canvas import added_in_turns
 from histoscribe.widgets.choosers import LayerCombo
-from histoscribe.widgets.compare_views import difference_layer, is_kind
+from histoscribe.widgets.compare_views import described_difference, difference_layer, is_kind
 from histoscribe.widgets.comparing import COLUMNS, MEANINGS, Compared, compare_layers
 from histoscribe.widgets.layers import DERIVED, section_of
 from histoscribe.widgets.linking import MarkedSpots, lasso_on_tissue
@@ -138,11 +139,18 @@ class ComparePanel(QWidget):
             tell(error)
 
     def _show(self, layers: tuple[Layer, Layer], compared: Compared) -> Generator[None]:
-        """Table, scatter, difference, panes: step by step, so that the window answers in between."""
+        """Show a comparison step by step, until it is done or one of its layers has gone."""
         self._forget()
         if any(layer not in self._viewer.layers for layer in layers):
             return
         self.compared, self._pair = compared, layers
+        for _ in self._in_turns(compared, layers):
+            yield
+            if self.compared is not compared:
+                return
+
+    def _in_turns(self, compared: Compared, layers: tuple[Layer, Layer]) -> Generator[None]:
+        """Table, scatter, difference, panes: the window answers in between."""
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
@@ -150,21 +158,15 @@ class ComparePanel(QWidget):
             f"{compared.split}."
         )
         yield
-        if self.compared is not compared:
-            return
         if self._state.gene not in compared.genes.index:
             self._state.choose(str(compared.genes.index[0]))
         self._show_gene()
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
         self._marks = MarkedSpots(rows, self.scatter.mark)
         yield
-        if self.compared is not compared:
-            return
-        self._difference()
+        yield from added_in_turns(self._viewer, described_difference(compared, layers[0]))
         self._show_what_applies()
         yield
-        if self.compared is not compared:
-            return
         again, self._again = self._again, {}
         if again:
             self._show_as(again)
@@ -214,8 +216,8 @@ class ComparePanel(QWidget):
         if on:
             self.blink_button.setChecked(False)
         shown = [*self._pair, self._difference()]
-        for layer in painted_layers(self._viewer):
-            layer.visible = layer in shown if on else layer is not shown[-1]
+        painted = painted_layers(self._viewer)
+        show_only(painted, shown if on else [layer for layer in painted if layer is not shown[-1]])
         side_by_side(self._viewer, on)
         paint(self._viewer, self._state)
         self._viewer.fit_to_view()
@@ -232,8 +234,7 @@ class ComparePanel(QWidget):
                 layer.visible = True
             return
         self.panes_button.setChecked(False)
-        for layer in painted_layers(self._viewer):
-            layer.visible = layer is self._pair[0]
+        show_only(painted_layers(self._viewer), self._pair[:1])
         self._timer.start()
 
     def _blink(self) -> None:
@@ -242,8 +243,8 @@ class ComparePanel(QWidget):
             first.visible, second.visible = not first.visible, first.visible
 
     def _on_all(self, on: bool) -> None:
-        for layer in painted_layers(self._viewer):
-            layer.visible = DERIVED not in layer.metadata
+        painted = painted_layers(self._viewer)
+        show_only(painted, [layer for layer in painted if DERIVED not in layer.metadata])
         side_by_side(self._viewer, on)
         paint(self._viewer, self._state)
         self._viewer.fit_to_view()

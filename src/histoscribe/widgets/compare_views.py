@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from histoscribe.widgets.comparing import Compared
+    from histoscribe.widgets.layers import LayerData
 
 _COMPARED = "compared"
 
@@ -28,6 +29,12 @@ def difference_layer(viewer: ViewerModel, compared: Compared, beside: Layer) -> 
     for layer in viewer.layers:
         if layer.metadata.get(_COMPARED) is compared:
             return layer
+    data, described, kind = described_difference(compared, beside)
+    return getattr(viewer, f"add_{kind}")(data, **described)
+
+
+def described_difference(compared: Compared, beside: Layer) -> LayerData:
+    """Describe the layer of predicted − measured, shaped like `beside`."""
     section = compared.measured
     data, described, kind = like(beside, section, f"{section.name} difference")
     described["metadata"] |= {
@@ -35,4 +42,4 @@ def difference_layer(viewer: ViewerModel, compared: Compared, beside: Layer) -> 
         DIFFERENCE: compared.difference(),
         _COMPARED: compared,
     }
-    return getattr(viewer, f"add_{kind}")(data, **described)
+    return data, described, kind

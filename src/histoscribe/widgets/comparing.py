@@ -23,7 +23,6 @@ _NEEDED = (
     "scipy.stats",
     "histoscribe.evaluation.comparison",
     "histoscribe.evaluation.intervals",
-    "histoscribe.evaluation.matching",
 )
 COLUMNS = {
     "pearson": "r here",
@@ -107,7 +106,6 @@ def compare_layers(measured: Section, predicted: Section, progress: Progress) ->
     load_libraries(*_NEEDED)
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.intervals import pearson_intervals
-    from histoscribe.evaluation.matching import match_spots
 
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
@@ -121,5 +119,4 @@ def compare_layers(measured: Section, predicted: Section, progress: Progress) ->
     var = predicted.table.var
     stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
     table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
-    match = match_spots(measured, predicted)
-    return Compared(measured, predicted, match, table[list(COLUMNS)], str(done.summary["split"]))
+    return Compared(measured, predicted, done.match, table[list(COLUMNS)], str(done.summary["split"]))

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 
-from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.colours import DIFFERENCE, colours_of, table_of
 from histoscribe.widgets.discs import draw_as_discs
 from histoscribe.widgets.layers import DERIVED, section_of
@@ -45,8 +45,7 @@ def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
     there = find_map(viewer, section, found.kind, found.gene)
     layer = _add(viewer, beside, section, found) if there is None else there
     renew(viewer, layer, found)
-    for other in maps_on(viewer, section):
-        other.visible = other is layer
+    show_only(maps_on(viewer, section), [layer])
     show_map_scale(viewer)
     return layer
 

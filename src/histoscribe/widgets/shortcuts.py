@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers import DERIVED, kind_of, section_of, slide_of
 from histoscribe.widgets.painting import held_out_scores, paint, spot_layers
 from histoscribe.widgets.panels import open_panel
@@ -55,9 +55,8 @@ def take_turns(viewer: ViewerModel) -> None:
     predicted = [layer for layer in layers if kind_of(section_of(layer)) == "predicted"]
     if not predicted or len(predicted) == len(layers):
         return
-    show = "measured" if any(layer.visible for layer in predicted) else "predicted"
-    for layer in layers:
-        layer.visible = kind_of(section_of(layer)) == show
+    measured = [layer for layer in layers if layer not in predicted]
+    show_only(layers, measured if any(layer.visible for layer in predicted) else predicted)
 
 
 def find_gene(viewer: ViewerModel) -> None:
