@@ -93,6 +93,18 @@ def test_a_layer_removed_between_turns_is_not_selected(make_napari_viewer: Any) 
     assert layer not in viewer.window._qt_viewer.controls.widgets
 
 
+def test_controls_made_ahead_go_where_the_layer_never_comes(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    controls = viewer.window._qt_viewer.controls
+    turns = added_in_turns(viewer, spots(3))
+    while not controls.widgets:
+        next(turns)
+    turns.close()
+    assert not controls.widgets
+    assert controls.count() == 1
+    assert not viewer.layers
+
+
 def test_a_panel_closed_between_turns_is_not_told(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
     panel = docked(viewer)

@@ -56,7 +56,12 @@ def added_in_turns(viewer: ViewerModel, described: LayerData) -> Generator[None,
     if hasattr(controls, "_add"):
         controls._add(Event("inserted", value=layer))
         later.append(controls._add)
-        yield
+        try:
+            yield
+        except GeneratorExit:  # whoever wanted the layer is gone
+            with suppress(RuntimeError):  # and perhaps the window with it
+                controls._remove(Event("removed", value=layer))
+            raise
     with ExitStack() as stack:
         for callback in later:
             stack.enter_context(viewer.layers.events.inserted.blocker(callback))
