@@ -44,7 +44,11 @@ def test_stopped_training_goes_on_and_gives_the_same_model(
     assert other[1] == 1
 
 
-def test_several_processes_train_one_model(table_maker: Maker, fresh: AnnData) -> None:
+def test_several_processes_train_one_model(
+    table_maker: Maker, fresh: AnnData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the number of threads is given, as on clusters: Lightning then leaves it as it is."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     table = table_maker(samples=60, genes=60)
     imputer = Imputer(factors=4, steps=6, devices=2).fit(table)
     restored = imputer.restore(fresh[:, :40].copy()).layers["restored"]

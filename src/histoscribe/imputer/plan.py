@@ -90,6 +90,11 @@ class CorrectionPlan(lightning.LightningModule):
         self.corrector, self.blend, self.steps, self.rate = corrector, blend, steps, rate
         self.seed = seed
 
+    def setup(self, stage: str) -> None:
+        """Compute on one thread in a forked process: it would wait for OpenMP's others, which stay behind."""
+        if self.trainer.world_size > 1:
+            torch.set_num_threads(1)
+
     def on_train_batch_start(self, *_: Any) -> None:
         """Draw dropout from the seed and the step, so that training goes on as if never stopped."""
         torch.manual_seed(self.seed * 1_000_003 + self.global_step)
