@@ -29,7 +29,6 @@ def generator(
     met_steps: Annotated[int, typer.Option(min=1, help="Training steps of the MetVAE.")] = 600,
     mixing_steps: Annotated[int, typer.Option(min=1, help="Training steps of encoder and mixer.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
-    devices: Annotated[int, typer.Option(min=1, help="How many processes train together.")] = 1,
     licence: Annotated[str, typer.Option(help="Under which terms the model may be used.")] = "not stated",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -48,7 +47,7 @@ def generator(
                 met500 / "M.mx.log2.txt.gz", met500 / "M.meta.plus.txt", probes[0] if probes else None
             )
             cohort = join_platforms(cohort, metastases)
-        model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed, devices=devices)
+        model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed)
         model.fit(cohort, licence=licence, progress=progress)
         model.save(out)
     card = model.card

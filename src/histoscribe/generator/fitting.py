@@ -38,14 +38,11 @@ class Settings:
     met_steps, mixing_steps : int
         Training steps of the MetVAE, and of source encoder and mixer.
     seed : int
-    devices : int
-        Processes that Lightning trains on.
     """
 
     met_steps: int = 600
     mixing_steps: int = 500
     seed: int = 0
-    devices: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +122,7 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     steps = settings.met_steps
     run_stage(
         MetVAEPlan(model.met, steps), Shuffled(profiles, pairs, steps, settings.seed), steps=steps,
-        devices=settings.devices, label="learning metastases", progress=progress,
+        label="learning metastases", progress=progress,
     )  # fmt: skip
     model.eval()
     codes = encode(model, profiles)
@@ -141,7 +138,7 @@ def fit_model(cohort: Cohort, settings: Settings, progress: Progress) -> Fitted:
     model.train()
     run_stage(
         MixingPlan(model.met.eval().requires_grad_(False), model.source, model.mixer, steps),
-        Mixtures(lessons, standard, steps, settings.seed), steps=steps, devices=settings.devices,
+        Mixtures(lessons, standard, steps, settings.seed), steps=steps,
         label="learning to mix", progress=progress,
     )  # fmt: skip
     model.eval().requires_grad_(False)

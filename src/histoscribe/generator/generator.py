@@ -44,17 +44,13 @@ class Generator:
     met_steps, mixing_steps : int
         Training steps of the MetVAE, and of source encoder and mixer.
     seed : int
-    devices : int
-        Processes that Lightning trains on.
     """
 
-    def __init__(
-        self, *, met_steps: int = 600, mixing_steps: int = 500, seed: int = 0, devices: int = 1
-    ) -> None:
-        for name, value in (("met_steps", met_steps), ("mixing_steps", mixing_steps), ("devices", devices)):
+    def __init__(self, *, met_steps: int = 600, mixing_steps: int = 500, seed: int = 0) -> None:
+        for name, value in (("met_steps", met_steps), ("mixing_steps", mixing_steps)):
             if value < 1:
                 raise SettingError(f"{name} is {value}", remedy="use 1 or more")
-        self.settings = Settings(met_steps, mixing_steps, seed, devices)
+        self.settings = Settings(met_steps, mixing_steps, seed)
         self._model: tuple[MetGen, Standard, Card] | None = None
 
     def fit(

@@ -172,7 +172,7 @@ class MixingPlan(lightning.LightningModule):
 
 
 def run_stage(
-    plan: lightning.LightningModule, data: IterableDataset[Batch], *, steps: int, devices: int, label: str,
+    plan: lightning.LightningModule, data: IterableDataset[Batch], *, steps: int, label: str,
     progress: Progress,
 ) -> None:  # fmt: skip
     """Train one stage, reporting every ten steps."""
@@ -181,7 +181,7 @@ def run_stage(
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = lightning.Trainer(
-            max_steps=steps, accelerator="cpu", devices=devices, logger=False, enable_checkpointing=False,
+            max_steps=steps, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, gradient_clip_val=1.0,
             callbacks=[_Reporting(progress, steps, label)],
         )  # fmt: skip
