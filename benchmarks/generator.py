@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from histoscribe.evaluation.generation.components import stable_sets
-from histoscribe.evaluation.generation.summary import records_of
+from histoscribe.benchmark.generator.components import stable_sets
+from histoscribe.benchmark.generator.summary import records_of
 
 ORDER = (
     "histoscribe", "histoscribe-references", "histoscribe-tuned", "conditional-vae", "wgan-gp", "diffusion",

@@ -15,11 +15,11 @@ import time
 import numpy as np
 import torch
 
-from histoscribe.predictor.batches import Spots, make_batches
-from histoscribe.predictor.fitting import build_network
-from histoscribe.predictor.plan import RepairedPlan
 from histoscribe.predictor.settings import GRAPHS, Settings
-from histoscribe.predictor.threads import one_thread
+from histoscribe.predictor.training.batches import Spots, make_batches
+from histoscribe.predictor.training.fitting import build_network
+from histoscribe.predictor.training.plan import RepairedPlan
+from histoscribe.predictor.training.threads import one_thread
 
 GENES = 250
 EPOCHS = 20

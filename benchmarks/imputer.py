@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
-from histoscribe.evaluation.imputation.scores import over_folds
+from histoscribe.benchmark.imputer.scores import over_folds
 from histoscribe.imputer import Imputer
 
 _PAIR = ("conditional Gaussian", "histoscribe")

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from histoscribe.evaluation.benchmark.splits import make_folds
+from histoscribe.benchmark.predictor.splits import make_folds
 from histoscribe.features import encoder_named
 from histoscribe.predictor import EncodedSection, Predictor, choose_panel, encode_section, log_cp10k
 from histoscribe.predictor.blend import gene_correlation

@@ -89,7 +89,7 @@ def retrieve(references: int) -> dict[str, Any]:
     """
     from threadpoolctl import threadpool_info
 
-    from histoscribe.predictor.gallery import normalised
+    from histoscribe.predictor.retrieval.gallery import normalised
 
     rng = np.random.default_rng(0)
     kinds = normalised(rng.normal(size=(2000, 256)).astype(np.float32))
@@ -115,8 +115,8 @@ def retrieve(references: int) -> dict[str, Any]:
 def _searches(
     keys: NDArray[np.float32], queries: NDArray[np.float32], probes: tuple[int, ...]
 ) -> dict[str, Any]:
-    from histoscribe.predictor.gallery import retrieve as exact
-    from histoscribe.predictor.index import build_index
+    from histoscribe.predictor.retrieval.gallery import retrieve as exact
+    from histoscribe.predictor.retrieval.index import build_index
 
     def multiply() -> None:
         for block in range(0, len(keys), 16_384):

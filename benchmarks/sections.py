@@ -117,7 +117,7 @@ def opening(work: Path) -> list[Record]:
 
 def one_slice(work: Path) -> list[Record]:
     """One gene through feature_slice.h5, as an image of 8 um bins."""
-    from histoscribe.section.feature_slice import read_feature_slice
+    from histoscribe.section.readers.feature_slice import read_feature_slice
 
     make_slice(work / "feature_slice.h5")
     start = time.perf_counter()
@@ -152,7 +152,7 @@ def recolouring(work: Path) -> list[Record]:
     from napari.components import ViewerModel
 
     from histoscribe.section import Section
-    from histoscribe.widgets.raster import raster_layer, recolour
+    from histoscribe.widgets.layers.raster import raster_layer, recolour
 
     places = np.argwhere(np.ones((1000, 1000), dtype=bool))
     obs = pd.DataFrame(

@@ -92,7 +92,7 @@ def napari(work: Path, threads: int) -> list[Record]:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from histoscribe.widgets.reading import slide_reader
+    from histoscribe.widgets.contributions.readers import slide_reader
 
     path = jpeg_pyramid(work)
     viewer = napari.Viewer()
@@ -130,7 +130,7 @@ def giant(work: Path, threads: int) -> list[Record]:
 
     from histoscribe.features import BuiltinEncoder, encode_tiles
     from histoscribe.slide import open_slide
-    from histoscribe.slide.zarr_pixels import MissingTileWarning
+    from histoscribe.slide.zarr.pixels import MissingTileWarning
     from histoscribe.tiles import grid_tiles
 
     encoder = BuiltinEncoder()

@@ -79,7 +79,7 @@ def main() -> None:
 
 def gene_switch(section: Section, repeats: int) -> list[dict[str, Any]]:
     """Choosing another gene, with the Genes panel open; bins touch each other and are drawn as a raster."""
-    from histoscribe.widgets.launch import view
+    from histoscribe.widgets.contributions.launch import view
 
     viewer = view([section], block=False)
     panel = _panel(viewer, "Genes")
@@ -95,7 +95,7 @@ def gene_switch(section: Section, repeats: int) -> list[dict[str, Any]]:
 
 def keystrokes(genes: int, repeats: int) -> list[dict[str, Any]]:
     """A keystroke in the search, over names and Ensembl ids."""
-    from histoscribe.widgets.launch import view
+    from histoscribe.widgets.contributions.launch import view
 
     viewer = view([_section(500, genes)], block=False)
     panel = _panel(viewer, "Genes")
@@ -133,7 +133,7 @@ def _predict(folder: Path) -> dict[str, Any]:
     import napari
 
     from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.launch import show
+    from histoscribe.widgets.contributions.launch import show
 
     viewer = napari.Viewer()
     show(viewer, sample_cohort()[-1:])
@@ -184,7 +184,7 @@ def _hd_bins(folder: Path) -> Section:
     """About a million bins of 2 µm: a simulated run, written to the disk, opened as napari opens it."""
     from histoscribe.simulate.hd import simulate_hd
     from histoscribe.simulate.spaceranger_hd import write_spaceranger_hd
-    from histoscribe.widgets.reading import folder_reader
+    from histoscribe.widgets.contributions.readers import folder_reader
 
     write_spaceranger_hd(simulate_hd(0, genes=40, size_um=2300), folder / "hd" / "outs")
     bins = str(folder / "hd" / "outs" / "binned_outputs" / "square_002um")
@@ -251,7 +251,7 @@ def _section(spots: int, genes: int) -> Section:
 
 
 def _panel(viewer: Any, name: str) -> Any:
-    from histoscribe.widgets.panels import open_panel
+    from histoscribe.widgets.state.panels import open_panel
 
     return open_panel(viewer, name)[1]
 

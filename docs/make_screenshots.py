@@ -58,9 +58,9 @@ def picture(
     sections: list[Section], path: Path, panel: str, gene: str | None, prepare: Prepare | None = None
 ) -> None:
     """Save one picture of the window with `sections` and a panel in it."""
-    from histoscribe.widgets.launch import view
-    from histoscribe.widgets.panels import open_panel
-    from histoscribe.widgets.state import state_of
+    from histoscribe.widgets.contributions.launch import view
+    from histoscribe.widgets.state.panels import open_panel
+    from histoscribe.widgets.state.state import state_of
 
     viewer = view(sections, block=False)
     viewer.theme = "dark"
@@ -85,7 +85,7 @@ def picture(
 
 def predict(viewer: napari.Viewer, panel: Any) -> None:
     """The panel as it stands after a prediction."""
-    from histoscribe.widgets.arrangement import side_by_side
+    from histoscribe.widgets.layers.arrangement import side_by_side
 
     side_by_side(viewer, False)
     panel.model.folder = Path("model")
@@ -95,7 +95,7 @@ def predict(viewer: napari.Viewer, panel: Any) -> None:
 
 def genes(viewer: napari.Viewer, panel: Any) -> None:
     """Three genes blended on one section."""
-    from histoscribe.widgets.state import state_of
+    from histoscribe.widgets.state.state import state_of
 
     state = state_of(viewer)
     state.choose("KRT19")
@@ -114,8 +114,8 @@ def compare(viewer: napari.Viewer, panel: Any) -> None:
 
 def evidence(viewer: napari.Viewer, panel: Any) -> None:
     """What lies behind one spot."""
-    from histoscribe.widgets.arrangement import side_by_side
-    from histoscribe.widgets.painting import spot_layers
+    from histoscribe.widgets.layers.arrangement import side_by_side
+    from histoscribe.widgets.layers.painting import spot_layers
 
     side_by_side(viewer, False)
     spot_layers(viewer)[0].visible = False
@@ -175,7 +175,7 @@ def generate(viewer: napari.Viewer, panel: Any) -> None:
 
 def save_picture(viewer: napari.Viewer, panel: Any) -> None:
     """The view as Export writes it."""
-    from histoscribe.widgets.arrangement import side_by_side
+    from histoscribe.widgets.layers.arrangement import side_by_side
 
     side_by_side(viewer, True)
     viewer.window.resize(WIDTH, 600)

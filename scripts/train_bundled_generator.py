@@ -1,6 +1,6 @@
 """Train the generator that comes with the package, on semi-synthetic metastases made from TCGA alone.
 
-    python scripts/train_bundled_generator.py DATA [--out src/histoscribe/models/generator-tcga11]
+    python scripts/train_bundled_generator.py DATA [--out src/histoscribe/models/weights/generator-tcga11]
 
 DATA is the folder of real data. All patients are learned from, so scores of this model on any of them say
 nothing; docs/benchmarks/generator.md scores models trained on 60 % of the patients, in twice as many steps.
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from histoscribe.generator import Generator
-from histoscribe.generator.cohort import join
+from histoscribe.generator.cohort.cohort import join
 from histoscribe.progress import Progress
 from histoscribe.simulate.metastases import read_tcga11, simulate_metastases
 
@@ -34,7 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("src/histoscribe/models/generator-tcga11"))
+    parser.add_argument("--out", type=Path, default=Path("src/histoscribe/models/weights/generator-tcga11"))
     arguments = parser.parse_args()
     start = time.monotonic()
     bed = simulate_metastases(read_tcga11(arguments.data), seed=SEED)

@@ -1,6 +1,6 @@
 """Train the imputer that comes with the package, on TCGA's primary tumours and paired normals of 11 cancers.
 
-    python scripts/train_bundled_imputer.py DATA [--out src/histoscribe/models/imputer-tcga11]
+    python scripts/train_bundled_imputer.py DATA [--out src/histoscribe/models/weights/imputer-tcga11]
 
 DATA is the folder of real data. All samples are learned from, so scores of this model on any of them
 say nothing; the card's held-out scores are from patients held out inside the training.
@@ -32,7 +32,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("src/histoscribe/models/imputer-tcga11"))
+    parser.add_argument("--out", type=Path, default=Path("src/histoscribe/models/weights/imputer-tcga11"))
     arguments = parser.parse_args()
     start = time.monotonic()
     path = arguments.data / TABLE

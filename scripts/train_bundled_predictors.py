@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from histoscribe.modelstore.bundled import FOLDER
-from histoscribe.modelstore.store import WEIGHTS_FILE
+from histoscribe.models.bundled import FOLDER
+from histoscribe.models.store import WEIGHTS_FILE
 from histoscribe.predictor import Predictor
 from histoscribe.section import read_cohort
 

@@ -15,12 +15,12 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     package : str
         Its `__name__`.
     homes : mapping of str to str
-        For each name, the module of the package that defines it.
+        For each name, the full name of the module that defines it.
     """
 
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        return getattr(import_module(homes[name]), name)
 
     return find

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histoscribe.bulk import clean_names, match_genes
-from histoscribe.bulk.names import gene_likeness
+from histoscribe.genes.identifiers import gene_likeness
 
 
 @pytest.mark.parametrize(

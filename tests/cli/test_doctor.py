@@ -23,7 +23,7 @@ def test_doctor_lists_encoders_and_what_they_need(
 
 
 def test_doctor_says_how_to_get_openslide(shell: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from histoscribe.slide import openslide_handles
+    from histoscribe.slide.openslide import handles as openslide_handles
 
     monkeypatch.setitem(sys.modules, "openslide", None)
     openslide_handles.library.cache_clear()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from histoscribe.features import fetching
-from histoscribe.features.catalogue import PUBLISHED
+from histoscribe.features.networks import fetching
+from histoscribe.features.networks.catalogue import PUBLISHED
 
 
 @pytest.fixture

@@ -186,8 +186,8 @@ def test_a_cohort_that_does_not_say_what_it_is(folder: Path, shell: Callable, tm
 def test_the_benchmark_scores_and_goes_on_where_it_was(
     folder: Path, shell: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoscribe.evaluation.generation import methods
-    from histoscribe.evaluation.generation.classifiers import DenseClassifier
+    from histoscribe.benchmark.generator import methods
+    from histoscribe.benchmark.generator.classifiers import DenseClassifier
     from histoscribe.generator import Generator
 
     fits = []

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from histoscribe.features.blobs import measure_blobs
+from histoscribe.features.builtin.blobs import measure_blobs
 
 
 def in_order(rows: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from histoscribe.errors import Cancelled, ModelError, SettingError
-from histoscribe.features.catalogue import PUBLISHED
-from histoscribe.features.fetching import fetch, look_up, published_encoder
+from histoscribe.features.networks.catalogue import PUBLISHED
+from histoscribe.features.networks.fetching import fetch, look_up, published_encoder
 from histoscribe.progress import Progress
 
 pytest.importorskip("huggingface_hub", reason="needs the extra 'foundation'")

@@ -13,7 +13,7 @@ import pytest
 
 from histoscribe.errors import DependencyError, HistoscribeError, ModelError, SettingError
 from histoscribe.features import TileEncoder, encoder_named, same_encoder
-from histoscribe.features.catalogue import PUBLISHED
+from histoscribe.features.networks.catalogue import PUBLISHED
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'foundation'")
 

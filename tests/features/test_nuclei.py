@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from histoscribe.features.nuclei import Nuclei, describe_nuclei, find_nuclei
-from histoscribe.features.views import views_of
+from histoscribe.features.builtin.nuclei import Nuclei, describe_nuclei, find_nuclei
+from histoscribe.features.builtin.views import views_of
 
 
 def found(crop: np.ndarray) -> Nuclei:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoscribe.features.stains import optical_density, stain_maps
+from histoscribe.features.builtin.stains import optical_density, stain_maps
 
 
 def test_white_has_no_density_and_black_a_finite_one() -> None:

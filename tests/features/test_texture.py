@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoscribe.features.colour import Named
-from histoscribe.features.texture import detail, direction, modulation, patterns
-from histoscribe.features.views import View
+from histoscribe.features.builtin.colour import Named
+from histoscribe.features.builtin.texture import detail, direction, modulation, patterns
+from histoscribe.features.builtin.views import View
 
 
 def view(maps: np.ndarray, um: float = 1.0) -> View:

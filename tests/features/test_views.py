@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, uniform_filter
 
-from histoscribe.features.planes import box_mean, halved, slopes, smoothed
-from histoscribe.features.sums import band_power, window_means
-from histoscribe.features.views import WINDOWS_UM, View, margin, views_of
+from histoscribe.features.builtin.planes import box_mean, halved, slopes, smoothed
+from histoscribe.features.builtin.sums import band_power, window_means
+from histoscribe.features.builtin.views import WINDOWS_UM, View, margin, views_of
 
 RANDOM = np.random.default_rng(0)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from histoscribe.errors import TableError
 from histoscribe.generator import Cohort, Generator, cohort_of, read_cohort, read_gene_sets, read_met500
-from histoscribe.generator.cohort import join_platforms
-from histoscribe.generator.genesets import present, shipped_gene_sets
+from histoscribe.generator.cohort.cohort import join_platforms
 from histoscribe.generator.mixing import estimate_purity, mix
+from histoscribe.genes.sets import present, shipped_gene_sets
 
 
 def test_a_table_with_its_samples_file_becomes_a_cohort(
@@ -76,7 +76,7 @@ def test_a_cohort_without_metastases_is_refused(cohort: Cohort) -> None:
 
 
 def test_metastases_without_counterpart_are_left_out(cohort: Cohort) -> None:
-    from histoscribe.generator.fitting import usable
+    from histoscribe.generator.training.fitting import usable
 
     kept = usable(cohort.take(~((cohort.kinds == "normal") & (cohort.sites == "lung"))))
     assert set(kept.sites[kept.kinds == "metastasis"]) == {"liver"}

@@ -23,7 +23,7 @@ Maker = Callable[..., AnnData]
 def test_stopped_training_goes_on_and_gives_the_same_model(
     table_maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("histoscribe.imputer.plan._KEEP_EVERY", 5)
+    monkeypatch.setattr("histoscribe.imputer.training.plan._KEEP_EVERY", 5)
 
     def stop(step: Step) -> None:
         if step.message == "training the correction" and step.done >= 7:

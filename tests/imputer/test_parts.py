@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from histoscribe.imputer.blend import KNOTS, Blend
-from histoscribe.imputer.choosing import Choice, Lesson
-from histoscribe.imputer.crossfit import assign_folds
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
+from histoscribe.imputer.training.choosing import Choice, Lesson
+from histoscribe.imputer.training.crossfit import assign_folds
 
 
 def test_the_start_is_the_conditional_gaussian() -> None:

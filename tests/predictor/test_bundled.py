@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from histoscribe.modelstore import bundled
-from histoscribe.modelstore.bundled import bundled_names
-from histoscribe.modelstore.store import WEIGHTS_FILE, read_card
+from histoscribe.models import bundled
+from histoscribe.models.bundled import bundled_names
+from histoscribe.models.store import WEIGHTS_FILE, read_card
 from histoscribe.predictor import Predictor
 
 NAMES = [name for name in bundled_names() if read_card(bundled(name)).kind == "predictor"]
@@ -42,7 +42,7 @@ def test_it_is_small_honest_and_predicts(name):
 def test_loading_leaves_what_it_does_not_need_alone():
     script = (
         "import sys\n"
-        "from histoscribe.modelstore import bundled\n"
+        "from histoscribe.models import bundled\n"
         "from histoscribe.predictor import Predictor\n"
         f"Predictor.load(bundled({NAMES[0]!r}), device='cpu')\n"
         "print(sorted({'torch._dynamo', 'torch_geometric', 'sympy', 'sklearn', 'scanpy'} & set(sys.modules)))"

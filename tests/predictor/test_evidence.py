@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import ModelError
-from histoscribe.predictor.evidence import SIDE, Crops, pack_crops
+from histoscribe.predictor.retrieval.evidence import SIDE, Crops, pack_crops
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SettingError
-from histoscribe.predictor import gallery
-from histoscribe.predictor import index as index_module
-from histoscribe.predictor.gallery import average, retrieve
-from histoscribe.predictor.index import build_index
+from histoscribe.predictor.retrieval import gallery
+from histoscribe.predictor.retrieval import index as index_module
+from histoscribe.predictor.retrieval.gallery import average, retrieve
+from histoscribe.predictor.retrieval.index import build_index
 
 
 def rows(count: int, seed: int) -> np.ndarray:

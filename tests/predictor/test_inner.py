@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histoscribe.predictor.inner import HALVES, REACHES, choose_inputs, inner_folds
 from histoscribe.predictor.settings import make_settings
 from histoscribe.predictor.target import choose_panel
+from histoscribe.predictor.training.inner import HALVES, REACHES, choose_inputs, inner_folds
 
 
 def test_units_of_training_are_chosen_where_sections_differ_in_contrast(make_section):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from histoscribe.predictor.published import PublishedNetwork, attend, functional_mask
+from histoscribe.predictor.variants.published import PublishedNetwork, attend, functional_mask
 
 
 def a_mask(spots: int) -> torch.Tensor:

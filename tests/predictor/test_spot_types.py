@@ -11,7 +11,7 @@ import pytest
 from histoscribe.errors import SectionError, SettingError, TableError
 from histoscribe.features import encoder_named
 from histoscribe.predictor import Predictor
-from histoscribe.predictor.spot_types import (
+from histoscribe.predictor.training.spot_types import (
     NUCLEAR_TYPES,
     Cells,
     nuclear_types,

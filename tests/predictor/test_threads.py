@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from histoscribe.predictor.threads import one_thread
+from histoscribe.predictor.training.threads import one_thread
 
 
 def test_one_thread_lasts_as_long_as_its_block():

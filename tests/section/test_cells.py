@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SectionError
-from histoscribe.section.cells import read_cells
+from histoscribe.section.readers.cells import read_cells
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from histoscribe.errors import SectionError, TableError
 from histoscribe.section import open_section
-from histoscribe.section.feature_slice import read_feature_slice
+from histoscribe.section.readers.feature_slice import read_feature_slice
 from histoscribe.simulate import simulate_hd, write_spaceranger_hd
 
 BIN = "binned_outputs/square_016um"

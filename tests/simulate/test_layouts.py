@@ -10,8 +10,8 @@ from scipy import sparse
 
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.section import gene_column, open_section
-from histoscribe.section.feature_slice import read_feature_slice, slice_genes
 from histoscribe.section.raster import raster_of
+from histoscribe.section.readers.feature_slice import read_feature_slice, slice_genes
 from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
 from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.simulate.spaceranger_hd import cell_names

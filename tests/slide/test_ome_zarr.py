@@ -19,9 +19,10 @@ from numcodecs import LZ4, Blosc, GZip, Zlib, Zstd
 from zarr.codecs import BloscCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from histoscribe.errors import SlideError
-from histoscribe.slide import open_slide, remote
+from histoscribe.slide import open_slide
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
-from histoscribe.slide.zarr_pixels import MissingTileWarning
+from histoscribe.slide.zarr import remote
+from histoscribe.slide.zarr.pixels import MissingTileWarning
 
 SHAPE = (3, 500, 430)
 

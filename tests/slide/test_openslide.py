@@ -13,9 +13,10 @@ import pytest
 import tifffile
 
 from histoscribe.errors import DependencyError, SlideError
-from histoscribe.slide import Region, open_slide, openslide_files
-from histoscribe.slide.openslide_handles import Handles, check_version, library
-from histoscribe.slide.openslide_pixels import OpenSlidePixels, on_white
+from histoscribe.slide import Region, open_slide
+from histoscribe.slide.openslide import backend as openslide_files
+from histoscribe.slide.openslide.handles import Handles, check_version, library
+from histoscribe.slide.openslide.pixels import OpenSlidePixels, on_white
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 openslide = pytest.importorskip("openslide")

@@ -11,12 +11,12 @@ import pytest
 from qtpy.QtGui import QColor
 
 from histoscribe.section import Section
-from histoscribe.widgets.canvas_scale import _KEY, _MARGIN, _WIDTH, picture_of, show_scale
-from histoscribe.widgets.colours import BLEND, DIFFERENCE, UNITS, table_of
-from histoscribe.widgets.launch import show
-from histoscribe.widgets.painting import paint
-from histoscribe.widgets.state import state_of
-from histoscribe.widgets.strips import height_of, strips_of
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, table_of
+from histoscribe.widgets.layers.painting import paint
+from histoscribe.widgets.layers.strips import height_of, strips_of
+from histoscribe.widgets.napari_private.canvas_scale import _KEY, _MARGIN, _WIDTH, picture_of, show_scale
+from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]
 
@@ -52,7 +52,7 @@ def test_nothing_painted_is_no_scale(viewer: Any, section: Section) -> None:
 
 
 def test_another_napari_shows_words(viewer: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoscribe.widgets.canvas_scale.overlay_to_visual", None)
+    monkeypatch.setattr("histoscribe.widgets.napari_private.canvas_scale.overlay_to_visual", None)
     show(viewer, [section])
     assert viewer.canvas.overlays.text.visible
     assert UNITS in viewer.canvas.overlays.text.text

@@ -12,12 +12,12 @@ from qtpy.QtCore import QPoint, Qt
 
 from histoscribe.evaluation.measures import pearson_per_gene
 from histoscribe.section import Section
-from histoscribe.widgets.colours import DIFFERENCE
-from histoscribe.widgets.comparing import COLUMNS
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.painting import expression, painted_layers, spot_layers
-from histoscribe.widgets.scatter import Scatter
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.painting import expression, painted_layers, spot_layers
+from histoscribe.widgets.panels.compare.comparing import COLUMNS
+from histoscribe.widgets.parts.scatter import Scatter
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -13,12 +13,12 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from histoscribe.widgets.launch import PLUGIN
-from histoscribe.widgets.layers import kind_of, section_of
-from histoscribe.widgets.painting import painted_layers, spot_layers
-from histoscribe.widgets.regions import classes_in
-from histoscribe.widgets.session_file import SUFFIX
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import PLUGIN
+from histoscribe.widgets.layers.layers import kind_of, section_of
+from histoscribe.widgets.layers.painting import painted_layers, spot_layers
+from histoscribe.widgets.layers.regions import classes_in
+from histoscribe.widgets.session.file import SUFFIX
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

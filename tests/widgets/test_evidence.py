@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from histoscribe.section import Section
-from histoscribe.widgets.behind import behind, interval_of
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.panels.evidence.behind import behind, interval_of
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = pytest.mark.usefixtures("own_settings")
 

@@ -19,14 +19,14 @@ from histoscribe.section import Section
 from histoscribe.simulate import simulate_section
 from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.slide import open_slide
-from histoscribe.widgets import explaining
-from histoscribe.widgets.explaining import TraceRequest, find_model, trace
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.map_layers import find_map, map_of, maps_on
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.recent import recent_models, remember_model
-from histoscribe.widgets.state import state_of
-from histoscribe.widgets.traced import BEHIND, DESCRIPTOR, REACH
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.map_layers import find_map, map_of, maps_on
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.panels.evidence import explaining
+from histoscribe.widgets.panels.evidence.explaining import TraceRequest, find_model, trace
+from histoscribe.widgets.panels.evidence.traced import BEHIND, DESCRIPTOR, REACH
+from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = pytest.mark.usefixtures("own_settings")
 

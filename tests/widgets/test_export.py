@@ -16,13 +16,13 @@ import pytest
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.section import Section, open_section
-from histoscribe.widgets.arrangement import side_by_side
-from histoscribe.widgets.export_picture import picture_of, round_length, save_picture
-from histoscribe.widgets.export_report import material_of, write_report
-from histoscribe.widgets.export_tables import save_table
-from histoscribe.widgets.launch import show
-from histoscribe.widgets.painting import expression
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.layers.arrangement import side_by_side
+from histoscribe.widgets.layers.painting import expression
+from histoscribe.widgets.panels.export.picture import picture_of, round_length, save_picture
+from histoscribe.widgets.panels.export.report import material_of, write_report
+from histoscribe.widgets.panels.export.tables import save_table
+from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]
 UM = ("um", "um")

@@ -21,9 +21,9 @@ from histoscribe.progress import Progress
 from histoscribe.section import Section, open_section
 from histoscribe.simulate import simulate_section
 from histoscribe.simulate.sample import sample_folder
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.tasks import TaskBar
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.jobs.tasks import TaskBar
+from histoscribe.widgets.layers.painting import spot_layers
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_when_exporting(
 QUIT = """
 import time, napari
 from qtpy.QtCore import QTimer
-from histoscribe.widgets.tasks import TaskBar
+from histoscribe.widgets.jobs.tasks import TaskBar
 viewer = napari.Viewer()
 bar = TaskBar()
 viewer.window.add_dock_widget(bar)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 
+from histoscribe.genes.aliases import other_names
 from histoscribe.section import Section
-from histoscribe.widgets.gene_list import GENE_ROLE, SCORE_ROLE, GeneListModel, Reliability
-from histoscribe.widgets.gene_names import other_names
-from histoscribe.widgets.gene_search import GeneSearch, Hit
+from histoscribe.widgets.panels.genes.gene_list import GENE_ROLE, SCORE_ROLE, GeneListModel, Reliability
+from histoscribe.widgets.panels.genes.gene_search import GeneSearch, Hit
 
 FRAME = 0.016
 TIP = Qt.ItemDataRole.ToolTipRole
@@ -47,7 +47,7 @@ def test_other_names_are_found_after_the_same_name_and_before_the_rest() -> None
 def test_names_of_the_table_the_clinic_and_renamed_families_are_known(section: Section) -> None:
     section.table.var["gene_ids"] = [f"ENSG{number:011d}" for number in range(section.table.n_vars)]
     section.table.var["synonyms"] = ["TROP1; KSA", "nan", "", "x|y", "a,b"]
-    names = other_names([section])
+    names = other_names([section.table.var])
     assert names["EPCAM"] == ("CD326", "TACSTD1", "ENSG00000000000", "TROP1", "KSA")
     assert "HER2" in names["ERBB2"]
     assert names["CD3E"] == ("ENSG00000000003", "x", "y")

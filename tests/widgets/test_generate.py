@@ -13,9 +13,9 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
-from histoscribe.widgets.generate import GeneratePanel
-from histoscribe.widgets.generation import GenerateRequest, Parent, generate, spots_of
-from histoscribe.widgets.launch import show
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.panels.generate.generation import GenerateRequest, Parent, generate, spots_of
+from histoscribe.widgets.panels.generate.panel import GeneratePanel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

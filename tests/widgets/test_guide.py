@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from npe2 import PluginManifest
 
-from histoscribe.widgets import guide
-from histoscribe.widgets.guide import STEPS
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.preferences import PLUGIN
-from histoscribe.widgets.recent import recent_models
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.panels.guide import panel as guide
+from histoscribe.widgets.panels.guide.panel import STEPS
+from histoscribe.widgets.state.preferences import PLUGIN
+from histoscribe.widgets.state.recent import recent_models
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -65,6 +65,6 @@ def test_a_model_is_trained_on_other_patients(
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
     assert ticked(panel)[1]
     (folder,) = recent_models()
-    from histoscribe.modelstore import read_card
+    from histoscribe.models import read_card
 
     assert "P3" not in read_card(folder).patients

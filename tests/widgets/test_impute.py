@@ -12,9 +12,9 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from histoscribe.widgets.loading import load_libraries
+from histoscribe.widgets.jobs.loading import load_libraries
 
 _TICKING = """
 import sys, threading, time
-from histoscribe.widgets.loading import load_libraries
+from histoscribe.widgets.jobs.loading import load_libraries
 assert not {"torch", "llvmlite"} & {*sys.modules}
 sys.setswitchinterval(0.001)
 ticks = []
-loader = threading.Thread(target=load_libraries, args=("torch", "histoscribe.features.compiled"))
+loader = threading.Thread(target=load_libraries, args=("torch", "histoscribe.features.builtin.compiled"))
 loader.start()
 while loader.is_alive():
     ticks.append((time.perf_counter(), time.process_time()))

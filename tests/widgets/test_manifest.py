@@ -122,7 +122,7 @@ print("heavy:" + ",".join(sorted(loaded & set({HEAVY!r}))))
 def test_readers_import_without_napari_or_qt() -> None:
     script = """
 import sys
-import histoscribe.widgets.reading, histoscribe.widgets.samples
+import histoscribe.widgets.contributions.readers, histoscribe.widgets.contributions.samples
 print("napari" in sys.modules or "qtpy" in sys.modules)
 """
     assert _run(script)[0] == "False"

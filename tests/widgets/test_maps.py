@@ -12,17 +12,14 @@ import pytest
 from napari.layers import Image, Labels, Points
 
 from histoscribe.section import Section
-from histoscribe.widgets.canvas_scale import MAPS
-from histoscribe.widgets.colours import DIFFERENCE
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.layers import section_of, shown_spots
-from histoscribe.widgets.map_layers import find_map, map_of, maps_on, show_map, spot_at, spots_of
-from histoscribe.widgets.maps import Map, class_colours, strip_of
-from histoscribe.widgets.painting import paint, spot_layers
-from histoscribe.widgets.raster import raster_layer
-from histoscribe.widgets.session import capture
-from histoscribe.widgets.session_panels import open_panels
-from histoscribe.widgets.spot_maps import (
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.layers import section_of, shown_spots
+from histoscribe.widgets.layers.map_layers import find_map, map_of, maps_on, show_map, spot_at, spots_of
+from histoscribe.widgets.layers.maps import Map, class_colours, strip_of
+from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.raster import raster_layer
+from histoscribe.widgets.layers.spot_maps import (
     FUNCTIONAL,
     INTERVAL,
     KINDS,
@@ -32,8 +29,11 @@ from histoscribe.widgets.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.state import state_of, unwrapped
-from histoscribe.widgets.strips import _written
+from histoscribe.widgets.layers.strips import _written
+from histoscribe.widgets.napari_private.canvas_scale import MAPS
+from histoscribe.widgets.session.panels import open_panels
+from histoscribe.widgets.session.session import capture
+from histoscribe.widgets.state.state import state_of, unwrapped
 
 pytestmark = pytest.mark.usefixtures("own_settings")
 

@@ -10,11 +10,11 @@ import pytest
 from napari.layers import Points
 
 from histoscribe.section import Section
-from histoscribe.widgets.colours import colours_of
-from histoscribe.widgets.launch import show, show_sections
-from histoscribe.widgets.painting import expression, limits, paint, spot_layers
-from histoscribe.widgets.state import ViewState, state_of
-from histoscribe.widgets.suggestion import suggested_gene
+from histoscribe.widgets.contributions.launch import show, show_sections
+from histoscribe.widgets.layers.colours import colours_of
+from histoscribe.widgets.layers.painting import expression, limits, paint, spot_layers
+from histoscribe.widgets.state.state import ViewState, state_of
+from histoscribe.widgets.state.suggestion import suggested_gene
 
 MakeSection = Callable[..., Section]
 
@@ -124,7 +124,7 @@ def test_a_prediction_without_slide_borrows_it(viewer: Any, make_section: MakeSe
 
 
 def test_stacking_again_leaves_no_copies(viewer: Any, make_section: MakeSection) -> None:
-    from histoscribe.widgets.arrangement import side_by_side
+    from histoscribe.widgets.layers.arrangement import side_by_side
 
     measured = make_section()
     show_sections(viewer, measured, make_section(kind="predicted", slide=measured.slide))
@@ -138,7 +138,7 @@ def test_stacking_again_leaves_no_copies(viewer: Any, make_section: MakeSection)
 def test_without_any_slide_nothing_lies_beneath_the_panes(viewer: Any, make_section: MakeSection) -> None:
     from dataclasses import replace
 
-    from histoscribe.widgets.arrangement import side_by_side
+    from histoscribe.widgets.layers.arrangement import side_by_side
 
     measured, predicted = (
         replace(make_section(kind=kind), slide=None, name="B2") for kind in ("measured", "predicted")
@@ -168,7 +168,7 @@ def test_each_viewer_has_its_own_state_and_a_closed_one_is_forgotten(viewer: Any
 
 
 def test_only_what_changes_is_shown_or_hidden() -> None:
-    from histoscribe.widgets.arrangement import show_only
+    from histoscribe.widgets.layers.arrangement import show_only
 
     layers = [Points(np.zeros((1, 2)), visible=visible) for visible in (True, True, False, False)]
     told: list[int] = []

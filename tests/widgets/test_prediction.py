@@ -13,8 +13,8 @@ from napari.layers import Shapes
 from histoscribe.errors import HistoscribeError, RegionError
 from histoscribe.section import Section
 from histoscribe.slide import Slide
-from histoscribe.widgets.prediction import PredictRequest, check
-from histoscribe.widgets.regions import drawn_regions
+from histoscribe.widgets.layers.regions import drawn_regions
+from histoscribe.widgets.panels.predict.prediction import PredictRequest, check
 
 
 @pytest.fixture

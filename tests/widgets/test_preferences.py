@@ -9,9 +9,9 @@ import pytest
 from npe2 import PluginManifest
 
 from histoscribe.slide.cache import PIXELS
-from histoscribe.widgets.preferences import PLUGIN, Preferences, follow_memory, preferences
-from histoscribe.widgets.recent import recent_models, remember_model
-from histoscribe.widgets.state import COLOUR_MAPS, state_of
+from histoscribe.widgets.state.preferences import PLUGIN, Preferences, follow_memory, preferences
+from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.state.state import COLOUR_MAPS, state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from histoscribe.section import Section
-from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.raster import is_raster, raster_layer, recolour
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.raster import is_raster, raster_layer, recolour
 
 
 def bins(side: int = 20, turn: float = 0.0) -> Section:

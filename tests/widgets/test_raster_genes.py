@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from histoscribe.section import Section
-from histoscribe.widgets.arrangement import side_by_side
-from histoscribe.widgets.colours import DIFFERENCE, blended, table_of
-from histoscribe.widgets.painting import expression, paint, spot_layers
-from histoscribe.widgets.raster import PLAIN, is_raster
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.layers.arrangement import side_by_side
+from histoscribe.widgets.layers.colours import DIFFERENCE, blended, table_of
+from histoscribe.widgets.layers.painting import expression, paint, spot_layers
+from histoscribe.widgets.layers.raster import PLAIN, is_raster
+from histoscribe.widgets.state.state import state_of
 
 GENES = ("EPCAM", "ERBB2", "COL1A1", "CD3E")
 
@@ -45,12 +45,12 @@ def bins(kind: str = "measured", side: int = 24, seed: int = 0, genes: tuple[str
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Already a few bins are drawn as a raster."""
-    monkeypatch.setattr("histoscribe.widgets.layers.MOST_POINTS", 100)
+    monkeypatch.setattr("histoscribe.widgets.layers.layers.MOST_POINTS", 100)
 
 
 @pytest.fixture
 def shown(viewer: Any, few: None) -> Any:
-    from histoscribe.widgets.launch import show
+    from histoscribe.widgets.contributions.launch import show
 
     show(viewer, [bins()])
     return viewer
@@ -118,7 +118,7 @@ def test_each_gene_gets_a_raster_of_its_own(shown: Any) -> None:
 
 @pytest.mark.viewer
 def test_the_canvas_shows_blends_and_single_genes_in_turn(make_napari_viewer: Any, few: None) -> None:
-    from histoscribe.widgets.launch import show
+    from histoscribe.widgets.contributions.launch import show
 
     window = make_napari_viewer(show=True)
     show(window, [bins()])
@@ -151,7 +151,7 @@ def test_measured_and_predicted_rasters_are_compared(
 ) -> None:
     from npe2 import PluginManifest
 
-    from histoscribe.widgets.launch import PLUGIN, show
+    from histoscribe.widgets.contributions.launch import PLUGIN, show
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = make_napari_viewer(show=True)
@@ -191,7 +191,7 @@ def test_measured_and_predicted_rasters_are_compared(
 
 
 def test_a_million_bins_are_blended_within_half_a_second(viewer: Any) -> None:
-    from histoscribe.widgets.raster import paint_raster, raster_layer
+    from histoscribe.widgets.layers.raster import paint_raster, raster_layer
 
     section = bins(side=1000, genes=("A",))
     data, described, _ = raster_layer(section)
@@ -209,8 +209,8 @@ def test_a_million_bins_are_blended_within_half_a_second(viewer: Any) -> None:
 @pytest.mark.viewer
 @pytest.mark.usefixtures("own_settings")
 def test_regions_count_bins(make_napari_viewer: Any, few: None) -> None:
-    from histoscribe.widgets.launch import show
-    from histoscribe.widgets.regions_panel import RegionsPanel
+    from histoscribe.widgets.contributions.launch import show
+    from histoscribe.widgets.panels.regions.panel import RegionsPanel
 
     window = make_napari_viewer()
     section = bins()

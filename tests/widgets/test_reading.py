@@ -12,7 +12,13 @@ import pytest
 import tifffile
 
 from histoscribe.section import Section
-from histoscribe.widgets.reading import folder_reader, open_any, read, slide_reader, table_reader
+from histoscribe.widgets.contributions.readers import (
+    folder_reader,
+    open_any,
+    read,
+    slide_reader,
+    table_reader,
+)
 
 
 @pytest.fixture
@@ -100,7 +106,7 @@ def test_a_sample_section_is_recognised_by_its_folder() -> None:
 
 
 def test_the_sample_menu_gives_h_and_e_and_spots() -> None:
-    from histoscribe.widgets import samples
+    from histoscribe.widgets.contributions import samples
 
     assert [kind for _, _, kind in samples.section()] == ["image", "points"]
 

@@ -20,14 +20,14 @@ from histoscribe.errors import StorageError
 from histoscribe.progress import Progress
 from histoscribe.section import Section, write_section
 from histoscribe.slide import open_slide
-from histoscribe.widgets.arrangement import is_side_by_side, side_by_side
-from histoscribe.widgets.launch import PLUGIN, show
-from histoscribe.widgets.layers import kind_of, section_of, slide_of
-from histoscribe.widgets.painting import paint, spot_layers
-from histoscribe.widgets.session import capture, restore
-from histoscribe.widgets.session_file import SUFFIX
-from histoscribe.widgets.session_sources import reopen, write_session
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.layers.layers import kind_of, section_of, slide_of
+from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.session.file import SUFFIX
+from histoscribe.widgets.session.session import capture, restore
+from histoscribe.widgets.session.sources import reopen, write_session
+from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]
 UM = ("um", "um")
@@ -116,7 +116,7 @@ def test_slides_are_shared_again_between_their_layers(full: ViewerModel, tmp_pat
 
 def test_regions_come_back_with_their_holes(viewer: Any, tmp_path: Path) -> None:
     from histoscribe.tiles import Region
-    from histoscribe.widgets.region_layer import described_regions, regions_of
+    from histoscribe.widgets.layers.region_layer import described_regions, regions_of
 
     hole = np.array([(20, 20), (20, 40), (40, 40)], float)
     outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)
@@ -212,7 +212,7 @@ def test_a_session_is_written_whole_or_not_at_all(
     def full_disk(*_: object, **__: object) -> None:
         raise StorageError("no space", where=path)
 
-    monkeypatch.setattr("histoscribe.widgets.session_sources.write_content", full_disk)
+    monkeypatch.setattr("histoscribe.widgets.session.sources.write_content", full_disk)
     with pytest.raises(StorageError):
         saved(full, path)
     assert path.read_bytes() == before
@@ -260,7 +260,7 @@ def test_a_session_is_viewed_from_the_shell(
     from histoscribe.cli.app import app
 
     given: list[Any] = []
-    monkeypatch.setattr("histoscribe.widgets.launch.view", given.extend)
+    monkeypatch.setattr("histoscribe.widgets.contributions.launch.view", given.extend)
     path = saved(full, tmp_path / f"s{SUFFIX}")
     done = CliRunner().invoke(app, ["view", str(path)])
     assert done.exit_code == 0, done.output
@@ -271,7 +271,7 @@ def test_a_session_is_viewed_from_the_shell(
 def test_a_session_is_viewed_with_what_else_is_named(
     full: ViewerModel, tmp_path: Path, make_napari_viewer: Any, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoscribe.widgets.launch import view
+    from histoscribe.widgets.contributions.launch import view
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = make_napari_viewer()

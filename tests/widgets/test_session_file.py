@@ -15,11 +15,11 @@ from napari.components import ViewerModel
 
 from histoscribe.errors import StorageError
 from histoscribe.section import Section
-from histoscribe.widgets.launch import show
-from histoscribe.widgets.session import capture
-from histoscribe.widgets.session_file import SUFFIX, read_content, write_content
-from histoscribe.widgets.session_reader import session_reader
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.contributions.session_reader import session_reader
+from histoscribe.widgets.session.file import SUFFIX, read_content, write_content
+from histoscribe.widgets.session.session import capture
+from histoscribe.widgets.state.state import state_of
 
 
 @pytest.fixture

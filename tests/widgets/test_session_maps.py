@@ -17,17 +17,18 @@ from napari.utils.notifications import notification_manager
 from histoscribe.errors import StorageError
 from histoscribe.progress import Progress
 from histoscribe.section import Section
-from histoscribe.widgets import layers, session
-from histoscribe.widgets.colours import DIFFERENCE
-from histoscribe.widgets.launch import show
-from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.map_layers import map_of, maps_on, show_map
-from histoscribe.widgets.maps import Map
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.session import capture, restore
-from histoscribe.widgets.session_file import SUFFIX, read_content
-from histoscribe.widgets.session_sources import reopen, write_session
-from histoscribe.widgets.state import state_of
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.layers import layers
+from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.map_layers import map_of, maps_on, show_map
+from histoscribe.widgets.layers.maps import Map
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.session import session
+from histoscribe.widgets.session.file import SUFFIX, read_content
+from histoscribe.widgets.session.session import capture, restore
+from histoscribe.widgets.session.sources import reopen, write_session
+from histoscribe.widgets.state.state import state_of
 
 Change = Callable[[Any], None]
 

@@ -13,16 +13,16 @@ from npe2 import PluginManifest
 
 from histoscribe.progress import Progress
 from histoscribe.simulate import simulate_hd, write_spaceranger_hd
-from histoscribe.widgets.launch import PLUGIN
-from histoscribe.widgets.layers import section_of
-from histoscribe.widgets.painting import spot_layers
-from histoscribe.widgets.raster import is_raster
-from histoscribe.widgets.reading import open_any, read_slices, slices_reader
-from histoscribe.widgets.session import capture, restore
-from histoscribe.widgets.session_file import SUFFIX
-from histoscribe.widgets.session_sources import reopen, write_session
-from histoscribe.widgets.state import state_of, unwrapped
-from histoscribe.widgets.waiting import JobDialog
+from histoscribe.widgets.contributions.launch import PLUGIN
+from histoscribe.widgets.contributions.readers import open_any, read_slices, slices_reader
+from histoscribe.widgets.jobs.waiting import JobDialog
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.layers.raster import is_raster
+from histoscribe.widgets.session.file import SUFFIX
+from histoscribe.widgets.session.session import capture, restore
+from histoscribe.widgets.session.sources import reopen, write_session
+from histoscribe.widgets.state.state import state_of, unwrapped
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def settings(plugin_settings: None, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
     """The plugin's settings in a file of the test's own; already a few bins are drawn as a raster."""
     from napari.settings import get_plugin_settings
 
-    monkeypatch.setattr("histoscribe.widgets.layers.MOST_POINTS", 100)
+    monkeypatch.setattr("histoscribe.widgets.layers.layers.MOST_POINTS", 100)
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return get_plugin_settings(PLUGIN)
 

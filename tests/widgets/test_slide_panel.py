@@ -13,9 +13,9 @@ from PIL import ImageCms
 
 from histoscribe.errors import SettingError, SlideError
 from histoscribe.slide import Slide, open_slide
-from histoscribe.widgets.launch import PLUGIN
-from histoscribe.widgets.layers import slide_layer
-from histoscribe.widgets.writing import write_image
+from histoscribe.widgets.contributions.launch import PLUGIN
+from histoscribe.widgets.contributions.writers import write_image
+from histoscribe.widgets.layers.layers import slide_layer
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -102,7 +102,7 @@ def test_colours_by_the_profile_and_back(window: Any, panel: Any, rich_slide: Sl
 
 
 def test_the_scale_of_a_section_is_left_alone(window: Any, panel: Any, section: Any) -> None:
-    from histoscribe.widgets.launch import show
+    from histoscribe.widgets.contributions.launch import show
 
     show(window, [section])
     panel.reset_choices()

@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 
 from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
-from histoscribe.widgets.tasks import TaskBar, remaining
+from histoscribe.widgets.jobs.tasks import TaskBar, remaining
 
 pytestmark = pytest.mark.viewer
 

@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from histoscribe.errors import Cancelled, SlideError, StorageError
 from histoscribe.slide import Level, Slide, open_slide
-from histoscribe.widgets.launch import PLUGIN
-from histoscribe.widgets.layers import slide_layer
-from histoscribe.widgets.state import unwrapped
-from histoscribe.widgets.waiting import JobDialog, waited_for
+from histoscribe.widgets.contributions.launch import PLUGIN
+from histoscribe.widgets.jobs.waiting import JobDialog, waited_for
+from histoscribe.widgets.layers.layers import slide_layer
+from histoscribe.widgets.state.state import unwrapped
 
 pytestmark = pytest.mark.viewer
 

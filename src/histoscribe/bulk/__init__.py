@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoscribe.bulk.names import clean_names, match_genes
 from histoscribe.bulk.scales import SCALES, convert, recognise_scale
+from histoscribe.genes.identifiers import clean_names, match_genes
 from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
@@ -22,4 +22,11 @@ __all__ = [
     "recognise_scale",
 ]
 
-__getattr__ = lazily(__name__, {"BulkTable": "reading", "as_table": "reading", "read_table": "reading"})
+__getattr__ = lazily(
+    __name__,
+    {
+        "BulkTable": "histoscribe.bulk.reading",
+        "as_table": "histoscribe.bulk.reading",
+        "read_table": "histoscribe.bulk.reading",
+    },
+)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.delimited import read_matrix
-from histoscribe.bulk.names import clean_names, gene_likeness
 from histoscribe.bulk.scales import SCALES, recognise_scale
 from histoscribe.errors import SettingError, TableError
+from histoscribe.genes.identifiers import clean_names, gene_likeness
 
 if TYPE_CHECKING:
     from anndata import AnnData

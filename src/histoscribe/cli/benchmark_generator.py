@@ -38,9 +38,9 @@ def generator(
 ) -> None:
     """Generate from patients that no method has seen, and score beside the baselines."""
     from histoscribe import __version__
-    from histoscribe.evaluation.generation.methods import chosen_methods
-    from histoscribe.evaluation.generation.run import JOINT
-    from histoscribe.evaluation.generation.summary import records_of
+    from histoscribe.benchmark.generator.methods import chosen_methods
+    from histoscribe.benchmark.generator.run import JOINT
+    from histoscribe.benchmark.generator.summary import records_of
     from histoscribe.simulate.metastases import SITES, read_tcga11
 
     wanted = [name.strip() for name in beds.split(",") if name.strip()]
@@ -104,10 +104,10 @@ def _score(
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """One seed: a bed is made, the generator (if asked for) trained once, and scored on every bed."""
-    from histoscribe.evaluation.generation.colorectal import score_colorectal
-    from histoscribe.evaluation.generation.components import score_components
-    from histoscribe.evaluation.generation.methods import fit_generator
-    from histoscribe.evaluation.generation.run import Trial, score_trial
+    from histoscribe.benchmark.generator.colorectal import score_colorectal
+    from histoscribe.benchmark.generator.components import score_components
+    from histoscribe.benchmark.generator.methods import fit_generator
+    from histoscribe.benchmark.generator.run import Trial, score_trial
     from histoscribe.simulate.metastases import simulate_metastases
 
     progress.report(f"seed {seed}: making the bed")

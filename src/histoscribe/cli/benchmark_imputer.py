@@ -13,8 +13,8 @@ from histoscribe.cli.targets import open_cohort
 from histoscribe.errors import SettingError
 
 if TYPE_CHECKING:
+    from histoscribe.benchmark.imputer import Plan
     from histoscribe.bulk import BulkTable
-    from histoscribe.evaluation.imputation import Plan
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
@@ -63,7 +63,7 @@ def imputer(
 ) -> None:
     """Hide what is known, restore it with the imputer and with its baselines, and score both."""
     from histoscribe import __version__
-    from histoscribe.evaluation.imputation import TASKS, run_imputer_benchmark
+    from histoscribe.benchmark.imputer import TASKS, run_imputer_benchmark
 
     if task not in TASKS:
         raise SettingError(
@@ -116,7 +116,7 @@ def _table(path: Path, samples: Path | None, roles: dict[str, str | None], only:
 
 
 def _table_plan(task: str, bulk: BulkTable, genes: int) -> Plan:
-    from histoscribe.evaluation.imputation import Plan
+    from histoscribe.benchmark.imputer import Plan
 
     some = genes if task in ("random", "low") else None
     return Plan(task, bulk, bulk.name, (), genes=some)
@@ -125,9 +125,9 @@ def _table_plan(task: str, bulk: BulkTable, genes: int) -> Plan:
 def _spots_plan(
     data: str, path: Path, section: str | None, genes: int, hidden: int, model: str, progress: Progress
 ) -> tuple[Plan, list[str]]:
-    from histoscribe.evaluation.imputation import Plan, gather
+    from histoscribe.benchmark.imputer import Plan, gather
     from histoscribe.imputer import Imputer
-    from histoscribe.modelstore import bundled
+    from histoscribe.models import bundled
 
     sections = _simulated(progress) if data == SIMULATED else open_cohort([path], progress=progress)
     names = [one.name for one in sections]

@@ -13,8 +13,8 @@ from histoscribe.cli.targets import open_cohort, output_file
 from histoscribe.cli.train import read_panel
 
 if TYPE_CHECKING:
-    from histoscribe.evaluation.benchmark import Panel
-    from histoscribe.evaluation.benchmark.methods import Tiles
+    from histoscribe.benchmark.predictor import Panel
+    from histoscribe.benchmark.predictor.methods import Tiles
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
@@ -59,9 +59,9 @@ def predictor(
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
     from histoscribe import __version__
-    from histoscribe.evaluation.benchmark import ABLATIONS, run_benchmark
-    from histoscribe.evaluation.benchmark.report import write_benchmark_report
-    from histoscribe.evaluation.benchmark.tables import write_tables
+    from histoscribe.benchmark.predictor import ABLATIONS, run_benchmark
+    from histoscribe.benchmark.report import write_benchmark_report
+    from histoscribe.benchmark.tables import write_tables
     from histoscribe.features import encoder_named, storing
     from histoscribe.predictor import encode_section
 
@@ -132,7 +132,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _panel(given: str | None, size: int, chosen_on: list[str]) -> Panel:
-    from histoscribe.evaluation.benchmark import Panel
+    from histoscribe.benchmark.predictor import Panel
 
     if given is None:
         return Panel(size)
@@ -145,7 +145,7 @@ def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:
     """Crops of every section's counted spots for the peer that learns from pixels."""
     import numpy as np
 
-    from histoscribe.evaluation.benchmark.peers.brstnet import CROP_UM, SIDE
+    from histoscribe.benchmark.predictor.peers.brstnet import CROP_UM, SIDE
     from histoscribe.tiles import read_crops, spot_tiles
 
     found = {}

@@ -56,7 +56,7 @@ def demo(
     if no_view:
         return
     if has_screen() and has_viewer():
-        from histoscribe.widgets.launch import view
+        from histoscribe.widgets.contributions.launch import view
 
         view([held_out, out / "predicted.h5ad"])
     else:

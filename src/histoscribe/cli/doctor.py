@@ -124,7 +124,7 @@ def _viewer() -> Check:
 
 
 def _slides() -> Check:
-    from histoscribe.slide.openslide_handles import library
+    from histoscribe.slide.openslide.handles import library
 
     name = "NDPI, MRXS, BIF, CZI, DICOM"
     try:
@@ -135,8 +135,8 @@ def _slides() -> Check:
 
 def _encoders() -> list[Check]:
     from histoscribe.features import BuiltinEncoder, encoder_named
-    from histoscribe.features.catalogue import PUBLISHED
-    from histoscribe.features.fetching import encoders_folder
+    from histoscribe.features.networks.catalogue import PUBLISHED
+    from histoscribe.features.networks.fetching import encoders_folder
 
     builtin = BuiltinEncoder()
     facts = (

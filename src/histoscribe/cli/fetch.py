@@ -20,9 +20,9 @@ def fetch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Fetch a published tile encoder; its licence is shown, and nothing is read but safetensors."""
-    from histoscribe.features.catalogue import PUBLISHED
-    from histoscribe.features.fetching import encoders_folder, look_up, published_encoder
-    from histoscribe.features.fetching import fetch as download
+    from histoscribe.features.networks.catalogue import PUBLISHED
+    from histoscribe.features.networks.fetching import encoders_folder, look_up, published_encoder
+    from histoscribe.features.networks.fetching import fetch as download
 
     if name is None:
         rows = [

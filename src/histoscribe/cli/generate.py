@@ -54,7 +54,7 @@ def generate(
     from histoscribe.generator.picture import draw_components
     from histoscribe.generator.result import change_table, write_generated
     from histoscribe.generator.scores import gene_set_changes
-    from histoscribe.modelstore import bundled
+    from histoscribe.models import bundled
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
     if components is not None:

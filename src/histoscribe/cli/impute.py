@@ -46,7 +46,7 @@ def impute(
     from histoscribe.bulk.writing import write_restored
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.sections import as_section
-    from histoscribe.modelstore import bundled
+    from histoscribe.models import bundled
     from histoscribe.section import Section, write_section
 
     output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])

@@ -14,7 +14,7 @@ COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", 
 BEST = 10
 
 if TYPE_CHECKING:
-    from histoscribe.modelstore import Card
+    from histoscribe.models import Card
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
@@ -29,7 +29,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
-    from histoscribe.modelstore import bundled, bundled_names
+    from histoscribe.models import bundled, bundled_names
 
     named = str(path) in bundled_names() and not path.exists()
     facts = _describe(bundled(path) if named else path)
@@ -112,7 +112,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _parts(path: Path) -> dict[str, Any]:
     """What else a Visium HD run holds beside the bins that were opened."""
-    from histoscribe.section.visium_hd import bin_folders, holds_cells
+    from histoscribe.section.readers.visium_hd import bin_folders, holds_cells
 
     root = path / "outs" if (path / "outs").is_dir() else path
     bins = bin_folders(root) if root.is_dir() else {}
@@ -124,7 +124,7 @@ def _parts(path: Path) -> dict[str, Any]:
 def _model(path: Path) -> dict[str, Any]:
     from statistics import median
 
-    from histoscribe.modelstore import load_model
+    from histoscribe.models import load_model
 
     card = load_model(path)[1]
     scores = {gene: found["r"] for gene, found in card.held_out.items() if "r" in found}

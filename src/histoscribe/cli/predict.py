@@ -49,7 +49,7 @@ def predict(
     killed goes on where it was.
     """
     from histoscribe.features import connected, encoder_named, same_encoder, storing
-    from histoscribe.modelstore import bundled
+    from histoscribe.models import bundled
     from histoscribe.predictor import Predictor
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions

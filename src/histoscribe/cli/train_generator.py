@@ -34,7 +34,7 @@ def generator(
 ) -> None:
     """Learn to generate metastases from your own cohort."""
     from histoscribe.generator import Generator, read_cohort, read_met500
-    from histoscribe.generator.cohort import join_platforms
+    from histoscribe.generator.cohort.cohort import join_platforms
 
     output_folder(out)
     start = time.monotonic()

@@ -45,7 +45,7 @@ def imputer(
     from histoscribe.bulk import BulkTable
     from histoscribe.bulk.samples import file_beside, with_samples
     from histoscribe.imputer import Imputer
-    from histoscribe.modelstore import bundled
+    from histoscribe.models import bundled
 
     output_folder(out)
     start = time.monotonic()

@@ -22,7 +22,7 @@ def view(
 ) -> None:
     """Open napari with slides, sections and predictions; those of one name side by side."""
     from histoscribe.cli.screen import need_screen
-    from histoscribe.widgets.session_file import SUFFIX
+    from histoscribe.widgets.session.file import SUFFIX
 
     sessions = [path for path in paths if path.name.endswith(SUFFIX)]
     targets = [path for path in paths if path not in sessions]
@@ -35,6 +35,6 @@ def view(
             opened += open_cohort([path])
         else:
             opened.append(open_target(path, section=section))
-    from histoscribe.widgets.launch import view as launch
+    from histoscribe.widgets.contributions.launch import view as launch
 
     launch([*opened, *sessions])

@@ -15,9 +15,9 @@ __all__ = ["Comparison", "compare", "pooled", "write_report"]
 __getattr__ = lazily(
     __name__,
     {
-        "Comparison": "comparison",
-        "compare": "comparison",
-        "pooled": "comparison",
-        "write_report": "report",
+        "Comparison": "histoscribe.evaluation.comparison",
+        "compare": "histoscribe.evaluation.comparison",
+        "pooled": "histoscribe.evaluation.comparison",
+        "write_report": "histoscribe.evaluation.report",
     },
 )

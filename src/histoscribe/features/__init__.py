@@ -17,12 +17,12 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "BuiltinEncoder": "builtin",
-        "connected": "tasks",
-        "describe_tiles": "encoding",
-        "encode_tiles": "encoding",
-        "encoder_named": "registry",
-        "same_encoder": "registry",
-        "storing": "store",
+        "BuiltinEncoder": "histoscribe.features.builtin.encoder",
+        "connected": "histoscribe.features.tasks",
+        "describe_tiles": "histoscribe.features.encoding",
+        "encode_tiles": "histoscribe.features.encoding",
+        "encoder_named": "histoscribe.features.registry",
+        "same_encoder": "histoscribe.features.registry",
+        "storing": "histoscribe.features.store",
     },
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.features.builtin import BuiltinEncoder
-from histoscribe.features.catalogue import PUBLISHED
+from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import TileEncoder
-from histoscribe.features.fetching import encoders_folder
+from histoscribe.features.networks.catalogue import PUBLISHED
+from histoscribe.features.networks.fetching import encoders_folder
 
 # A card keeps the full name with its version; the short one means the present version.
 _BUILTIN = ("builtin", BuiltinEncoder.name)
@@ -45,7 +45,7 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
         folder, digest = Path(name), ""
     if not folder.is_dir():
         raise _absent(name, short)
-    from histoscribe.features.network import network_encoder
+    from histoscribe.features.networks.network import network_encoder
 
     encoder = network_encoder(folder, device=device)
     if digest and not same_encoder(encoder.name, name):

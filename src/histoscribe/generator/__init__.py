@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from histoscribe.lazy import lazily
 
 if TYPE_CHECKING:
-    from histoscribe.generator.cohort import Cohort, cohort_of, read_cohort
+    from histoscribe.generator.cohort.cohort import Cohort, cohort_of, read_cohort
+    from histoscribe.generator.cohort.met500 import read_met500
     from histoscribe.generator.generator import Generator
-    from histoscribe.generator.genesets import read_gene_sets, shipped_gene_sets
-    from histoscribe.generator.met500 import read_met500
+    from histoscribe.genes.sets import read_gene_sets, shipped_gene_sets
 
 __all__ = [
     "Cohort",
@@ -25,12 +25,12 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "Cohort": "cohort",
-        "Generator": "generator",
-        "cohort_of": "cohort",
-        "read_cohort": "cohort",
-        "read_gene_sets": "genesets",
-        "read_met500": "met500",
-        "shipped_gene_sets": "genesets",
+        "Cohort": "histoscribe.generator.cohort.cohort",
+        "Generator": "histoscribe.generator.generator",
+        "cohort_of": "histoscribe.generator.cohort.cohort",
+        "read_cohort": "histoscribe.generator.cohort.cohort",
+        "read_gene_sets": "histoscribe.genes.sets",
+        "read_met500": "histoscribe.generator.cohort.met500",
+        "shipped_gene_sets": "histoscribe.genes.sets",
     },
 )

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
-from histoscribe.generator.genesets import present, shipped_gene_sets
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import CODE
 from histoscribe.generator.standard import Standard
+from histoscribe.genes.sets import present, shipped_gene_sets
 
 if TYPE_CHECKING:
     import pandas as pd

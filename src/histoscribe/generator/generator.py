@@ -12,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.generator.calibration import encode
-from histoscribe.generator.cohort import Cohort, cohort_of
+from histoscribe.generator.cohort.cohort import Cohort, cohort_of
 from histoscribe.generator.components import component_table
-from histoscribe.generator.fitting import Settings, fit_model
 from histoscribe.generator.inputs import Parents, bring
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.mixing import mix
 from histoscribe.generator.result import build_result
 from histoscribe.generator.standard import Standard
 from histoscribe.generator.storage import from_tensors, halve, to_tensors
-from histoscribe.modelstore import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.generator.training.calibration import encode
+from histoscribe.generator.training.fitting import Settings, fit_model
+from histoscribe.models import Card, TrainingSection, load_model, save_model, weights_hash
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from histoscribe.bulk import SCALES, match_genes
 from histoscribe.bulk.given import SCALE_OF_KIND, Table, bulk_of
 from histoscribe.bulk.reading import BulkTable, as_table
 from histoscribe.errors import RegionError, TableError
-from histoscribe.generator.cohort import to_log2
+from histoscribe.generator.cohort.cohort import to_log2
 
 if TYPE_CHECKING:
     from histoscribe.section import Section

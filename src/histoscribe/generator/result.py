@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.files import packed_h5ad, replacing
-from histoscribe.modelstore import Card, running_command
+from histoscribe.models import Card, running_command
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
-from histoscribe.generator.genesets import present
+from histoscribe.genes.sets import present
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from histoscribe.errors import ModelError
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import CODE
 from histoscribe.generator.standard import Standard
-from histoscribe.modelstore import require_shapes
+from histoscribe.models import require_shapes
 
 _ANEW = "copy the model's folder anew"
 _LARGEST = 200_000

@@ -13,4 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FunctionalEdges", "context_means", "functional_graph", "spatial_graph"]
 
-__getattr__ = lazily(__name__, {"FunctionalEdges": "functional", "functional_graph": "functional"})
+__getattr__ = lazily(
+    __name__,
+    {"FunctionalEdges": "histoscribe.graphs.functional", "functional_graph": "histoscribe.graphs.functional"},
+)

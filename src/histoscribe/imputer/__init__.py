@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Imputer"]
 
-__getattr__ = lazily(__name__, {"Imputer": "imputer"})
+__getattr__ = lazily(__name__, {"Imputer": "histoscribe.imputer.imputer"})

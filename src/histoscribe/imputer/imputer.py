@@ -16,15 +16,15 @@ from histoscribe.bulk import SCALES
 from histoscribe.bulk.given import bulk_of
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.imputer.explaining import explain, summarise
-from histoscribe.imputer.fitting import Settings, fit_restorer
-from histoscribe.imputer.material import Material, Remembered, extend, prepare
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.result import build_result
 from histoscribe.imputer.scores import held_out_scores
 from histoscribe.imputer.standard import Standard, standardise
 from histoscribe.imputer.storage import from_tensors, halve, to_tensors
 from histoscribe.imputer.tables import ordered_rows
-from histoscribe.modelstore import Card, load_model, save_model, weights_hash
+from histoscribe.imputer.training.fitting import Settings, fit_restorer
+from histoscribe.imputer.training.material import Material, Remembered, extend, prepare
+from histoscribe.models import Card, load_model, save_model, weights_hash
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

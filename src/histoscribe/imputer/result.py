@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.reading import BulkTable
 from histoscribe.imputer.standard import Standard, Standardised
-from histoscribe.modelstore import Card
+from histoscribe.models import Card
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,7 +17,7 @@ from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.standard import Standard
-from histoscribe.modelstore import require_shapes
+from histoscribe.models import require_shapes
 
 _HALF = ("memory.samples", "blend.spread")
 _LARGEST = 200_000

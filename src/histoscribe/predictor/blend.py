@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.predictor.gallery import Retrieved, average
+from histoscribe.predictor.retrieval.gallery import Retrieved, average
 
 _NEIGHBOURS = (20, 50, 100, 200)
 _TEMPERATURES = (0.05, 0.2, 1.0)

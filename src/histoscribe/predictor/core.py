@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SectionError
 from histoscribe.predictor.blend import Answers, Blend
-from histoscribe.predictor.gallery import Retrieved, retrieve
-from histoscribe.predictor.index import Index, build_index
 from histoscribe.predictor.inputs import Scale, image_blocks
 from histoscribe.predictor.intervals import Intervals
-from histoscribe.predictor.network import Network
 from histoscribe.predictor.novelty import Familiar
-from histoscribe.predictor.published import PublishedNetwork
+from histoscribe.predictor.retrieval.gallery import Retrieved, retrieve
+from histoscribe.predictor.retrieval.index import Index, build_index
 from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.variants.published import PublishedNetwork
+from histoscribe.predictor.variants.repaired import Network
 
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096

@@ -131,7 +131,7 @@ def encode_section(
         If the section has no slide or no spot with counts.
     """
     from histoscribe.features import encode_tiles
-    from histoscribe.predictor.evidence import SIDE
+    from histoscribe.predictor.retrieval.evidence import SIDE
     from histoscribe.tiles import read_crops, spot_tiles
 
     if section.slide is None:

@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoscribe.errors import ModelError, SectionError, TableError
-from histoscribe.modelstore import Card, installed_versions, running_command
+from histoscribe.models import Card, installed_versions, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.features import TileEncoder
-    from histoscribe.predictor.attention import Attention
     from histoscribe.predictor.core import Told
-    from histoscribe.predictor.evidence import Crops
+    from histoscribe.predictor.explaining.attention import Attention
     from histoscribe.predictor.intervals import Intervals
+    from histoscribe.predictor.retrieval.evidence import Crops
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SectionError
-from histoscribe.modelstore import Card, load_model, save_model
+from histoscribe.models import Card, load_model, save_model
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import KIND, make_settings
 from histoscribe.progress import Progress
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from histoscribe.features import TileEncoder
     from histoscribe.predictor.core import Fitted, Told
-    from histoscribe.predictor.evidence import Crops
+    from histoscribe.predictor.retrieval.evidence import Crops
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Region, Tiles
@@ -124,7 +124,7 @@ class Predictor:
             If counts are not counts, or the sections have no gene in common.
         """
         from histoscribe.features import encoder_named
-        from histoscribe.predictor.spot_types import typed
+        from histoscribe.predictor.training.spot_types import typed
 
         chosen = encoder or encoder_named("builtin")
         encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
@@ -149,7 +149,7 @@ class Predictor:
             What described them; needed to predict on slides.
         progress : Progress, optional
         """
-        from histoscribe.predictor.learning import learn
+        from histoscribe.predictor.training.learning import learn
 
         self._fitted, self._card, self._crops = learn(
             sections,
@@ -226,7 +226,7 @@ class Predictor:
         SlideError, ModelError, SectionError
         """
         from histoscribe.features import encode_tiles
-        from histoscribe.predictor.attention import attention_maps
+        from histoscribe.predictor.explaining.attention import attention_maps
         from histoscribe.predictor.output import card_encoder, prediction_table
 
         card = self.card

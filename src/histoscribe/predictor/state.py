@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.modelstore import Card, require_shapes
+from histoscribe.models import Card, require_shapes
 from histoscribe.predictor.blend import Blend
 from histoscribe.predictor.core import AnyNetwork, Fitted
-from histoscribe.predictor.evidence import Crops
-from histoscribe.predictor.fitting import build_network
 from histoscribe.predictor.intervals import BINS, Intervals
 from histoscribe.predictor.novelty import Familiar
+from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.settings import make_settings
+from histoscribe.predictor.training.fitting import build_network
 
 _MAX_WIDTH = 65_536
 _MAX_MEMBERS = 64

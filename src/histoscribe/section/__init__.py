@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from histoscribe.section.alignment import Alignment, check_alignment
     from histoscribe.section.cohort import read_cohort, read_cohort_csv
     from histoscribe.section.describe import kind_of
-    from histoscribe.section.feature_slice import read_feature_slice, slice_genes
-    from histoscribe.section.legacy import read_legacy
     from histoscribe.section.opening import open_section
     from histoscribe.section.raster import Raster, raster_of
+    from histoscribe.section.readers.feature_slice import read_feature_slice, slice_genes
+    from histoscribe.section.readers.legacy import read_legacy
     from histoscribe.section.table import gene_column
-    from histoscribe.section.write import write_section
+    from histoscribe.section.write.writing import write_section
 
 __all__ = [
     "Alignment",
@@ -40,18 +40,18 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "Alignment": "alignment",
-        "Raster": "raster",
-        "check_alignment": "alignment",
-        "gene_column": "table",
-        "kind_of": "describe",
-        "open_section": "opening",
-        "raster_of": "raster",
-        "read_cohort": "cohort",
-        "read_cohort_csv": "cohort",
-        "read_feature_slice": "feature_slice",
-        "read_legacy": "legacy",
-        "slice_genes": "feature_slice",
-        "write_section": "write",
+        "Alignment": "histoscribe.section.alignment",
+        "Raster": "histoscribe.section.raster",
+        "check_alignment": "histoscribe.section.alignment",
+        "gene_column": "histoscribe.section.table",
+        "kind_of": "histoscribe.section.describe",
+        "open_section": "histoscribe.section.opening",
+        "raster_of": "histoscribe.section.raster",
+        "read_cohort": "histoscribe.section.cohort",
+        "read_cohort_csv": "histoscribe.section.cohort",
+        "read_feature_slice": "histoscribe.section.readers.feature_slice",
+        "read_legacy": "histoscribe.section.readers.legacy",
+        "slice_genes": "histoscribe.section.readers.feature_slice",
+        "write_section": "histoscribe.section.write.writing",
     },
 )

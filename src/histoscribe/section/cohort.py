@@ -10,11 +10,11 @@ from pathlib import Path
 
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
-from histoscribe.section.bounded import read_text
+from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.describe import section_name
-from histoscribe.section.legacy import PITCH_UM, SPOT_UM, read_legacy
 from histoscribe.section.model import Section
 from histoscribe.section.opening import open_section
+from histoscribe.section.readers.legacy import PITCH_UM, SPOT_UM, read_legacy
 from histoscribe.section.table import examples, repeated
 
 REQUIRED = ("section", "patient", "path")

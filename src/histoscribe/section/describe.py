@@ -10,7 +10,7 @@ import numpy as np
 
 from histoscribe.errors import SectionError
 from histoscribe.section.model import Section
-from histoscribe.section.visium_hd import run_folder
+from histoscribe.section.readers.visium_hd import run_folder
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -51,8 +51,8 @@ def open_section(
     if not path.exists():
         raise SectionError("there is no such file or folder", where=path, remedy="check the path")
     if path.is_dir():
-        from histoscribe.section.spaceranger import looks_like_space_ranger, open_space_ranger
-        from histoscribe.section.spatial_data import looks_like_spatial_data, open_spatial_data
+        from histoscribe.section.readers.spaceranger import looks_like_space_ranger, open_space_ranger
+        from histoscribe.section.readers.spatial_data import looks_like_spatial_data, open_spatial_data
 
         if looks_like_spatial_data(path):
             return open_spatial_data(
@@ -77,7 +77,7 @@ def open_section(
         start = stream.read(8)
     if start == b"\x89HDF\r\n\x1a\n" or path.suffix == ".h5ad":
         return _open_hdf5(path, slide, patient, name, pitch_um, spot_um, bin_um)
-    from histoscribe.section.legacy import looks_like_counts_table
+    from histoscribe.section.readers.legacy import looks_like_counts_table
 
     if looks_like_counts_table(path):
         raise SectionError(
@@ -97,13 +97,13 @@ def _open_hdf5(
     spot_um: float | None,
     bin_um: float | None,
 ) -> Section:
-    from histoscribe.section.bounded import opened_hdf5
-    from histoscribe.section.h5ad import open_h5ad
+    from histoscribe.section.bounds.hdf5 import opened_hdf5
+    from histoscribe.section.readers.h5ad import open_h5ad
 
     with opened_hdf5(path, whole=False) as file:
         parts = set(file)
     if "feature_slices" in parts:
-        from histoscribe.section.sliced import open_feature_slice
+        from histoscribe.section.readers.sliced import open_feature_slice
 
         return open_feature_slice(path, slide=slide, patient=patient, name=name, bin_um=bin_um)
     if "matrix" in parts and "obs" not in parts:

@@ -25,11 +25,11 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "sample_cohort": "sample",
-        "sample_folder": "sample",
-        "simulate_hd": "hd",
-        "simulate_section": "section",
-        "write_spaceranger": "spaceranger",
-        "write_spaceranger_hd": "spaceranger_hd",
+        "sample_cohort": "histoscribe.simulate.sample",
+        "sample_folder": "histoscribe.simulate.sample",
+        "simulate_hd": "histoscribe.simulate.hd",
+        "simulate_section": "histoscribe.simulate.section",
+        "write_spaceranger": "histoscribe.simulate.spaceranger",
+        "write_spaceranger_hd": "histoscribe.simulate.spaceranger_hd",
     },
 )

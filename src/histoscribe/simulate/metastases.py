@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.errors import TableError
-from histoscribe.generator.cohort import Cohort, cohort_of, join
-from histoscribe.generator.genesets import shipped_gene_sets
+from histoscribe.generator.cohort.cohort import Cohort, cohort_of, join
 from histoscribe.generator.mixing import mix
+from histoscribe.genes.sets import shipped_gene_sets
 
 ORGANS = {
     "BRCA": "breast", "COAD": "colon", "HNSC": "oral mucosa", "KIRC": "kidney", "KIRP": "kidney",

@@ -2,6 +2,6 @@
 
 from histoscribe.slide.model import Level, Region, Slide
 from histoscribe.slide.opening import open_slide
-from histoscribe.slide.writing import write_slide
+from histoscribe.slide.write.writing import write_slide
 
 __all__ = ["Level", "Region", "Slide", "open_slide", "write_slide"]

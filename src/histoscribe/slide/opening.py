@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from histoscribe.errors import SettingError, SlideError
-from histoscribe.slide import image, ome_zarr, openslide_files, tiff
+from histoscribe.slide import image
 from histoscribe.slide.model import Slide
+from histoscribe.slide.openslide import backend as openslide_files
 from histoscribe.slide.pyramid import complete
-from histoscribe.slide.remote import remote_url
+from histoscribe.slide.tiff import backend as tiff
+from histoscribe.slide.zarr import backend as ome_zarr
+from histoscribe.slide.zarr.remote import remote_url
 
 _HEAD = 4096
 _READABLE = (

@@ -1,0 +1,1 @@
+"""Benchmarks: methods on the same folds, scored with the same measures."""

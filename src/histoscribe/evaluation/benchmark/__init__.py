@@ -1,7 +1,0 @@
-"""The predictor's benchmark: folds, peers, and one run over all of them."""
-
-from histoscribe.evaluation.benchmark.methods import ABLATIONS, method_names
-from histoscribe.evaluation.benchmark.run import Panel, Record, run_benchmark
-from histoscribe.evaluation.benchmark.splits import Fold, make_folds
-
-__all__ = ["ABLATIONS", "Fold", "Panel", "Record", "make_folds", "method_names", "run_benchmark"]

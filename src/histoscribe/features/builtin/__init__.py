@@ -1,0 +1,1 @@
+"""The built-in tile encoder, which needs no download."""

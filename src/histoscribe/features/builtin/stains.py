@@ -1,0 +1,106 @@
+"""Stains: from RGB light to the optical density of hematoxylin, eosin and what is left over."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.features.builtin.compiled import compiled
+
+STAINS = ("hematoxylin", "eosin", "residual")
+
+# Ruifrok and Johnston, Anal Quant Cytol Histol 23 (2001): optical density of each stain in R, G, B.
+_HEMATOXYLIN = (0.65, 0.70, 0.29)
+_EOSIN = (0.07, 0.99, 0.11)
+
+
+def _unmixing() -> NDArray[np.float32]:
+    """Inverse of the stain matrix, shape (3 channels, 3 stains)."""
+    first, second = np.array(_HEMATOXYLIN), np.array(_EOSIN)
+    rows = np.stack([first, second, np.cross(first, second)])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.linalg.inv(rows).astype(np.float32)
+
+
+_MATRIX = _unmixing()
+
+
+@cache
+def optical_density(brightest: int) -> NDArray[np.float32]:
+    """Optical density of every light intensity from 0 to `brightest`.
+
+    Parameters
+    ----------
+    brightest : int
+        The value of white.
+
+    Returns
+    -------
+    ndarray of float32, shape (brightest + 1,)
+        log10 of white over light, with one step of 255 added to both so that black stays finite.
+    """
+    step = brightest / 255
+    light = np.arange(brightest + 1)
+    density: NDArray[np.float32] = np.log10((brightest + step) / (light + step)).astype(np.float32)
+    return density
+
+
+def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
+    """Split the light of crops into amounts of stain.
+
+    Parameters
+    ----------
+    crops : ndarray of uint8, shape (n, side, side, 3)
+        RGB.
+    block : int
+        1, or 2: light is averaged over 2 × 2 pixels before its logarithm is taken.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, n, side / block, side / block)
+        Hematoxylin, eosin and residual; noise and foreign colours can make them negative.
+    """
+    count, side = len(crops), crops.shape[1] // block
+    out = np.empty((3, count, side, side), dtype=np.float32)
+    table = optical_density(255 * block * block)
+    rows = np.ascontiguousarray(crops).reshape(count, crops.shape[1], -1)
+    for number in range(count):
+        _unmix(rows[number], block, table, _MATRIX, out[:, number])
+    return out
+
+
+@compiled
+def _unmix(
+    crop: NDArray[np.uint8],
+    block: int,
+    table: NDArray[np.float32],
+    matrix: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Fill `out` (3, side, side) from the interleaved rows of one crop."""
+    side, width = out.shape[1], crop.shape[1]
+    light, total = np.empty(width, dtype=np.uint16), np.empty(width, dtype=np.uint16)
+    density = np.empty((3, side), dtype=np.float32)
+    for row in range(side):
+        if block == 1:
+            for place in range(width):
+                total[place] = crop[row, place]
+        else:
+            upper, lower = crop[2 * row], crop[2 * row + 1]
+            for place in range(width):
+                light[place] = np.uint16(upper[place]) + np.uint16(lower[place])
+            for place in range(width - 3):
+                total[place] = light[place] + light[place + 3]
+        first, second, third = density[0], density[1], density[2]
+        for column in range(side):
+            place = 3 * block * column
+            first[column] = table[total[place]]
+            second[column] = table[total[place + 1]]
+            third[column] = table[total[place + 2]]
+        for stain in range(3):
+            red, green, blue, amount = matrix[0, stain], matrix[1, stain], matrix[2, stain], out[stain, row]
+            for column in range(side):
+                # Written out, for a matrix product may sum in any order.
+                amount[column] = first[column] * red + second[column] * green + third[column] * blue

@@ -1,0 +1,1 @@
+"""Learned tile encoders: catalogue, download, checkpoints and networks."""

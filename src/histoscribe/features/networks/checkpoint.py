@@ -1,0 +1,159 @@
+"""Checkpoints: a folder with a network's configuration and its weights as safetensors, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from histoscribe.errors import ModelError
+from histoscribe.features.networks.catalogue import IMAGENET, PUBLISHED, Colour, Published
+
+CONFIG, PREPROCESSING, ORIGIN = "config.json", "preprocessor_config.json", "origin.json"
+MPP = 0.5  # µm per pixel where nobody says otherwise: what most pathology encoders learned at
+_MOST_JSON = 2**20
+_MOST_SIDE = 4096
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_CONVERT = (
+    "write them as safetensors where you trust them: safetensors.torch.save_file(torch.load(FILE, "
+    "weights_only=True), 'model.safetensors')"
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that has been looked at.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute.
+    config : dict
+        Its `config.json`.
+    published : Published or None
+        What it is a copy of, where `histoscribe fetch` wrote it.
+    side : int
+        Pixels of a tile.
+    mpp : float
+        µm per pixel of a tile.
+    mean, std : tuple of float
+        Of RGB in 0-1.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    published: Published | None
+    side: int
+    mpp: float
+    mean: Colour
+    std: Colour
+
+    @property
+    def name(self) -> str:
+        """The folder's name and the hash of all that decides on the result."""
+        return f"{self.folder.name}@{_hash_of(self.folder, _stamp(self.folder))}"
+
+
+def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
+    """Look at a folder; weights are not read yet.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or damaged, or the weights are no safetensors.
+    """
+    folder = Path(folder).absolute()
+    if not (folder / CONFIG).is_file():
+        raise ModelError(
+            "no encoder lies in this folder",
+            where=folder,
+            remedy=f"it must hold {CONFIG} and model.safetensors",
+        )
+    if not any(folder.glob("*.safetensors")):
+        if any(next(folder.glob(pattern), None) for pattern in _PICKLES):
+            raise ModelError(
+                "its weights are a pickle, which can run any program and is never opened here",
+                where=folder,
+                remedy=_CONVERT,
+            )
+        raise ModelError("it holds no weights", where=folder, remedy="put model.safetensors into it")
+    config = _json(folder / CONFIG)
+    steps = _json(folder / PREPROCESSING) if (folder / PREPROCESSING).is_file() else {}
+    origin = _json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
+    published = PUBLISHED.get(str(origin.get("name")))
+    # timm keeps what it calls the pretrained configuration inside of config.json.
+    timm = config.get("pretrained_cfg")
+    timm = timm if isinstance(timm, dict) else {}
+    usual = (published.mean, published.std) if published else IMAGENET
+    try:
+        return Checkpoint(
+            folder=folder,
+            config=config,
+            published=published,
+            side=published.side if published else _side(config, steps, timm),
+            mpp=published.mpp if published else MPP,
+            mean=_colour(steps.get("image_mean", timm.get("mean", usual[0]))),
+            std=_colour(steps.get("image_std", timm.get("std", usual[1]))),
+        )
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"how it wants its images is not stated well ({error})",
+            where=folder,
+            remedy=f"check {PREPROCESSING} and {CONFIG}",
+        ) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(_MOST_JSON + 1)
+        content = json.loads(text) if len(text) <= _MOST_JSON else None
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ModelError("this is damaged", where=path, remedy="fetch or copy the encoder again")
+    return content
+
+
+def _side(config: dict[str, Any], steps: dict[str, Any], timm: dict[str, Any]) -> int:
+    """Pixels of a tile: of the crop, else of the image that the preprocessing makes, else of the network."""
+    size = steps.get("crop_size") if steps.get("do_center_crop", False) else None
+    size = (
+        size or steps.get("size") or (timm.get("input_size") or [None])[-1] or config.get("image_size", 224)
+    )
+    if isinstance(size, dict):
+        size = size.get("height") or size.get("shortest_edge")
+    if isinstance(size, list):
+        size = size[-1]
+    if not isinstance(size, int) or not 8 <= size <= _MOST_SIDE:
+        raise ValueError(f"an image of {size!r} pixels")
+    return size
+
+
+def _colour(values: Any) -> Colour:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes when a file of the folder is written anew."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and _counts(path))
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
+def _counts(path: Path) -> bool:
+    return path.suffix == ".safetensors" or path.name in (CONFIG, PREPROCESSING)
+
+
+@lru_cache(maxsize=16)
+def _hash_of(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, size, _ in stamp:
+        digest.update(f"{name}\0{size}\0".encode())
+        with (folder / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,155 @@
+"""Networks: a checkpoint as a tile encoder, on a processor or in half precision on a GPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import ModelError, SettingError
+from histoscribe.features.device import precision_of, resolve_device
+from histoscribe.features.networks.checkpoint import Checkpoint, read_checkpoint
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Forward = Callable[["Tensor"], "Tensor"]
+_BATCH = {"cuda": 64, "mps": 16, "cpu": 4}
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class NetworkEncoder:
+    """A learned network that describes tiles; what is sent to another process is its folder's path.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute; a worker of a cluster must find the same files there.
+    name : str
+        With the hash of its files; checked again wherever the weights are loaded.
+    dimension : int
+    crop_um, mpp : float
+        Side of a tile in µm and µm per pixel.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; on `auto` each worker takes the best that it has.
+    """
+
+    folder: Path
+    name: str
+    dimension: int
+    crop_um: float
+    mpp: float
+    device: str = "auto"
+
+    @property
+    def side(self) -> int:
+        """Pixels of a tile."""
+        return round(self.crop_um / self.mpp)
+
+    @cached_property
+    def _colours(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        checkpoint = read_checkpoint(self.folder)
+        return np.array(checkpoint.mean, np.float32), np.array(checkpoint.std, np.float32)
+
+    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension).
+
+        On a processor one thread computes, in single precision, so that the digits do not depend on how
+        many workers share the machine; on a GPU it is half precision.
+
+        Raises
+        ------
+        SettingError
+            If the crops have another shape or dtype.
+        ModelError
+            If the folder's files are no longer those that the name states, or give no finite numbers.
+        """
+        import torch
+
+        if crops.dtype != np.uint8 or crops.shape[1:] != (self.side, self.side, 3):
+            raise SettingError(
+                f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {self.name}",
+                remedy=f"pass uint8 crops of shape (n, {self.side}, {self.side}, 3)",
+            )
+        device = resolve_device(self.device)
+        with _LOCK:
+            forward = _loaded(self.folder, self.name, device)
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        mean, std = (torch.from_numpy(colour).to(device) for colour in self._colours)
+        precision = precision_of(device)
+        found = torch.empty(len(crops), self.dimension, dtype=precision, device=device)
+        size = _BATCH[device.type]
+        # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
+        with torch.inference_mode():
+            for start in range(0, len(crops), size):
+                batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
+                light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+                found[start : start + size] = forward(light.to(precision))
+        out: NDArray[np.float32] = found.float().cpu().numpy()
+        if not np.isfinite(out).all():
+            raise ModelError(
+                "this encoder gives numbers that are not finite", where=self.name, remedy="fetch it again"
+            )
+        return out
+
+
+def network_encoder(folder: Path | str, *, device: str = "auto") -> NetworkEncoder:
+    """Make an encoder of a folder; its weights are loaded when they are first needed.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no network that is known here.
+    DependencyError
+        If the package that builds it is not installed.
+    SettingError
+        If the device is not there.
+    """
+    resolve_device(device)
+    checkpoint = read_checkpoint(folder)
+    return NetworkEncoder(
+        folder=checkpoint.folder,
+        name=checkpoint.name,
+        dimension=_library(checkpoint).dimension(checkpoint),
+        crop_um=checkpoint.side * checkpoint.mpp,
+        mpp=checkpoint.mpp,
+        device=device,
+    )
+
+
+def _library(checkpoint: Checkpoint) -> Any:
+    """The module that builds this network."""
+    from histoscribe.features.networks import timm_models, transformers_models
+
+    if "model_type" in checkpoint.config:
+        return transformers_models
+    if "architecture" in checkpoint.config:
+        return timm_models
+    raise ModelError(
+        "its config.json names no network",
+        where=checkpoint.folder,
+        remedy="give a folder saved by transformers or timm",
+    )
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, name: str, device: torch.device) -> Forward:
+    """The network on its device, once in a process."""
+    checkpoint = read_checkpoint(folder)
+    if checkpoint.name != name:
+        raise ModelError(
+            f"this encoder is {checkpoint.name}, not {name}",
+            where=folder,
+            remedy="use the files that the features or the model were made with",
+        )
+    forward: Forward = _library(checkpoint).load(checkpoint, device)
+    return forward

@@ -1,0 +1,129 @@
+"""Vision transformers that the package transformers builds: Phikon, Phikon-v2, Hibou and their kin."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.errors import DependencyError, ModelError
+from histoscribe.features.device import precision_of
+from histoscribe.features.networks.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+TYPES = (
+    "vit", "deit", "beit", "data2vec-vision", "vit_msn", "dinov2", "dinov2_with_registers", "dinov3_vit",
+)  # fmt: skip
+"""Kinds whose first token stands for the whole image."""
+
+_UNUSED = ("pooler.", "mask_token", "embeddings.mask_token", "classifier.", "head.")
+
+
+def dimension(checkpoint: Checkpoint) -> int:
+    """Length of one descriptor.
+
+    Raises
+    ------
+    ModelError, DependencyError
+    """
+    return int(_config(checkpoint).hidden_size)
+
+
+def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Read the weights; return what turns a batch (n, 3, side, side) into class tokens (n, dimension).
+
+    Code that lies beside the weights is never run, and only safetensors are read.
+
+    Raises
+    ------
+    ModelError
+        If the weights are damaged or not those of the network.
+    """
+    from transformers import AutoModel
+
+    try:
+        with _quiet():
+            model, found = AutoModel.from_pretrained(
+                checkpoint.folder,
+                config=_config(checkpoint),
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                dtype=precision_of(device),
+            )
+    except Exception as error:  # safetensors, torch and transformers raise in many ways
+        raise ModelError(
+            f"its weights cannot be loaded ({str(error).splitlines()[0]:.200})",
+            where=checkpoint.folder,
+            remedy="fetch or copy the encoder again",
+        ) from error
+    wrong = [*found["missing_keys"], *found.get("mismatched_keys", ())]
+    wrong = [str(key) for key in wrong if not str(key).startswith(_UNUSED)]
+    if wrong:
+        raise ModelError(
+            f"{len(wrong)} of its weights are missing or of another shape ({wrong[0]} and others)",
+            where=checkpoint.folder,
+            remedy="check that config.json and weights belong together",
+        )
+    model.to(device).eval()
+
+    def forward(batch: Tensor) -> Tensor:
+        tokens: Tensor = model(pixel_values=batch).last_hidden_state
+        return tokens[:, 0]
+
+    return forward
+
+
+def _config(checkpoint: Checkpoint) -> Any:
+    try:
+        from transformers import AutoConfig
+    except ImportError as error:
+        raise DependencyError(
+            "this encoder needs the package transformers",
+            where=checkpoint.folder.name,
+            remedy="pip install 'napari-histoscribe[foundation]'",
+        ) from error
+    fields = dict(checkpoint.config)
+    kind = str(fields.pop("model_type"))
+    fields.pop("auto_map", None)
+    if fields.get("num_register_tokens") and kind in ("dinov2", "hibou"):
+        kind = "dinov2_with_registers"  # Hibou comes with code of its own for what is now in transformers
+    if kind not in TYPES:
+        raise ModelError(
+            f"a network of the kind {kind!r:.60} is not known here",
+            where=checkpoint.folder,
+            remedy=f"these are: {', '.join(TYPES)}",
+        )
+    try:
+        return AutoConfig.for_model(kind, **fields)
+    except Exception as error:  # it checks fields in many ways
+        raise ModelError(
+            f"its config.json does not fit a {kind} ({str(error).splitlines()[0]:.200})",
+            where=checkpoint.folder,
+            remedy="fetch or copy the encoder again",
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' tables of keys and bars off the screen: what matters is checked here."""
+    from transformers.utils import logging as library
+
+    verbosity: Any = library
+
+    logger = logging.getLogger("transformers")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    bars = verbosity.is_progress_bar_enabled()
+    verbosity.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        if bars:
+            verbosity.enable_progress_bar()

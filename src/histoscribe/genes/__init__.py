@@ -1,0 +1,1 @@
+"""Genes: identifiers, aliases, and sets of them."""

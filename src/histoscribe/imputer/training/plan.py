@@ -1,0 +1,242 @@
+"""Training the correction with Lightning on rehearsed, held-out answers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from histoscribe.imputer.blend import LEVEL_90, Blend, Rehearsal
+from histoscribe.imputer.network import Corrector
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.imputer.training.fitting import Settings
+
+_BATCH = 32
+_KEEP_EVERY = 100
+_ACCELERATORS = {"cuda": "gpu"}
+_TOLD, _ASKED = 2048, 1024
+
+Batch = tuple[torch.Tensor, ...]
+
+
+class Rehearsed(IterableDataset[Batch]):
+    """Batches of hidden values: a random rehearsal, random samples, random genes told and asked.
+
+    Only the first `genes` are asked for: those that the table rehearsed with has. Each batch follows from
+    the seed, its number and the process alone, so that training that goes on at `first` sees what it would
+    have seen.
+    """
+
+    def __init__(
+        self,
+        rehearsals: list[Rehearsal],
+        rows: NDArray[np.int64],
+        genes: int,
+        steps: int,
+        seed: int,
+        first: int = 0,
+    ) -> None:
+        self.genes = genes
+        self.rehearsals, self.steps, self.seed, self.first = rehearsals, steps, seed, first
+        self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
+
+    def __iter__(self) -> Iterator[Batch]:
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        process = torch.distributed.get_rank() if together else 0
+        for step in range(self.first, self.steps):
+            random = np.random.default_rng((self.seed, step, process))
+            which = int(random.integers(len(self.rehearsals)))
+            one = self.rehearsals[which]
+            rows = random.choice(self.places[which], min(_BATCH, len(self.places[which])), replace=False)
+            seen = np.flatnonzero(one.observed[rows].any(0))
+            told = random.choice(seen, min(_TOLD, len(seen)), replace=False) if len(seen) else seen
+            asked = random.choice(self.genes, min(_ASKED, self.genes), replace=False)
+            yield tuple(gather(one, rows, told, asked))
+
+
+def gather(
+    one: Rehearsal, rows: NDArray[Any], told: NDArray[Any], asked: NDArray[Any]
+) -> Iterator[torch.Tensor]:
+    """Tensors of one batch: told values, their mask, indices, and what is known of the asked genes."""
+    at_told, at_asked = np.ix_(rows, told), np.ix_(rows, asked)
+    yield torch.from_numpy(one.truth[at_told].astype(np.float32))
+    yield torch.from_numpy(one.observed[at_told])
+    yield torch.from_numpy(np.asarray(told, dtype=np.int64))
+    yield torch.from_numpy(np.asarray(asked, dtype=np.int64))
+    for part in (one.gaussian, one.memory, one.truth):
+        yield torch.from_numpy(part[at_asked].astype(np.float32))
+    yield torch.from_numpy(one.scored[at_asked])
+    yield torch.from_numpy(one.surprise[rows])
+    yield torch.tensor([one.mode, one.knot])
+
+
+class CorrectionPlan(lightning.LightningModule):
+    """Gaussian likelihood of the hidden values around the blended expectation plus the correction."""
+
+    def __init__(self, corrector: Corrector, blend: Blend, steps: int, seed: int, rate: float = 2e-3) -> None:
+        super().__init__()
+        self.corrector, self.blend, self.steps, self.rate = corrector, blend, steps, rate
+        self.seed = seed
+
+    def setup(self, stage: str) -> None:
+        """Compute on one thread in a forked process: it would wait for OpenMP's others, which stay behind."""
+        if self.trainer.world_size > 1:
+            torch.set_num_threads(1)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Draw dropout from the seed and the step, so that training goes on as if never stopped."""
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """Negative log likelihood of one batch."""
+        missed, widening, spread, scored = self.correct(batch)
+        loss = 0.5 * (missed / (spread * widening.exp())).square() + widening
+        total: torch.Tensor = (loss * scored).sum() / scored.sum().clamp_min(1)
+        return total
+
+    def correct(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What is missed after the correction, its log widening, the blend's spread, what counts."""
+        base, spread = self.blended(batch)
+        shift, widening = self.shift(batch)
+        return batch[6] - base - shift, widening, spread, batch[7]
+
+    def shift(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The correction itself."""
+        values, observed, told, asked, gaussian, memory = batch[:6]
+        latents = self.corrector.encode(values, observed, told)
+        return self.corrector.decode(latents, asked, memory - gaussian)
+
+    def blended(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The blend's mean and spread of the asked genes."""
+        asked, gaussian, memory, surprise, place = batch[3], batch[4], batch[5], batch[8], batch[9]
+        at = int(place[0]), int(place[1])
+        above = surprise.clamp_min(1e-3).log()[:, None] - self.blend.usual[at]
+        factor = (self.blend.slope[at] * above).exp().clamp(0.3, 5.0)
+        mean = gaussian + self.blend.gate[at] * (memory - gaussian)
+        return mean, self.blend.spread[at][asked] * factor
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with one cycle; the gene embedding, which starts well, learns slowly."""
+        slow = [self.corrector.tokens.identity]
+        fast = [p for p in self.corrector.parameters() if p is not slow[0]]
+        groups = [{"params": fast}, {"params": slow}]
+        optimiser = torch.optim.AdamW(groups, lr=self.rate, weight_decay=0.02)
+        peaks = [self.rate, self.rate / 10]
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=max(self.steps, 2))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+
+class _Reporting(lightning.Callback):
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self.progress, self.steps = progress, steps
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        self.progress.report("training the correction", trainer.global_step, self.steps)
+
+
+def train_corrector(
+    corrector: Corrector,
+    blend: Blend,
+    rehearsals: list[Rehearsal],
+    held: NDArray[np.bool_],
+    *,
+    settings: Settings,
+    progress: Progress,
+    checkpoint: Path | None = None,
+) -> None:
+    """Train the correction on some patients and weigh it, in place, on the others.
+
+    Parameters
+    ----------
+    held : ndarray of bool, shape (training samples,)
+        Samples that only weigh: how far the correction is taken at each knot (`blend.share`) is
+        what helps them, and nothing where it does not.
+    checkpoint : Path, optional
+        A folder that keeps the state of the training every 100 steps; where it holds one of the same data
+        and settings, training goes on from there.
+    """
+    steps = settings.steps
+    progress.report("training the correction", 0, steps)
+    rows = np.flatnonzero(~held)
+    keeper, found, first = None, None, 0
+    if checkpoint is not None:
+        folder = checkpoint / _fingerprint(rehearsals, rows, settings)
+        found = max(folder.glob("step-*.ckpt"), key=_step_of, default=None)
+        first = 0 if found is None else _step_of(found)
+        keeper = ModelCheckpoint(
+            folder,
+            "step-{step}",
+            every_n_train_steps=_KEEP_EVERY,
+            save_top_k=-1,
+            auto_insert_metric_name=False,
+        )
+    data = Rehearsed(rehearsals, rows, blend.own, steps, settings.seed, first)
+    plan = CorrectionPlan(corrector, blend, steps, settings.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        trainer = lightning.Trainer(
+            max_steps=steps, accelerator=_ACCELERATORS.get(settings.device, settings.device),
+            devices=settings.devices, strategy="auto" if settings.devices == 1 else "ddp_fork", logger=False,
+            enable_checkpointing=keeper is not None, enable_progress_bar=False, enable_model_summary=False,
+            gradient_clip_val=1.0,
+            callbacks=[_Reporting(progress, steps), *([] if keeper is None else [keeper])],
+        )  # fmt: skip
+        trainer.fit(plan, DataLoader(data, batch_size=None), ckpt_path=found, weights_only=True)
+    plan.cpu()
+    corrector.eval()
+    with torch.no_grad():
+        for one in rehearsals:
+            _weigh(plan, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
+
+
+def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings: Settings) -> str:
+    """What training depends on, in 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr((settings, torch.__version__)).encode())
+    digest.update(rows.tobytes())
+    for one in rehearsals:
+        digest.update(one.truth.tobytes())
+        digest.update(one.memory.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _step_of(path: Path) -> int:
+    number = path.stem.removeprefix("step-")
+    return int(number) if number.isdigit() else 0
+
+
+def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> None:
+    """Set share and, where there is a correction, recalibrate the spread at one knot."""
+    at = (one.mode, one.knot)
+    genes = np.arange(one.truth.shape[1])
+    gain, power = 0.0, 0.0
+    kept = []
+    for start in range(0, len(places), _BATCH):
+        rows = places[start : start + _BATCH]
+        batch = tuple(gather(one, rows, np.flatnonzero(one.observed[rows].any(0)), genes))
+        mean, spread = plan.blended(batch)
+        shift, widening = plan.shift(batch)
+        scored = batch[7]
+        missed = (batch[6] - mean)[scored]
+        gain += float((missed * shift[scored]).sum())
+        power += float(shift[scored].square().sum())
+        kept.append((missed, shift[scored], widening[scored], spread[scored]))
+    share = gain / power if power > 0 else 0.0
+    share = min(share, 1.0) if share > 0.1 else 0.0
+    plan.blend.share[at] = share
+    if kept and share > 0:
+        missed, shift, widening, spread = (torch.cat(part) for part in zip(*kept, strict=True))
+        ratio = ((missed - share * shift).abs() / (spread * (share * widening).exp())).numpy()
+        plan.blend.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)

@@ -1,0 +1,106 @@
+"""Attention maps: along both graphs, which tiles a tile looks at.
+
+The graphs belong to the spot branch, which reads expression. On a slide without any they are laid over what
+the predictor wrote, so the maps show how the model relates tiles to each other, not what was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.predictor.core import Fitted
+from histoscribe.predictor.training.batches import Spots, make_batches
+from histoscribe.predictor.variants.repaired import Network
+
+_RADIUS = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """One graph's attention.
+
+    Parameters
+    ----------
+    edges : ndarray of int64, shape (2, edges)
+        From the tile that is looked at (0) to the tile that looks (1).
+    weights : ndarray of float32, shape (edges,)
+        They sum to 1 over the edges into one tile.
+    tiles : int
+    """
+
+    edges: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    tiles: int
+
+    def received(self) -> NDArray[np.float32]:
+        """How much all other tiles look at each tile, shape (tiles,)."""
+        others = self.edges[0] != self.edges[1]
+        seen = np.bincount(self.edges[0, others], self.weights[others], minlength=self.tiles)
+        return np.asarray(seen, dtype=np.float32)
+
+    def of(self, tile: int) -> NDArray[np.float32]:
+        """How much one tile looks at each tile, shape (tiles,)."""
+        own = self.edges[1] == tile
+        looked = np.bincount(self.edges[0, own], self.weights[own], minlength=self.tiles)
+        return np.asarray(looked, dtype=np.float32)
+
+
+def attention_maps(
+    fitted: Fitted,
+    expression: NDArray[np.float32],
+    centres_um: NDArray[np.float64],
+    types: NDArray[np.int64],
+    pitch_um: float,
+) -> dict[str, Attention]:
+    """Lay both graphs over predicted tiles.
+
+    Large slides are cut into pieces as in training; no edge joins two pieces.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    expression : ndarray of float32, shape (tiles, genes)
+        Predicted log expression.
+    centres_um : ndarray, shape (tiles, 2)
+    types : ndarray of int64, shape (tiles,)
+    pitch_um : float
+        Of the tiles: the spatial graph joins neighbours.
+
+    Returns
+    -------
+    dict
+        `spatial` and `functional`, where the model was trained with them; empty for the published form, whose
+        graphs need array positions.
+    """
+    network = fitted.networks[0]
+    if not isinstance(network, Network) or not fitted.settings.graphs:
+        return {}
+    places = (centres_um - centres_um.mean(axis=0)) / pitch_um
+    count = len(expression)
+    spots = Spots(
+        np.zeros((count, 1), dtype=np.float32),
+        ((expression - fitted.mean) / fitted.deviation).astype(np.float32),
+        places.astype(np.float32),
+        types,
+        np.arange(count, dtype=np.int64),
+        np.ones(count, dtype=np.float32),
+    )
+    found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
+    with torch.inference_mode():
+        for batch in make_batches([spots], fitted.settings.batch_spots, radius=_RADIUS):
+            numbers = batch.numbers.numpy()
+            looks = network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
+            for name, (edges, weights) in looks.items():
+                found.setdefault(name, []).append((numbers[edges.numpy()], weights.numpy()))
+    return {
+        name: Attention(
+            np.concatenate([edges for edges, _ in parts], axis=1),
+            np.concatenate([weights for _, weights in parts]),
+            count,
+        )
+        for name, parts in found.items()
+    }

@@ -1,0 +1,160 @@
+"""Attribution: which tiles and which descriptors a gene was read from.
+
+Gradient times input (Shrikumar et al. 2016) through the whole blend: ridge, networks and
+retrieval. Inputs are z-scores of the slide, so what is attributed is why a tile differs from its slide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from histoscribe.errors import TableError
+from histoscribe.graphs import spatial_graph
+from histoscribe.predictor.retrieval.gallery import retrieve
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.predictor.core import Fitted
+    from histoscribe.predictor.predictor import Predictor
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Where the prediction of one gene comes from.
+
+    Parameters
+    ----------
+    gene : str
+    reaches : tuple of str
+        `own tile`, then `within R pitches` for each context radius.
+    by_reach : ndarray of float32, shape (tiles, reaches)
+        What each reach brings to the tile's log expression.
+    by_descriptor : ndarray of float32, shape (tiles, d)
+        What each descriptor brings, over all reaches.
+    gradient : ndarray of float32, shape (tiles, units, reaches, d)
+        Change of log expression per unit of each input; units of the section, then of training.
+    plain : ndarray of float32, shape (tiles, units, d)
+        Z-scored descriptors.
+    """
+
+    gene: str
+    reaches: tuple[str, ...]
+    by_reach: NDArray[np.float32]
+    by_descriptor: NDArray[np.float32]
+    gradient: NDArray[np.float32]
+    plain: NDArray[np.float32]
+    centres_um: NDArray[np.float64]
+    pitch_um: float
+    radii: tuple[float, ...]
+
+    def strongest(self, names: tuple[str, ...], count: int = 10) -> list[tuple[str, float]]:
+        """The descriptors that move the gene most, by mean absolute contribution, with their names."""
+        strength = np.abs(self.by_descriptor).mean(axis=0)
+        order = np.argsort(-strength, kind="stable")[:count]
+        return [(names[place], float(strength[place])) for place in order]
+
+    def tiles_behind(self, tile: int) -> NDArray[np.float32]:
+        """What every tile brought to the prediction of one tile, shape (tiles,).
+
+        A context value is the mean of its neighbours', so its contribution is shared among them by what each
+        has of the descriptors in question; the context's own scale is taken for 1.
+        """
+        brought = np.zeros(len(self.plain), dtype=np.float32)
+        brought[tile] = (self.plain[tile] * self.gradient[tile, :, 0]).sum()
+        for number, radius in enumerate(self.radii, start=1):
+            source, target = spatial_graph(self.centres_um, self.pitch_um, radius=radius)
+            near = source[target == tile]
+            brought[near] += (self.plain[near] * self.gradient[tile, :, number]).sum(axis=(1, 2)) / len(near)
+        return brought
+
+
+def attribute(
+    predictor: Predictor,
+    features: NDArray[np.float32],
+    centres_um: NDArray[np.float64],
+    gene: str,
+    *,
+    slide: NDArray[np.float32] | None = None,
+    progress: Progress | None = None,
+) -> Attribution:
+    """Explain one gene on described tiles.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    features : ndarray, shape (tiles, d)
+    centres_um : ndarray, shape (tiles, 2)
+    gene : str
+    slide : ndarray, shape (other tiles, d), optional
+        Descriptors of tiles all over the slide, where the tiles are a part of it, as in `Predictor.predict`.
+    progress : Progress, optional
+
+    Raises
+    ------
+    TableError
+        If the predictor does not know the gene.
+    Cancelled
+        If the progress was cancelled.
+    """
+    if gene not in predictor.genes:
+        raise TableError(
+            f"this predictor does not predict {gene}", remedy=f"choose one of {len(predictor.genes)} others"
+        )
+    fitted, column = predictor.fitted, predictor.genes.index(gene)
+    progress = progress or Progress()
+    blocks = list(fitted.blocks(np.asarray(features, dtype=np.float32), centres_um, slide))
+    gradients = []
+    for start in range(0, len(features), _CHUNK):
+        progress.report(f"tracing {gene}", start, len(features))
+        part = np.concatenate([block[start : start + _CHUNK] for block in blocks], axis=1)
+        inputs = torch.from_numpy(part).requires_grad_()
+        told = _one_gene(fitted, inputs, column)
+        gradients.append(torch.autograd.grad(told.sum(), inputs)[0].numpy())
+    radii = fitted.settings.reaches
+    shape = (len(features), -1, 1 + len(radii), features.shape[1])
+    gradient = (np.concatenate(gradients) * fitted.deviation[column]).astype(np.float32).reshape(shape)
+    seen = np.stack(blocks, axis=1).reshape(shape)
+    brought = (gradient * seen).sum(axis=1)
+    return Attribution(
+        gene,
+        ("own tile", *(f"within {radius:g} pitches" for radius in radii)),
+        brought.sum(axis=2),
+        brought.sum(axis=1),
+        gradient,
+        seen[:, :, 0],
+        centres_um,
+        fitted.pitch_um,
+        radii,
+    )
+
+
+def _one_gene(fitted: Fitted, inputs: Tensor, column: int) -> Tensor:
+    """The blend's standardised answer for one gene, differentiable in the image input (tiles, inputs)."""
+    blend, loadings = fitted.blend, torch.from_numpy(fitted.loadings[:, column].copy())
+    components = torch.from_numpy(fitted.components)
+    reduced = inputs
+    if components.shape[1]:
+        reduced = inputs @ components / float(np.sqrt(len(components) / components.shape[1]))
+    total = blend.linear * (inputs @ (torch.from_numpy(fitted.ridge) @ loadings))
+    values, trust = torch.from_numpy(fitted.values[:, column].copy()), torch.from_numpy(fitted.trust)
+    for network, keys in zip(fitted.networks, fitted.keys, strict=True):
+        network.eval()
+        share = 1 / len(fitted.networks)
+        embedding = network.embed_image(reduced)
+        total = total + share * blend.regression * network.regress(embedding)[0][:, column]
+        index = torch.from_numpy(retrieve(embedding.detach().numpy(), keys, blend.neighbours).index)
+        known = F.normalize(torch.from_numpy(keys), dim=-1)[index]
+        cosine = (F.normalize(embedding, dim=-1)[:, None] * known).sum(-1)
+        weights = torch.softmax(cosine / blend.temperature, dim=1) * trust[index]
+        weights = weights / weights.sum(dim=1, keepdim=True)
+        total = total + share * blend.retrieval * (weights * values[index]).sum(dim=1)
+    return total

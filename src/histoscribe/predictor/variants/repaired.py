@@ -1,0 +1,207 @@
+"""The default network: GR2ST with its faults repaired.
+
+Two branches meet in one embedding space. The image branch sees a spot's descriptors and their context. The
+spot branch, used in training only, sees expression, place and type, and may look along graphs. From the image
+embedding, experts mixed by a gate that knows the spot types write the expression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from histoscribe.graphs import functional_graph
+from histoscribe.predictor.variants.published import ProjectionHead
+
+_PERIODS = (4.0, 8.0, 16.0, 32.0)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """What one forward pass gives.
+
+    `image` and `spot` are embeddings (n, width); `expression` is standardised (n, genes); `gate` holds the
+    logits over types (n, types).
+    """
+
+    image: Tensor
+    spot: Tensor
+    expression: Tensor
+    gate: Tensor
+
+
+class GuidedExperts(nn.Module):
+    """Experts on the image embedding, mixed by a gate that is taught the spot types.
+
+    Parameters
+    ----------
+    width, genes, types : int
+        Lengths of the embedding and the output, and the number of experts.
+    rank : int
+        The experts write so many components, from which one shared matrix makes the genes: neighbouring
+        genes share their evidence.
+    dropout : float
+    """
+
+    def __init__(self, width: int, genes: int, types: int, rank: int, dropout: float) -> None:
+        super().__init__()
+        self.types = types
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout))
+        self.experts = nn.Linear(width, types * rank)
+        self.decode = nn.Linear(rank, genes)
+        self.gate = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, types))
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, width) → expression (n, genes) and gate logits (n, types)."""
+        logits = self.gate(embedding)
+        answers = self.experts(self.hidden(embedding)).unflatten(-1, (self.types, -1))
+        mixed = (torch.softmax(logits, -1).unsqueeze(-1) * answers).sum(1)
+        return self.decode(mixed), logits
+
+
+class SpotBranch(nn.Module):
+    """Expression, place and type of spots → embeddings, along the graphs of `GRAPHS` that are asked for."""
+
+    def __init__(
+        self,
+        genes: int,
+        types: int,
+        width: int,
+        heads: int,
+        dropout: float,
+        graphs: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.expression_in = nn.Linear(genes, width)
+        self.place_in = nn.Linear(4 * len(_PERIODS), width)
+        self.type_in = nn.Embedding(types, width, _weight=torch.empty(types, width))
+        if not self.type_in.weight.is_meta:  # a draw of shapes alone would import PyTorch's compiler
+            nn.init.normal_(self.type_in.weight)
+        self.norm = nn.LayerNorm(width)
+        each = width // heads
+        self.looks = nn.ModuleDict()
+        if graphs:
+            from torch_geometric.nn import GATConv  # takes longer to import than torch itself
+
+            for name in graphs:
+                self.looks[name] = GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1)
+        if "functional" in self.looks:
+            self.key, self.query = nn.Linear(width, width), nn.Linear(width, width)
+            self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))
+        self.fuse = nn.Sequential(nn.GELU(), nn.LayerNorm(width), nn.Dropout(dropout))
+        self.head = ProjectionHead(width, width, dropout)
+
+    def forward(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
+        """Expression (n, genes), places (n, 2) in pitches, types (n,), spatial (2, e) → (n, width)."""
+        joined = spot = self._spot(expression, places, types)
+        for name, (index, weight) in self._graphs(spot, types, spatial).items():
+            joined = joined + self.looks[name](spot, index, edge_attr=weight)
+        out: Tensor = self.head(self.fuse(joined))
+        return out
+
+    def attend(
+        self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each graph the edges (2, e) and the attention along them (e,), the mean over heads."""
+        spot = self._spot(expression, places, types)
+        found = {}
+        for name, (index, weight) in self._graphs(spot, types, spatial).items():
+            look = self.looks[name](spot, index, edge_attr=weight, return_attention_weights=True)[1]
+            found[name] = look[0], look[1].mean(-1)
+        return found
+
+    def _spot(self, expression: Tensor, places: Tensor, types: Tensor) -> Tensor:
+        spot = self.expression_in(expression) + self.type_in(types) + self.place_in(place_code(places))
+        normed: Tensor = self.norm(spot)
+        return normed
+
+    def _graphs(self, spot: Tensor, types: Tensor, spatial: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Edges (2, e) and their weights (e, 1): those of neighbours are 1."""
+        found = {}
+        if "spatial" in self.looks:
+            found["spatial"] = spatial, spot.new_ones(spatial.shape[1], 1)
+        if "functional" in self.looks:
+            sharpness = self.log_sharpness.exp().clamp(max=20.0)
+            edges = functional_graph(self.key(spot), self.query(spot), types, temperature=1.0 / sharpness)
+            found["functional"] = edges.index, edges.weight[:, None]
+        return found
+
+
+class Network(nn.Module):
+    """Image branch, spot branch and guided experts.
+
+    Parameters
+    ----------
+    inputs : int
+        Length of the image input (descriptors and context).
+    genes, types : int
+    width : int
+        Length of the embeddings.
+    heads : int
+        Attention heads per graph.
+    rank : int
+        Components that the experts write.
+    dropout, input_dropout : float
+    graphs : sequence of str
+        Of `GRAPHS`: what the spot branch looks along.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        genes: int,
+        types: int,
+        *,
+        width: int = 256,
+        heads: int = 4,
+        rank: int = 32,
+        dropout: float = 0.2,
+        input_dropout: float = 0.2,
+        graphs: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.image_in = nn.Dropout(input_dropout)
+        self.image_head = ProjectionHead(inputs, width, dropout)
+        self.spot_branch = SpotBranch(genes, types, width, heads, dropout, graphs)
+        self.experts = GuidedExperts(width, genes, types, rank, dropout)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    @property
+    def temperature(self) -> Tensor:
+        """The learned temperature of the contrastive loss, at least 0.01."""
+        return torch.exp(-self.log_scale).clamp(0.01, 1.0)
+
+    def embed_image(self, features: Tensor) -> Tensor:
+        """Image input (n, inputs) → (n, width)."""
+        out: Tensor = self.image_head(self.image_in(features))
+        return out
+
+    def embed_spots(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
+        """The spot branch without its graph; see `SpotBranch.forward`."""
+        embedded: Tensor = self.spot_branch(expression, places, types, spatial)
+        return embedded
+
+    def regress(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Image embedding (n, width) → standardised expression (n, genes), gate logits (n, types)."""
+        expression, gate = self.experts(embedding)
+        return expression, gate
+
+    def forward(
+        self, features: Tensor, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
+    ) -> NetworkOutput:
+        """Both branches of a batch of spots."""
+        image = self.embed_image(features)
+        spot = self.spot_branch(expression, places, types, spatial)
+        regressed, gate = self.experts(image)
+        return NetworkOutput(image, spot, regressed, gate)
+
+
+def place_code(places: Tensor) -> Tensor:
+    """Sines and cosines of places (n, 2) in pitches, at four periods: (n, 16)."""
+    periods = torch.tensor(_PERIODS, dtype=places.dtype, device=places.device)
+    angles = (2 * math.pi * places[:, :, None] / periods).flatten(1)
+    return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)

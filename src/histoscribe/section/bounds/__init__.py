@@ -1,0 +1,1 @@
+"""Bounded reading of files that may be damaged or hostile."""

@@ -1,0 +1,171 @@
+"""Looking a zarr folder over before it is read: no way out of it, no programs in it, no giant claims."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from histoscribe.errors import SectionError
+from histoscribe.section.bounds.zarr_chunks import check_chunks
+
+METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+METADATA_BYTES = 64 << 20
+MOST_ENTRIES = 2_000_000
+CHUNK_BYTES = 256 << 20
+UNPACKED = 200
+"""Bytes that the tables may unpack to, per byte on disk; real ones stay below 50."""
+SPARE = 256 << 20
+CODECS = {
+    *("bytes", "endian", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32"),
+    *("blosc", "zstd", "gzip", "zlib", "lz4"),
+    *("vlen-utf8", "vlen-bytes", "vlen-array", "shuffle", "bitshuffle", "delta", "fixedscaleoffset"),
+    *("quantize", "packbits", "categorize", "astype", "imagecodecs_jpeg", "imagecodecs_webp"),
+}
+_WHICH = "use a folder that holds its own data, written by a current program"
+
+
+def check_zarr(path: Path) -> None:
+    """Refuse a zarr folder that reaches out of itself, runs programs, or claims more than it holds.
+
+    Raises
+    ------
+    SectionError
+        If a link leaves the folder, metadata are damaged or name places outside, values are packed in a way
+        that is not known to be harmless (pickles can run programs), a chunk is unreasonably large, or the
+        tables claim far more values than they have room for.
+    """
+    claimed, stored = 0, 0
+    for file, size in _files(path):
+        inside = file.relative_to(path)
+        if inside.parts[0] in ("tables", "table", "shapes"):
+            stored += size
+        if file.name not in METADATA_FILES:
+            continue
+        if size > METADATA_BYTES:
+            raise SectionError(
+                f"{inside} is larger than {METADATA_BYTES >> 20} MB", where=path, remedy=_WHICH
+            )
+        try:
+            content = json.loads(file.read_bytes())
+        except (ValueError, RecursionError, OSError) as error:
+            raise SectionError(f"{inside} is damaged", where=path, remedy="copy the folder again") from error
+        _check_paths(content, path, inside)
+        for node, place in _nodes(content, inside.parent):
+            size = _check_array(node, path, place)
+            if place.parts and place.parts[0] in ("tables", "table", "shapes"):
+                claimed = max(claimed, size)
+                if size:
+                    check_chunks(path / place, node, path)
+    if claimed > SPARE + UNPACKED * stored:
+        raise SectionError(
+            f"its tables claim far more values ({claimed / 2**30:.0f} GB) than they have room for",
+            where=path,
+            remedy=_WHICH,
+        )
+
+
+def _files(path: Path) -> Iterator[tuple[Path, int]]:
+    """Every file of a folder with its size; refuses links that leave it."""
+    root, waiting, seen = path.resolve(), [path], 0
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MOST_ENTRIES:
+                    raise SectionError(f"holds more than {MOST_ENTRIES:,} files", where=path, remedy=_WHICH)
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+                    name = Path(entry.path).relative_to(path)
+                    raise SectionError(f"{name} is a link out of the folder", where=path, remedy=_WHICH)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif entry.is_file():
+                    yield Path(entry.path), entry.stat().st_size
+
+
+def _nodes(content: Any, place: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    """What a metadata file says of arrays: its own, and those that it consolidates."""
+    if not isinstance(content, Mapping):
+        return
+    yield content, place
+    for holder in (content, content.get("consolidated_metadata")):
+        listed = holder.get("metadata") if isinstance(holder, Mapping) else None
+        if isinstance(listed, Mapping):
+            for key, node in listed.items():
+                if isinstance(node, Mapping):
+                    yield node, place / str(key).removesuffix("/.zarray")
+
+
+def _check_paths(content: Any, path: Path, inside: Path) -> None:
+    """Refuse keys of consolidated metadata and paths of image levels that leave the folder."""
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            named = [part["path"]] if isinstance(part.get("path"), str) else []
+            if isinstance(part.get("metadata"), dict):
+                named += part["metadata"]
+            for name in named:
+                if ".." in Path(name).parts or Path(name).is_absolute() or "\\" in name or "://" in name:
+                    raise SectionError(
+                        f"{inside} names a place outside the folder ({name:.60})", where=path, remedy=_WHICH
+                    )
+
+
+def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
+    """Check one array's codecs and chunks; returns the bytes that it claims (0 for a group)."""
+    shape = node.get("shape")
+    if not isinstance(shape, list):
+        return 0
+    filters = node.get("filters")
+    codecs = [node.get("compressor"), *(filters if isinstance(filters, list) else [])]
+    codecs += node["codecs"] if isinstance(node.get("codecs"), list) else []
+    names = list(_codec_names(codecs))
+    if unknown := [name for name in names if name.removeprefix("numcodecs.") not in CODECS]:
+        raise SectionError(
+            f"{place} is packed with {unknown[0]!r:.60}, which is not known to be harmless",
+            where=path,
+            remedy=_WHICH,
+        )
+    grid = node.get("chunk_grid")
+    grid = grid.get("configuration") if isinstance(grid, Mapping) else None
+    chunks = grid.get("chunk_shape") if isinstance(grid, Mapping) else node.get("chunks")
+    item = _item_bytes(node.get("data_type", node.get("dtype")))
+    sizes = [_product(extent, path, place) * item for extent in (shape, chunks)]
+    if sizes[1] > CHUNK_BYTES:
+        raise SectionError(
+            f"{place} has chunks of {sizes[1] / 2**20:.0f} MB",
+            where=path,
+            remedy="write it in smaller chunks",
+        )
+    return sizes[0]
+
+
+def _codec_names(codecs: list[Any]) -> Iterator[str]:
+    for codec in codecs:
+        if not isinstance(codec, Mapping):
+            continue
+        yield str(codec.get("name", codec.get("id")))
+        inner = codec.get("configuration")
+        if isinstance(inner, Mapping):
+            for key in ("codecs", "index_codecs"):
+                if isinstance(inner.get(key), list):
+                    yield from _codec_names(inner[key])
+
+
+def _item_bytes(kind: Any) -> int:
+    digits = "".join(letter for letter in str(kind) if letter.isdigit())
+    size = int(digits) if digits and len(digits) < 10 else 8
+    return max(1, size // 8 if str(kind).startswith(("int", "uint", "float", "bool")) else size)
+
+
+def _product(extent: Any, path: Path, place: Path) -> int:
+    if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
+        raise SectionError(f"{place} states no valid shape", where=path, remedy="copy the folder again")
+    return math.prod(extent)

@@ -1,0 +1,1 @@
+"""Readers of sections, one module a format."""

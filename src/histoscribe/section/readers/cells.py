@@ -1,0 +1,117 @@
+"""Cells that Space Ranger 4 segmented: their outlines, read one by one from a file of any length."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
+from histoscribe.section.table import examples, repeated
+
+CELL_CHARACTERS = (1 << 14, 1 << 20)
+"""Text of one cell that is looked at first, and at most."""
+MOST_CELLS = 5_000_000
+_AGAIN = "copy segmented_outputs from Space Ranger again"
+_SEPARATOR = re.compile(r"[\s,]*")
+
+
+@dataclass(frozen=True, eq=False)
+class CellOutlines:
+    """What the outlines of all cells say.
+
+    Parameters
+    ----------
+    barcodes : tuple of str
+        `cellid_000000001-1` and so on; unique.
+    centres : ndarray of float64, shape (cells, 2)
+        Centres of area in full-resolution pixels as (row, column).
+    areas : ndarray of float64, shape (cells,)
+        In full-resolution pixels.
+    """
+
+    barcodes: tuple[str, ...]
+    centres: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+
+def read_cells(path: Path) -> CellOutlines:
+    """Read `cell_segmentations.geojson`; memory grows with the file's text and not with its parts.
+
+    Raises
+    ------
+    SectionError
+        If it is missing, damaged, or lists a cell twice.
+    """
+    try:
+        text = read_text(path, SMALL_TEXT_BYTES).getvalue().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SectionError("not a GeoJSON file", where=path, remedy=_AGAIN) from error
+    start = re.search(r'"features"\s*:\s*\[', text)
+    if start is None:
+        raise SectionError("not a GeoJSON file of cells", where=path, remedy=_AGAIN)
+    numbers: list[int] = []
+    shapes: list[tuple[float, float, float]] = []
+    place = start.end()
+    while True:
+        separator = _SEPARATOR.match(text, place)
+        place = place if separator is None else separator.end()
+        if text[place : place + 1] == "]":
+            break
+        try:
+            cell, used = _decoded(text, place)
+            number, shape = int(cell["properties"]["cell_id"]), _shape(cell["geometry"])
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+            raise SectionError(
+                f"cell {len(numbers) + 1} is damaged or the file is cut off", where=path, remedy=_AGAIN
+            ) from error
+        place += used
+        numbers.append(number)
+        shapes.append(shape)
+        if len(numbers) > MOST_CELLS:
+            raise SectionError(f"holds more than {MOST_CELLS:,} cells", where=path)
+    barcodes = [f"cellid_{number:09d}-1" for number in numbers]
+    if not barcodes:
+        raise SectionError("holds no cell", where=path, remedy=_AGAIN)
+    if twice := repeated(barcodes):
+        raise SectionError(f"cells listed twice: {examples(twice)}", where=path, remedy=_AGAIN)
+    found = np.array(shapes, dtype=np.float64)
+    return CellOutlines(tuple(barcodes), found[:, :2], found[:, 2])
+
+
+def _decoded(text: str, place: int) -> tuple[Any, int]:
+    """One value of the JSON text that starts at `place`, and its length."""
+    decoder = json.JSONDecoder()
+    try:
+        return decoder.raw_decode(text[place : place + CELL_CHARACTERS[0]])
+    except ValueError:
+        return decoder.raw_decode(text[place : place + CELL_CHARACTERS[1]])
+
+
+def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
+    """Row and column of the centre of area, and the area, of a cell's (largest) outline."""
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    if geometry["type"] not in ("Polygon", "MultiPolygon"):
+        raise ValueError("not an area")
+    return max((_area_and_centre(polygon[0]) for polygon in polygons), key=lambda shape: shape[2])
+
+
+def _area_and_centre(ring: Any) -> tuple[float, float, float]:
+    """The shoelace formula, about the first corner for precision."""
+    points = np.asarray(ring, dtype=np.float64)
+    if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
+        raise ValueError("not an outline")
+    x, y = (points[:, :2] - points[0, :2]).T
+    cross = x * np.roll(y, -1) - np.roll(x, -1) * y
+    area = float(cross.sum() / 2)
+    if abs(area) < 1e-9:
+        return float(points[:, 1].mean()), float(points[:, 0].mean()), 0.0
+    column = float(((x + np.roll(x, -1)) * cross).sum() / (6 * area))
+    row = float(((y + np.roll(y, -1)) * cross).sum() / (6 * area))
+    return row + float(points[0, 1]), column + float(points[0, 0]), abs(area)

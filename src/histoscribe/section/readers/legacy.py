@@ -1,0 +1,217 @@
+"""Sections from legacy Spatial Transcriptomics: a counts table, a positions file and an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.alignment import laid_on, opened
+from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
+from histoscribe.section.describe import finished, section_name
+from histoscribe.section.lattice import free_spacing, square_spacing
+from histoscribe.section.model import Section
+from histoscribe.section.table import Counts, checked_counts, examples, repeated, spot_table
+from histoscribe.slide import Slide
+
+PITCH_UM = 200.0
+SPOT_UM = 100.0
+_NEEDED = ("x", "y", "pixel_x", "pixel_y")
+_COUNTS_REMEDY = "the first line must name the genes, and each further line start with a spot such as 10x14"
+
+
+def read_legacy(
+    counts: str | Path,
+    positions: str | Path,
+    slide: Slide | str | Path | None = None,
+    *,
+    pitch_um: float = PITCH_UM,
+    spot_um: float = SPOT_UM,
+    name: str | None = None,
+    patient: str | None = None,
+) -> Section:
+    """Read one section of a legacy array.
+
+    Parameters
+    ----------
+    counts : path
+        Text, tab- or comma-separated, plain or gzipped: a spot `XxY` per row, a gene per column
+        (or the other way round).
+    positions : path
+        Columns `x y pixel_x pixel_y`, optionally `new_x new_y selected`; `pixel_x` is the column.
+    slide : Slide or path, optional
+        The image that `pixel_x` and `pixel_y` count in.
+    pitch_um, spot_um : float
+        Distance of spots within a row of the array, and their diameter.
+    name, patient : str, optional
+        From the file's name where not given.
+
+    Raises
+    ------
+    SectionError
+        If a part is missing or damaged, or the parts do not belong together.
+    """
+    counts_path, positions_path = Path(counts), Path(positions)
+    table_of_counts = read_counts_table(counts_path)
+    spots, array, centres, listed = _read_positions(positions_path)
+    spacing = square_spacing(array, centres, pitch_um) or free_spacing(centres, pitch_um)
+    if spacing is None:
+        raise SectionError(
+            "the µm per pixel cannot be told: fewer than two selected spots at different places",
+            where=positions_path,
+        )
+    rows, of_positions, doubts = _join(table_of_counts, spots, listed, counts_path)
+    warnings = [*table_of_counts.warnings, *doubts, *spacing.warnings]
+    array, centres, mpp = array[of_positions], centres[of_positions], spacing.mpp
+    beneath = None if slide is None else opened(slide)
+    alignment = None
+    if beneath is not None:
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp)
+        warnings += alignment.warnings
+    table = spot_table(table_of_counts, rows, centres)
+    table.obs["array_row"], table.obs["array_col"] = array[:, 1], array[:, 0]
+    return finished(
+        table,
+        kind="measured",
+        name=name or section_name(counts_path),
+        patient=patient,
+        slide=beneath,
+        mpp=mpp,
+        spot_um=spot_um,
+        pitch_um=spacing.pitch_um,
+        warnings=tuple(warnings),
+        alignment=alignment,
+    )
+
+
+def looks_like_counts_table(path: Path) -> bool:
+    """Whether a text file's second line, or its first one's second cell, is a spot such as `10x14`."""
+    try:
+        text = read_text(path)
+    except SectionError:
+        return False
+    header, first = text.readline(1 << 24), text.readline(4096)
+    cells = [first, header.split(b"\t" if b"\t" in header else b",")[-1]]
+    return any(
+        _spot_id(cell.split(b"\t")[0].split(b",")[0].decode("utf-8", "replace").strip(' "\r\n'))
+        for cell in cells
+    )
+
+
+def read_counts_table(path: Path) -> Counts:
+    """Read a counts table with spots `XxY` as rows, or as columns, spots by genes.
+
+    Raises
+    ------
+    SectionError
+        If it is damaged, has no spots, or values that are no counts.
+    """
+    text = read_text(path)
+    header = text.readline().decode("utf-8", "replace").rstrip("\r\n")
+    separator = "\t" if "\t" in header else ","
+    columns = [cell.strip('" ') for cell in header.split(separator)]
+    body = text.read().decode("utf-8", "replace").splitlines()
+    lines = [line.split(separator, 1) for line in body if line.strip()]
+    names = [line[0].strip('" ') for line in lines]
+    if not lines or any(len(line) < 2 for line in lines):
+        raise SectionError("not a table of counts", where=path, remedy=_COUNTS_REMEDY)
+    if not columns[0] or len(columns) == lines[0][1].count(separator) + 2:
+        columns = columns[1:]
+    try:
+        matrix = np.loadtxt(
+            (line[1] for line in lines), delimiter=separator, dtype=np.float32, ndmin=2, quotechar='"'
+        )
+    except ValueError as error:
+        raise SectionError(
+            f"not a whole table of counts ({error})", where=path, remedy=_COUNTS_REMEDY
+        ) from error
+    if matrix.shape[1] != len(columns):
+        raise SectionError(
+            f"the first line names {len(columns)} columns, the others hold {matrix.shape[1]}",
+            where=path,
+            remedy=_COUNTS_REMEDY,
+        )
+    ids, of_columns = [_spot_id(name) for name in names], [_spot_id(name) for name in columns]
+    if not any(ids) and all(of_columns):
+        ids, matrix, columns = of_columns, matrix.T, names
+    if foreign := [name for name, spot in zip(names, ids, strict=False) if spot is None]:
+        raise SectionError(f"rows that are no spots: {examples(foreign)}", where=path, remedy=_COUNTS_REMEDY)
+    return checked_counts(matrix, [spot for spot in ids if spot], columns, where=path)
+
+
+def _spot_id(name: str) -> str | None:
+    """`10x14` from `10x14` or `10.02x13.98`; None where it is neither."""
+    try:
+        x, y = (float(part) for part in name.split("x"))
+        return f"{round(x)}x{round(y)}"
+    except (ValueError, OverflowError):
+        return None
+
+
+def _read_positions(
+    path: Path,
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], set[str]]:
+    """Selected spots: names, array coordinates (x, y), pixels (row, column); and all names listed."""
+    import pandas as pd
+
+    text = read_text(path, SMALL_TEXT_BYTES)
+    separator = "\t" if b"\t" in text.readline() else ","
+    text.seek(0)
+    try:
+        frame = pd.read_csv(text, sep=separator)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise SectionError(f"not a whole table of positions ({error})", where=path) from error
+    missing = [column for column in _NEEDED if column not in frame.columns]
+    if missing:
+        raise SectionError(
+            f"no column {', '.join(missing)}", where=path, remedy=f"the columns must be {' '.join(_NEEDED)}"
+        )
+    listed = {f"{round(x)}x{round(y)}" for x, y in _numbers(frame, ["x", "y"], path)}
+    if "selected" in frame.columns:
+        frame = frame[frame["selected"] == 1]
+    if frame.empty:
+        raise SectionError("the section is empty: no spot is selected", where=path)
+    adjusted = {"new_x", "new_y"} <= set(frame.columns)
+    array = _numbers(frame, ["new_x", "new_y"] if adjusted else ["x", "y"], path)
+    centres = _numbers(frame, ["pixel_y", "pixel_x"], path)
+    spots = [f"{round(x)}x{round(y)}" for x, y in _numbers(frame, ["x", "y"], path)]
+    if twice := repeated(spots):
+        raise SectionError(
+            f"spots listed twice: {examples(twice)}", where=path, remedy="keep one line per spot"
+        )
+    return spots, array, centres, listed
+
+
+def _numbers(frame: Any, columns: list[str], path: Path) -> NDArray[np.float64]:
+    import pandas as pd
+
+    values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(broken):
+        lines = [str(frame.index[row] + 2) for row in broken]
+        raise SectionError(f"no number in {' or '.join(columns)} on line {examples(lines)}", where=path)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _join(
+    counts: Counts, spots: list[str], listed: set[str], where: Path
+) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
+    place = {spot: row for row, spot in enumerate(spots)}
+    pairs = [(row, place[spot]) for row, spot in enumerate(counts.spots) if spot in place]
+    if not pairs:
+        raise SectionError(
+            f"counts and positions do not join: the counts have spots like {examples(counts.spots, 2)}, "
+            f"the positions like {examples(spots, 2)}",
+            where=where,
+            remedy="use counts and positions of the same section",
+        )
+    rows, of_positions = np.asarray(pairs, dtype=np.intp).T
+    warnings = []
+    if idle := len(spots) - len(pairs):
+        warnings.append(f"{idle} of {len(spots)} selected positions have no counts and were left out")
+    if lost := [spot for spot in counts.spots if spot not in listed]:
+        warnings.append(f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}")
+    return rows, of_positions, warnings

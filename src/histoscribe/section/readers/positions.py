@@ -1,0 +1,174 @@
+"""Where the spots of a Space Ranger folder lie, and which counts they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
+from histoscribe.section.table import Counts, examples, repeated
+
+COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
+MOST_BINS = 50_000_000
+"""The largest capture area today has 11 million bins of 2 µm."""
+SLIDE_SPOTS = (4992, 14336)
+"""Spots of a Visium capture area of 6.5 mm and of 11 mm."""
+_AGAIN = "copy the spatial/ folder from Space Ranger again"
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """All spots of a capture area.
+
+    Parameters
+    ----------
+    barcodes : tuple of str
+        Unique.
+    in_tissue : ndarray of bool, shape (spots,)
+    array : ndarray of float64, shape (spots, 2)
+        `array_row`, `array_col`.
+    centres : ndarray of float64, shape (spots, 2)
+        Full-resolution pixels as (row, column).
+    """
+
+    barcodes: tuple[str, ...]
+    in_tissue: NDArray[np.bool_]
+    array: NDArray[np.float64]
+    centres: NDArray[np.float64]
+
+
+def read_positions(path: Path) -> Positions:
+    """Read `tissue_positions_list.csv` (no header), `tissue_positions.csv` (header) or `.parquet`.
+
+    Whether there is a header is decided by the first cell being `barcode`, not by the file's name.
+
+    Raises
+    ------
+    SectionError
+        If it is damaged; every problem is named.
+    """
+    frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    barcodes = frame["barcode"].astype(str).tolist()
+    numbers = frame[list(COLUMNS[1:])].to_numpy()
+    problems = []
+    try:
+        values = numbers.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise SectionError(
+            f"holds something that is no number ({error})", where=path, remedy=_AGAIN
+        ) from error
+    if not len(values):
+        problems.append("holds no spot")
+    if twice := repeated(barcodes):
+        problems.append(f"barcodes listed twice: {examples(twice)}")
+    if broken := [barcodes[row] for row in np.flatnonzero(~np.isfinite(values).all(axis=1))]:
+        problems.append(f"spots without a number in every column: {examples(broken)}")
+    if not np.isin(values[:, 0], (0, 1)).all():
+        problems.append("in_tissue holds something other than 0 and 1: are the columns in order?")
+    if problems:
+        raise SectionError("; ".join(problems), where=path, remedy=_AGAIN)
+    return Positions(tuple(barcodes), values[:, 0] == 1, values[:, 1:3], values[:, 3:5])
+
+
+def join(
+    counts: Counts, positions: Positions, where: Path
+) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
+    """Match counts and positions by barcode, never by order; spots off the tissue are left out.
+
+    Returns
+    -------
+    rows_of_counts, rows_of_positions : ndarray of int, shape (spots,)
+        In the order of the counts.
+    warnings : list of str
+
+    Raises
+    ------
+    SectionError
+        If nothing joins, or no spot lies on tissue.
+    """
+    place = {barcode: row for row, barcode in enumerate(positions.barcodes)}
+    found = [place.get(spot, -1) for spot in counts.spots]
+    lost = [spot for spot, row in zip(counts.spots, found, strict=True) if row < 0]
+    if len(lost) == len(counts.spots):
+        raise SectionError(
+            f"counts and positions do not join: the counts have spots like {examples(counts.spots, 2)}, "
+            f"the positions like {examples(positions.barcodes, 2)}",
+            where=where,
+            remedy="use counts and spatial/ of the same Space Ranger run",
+        )
+    if 2 * len(lost) > len(counts.spots):
+        raise SectionError(
+            f"{len(lost)} of {len(counts.spots)} spots with counts have no position: {examples(lost)}",
+            where=where,
+            remedy="check that the file of positions is whole and of the same run",
+        )
+    warnings = []
+    if lost:
+        hint = ""
+        if len(positions.barcodes) + 1 in SLIDE_SPOTS:
+            hint = (
+                f"; the positions have {len(positions.barcodes)} lines, one too few: was the first line lost?"
+            )
+        warnings.append(
+            f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}{hint}"
+        )
+    of_positions = np.asarray(found, dtype=np.intp)
+    kept = (of_positions >= 0) & positions.in_tissue[of_positions]
+    if not kept.any():
+        raise SectionError(
+            "the section is empty: no spot with counts lies on tissue (in_tissue is 0 for all)",
+            where=where,
+            remedy="check the tissue detection in Space Ranger or Loupe",
+        )
+    return np.flatnonzero(kept), of_positions[kept], warnings
+
+
+def _csv(path: Path) -> Any:
+    import pandas as pd
+
+    text = read_text(path, SMALL_TEXT_BYTES)
+    first = text.readline().split(b",")[0].strip().strip(b'"').lstrip(b"\xef\xbb\xbf").lower()
+    text.seek(0)
+    has_header = first == b"barcode"
+    try:
+        frame = pd.read_csv(text, header=0 if has_header else None, dtype={0: str})
+    except (ValueError, pd.errors.ParserError) as error:
+        raise SectionError(f"not a whole table of positions ({error})", where=path, remedy=_AGAIN) from error
+    if not has_header:
+        if frame.shape[1] != len(COLUMNS):
+            raise _columns_error(path, f"{frame.shape[1]} columns where {len(COLUMNS)} are needed")
+        return frame.set_axis(list(COLUMNS), axis=1)
+    return _named(frame.rename(columns=lambda name: str(name).strip().lower()), path)
+
+
+def _parquet(path: Path) -> Any:
+    if path.stat().st_size > SMALL_TEXT_BYTES:
+        raise SectionError(f"is larger than {SMALL_TEXT_BYTES >> 20} MB", where=path, remedy=_AGAIN)
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            rows = file.metadata.num_rows
+            if rows > MOST_BINS:
+                raise SectionError(f"claims {rows:,} bins", where=path, remedy=_AGAIN)
+            frame = file.read(columns=[name for name in COLUMNS if name in file.schema.names]).to_pandas()
+    except (ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
+        raise SectionError("not a whole parquet file", where=path, remedy=_AGAIN) from error
+    return _named(frame.reset_index(), path)
+
+
+def _named(frame: Any, path: Path) -> Any:
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise _columns_error(path, f"no column {', '.join(missing)}")
+    return frame[list(COLUMNS)]
+
+
+def _columns_error(path: Path, problem: str) -> SectionError:
+    return SectionError(problem, where=path, remedy=f"the columns must be {', '.join(COLUMNS)}")

@@ -1,0 +1,215 @@
+"""Counts from 10x Genomics' HDF5 matrices (Cell Ranger 3 and later, every Space Ranger)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.bounds.hdf5 import opened_hdf5
+from histoscribe.section.table import Counts, checked_counts
+
+MOST_ENTRIES = 2_000_000_000
+MOST_NAMES = 50_000_000
+PIECE = 1 << 22
+GENE_EXPRESSION = "Gene Expression"
+_NEEDED = ("barcodes", "data", "indices", "indptr", "shape", "features/id", "features/name")
+_REMEDY = "export the matrix again with Space Ranger, or copy it again"
+
+
+def read_tenx_h5(path: Path) -> Counts:
+    """Read a `*_feature_bc_matrix.h5`, spots by genes; other feature types are left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file stores columns (barcodes) of features in compressed form: `indptr` per barcode.
+
+    Raises
+    ------
+    SectionError
+        If it is damaged, or its parts contradict each other.
+    """
+    from scipy.sparse import csr_matrix
+
+    with opened_hdf5(path) as file:
+        if "matrix" not in file:
+            raise SectionError(
+                "this HDF5 file holds no 10x matrix", where=path, remedy="name filtered_feature_bc_matrix.h5"
+            )
+        group = file["matrix"]
+        missing = [name for name in _NEEDED if name not in group]
+        if missing:
+            raise SectionError(f"the matrix has no {', '.join(missing)}", where=path, remedy=_REMEDY)
+        features, spots = _shape(group, path)
+        if group["data"].size > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
+            raise SectionError(
+                f"the matrix is unreasonably large ({group['data'].size} entries)", where=path, remedy=_REMEDY
+            )
+        data, indices = _values(group["data"], np.float32), _values(group["indices"], np.int32)
+        indptr = group["indptr"][:]
+        barcodes = _names(group["barcodes"])
+        names, ids = _names(group["features/name"]), _names(group["features/id"])
+        has_types = "feature_type" in group["features"]
+        kinds = _names(group["features/feature_type"]) if has_types else [GENE_EXPRESSION] * features
+        genes_of_probes = _probes(group["features"], features)
+    problems = compressed_problems(data, indices, indptr, rows=spots, columns=features)
+    problems += [
+        f"{what} has {len(found)} names where the matrix has {expected}"
+        for what, found, expected in (
+            ("barcodes", barcodes, spots),
+            ("features/name", names, features),
+            ("features/id", ids, features),
+            ("features/feature_type", kinds, features),
+        )
+        if len(found) != expected
+    ]
+    if problems:
+        raise SectionError("; ".join(problems), where=path, remedy=_REMEDY)
+    matrix = csr_matrix((data, indices, indptr), shape=(spots, features))
+    if genes_of_probes is not None:
+        return _by_gene(matrix, barcodes, genes_of_probes, kinds, path)
+    return gene_expression(matrix, barcodes, names, ids, kinds, path)
+
+
+def _values(dataset: Any, kind: type[np.float32 | np.int32]) -> NDArray[Any]:
+    """Numbers of a data set in a smaller type, piece by piece, so that they are held once and not thrice.
+
+    A whole number that the type does not hold becomes its limit, which the checks that follow refuse.
+    """
+    fitting = "iuf" if kind is np.float32 else "iu"
+    if dataset.ndim != 1 or dataset.dtype.kind not in fitting:
+        return np.asarray(dataset[:])
+    values = np.empty(dataset.size, dtype=kind)
+    for start in range(0, dataset.size, PIECE):
+        piece = dataset[start : start + PIECE]
+        if kind is np.int32 and piece.dtype.itemsize >= 4:
+            piece = np.minimum(piece, np.iinfo(np.int32).max)
+            piece = piece if piece.dtype.kind == "u" else np.maximum(piece, np.iinfo(np.int32).min)
+        values[start : start + PIECE] = piece
+    return values
+
+
+def _probes(group: Any, features: int) -> tuple[list[str], list[str], NDArray[np.bool_]] | None:
+    """Gene symbol and identifier of every probe, and whether it counts; None for a matrix of genes."""
+    needed = ("gene_id", "gene_name", "filtered_probes")
+    if any(name not in group for name in needed):
+        return None
+    ids, names = _names(group["gene_id"]), [name.split("|")[0] for name in _names(group["name"])]
+    used = group["filtered_probes"][:]
+    if used.dtype.kind != "b" or not len(ids) == len(names) == used.size == features:
+        return None
+    return names, ids, np.asarray(used, dtype=np.bool_)
+
+
+def _by_gene(
+    matrix: Any,
+    barcodes: Sequence[str],
+    probes: tuple[list[str], list[str], NDArray[np.bool_]],
+    kinds: Sequence[str],
+    path: Path,
+) -> Counts:
+    """Add up the probes of each gene; those that Space Ranger left out stay out."""
+    from scipy.sparse import csr_matrix
+
+    names, ids, used = probes
+    place = {gene: number for number, gene in enumerate(dict.fromkeys(ids))}
+    first = {gene: row for row, gene in reversed(list(enumerate(ids)))}
+    kept = np.flatnonzero(used)
+    pooling = csr_matrix(
+        (np.ones(len(kept), np.float32), (kept, [place[ids[row]] for row in kept])),
+        shape=(len(ids), len(place)),
+    )
+    found = gene_expression(
+        matrix @ pooling,
+        barcodes,
+        [names[first[gene]] for gene in place],
+        list(place),
+        [kinds[first[gene]] for gene in place],
+        path,
+    )
+    warning = f"{len(kept)} of {len(ids)} probes were added up by gene; the others were left out"
+    return replace(found, warnings=(*found.warnings, warning))
+
+
+def gene_expression(
+    matrix: Any,
+    barcodes: Sequence[str],
+    names: Sequence[str],
+    ids: Sequence[str],
+    kinds: Sequence[str],
+    path: Path,
+) -> Counts:
+    """Keep the features whose type is "Gene Expression" and check what is left.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse matrix, shape (spots, features)
+    barcodes, names, ids, kinds : sequence of str
+        Names of the spots; symbols, identifiers and types of the features.
+    path : Path
+        The file to name in an error.
+    """
+    kept = [index for index, kind in enumerate(kinds) if kind == GENE_EXPRESSION]
+    warnings = []
+    if len(kept) < len(kinds):
+        others = sorted({kind for kind in kinds if kind != GENE_EXPRESSION})
+        if not kept:
+            raise SectionError(
+                f"holds no gene expression, only {', '.join(others)}",
+                where=path,
+                remedy="name the matrix of the gene expression library",
+            )
+        warnings.append(
+            f"{len(kinds) - len(kept)} features are no genes and were left out: {', '.join(others)}"
+        )
+        matrix = matrix[:, kept]
+    return checked_counts(
+        matrix,
+        barcodes,
+        [names[index] for index in kept],
+        where=path,
+        gene_ids=[ids[index] for index in kept],
+        warnings=warnings,
+    )
+
+
+def compressed_problems(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], *, rows: int, columns: int
+) -> list[str]:
+    """Check the three arrays of a row-compressed matrix against its shape, in plain words."""
+    problems = []
+    if data.ndim != 1 or indices.ndim != 1 or indptr.ndim != 1:
+        return ["data, indices and indptr must be one-dimensional"]
+    if data.dtype.kind not in "iuf" or indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        return ["data, indices and indptr must be numbers"]
+    if len(data) != len(indices):
+        problems.append(f"there are {len(data)} values but {len(indices)} indices")
+    if len(indptr) != rows + 1:
+        problems.append(f"indptr has {len(indptr)} entries where {rows + 1} are needed")
+    elif indptr[0] != 0 or indptr[-1] != len(data) or np.any(np.diff(indptr.astype(np.int64)) < 0):
+        problems.append("indptr does not rise from 0 to the number of values")
+    if len(indices) and (indices.min() < 0 or indices.max() >= columns):
+        problems.append(f"indices reach beyond the {columns} features")
+    return problems
+
+
+def _shape(group: Any, path: Path) -> tuple[int, int]:
+    shape = np.ravel(group["shape"][()])
+    if shape.size != 2 or shape.dtype.kind not in "iu" or shape.min() < 0:
+        raise SectionError("the matrix states no valid shape", where=path, remedy=_REMEDY)
+    return int(shape[0]), int(shape[1])
+
+
+def _names(dataset: Any) -> list[str]:
+    if dataset.ndim != 1 or dataset.size > MOST_NAMES:
+        return []
+    return [
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        for name in dataset[:].tolist()
+    ]

@@ -1,0 +1,1 @@
+"""Sections written as h5ad and as SpatialData."""

@@ -1,0 +1,154 @@
+"""Writing a section as an h5ad file or a SpatialData folder that others and we ourselves read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError, SlideError
+from histoscribe.files import packed_h5ad, replacing
+from histoscribe.section.describe import KEY, describe, kind_of, library_key
+from histoscribe.section.model import Section
+from histoscribe.slide import Region
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+IMAGE_SIDE = 1000
+ZARR_IMAGE_SIDE = 4096
+
+
+def write_section(section: Section | AnnData, path: str | Path) -> Path:
+    """Write a section, or a table that describes itself, as one file or folder; whole or not at all.
+
+    Parameters
+    ----------
+    section : Section or AnnData
+        A section is written with its name, patient, µm per pixel, warnings, the path of its slide
+        and an image of it of at most 1,000 pixels (4,096 in SpatialData). A table is written as it is, as
+        h5ad only; it needs `obsm["spatial"]`.
+    path : path
+        Where to; what stands there is replaced. Ending in `.zarr`: a SpatialData folder, else h5ad.
+
+    Returns
+    -------
+    Path
+        The file or folder written.
+
+    Raises
+    ------
+    SectionError
+        If it has no positions, or holds something that h5ad cannot store.
+    StorageError
+        If there is no room, or no permission.
+    DependencyError
+        If SpatialData is wanted and not installed.
+    """
+    target = Path(path)
+    if target.suffix.lower() == ".zarr":
+        _write_zarr(section, target)
+        return target
+    table = _described(section, target) if isinstance(section, Section) else section
+    if "spatial" not in table.obsm:
+        raise SectionError(
+            'the spots have no positions: there is no obsm["spatial"]',
+            where=target,
+            remedy="set it to spots × (x, y) in full-resolution pixels",
+        )
+    content = packed_h5ad(table, target, SectionError)
+    with replacing(target) as fresh:
+        fresh.write_bytes(content)
+    return target
+
+
+def _write_zarr(section: Section | AnnData, target: Path) -> None:
+    from histoscribe.section.write.spatial_data import write_spatial_data
+
+    if not isinstance(section, Section):
+        raise SectionError(
+            "a table alone cannot be written as SpatialData", where=target, remedy="end the name in .h5ad"
+        )
+    if target.is_dir() and not (target / "zarr.json").exists() and any(target.iterdir()):
+        raise SectionError(
+            "this folder holds something else and is not replaced", where=target, remedy="choose another name"
+        )
+    table = _described(section, target, ZARR_IMAGE_SIDE)
+    entry = table.uns["spatial"][library_key(section.name)]
+    write_spatial_data(
+        section,
+        table,
+        entry["images"].get("hires"),
+        float(entry["scalefactors"].get("tissue_hires_scalef", 1.0)),
+        target,
+    )
+
+
+def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:
+    """A shallow copy of the section's table whose `uns` describes the section."""
+    table = _shallow(section.table)
+    describe(table, section, kind_of(table))
+    own = table.uns[KEY]
+    for key in ("warnings", "slide", "slide_downsample"):
+        own.pop(key, None)
+    if section.warnings:
+        own["warnings"] = np.array(section.warnings, dtype=object)
+    library = library_key(section.name)
+    entry = table.uns["spatial"][library]
+    if section.slide is None:
+        return table
+    if (
+        section.slide.path.exists()
+        and section.slide.path.suffix != ".h5ad"
+        and section.slide.vendor != "SpatialData"
+    ):
+        own["slide"] = _relative(section.slide.path, target)
+        own["slide_downsample"] = float(section.slide.levels[0].downsample)
+    try:
+        image, scale = _small_image(section, side)
+    except SlideError as error:
+        own["warnings"] = np.array([*section.warnings, f"no image was kept: {error.problem}"], dtype=object)
+        return table
+    entry["images"] = {"hires": image}
+    entry["scalefactors"] = {**entry["scalefactors"], "tissue_hires_scalef": scale}
+    return table
+
+
+def _shallow(table: AnnData) -> AnnData:
+    import anndata
+
+    if table.raw is not None or table.is_view:
+        return table.copy()
+    return anndata.AnnData(
+        X=table.X,
+        obs=table.obs.copy(),
+        var=table.var.copy(),
+        uns=dict(table.uns),
+        obsm=dict(table.obsm),
+        varm=dict(table.varm),
+        layers=dict(table.layers),
+        obsp=dict(table.obsp),
+        varp=dict(table.varp),
+    )
+
+
+def _relative(slide: Path, target: Path) -> str:
+    """The slide's path from the folder of the h5ad file; absolute on another drive."""
+    try:
+        return Path(os.path.relpath(slide.resolve(), target.resolve().parent)).as_posix()
+    except ValueError:
+        return str(slide.resolve())
+
+
+def _small_image(section: Section, side: int) -> tuple[NDArray[np.uint8], float]:
+    """The slide with at most `side` pixels a side, and its pixels per full-resolution pixel."""
+    assert section.slide is not None
+    slide: Any = section.slide.with_mpp(section.mpp)
+    rows, columns = slide.shape
+    finest = 1 / slide.levels[0].downsample
+    scale = min(side / max(rows, columns), finest)
+    image = slide.read(Region(0, 0, rows, columns), section.mpp / scale)
+    return image[:side, :side], float(image.shape[0] / rows)

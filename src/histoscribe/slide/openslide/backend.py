@@ -1,0 +1,193 @@
+"""Slides that OpenSlide reads: Hamamatsu (NDPI, VMS), MIRAX, Ventana BIF, Zeiss CZI, DICOM and others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import DependencyError, HistoscribeError, SlideError
+from histoscribe.slide.associated import AssociatedImages, check_associated
+from histoscribe.slide.model import Level, Slide
+from histoscribe.slide.openslide.handles import Handles, library
+from histoscribe.slide.openslide.pixels import OpenSlidePixels, on_white
+from histoscribe.slide.openslide.trial import try_out
+from histoscribe.slide.reasons import reason_of
+from histoscribe.slide.tiff.backend import is_tiff
+from histoscribe.slide.tiff.metadata import believable
+from histoscribe.slide.tiled import COPY_AGAIN
+
+_DICOM, _CZI, _VMS, _JPEG = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]", b"\xff\xd8\xff"
+_MIRAX_INDEX = "Slidedat.ini"
+_TILE = 512  # read where the file states no sensible tiles
+_SENSIBLE = range(64, 1025)
+_MOST_FILES = 1000  # of a folder that are looked at
+_MOST_LEVELS = 64
+_VENDORS = {
+    "aperio": "Aperio",
+    "dicom": "DICOM",
+    "generic-tiff": "",
+    "hamamatsu": "Hamamatsu",
+    "leica": "Leica",
+    "mirax": "3DHISTECH",
+    "philips": "Philips",
+    "sakura": "Sakura",
+    "trestle": "Trestle",
+    "ventana": "Ventana",
+    "zeiss": "Zeiss",
+}
+
+
+def accepts(path: Path, head: bytes) -> bool:
+    """Whether OpenSlide is the one to read this file, or folder of DICOM or MIRAX files."""
+    if path.is_dir():
+        return file_in(path) is not None
+    if head[128:132] == _DICOM or head.startswith(_CZI) or _VMS in head:
+        return True
+    if head.startswith(_JPEG):
+        return _is_mirax(path)
+    if is_tiff(head):
+        return _is_foreign_tiff(path)
+    return is_known_to_openslide(path)
+
+
+def read(path: Path) -> Slide:
+    """Open a slide with the levels that OpenSlide finds.
+
+    Raises
+    ------
+    SlideError
+        If OpenSlide cannot open or decode it.
+    DependencyError
+        If OpenSlide is missing or too old.
+    """
+    file = file_in(path) if path.is_dir() else path
+    assert file is not None
+    library()
+    try_out(file)
+    handles = Handles(file)
+    try:
+        properties, extents, factors = handles.use(_facts)
+    except library().OpenSlideError as error:
+        raise SlideError(f"a damaged slide ({reason_of(error)})", where=file, remedy=COPY_AGAIN) from error
+    if not 1 <= len(extents) <= _MOST_LEVELS:
+        raise SlideError(f"claims {len(extents)} levels", where=path, remedy=COPY_AGAIN)
+    levels = []
+    for number, ((columns, rows), factor) in enumerate(zip(extents, factors, strict=True)):
+        if rows < 1 or columns < 1:
+            raise SlideError(f"level {number} has no pixels", where=path, remedy=COPY_AGAIN)
+        pixels = OpenSlidePixels(handles, path, number, rows, columns, factor, _tile_of(properties, number))
+        pixels.probe()
+        levels.append(Level(pixels, factor))
+    across, down = (_number(properties, f"openslide.mpp-{axis}") for axis in "xy")
+    objective = _number(properties, "openslide.objective-power")
+    mpp, doubts = believable((across, down) if across and down else None, objective)
+    vendor = properties.get("openslide.vendor", "")
+    return Slide(
+        path=path,
+        levels=tuple(levels),
+        mpp=mpp,
+        vendor=_VENDORS.get(vendor, vendor),
+        objective=objective,
+        warnings=doubts,
+        associated=_associated(path, handles, properties),
+        profile=partial(handles.use, _profile) if _number(properties, "openslide.icc-size") else None,
+    )
+
+
+def _facts(handle: Any) -> tuple[dict[str, str], list[tuple[int, int]], list[float]]:
+    """Properties, columns and rows of every level, full-resolution pixels per pixel of every level."""
+    factors = [float(factor) for factor in handle.level_downsamples]
+    return dict(handle.properties), list(handle.level_dimensions), factors
+
+
+def _profile(handle: Any) -> bytes:
+    return bytes(handle.color_profile.tobytes())
+
+
+def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> AssociatedImages:
+    stem = "openslide.associated."
+    sizes = {
+        key[len(stem) : -len(".width")]: (
+            _number(properties, key[: -len("width")] + "height"),
+            _number(properties, key),
+        )
+        for key in properties
+        if key.startswith(stem) and key.endswith(".width")
+    }
+
+    def show(name: str) -> NDArray[np.uint8]:
+        rows, columns = sizes[name]
+        check_associated(int(rows or 0), int(columns or 0), name, path)
+        try:
+            return on_white(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
+        except library().OpenSlideError as error:
+            raise SlideError(
+                f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
+            ) from error
+
+    return {name: partial(show, name) for name in sorted(sizes)}
+
+
+def _tile_of(properties: Mapping[str, str], number: int) -> tuple[int, int]:
+    sides = [_number(properties, f"openslide.level[{number}].tile-{side}") for side in ("height", "width")]
+    height, width = (int(side) if side and int(side) in _SENSIBLE else _TILE for side in sides)
+    return height, width
+
+
+def _number(properties: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(properties.get(name, ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def file_in(folder: Path) -> Path | None:
+    """The file that stands for a folder: its largest DICOM file, or the `.mrxs` beside a MIRAX folder."""
+    if (folder / _MIRAX_INDEX).is_file():
+        beside = folder.with_name(f"{folder.name}.mrxs")
+        return beside if beside.is_file() else None
+    largest: tuple[int, Path] | None = None
+    for _, file in zip(range(_MOST_FILES), sorted(folder.iterdir()), strict=False):
+        if file.is_file() and _starts_as_dicom(file):
+            largest = max(largest or (-1, file), (file.stat().st_size, file))
+    return None if largest is None else largest[1]
+
+
+def _starts_as_dicom(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == _DICOM
+    except OSError:
+        return False
+
+
+def _is_mirax(path: Path) -> bool:
+    return path.suffix.lower() == ".mrxs" or (path.with_suffix("") / _MIRAX_INDEX).is_file()
+
+
+def _is_foreign_tiff(path: Path) -> bool:
+    """Whether a TIFF is Hamamatsu's or Ventana's, whose tiles tifffile does not know how to place."""
+    from tifffile import TiffFile
+
+    try:
+        with TiffFile(path, _multifile=False) as tif:
+            return bool(len(tif.pages)) and bool(tif.is_ndpi or tif.is_bif)
+    except Exception:  # a damaged directory may fail anywhere; the TIFF backend says how
+        return False
+
+
+def is_known_to_openslide(path: Path) -> bool:
+    """Whether OpenSlide is installed and takes a file for a slide."""
+    try:
+        return library().OpenSlide.detect_format(path) is not None
+    except DependencyError:
+        return False
+    except (library().OpenSlideError, HistoscribeError):
+        return False

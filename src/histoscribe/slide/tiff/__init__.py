@@ -1,0 +1,1 @@
+"""TIFF-based slides."""

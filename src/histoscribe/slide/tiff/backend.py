@@ -1,0 +1,167 @@
+"""TIFF-based slides: SVS, SCN, QPTIFF, Philips, OME-TIFF and any other (pyramidal) RGB TIFF."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoscribe.errors import SlideError
+from histoscribe.slide.model import Level, Slide
+from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, RgbPixels
+from histoscribe.slide.reasons import reason_of
+from histoscribe.slide.tiff.associated import associated_images, profile_of
+from histoscribe.slide.tiff.damage import directory_is_cut, lost_tiles, tile_shape
+from histoscribe.slide.tiff.metadata import read_metadata
+from histoscribe.slide.tiff.pixels import FileBytes, TiffPixels
+from histoscribe.slide.tiled import COPY_AGAIN
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPageSeries
+
+_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
+MAX_TILE = 2**26
+"""Most pixels of one tile."""
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters becomes a warning of the slide
+
+
+def accepts(path: Path, head: bytes) -> bool:
+    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
+    return is_tiff(head)
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
+    return head.startswith(_MAGIC)
+
+
+def read(path: Path) -> Slide:
+    """Open a TIFF as a slide with the levels that it has.
+
+    Raises
+    ------
+    SlideError
+        If it holds no 8-bit RGB or grey image, claims more than it can hold, or none of it can be decoded.
+    """
+    from tifffile import TiffFile
+
+    tif = None
+    try:
+        tif = TiffFile(path, _multifile=False)
+        if not len(tif.pages):
+            raise SlideError("there is no image inside; the file is cut off", where=path, remedy=COPY_AGAIN)
+        return _slide(tif, path)
+    except Exception as error:  # a damaged directory may fail anywhere inside tifffile
+        if tif is not None:
+            tif.close()
+        if isinstance(error, SlideError):
+            raise
+        reason = reason_of(error)
+        raise SlideError(f"a damaged TIFF ({reason})", where=path, remedy=COPY_AGAIN) from error
+
+
+def _slide(tif: TiffFile, path: Path) -> Slide:
+    index, series = max(
+        enumerate(tif.series), key=lambda item: item[1].keyframe.imagelength * item[1].keyframe.imagewidth
+    )
+    notes = []
+    if directory_is_cut(tif):
+        notes.append("the file is cut off: images or levels that it should have are missing")
+    if index > 0 and not tif.is_scn:
+        notes.append(f"it holds {len(tif.series)} images; the largest, number {index + 1}, is shown")
+    levels: list[Level] = []
+    content = FileBytes(path)
+    for number, source in enumerate(series.levels):
+        try:
+            pixels, doubts = _pixels(source, path, content, number)
+        except SlideError as error:
+            if number == 0:
+                raise
+            notes.append(f"level {number} is left out: {error.problem}")
+            continue
+        if levels and not _follows(levels, pixels):
+            notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
+            continue
+        levels.append(Level(pixels, _factor(levels, pixels, _coarsening(series, source))))
+        notes += doubts
+    found = read_metadata(tif, series.keyframe, index)
+    return Slide(
+        path=path,
+        levels=tuple(levels),
+        mpp=found.mpp,
+        vendor=found.vendor or str(tif.pages.first.software or "").strip(),
+        objective=found.objective,
+        warnings=(*notes, *found.warnings),
+        associated=associated_images(tif, index, path),
+        profile=profile_of(series.keyframe, path, index),
+    )
+
+
+def _coarsening(series: TiffPageSeries, level: TiffPageSeries) -> float | None:
+    """Full-resolution pixels per pixel as the resolution tags of both say; None where they do not."""
+    finest, coarse = series.keyframe.resolution[0], level.keyframe.resolution[0]
+    return finest / coarse if coarse > 0 and finest > 0 else None
+
+
+def _factor(levels: list[Level], pixels: RgbPixels, stated: float | None) -> float:
+    """Full-resolution pixels per pixel: as stated where the extent agrees, else the mean of both sides.
+
+    Scanners cut levels to whole pixels.
+    """
+    if not levels:
+        return 1.0
+    rows, columns = levels[0].shape
+    if stated and all(
+        abs(full / stated - side) < 1 for full, side in zip((rows, columns), pixels.shape, strict=False)
+    ):
+        return stated
+    return (rows / pixels.shape[0] + columns / pixels.shape[1]) / 2
+
+
+def _follows(levels: list[Level], pixels: RgbPixels) -> bool:
+    """Whether `pixels` shows the same field as the first level, coarser than the last one."""
+    rows, columns = levels[0].shape
+    across, down = columns / pixels.shape[1], rows / pixels.shape[0]
+    slack = 1.5 * max(across / pixels.shape[1], down / pixels.shape[0])
+    return min(across, down) > levels[-1].downsample and abs(across - down) <= slack + 0.01 * across
+
+
+def _pixels(
+    level: TiffPageSeries, path: Path, content: FileBytes, number: int
+) -> tuple[RgbPixels, list[str]]:
+    """Check one level and wrap it; also what is doubtful about it."""
+    page = level.keyframe
+    rows, columns = page.imagelength, page.imagewidth
+    if rows < 1 or columns < 1:
+        raise SlideError(f"level {number} has no pixels", where=path, remedy=COPY_AGAIN)
+    size = page.parent.filehandle.size
+    lost = lost_tiles(level, size)
+    if lost is None:
+        raise SlideError(
+            f"claims {rows} × {columns} pixels, more than {size} bytes can hold",
+            where=path,
+            remedy=COPY_AGAIN,
+        )
+    height, width = tile_shape(page)
+    if page.is_tiled and height * width > MAX_TILE:
+        raise SlideError(f"has tiles of {height} × {width} pixels", where=path, remedy=TO_PYRAMID)
+    if not page.is_tiled and rows * columns > MAX_DECODE:
+        raise SlideError(
+            f"{rows} × {columns} pixels are stored without tiles, too many to decode at once",
+            where=path,
+            remedy=TO_PYRAMID,
+        )
+    if lost.all():
+        raise SlideError("cut off: none of its pixels are in the file", where=path, remedy=COPY_AGAIN)
+    pixels = TiffPixels(level, path, content, lost)
+    pixels.probe()
+    doubts = []
+    if pixels.channels and page.photometric == 1:
+        doubts.append("its three channels are taken for red, green and blue")
+    if lost.any():
+        doubts.append(f"{lost.sum()} of {lost.size} tiles of level {number} lie beyond the end of the file")
+    if page.is_tiled:
+        return pixels, doubts
+    return DecodedPixels(rows, columns, partial(pixels.block, 0, 0, rows, columns)), doubts

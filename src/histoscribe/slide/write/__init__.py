@@ -1,0 +1,1 @@
+"""Slides written as pyramidal OME-TIFF and as OME-Zarr."""

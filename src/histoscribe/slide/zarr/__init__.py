@@ -1,0 +1,1 @@
+"""OME-Zarr images, in a folder or behind a URL."""

@@ -1,0 +1,158 @@
+"""What an OME-Zarr image says of itself (OME-NGFF 0.1 to 0.5): its levels, their scale, its colours."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from histoscribe.errors import SlideError
+from histoscribe.slide.reasons import reason_of
+from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.slide.zarr.array import MOST_TEXT
+from histoscribe.slide.zarr.remote import Place
+
+OWN = "histoscribe"
+"""Under this name stands what OME-NGFF has no place for: maker, objective, ICC profile, completeness."""
+
+_UM = {
+    "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "micron": 1.0, "millimeter": 1e3,
+    "centimeter": 1e4, "meter": 1e6, "µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3,
+}  # fmt: skip
+_OLD_AXES = ("t", "c", "z", "y", "x")
+_SAFE_PART = re.compile(r"[^/\\:\x00]+")
+_MOST_LEVELS = 64
+RGB = ("FF0000", "00FF00", "0000FF")
+"""Colours that OMERO writes for red, green and blue channels."""
+
+
+@dataclass(frozen=True)
+class OmeLevel:
+    """One resolution.
+
+    Parameters
+    ----------
+    path : str
+        Of its array within the store.
+    scale : tuple of float or None
+        Extent of a pixel along y and x in the unit of the axes; None where it is not stated.
+    """
+
+    path: str
+    scale: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """One multiscale image.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        Names of the array's axes, in order.
+    levels : tuple of OmeLevel
+        Finest first.
+    um : float or None
+        µm of the unit of the spatial axes; None where it is not stated.
+    colours : bool
+        Whether the channels are said to be red, green and blue.
+    own : mapping
+        What `OWN` says.
+    """
+
+    axes: tuple[str, ...]
+    levels: tuple[OmeLevel, ...]
+    um: float | None
+    colours: bool
+    own: Mapping[str, Any]
+
+
+def read_image(place: Place) -> OmeImage | None:
+    """Read the description of the image in a store; None where there is none.
+
+    A store in the layout of bioformats2raw stands for its first image.
+
+    Raises
+    ------
+    SlideError
+        If the description is damaged or leads out of the store.
+    """
+    try:
+        found = _attributes(place, "")
+        if found is None:
+            return None
+        if "multiscales" not in found and "bioformats2raw.layout" in found:
+            first = _attributes(place, "0/")
+            return None if first is None or "multiscales" not in first else _image(first, "0/")
+        return _image(found, "") if "multiscales" in found else None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        raise SlideError(
+            f"its OME-Zarr description is damaged ({reason_of(error)})",
+            where=place.where,
+            remedy=COPY_AGAIN,
+        ) from error
+
+
+def _attributes(place: Place, prefix: str) -> dict[str, Any] | None:
+    text = place.read(f"{prefix}zarr.json", MOST_TEXT)
+    if text is not None:
+        found: dict[str, Any] = json.loads(text).get("attributes") or {}
+        return {**found, **(found.get("ome") or {})}
+    text = place.read(f"{prefix}.zattrs", MOST_TEXT)
+    return None if text is None else dict(json.loads(text))
+
+
+def _image(found: dict[str, Any], prefix: str) -> OmeImage:
+    scales = found["multiscales"][0]
+    axes = tuple(_names(scales.get("axes") or _OLD_AXES))
+    if len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
+        raise ValueError(f"axes {axes}")
+    datasets = scales["datasets"]
+    if not 1 <= len(datasets) <= _MOST_LEVELS:
+        raise ValueError(f"{len(datasets)} resolutions")
+    whole = _scale(scales.get("coordinateTransformations"), axes) or (1.0, 1.0)
+    levels = []
+    for dataset in datasets:
+        own = _scale(dataset.get("coordinateTransformations"), axes)
+        levels.append(
+            OmeLevel(prefix + _inside(dataset["path"]), own and (own[0] * whole[0], own[1] * whole[1]))
+        )
+    own = found.get(OWN)
+    return OmeImage(
+        axes, tuple(levels), _unit(scales.get("axes")), _says_rgb(found), own if isinstance(own, dict) else {}
+    )
+
+
+def _inside(path: str) -> str:
+    parts = path.split("/")
+    if not all(_SAFE_PART.fullmatch(part) and part not in (".", "..") for part in parts):
+        raise ValueError(f"the path {path!r} leads out of the store")
+    return path
+
+
+def _names(axes: Sequence[Any]) -> list[str]:
+    return [str(axis["name"] if isinstance(axis, dict) else axis) for axis in axes]
+
+
+def _unit(axes: Sequence[Any] | None) -> float | None:
+    units = [
+        axis.get("unit") for axis in axes or () if isinstance(axis, dict) and axis.get("name") in ("x", "y")
+    ]
+    return _UM.get(str(units[0])) if len(set(units)) == 1 else None
+
+
+def _scale(transformations: Sequence[Any] | None, axes: tuple[str, ...]) -> tuple[float, float] | None:
+    for step in transformations or ():
+        if step.get("type") == "scale" and "scale" in step:
+            values = dict(zip(axes, (float(value) for value in step["scale"]), strict=True))
+            if all(math.isfinite(values[axis]) and values[axis] > 0 for axis in "yx"):
+                return values["y"], values["x"]
+    return None
+
+
+def _says_rgb(found: dict[str, Any]) -> bool:
+    channels = (found.get("omero") or {}).get("channels") or ()
+    return tuple(str(channel.get("color", "")).upper() for channel in channels) == RGB

@@ -1,0 +1,1 @@
+"""What the manifest names: readers, writers, samples, launch."""

@@ -1,0 +1,128 @@
+"""napari with slides and sections in it: what `histoscribe view` opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoscribe.progress import Progress
+from histoscribe.slide import Slide
+from histoscribe.widgets.contributions.readers import open_any
+from histoscribe.widgets.layers.arrangement import side_by_side
+from histoscribe.widgets.layers.layers import LayerData, kind_of, section_layers, shown_spots, slide_layer
+from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.session.file import SUFFIX
+from histoscribe.widgets.session.session import restore
+from histoscribe.widgets.session.sources import reopen
+from histoscribe.widgets.state.panels import open_panel
+from histoscribe.widgets.state.preferences import PLUGIN
+from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.state.suggestion import suggested_gene
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+
+    from histoscribe.section import Section
+
+__all__ = ["PLUGIN", "show", "show_sections", "view"]
+
+Openable = str | Path | Slide
+
+
+def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.Viewer:
+    """Open napari with slides, sections and predictions, one gene painted.
+
+    A measured and a predicted section of the same name are shown side by side.
+
+    Parameters
+    ----------
+    paths : sequence of str, Path, Slide or Section
+        What to show; paths are opened first, a cohort CSV as all its sections, a session with all it kept.
+    block : bool
+        Stay until the window is closed.
+
+    Returns
+    -------
+    napari.Viewer
+
+    Raises
+    ------
+    HistoscribeError
+        If something cannot be opened; no window is shown then.
+    """
+    sessions = [one for one in paths if isinstance(one, str | Path) and str(one).endswith(SUFFIX)]
+    opened = [found for one in paths if one not in sessions for found in _open(one)]
+    kept = [reopen(Path(one), Progress()) for one in sessions]
+    import napari
+
+    viewer = napari.Viewer(title="Histoscribe")
+    if opened:
+        show(viewer, opened)
+    for session in kept:
+        restore(viewer, session)
+    if not any(session.content["panels"] for session in kept):
+        open_panel(viewer, "Predict")
+        open_panel(viewer, "Genes", tabify=True)
+    if block:
+        napari.run()
+    return viewer
+
+
+def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
+    """Add slides and sections to a viewer and paint the gene that tells most."""
+    slides = [one for one in opened if isinstance(one, Slide)]
+    sections = _with_slides([one for one in opened if not isinstance(one, Slide)], slides)
+    for slide in slides:
+        if not any(one.slide is not None and one.slide.levels is slide.levels for one in sections):
+            _add(viewer, slide_layer(slide))
+    shown: set[int] = set()
+    for section in sections:
+        known = section.slide is not None and id(section.slide.levels) in shown
+        for data in [shown_spots(section)] if known else section_layers(section):
+            _add(viewer, data)
+        if section.slide is not None:
+            shown.add(id(section.slide.levels))
+    viewer.canvas.overlays.scale_bar.visible = True
+    if sections:
+        state = state_of(viewer)
+        state.gene = suggested_gene(sections)
+        paint(viewer, state)
+    names = [section.name for section in sections]
+    if len(set(names)) < len(names):
+        side_by_side(viewer, True)
+    if sections:
+        viewer.layers.selection.active = spot_layers(viewer)[-1]
+    viewer.fit_to_view()
+
+
+def show_sections(viewer: ViewerModel, measured: Section, predicted: Section) -> None:
+    """Show measured and predicted side by side on the same H&E, cameras linked, one gene painted."""
+    show(viewer, [measured, replace(predicted, name=measured.name)])
+
+
+def _open(what: Openable | Section) -> list[Section | Slide]:
+    if not isinstance(what, str | Path):
+        return [what]
+    if Path(what).suffix.lower() == ".csv":
+        from histoscribe.section import read_cohort
+
+        return list(read_cohort(Path(what)))
+    return [open_any(what)]
+
+
+def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:
+    """Lend predictions without H&E the slide of the measured section, or the slide, of the same name."""
+    lent = {slide.name: slide for slide in slides if slide.mpp is not None}
+    lent |= {one.name: one.slide for one in sections if one.slide is not None and kind_of(one) == "measured"}
+    return [
+        one if one.slide is not None or one.name not in lent else replace(one, slide=lent[one.name])
+        for one in sections
+    ]
+
+
+def _add(viewer: ViewerModel, layer: LayerData) -> None:
+    data, described, kind = layer
+    getattr(viewer, f"add_{kind}")(data, **described)

@@ -1,0 +1,91 @@
+"""Writers of the save dialog: a slide's layer as OME-TIFF or OME-Zarr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from histoscribe.slide import Slide
+
+AT_ONCE = 1_000_000
+"""Pixels that are written before anybody notices that the window waits."""
+
+
+def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
+    """Write an image layer; whole or not at all, without loss.
+
+    A layer that was opened as a slide is written from the slide itself, with its scale and all its levels;
+    any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on another
+    thread while the window stays alive; the call returns when the file is whole.
+
+    Parameters
+    ----------
+    path : str
+        Ends in `.tif`, `.tiff` or `.zarr`.
+    data : array or list of arrays
+        The layer's levels.
+    about : dict
+        The layer's other properties.
+
+    Returns
+    -------
+    list of str
+        The path, as napari wants it.
+
+    Raises
+    ------
+    HistoscribeError
+        If the layer is no RGB image, cannot be written, or writing was stopped.
+    """
+    from histoscribe.slide import write_slide
+
+    slide = (about.get("metadata") or {}).get("slide")
+    if slide is None:
+        slide = _slide_of_array(data, about, Path(path))
+    rows, columns = slide.levels[0].shape
+    if rows * columns <= AT_ONCE:
+        return [str(write_slide(slide, path))]
+    from histoscribe.widgets.jobs.waiting import waited_for
+
+    written = waited_for(
+        lambda progress: write_slide(slide, path, progress=progress), f"Saving {Path(path).name}"
+    )
+    return [str(written)]
+
+
+def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:
+    from histoscribe.errors import SettingError
+    from histoscribe.slide import Level, Slide
+    from histoscribe.slide.pyramid import complete
+
+    levels = list(data) if about.get("multiscale") else [data]
+    if not about.get("rgb") or any(level.dtype != np.uint8 or level.ndim != 3 for level in levels):
+        raise SettingError(
+            "only 8-bit RGB images are written as slides",
+            where=about.get("name"),
+            remedy="choose another format",
+        )
+    full = levels[0].shape[0]
+    known = [Level(_Rgb(level), full / level.shape[0]) for level in levels]
+    units = [str(unit) for unit in about.get("units") or ()]
+    mpp = float(about["scale"][-1]) if units and units[-1] in ("um", "micrometer") else None
+    return Slide(Path(str(about.get("name") or path.name)), complete(known, path), mpp=mpp)
+
+
+class _Rgb:
+    """An array of a layer, alpha dropped as it is read."""
+
+    ndim = 3
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = (*array.shape[:2], 3)
+        self.dtype = array.dtype
+        self.chunks = (512, 512, 3)
+
+    def __getitem__(self, key: Any) -> Any:
+        rows, columns = (key if isinstance(key, tuple) else (key, slice(None)))[:2]
+        return np.asarray(self._array[rows, columns])[..., :3]

@@ -1,0 +1,1 @@
+"""Work off the GUI thread: its progress, its end, its errors."""

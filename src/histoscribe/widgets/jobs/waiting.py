@@ -1,0 +1,86 @@
+"""A long job behind a call that must hand back its result: the window stays alive meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from qtpy.QtCore import QEventLoop, QThread
+from qtpy.QtWidgets import QApplication, QDialog, QMainWindow, QVBoxLayout
+
+from histoscribe.errors import Cancelled
+from histoscribe.progress import Progress
+from histoscribe.widgets.jobs.tasks import TaskBar
+
+R = TypeVar("R")
+
+
+def waited_for(job: Callable[[Progress], R], title: str) -> R:
+    """Run a job on another thread and return its result, or raise its error, when it has ended.
+
+    A dialog that blocks nothing shows the progress; its button, Escape and closing the window stop the job.
+    Off the GUI thread, and without an application, the job simply runs.
+
+    Parameters
+    ----------
+    job : callable
+        Receives the progress to report to.
+    title : str
+        Of the dialog.
+
+    Raises
+    ------
+    Cancelled
+        If it was stopped.
+    """
+    application = QApplication.instance()
+    if application is None or QThread.currentThread() is not application.thread():
+        return job(Progress())
+    dialog, loop = JobDialog(title), QEventLoop()
+    ends: list[Callable[[], R]] = []
+    dialog.tasks.running_changed.connect(lambda running: running or loop.quit())
+    dialog.destroyed.connect(loop.quit)
+    dialog.tasks.run(lambda progress: _outcome(job, progress), ends.append)
+    dialog.show()
+    loop.exec()
+    if not ends:
+        raise Cancelled()
+    dialog.hide()
+    dialog.deleteLater()
+    return ends[0]()
+
+
+class JobDialog(QDialog):
+    """The progress of one job, above the window it belongs to; blocks nothing.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    """
+
+    def __init__(self, title: str) -> None:
+        windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow)]
+        super().__init__(QApplication.activeWindow() or next(filter(QMainWindow.isVisible, windows), None))
+        self.setWindowTitle(title)
+        self.setMinimumWidth(460)
+        self.tasks = TaskBar()
+        QVBoxLayout(self).addWidget(self.tasks)
+
+    def reject(self) -> None:
+        """Escape, or the dialog's own close button: stop the job, stay until it has stopped."""
+        self.tasks.cancel()
+
+
+def _outcome(job: Callable[[Progress], R], progress: Progress) -> Callable[[], R]:
+    """A function that returns what the job returned, or raises what it raised."""
+    try:
+        result = job(progress)
+    except Exception as error:
+        failure = error
+
+        def fail() -> R:
+            raise failure
+
+        return fail
+    return lambda: result

@@ -1,0 +1,1 @@
+"""Slides, sections, maps and regions as napari layers."""

@@ -1,0 +1,126 @@
+"""Panes: one grid cell per layer of spots, the H&E repeated beneath each, cameras linked."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoscribe.widgets.layers.layers import (
+    DERIVED,
+    GENE,
+    UM,
+    kind_of,
+    section_of,
+    slide_layer,
+    slide_of,
+)
+from histoscribe.widgets.layers.painting import painted_layers, spot_layers
+from histoscribe.widgets.layers.raster import like
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+_COPY = "copy"
+_MOST_IN_A_ROW = 3
+
+
+def is_side_by_side(viewer: ViewerModel) -> bool:
+    """Whether the grid is on."""
+    return bool(viewer.canvas.grid.enabled)
+
+
+def is_copy(layer: Layer) -> bool:
+    """Whether a layer is only there to fill a pane."""
+    return _COPY in layer.metadata
+
+
+def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> None:
+    """Give every visible layer of spots a grid cell of its own above its H&E, or stack all layers again.
+
+    A repeated H&E is another layer on the same arrays. Layers that are neither are hidden while the
+    grid is on; the cameras of all cells move together.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    on : bool
+    genes : tuple of str
+        Small multiples: each visible layer that was opened or predicted gets one cell more for each of these.
+    """
+    viewer.canvas.grid.enabled = False
+    for layer in [layer for layer in viewer.layers if is_copy(layer)]:
+        viewer.layers.remove(layer)
+    spots = [layer for layer in painted_layers(viewer) if layer.visible]
+    if on:
+        spots = [one for layer in spots for one in (layer, *_panes(viewer, layer, genes))]
+    for layer in spots:
+        layer.name_overlay.visible = on
+        layer.name_overlay.font_size = 12
+    if not on or not spots:
+        return
+    slides = _slides(spots)
+    columns = [_backdrops(viewer, spots, slides), spots] if any(slides) else [spots]
+    cells = [layer for cell in zip(*columns, strict=True) for layer in cell]
+    show_only(viewer.layers, cells)
+    for place, layer in enumerate(cells):
+        viewer.layers.move(viewer.layers.index(layer), place)
+    grid = viewer.canvas.grid
+    grid.stride = len(columns)
+    grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
+    grid.spacing = 6
+    grid.enabled = True
+
+
+def show_only(layers: Iterable[Layer], shown: Container[Layer]) -> None:
+    """Show some of the layers and hide the others; napari prepares all anew even where nothing changes."""
+    for layer in layers:
+        if layer.visible is not (layer in shown):
+            layer.visible = layer in shown
+
+
+def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[Layer]:
+    """Copies of a layer of spots, each for one gene."""
+    if layer not in spot_layers(viewer):
+        return []
+    section, panes = section_of(layer), []
+    for gene in genes:
+        data, described, kind = like(layer, section, f"{section.name} {kind_of(section)}, {gene}")
+        described["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
+        panes.append(getattr(viewer, f"add_{kind}")(data, **described))
+    return panes
+
+
+def _backdrops(viewer: ViewerModel, spots: list[Layer], slides: list[Slide | None]) -> list[Layer]:
+    """One layer to lie beneath each layer of spots: the H&E at hand first, then copies of it."""
+    free = [layer for layer in viewer.layers if slide_of(layer) is not None]
+    found = []
+    for layer, slide in zip(spots, slides, strict=True):
+        own = [one for one in free if slide is not None and slide_of(one).levels is slide.levels]
+        if own:
+            free.remove(own[0])
+        found.append(own[0] if own else _copy(viewer, slide, section_of(layer)))
+    return found
+
+
+def _slides(spots: list[Layer]) -> list[Slide | None]:
+    """The slide of each layer's section; where it has none, that of another layer of the same section."""
+    sections, found = [section_of(layer) for layer in spots], []
+    for section in sections:
+        same = [one for one in (section, *sections) if one.name == section.name and one.slide is not None]
+        found.append(same[0].slide.with_mpp(same[0].mpp) if same else None)
+    return found
+
+
+def _copy(viewer: ViewerModel, slide: Slide | None, section: Section) -> Layer:
+    if slide is None:
+        nothing = {"name": f"{section.name} without H&E", "units": (UM, UM), "metadata": {_COPY: True}}
+        return viewer.add_points(np.empty((0, 2)), **nothing)
+    pixels, described, _ = slide_layer(slide, name=f"{section.name} H&E, repeated")
+    described["metadata"][_COPY] = True
+    return viewer.add_image(pixels, **described)

@@ -1,0 +1,171 @@
+"""From slides and sections to napari layers: µm in the viewer, true spot sizes, lazy pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import RegionError
+from histoscribe.slide import Slide
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from histoscribe.section import Section
+    from histoscribe.slide.model import PixelArray
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+UM = "um"
+PIXEL = "pixel"
+UNPAINTED = "#7fb8d0"
+DERIVED = "derived"
+GENE = "gene"
+MOST_POINTS = 100_000
+
+
+class LevelForNapari:
+    """A slide's level with the `size` that napari asks of every array; reads nothing by itself.
+
+    Parameters
+    ----------
+    pixels : PixelArray
+        Shape (rows, columns, 3), dtype uint8.
+    """
+
+    def __init__(self, pixels: PixelArray) -> None:
+        self._pixels = pixels
+        self.shape, self.dtype, self.ndim = pixels.shape, pixels.dtype, pixels.ndim
+        self.chunks = pixels.chunks
+        self.size = math.prod(pixels.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        return self._pixels[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._pixels[:], dtype=dtype)
+
+
+def layers_of(opened: Section | Slide) -> list[LayerData]:
+    """Layer data of whatever was opened."""
+    return [slide_layer(opened)] if isinstance(opened, Slide) else section_layers(opened)
+
+
+def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
+    """Describe a slide as one multiscale image layer.
+
+    The layer's world is in µm with full-resolution pixel (0, 0) centred at the origin. A level that
+    is coarser by `f` has its first pixel's centre at `(f - 1) / 2` full-resolution pixels, which is where a
+    pyramid starts whose finest level is a reduced image. Where the µm per pixel are unknown, the world is in
+    full-resolution pixels and the name says so.
+
+    Returns
+    -------
+    (list of level arrays, keyword arguments, "image")
+    """
+    pixel = slide.mpp if slide.mpp is not None else 1.0
+    unit = UM if slide.mpp is not None else PIXEL
+    factor = slide.levels[0].downsample
+    title = name or slide.name
+    if slide.mpp is None:
+        title += " (µm per pixel unknown: shown in pixels)"
+    pixels = [LevelForNapari(level.pixels) for level in slide.levels]
+    described = {
+        "name": title,
+        "rgb": True,
+        "multiscale": len(pixels) > 1,
+        "scale": (pixel * factor, pixel * factor),
+        "translate": (pixel * (factor - 1) / 2, pixel * (factor - 1) / 2),
+        "units": (unit, unit),
+        "metadata": {"slide": slide},
+    }
+    return pixels if len(pixels) > 1 else pixels[0], described, "image"
+
+
+def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
+    """Describe the spots of a section as points in µm at their true diameter.
+
+    Returns
+    -------
+    (ndarray (spots, 2) of centres in µm as (row, column), keyword arguments, "points")
+    """
+    described = {
+        "name": name or f"{section.name} {kind_of(section)}",
+        "size": section.spot_um,
+        "border_width": 0,
+        "face_color": UNPAINTED,
+        "opacity": 0.85,
+        "symbol": "disc",
+        "canvas_size_limits": (0, 10_000),
+        "units": (UM, UM),
+        "metadata": {"section": section, "adata": section.table},
+    }
+    return section.centres_um, described, "points"
+
+
+def shown_spots(section: Section) -> LayerData:
+    """Describe the spots of a section as points; more than `MOST_POINTS` bins as a raster."""
+    if section.table.n_obs > MOST_POINTS:
+        from histoscribe.widgets.layers.raster import raster_layer
+
+        found = raster_layer(section)
+        if found is not None:
+            return found
+    return spot_layer(section)
+
+
+def section_layers(section: Section) -> list[LayerData]:
+    """Describe a section as its H&E, where it has one, its spots above it, and the regions it brought along.
+
+    How the H&E was found to fit stands in both layers' metadata under `alignment`, and in the H&E's name
+    where the spots had been placed on another level; the section's doubts are listed among the slide's.
+    """
+    spots = shown_spots(section)
+    spots[1]["metadata"]["alignment"] = section.alignment
+    above = [spots, *_kept_regions(section)]
+    if section.slide is None:
+        return above
+    fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
+    doubts = tuple(dict.fromkeys((*section.slide.warnings, *section.warnings)))
+    slide = replace(section.slide.with_mpp(section.mpp), warnings=doubts)
+    image = slide_layer(slide, name=f"{section.name} H&E{fit}")
+    image[1]["metadata"]["alignment"] = section.alignment
+    return [image, *above]
+
+
+def _kept_regions(section: Section) -> list[LayerData]:
+    """The regions that the section's table brought along; damaged ones are told and left out."""
+    from histoscribe.evaluation.kept_regions import kept_regions
+
+    try:
+        regions = kept_regions(section.table)
+    except RegionError as error:
+        from napari.utils.notifications import show_warning
+
+        show_warning(str(error))
+        return []
+    if not regions:
+        return []
+    from histoscribe.widgets.layers.region_layer import described_regions
+
+    return [described_regions(regions, section.mpp, f"{section.name} regions")]
+
+
+def kind_of(section: Section) -> str:
+    """`measured` or `predicted`."""
+    about = section.table.uns.get("histoscribe", {})
+    return str(about.get("kind", "measured"))
+
+
+def section_of(layer: Layer) -> Section | None:
+    """The section behind a layer of spots, None for every other layer."""
+    return layer.metadata.get("section")
+
+
+def slide_of(layer: Layer) -> Slide | None:
+    """The slide behind an H&E layer, None for every other layer."""
+    return layer.metadata.get("slide")

@@ -1,0 +1,103 @@
+"""Marks that go both ways between layers of spots and a scatter plot, and a lasso on the tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+
+from histoscribe.widgets.layers.colours import MARK
+from histoscribe.widgets.layers.layers import UM
+from histoscribe.widgets.layers.raster import is_raster, mark_bins
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Points, Shapes
+
+LASSO = "lasso on the tissue"
+_RIM = 0.2
+
+
+class MarkedSpots:
+    """Keeps the marked spots of several layers the same, and says when the user changes them.
+
+    Parameters
+    ----------
+    layers : dict of Points or Image to ndarray of intp
+        For each layer, which of its rows stands for each of the common places. Bins of a raster are marked
+        from elsewhere only.
+    changed : callable
+        Receives the marked places, after the user marked spots of a layer.
+    """
+
+    def __init__(
+        self, layers: dict[Points | Image, NDArray[np.intp]], changed: Callable[[NDArray[np.intp]], None]
+    ) -> None:
+        self._layers = {layer: rows for layer, rows in layers.items() if not is_raster(layer)}
+        self._rasters = {layer: rows for layer, rows in layers.items() if is_raster(layer)}
+        self._changed = changed
+        self._marked: set[int] = set()
+        self._busy = False
+        for layer in self._layers:
+            layer.selected_data.events.items_changed.connect(self._on_marks)
+
+    def mark(self, places: NDArray[np.intp]) -> None:
+        """Mark these places on every layer."""
+        self._busy = True
+        for layer, rows in self._layers.items():
+            layer.selected_data = set(rows[places].tolist())
+            rim(layer, rows[places])
+        for layer, rows in self._rasters.items():
+            mark_bins(layer, rows[places])
+        self._marked = set(places.tolist())
+        self._busy = False
+
+    def forget(self) -> None:
+        """Let the layers go."""
+        for layer in self._layers:
+            layer.selected_data.events.items_changed.disconnect(self._on_marks)
+
+    def _on_marks(self, *_: object) -> None:
+        """Follow the layer whose marks are no longer those of all."""
+        if self._busy:
+            return
+        for layer, rows in self._layers.items():
+            places = np.flatnonzero(np.isin(rows, list(layer.selected_data)))
+            if set(places.tolist()) != self._marked:
+                self.mark(places)
+                self._changed(places)
+                return
+
+
+def rim(layer: Points, rows: NDArray[np.intp]) -> None:
+    """Draw a rim around these spots, seen on every pane and whichever layer is active."""
+    rims = np.zeros(len(layer.data))
+    rims[rows] = _RIM
+    if not np.array_equal(rims, layer.border_width):
+        layer.border_color = MARK
+        layer.border_width = rims
+
+
+def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], None]) -> Shapes:
+    """Let the user draw one outline around tissue; `done` receives its corners in µm, (row, column)."""
+    layer = viewer.add_shapes(ndim=2, name=LASSO, units=(UM, UM), face_color="transparent", edge_color=MARK)
+    layer.current_edge_width = 6
+    layer.mode = "add_polygon_lasso"
+
+    def closed(event: object) -> None:
+        if str(getattr(event, "action", "")) == "added" and len(layer.data):
+            QTimer.singleShot(0, lambda: _finish(viewer, layer, done))
+
+    layer.events.data.connect(closed)
+    return layer
+
+
+def _finish(viewer: ViewerModel, layer: Shapes, done: Callable[[NDArray[np.float64]], None]) -> None:
+    """Hand over the outline as it is now, and remove the layer; only the first time."""
+    if layer in viewer.layers:
+        corners = np.array([layer.data_to_world(corner) for corner in layer.data[-1]])
+        viewer.layers.remove(layer)
+        done(corners)

@@ -1,0 +1,189 @@
+"""Painting genes on every layer of spots that has them: each layer is recoloured once a change."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
+from histoscribe.widgets.layers.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
+from histoscribe.widgets.napari_private.discs import draw_as_discs
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Points
+
+    from histoscribe.section import Section
+    from histoscribe.widgets.state.state import ViewState
+
+Values = NDArray[np.float32]
+
+_DEPTH = 10_000.0
+_factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
+
+
+def spot_layers(viewer: ViewerModel) -> list[Points]:
+    """The layers of spots that were opened or predicted, in the order of the layer list."""
+    return [layer for layer in painted_layers(viewer) if DERIVED not in layer.metadata]
+
+
+def painted_layers(viewer: ViewerModel) -> list[Points]:
+    """All layers of spots, those derived from others (a difference, a pane for one gene) included."""
+    return [layer for layer in viewer.layers if section_of(layer) is not None]
+
+
+def expression(section: Section, gene: str) -> Values:
+    """One gene on the scale that measured and predicted share: log1p of counts per 10,000.
+
+    Returns
+    -------
+    ndarray of float32, shape (spots,)
+    """
+    from histoscribe.section import gene_column
+
+    values = gene_column(section, gene)
+    if kind_of(section) != "measured":
+        return values
+    return np.log1p(values * _to_depth(section), dtype=np.float32)
+
+
+def held_out_scores(section: Section) -> dict[str, float]:
+    """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown."""
+    if "held_out_r" not in section.table.var:
+        return {}
+    scores = section.table.var["held_out_r"].astype(float).dropna()
+    return dict(zip(map(str, scores.index), scores, strict=True))
+
+
+def values_on(layer: Points, gene: str) -> Values | None:
+    """What a layer shows of a gene; None where it lacks it."""
+    difference = layer.metadata.get(DIFFERENCE)
+    if difference is not None:
+        return difference(gene)
+    section = section_of(layer)
+    return expression(section, gene) if gene in section.table.var_names else None
+
+
+def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]:
+    """Paint the chosen genes on all layers of spots; those that lack them turn plain.
+
+    Returns
+    -------
+    dict
+        Layer name → gene → colour limits, of the painted layers.
+    """
+    wanted = {layer: genes_on(layer, state) for layer in painted_layers(viewer)}
+    found = {
+        layer: {gene: values for gene in genes if (values := values_on(layer, gene)) is not None}
+        for layer, genes in wanted.items()
+    }
+    bounds = _all_limits(found, state)
+    for layer, shown in found.items():
+        genes, each = wanted[layer], bounds[layer]
+        colour_map = DIFFERENCE if DIFFERENCE in layer.metadata else state.colour_map
+        if "raster" in layer.metadata:
+            from histoscribe.widgets.layers.raster import paint_raster
+
+            paint_raster(layer, genes, shown, each, colour_map)
+            continue
+        draw_as_discs(viewer, layer)
+        if not shown:
+            _unpaint(layer)
+            continue
+        if len(genes) == 1:
+            colours = colours_of(shown[genes[0]], each[genes[0]], colour_map)
+        else:
+            colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
+        _recolour(layer, shown, colours)
+    painted = {layer.name: bounds[layer] for layer in found if found[layer]}
+    _write_genes(viewer, state, painted)
+    return painted
+
+
+def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:
+    """The genes that a layer is to show: its own where it was made for one, else the chosen ones."""
+    if GENE in layer.metadata:
+        return (layer.metadata[GENE],)
+    if DIFFERENCE in layer.metadata or state.layout == "multiples":
+        return state.genes[:1]
+    return state.genes
+
+
+def limits(values: Iterable[Values], state: ViewState) -> Limits:
+    """The state's percentiles over all values together, never an empty interval."""
+    pooled = np.concatenate(list(values))
+    pooled = pooled[np.isfinite(pooled)]
+    if not pooled.size:
+        return 0.0, 1.0
+    low, high = np.percentile(pooled, (state.low, state.high))
+    if high <= low:
+        low, high = pooled.min(), pooled.max()
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def _all_limits(
+    found: Mapping[Points, Mapping[str, Values]], state: ViewState
+) -> dict[Points, dict[str, Limits]]:
+    """Limits by layer and gene; a difference has its own, symmetric about zero."""
+    plain = {layer: shown for layer, shown in found.items() if DIFFERENCE not in layer.metadata}
+    genes = {gene for shown in plain.values() for gene in shown}
+    common = {
+        gene: limits([shown[gene] for shown in plain.values() if gene in shown], state)
+        for gene in (genes if state.shared else ())
+    }
+    bounds = {}
+    for layer, shown in found.items():
+        if layer not in plain:
+            bounds[layer] = {gene: _about_zero(values, state) for gene, values in shown.items()}
+        else:
+            bounds[layer] = {gene: common.get(gene) or limits([shown[gene]], state) for gene in shown}
+    return bounds
+
+
+def _about_zero(values: Values, state: ViewState) -> Limits:
+    size = np.abs(values[np.isfinite(values)])
+    most = float(np.percentile(size, state.high)) if size.size else 1.0
+    return -(most or 1.0), most or 1.0
+
+
+def _to_depth(section: Section) -> Values:
+    """What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
+    if section not in _factors:
+        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
+        factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
+        _factors[section] = factors.astype(np.float32)
+    return _factors[section]
+
+
+def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np.float32]) -> None:
+    """Set features and colours. The layer would redraw for each of two signals: one is held back."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = dict(features)
+    with layer.events.face_color.blocker():
+        layer.face_color = colours
+
+
+def _unpaint(layer: Points) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = {}
+    layer.face_color = UNPAINTED
+
+
+def _write_genes(viewer: ViewerModel, state: ViewState, painted: dict[str, dict[str, Limits]]) -> None:
+    """Say in the canvas what is shown: by colour strips, by words where this napari draws no strips."""
+    from histoscribe.widgets.layers.strips import strips_of
+    from histoscribe.widgets.napari_private.canvas_scale import show_scale
+
+    drawn = show_scale(viewer, strips_of(viewer, state, painted) if painted else ())
+    text = viewer.canvas.overlays.text
+    text.text = f"{' + '.join(state.genes)}   {UNITS}" if painted else ""
+    text.position = "bottom_left"
+    text.font_size = 12
+    text.visible = bool(painted) and not drawn

@@ -1,0 +1,175 @@
+"""Bins and dense grids as images in µm: a gene of a million bins is one array, not a million points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.utils import Colormap
+from napari.utils.colormaps.standardize_color import transform_color
+from numpy.typing import ArrayLike, NDArray
+
+from histoscribe.widgets.layers.colours import DIFFERENCE, MARK, Limits, blended, colours_of, table_of
+from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, spot_layer
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+    from histoscribe.section import Section
+    from histoscribe.section.raster import Raster
+
+PLAIN = "gray_r"
+STRAIGHT = 1e-3
+_GREY = 0.25
+_NONE = np.zeros(0, dtype=np.intp)
+_painted: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
+_marked: WeakKeyDictionary[Image, NDArray[np.intp]] = WeakKeyDictionary()
+
+
+def raster_layer(
+    section: Section, *, name: str | None = None, raster: Raster | None = None
+) -> LayerData | None:
+    """Describe a section whose spots form a gapless raster as one image in µm, not yet painted.
+
+    Parameters
+    ----------
+    section : Section
+        Visium HD bins, or a table predicted on a grid.
+    name : str, optional
+        The section's name and kind where not given.
+    raster : Raster, optional
+        The section's own, where it has been found before.
+
+    Returns
+    -------
+    (ndarray of float32 (rows, columns), keyword arguments, "image") or None
+        None where the spots are no raster: draw them as points then. Pixels without a spot are NaN, which
+        napari leaves clear. `metadata` holds `section`, `adata` and `raster`.
+    """
+    from histoscribe.section.raster import raster_of
+
+    raster = raster or raster_of(section)
+    if raster is None:
+        return None
+    described = {
+        "name": name or f"{section.name} {kind_of(section)}",
+        "colormap": PLAIN,
+        "contrast_limits": (0.0, 1.0),
+        "interpolation2d": "nearest",
+        "opacity": 0.85,
+        "units": (UM, UM),
+        "metadata": {"section": section, "adata": section.table, "raster": raster},
+        **_placed(raster),
+    }
+    return raster.image(_plain(raster)), described, "image"
+
+
+def like(layer: Layer, section: Section, name: str) -> LayerData:
+    """Describe a layer's section once more as that layer is drawn: as a raster, else as points."""
+    found = raster_layer(section, name=name, raster=layer.metadata["raster"]) if is_raster(layer) else None
+    return found or spot_layer(section, name=name)
+
+
+def paint_raster(
+    layer: Image,
+    genes: Sequence[str],
+    shown: Mapping[str, NDArray[np.floating]],
+    bounds: Mapping[str, Limits],
+    colour_map: str,
+) -> None:
+    """Show one gene by a colour map, several as blended inks, none plain.
+
+    Parameters
+    ----------
+    layer : Image
+        Made from what `raster_layer` describes.
+    genes : sequence of str
+        The genes asked for; their order gives the inks.
+    shown : mapping of str to array, shape (spots,)
+        Values of those that the layer has.
+    bounds : mapping of str to (float, float)
+        Their limits.
+    colour_map : str
+        One of napari's, or `DIFFERENCE`.
+    """
+    _painted[layer] = genes, shown, bounds, colour_map
+    marked = _marked.get(layer, _NONE)
+    if not shown:
+        _show(layer, layer.metadata["raster"].image(_plain(layer.metadata["raster"])), rgb=False)
+        layer.contrast_limits_range = layer.contrast_limits = (0.0, 1.0)
+        layer.colormap = PLAIN
+    elif len(genes) > 1 or len(marked):
+        if len(genes) > 1:
+            colours = blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])
+        else:
+            colours = colours_of(shown[genes[0]], bounds[genes[0]], colour_map)
+        colours[marked] = transform_color(MARK)
+        _show(layer, layer.metadata["raster"].picture(colours), rgb=True)
+        layer.contrast_limits_range = layer.contrast_limits = (0.0, 255.0)
+    else:
+        recolour(layer, shown[genes[0]], limits=bounds[genes[0]], colour_map=colour_map)
+
+
+def mark_bins(layer: Image, rows: NDArray[np.intp]) -> None:
+    """Show these bins of a painted raster layer in the colour of marks, all others as they are."""
+    if np.array_equal(rows, _marked.get(layer, _NONE)):
+        return
+    _marked[layer] = rows
+    if layer in _painted:
+        paint_raster(layer, *_painted[layer])
+
+
+def recolour(
+    layer: Image,
+    values: ArrayLike,
+    *,
+    limits: tuple[float, float] | None = None,
+    colour_map: str | None = None,
+) -> None:
+    """Show other values on a raster layer.
+
+    Parameters
+    ----------
+    layer : Image
+        Made from what `raster_layer` describes.
+    values : array, shape (spots,)
+        In the order of the section's spots.
+    limits : (float, float), optional
+        Values at the ends of the colour scale; the smallest and largest value where not given.
+    colour_map : str, optional
+        A name that napari knows, or `DIFFERENCE`; unchanged where not given.
+    """
+    found = np.asarray(values, dtype=np.float32)
+    low, high = limits or (float(np.nanmin(found)), float(np.nanmax(found)))
+    _show(layer, layer.metadata["raster"].image(found), rgb=False)
+    layer.contrast_limits_range = layer.contrast_limits = (low, high if high > low else low + 1.0)
+    if colour_map is not None and layer.colormap.name != colour_map:
+        layer.colormap = (
+            Colormap(table_of(DIFFERENCE), name=DIFFERENCE) if colour_map == DIFFERENCE else colour_map
+        )
+
+
+def is_raster(layer: Layer) -> bool:
+    """Whether a layer was made from what `raster_layer` describes."""
+    return "raster" in layer.metadata
+
+
+def _plain(raster: Raster) -> NDArray[np.float64]:
+    return np.full(len(raster.pixel), _GREY)
+
+
+def _show(layer: Image, pixels: NDArray[Any], *, rgb: bool) -> None:
+    """Replace a layer's pixels: values and colours take turns in one layer, for others hold on to it."""
+    layer.rgb = rgb
+    layer.data = pixels
+
+
+def _placed(raster: Raster) -> dict[str, Any]:
+    """Scale and translation; a rotation, shear or flip on top where the raster is not straight."""
+    step, full = raster.step_um, raster.affine
+    scale = (step, step)
+    if np.abs(full[:2, :2] / step - np.eye(2)).max() < STRAIGHT:
+        return {"scale": scale, "translate": tuple(full[:2, 2])}
+    return {"scale": scale, "affine": full @ np.diag([1 / step, 1 / step, 1.0])}

@@ -1,0 +1,104 @@
+"""Colour strips with their limits and units: what they stand for, and how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter
+
+from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from histoscribe.widgets.state.state import ViewState
+
+Strip = tuple[str, str | int, Limits | None]
+"""What it stands for; its colour map or its place in the blend; its limits, None where each layer has own."""
+
+_HEIGHT, _TEXT, _APART, _STOPS = 14, 16, 14, 17
+
+
+def strips_of(
+    viewer: ViewerModel, state: ViewState, limits: Mapping[str, Mapping[str, Limits]]
+) -> list[Strip]:
+    """A strip for each gene that is painted, and one for each difference.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    state : ViewState
+    limits : mapping
+        Layer name → gene → limits, as `paint` returns them.
+    """
+    blend = len(state.genes) > 1 and state.layout == "blend"
+    different = {layer.name for layer in viewer.layers if DIFFERENCE in layer.metadata}
+    strips: list[Strip] = []
+    for place, gene in enumerate(state.genes):
+        ends = {shown[gene] for name, shown in limits.items() if gene in shown and name not in different}
+        words = f"{gene}, {UNITS}" if len(ends) < 2 else f"{gene}, own limits on each layer"
+        colours = place if blend else state.colour_map
+        strips.append((words, colours, ends.pop() if len(ends) == 1 else None))
+    for name in sorted(different & limits.keys()):
+        strips.append((f"{state.gene}, {DIFFERENCE}", DIFFERENCE, limits[name].get(state.gene)))
+    return strips
+
+
+def height_of(strips: Sequence[Strip]) -> int:
+    """Pixels from the top of the first strip to the foot of the last one's words."""
+    return len(strips) * (_HEIGHT + _TEXT)
+
+
+def width_of(strips: Sequence[Strip], metrics: QFontMetricsF) -> float:
+    """Pixels that the longest words and the limits beside them take."""
+    return max(
+        (metrics.horizontalAdvance(strip[0]) + _ends_of(strip, metrics) for strip in strips), default=0
+    )
+
+
+def draw_strips(painter: QPainter, strips: Sequence[Strip], width: float, ink: QColor) -> None:
+    """Draw strips one below the other, from low at the left to high at the right; words too long are cut."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    metrics = QFontMetricsF(painter.font())
+    for place, (words, colours, limits) in enumerate(strips):
+        top = place * (_HEIGHT + _TEXT)
+        gradient = QLinearGradient(0, 0, width, 0)
+        for share, colour in _stops(colours):
+            gradient.setColorAt(share, colour)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(gradient)
+        painter.drawRoundedRect(QRectF(0, top, width, _HEIGHT), 3, 3)
+        painter.setPen(ink)
+        below = QRectF(1, top + _HEIGHT, width - 2, _TEXT)
+        low, high = _written(limits)
+        room = width - _ends_of((words, colours, limits), metrics)
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, low)
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, high)
+        shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, shown)
+
+
+def _ends_of(strip: Strip, metrics: QFontMetricsF) -> float:
+    """Pixels that the limits need at both sides of centred words."""
+    return 2 * max(map(metrics.horizontalAdvance, _written(strip[2]))) + _APART
+
+
+def _written(limits: Limits | None) -> list[str]:
+    """Limits as words: two digits behind the point, more where both are small."""
+    if limits is None:
+        return ["own", "own"]
+    digits = ".2f" if max(map(abs, limits)) >= 0.1 else ".1g"
+    return [f"{end:{digits}}" for end in limits]
+
+
+def _stops(colours: str | int) -> list[tuple[float, QColor]]:
+    if isinstance(colours, int):
+        return [(0.0, QColor(255, 255, 255)), (1.0, QColor.fromRgbF(*BLEND[colours]))]
+    table = table_of(colours)
+    rows = np.linspace(0, len(table) - 1, _STOPS, dtype=int)
+    return [
+        (place / (_STOPS - 1), QColor.fromRgbF(*map(float, table[row]))) for place, row in enumerate(rows)
+    ]

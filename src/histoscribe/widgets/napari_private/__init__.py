@@ -1,0 +1,1 @@
+"""What napari does not publish, used in one place."""

@@ -1,0 +1,1 @@
+"""The side panels; none knows another."""

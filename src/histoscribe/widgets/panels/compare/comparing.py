@@ -1,0 +1,122 @@
+"""Measured beside predicted: matched spots, every gene's r and its interval; runs on any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.widgets.jobs.loading import load_libraries
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from histoscribe.evaluation.matching import Match
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+_PITCHES_PER_PATCH = 5.0
+_NEEDED = (
+    "scipy.stats",
+    "histoscribe.evaluation.comparison",
+    "histoscribe.evaluation.intervals",
+)
+COLUMNS = {
+    "pearson": "r here",
+    "low": "low",
+    "high": "high",
+    "held_out_r": "held-out r",
+    "spearman": "Spearman",
+    "mae": "MAE",
+    "detected": "spots with it",
+}
+MEANINGS = {
+    "pearson": "Pearson r between measured and predicted over the spots of this section",
+    "low": "Lower end of the 95 % interval of r, by resampling patches of tissue of five pitches",
+    "high": "Upper end of the 95 % interval of r, by resampling patches of tissue of five pitches",
+    "held_out_r": "Pearson r that the model states for tissue it had not seen",
+    "spearman": "Rank correlation over the spots of this section",
+    "mae": "Mean absolute error, log1p of counts per 10,000",
+    "detected": "Share of measured spots with at least one count",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A prediction beside a measurement.
+
+    Parameters
+    ----------
+    measured, predicted : Section
+    match : Match
+        Which rows of the two show the same place.
+    genes : DataFrame
+        One row a gene, best r first, with the columns of `COLUMNS`.
+    split : str
+        Whether the model had seen this tissue.
+    """
+
+    measured: Section
+    predicted: Section
+    match: Match
+    genes: DataFrame
+    split: str
+
+    def difference(self) -> Callable[[str], NDArray[np.float32] | None]:
+        """A function from a gene to predicted − measured on the measured spots, NaN without prediction."""
+        return _Difference(self.measured, self.predicted, self.match)
+
+    def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Measured and predicted values of a gene on the matched spots."""
+        from histoscribe.widgets.layers.painting import expression
+
+        measured, predicted = (expression(one, gene) for one in (self.measured, self.predicted))
+        return measured[self.match.measured], predicted[self.match.predicted]
+
+
+@dataclass(frozen=True, eq=False)
+class _Difference:
+    measured: Section
+    predicted: Section
+    match: Match
+
+    def __call__(self, gene: str) -> NDArray[np.float32] | None:
+        from histoscribe.widgets.layers.painting import expression
+
+        if not all(gene in one.table.var_names for one in (self.measured, self.predicted)):
+            return None
+        measured = expression(self.measured, gene)
+        values = np.full(len(measured), np.nan, dtype=np.float32)
+        rows = self.match.measured
+        values[rows] = expression(self.predicted, gene)[self.match.predicted] - measured[rows]
+        return values
+
+
+def compare_layers(measured: Section, predicted: Section, progress: Progress) -> Compared:
+    """Score every common gene, with intervals.
+
+    Raises
+    ------
+    TableError
+        If no spot or no gene is common.
+    """
+    load_libraries(*_NEEDED)
+    from histoscribe.evaluation import compare
+    from histoscribe.evaluation.intervals import pearson_intervals
+
+    progress.report("matching spots and genes")
+    done = compare(measured, predicted)
+    patch = _PITCHES_PER_PATCH * measured.pitch_um
+    ends = pearson_intervals(
+        done.measured, done.predicted, done.section.centres_um, patch_um=patch, progress=progress
+    )
+    table = done.per_gene.copy()
+    places = [done.column(gene) for gene in table.index]
+    table["low"], table["high"] = (end[places] for end in ends)
+    var = predicted.table.var
+    stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
+    table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
+    return Compared(measured, predicted, done.match, table[list(COLUMNS)], str(done.summary["split"]))

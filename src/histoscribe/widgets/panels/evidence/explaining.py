@@ -1,0 +1,207 @@
+"""Tracing a gene to the image as the viewer asks for it: a frozen request, a plain call, what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
+from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.panels.evidence.traced import Described, Traced
+
+if TYPE_CHECKING:
+    from histoscribe.predictor import Predictor
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+_SAME = 1e-3
+_MOST_BYTES = 6 * 2**30
+_ARRAYS = 4  # of the size of the image input are held at once
+_WHOLE = 500  # tiles by which `Predictor.predict_grid` knows the slide around a drawn region
+_NEEDED = (
+    "histoscribe.predictor.state",
+    "histoscribe.predictor.output",
+    "histoscribe.predictor.explaining.attribution",
+    "histoscribe.features.tasks",
+    "histoscribe.features.builtin.encoder",
+    "histoscribe.features.registry",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceRequest:
+    """Which gene of which prediction to trace.
+
+    Parameters
+    ----------
+    section : Section
+        Predicted, with its slide.
+    gene : str
+    model : Path or None
+        The model's folder; None to look for it in `candidates` and among the models that come along.
+    candidates : sequence of Path
+    described : Described or None
+        What an earlier trace described; taken where it is of the same section and model.
+    """
+
+    section: Section
+    gene: str
+    model: Path | None = None
+    candidates: Sequence[Path] = ()
+    described: Described | None = None
+
+
+def check(request: TraceRequest) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises
+    ------
+    HistoscribeError
+        With the remedy.
+    """
+    section = request.section
+    if not request.gene:
+        raise SettingError("no gene is shown", remedy="choose one in the Genes panel first")
+    if request.gene not in section.table.var_names:
+        raise SettingError(
+            f"{request.gene} was not predicted here", where=section.name, remedy="show another gene"
+        )
+    if section.slide is None:
+        raise SectionError(
+            "the slide of this prediction is not open, and a gene is traced to its pixels",
+            where=section.name,
+            remedy="open the prediction together with its H&E image",
+        )
+    if not _fingerprint(section):
+        raise ModelError(
+            "this layer does not say which model made it", where=section.name, remedy="predict again"
+        )
+
+
+def trace(request: TraceRequest, progress: Progress) -> Traced:
+    """Find the model, describe the tiles and trace the gene; runs on any thread.
+
+    Raises
+    ------
+    HistoscribeError
+        If the model is not at hand or the slide cannot be read.
+    """
+    check(request)
+    progress.report("finding the model")
+    load_libraries(*_NEEDED)
+    from histoscribe.predictor import attribute
+
+    folder = find_model(_fingerprint(request.section), request.model, request.candidates)
+    described = request.described
+    if described is None or described.section is not request.section or described.folder != folder:
+        described = describe(request.section, folder, progress)
+    found = attribute(
+        described.predictor,
+        described.features,
+        request.section.centres_um,
+        request.gene,
+        slide=described.slide,
+        progress=progress,
+    )
+    return Traced(described, found)
+
+
+def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]) -> Path:
+    """The folder of the model whose weights have this fingerprint.
+
+    Raises
+    ------
+    ModelError
+        If the chosen one is another, or none is at hand.
+    """
+    from histoscribe.models import bundled, bundled_names, read_card
+
+    short = f"its fingerprint begins with {fingerprint[:12]}"
+    if chosen is not None:
+        if read_card(chosen).sha256 != fingerprint:
+            raise ModelError(
+                f"this is not the model that made the prediction; {short}",
+                where=chosen,
+                remedy="choose that model's folder, or predict again with this one",
+            )
+        return chosen
+    for folder in [*candidates, *map(bundled, bundled_names())]:
+        try:
+            if read_card(folder).sha256 == fingerprint:
+                return folder
+        except HistoscribeError:
+            continue
+    raise ModelError(
+        f"the model that made this prediction is not among those used lately; {short}",
+        remedy="choose its folder in the field Model",
+    )
+
+
+def describe(section: Section, folder: Path, progress: Progress) -> Described:
+    """Load a model and describe a prediction's tiles as it did.
+
+    Whether the prediction was of a part of the slide does not stand in its table: whichever way gives its
+    values again is taken.
+    """
+    from histoscribe.features import encode_tiles
+    from histoscribe.predictor import Predictor
+    from histoscribe.predictor.output import card_encoder
+    from histoscribe.tiles import sample_tiles, spot_tiles
+
+    progress.report("loading the model")
+    predictor = Predictor.load(folder, device="cpu")
+    fitted, encoder = predictor.fitted, card_encoder(predictor.card)
+    _refuse_what_is_too_much(section, predictor, encoder.dimension)
+    assert section.slide is not None
+    slide = section.slide.with_mpp(section.mpp)
+    features = encode_tiles(slide, spot_tiles(section), encoder, progress=progress)
+    fitted.check(features, section.centres_um)
+    around, off = None, _off(section, predictor, features, None)
+    if off > _SAME:
+        try:
+            whole = encode_tiles(
+                slide, sample_tiles(slide, fitted.pitch_um, _WHOLE), encoder, progress=progress
+            )
+        except SlideError:
+            whole = None
+        if whole is not None and (other := _off(section, predictor, features, whole)) < off:
+            around, off = whole, other
+    names = getattr(encoder, "feature_names", None) or tuple(
+        f"descriptor {number} of {encoder.name}" for number in range(1, encoder.dimension + 1)
+    )
+    return Described(section, folder, predictor, tuple(names), features, around, off)
+
+
+def _off(
+    section: Section, predictor: Predictor, features: NDArray[np.float32], slide: NDArray[np.float32] | None
+) -> float:
+    """Mean difference of what tiles predict now from what the section holds, over the genes of both."""
+    import torch
+
+    view = predictor.fitted.view(features, section.centres_um, slide)
+    told = predictor.fitted.tell(view, torch.device("cpu")).expression
+    columns = section.table.var_names.get_indexer(list(predictor.genes))
+    there = columns >= 0
+    held = np.asarray(section.table.X[:, columns[there]])
+    return float(np.abs(told[:, there] - held).mean())
+
+
+def _refuse_what_is_too_much(section: Section, predictor: Predictor, dimension: int) -> None:
+    settings = predictor.fitted.settings
+    inputs = settings.blocks * dimension
+    if section.table.n_obs * inputs * 4 * _ARRAYS > _MOST_BYTES:
+        most = _MOST_BYTES // (inputs * 4 * _ARRAYS)
+        raise SettingError(
+            f"{section.table.n_obs:,} spots are more than fit into memory to be traced",
+            where=section.name,
+            remedy=f"predict a region or a wider grid of at most {most:,} spots",
+        )
+
+
+def _fingerprint(section: Section) -> str:
+    return str(section.table.uns.get("histoscribe", {}).get("model_sha256", ""))

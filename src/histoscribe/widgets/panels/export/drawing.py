@@ -1,0 +1,165 @@
+"""One layer drawn by matplotlib in the world of the viewer: pixels, spots and outlines at their true size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Points, Shapes
+from numpy.typing import NDArray
+
+from histoscribe.widgets.layers.regions import drawn_regions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from napari.layers import Layer
+
+_CLOSED = ("polygon", "rectangle", "ellipse")
+_VECTOR_SPOTS = 20_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the world that one pane shows.
+
+    Parameters
+    ----------
+    top, left, height, width : float
+        In world units (µm): rows downwards, columns to the right.
+    fineness : float
+        World units per pixel of the picture.
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+    fineness: float
+
+
+def draw(axes: Axes, layer: Layer, window: Window, order: int) -> bool:
+    """Draw what a pane shows of a layer.
+
+    Returns
+    -------
+    bool
+        False where the layer is of a kind that is not drawn.
+    """
+    if isinstance(layer, Image | Labels):
+        _draw_pixels(axes, layer, window, order)
+    elif isinstance(layer, Points):
+        _draw_spots(axes, layer, window, order)
+    elif isinstance(layer, Shapes):
+        _draw_outlines(axes, layer, order)
+    else:
+        return False
+    return True
+
+
+def _draw_pixels(axes: Axes, layer: Image | Labels, window: Window, order: int) -> None:
+    """Show the coarsest level that is as fine as the picture, cut to the window."""
+    from matplotlib.transforms import Affine2D
+
+    affine = _affine(layer)
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    shape = np.asarray(levels[0].shape[:2], dtype=float)
+    corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) * (window.height, window.width)
+    corners += np.array([window.top, window.left]) - affine[:2, 2]
+    places = corners @ np.linalg.inv(affine[:2, :2]).T
+    low = np.clip(np.floor(places.min(axis=0)), 0, shape)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, shape)
+    if (high <= low).any():
+        return
+    finest = float(np.sqrt(abs(np.linalg.det(affine[:2, :2]))))
+    wanted = max(1.0, window.fineness / finest)
+    factors = [float(shape[0] / level.shape[0]) for level in levels]
+    chosen = max(
+        (place for place, factor in enumerate(factors) if factor <= wanted * 1.01),
+        key=lambda place: factors[place],
+    )
+    level, factor = levels[chosen], factors[chosen]
+    limit = np.asarray(level.shape[:2])
+    start = np.minimum(np.floor(low / factor).astype(int), limit - 1)
+    stop = np.clip(np.ceil(high / factor).astype(int), start + 1, limit)
+    step = max(1, int(wanted / factor))
+    cut = np.asarray(level[start[0] : stop[0] : step, start[1] : stop[1] : step])
+    stop = start + np.asarray(cut.shape[:2]) * step
+    (top, left), (bottom, right) = start * factor - 0.5, stop * factor - 0.5
+    image = axes.imshow(
+        _coloured(layer, cut),
+        extent=(left, right, bottom, top),
+        interpolation="nearest" if getattr(layer, "interpolation2d", "") == "nearest" else "antialiased",
+        alpha=float(layer.opacity),
+        zorder=order,
+        aspect="auto",
+    )
+    across = affine[[1, 0, 2]][:, [1, 0, 2]]
+    image.set_transform(Affine2D(across) + axes.transData)
+
+
+def _coloured(layer: Image | Labels, pixels: NDArray[Any]) -> NDArray[Any]:
+    if getattr(layer, "rgb", False):
+        return pixels
+    if isinstance(layer, Labels):
+        return np.asarray(layer.colormap.map(pixels)).reshape(*pixels.shape, 4)
+    low, high = layer.contrast_limits
+    share = (pixels.astype(np.float32) - low) / ((high - low) or 1)
+    colours = np.array(layer.colormap.map(np.clip(np.nan_to_num(share), 0, 1)).reshape(*pixels.shape, 4))
+    colours[~np.isfinite(share), 3] = 0
+    return colours
+
+
+def _draw_spots(axes: Axes, layer: Points, window: Window, order: int) -> None:
+    from matplotlib.collections import EllipseCollection
+
+    affine = _affine(layer)
+    shown = np.asarray(layer.shown, dtype=bool)
+    size = np.asarray(layer.size, dtype=float) * float(np.sqrt(abs(np.linalg.det(affine[:2, :2]))))
+    centres = np.asarray(layer.data, dtype=float)[:, -2:] @ affine[:2, :2].T + affine[:2, 2]
+    ends = np.array([(window.top, window.left), (window.top + window.height, window.left + window.width)])
+    inside = ((centres > ends[0] - size[:, None]) & (centres < ends[1] + size[:, None])).all(axis=1) & shown
+    if not inside.any():
+        return
+    colours = np.array(layer.face_color[inside], dtype=float)
+    colours[:, 3] *= float(layer.opacity)
+    spots = EllipseCollection(
+        size[inside],
+        size[inside],
+        0,
+        units="xy",
+        offsets=centres[inside][:, ::-1],
+        transOffset=axes.transData,
+        facecolors=colours,
+        linewidths=0,
+        zorder=order,
+        rasterized=int(inside.sum()) > _VECTOR_SPOTS,
+    )
+    axes.add_collection(spots)
+
+
+def _draw_outlines(axes: Axes, layer: Shapes, order: int) -> None:
+    from matplotlib.collections import PolyCollection
+
+    closed = [place for place, kind in enumerate(layer.shape_type) if kind in _CLOSED]
+    if not closed:
+        return
+    faces, edges = (
+        np.array(colours[closed], dtype=float) for colours in (layer.face_color, layer.edge_color)
+    )
+    faces[:, 3] *= float(layer.opacity)
+    edges[:, 3] *= float(layer.opacity)
+    outlines = [outline[:, ::-1] for outline in drawn_regions(layer, 1.0)]
+    axes.add_collection(
+        PolyCollection(outlines, facecolors=faces, edgecolors=edges, linewidths=1.4, zorder=order)
+    )
+
+
+def _affine(layer: Layer) -> NDArray[np.float64]:
+    """From (row, column) of the layer's data to the world, as a 3 × 3 matrix."""
+    origin, down, right = (
+        np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in ((0, 0), (1, 0), (0, 1))
+    )
+    affine = np.eye(3)
+    affine[:2] = np.column_stack([down - origin, right - origin, origin])
+    return affine

@@ -1,0 +1,240 @@
+"""What is on screen as a picture for paper: panes, a true scale bar, the colour bar of each gene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.errors import SettingError
+from histoscribe.files import replacing
+from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
+from histoscribe.widgets.layers.layers import UM, section_of
+from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers
+from histoscribe.widgets.panels.export.drawing import Window, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.widgets.state.state import ViewState
+
+KINDS = (".png", ".svg", ".pdf")
+INK, SOFT = "#101828", "#7a869a"
+_STYLE = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
+_INCH = 100
+_STRIP, _TITLE, _MARGIN = 0.52, 0.24, 0.12
+_MOST_PIXELS = 60_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn view.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    um_per_inch : float
+        True scale of every pane; world units where the slide's µm per pixel are unknown.
+    left_out : tuple of str
+        Names of visible layers of kinds that are not drawn.
+    """
+
+    figure: Figure
+    um_per_inch: float
+    left_out: tuple[str, ...]
+
+
+def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Picture:
+    """Draw what the viewer shows now: the same panes, camera, colours and limits, on white.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    state : ViewState
+        Which genes are painted.
+    dpi : int
+        Fineness at which pixels are drawn; 100 dpi is that of the screen.
+
+    Raises
+    ------
+    SettingError
+        If nothing is visible, the view is three-dimensional, or the picture would be too large.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panes = _panes(viewer)
+    if viewer.dims.ndisplay != 2 or not any(panes.values()):
+        raise SettingError("there is nothing to draw", remedy="show a slide or a section in two dimensions")
+    rows, columns = (1 + max(place[axis] for place in panes) for axis in (0, 1))
+    high, wide = (float(side) / _INCH for side in viewer.canvas.viewbox_size(viewer.layers))
+    strips = _strips(viewer, state)
+    title = _TITLE if len(panes) > 1 else 0.0
+    size = (
+        columns * (wide + _MARGIN) + _MARGIN,
+        rows * (high + title + _MARGIN) + _MARGIN + _STRIP * bool(strips),
+    )
+    if size[0] * size[1] * dpi**2 > _MOST_PIXELS:
+        raise SettingError(f"a picture of {dpi} dpi would be too large", remedy="choose fewer dots per inch")
+    um_per_inch = _INCH / float(viewer.scene.camera.zoom)
+    window = _window(viewer, high * um_per_inch, wide * um_per_inch, um_per_inch / dpi)
+    left_out: list[str] = []
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size, facecolor="white", dpi=dpi)
+        FigureCanvasAgg(figure)
+        for (row, column), layers in panes.items():
+            left = _MARGIN + column * (wide + _MARGIN)
+            top = _MARGIN + row * (high + title + _MARGIN) + title
+            box = (left / size[0], 1 - (top + high) / size[1], wide / size[0], high / size[1])
+            axes = figure.add_axes(box, facecolor="white")
+            left_out += [
+                layer.name for place, layer in enumerate(layers) if not draw(axes, layer, window, place)
+            ]
+            _frame(axes, window, _title(layers) if title else "")
+            _scale_bar(axes, window, "µm" if _in_um(layers) else "pixels")
+        for place, strip in enumerate(strips):
+            _colour_bar(figure, strip, place, len(strips), size)
+    return Picture(figure, um_per_inch, tuple(left_out))
+
+
+def save_picture(picture: Picture, path: Path) -> None:
+    """Write a picture; the ending of its name chooses PNG, SVG or PDF.
+
+    Raises
+    ------
+    SettingError
+        If the ending is another one.
+    StorageError
+        If it cannot be written.
+    """
+    import matplotlib
+
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise SettingError("pictures are PNG, SVG or PDF", where=path, remedy=f"end its name in {KINDS}")
+    metadata = {"Software" if kind == ".png" else "Creator": "Histoscribe"}
+    with replacing(path) as fresh, matplotlib.rc_context(_STYLE):
+        picture.figure.savefig(fresh, format=kind[1:], dpi=picture.figure.dpi, metadata=metadata)
+
+
+def _panes(viewer: ViewerModel) -> dict[tuple[int, int], list[Layer]]:
+    """Row and column of each pane, and its visible layers from bottom to top."""
+    grid = viewer.canvas.grid
+    if not grid.enabled:
+        return {(0, 0): [layer for layer in viewer.layers if layer.visible]}
+    panes: dict[tuple[int, int], list[Layer]] = {}
+    for index, layer in enumerate(viewer.layers):
+        if layer.visible:
+            panes.setdefault(grid.position(index, viewer.layers), []).append(layer)
+    return panes
+
+
+def _title(layers: list[Layer]) -> str:
+    """The name of the uppermost layer of spots, else of the uppermost layer."""
+    spots = [layer for layer in layers if section_of(layer) is not None]
+    return (spots or layers)[-1].name
+
+
+def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Window:
+    row, column = (float(place) for place in viewer.scene.camera.center[-2:])
+    return Window(row - height / 2, column - width / 2, height, width, fineness)
+
+
+def _in_um(layers: list[Layer]) -> bool:
+    return all(str(unit) in (UM, "micrometer") for layer in layers for unit in layer.units[-2:])
+
+
+def _frame(axes: Axes, window: Window, title: str) -> None:
+    axes.set(
+        xlim=(window.left, window.left + window.width),
+        ylim=(window.top + window.height, window.top),
+        xticks=[],
+        yticks=[],
+    )
+    axes.spines[:].set(color=SOFT, linewidth=0.6)
+    axes.set_title(title, fontsize=9, color=INK, pad=3)
+
+
+def _scale_bar(axes: Axes, window: Window, unit: str) -> None:
+    """A bar of a round length at the lower left, on a white ground."""
+    length = round_length(window.width / 4)
+    left, bottom = window.left + 0.03 * window.width, window.top + 0.955 * window.height
+    words = f"{length / 1000:g} mm" if unit == "µm" and length >= 1000 else f"{length:g} {unit}"
+    axes.plot(
+        [left, left + length], [bottom, bottom], color=INK, linewidth=3, zorder=1000, solid_capstyle="butt"
+    )
+    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+    axes.annotate(
+        words,
+        (left + length / 2, bottom),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=8.5,
+        color=INK,
+        bbox=ground,
+        zorder=1001,
+    )
+
+
+def round_length(most: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is at most `most`."""
+    import math
+
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
+
+
+def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limits]]:
+    """Words, colours and limits of every colour scale in view, each once."""
+    bounds = paint(viewer, state) if state.genes else {}
+    found: dict[tuple[str, Any, Limits], list[str]] = {}
+    for layer in painted_layers(viewer):
+        if not layer.visible:
+            continue
+        shown = genes_on(layer, state)
+        for place, gene in enumerate(shown):
+            limits = bounds.get(layer.name, {}).get(gene)
+            if limits is None:
+                continue
+            differs = DIFFERENCE in layer.metadata
+            colours = DIFFERENCE if differs else place if len(shown) > 1 else state.colour_map
+            words = f"{gene}, {DIFFERENCE if differs else UNITS}"
+            found.setdefault((words, colours, limits), []).append(layer.name)
+    alike = [words for words, _, _ in found]
+    return [
+        (words if alike.count(words) == 1 else f"{words} ({', '.join(names)})", colours, limits)
+        for (words, colours, limits), names in found.items()
+    ]
+
+
+def _colour_bar(
+    figure: Figure, strip: tuple[str, Any, Limits], place: int, count: int, size: tuple[float, float]
+) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+
+    words, colours, limits = strip
+    if isinstance(colours, int):
+        colour_map = LinearSegmentedColormap.from_list("ink", ["white", BLEND[colours]])
+    else:
+        colour_map = ListedColormap(table_of(colours))
+    room = (size[0] - 2 * _MARGIN) / count
+    wide = min(room - 2 * _MARGIN, 3.2)
+    box = (
+        (_MARGIN + place * room) / size[0],
+        (_MARGIN + 0.2) / size[1],
+        wide / size[0],
+        0.11 / size[1],
+    )
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(*limits), colour_map), cax=figure.add_axes(box), orientation="horizontal"
+    )
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, length=2, colors=INK)
+    bar.ax.set_title(words, fontsize=8, color=INK, pad=2, loc="left")

@@ -1,0 +1,199 @@
+"""The HTML report of a session: slides, sections, models, genes, regions and figures on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+
+from histoscribe.errors import RegionError
+from histoscribe.files import replacing
+from histoscribe.widgets.layers.colours import UNITS
+from histoscribe.widgets.layers.layers import kind_of, section_of, slide_of
+from histoscribe.widgets.layers.painting import expression, held_out_scores, spot_layers
+from histoscribe.widgets.layers.regions import drawn_regions
+from histoscribe.widgets.panels.export.picture import Picture, picture_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+    from histoscribe.widgets.state.state import ViewState
+
+_TEMPLATE = "export_report.html.j2"
+_MOST_MAPS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a report is made of, taken from the viewer at one moment.
+
+    Parameters
+    ----------
+    picture : Picture
+        Of the view.
+    slides : tuple of Slide
+    sections : tuple of Section
+        Of all layers of spots that were opened or predicted.
+    genes : tuple of str
+        Shown at the moment.
+    colour_map : str
+    regions : tuple of dict
+        Layer, class, colour, number of shapes and their area, ready to be shown.
+    """
+
+    picture: Picture
+    slides: tuple[Slide, ...]
+    sections: tuple[Section, ...]
+    genes: tuple[str, ...]
+    colour_map: str
+    regions: tuple[dict[str, Any], ...]
+
+
+def material_of(viewer: ViewerModel, state: ViewState) -> Material:
+    """Take from a viewer what its report needs; on the viewer's own thread.
+
+    Raises
+    ------
+    SettingError
+        If nothing is visible.
+    """
+    slides = {id(slide.levels): slide for slide in map(slide_of, viewer.layers) if slide is not None}
+    return Material(
+        picture_of(viewer, state, dpi=150),
+        tuple(slides.values()),
+        tuple(section_of(layer) for layer in spot_layers(viewer)),
+        state.genes,
+        state.colour_map,
+        tuple(row for layer in viewer.layers if isinstance(layer, Shapes) for row in _classes(layer)),
+    )
+
+
+def write_report(material: Material, path: Path, progress: Progress, title: str = "A session") -> Path:
+    """Write one page that needs no network to be read; runs on any thread.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.figures import to_svg
+
+    progress.report("drawing the view")
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template(_TEMPLATE).render(
+        title=title,
+        view=Markup(to_svg(material.picture.figure, "The view as it stood")),
+        scale=f"{material.picture.um_per_inch:.4g} µm per inch of the original",
+        slides=[_slide_row(slide) for slide in material.slides],
+        sections=[_section_row(section) for section in material.sections],
+        warnings=[f"{one.name}: {words}" for one in material.sections for words in one.warnings],
+        models=[_model_row(one) for one in material.sections if kind_of(one) == "predicted"],
+        genes=[row for gene in material.genes for row in _gene_rows(gene, material)],
+        units=UNITS,
+        figures=list(_maps(material, progress)),
+        regions=material.regions,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=version("napari-histoscribe"),
+    )
+    with replacing(path) as fresh:
+        fresh.write_text(page, encoding="utf-8")
+    return path
+
+
+def _slide_row(slide: Slide) -> tuple[str, ...]:
+    rows, columns = slide.shape
+    mpp = "unknown" if slide.mpp is None else f"{slide.mpp:.4g}"
+    return slide.name, f"{columns:,} × {rows:,}", mpp, slide.source
+
+
+def _section_row(one: Section) -> tuple[str, ...]:
+    spots, genes = one.table.shape
+    return one.name, kind_of(one), one.patient, f"{spots:,}", f"{genes:,}", f"{one.spot_um:g}"
+
+
+def _model_row(one: Section) -> tuple[str, ...]:
+    from histoscribe.evaluation.provenance import provenance
+
+    source = provenance(one.table.uns)
+    words = (source.model, source.split(one.name, one.patient), ", ".join(source.sections), source.command)
+    return one.name, *(word or "not stated" for word in words)
+
+
+def _gene_rows(gene: str, material: Material) -> Iterator[tuple[str, ...]]:
+    for one in material.sections:
+        if gene not in one.table.var_names:
+            continue
+        values = expression(one, gene)
+        r = held_out_scores(one).get(gene)
+        yield (
+            gene,
+            f"{one.name} {kind_of(one)}",
+            f"{np.nanmean(values):.2f}",
+            f"{100 * np.mean(values > 0):.0f}",
+            "–" if r is None else f"{r:.2f}".replace("-", "−"),
+        )
+
+
+def _maps(material: Material, progress: Progress) -> Iterator[dict[str, Any]]:
+    """One figure for each gene and section, all of a gene with the same limits."""
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.figures import Panel, limits_of, spot_figure, to_svg
+
+    pairs = [
+        (gene, one) for gene in material.genes for one in material.sections if gene in one.table.var_names
+    ]
+    pairs = pairs[:_MOST_MAPS]
+    limits = {
+        gene: limits_of(np.concatenate([expression(one, gene) for name, one in pairs if name == gene]))
+        for gene, _ in pairs
+    }
+    for gene, one in progress.track(pairs, "drawing genes", len(pairs)):
+        caption = f"{gene} on {one.name}, {kind_of(one)}. {UNITS}; spots enlarged."
+        panel = Panel(gene, expression(one, gene), UNITS, material.colour_map, limits[gene])
+        yield {"svg": Markup(to_svg(spot_figure(one, [panel]), caption)), "caption": caption}
+
+
+def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
+    """The closed shapes of a layer by class (its first feature of words) and colour."""
+    try:
+        outlines = drawn_regions(layer, 1.0)
+    except RegionError:
+        return
+    closed = [
+        place for place, kind in enumerate(layer.shape_type) if kind in ("polygon", "rectangle", "ellipse")
+    ]
+    words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]
+    found: dict[tuple[str, str], list[float]] = {}
+    for place, outline in zip(closed, outlines, strict=True):
+        name = str(layer.features[words[0]].iloc[place]) if words else layer.name
+        red, green, blue = (round(255 * float(part)) for part in layer.edge_color[place][:3])
+        found.setdefault((name, f"rgb({red}, {green}, {blue})"), []).append(_area(outline))
+    for (name, colour), areas in found.items():
+        yield {
+            "layer": layer.name,
+            "name": name,
+            "colour": colour,
+            "count": len(areas),
+            "area": f"{sum(areas) / 1e6:.3f}",
+        }
+
+
+def _area(outline: np.ndarray) -> float:
+    """Area inside a closed outline, in the square of its units, by the shoelace formula."""
+    rows, columns = np.asarray(outline, dtype=float).T
+    return float(abs(rows @ np.roll(columns, 1) - columns @ np.roll(rows, 1)) / 2)

@@ -1,0 +1,206 @@
+"""Generating as the viewer asks for it: a frozen request, a plain call, profiles and scores back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SettingError, TableError
+from histoscribe.widgets.jobs.loading import load_libraries
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from histoscribe.bulk import BulkTable
+    from histoscribe.generator import Generator
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+    Source = BulkTable | Section
+
+Polygons = tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Parent:
+    """A primary or a normal tissue.
+
+    Parameters
+    ----------
+    source : BulkTable or Section
+    regions : tuple of ndarray, shape (corners, 2), or None
+        (row, column) in full-resolution pixels: the section's spots inside them; None for the whole.
+    """
+
+    source: Source
+    regions: Polygons | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GenerateRequest:
+    """What to generate, from what, with what.
+
+    Parameters
+    ----------
+    model : Path
+    primary : Parent
+    normal : Parent or None
+        None for the model's references.
+    site : str
+    cancer : str or None
+        None to recognise it.
+    samples, seed : int
+    imputer : Path or None
+        Restores missing genes first; None leaves them out.
+    """
+
+    model: Path
+    primary: Parent
+    normal: Parent | None
+    site: str
+    cancer: str | None
+    samples: int
+    seed: int
+    imputer: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """What came back.
+
+    Parameters
+    ----------
+    request : GenerateRequest
+    table : AnnData
+        As `Generator.generate` describes.
+    genes, sets : DataFrame
+        Change against the primary, by gene and by gene set.
+    components : DataFrame
+        Those of the model with a significant gene set.
+    places, known : ndarray, shape (samples, 2)
+        The generated samples, and the model's training metastases, on one map.
+    known_names : list of str
+        Cancer and site of each training metastasis.
+    scores : ndarray, shape (spots,), or None
+        How far each spot lies along primary → metastasis, where the primary is a section's.
+    """
+
+    request: GenerateRequest
+    table: AnnData
+    genes: pd.DataFrame
+    sets: pd.DataFrame
+    components: pd.DataFrame
+    places: NDArray[np.float64]
+    known: NDArray[np.float64]
+    known_names: list[str]
+    scores: NDArray[np.float32] | None
+
+
+def generate(request: GenerateRequest, progress: Progress) -> Generated:
+    """Load the model, bring the parents together and generate; runs on any thread.
+
+    Raises
+    ------
+    HistoscribeError
+        If the model or the parents cannot be used.
+    """
+    if not (request.model / "card.json").exists():
+        raise SettingError(
+            "this folder holds no model", where=request.model, remedy="choose a generator's folder"
+        )
+    progress.report("loading the model")
+    load_libraries("histoscribe.generator.generator", "histoscribe.generator.scores")
+    from histoscribe.generator import Generator, shipped_gene_sets
+    from histoscribe.generator.result import change_table
+    from histoscribe.generator.scores import gene_set_changes, spot_scores
+
+    generator = Generator.load(request.model)
+    tumour = _profile(request.primary, "primary", request.imputer, progress)
+    tissue = None
+    if request.normal is not None:
+        tissue = _profile(request.normal, "normal tissue", request.imputer, progress)
+    table = generator.generate(
+        tumour, site=request.site, cancer=request.cancer, normal=tissue, samples=request.samples,
+        seed=request.seed, progress=progress,
+    )  # fmt: skip
+    if request.imputer is not None:
+        table.uns["histoscribe"]["notes"].append(_what_was_restored(request.primary.source, generator))
+    progress.report("scoring")
+    section: Any = request.primary.source if hasattr(request.primary.source, "slide") else None
+    scores = None if section is None else spot_scores(section, table, spots_of(request.primary))
+    places, known, names = _map(generator, table)
+    sets = gene_set_changes(table, shipped_gene_sets())
+    components = _components(generator)
+    return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
+
+
+def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
+    """Which spots of a section lie in the regions; None for all."""
+    from histoscribe.tiles.regions import UNCLASSIFIED, Region
+
+    if parent.regions is None:
+        return None
+    centres = parent.source.centres
+    return np.any([Region("", UNCLASSIFIED, polygon).contains(centres) for polygon in parent.regions], axis=0)
+
+
+def _components(generator: Generator) -> pd.DataFrame:
+    """The components with a significant gene set; none where the model's genes are in no set."""
+    import pandas as pd
+
+    from histoscribe.generator.components import SIGNIFICANT
+
+    try:
+        table = generator.components()
+    except TableError:
+        return pd.DataFrame()
+    return table[table["adjusted"] < SIGNIFICANT]
+
+
+def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress) -> BulkTable:
+    """The table as it is, or the pseudo-bulk of the section's spots; missing genes restored if asked."""
+    from histoscribe.generator.inputs import pseudo_bulk
+
+    source: Any = parent.source
+    rows = spots_of(parent) if hasattr(source, "slide") else None
+    if rows is not None:
+        pseudo_bulk(source, rows, name=f"{role} of {source.name}")
+    if imputer is not None:
+        source = _restored(source, imputer, progress)
+    return pseudo_bulk(source, rows, name=f"{role} of {source.name}") if hasattr(source, "slide") else source
+
+
+def _what_was_restored(source: Source, generator: Generator) -> str:
+    from histoscribe.bulk import match_genes
+
+    there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
+    return (
+        f"the primary's profile rests on {there:,} measured genes; the imputer restored the other "
+        f"{len(generator.genes) - there:,} of the model's"
+    )
+
+
+def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
+    from histoscribe.bulk.reading import as_table
+    from histoscribe.imputer import Imputer
+    from histoscribe.imputer.sections import as_section
+
+    table = Imputer.load(imputer).restore(source, progress=progress)
+    if hasattr(source, "slide"):
+        return as_section(source, table)
+    table.X = table.layers["restored"]
+    return as_table(table, name=source.name)
+
+
+def _map(generator: Generator, table: AnnData) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """The two main directions of the training metastases' codes, and where everything lies on them."""
+    known, cancers, sites = generator.known()
+    middle = known.mean(0)
+    _, _, axes = np.linalg.svd(known - middle, full_matrices=False)
+    names = [f"{cancer} at {site}" for cancer, site in zip(cancers, sites, strict=True)]
+    return (table.obsm["X_metgen"] - middle) @ axes[:2].T, (known - middle) @ axes[:2].T, names

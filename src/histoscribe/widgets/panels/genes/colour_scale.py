@@ -1,0 +1,89 @@
+"""The colour scale of the chosen genes: their colours, limits and units, and handles for the percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QPainter, QPaintEvent
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from superqt import QDoubleRangeSlider
+
+from histoscribe.widgets.layers.colours import UNITS
+from histoscribe.widgets.layers.strips import Strip, draw_strips, height_of
+from histoscribe.widgets.parts.choosers import number_box
+
+
+class Bar(QWidget):
+    """Colours from low to high, one strip a gene, with the limits written beneath."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._strips: Sequence[Strip] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip(f"Which value has which colour; {UNITS}")
+
+    def show_scales(self, strips: Sequence[Strip]) -> None:
+        """Show these strips."""
+        self._strips = strips
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Qt asks how much room it wants."""
+        return QSize(200, max(height_of(self._strips), 30) + 2)
+
+    minimumSizeHint = sizeHint
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Qt asks for the picture."""
+        painter = QPainter(self)
+        font = painter.font()
+        font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
+        painter.setFont(font)
+        draw_strips(painter, self._strips, self.width(), self.palette().text().color())
+        painter.end()
+
+
+class PercentileHandles(QWidget):
+    """Two percentiles as handles on one track, and as numbers to type.
+
+    Signals
+    -------
+    changed : float, float
+        Low and high percentile.
+    """
+
+    changed = Signal(float, float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slider = QDoubleRangeSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setToolTip("Percentiles of the values that get the first and the last colour")
+        self.low, self.high = number_box(0, 0, 100, " %"), number_box(100, 0, 100, " %")
+        self.low.setToolTip("This percentile of the values gets the first colour")
+        self.high.setToolTip("This percentile of the values gets the last colour")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.slider, 0, 0, 1, 3)
+        layout.addWidget(self.low, 1, 0)
+        layout.addWidget(QLabel("to"), 1, 1, Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self.high, 1, 2)
+        self.slider.valueChanged.connect(lambda ends: self._set(*ends))
+        self.low.valueChanged.connect(lambda low: self._set(low, max(low, self.high.value())))
+        self.high.valueChanged.connect(lambda high: self._set(min(high, self.low.value()), high))
+
+    def show_values(self, low: float, high: float) -> None:
+        """Show two percentiles; emits nothing."""
+        for widget in (self.slider, self.low, self.high):
+            widget.blockSignals(True)
+        self.slider.setValue((low, high))
+        self.low.setValue(low)
+        self.high.setValue(high)
+        for widget in (self.slider, self.low, self.high):
+            widget.blockSignals(False)
+
+    def _set(self, low: float, high: float) -> None:
+        self.show_values(low, high)
+        self.changed.emit(float(low), float(high))

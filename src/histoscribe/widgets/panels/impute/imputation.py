@@ -1,0 +1,188 @@
+"""Restoring genes as the viewer asks for it: a frozen request, plain calls, a table that comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.errors import SettingError
+from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.panels.genes.gene_list import Reliability
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.bulk import BulkTable
+    from histoscribe.imputer import Imputer
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+    Source = BulkTable | Section
+
+
+TABLES = "Tables (*.h5ad *.csv *.tsv)"
+
+
+@dataclass(frozen=True, eq=False)
+class ImputeRequest:
+    """What to restore, and with what.
+
+    Parameters
+    ----------
+    source : BulkTable or Section
+    model : Path or None
+        A model's folder; None to learn from `teacher`.
+    teacher : BulkTable or Section or None
+        What to learn from where no model is given.
+    tune : bool
+        Tune the model on the source first.
+    """
+
+    source: Source
+    model: Path | None
+    teacher: Source | None = None
+    tune: bool = False
+
+    def wants_the_imputer_of(self, other: ImputeRequest) -> bool:
+        """Whether the imputer of one request serves the other."""
+        tuned_alike = self.tune == other.tune and (not self.tune or self.source is other.source)
+        return self.model == other.model and self.teacher is other.teacher and tuned_alike
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What a model can do for a table.
+
+    Parameters
+    ----------
+    imputer : Imputer
+        Loaded, learned or tuned.
+    missing : dict of str to Reliability or None
+        Genes that the table lacks and the model restores, with their score on held-out training patients.
+    checked : dict of str to Reliability
+        Genes of the table that the model knows, with their score where they are hidden here.
+    notes : tuple of str
+    """
+
+    imputer: Imputer
+    missing: dict[str, Reliability | None]
+    checked: dict[str, Reliability]
+    notes: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The overview in a sentence or two."""
+        from statistics import median
+
+        said = (
+            f"{len(self.checked):,} genes are shared with the model, {len(self.missing):,} can be restored. "
+        )
+        if self.checked:
+            middle = median(score.r for score in self.checked.values())
+            said += f"Hidden here and restored, the shared ones reach a median r of {middle:.2f}."
+        return said
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """What came back.
+
+    Parameters
+    ----------
+    request : ImputeRequest
+    imputer : Imputer
+    table : AnnData
+        As `Imputer.restore` describes.
+    section : Section or None
+        The same as a section, where the source was one.
+    """
+
+    request: ImputeRequest
+    imputer: Imputer
+    table: AnnData
+    section: Section | None
+
+
+def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
+    """Load the model or learn one.
+
+    Raises
+    ------
+    HistoscribeError
+        If the model cannot be used, or there is too little to learn from.
+    """
+    if request.model is None and request.teacher is None:
+        raise SettingError("there is no model", remedy="choose one, or a layer to learn from")
+    progress.report("loading the model")
+    load_libraries("histoscribe.imputer.imputer")
+    from histoscribe.imputer import Imputer
+
+    if request.model is None:
+        return Imputer(steps=0).fit(request.teacher, progress=progress)
+    imputer = Imputer.load(request.model)
+    return imputer.fine_tune(request.source, progress=progress) if request.tune else imputer
+
+
+def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Overview:
+    """Say which genes are missing, which can be restored, and how well."""
+    from histoscribe.bulk import match_genes
+    from histoscribe.bulk.given import bulk_of
+    from histoscribe.imputer.checking import hidden_scores
+
+    imputer = imputer or imputer_for(request, progress)
+    bulk = bulk_of(request.source)
+    found = match_genes(imputer.genes, list(bulk.table.var_names), imputer.card.settings.get("aliases", {}))
+    scores = hidden_scores(imputer, bulk, progress=progress)
+    checked = {
+        str(gene): Reliability(*row[:3]) for gene, row in zip(scores.index, scores.to_numpy(), strict=True)
+    }
+    missing = {
+        gene: None if gene not in imputer.card.held_out else Reliability(**imputer.card.held_out[gene])
+        for gene in imputer.genes
+        if gene not in found
+    }
+    order = sorted(missing, key=lambda gene: -(missing[gene].r if missing[gene] else -2))
+    return Overview(imputer, {gene: missing[gene] for gene in order}, checked, bulk.warnings)
+
+
+def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:
+    """Restore what the source lacks; runs on any thread."""
+    from histoscribe.imputer.sections import as_section
+
+    imputer = imputer or imputer_for(request, progress)
+    table = imputer.restore(request.source, progress=progress)
+    if not table.layers["mask"].any():
+        raise SettingError(
+            "nothing is missing here that the model knows",
+            where=request.source.name,
+            remedy="choose a model that knows more genes",
+        )
+    table.obsm["summary"] = imputer.embed(request.source)
+    section: Any = request.source if hasattr(request.source, "slide") else None
+    return Restored(request, imputer, table, None if section is None else as_section(section, table))
+
+
+def carriers(restored: Restored, gene: str, progress: Progress) -> Any:
+    """Mean weight of each observed gene in a restored one, over samples; a DataFrame, strongest first."""
+    import pandas as pd
+
+    weights = restored.imputer.attention(restored.request.source, gene, progress=progress)
+    frame = pd.DataFrame({"weight": weights.mean(), "absolute weight": weights.abs().mean()})
+    frame.index.name = f"carried {gene}"
+    return frame
+
+
+def write(restored: Restored, path: Path) -> None:
+    """Write a restored section as h5ad, or a restored table as h5ad, CSV or TSV."""
+    from histoscribe.bulk.writing import write_restored
+    from histoscribe.section import write_section
+
+    if path.suffix.lower() not in (".h5ad", ".csv", ".tsv"):
+        raise SettingError(
+            "the file must end in .h5ad, .csv or .tsv", where=path, remedy="give it that ending"
+        )
+    if restored.section is not None and path.suffix.lower() == ".h5ad":
+        write_section(restored.section, path)
+    else:
+        write_restored(restored.table, path)

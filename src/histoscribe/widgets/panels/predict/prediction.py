@@ -1,0 +1,153 @@
+"""A prediction as the viewer asks for it: a frozen request, a plain call, a section that comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from histoscribe.errors import SectionError, SettingError, SlideError
+from histoscribe.slide import Slide
+from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.layers.layers import LayerData, shown_spots
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+Where = Literal["spots", "grid", "region"]
+
+_NEEDED = (
+    "histoscribe.predictor.state",
+    "histoscribe.predictor.output",
+    "histoscribe.predictor.explaining.attention",
+    "histoscribe.features.tasks",
+    "histoscribe.features.builtin.encoder",
+    "histoscribe.features.registry",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictRequest:
+    """What to predict, with what, and where.
+
+    Parameters
+    ----------
+    model : Path
+        A model's folder.
+    target : Slide or Section
+        What to look at.
+    where : {"spots", "grid", "region"}
+        The section's own spots, a grid over all tissue, or a grid inside drawn regions.
+    pitch_um : float
+        Distance of neighbouring grid points in µm.
+    regions : tuple of ndarray, shape (corners, 2)
+        (row, column) in full-resolution pixels, for `where="region"`.
+    device : str
+        `auto`, `cpu`, `cuda` or `mps`.
+    """
+
+    model: Path
+    target: Slide | Section
+    where: Where
+    pitch_um: float = 55.0
+    regions: tuple[NDArray[np.float64], ...] = ()
+    device: str = "auto"
+
+
+def check(request: PredictRequest) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises
+    ------
+    HistoscribeError
+        With the remedy.
+    """
+    if not (request.model / "card.json").exists():
+        raise SettingError(
+            "this folder holds no model",
+            where=request.model,
+            remedy="choose a folder with card.json in it, as histoscribe train writes it",
+        )
+    if isinstance(request.target, Slide):
+        if request.where == "spots":
+            raise SettingError(
+                "a slide has no spots", where=request.target.name, remedy="predict on a grid or in a region"
+            )
+    elif request.target.slide is None:
+        raise SectionError(
+            "this section has no slide to predict from",
+            where=request.target.name,
+            remedy="open it together with its H&E image",
+        )
+    if _slide(request.target).mpp is None:
+        raise SlideError(
+            "the µm per pixel of this slide are unknown",
+            where=request.target.name,
+            remedy="state them in the panel",
+        )
+
+
+def predict(request: PredictRequest, progress: Progress) -> Section:
+    """Load the model and predict; runs on any thread.
+
+    Returns
+    -------
+    Section
+        Predicted; its table holds the held-out score of each gene in `var["held_out_r"]`.
+
+    Raises
+    ------
+    HistoscribeError
+        If the model or the slide cannot be used, or nothing is there to predict on.
+    """
+    check(request)
+    progress.report("loading the model")
+    load_libraries(*_NEEDED)
+    from histoscribe.predictor import Predictor
+
+    predictor = Predictor.load(request.model, device=request.device)
+    if request.where == "spots":
+        return predictor.predict_section(request.target, progress=progress)
+    slide = _slide(request.target)
+    progress.report("finding tissue")
+    regions = list(request.regions) if request.where == "region" else None
+    table = predictor.predict_grid(
+        slide, request.pitch_um, region=regions, name=request.target.name, progress=progress
+    )
+    return _as_section(table, slide, request)
+
+
+def predicted_layer(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
+    """Predict, and describe the layer that shows it; see `predict`."""
+    predicted = predict(request, progress)
+    return predicted, shown_spots(predicted)
+
+
+def _slide(target: Slide | Section) -> Slide:
+    if isinstance(target, Slide):
+        return target
+    assert target.slide is not None
+    return target.slide if target.slide.mpp is not None else target.slide.with_mpp(target.mpp)
+
+
+def _as_section(table: Any, slide: Slide, request: PredictRequest) -> Section:
+    from histoscribe.section import Section
+
+    assert slide.mpp is not None
+    target = request.target
+    if not isinstance(target, Slide):
+        pitch_um = request.pitch_um
+        return replace(target, table=table, pitch_um=pitch_um, spot_um=pitch_um, warnings=())
+    return Section(
+        name=target.name,
+        table=table,
+        slide=slide,
+        mpp=slide.mpp,
+        spot_um=request.pitch_um,
+        pitch_um=request.pitch_um,
+        patient=target.name,
+    )

@@ -1,0 +1,180 @@
+"""What a session's layers are made of: kept beside the file when saved, opened again when restored."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.errors import HistoscribeError, StorageError
+from histoscribe.widgets.session.file import Content, read_content, relative, resolved, write_content
+
+if TYPE_CHECKING:
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+_MOST_OLD = 200
+_ADDRESS = "://"
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A viewer's state at one moment, ready to be written.
+
+    Parameters
+    ----------
+    content : dict
+        What the session file holds; paths are absolute, empty for tables that lie in no file.
+    tables : dict of str to Section
+        Those tables, by the id of their source.
+    left_out : tuple of str
+        Layers that a session does not keep.
+    """
+
+    content: Content
+    tables: dict[str, Section]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reopened:
+    """A session that was read, and what could be opened of it.
+
+    Parameters
+    ----------
+    content : dict
+    sections, slides : dict
+        By the id of their source.
+    paths : dict of str to Path
+        Where each source was opened from.
+    lost : tuple of str
+        What could not be brought back, in plain words.
+    """
+
+    content: Content
+    sections: dict[str, Section] = field(default_factory=dict)
+    slides: dict[str, Slide] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+
+
+def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
+    """Write a session, tables without a file of their own into `NAME.files` beside it; on any thread.
+
+    The session that stood at `path` stays whole until the new one is; then its tables that nothing
+    refers to any more are removed.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    from histoscribe.section import write_section
+
+    folder = _folder(path)
+    before = _own_tables(path)
+    sources = []
+    for source in progress.track(
+        captured.content["sources"], "writing tables", len(captured.content["sources"])
+    ):
+        section, place = captured.tables.get(source["id"]), source["path"]
+        if section is not None:
+            place = str(folder / f"{_plain_name(source['name'])}-{secrets.token_hex(4)}.h5ad")
+            write_section(section, place)
+        slide = relative(source["slide"], path) if source["slide"] else ""
+        sources.append(
+            {**source, "slide": slide, "path": place if _ADDRESS in place else relative(place, path)}
+        )
+    progress.report("writing the session")
+    write_content({**captured.content, "sources": sources}, path)
+    kept = {resolved(source["path"], path) for source in sources}
+    for old in before - kept:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def reopen(path: Path, progress: Progress) -> Reopened:
+    """Read a session and open what it is made of; what cannot be opened is told, the rest comes back.
+
+    Runs on any thread. Addresses on the network are not followed.
+
+    Raises
+    ------
+    StorageError
+        If the session file itself cannot be used.
+    """
+    content = read_content(path)
+    found = Reopened(content)
+    lost: list[str] = []
+    for source in progress.track(content["sources"], "opening", len(content["sources"])):
+        place = resolved(source["path"], path)
+        try:
+            if _ADDRESS in source["path"]:
+                raise StorageError("lies on the network", where=source["path"], remedy="open it from there")
+            if not place.exists():
+                raise StorageError(
+                    "is no longer there", where=place, remedy="put it back and open the session again"
+                )
+            if source["kind"] == "slide":
+                found.slides[source["id"]] = _slide(place, source)
+            else:
+                found.sections[source["id"]] = _section(place, path, source, lost)
+            found.paths[source["id"]] = place
+        except HistoscribeError as error:
+            lost.append(str(error))
+    return replace(found, lost=tuple(lost))
+
+
+def _section(place: Path, session: Path, source: Content, lost: list[str]) -> Section:
+    from histoscribe.section import open_section
+
+    section, beneath = None, resolved(source["slide"], session) if source["slide"] else None
+    if beneath is not None and beneath.exists():
+        try:
+            section = open_section(place, slide=_slide(beneath, source), bin_um=source["bin_um"])
+        except HistoscribeError as error:
+            lost.append(str(error))
+    elif beneath is not None:
+        lost.append(
+            f"{beneath}: the slide of {source['name']} is no longer there; its table came back without."
+        )
+    section = section or open_section(place, bin_um=source["bin_um"])
+    if section.table.n_obs != source["spots"]:
+        lost.append(
+            f"{place}: holds {section.table.n_obs} spots, {source['spots']:.0f} when the session was saved."
+        )
+    return replace(section, name=source["name"])
+
+
+def _slide(place: Path, source: Content) -> Slide:
+    from histoscribe.slide import Level, open_slide
+
+    slide = open_slide(place)
+    factor = source["slide_downsample"] / slide.levels[0].downsample
+    levels: Any = slide.levels
+    if factor != 1:
+        levels = tuple(Level(level.pixels, level.downsample * factor) for level in levels)
+    return replace(slide, levels=levels, mpp=source["mpp"] or slide.mpp)
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name(f"{path.name.split('.')[0]}.files")
+
+
+def _own_tables(path: Path) -> set[Path]:
+    """The tables in the session's own folder that the session file at `path` refers to."""
+    if not path.exists():
+        return set()
+    try:
+        sources = read_content(path)["sources"]
+    except StorageError:
+        return set()
+    places = [resolved(source["path"], path) for source in sources][:_MOST_OLD]
+    return {place for place in places if place.parent == _folder(path.resolve()) and place.suffix == ".h5ad"}
+
+
+def _plain_name(name: str) -> str:
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    return kept[:60] or "section"

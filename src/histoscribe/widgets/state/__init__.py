@@ -1,0 +1,1 @@
+"""What one viewer shows, and what the user prefers."""

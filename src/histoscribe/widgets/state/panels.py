@@ -1,0 +1,56 @@
+"""The panels of one window: each there once, whether the menu, a key, a button or a session opens it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from npe2 import PluginManager
+from qtpy.QtWidgets import QDockWidget, QWidget
+
+from histoscribe.widgets.state.preferences import PLUGIN
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_ENDINGS = (" (Histoscribe)", f" ({PLUGIN})")
+"""After a panel's name in its title: as napari's menu writes it, and its `add_plugin_dock_widget`."""
+
+
+def panels_of(viewer: ViewerModel) -> dict[str, QWidget]:
+    """The panels that a viewer's window has, by name; none without a window."""
+    docks = getattr(getattr(viewer, "window", None), "dock_widgets", {})
+    return {
+        title.removesuffix(ending): docks[title]
+        for title in docks
+        for ending in _ENDINGS
+        if title.endswith(ending)
+    }
+
+
+def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple[QDockWidget, QWidget]:
+    """Show a panel in front, making it where the window has none; under the title that the menu knows it by.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        With a window.
+    name : str
+        As in the menu.
+    tabify : bool
+        Whether a new one shares the place of those that are there.
+
+    Raises
+    ------
+    KeyError
+        If there is no such panel.
+    """
+    panel = panels_of(viewer).get(name)
+    if panel is None:
+        widgets = PluginManager.instance().iter_widgets()
+        known = {one.display_name: one for one in widgets if one.plugin_name == PLUGIN}
+        panel = known[name].get_callable()(viewer)
+        viewer.window.add_dock_widget(panel, name=f"{name}{_ENDINGS[0]}", tabify=tabify)
+    dock = panel.parent()
+    dock.show()
+    dock.raise_()
+    return dock, panel

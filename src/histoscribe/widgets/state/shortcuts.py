@@ -1,0 +1,105 @@
+"""Keys for what is done over and over, in the canvas; none of them is napari's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
+from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of, slide_of
+from histoscribe.widgets.layers.painting import held_out_scores, paint, spot_layers
+from histoscribe.widgets.state.panels import open_panel
+from histoscribe.widgets.state.state import state_of, unwrapped
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+def install_shortcuts(viewer: ViewerModel) -> None:
+    """Bind the keys of `SHORTCUTS` in a viewer; again does no harm."""
+    model = unwrapped(viewer)
+    for key, (_, action) in SHORTCUTS.items():
+        model.bind_key(key, action, overwrite=True)
+
+
+def next_gene(viewer: ViewerModel) -> None:
+    """Show the next gene: of the pinned ones if there are several, else by reliability or name."""
+    _step(viewer, 1)
+
+
+def previous_gene(viewer: ViewerModel) -> None:
+    """Show the gene before."""
+    _step(viewer, -1)
+
+
+def toggle_tissue(viewer: ViewerModel) -> None:
+    """Show the H&E, or hide it."""
+    _toggle([layer for layer in viewer.layers if slide_of(layer) is not None])
+
+
+def toggle_spots(viewer: ViewerModel) -> None:
+    """Show the spots, or hide them."""
+    _toggle([layer for layer in viewer.layers if section_of(layer) is not None])
+
+
+def toggle_panes(viewer: ViewerModel) -> None:
+    """Give each layer of spots a pane, or stack all layers."""
+    state = state_of(viewer)
+    side_by_side(viewer, not is_side_by_side(viewer))
+    paint(viewer, state)
+
+
+def take_turns(viewer: ViewerModel) -> None:
+    """Show the measured layers if the predicted ones are shown, and the other way round."""
+    layers = [layer for layer in spot_layers(viewer) if DERIVED not in layer.metadata]
+    predicted = [layer for layer in layers if kind_of(section_of(layer)) == "predicted"]
+    if not predicted or len(predicted) == len(layers):
+        return
+    measured = [layer for layer in layers if layer not in predicted]
+    show_only(layers, measured if any(layer.visible for layer in predicted) else predicted)
+
+
+def find_gene(viewer: ViewerModel) -> None:
+    """Open the Genes panel with the cursor in its search field."""
+    _, panel = open_panel(viewer, "Genes")
+    panel.search.setFocus()
+    panel.search.selectAll()
+
+
+def open_export(viewer: ViewerModel) -> None:
+    """Open the Export panel."""
+    open_panel(viewer, "Export")
+
+
+SHORTCUTS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "Shift+G": ("search a gene", find_gene),
+    "Shift+Right": ("next gene", next_gene),
+    "Shift+Left": ("previous gene", previous_gene),
+    "Shift+H": ("H&E on or off", toggle_tissue),
+    "Shift+S": ("spots on or off", toggle_spots),
+    "Shift+B": ("one pane for each layer of spots, or all together", toggle_panes),
+    "Shift+M": ("measured and predicted in turn", take_turns),
+    "Shift+E": ("save pictures, tables, reports, sessions", open_export),
+}
+
+
+def _step(viewer: ViewerModel, by: int) -> None:
+    state = state_of(viewer)
+    genes = list(state.pinned) if len(state.pinned) > 1 else _in_order(viewer)
+    if genes:
+        place = genes.index(state.gene) + by if state.gene in genes else 0
+        state.choose(genes[place % len(genes)])
+        paint(viewer, state)
+
+
+def _in_order(viewer: ViewerModel) -> list[str]:
+    sections = [section_of(layer) for layer in spot_layers(viewer)]
+    scores = {gene: r for one in sections for gene, r in held_out_scores(one).items()}
+    genes = scores or {gene: 0.0 for one in sections for gene in one.genes}
+    return sorted(genes, key=lambda gene: (-genes[gene], gene))
+
+
+def _toggle(layers: list[Any]) -> None:
+    shown = any(layer.visible for layer in layers)
+    for layer in layers:
+        layer.visible = not shown
