@@ -66,7 +66,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> memoryview:
+def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> bytes:
     """The bytes of an h5ad file, made in memory: HDF5 on a full disk takes the whole program down.
 
     Parameters
@@ -93,7 +93,7 @@ def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> m
             where=target,
             remedy="remove it from the table",
         ) from error
-    return buffer.getbuffer()
+    return buffer.getvalue()  # bytes of their own: a view into the buffer may outlive it
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
