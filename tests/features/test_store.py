@@ -11,10 +11,9 @@ import tifffile
 
 from histoscribe.errors import SlideError, StorageError
 from histoscribe.features import describe_tiles, storing
-from histoscribe.features.identity import content_hash, slide_hash
 from histoscribe.features.store import CHUNK
 from histoscribe.progress import Progress
-from histoscribe.slide import Level, Slide, open_slide
+from histoscribe.slide import Slide, open_slide
 from histoscribe.tiles import Tiles
 
 COUNT = 5 * CHUNK + 3
@@ -153,39 +152,3 @@ def test_no_tiles_leave_no_trace(slide: Slide, tiles: Tiles, tmp_path: Path) -> 
         found = describe_tiles(slide, Tiles(np.empty((0, 2)), 4.0, (), 4.0), Counting())
     assert found.features.shape == (0, 3)
     assert not (tmp_path / "store").exists()
-
-
-def test_content_decides_and_size_does_not_cost(tmp_path: Path) -> None:
-    huge, other = tmp_path / "huge", tmp_path / "other"
-    for path in (huge, other):
-        with path.open("wb") as stream:
-            stream.truncate(2**34)
-    assert content_hash(huge) == content_hash(other)
-    with other.open("r+b") as stream:
-        stream.seek(100)
-        stream.write(b"x")
-    assert content_hash(huge) != content_hash(other)
-
-
-def test_folders_are_known_by_what_they_hold(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name / "c").mkdir(parents=True)
-        (tmp_path / name / "c" / "0").write_bytes(b"pixels")
-    assert content_hash(tmp_path / "one") == content_hash(tmp_path / "two")
-    (tmp_path / "two" / "c" / "0").write_bytes(b"pixelz")
-    assert content_hash(tmp_path / "one") != content_hash(tmp_path / "two")
-
-
-@pytest.mark.parametrize("kind", ["url", "index"])
-def test_where_the_file_says_too_little_the_coarsest_level_decides(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "index.mrxs").write_bytes(b"the same for many slides")
-
-    def known_by(pixels: np.ndarray) -> str:
-        url = "https://a.b/c.zarr" if kind == "url" else ""
-        return slide_hash(Slide(tmp_path / "index.mrxs", (Level(pixels, 1.0),), mpp=1.0, url=url))
-
-    pixels = np.zeros((600, 300, 3), dtype=np.uint8)
-    before = known_by(pixels)
-    assert known_by(pixels.copy()) == before
-    pixels[599, 0] = 1
-    assert known_by(pixels) != before

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import StorageError
 from histoscribe.features.encoder import TileEncoder
-from histoscribe.features.identity import geometry, slide_hash
+from histoscribe.slide.identity import slide_hash
 
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
@@ -123,7 +123,7 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
     """Open, or begin, the place of a slide's descriptors in a store.
 
     It is known by what the slide holds, by the encoder's name (which carries its version or the hash of
-    its weights) and by the geometry; see `features.identity`.
+    its weights) and by the geometry.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
         "format": _FORMAT,
         "slide": slide_hash(slide),
         "encoder": encoder.name,
-        **geometry(slide, tiles, encoder.crop_um, encoder.mpp),
+        **_geometry(slide, tiles, encoder.crop_um, encoder.mpp),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     shelf = Shelf(Path(store).absolute() / f"{digest[:32]}.zarr", len(tiles), encoder.dimension)
@@ -151,6 +151,24 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
             f"the feature store cannot be written ({reason})", where=store, remedy="choose another folder"
         ) from error
     return shelf
+
+
+def _tiles_hash(tiles: Tiles) -> str:
+    """Hash where tiles lie, to the bit and in their order."""
+    centres = np.ascontiguousarray(tiles.centres, dtype="<f8")
+    return hashlib.sha256(centres.tobytes()).hexdigest()
+
+
+def _geometry(slide: Slide, tiles: Tiles, crop_um: float, mpp: float) -> dict[str, object]:
+    """Everything besides slide and encoder on which a tile's pixels depend."""
+    level = slide.level_for(mpp)
+    return {
+        "crop_um": float(crop_um),
+        "mpp": float(mpp),
+        "slide_mpp": None if slide.mpp is None else float(slide.mpp),
+        "level": [*level.shape, float(level.downsample)],
+        "tiles": _tiles_hash(tiles),
+    }
 
 
 def _reads(array: Any, chunk: int) -> bool:

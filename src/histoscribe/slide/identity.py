@@ -13,8 +13,7 @@ import numpy as np
 from histoscribe.errors import SlideError
 
 if TYPE_CHECKING:
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Tiles
+    from histoscribe.slide.model import Slide
 
 _WHOLE = 2**25  # bytes up to which a file is read whole
 _PIECE, _PIECES = 2**14, 256
@@ -75,29 +74,25 @@ def slide_hash(slide: Slide) -> str:
     digest = hashlib.sha256(b"" if slide.url else content_hash(slide.path).encode())
     rows, columns = slide.levels[0].shape
     if slide.url or (slide.path.is_file() and slide.path.stat().st_size < rows * columns / _INDEX):
-        digest.update(repr([level.shape for level in slide.levels]).encode())
-        coarsest = slide.levels[-1].pixels
-        for row in range(0, coarsest.shape[0], 256):
-            digest.update(np.ascontiguousarray(coarsest[row : row + 256]).tobytes())
+        _feed_pixels(digest, slide)
     return digest.hexdigest()
 
 
-def tiles_hash(tiles: Tiles) -> str:
-    """Hash where tiles lie, to the bit and in their order."""
-    centres = np.ascontiguousarray(tiles.centres, dtype="<f8")
-    return hashlib.sha256(centres.tobytes()).hexdigest()
+def pixels_hash(slide: Slide) -> str:
+    """Hash the shapes of a slide's levels and the pixels of its coarsest one.
+
+    For an image that lies in a file with other things, which may change around it.
+    """
+    digest = hashlib.sha256()
+    _feed_pixels(digest, slide)
+    return digest.hexdigest()
 
 
-def geometry(slide: Slide, tiles: Tiles, crop_um: float, mpp: float) -> dict[str, object]:
-    """Everything besides slide and encoder on which a tile's pixels depend."""
-    level = slide.level_for(mpp)
-    return {
-        "crop_um": float(crop_um),
-        "mpp": float(mpp),
-        "slide_mpp": None if slide.mpp is None else float(slide.mpp),
-        "level": [*level.shape, float(level.downsample)],
-        "tiles": tiles_hash(tiles),
-    }
+def _feed_pixels(digest: hashlib._Hash, slide: Slide) -> None:
+    digest.update(repr([level.shape for level in slide.levels]).encode())
+    coarsest = slide.levels[-1].pixels
+    for row in range(0, coarsest.shape[0], 256):
+        digest.update(np.ascontiguousarray(coarsest[row : row + 256]).tobytes())
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int]]:
