@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -37,4 +38,27 @@ def real_data() -> Path:
     folder = Path(os.environ.get("HISTOSCRIBE_DATA", default))
     if not (folder / "her2st" / "cohort.csv").exists():
         pytest.skip(f"no real data at {folder}: name its folder in HISTOSCRIBE_DATA")
+    return folder
+
+
+@pytest.fixture
+def foreign_package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install `tests/foreign` for one test, here and in the processes that it starts; its folder."""
+    folder = Path(__file__).parent / "foreign"
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    site = tmp_path_factory.mktemp("site")
+    about = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
+        for group, entries in project["entry-points"].items()
+    ]
+    (about / "entry_points.txt").write_text("\n".join(groups))
+    for place in (folder, site):
+        monkeypatch.syspath_prepend(place)
+    beside = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(folder), *([beside] if beside else [])]))
     return folder

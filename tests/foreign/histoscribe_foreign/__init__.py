@@ -1,0 +1,1 @@
+"""A package of somebody else's that plugs into Histoscribe."""
