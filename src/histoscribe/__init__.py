@@ -1,5 +1,5 @@
 """Histoscribe reads a tissue slide and writes down its genes."""
 
-from importlib.metadata import version
+from lazy_loader import attach_stub
 
-__version__ = version("napari-histoscribe")
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

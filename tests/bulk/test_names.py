@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from histoscribe.bulk import clean_names, match_genes
+from histoscribe.genes import clean_names, match_genes
 from histoscribe.genes.identifiers import gene_likeness
 
 

@@ -20,8 +20,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section, open_section, write_section

@@ -21,8 +21,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.slide import open_slide, write_slide

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histoscribe.generator import Cohort, Generator, cohort_of, shipped_gene_sets
+from histoscribe.generator import Cohort, Generator, cohort_of
 from histoscribe.generator.mixing import mix
+from histoscribe.genes import shipped_gene_sets
 
 SETS = ("CELL_CYCLE", "SITE_LIVER", "SITE_LUNG", "SQUAMOUS")
 SHIFT = 1.5

@@ -6,13 +6,13 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from histoscribe.errors import TableError
-from histoscribe.generator import Cohort, Generator, cohort_of, read_cohort, read_gene_sets, read_met500
+from histoscribe.generator import Cohort, Generator, cohort_of, read_cohort, read_met500
 from histoscribe.generator.cohort.cohort import join_platforms
 from histoscribe.generator.mixing import estimate_purity, mix
+from histoscribe.genes import read_gene_sets
 from histoscribe.genes.sets import present, shipped_gene_sets
 
 

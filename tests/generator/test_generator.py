@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from histoscribe.errors import Cancelled, ModelError, RegionError, SettingError, TableError
-from histoscribe.generator import Cohort, Generator, shipped_gene_sets
+from histoscribe.generator import Cohort, Generator
 from histoscribe.generator.inputs import pseudo_bulk
 from histoscribe.generator.result import build_result, change_table, write_generated
 from histoscribe.generator.scores import gene_set_changes, spot_scores
+from histoscribe.genes import shipped_gene_sets
 from histoscribe.progress import Progress
 
 

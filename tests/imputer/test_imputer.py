@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anndata import AnnData
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import Cancelled, HistoscribeError, ModelError, SettingError, TableError
 from histoscribe.imputer import Imputer

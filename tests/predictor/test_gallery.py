@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SettingError
-from histoscribe.predictor.retrieval import gallery
-from histoscribe.predictor.retrieval import index as index_module
+from histoscribe.predictor.retrieval import gallery, index as index_module
 from histoscribe.predictor.retrieval.gallery import average, retrieve
 from histoscribe.predictor.retrieval.index import build_index
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import DependencyError, SectionError
 from histoscribe.section import Section, kind_of, open_section, write_section

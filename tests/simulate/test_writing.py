@@ -8,8 +8,7 @@ import pytest
 
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.section import open_section
-from histoscribe.simulate import sample as sample_module
-from histoscribe.simulate import sample_cohort, sample_folder, write_spaceranger
+from histoscribe.simulate import sample as sample_module, sample_cohort, sample_folder, write_spaceranger
 from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.simulate.truth import attach_truth, write_truth
 from histoscribe.slide import Slide, open_slide

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from histoscribe.errors import Cancelled, SettingError, SlideError
 from histoscribe.progress import Progress, Step
 from histoscribe.slide import Level, Slide, open_slide, write_slide
 from histoscribe.slide.pixels import RgbPixels
-from histoscribe.slide.write import ome_tiff as ome_tiff_writing
-from histoscribe.slide.write import ome_zarr as ome_zarr_writing
+from histoscribe.slide.write import ome_tiff as ome_tiff_writing, ome_zarr as ome_zarr_writing
 
 ENDINGS = ("ome.tif", "ome.zarr")
 

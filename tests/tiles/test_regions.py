@@ -7,8 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import RegionError
 from histoscribe.tiles import Region, geojson, grid_tiles, read_regions, write_regions

@@ -24,8 +24,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Compare a prediction with a measurement, per gene and overall, in one HTML report."""
-    from histoscribe.evaluation import compare as evaluate
-    from histoscribe.evaluation import write_report
+    from histoscribe.evaluation import compare as evaluate, write_report
 
     output_file(out, ".html", ".htm", inputs=[measured, predicted])
     with job() as progress:

@@ -21,8 +21,12 @@ def fetch(
 ) -> None:
     """Fetch a published tile encoder; its licence is shown, and nothing is read but safetensors."""
     from histoscribe.features.networks.catalogue import PUBLISHED
-    from histoscribe.features.networks.fetching import encoders_folder, look_up, published_encoder
-    from histoscribe.features.networks.fetching import fetch as download
+    from histoscribe.features.networks.fetching import (
+        encoders_folder,
+        fetch as download,
+        look_up,
+        published_encoder,
+    )
 
     if name is None:
         rows = [

@@ -50,10 +50,11 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
-    from histoscribe.generator import Generator, read_gene_sets, shipped_gene_sets
+    from histoscribe.generator import Generator
     from histoscribe.generator.picture import draw_components
     from histoscribe.generator.result import change_table, write_generated
     from histoscribe.generator.scores import gene_set_changes
+    from histoscribe.genes import read_gene_sets, shipped_gene_sets
     from histoscribe.models import bundled
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])

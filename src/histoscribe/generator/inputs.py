@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk import SCALES, match_genes
+from histoscribe.bulk import SCALES
 from histoscribe.bulk.given import SCALE_OF_KIND, Table, bulk_of
 from histoscribe.bulk.reading import BulkTable, as_table
 from histoscribe.errors import RegionError, TableError
 from histoscribe.generator.cohort.cohort import to_log2
+from histoscribe.genes import match_genes
 
 if TYPE_CHECKING:
     from histoscribe.section import Section

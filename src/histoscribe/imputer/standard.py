@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk import SCALES, convert, match_genes
+from histoscribe.bulk import SCALES, convert
 from histoscribe.bulk.reading import BulkTable, dense
 from histoscribe.errors import TableError
+from histoscribe.genes import match_genes
 
 MIN_SAMPLES = 20
 _MIN_SEEN = 10

@@ -1,7 +1,5 @@
 """Slides: one RGB pyramid, whatever wrote the file."""
 
-from histoscribe.slide.model import Level, Region, Slide
-from histoscribe.slide.opening import open_slide
-from histoscribe.slide.write.writing import write_slide
+from lazy_loader import attach_stub
 
-__all__ = ["Level", "Region", "Slide", "open_slide", "write_slide"]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoscribe.generator import Cohort, shipped_gene_sets
+from histoscribe.generator import Cohort
+from histoscribe.genes import shipped_gene_sets
 from histoscribe.simulate.metastases import ORGANS, Bed, simulate_metastases
 
 CANCERS = ("BRCA", "COAD", "LIHC", "LUAD")

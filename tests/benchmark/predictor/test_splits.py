@@ -3,8 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from histoscribe.benchmark.predictor.splits import Fold, make_folds, refuse_leak, refuse_seen_panel
 from histoscribe.errors import SettingError

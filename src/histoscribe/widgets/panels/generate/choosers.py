@@ -107,8 +107,8 @@ class GeneratorChooser(ModelChooser):
 
 def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
     """Plain words where a primary lacks too many of a model's genes; empty where it has enough."""
-    from histoscribe.bulk import match_genes
     from histoscribe.generator.inputs import MOST_MISSING
+    from histoscribe.genes import match_genes
 
     if card is None or source is None:
         return ""

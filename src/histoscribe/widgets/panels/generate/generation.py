@@ -115,9 +115,10 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         )
     progress.report("loading the model")
     load_libraries("histoscribe.generator.generator", "histoscribe.generator.scores")
-    from histoscribe.generator import Generator, shipped_gene_sets
+    from histoscribe.generator import Generator
     from histoscribe.generator.result import change_table
     from histoscribe.generator.scores import gene_set_changes, spot_scores
+    from histoscribe.genes import shipped_gene_sets
 
     generator = Generator.load(request.model)
     tumour = _profile(request.primary, "primary", request.imputer, progress)
@@ -176,7 +177,7 @@ def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress
 
 
 def _what_was_restored(source: Source, generator: Generator) -> str:
-    from histoscribe.bulk import match_genes
+    from histoscribe.genes import match_genes
 
     there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
     return (

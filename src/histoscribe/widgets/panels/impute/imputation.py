@@ -126,8 +126,8 @@ def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
 
 def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Overview:
     """Say which genes are missing, which can be restored, and how well."""
-    from histoscribe.bulk import match_genes
     from histoscribe.bulk.given import bulk_of
+    from histoscribe.genes import match_genes
     from histoscribe.imputer.checking import hidden_scores
 
     imputer = imputer or imputer_for(request, progress)

@@ -1,0 +1,8 @@
+from .errors import HistoscribeError as HistoscribeError
+from .evaluation import compare as compare
+from .generator import Generator as Generator
+from .imputer import Imputer as Imputer
+from .predictor import Predictor as Predictor
+from .section import Section as Section, read_cohort as read_cohort
+from .slide import Slide as Slide
+from .version import __version__ as __version__

@@ -1,0 +1,2 @@
+from .reading import BulkTable as BulkTable, as_table as as_table, read_table as read_table
+from .scales import SCALES as SCALES, convert as convert, recognise_scale as recognise_scale

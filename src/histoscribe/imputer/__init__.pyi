@@ -1,0 +1,1 @@
+from .imputer import Imputer as Imputer

@@ -1,0 +1,17 @@
+from .bundled import bundled as bundled, bundled_names as bundled_names
+from .card import (
+    FORMAT_VERSION as FORMAT_VERSION,
+    Card as Card,
+    TrainingSection as TrainingSection,
+    installed_versions as installed_versions,
+    running_command as running_command,
+)
+from .store import (
+    CARD_FILE as CARD_FILE,
+    WEIGHTS_FILE as WEIGHTS_FILE,
+    load_model as load_model,
+    read_card as read_card,
+    require_shapes as require_shapes,
+    save_model as save_model,
+    weights_hash as weights_hash,
+)

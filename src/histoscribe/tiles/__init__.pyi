@@ -1,0 +1,5 @@
+from .crops import read_crops as read_crops
+from .geojson import read_regions as read_regions, write_regions as write_regions
+from .model import Tiles as Tiles
+from .placing import grid_tiles as grid_tiles, sample_tiles as sample_tiles, spot_tiles as spot_tiles
+from .regions import Region as Region
