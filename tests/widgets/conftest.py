@@ -122,7 +122,7 @@ class Person:
         """Open a panel by clicking through the menus; one that is open comes to the front."""
         from qtpy.QtWidgets import QMenuBar
 
-        from histoscribe.widgets.state.panels import panels_of
+        from histoscribe.widgets.napari_private.window import panels_of
 
         if name not in panels_of(self.window):
             plugins = self.window.window.plugins_menu
@@ -163,7 +163,7 @@ class Person:
         """Click corner after corner on the tissue; a double click ends the shape."""
         from qtpy.QtCore import QPoint
 
-        from histoscribe.widgets.state.state import unwrapped
+        from histoscribe.widgets.napari_private.window import unwrapped
 
         canvas = unwrapped(self.window).window._qt_viewer.canvas.native
         camera = self.window.scene.camera

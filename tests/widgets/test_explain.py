@@ -20,7 +20,7 @@ from histoscribe.simulate import simulate_section
 from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.slide import open_slide
 from histoscribe.widgets.contributions.launch import PLUGIN, show
-from histoscribe.widgets.layers.map_layers import find_map, map_of, maps_on
+from histoscribe.widgets.layers.maps import find_map, map_of, maps_on
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.panels.evidence import explaining
 from histoscribe.widgets.panels.evidence.explaining import TraceRequest, find_model, trace

@@ -9,9 +9,9 @@ import pytest
 from npe2 import PluginManifest
 
 from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.panels.guide import panel as guide
 from histoscribe.widgets.panels.guide.panel import STEPS
-from histoscribe.widgets.state.preferences import PLUGIN
 from histoscribe.widgets.state.recent import recent_models
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]

@@ -8,10 +8,10 @@ import pytest
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication
 
-from histoscribe.widgets.state.panels import open_panel, panels_of
-from histoscribe.widgets.state.preferences import PLUGIN
-from histoscribe.widgets.state.shortcuts import find_gene, open_export
-from histoscribe.widgets.state.state import unwrapped
+from histoscribe.widgets.napari_private.probe import PLUGIN
+from histoscribe.widgets.napari_private.window import panels_of, unwrapped
+from histoscribe.widgets.parts.shortcuts import find_gene, open_export
+from histoscribe.widgets.state.panels import open_panel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -16,8 +16,7 @@ from histoscribe.section import Section, open_section
 from histoscribe.tiles import Region, read_regions, write_regions
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.painting import expression, spot_layers
-from histoscribe.widgets.layers.region_layer import PALETTE, class_colours
-from histoscribe.widgets.layers.regions import classes_in, drawn_regions
+from histoscribe.widgets.layers.regions import PALETTE, class_colours, classes_in, drawn_regions
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]

@@ -19,10 +19,11 @@ from histoscribe.widgets.jobs.waiting import JobDialog
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.raster import is_raster
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import capture, restore
 from histoscribe.widgets.session.sources import reopen, write_session
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def settings(plugin_settings: None, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
     """The plugin's settings in a file of the test's own; already a few bins are drawn as a raster."""
     from napari.settings import get_plugin_settings
 
-    monkeypatch.setattr("histoscribe.widgets.layers.layers.MOST_POINTS", 100)
+    monkeypatch.setattr("histoscribe.widgets.layers.opened.MOST_POINTS", 100)
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return get_plugin_settings(PLUGIN)
 

@@ -18,7 +18,7 @@ from histoscribe.slide import Level, Slide, open_slide
 from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.jobs.waiting import JobDialog, waited_for
 from histoscribe.widgets.layers.layers import slide_layer
-from histoscribe.widgets.state.state import unwrapped
+from histoscribe.widgets.napari_private.window import unwrapped
 
 pytestmark = pytest.mark.viewer
 

@@ -11,15 +11,16 @@ from histoscribe.progress import Progress
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.readers import open_any
 from histoscribe.widgets.layers.arrangement import side_by_side
-from histoscribe.widgets.layers.layers import LayerData, kind_of, section_layers, shown_spots, slide_layer
+from histoscribe.widgets.layers.layers import LayerData, kind_of, slide_layer
+from histoscribe.widgets.layers.opened import section_layers, shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import restore
 from histoscribe.widgets.session.sources import reopen
 from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.preferences import PLUGIN
 from histoscribe.widgets.state.state import state_of
-from histoscribe.widgets.state.suggestion import suggested_gene
 
 if TYPE_CHECKING:
     import napari

@@ -72,7 +72,7 @@ def read_slices(path: PathOrPaths) -> list[tuple[Any, ...]]:
     from histoscribe.section.readers.sliced import open_feature_slice
     from histoscribe.widgets.jobs.tasks import tell
     from histoscribe.widgets.jobs.waiting import waited_for
-    from histoscribe.widgets.layers.layers import layers_of
+    from histoscribe.widgets.layers.opened import layers_of
     from histoscribe.widgets.state.preferences import preferences
 
     file, bin_um = _single(path), preferences().bin_um
@@ -90,7 +90,7 @@ def read_slices(path: PathOrPaths) -> list[tuple[Any, ...]]:
 
 def read(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
     """Open one path as napari layer data; the pixels stay on disk until they are looked at."""
-    from histoscribe.widgets.layers.layers import layers_of
+    from histoscribe.widgets.layers.opened import layers_of
 
     return layers_of(open_any(path if isinstance(path, str | os.PathLike) else path[0]))
 

@@ -10,7 +10,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 def section() -> list[LayerData]:
     """Layers of the first simulated section."""
     from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.layers.layers import section_layers
+    from histoscribe.widgets.layers.opened import section_layers
 
     return section_layers(sample_cohort()[0])
 
@@ -18,7 +18,7 @@ def section() -> list[LayerData]:
 def cohort() -> list[LayerData]:
     """Layers of every simulated section, each above the next."""
     from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.layers.layers import section_layers
+    from histoscribe.widgets.layers.opened import section_layers
 
     return [layer for one in sample_cohort() for layer in section_layers(one)]
 
@@ -28,7 +28,7 @@ def first_steps() -> list[LayerData]:
     import napari
 
     from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.layers.layers import section_layers
+    from histoscribe.widgets.layers.opened import section_layers
     from histoscribe.widgets.state.panels import open_panel
 
     viewer = napari.current_viewer()

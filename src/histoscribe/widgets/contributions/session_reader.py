@@ -22,9 +22,9 @@ def read(path: PathOrPaths) -> list[tuple[Any, ...]]:
     import napari
 
     from histoscribe.progress import Progress
+    from histoscribe.widgets.napari_private.window import unwrapped
     from histoscribe.widgets.session.session import restore
     from histoscribe.widgets.session.sources import reopen
-    from histoscribe.widgets.state.state import unwrapped
 
     viewer = napari.current_viewer()
     assert viewer is not None

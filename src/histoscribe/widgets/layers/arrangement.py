@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.widgets.layers.layers import (
-    DERIVED,
-    GENE,
-    UM,
-    kind_of,
-    section_of,
-    slide_layer,
-    slide_of,
-)
+from histoscribe.widgets.layers.layers import DERIVED, GENE, UM, kind_of, section_of, slide_layer, slide_of
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.layers.raster import like
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import RegionError
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ PIXEL = "pixel"
 UNPAINTED = "#7fb8d0"
 DERIVED = "derived"
 GENE = "gene"
-MOST_POINTS = 100_000
 
 
 class LevelForNapari:
@@ -48,11 +45,6 @@ class LevelForNapari:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self._pixels[:], dtype=dtype)
-
-
-def layers_of(opened: Section | Slide) -> list[LayerData]:
-    """Layer data of whatever was opened."""
-    return [slide_layer(opened)] if isinstance(opened, Slide) else section_layers(opened)
 
 
 def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
@@ -105,54 +97,6 @@ def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
         "metadata": {"section": section, "adata": section.table},
     }
     return section.centres_um, described, "points"
-
-
-def shown_spots(section: Section) -> LayerData:
-    """Describe the spots of a section as points; more than `MOST_POINTS` bins as a raster."""
-    if section.table.n_obs > MOST_POINTS:
-        from histoscribe.widgets.layers.raster import raster_layer
-
-        found = raster_layer(section)
-        if found is not None:
-            return found
-    return spot_layer(section)
-
-
-def section_layers(section: Section) -> list[LayerData]:
-    """Describe a section as its H&E, where it has one, its spots above it, and the regions it brought along.
-
-    How the H&E was found to fit stands in both layers' metadata under `alignment`, and in the H&E's name
-    where the spots had been placed on another level; the section's doubts are listed among the slide's.
-    """
-    spots = shown_spots(section)
-    spots[1]["metadata"]["alignment"] = section.alignment
-    above = [spots, *_kept_regions(section)]
-    if section.slide is None:
-        return above
-    fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
-    doubts = tuple(dict.fromkeys((*section.slide.warnings, *section.warnings)))
-    slide = replace(section.slide.with_mpp(section.mpp), warnings=doubts)
-    image = slide_layer(slide, name=f"{section.name} H&E{fit}")
-    image[1]["metadata"]["alignment"] = section.alignment
-    return [image, *above]
-
-
-def _kept_regions(section: Section) -> list[LayerData]:
-    """The regions that the section's table brought along; damaged ones are told and left out."""
-    from histoscribe.evaluation.kept_regions import kept_regions
-
-    try:
-        regions = kept_regions(section.table)
-    except RegionError as error:
-        from napari.utils.notifications import show_warning
-
-        show_warning(str(error))
-        return []
-    if not regions:
-        return []
-    from histoscribe.widgets.layers.region_layer import described_regions
-
-    return [described_regions(regions, section.mpp, f"{section.name} regions")]
 
 
 def kind_of(section: Section) -> str:

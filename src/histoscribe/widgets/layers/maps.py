@@ -1,20 +1,36 @@
-"""A map: one value per spot, with what it means, its unit and its colours."""
+"""Maps: one value per spot with its meaning, unit and colours, each painted on a layer of its own."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
+from napari.layers import Image, Labels
+from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers.colours import Limits
-from histoscribe.widgets.layers.region_layer import PALETTE
+from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
+from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
+from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.layers.raster import is_raster, like, recolour
+from histoscribe.widgets.layers.regions import PALETTE
+from histoscribe.widgets.layers.strips import MAPS, Strip, show_scale
+from histoscribe.widgets.napari_private.discs import draw_as_discs
 
 if TYPE_CHECKING:
-    from histoscribe.widgets.layers.strips import Strip
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from histoscribe.section import Section
 
 _DARKER = 0.55
+_MAP, _OF = "map", "map of"
+_NOTHING = (0.55, 0.55, 0.55, 1.0)
+_followed: WeakSet[ViewerModel] = WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +73,7 @@ def strip_of(found: Map) -> Strip:
     return found.legend or f"{found.title}, {found.unit}", found.colours, found.limits
 
 
-def class_colours(count: int) -> NDArray[np.float32]:
+def class_palette(count: int) -> NDArray[np.float32]:
     """Colours of classes, RGBA, shape (count, 4): those of Okabe and Ito, darker where they come again."""
     colours = [
         [channel / 255 * _DARKER ** (place // len(PALETTE)) for channel in PALETTE[place % len(PALETTE)]]
@@ -71,3 +87,137 @@ def spread(values: NDArray[Any]) -> Limits:
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)
     return float(low), float(high if high > low else low + 1.0)
+
+
+def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
+    """Show a map of the section that `beside` shows, drawn likewise; its other maps are hidden.
+
+    Returns
+    -------
+    Layer
+        A new one, or the one that was there for this kind and gene, with the values of now.
+    """
+    section = section_of(beside)
+    if is_side_by_side(viewer):
+        side_by_side(viewer, False)
+    there = find_map(viewer, section, found.kind, found.gene)
+    layer = _add(viewer, beside, section, found) if there is None else there
+    renew(viewer, layer, found)
+    show_only(maps_on(viewer, section), [layer])
+    show_map_scale(viewer)
+    return layer
+
+
+def renew(viewer: ViewerModel, layer: Layer, found: Map) -> None:
+    """Show another map on the layer of one of the same kind and gene."""
+    if map_of(layer).title != found.title:
+        layer.name = _name(layer.metadata[_OF], found)
+    layer.metadata[_MAP] = found
+    _paint(viewer, layer, found)
+
+
+def map_of(layer: Layer) -> Map | None:
+    """What a layer shows, where it was made by `show_map`."""
+    return layer.metadata.get(_MAP)
+
+
+def show_map_scale(viewer: ViewerModel) -> None:
+    """Show in the canvas the colour scale of the uppermost map that is visible and has one."""
+    shown = [map_of(layer) for layer in viewer.layers if layer.visible and map_of(layer) is not None]
+    strips = [strip_of(one) for one in shown[-1:] if not one.classes]
+    show_scale(viewer, strips, MAPS)
+
+
+def maps_on(viewer: ViewerModel, section: Section) -> list[Layer]:
+    """The maps of a section that are in the layer list."""
+    return [layer for layer in viewer.layers if layer.metadata.get(_OF) is section]
+
+
+def spots_of(viewer: ViewerModel, layer: Layer) -> Layer | None:
+    """The layer of spots that a layer shows a map of; a layer of spots itself; None for all others."""
+    if section_of(layer) is not None:
+        return layer
+    section = layer.metadata.get(_OF)
+    found = [one for one in viewer.layers if section is not None and section_of(one) is section]
+    return found[0] if found else None
+
+
+def find_map(viewer: ViewerModel, section: Section, kind: str, gene: str = "") -> Layer | None:
+    """The layer that shows this kind of map; None where there is none."""
+    for layer in maps_on(viewer, section):
+        if (map_of(layer).kind, map_of(layer).gene) == (kind, gene):
+            return layer
+    return None
+
+
+def spot_at(layer: Layer, position: Sequence[float]) -> int | None:
+    """The row of the spot at a place of the world, on a layer of spots or a map; None where there is none."""
+    if not is_raster(layer):
+        row = layer.get_value(position, world=True)
+        return None if row is None else int(row)
+    raster = layer.metadata["raster"]
+    place = np.round(np.asarray(layer.world_to_data(position))[-2:]).astype(int)
+    if (place < 0).any() or (place >= raster.shape).any():
+        return None
+    hits = np.flatnonzero(raster.pixel == place[0] * raster.shape[1] + place[1])
+    return int(hits[0]) if len(hits) else None
+
+
+def _add(viewer: ViewerModel, beside: Layer, section: Section, found: Map) -> Layer:
+    data, described, kind = like(beside, section, _name(section, found))
+    described["metadata"] = {
+        name: value for name, value in described["metadata"].items() if name not in ("section", "adata")
+    } | {DERIVED: _MAP, _OF: section, _MAP: found}
+    described["opacity"] = 1.0  # or the colours beneath would shine through
+    if kind == "image" and found.classes:
+        kind, data = "labels", _labels(described["metadata"]["raster"], found)
+        for name in ("colormap", "contrast_limits", "interpolation2d"):
+            described.pop(name)
+    if viewer not in _followed:
+        _followed.add(viewer)
+        viewer.layers.events.removed.connect(lambda: show_map_scale(viewer))
+    layer = getattr(viewer, f"add_{kind}")(data, **described)
+    layer.editable = False
+    layer.events.visible.connect(lambda: show_map_scale(viewer))
+    return layer
+
+
+def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
+    values = np.asarray(found.values)
+    if isinstance(layer, Labels):
+        import pandas as pd
+
+        colours = class_palette(len(found.classes))
+        layer.data = _labels(layer.metadata["raster"], found)
+        # a direct colour map would compile for two seconds
+        layer.colormap = CyclicLabelColormap(colors=np.vstack([np.zeros(4), colours]))
+        names = ["none", *found.classes]
+        layer.features = pd.DataFrame({"index": range(len(names)), found.title: names})
+        return
+    if isinstance(layer, Image):
+        if found.colours == DIFFERENCE:  # nothing is white: clear, the colours beneath would shine through
+            values = np.nan_to_num(values)
+        recolour(layer, values, limits=found.limits, colour_map=found.colours)
+        if found.colours == DIFFERENCE:
+            layer.colormap = Colormap(table_of(DIFFERENCE), name="blue to red")
+        return
+    draw_as_discs(viewer, layer)
+    shown = np.asarray(found.classes, dtype=object)[values] if found.classes else values
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = {found.title: shown}
+    if found.classes:
+        layer.face_color = class_palette(len(found.classes))[values]
+    else:
+        colours = colours_of(values, found.limits, found.colours)
+        colours[np.isnan(values)] = _NOTHING
+        layer.face_color = colours
+
+
+def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:
+    """Classes from 1 on, 0 where there is no spot; of a type that napari colours without compiling first."""
+    return np.nan_to_num(raster.image(np.asarray(found.values) + 1)).astype(np.uint16)
+
+
+def _name(section: Section, found: Map) -> str:
+    return f"{section.name}: {found.title} ({found.unit})"

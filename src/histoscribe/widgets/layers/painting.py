@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
+from histoscribe.widgets.layers.colours import DIFFERENCE, MARK, UNITS, Limits, blended, colours_of
 from histoscribe.widgets.layers.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
+from histoscribe.widgets.layers.raster import paint_raster
+from histoscribe.widgets.layers.strips import show_scale, strips_of
 from histoscribe.widgets.napari_private.discs import draw_as_discs
 
 if TYPE_CHECKING:
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from histoscribe.section import Section
-    from histoscribe.widgets.state.state import ViewState
+    from histoscribe.widgets.layers.view_state import ViewState
 
 Values = NDArray[np.float32]
 
 _DEPTH = 10_000.0
+_RIM = 0.2
 _factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
 
 
@@ -87,8 +90,6 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
         genes, each = wanted[layer], bounds[layer]
         colour_map = DIFFERENCE if DIFFERENCE in layer.metadata else state.colour_map
         if "raster" in layer.metadata:
-            from histoscribe.widgets.layers.raster import paint_raster
-
             paint_raster(layer, genes, shown, each, colour_map)
             continue
         draw_as_discs(viewer, layer)
@@ -124,6 +125,15 @@ def limits(values: Iterable[Values], state: ViewState) -> Limits:
     if high <= low:
         low, high = pooled.min(), pooled.max()
     return float(low), float(high if high > low else low + 1.0)
+
+
+def rim(layer: Points, rows: NDArray[np.intp]) -> None:
+    """Draw a rim around these spots, seen on every pane and whichever layer is active."""
+    rims = np.zeros(len(layer.data))
+    rims[rows] = _RIM
+    if not np.array_equal(rims, layer.border_width):
+        layer.border_color = MARK
+        layer.border_width = rims
 
 
 def _all_limits(
@@ -178,9 +188,6 @@ def _unpaint(layer: Points) -> None:
 
 def _write_genes(viewer: ViewerModel, state: ViewState, painted: dict[str, dict[str, Limits]]) -> None:
     """Say in the canvas what is shown: by colour strips, by words where this napari draws no strips."""
-    from histoscribe.widgets.layers.strips import strips_of
-    from histoscribe.widgets.napari_private.canvas_scale import show_scale
-
     drawn = show_scale(viewer, strips_of(viewer, state, painted) if painted else ())
     text = viewer.canvas.overlays.text
     text.text = f"{' + '.join(state.genes)}   {UNITS}" if painted else ""

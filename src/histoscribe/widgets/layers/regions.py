@@ -1,20 +1,133 @@
-"""Drawn shapes as regions in full-resolution pixels."""
+"""Shapes with a class that has a name and a colour, to and from regions of a slide."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.tiles import Region
+from histoscribe.widgets.layers.layers import UM, LayerData
 
 if TYPE_CHECKING:
-    from napari.layers import Shapes
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+Colour = tuple[int, int, int]
+
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+"""The colours of Okabe and Ito, told apart without colour vision."""
 
 CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+_FILL, _EDGE_UM = 0.15, 8
+_READ = "regions read"
+
+
+def is_region_layer(layer: Layer) -> bool:
+    """Whether a layer holds drawn shapes that may have classes."""
+    return isinstance(layer, Shapes) and layer.ndim == 2
+
+
+def add_region_layer(viewer: ViewerModel) -> Shapes:
+    """Add an empty layer to draw regions in."""
+    layer = Shapes(ndim=2, name="regions", units=(UM, UM), features={CLASS: np.zeros(0, dtype=object)})
+    viewer.add_layer(layer)
+    return layer
+
+
+def described_regions(regions: Sequence[Region], mpp: float, name: str) -> LayerData:
+    """Describe regions in full-resolution pixels of `mpp` µm as one layer of shapes in µm.
+
+    Returns
+    -------
+    (list of outlines, keyword arguments, "shapes")
+    """
+    described = {
+        "name": name,
+        "shape_type": "polygon",
+        "units": (UM, UM),
+        "features": {CLASS: [region.name for region in regions]},
+        "edge_color": np.array([_rgba(region.colour, 1.0) for region in regions]),
+        "face_color": np.array([_rgba(region.colour, _FILL) for region in regions]),
+        "edge_width": _EDGE_UM,
+        "metadata": {_READ: list(regions)},
+    }
+    return [region.outline * mpp for region in regions], described, "shapes"
+
+
+def add_regions(layer: Shapes, regions: Sequence[Region], mpp: float) -> None:
+    """Add regions to a layer, in µm; holes are joined to the outline by cuts without width."""
+    for region in regions:
+        use_class(layer, region.name, region.colour)
+        layer.add_polygons(region.outline * mpp)
+    layer.metadata[_READ] = [*layer.metadata.get(_READ, ()), *regions]
+
+
+def use_class(layer: Shapes, name: str, colour: Colour) -> None:
+    """What is drawn next has this class and colour; what is selected keeps its own."""
+    layer.selected_data = set()
+    layer.feature_defaults = {CLASS: name}
+    layer.current_edge_color = _rgba(colour, 1.0)
+    layer.current_face_color = _rgba(colour, _FILL)
+    layer.current_edge_width = _EDGE_UM
+
+
+def give_class(layer: Shapes, rows: Sequence[int], name: str, colour: Colour) -> None:
+    """Give shapes a class and its colour."""
+    features = layer.features.copy()
+    if CLASS not in features:
+        features[CLASS] = ""
+    features[CLASS] = features[CLASS].astype(object)
+    features.iloc[list(rows), features.columns.get_loc(CLASS)] = name
+    layer.features = features
+    edges, faces = layer.edge_color.copy(), layer.face_color.copy()
+    edges[list(rows)], faces[list(rows)] = _rgba(colour, 1.0), _rgba(colour, _FILL)
+    layer.edge_color, layer.face_color = edges, faces
+
+
+def class_colours(layer: Shapes) -> dict[str, Colour]:
+    """Every class that is drawn and its colour, in the order of first use."""
+    found: dict[str, Colour] = {}
+    for name, colour in zip(classes_in(layer), layer.edge_color, strict=True):
+        found.setdefault(name, tuple(round(255 * float(part)) for part in colour[:3]))
+    return found
+
+
+def regions_of(layer: Shapes, mpp: float) -> list[Region]:
+    """The closed shapes as regions in full-resolution pixels of `mpp` µm; holes come back as they were read.
+
+    Raises
+    ------
+    RegionError
+        If nothing closed is drawn.
+    """
+    closed = [kind in _CLOSED for kind in layer.shape_type]
+    colours: Mapping[str, Colour] = class_colours(layer)
+    names = [name for name, keep in zip(classes_in(layer), closed, strict=True) if keep]
+    read = layer.metadata.get(_READ, ())
+    regions = []
+    for name, polygon in zip(names, drawn_regions(layer, mpp), strict=True):
+        same = [
+            one for one in read if one.outline.shape == polygon.shape and np.allclose(one.outline, polygon)
+        ]
+        holes = same[0].holes if same else ()
+        outline = same[0].polygon if same else polygon
+        regions.append(Region(name, colours[name], outline, holes, same[0].label if same else ""))
+    return regions
 
 
 def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[NDArray[np.float64]]:
@@ -68,3 +181,7 @@ def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     centre = corners.mean(axis=0)
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     return centre + np.cos(_ARC)[:, None] * across + np.sin(_ARC)[:, None] * along
+
+
+def _rgba(colour: Colour, opacity: float) -> list[float]:
+    return [*(part / 255 for part in colour), opacity]

@@ -1,25 +1,67 @@
-"""Colour strips with their limits and units: what they stand for, and how they are drawn."""
+"""Colour strips with limits and units: what they stand for, how they are drawn, where in the canvas."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter
+from qtpy.QtGui import QColor, QFontMetricsF, QImage, QLinearGradient, QPainter
+from qtpy.QtWidgets import QApplication
+from superqt.utils import qimage_to_array
 
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
+from histoscribe.widgets.napari_private.overlay import show_picture
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from histoscribe.widgets.state.state import ViewState
+    from histoscribe.widgets.layers.view_state import ViewState
 
 Strip = tuple[str, str | int, Limits | None]
 """What it stands for; its colour map or its place in the blend; its limits, None where each layer has own."""
 
+GENES, MAPS = "histoscribe_scale", "histoscribe_map_scale"
+"""Names of the scales in the canvas: of genes, and of the map on top."""
+
 _HEIGHT, _TEXT, _APART, _STOPS = 14, 16, 14, 17
+_WIDTH, _MARGIN = 300, 5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Strips as a picture on a ground.
+
+    Parameters
+    ----------
+    strips : tuple of Strip
+    """
+
+    strips: tuple[Strip, ...]
+
+    def __call__(self, ground: QColor, ink: QColor, ratio: float) -> NDArray[np.uint8]:
+        """RGBA, shape (rows, columns, 4), with `ratio` pixels to a pixel of the screen."""
+        width = max(_WIDTH, width_of(self.strips, QFontMetricsF(QApplication.font())))
+        wide, high = width + 2 * _MARGIN, height_of(self.strips) + _MARGIN
+        image = QImage(round(wide * ratio), round(high * ratio), QImage.Format.Format_ARGB32)
+        image.setDevicePixelRatio(ratio)
+        image.fill(ground)
+        painter = QPainter(image)
+        painter.translate(_MARGIN, _MARGIN)
+        painter.setFont(QApplication.font())
+        draw_strips(painter, self.strips, width, ink)
+        painter.end()
+        pixels: NDArray[np.uint8] = qimage_to_array(image)
+        return pixels
+
+
+def show_scale(viewer: ViewerModel, strips: Sequence[Strip], key: str = GENES) -> bool:
+    """Show strips in a viewer's canvas, none where there are none; False where this napari cannot."""
+    position = "bottom_left" if key == GENES else "top_left"
+    return show_picture(viewer, key, position, Scale(tuple(strips)) if strips else None)
 
 
 def strips_of(

@@ -1,1 +1,1 @@
-"""What napari does not publish, used in one place."""
+"""Every use of what napari does not publish: behind one probe, each with a fallback and a preference."""

@@ -14,15 +14,18 @@ import numpy as np
 from vispy.gloo import VertexBuffer, gl
 from vispy.visuals import Visual
 
-from histoscribe.widgets.napari_private.canvas import canvas_of
+from histoscribe.widgets.napari_private.probe import Use, may, reach
+from histoscribe.widgets.napari_private.window import canvas_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Points
 
-_OF_DRAWING = ("_on_data_change", "reset", "node", "layer")
-_OF_MARKERS = ("draw", "antialias", "canvas_size_limits", "_filters")
-_OF_TEXT = ("draw", "text")
+_OF_DRAWING = ("_on_data_change()", "reset()", "node", "layer")
+_OF_NODE = {
+    "points_markers": ("draw()", "antialias", "canvas_size_limits", "_filters"),
+    "text": ("draw()", "text"),
+}
 _OF_LAYER = ("_view_data", "_view_size", "_view_face_color", "_view_border_color", "_slice_input")
 
 _VERTEX = """
@@ -234,16 +237,13 @@ def are_plain(layer: Points) -> bool:
 def draw_as_discs(viewer: ViewerModel, layer: Points) -> None:
     """Have a layer of spots drawn as discs from now on.
 
-    Without a window, or where another napari lacks what is used of it here, nothing changes.
+    Without a window, and where this is not possible or not wished, napari goes on drawing it.
     """
     drawn = getattr(canvas_of(viewer), "layer_to_visual", {}).get(layer)
-    node = getattr(drawn, "node", None)
-    used = {"points_markers": _OF_MARKERS, "text": _OF_TEXT}
-    parts = [(drawn, _OF_DRAWING), (layer, _OF_LAYER)]
-    parts += [(getattr(node, part, None), names) for part, names in used.items()]
-    if not all(hasattr(part, name) for part, names in parts for name in names):
+    if drawn is None or isinstance(reach(drawn, "_on_data_change.__self__"), DiscDrawing):
         return
-    if not isinstance(getattr(drawn._on_data_change, "__self__", None), DiscDrawing):
+    of_node = [(reach(drawn, f"node.{part}"), names) for part, names in _OF_NODE.items()]
+    if may(Use.DISCS, (drawn, _OF_DRAWING), (layer, _OF_LAYER), *of_node):
         DiscDrawing(drawn)
 
 

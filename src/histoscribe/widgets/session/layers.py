@@ -12,7 +12,7 @@ from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import UM
 from histoscribe.widgets.layers.maps import Map
-from histoscribe.widgets.state.state import COLOUR_MAPS
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

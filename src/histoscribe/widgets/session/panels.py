@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from histoscribe.widgets.napari_private.window import panels_of
 from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.state.panels import open_panel, panels_of
+from histoscribe.widgets.state.panels import open_panel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -38,7 +39,7 @@ _AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
-_OURS = __name__.rpartition(".")[0]
+_OURS = "histoscribe.widgets."
 
 
 def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> list[Content]:

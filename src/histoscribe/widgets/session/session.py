@@ -10,9 +10,11 @@ from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
 from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, section_of, shown_spots, slide_layer, slide_of
-from histoscribe.widgets.layers.map_layers import map_of, show_map, spots_of
+from histoscribe.widgets.layers.layers import DERIVED, section_of, slide_layer, slide_of
+from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
+from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES
 from histoscribe.widgets.session.file import MOST_NUMBERS
 from histoscribe.widgets.session.layers import (
     add_points,
@@ -24,7 +26,7 @@ from histoscribe.widgets.session.layers import (
 )
 from histoscribe.widgets.session.panels import capture_panels, open_panels
 from histoscribe.widgets.session.sources import Captured, Reopened
-from histoscribe.widgets.state.state import COLOUR_MAPS, MOST_GENES, state_of
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
     from histoscribe.slide import Slide
+    from histoscribe.widgets.layers.view_state import ViewState
     from histoscribe.widgets.session.file import Content
-    from histoscribe.widgets.state.state import ViewState
 
 SOURCE = "source_path"
 

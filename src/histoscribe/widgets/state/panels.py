@@ -7,24 +7,11 @@ from typing import TYPE_CHECKING
 from npe2 import PluginManager
 from qtpy.QtWidgets import QDockWidget, QWidget
 
-from histoscribe.widgets.state.preferences import PLUGIN
+from histoscribe.widgets.napari_private.probe import PLUGIN
+from histoscribe.widgets.napari_private.window import ENDINGS, panels_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-_ENDINGS = (" (Histoscribe)", f" ({PLUGIN})")
-"""After a panel's name in its title: as napari's menu writes it, and its `add_plugin_dock_widget`."""
-
-
-def panels_of(viewer: ViewerModel) -> dict[str, QWidget]:
-    """The panels that a viewer's window has, by name; none without a window."""
-    docks = getattr(getattr(viewer, "window", None), "dock_widgets", {})
-    return {
-        title.removesuffix(ending): docks[title]
-        for title in docks
-        for ending in _ENDINGS
-        if title.endswith(ending)
-    }
 
 
 def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple[QDockWidget, QWidget]:
@@ -49,7 +36,7 @@ def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple
         widgets = PluginManager.instance().iter_widgets()
         known = {one.display_name: one for one in widgets if one.plugin_name == PLUGIN}
         panel = known[name].get_callable()(viewer)
-        viewer.window.add_dock_widget(panel, name=f"{name}{_ENDINGS[0]}", tabify=tabify)
+        viewer.window.add_dock_widget(panel, name=f"{name}{ENDINGS[0]}", tabify=tabify)
     dock = panel.parent()
     dock.show()
     dock.raise_()

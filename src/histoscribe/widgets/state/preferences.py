@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PLUGIN = "napari-histoscribe"
-_log = logging.getLogger(__name__)
+from histoscribe.widgets.napari_private.probe import plugin_settings
+
 _GB = 2**30
 
 
@@ -39,7 +38,7 @@ class Preferences:
 
 def preferences() -> Preferences:
     """Read what is set now; the defaults where napari does not know the plugin or its file is damaged."""
-    settings = _settings()
+    settings = plugin_settings()
     if settings is None:
         return Preferences()
     folder = settings.running.model_folder.strip()
@@ -54,7 +53,7 @@ def preferences() -> Preferences:
 
 def follow_memory() -> None:
     """Bound what slides keep in memory by the preference, now and whenever it changes."""
-    settings = _settings()
+    settings = plugin_settings()
     if settings is None:
         return
     _bound_pixels(settings.running.memory_gb)
@@ -75,18 +74,3 @@ def _bound_pixels(gigabytes: float) -> None:
     from histoscribe.slide.cache import PIXELS
 
     PIXELS.bound(round(gigabytes * _GB))
-
-
-def _settings() -> Any:
-    from napari.settings import get_plugin_settings
-    from npe2 import PluginManager
-
-    try:
-        PluginManager.instance().get_manifest(PLUGIN)
-    except KeyError:
-        return None
-    try:
-        return get_plugin_settings(PLUGIN)
-    except Exception:
-        _log.warning("the preferences cannot be read; the defaults are used", exc_info=True)
-        return None

@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from psygnal import SignalGroupDescriptor
-
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.preferences import preferences
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-COLOUR_MAPS = ("viridis", "cividis", "magma", "inferno", "plasma", "gray")
-MOST_GENES = 3
-LAYOUTS = ("blend", "multiples")
-
-
-@dataclass
-class ViewState:
-    """How genes are painted in one viewer.
-
-    Parameters
-    ----------
-    gene : str
-        The chosen gene; empty before the first choice.
-    more : tuple of str
-        Up to two genes shown beside it.
-    layout : str
-        How several genes are shown: `blend` mixes their colours on each spot, `multiples` gives
-        each its own pane.
-    pinned : tuple of str
-        Genes kept at the top of the list.
-    colour_map : str
-        One of `COLOUR_MAPS`, all of them readable without colour vision.
-    low, high : float
-        Percentiles of the values at the ends of the colour scale.
-    shared : bool
-        Whether all layers of spots share their colour limits.
-    """
-
-    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
-
-    gene: str = ""
-    more: tuple[str, ...] = ()
-    layout: str = LAYOUTS[0]
-    pinned: tuple[str, ...] = ()
-    colour_map: str = COLOUR_MAPS[0]
-    low: float = 1.0
-    high: float = 99.0
-    shared: bool = True
-
-    @property
-    def genes(self) -> tuple[str, ...]:
-        """The genes shown, each once, at most three."""
-        return tuple(dict.fromkeys(gene for gene in (self.gene, *self.more) if gene))[:MOST_GENES]
-
-    def choose(self, gene: str) -> None:
-        """Show this gene alone."""
-        self.more = ()
-        self.gene = gene
-
-    def add(self, gene: str) -> None:
-        """Show this gene beside the others; the last one makes room where there are three."""
-        if not self.gene:
-            self.gene = gene
-        elif gene not in self.genes:
-            self.more = (*self.genes[1 : MOST_GENES - 1], gene)
-
-    def drop(self, gene: str) -> None:
-        """Show this gene no longer, unless it is the only one."""
-        left = tuple(one for one in self.genes if one != gene)
-        if left:
-            self.more = left[1:]
-            self.gene = left[0]
-
-    def pin(self, gene: str) -> None:
-        """Keep a gene at the top of the list, or let it go again."""
-        kept = tuple(one for one in self.pinned if one != gene)
-        self.pinned = kept if gene in self.pinned else (*kept, gene)
-
 
 _STATES: WeakKeyDictionary[Any, ViewState] = WeakKeyDictionary()
 
@@ -92,8 +22,3 @@ def state_of(viewer: ViewerModel) -> ViewState:
         wished = preferences().colour_map
         _STATES[model] = ViewState(colour_map=wished if wished in COLOUR_MAPS else COLOUR_MAPS[0])
     return _STATES[model]
-
-
-def unwrapped(viewer: ViewerModel) -> ViewerModel:
-    """The viewer itself where a plugin was handed napari's public proxy of it."""
-    return getattr(viewer, "__wrapped__", viewer)

@@ -25,15 +25,15 @@ from histoscribe.errors import SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import DERIVED, section_of
-from histoscribe.widgets.layers.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
-from histoscribe.widgets.napari_private.canvas import added_in_turns
+from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
 from histoscribe.widgets.panels.compare.comparing import COLUMNS, MEANINGS, Compared, compare_layers
+from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.panels.compare.views import described_difference, difference_layer, is_kind
 from histoscribe.widgets.parts.choosers import LayerCombo
 from histoscribe.widgets.parts.scatter import Scatter
 from histoscribe.widgets.parts.score_table import ScoreModel, score_view
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

@@ -25,9 +25,8 @@ from qtpy.QtWidgets import (
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import TaskBar, quietly, tell
 from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.layers.linking import rim
-from histoscribe.widgets.layers.map_layers import show_map
-from histoscribe.widgets.layers.maps import Map
+from histoscribe.widgets.layers.maps import Map, show_map
+from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.panels.evidence.explaining import TraceRequest, check, trace
 from histoscribe.widgets.panels.evidence.traced import DIFFERENT, UNIT
 from histoscribe.widgets.parts.choosers import ModelChooser

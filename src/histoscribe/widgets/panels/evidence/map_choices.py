@@ -10,9 +10,16 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.layers.map_layers import find_map, map_of, maps_on, renew, show_map
-from histoscribe.widgets.layers.maps import class_colours, strip_of
-from histoscribe.widgets.layers.spot_maps import (
+from histoscribe.widgets.layers.maps import (
+    class_palette,
+    find_map,
+    map_of,
+    maps_on,
+    renew,
+    show_map,
+    strip_of,
+)
+from histoscribe.widgets.panels.evidence.spot_maps import (
     FUNCTIONAL,
     INTERVAL,
     KINDS,
@@ -116,7 +123,7 @@ class MapChoices(QWidget):
         self.bar.show_scales(list(strips))
         self.bar.setVisible(bool(strips))
         named = next((one.classes for one in shown if one.classes), ())
-        colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_colours(len(named))]
+        colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(named))]
         lines = zip(colours, map(escape, named), strict=True)
         self.classes.setText("<br>".join(_SQUARE.format(*one) for one in lines))
         self.classes.setVisible(bool(named))

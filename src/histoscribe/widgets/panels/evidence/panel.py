@@ -24,16 +24,16 @@ from qtpy.QtWidgets import (
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import kind_of, section_of
-from histoscribe.widgets.layers.linking import rim
-from histoscribe.widgets.layers.map_layers import spot_at, spots_of
-from histoscribe.widgets.layers.painting import spot_layers, values_on
+from histoscribe.widgets.layers.maps import spot_at, spots_of
+from histoscribe.widgets.layers.painting import rim, spot_layers, values_on
 from histoscribe.widgets.layers.raster import is_raster
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
+from histoscribe.widgets.panels.evidence.pictures import show_picture
 from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.parts.pictures import show_picture
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

@@ -13,14 +13,15 @@ from qtpy.QtWidgets import QFileDialog, QGroupBox, QVBoxLayout, QWidget
 from histoscribe.errors import SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import material_of, write_report
 from histoscribe.widgets.panels.export.tables import save_table
+from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import capture, restore
 from histoscribe.widgets.session.sources import reopen, write_session
-from histoscribe.widgets.state.shortcuts import install_shortcuts
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from histoscribe.widgets.state.state import ViewState
+    from histoscribe.widgets.layers.view_state import ViewState
 
 KINDS = (".png", ".svg", ".pdf")
 INK, SOFT = "#101828", "#7a869a"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
-    from histoscribe.widgets.state.state import ViewState
+    from histoscribe.widgets.layers.view_state import ViewState
 
 _TEMPLATE = "export_report.html.j2"
 _MOST_MAPS = 24

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
-from histoscribe.widgets.napari_private.canvas import added_in_turns
+from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
 from histoscribe.widgets.panels.generate.choosers import (
     GeneratorChooser,
     ParentChooser,
@@ -34,7 +34,6 @@ from histoscribe.widgets.panels.generate.views import ResultTabs, score_layer
 from histoscribe.widgets.panels.impute.choosers import ImputerChooser
 from histoscribe.widgets.parts.choosers import number_box
 from histoscribe.widgets.state.recent import remember_model
-from histoscribe.widgets.state.state import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Generator

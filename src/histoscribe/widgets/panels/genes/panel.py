@@ -25,6 +25,8 @@ from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.genes.colour_scale import Bar, PercentileHandles
 from histoscribe.widgets.panels.genes.gene_list import (
     GENE_ROLE,
@@ -33,8 +35,8 @@ from histoscribe.widgets.panels.genes.gene_list import (
     ReliabilityDelegate,
 )
 from histoscribe.widgets.panels.genes.shown_genes import ShownGenes
-from histoscribe.widgets.state.shortcuts import install_shortcuts
-from histoscribe.widgets.state.state import COLOUR_MAPS, state_of, unwrapped
+from histoscribe.widgets.parts.shortcuts import install_shortcuts
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

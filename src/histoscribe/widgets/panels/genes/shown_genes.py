@@ -7,7 +7,7 @@ from functools import partial
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES
-from histoscribe.widgets.state.state import LAYOUTS, ViewState
+from histoscribe.widgets.layers.view_state import LAYOUTS, ViewState
 
 _WORDS = {"blend": "Blend their colours on each spot", "multiples": "One pane for each gene"}
 

@@ -18,11 +18,13 @@ from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import UM, kind_of, section_of
 from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.napari_private.probe import PLUGIN
+from histoscribe.widgets.napari_private.window import unwrapped
+from histoscribe.widgets.parts.shortcuts import SHORTCUTS, install_shortcuts
 from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.preferences import PLUGIN, preferences
+from histoscribe.widgets.state.preferences import preferences
 from histoscribe.widgets.state.recent import recent_models, remember_model
-from histoscribe.widgets.state.shortcuts import SHORTCUTS, install_shortcuts
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

@@ -11,15 +11,15 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVB
 
 from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
-from histoscribe.widgets.layers.layers import shown_spots
+from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
-from histoscribe.widgets.napari_private.canvas import added_in_turns, undrawn
+from histoscribe.widgets.napari_private.window import added_in_turns, undrawn, unwrapped
 from histoscribe.widgets.panels.impute.choosers import ImputerChooser, SourceChooser
 from histoscribe.widgets.panels.impute.gene_list import MissingGenes
 from histoscribe.widgets.panels.impute.imputation import ImputeRequest, Overview, Restored, look, restore
 from histoscribe.widgets.panels.impute.results import ResultButtons
 from histoscribe.widgets.state.recent import remember_model
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator

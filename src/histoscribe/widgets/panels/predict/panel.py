@@ -22,14 +22,14 @@ from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.regions import drawn_regions
-from histoscribe.widgets.napari_private.canvas import added_in_turns, undrawn
+from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.napari_private.window import added_in_turns, undrawn, unwrapped
 from histoscribe.widgets.panels.predict.prediction import PredictRequest, Where, check, predicted_layer
 from histoscribe.widgets.parts.choosers import LayerCombo, ModelChooser, RegionChooser, number_box
+from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.preferences import follow_memory, preferences
 from histoscribe.widgets.state.recent import remember_model
-from histoscribe.widgets.state.shortcuts import install_shortcuts
-from histoscribe.widgets.state.state import state_of, unwrapped
-from histoscribe.widgets.state.suggestion import suggested_gene
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.layers.layers import LayerData, shown_spots
+from histoscribe.widgets.layers.layers import LayerData
+from histoscribe.widgets.layers.opened import shown_spots
 
 if TYPE_CHECKING:
     import numpy as np

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.painting import expression
-from histoscribe.widgets.layers.region_layer import Colour
+from histoscribe.widgets.layers.regions import Colour
 from histoscribe.widgets.parts.score_table import ScoreModel, score_view
 from histoscribe.widgets.parts.violins import Violins
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.tiles import Region
-    from histoscribe.widgets.state.state import ViewState
+    from histoscribe.widgets.layers.view_state import ViewState
 
 _GREY: Colour = (140, 140, 140)
 _MOST_GENES = 2000

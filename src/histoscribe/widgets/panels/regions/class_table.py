@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from histoscribe.widgets.layers.region_layer import Colour
+from histoscribe.widgets.layers.regions import Colour
 
 _HEADINGS = ("class", "regions", "spots", "mm²")
 

@@ -19,22 +19,23 @@ from qtpy.QtWidgets import (
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError
 from histoscribe.widgets.layers.layers import DERIVED, section_of
-from histoscribe.widgets.layers.region_layer import (
+from histoscribe.widgets.layers.regions import (
     PALETTE,
     add_region_layer,
     add_regions,
     class_colours,
+    classes_in,
     give_class,
     is_region_layer,
     regions_of,
     use_class,
 )
-from histoscribe.widgets.layers.regions import classes_in
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.regions.analysis import Chosen, RegionAnalysis
 from histoscribe.widgets.panels.regions.class_table import ClassTable
 from histoscribe.widgets.panels.regions.files import RegionFiles
 from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     import napari

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.layers import LevelForNapari, section_of, slide_layer, slide_of
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.parts.choosers import LayerCombo, number_box
-from histoscribe.widgets.state.state import unwrapped
 
 if TYPE_CHECKING:
     import napari

@@ -11,10 +11,10 @@ import pytest
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
-from histoscribe.widgets.layers.linking import rim
-from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.painting import paint, rim, spot_layers
+from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.napari_private.discs import draw_as_discs
-from histoscribe.widgets.state.state import ViewState, state_of
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -169,7 +169,7 @@ def test_without_a_window_or_with_another_napari_nothing_is_taken_over(
     drawn = drawing(window, layer)
     follow = drawn._on_data_change
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("histoscribe.widgets.napari_private.discs._OF_MARKERS", ("a_name_of_later",))
+        patch.setattr("histoscribe.widgets.napari_private.discs._OF_DRAWING", ("a_name_of_later",))
         draw_as_discs(window, layer)
     assert drawn._on_data_change == follow
     draw_as_discs(window, layer)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 from histoscribe.widgets.layers.colours import MARK
 from histoscribe.widgets.layers.layers import UM
+from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.layers.raster import is_raster, mark_bins
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
 
 LASSO = "lasso on the tissue"
-_RIM = 0.2
 
 
 class MarkedSpots:
@@ -70,15 +70,6 @@ class MarkedSpots:
                 self.mark(places)
                 self._changed(places)
                 return
-
-
-def rim(layer: Points, rows: NDArray[np.intp]) -> None:
-    """Draw a rim around these spots, seen on every pane and whichever layer is active."""
-    rims = np.zeros(len(layer.data))
-    rims[rows] = _RIM
-    if not np.array_equal(rims, layer.border_width):
-        layer.border_color = MARK
-        layer.border_width = rims
 
 
 def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], None]) -> Shapes:

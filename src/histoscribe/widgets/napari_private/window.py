@@ -1,4 +1,4 @@
-"""A viewer's window while layers come and go: what it draws, and which panels hear of it when."""
+"""A viewer's window: what it draws and tells while layers come and go, and the panels docked in it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,49 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from napari.utils.events import Event
 
+from histoscribe.widgets.napari_private.probe import PLUGIN, Use, may, reach
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from qtpy.QtWidgets import QWidget
 
-    from histoscribe.widgets.layers.layers import LayerData
+ENDINGS = (" (Histoscribe)", f" ({PLUGIN})")
+"""After a panel's name in its title: as napari's menu writes it, and its `add_plugin_dock_widget`."""
+
+_OF_CONTROLS = ("_add(event)", "_remove(event)")
+_OF_LAYERS = ("_activate_on_insert",)
+
+
+def unwrapped(viewer: ViewerModel) -> ViewerModel:
+    """The viewer itself where a plugin was handed napari's public proxy of it."""
+    model: ViewerModel = getattr(viewer, "__wrapped__", viewer)
+    return model
+
+
+def panels_of(viewer: ViewerModel) -> dict[str, QWidget]:
+    """The panels that a viewer's window has, by name; none without a window."""
+    docks = reach(viewer, "window.dock_widgets") or {}
+    return {
+        title.removesuffix(ending): docks[title]
+        for title in docks
+        for ending in ENDINGS
+        if title.endswith(ending)
+    }
 
 
 def canvas_of(viewer: ViewerModel) -> Any:
     """napari's canvas; None without a window, or where another napari keeps it elsewhere."""
-    return getattr(_qt_viewer(viewer), "canvas", None)
+    return reach(viewer, "window._qt_viewer.canvas")
 
 
 @contextmanager
 def undrawn(viewer: ViewerModel) -> Iterator[None]:
-    """Draw nothing meanwhile, where several changes follow each other; once afterwards."""
-    widget = getattr(canvas_of(viewer), "native", None)
-    if widget is None:
+    """Draw nothing meanwhile, where several changes follow each other; once afterwards.
+
+    Where this is not possible or not wished, each change is drawn.
+    """
+    widget = reach(canvas_of(viewer), "native")
+    if widget is None or not may(Use.STILL_CANVAS, (widget, ("setUpdatesEnabled",))):
         yield
         return
     widget.setUpdatesEnabled(False)
@@ -35,12 +62,20 @@ def undrawn(viewer: ViewerModel) -> Iterator[None]:
             widget.setUpdatesEnabled(True)
 
 
-def added_in_turns(viewer: ViewerModel, described: LayerData) -> Generator[None, None, Layer]:
+def added_in_turns(
+    viewer: ViewerModel, described: tuple[Any, dict[str, Any], str]
+) -> Generator[None, None, Layer]:
     """Add a layer, select it and tell the panels, step by step: the window answers in between.
 
     `viewer.add_layer` does all of it at once and holds the window up for as long. Here napari's controls of
     the layer are made ahead, while nobody can ask for them yet; it is selected, and each panel hears of it,
-    in a turn of its own. Where another napari keeps its controls elsewhere, it makes them at once, as ever.
+    in a turn of its own. Where this is not possible or not wished, napari does all of it at once, as ever.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    described : (data, keyword arguments, type)
+        As a reader gives it.
 
     Returns
     -------
@@ -49,11 +84,14 @@ def added_in_turns(viewer: ViewerModel, described: LayerData) -> Generator[None,
     """
     layer = Layer.create(*described)
     yield
-    controls = getattr(_qt_viewer(viewer), "controls", None)
-    docked = getattr(getattr(viewer, "window", None), "dock_widgets", {})
+    controls = reach(viewer, "window._qt_viewer.controls")
+    if not may(Use.LAYERS_IN_TURNS, (viewer.layers, _OF_LAYERS)):
+        viewer.add_layer(layer)
+        return layer
+    docked = reach(viewer, "window.dock_widgets") or {}
     panels = [panel for panel in docked.values() if hasattr(panel, "reset_choices")]
     later = [panel.reset_choices for panel in panels]
-    if hasattr(controls, "_add"):
+    if may(Use.LAYERS_IN_TURNS, (controls, _OF_CONTROLS)):
         controls._add(Event("inserted", value=layer))
         later.append(controls._add)
         try:
@@ -76,8 +114,3 @@ def added_in_turns(viewer: ViewerModel, described: LayerData) -> Generator[None,
         if panel in docked.values():
             panel.reset_choices()
     return layer
-
-
-def _qt_viewer(viewer: ViewerModel) -> Any:
-    """What holds canvas and controls of a window; private to napari, so asked for here alone."""
-    return getattr(getattr(viewer, "window", None), "_qt_viewer", None)

@@ -10,7 +10,8 @@ import pytest
 
 from histoscribe.section import Section
 from histoscribe.slide import Slide
-from histoscribe.widgets.layers.layers import section_layers, section_of, slide_layer, slide_of, spot_layer
+from histoscribe.widgets.layers.layers import section_of, slide_layer, slide_of, spot_layer
+from histoscribe.widgets.layers.opened import section_layers
 
 
 def add(viewer: Any, data: tuple[Any, dict[str, Any], str]) -> Any:

@@ -14,12 +14,24 @@ from napari.layers import Image, Labels, Points
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.layers import section_of, shown_spots
-from histoscribe.widgets.layers.map_layers import find_map, map_of, maps_on, show_map, spot_at, spots_of
-from histoscribe.widgets.layers.maps import Map, class_colours, strip_of
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.maps import (
+    Map,
+    class_palette,
+    find_map,
+    map_of,
+    maps_on,
+    show_map,
+    spot_at,
+    spots_of,
+    strip_of,
+)
+from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.raster import raster_layer
-from histoscribe.widgets.layers.spot_maps import (
+from histoscribe.widgets.layers.strips import MAPS, _written
+from histoscribe.widgets.napari_private.window import unwrapped
+from histoscribe.widgets.panels.evidence.spot_maps import (
     FUNCTIONAL,
     INTERVAL,
     KINDS,
@@ -29,11 +41,9 @@ from histoscribe.widgets.layers.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.layers.strips import _written
-from histoscribe.widgets.napari_private.canvas_scale import MAPS
 from histoscribe.widgets.session.panels import open_panels
 from histoscribe.widgets.session.session import capture
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = pytest.mark.usefixtures("own_settings")
 
@@ -121,8 +131,8 @@ def test_classes_have_colours_of_their_own_and_their_names_on_the_spots(
 ) -> None:
     layer = show_map(viewer, add(viewer, predicted), spot_map(predicted, TYPES, ""))
     assert list(layer.features["spot type"][:3]) == ["tumour", "stroma <b>", "fat"]
-    np.testing.assert_allclose(layer.face_color[:3], class_colours(3))
-    assert len(np.unique(class_colours(12), axis=0)) == 12
+    np.testing.assert_allclose(layer.face_color[:3], class_palette(3))
+    assert len(np.unique(class_palette(12), axis=0)) == 12
 
 
 def test_types_without_names_are_numbered(predicted: Section) -> None:
@@ -162,7 +172,7 @@ def test_maps_of_rasters_are_rasters(viewer: Any, predicted: Section) -> None:
     types = show_map(viewer, raster, spot_map(section, TYPES, ""))
     assert isinstance(types, Labels)
     np.testing.assert_array_equal(types.data.ravel(), section.table.obs["spot_type"] + 1)
-    np.testing.assert_allclose([types.get_color(number) for number in (1, 2, 3)], class_colours(3), atol=1e-6)
+    np.testing.assert_allclose([types.get_color(number) for number in (1, 2, 3)], class_palette(3), atol=1e-6)
     for layer in (novelty, types):
         np.testing.assert_allclose(layer.data_to_world((2, 3)), raster.data_to_world((2, 3)))
     assert show_map(viewer, raster, spot_map(section, TYPES, "")) is types
@@ -184,9 +194,9 @@ def test_the_canvas_shows_the_scale_of_the_uppermost_visible_map(viewer: Any, pr
     lower = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))
     upper = show_map(viewer, spots, spot_map(predicted, INTERVAL, "ERBB2"))
     scale = viewer.canvas.overlays[MAPS]
-    assert [strip[0] for strip in scale.strips] == ["ERBB2, width of the 90 % interval"]
+    assert [strip[0] for strip in scale.draw.strips] == ["ERBB2, width of the 90 % interval"]
     upper.visible, lower.visible = False, True
-    assert scale.strips == (strip_of(map_of(lower)),)
+    assert scale.draw.strips == (strip_of(map_of(lower)),)
     viewer.layers.remove(lower)
     assert not scale.visible
 

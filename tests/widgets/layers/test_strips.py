@@ -14,8 +14,15 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, table_of
 from histoscribe.widgets.layers.painting import paint
-from histoscribe.widgets.layers.strips import height_of, strips_of
-from histoscribe.widgets.napari_private.canvas_scale import _KEY, _MARGIN, _WIDTH, picture_of, show_scale
+from histoscribe.widgets.layers.strips import (
+    _MARGIN,
+    _WIDTH,
+    GENES,
+    Scale,
+    height_of,
+    show_scale,
+    strips_of,
+)
 from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]
@@ -28,7 +35,7 @@ def test_a_strip_for_each_gene_and_limits_where_they_are_shared(
     state = state_of(viewer)
     state.choose("CD3E")
     limits = paint(viewer, state)
-    assert viewer.canvas.overlays[_KEY].strips == tuple(strips_of(viewer, state, limits))
+    assert viewer.canvas.overlays[GENES].draw.strips == tuple(strips_of(viewer, state, limits))
     ((words, colours, ends),) = strips_of(viewer, state, limits)
     assert (words, colours, ends) == (f"CD3E, {UNITS}", "viridis", next(iter(limits.values()))["CD3E"])
     state.shared = False
@@ -40,9 +47,9 @@ def test_a_strip_for_each_gene_and_limits_where_they_are_shared(
 
 def test_nothing_painted_is_no_scale(viewer: Any, section: Section) -> None:
     assert show_scale(viewer, [])
-    assert _KEY not in viewer.canvas.overlays
+    assert GENES not in viewer.canvas.overlays
     show(viewer, [section])
-    overlay = viewer.canvas.overlays[_KEY]
+    overlay = viewer.canvas.overlays[GENES]
     assert overlay.visible
     assert not viewer.canvas.overlays.text.visible
     state = state_of(viewer)
@@ -52,7 +59,7 @@ def test_nothing_painted_is_no_scale(viewer: Any, section: Section) -> None:
 
 
 def test_another_napari_shows_words(viewer: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoscribe.widgets.napari_private.canvas_scale.overlay_to_visual", None)
+    monkeypatch.setattr("histoscribe.widgets.napari_private.overlay.visual", None)
     show(viewer, [section])
     assert viewer.canvas.overlays.text.visible
     assert UNITS in viewer.canvas.overlays.text.text
@@ -62,7 +69,7 @@ def test_another_napari_shows_words(viewer: Any, section: Section, monkeypatch: 
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
 def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
     strips = [("EPCAM", 1, (0.0, 1.0)), ("difference", DIFFERENCE, None)]
-    pixels = picture_of(strips, QColor(0, 0, 0), QColor(255, 255, 255), ratio)
+    pixels = Scale(tuple(strips))(QColor(0, 0, 0), QColor(255, 255, 255), ratio)
     assert pixels.shape == ((height_of(strips) + _MARGIN) * ratio, (_WIDTH + 2 * _MARGIN) * ratio, 4)
     row, last = round((_MARGIN + 7) * ratio), round((_MARGIN + _WIDTH - 2) * ratio)
     np.testing.assert_allclose(pixels[row, last, :3] / 255, BLEND[1], atol=0.03)
@@ -71,7 +78,7 @@ def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
 @pytest.mark.viewer
 def test_long_names_get_room(qapp: Any) -> None:
     short, long = (
-        picture_of([(f"{name}, {UNITS}", 1, (0.0, 12.5))], QColor(0, 0, 0), QColor(255, 255, 255), 1.0)
+        Scale(((f"{name}, {UNITS}", 1, (0.0, 12.5)),))(QColor(0, 0, 0), QColor(255, 255, 255), 1.0)
         for name in ("EPCAM", "ENSG00000119888.11_EPCAM_probe")
     )
     assert short.shape[1] == _WIDTH + 2 * _MARGIN < long.shape[1]
@@ -96,14 +103,14 @@ def test_the_canvas_and_its_screenshot_show_it(make_napari_viewer: Any, section:
             np.testing.assert_allclose(seen[row, column], wanted, atol=0.04)
     window.layers.clear()
     paint(window, state_of(window))
-    assert not window.canvas.overlays[_KEY].visible
+    assert not window.canvas.overlays[GENES].visible
 
 
 @pytest.mark.viewer
 def test_a_gene_costs_the_canvas_less_than_3_ms(make_napari_viewer: Any, section: Section) -> None:
     window = make_napari_viewer(show=True)
     show(window, [section])
-    ((_, colours, limits),) = window.canvas.overlays[_KEY].strips
+    ((_, colours, limits),) = window.canvas.overlays[GENES].draw.strips
     taken = []
     for gene in map(str, range(30)):
         start = time.process_time()

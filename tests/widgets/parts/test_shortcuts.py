@@ -12,7 +12,7 @@ from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import is_side_by_side
 from histoscribe.widgets.layers.layers import section_of, slide_of
 from histoscribe.widgets.layers.painting import spot_layers
-from histoscribe.widgets.state.shortcuts import SHORTCUTS, install_shortcuts
+from histoscribe.widgets.parts.shortcuts import SHORTCUTS, install_shortcuts
 from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]

@@ -21,11 +21,11 @@ from histoscribe.section import Section
 from histoscribe.slide import open_slide
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.arrangement import is_side_by_side
+from histoscribe.widgets.napari_private.window import panels_of, unwrapped
 from histoscribe.widgets.session.file import SUFFIX, read_content
 from histoscribe.widgets.session.session import capture, restore
 from histoscribe.widgets.session.sources import reopen, write_session
-from histoscribe.widgets.state.panels import panels_of
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -45,7 +45,7 @@ def bins(kind: str = "measured", side: int = 24, seed: int = 0, genes: tuple[str
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Already a few bins are drawn as a raster."""
-    monkeypatch.setattr("histoscribe.widgets.layers.layers.MOST_POINTS", 100)
+    monkeypatch.setattr("histoscribe.widgets.layers.opened.MOST_POINTS", 100)
 
 
 @pytest.fixture

@@ -18,11 +18,10 @@ from histoscribe.errors import StorageError
 from histoscribe.progress import Progress
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
-from histoscribe.widgets.layers import layers
+from histoscribe.widgets.layers import opened
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.layers.map_layers import map_of, maps_on, show_map
-from histoscribe.widgets.layers.maps import Map
+from histoscribe.widgets.layers.maps import Map, map_of, maps_on, show_map
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.session import session
 from histoscribe.widgets.session.file import SUFFIX, read_content
@@ -86,11 +85,11 @@ def test_maps_come_back_where_they_lay(mapped: ViewerModel, tmp_path: Path) -> N
 def test_maps_of_many_bins_come_back_as_pictures(
     make_section: Callable[..., Section], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "MOST_POINTS", 10)
+    monkeypatch.setattr(opened, "MOST_POINTS", 10)
     viewer, section = ViewerModel(), make_section("A1", "predicted")
     side = round(section.table.n_obs**0.5)
     section.table.obs_names = [f"r{row}c{column}" for row in range(side) for column in range(side)]
-    data, described, _ = layers.shown_spots(replace(section, spot_um=20.0))
+    data, described, _ = opened.shown_spots(replace(section, spot_um=20.0))
     bins = viewer.add_image(data, **described)
     for found in (traced(side**2), types(side**2)):
         show_map(viewer, bins, found)

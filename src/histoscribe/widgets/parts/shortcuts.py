@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import held_out_scores, paint, spot_layers
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.state import state_of, unwrapped
+from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

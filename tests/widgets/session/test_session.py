@@ -116,7 +116,7 @@ def test_slides_are_shared_again_between_their_layers(full: ViewerModel, tmp_pat
 
 def test_regions_come_back_with_their_holes(viewer: Any, tmp_path: Path) -> None:
     from histoscribe.tiles import Region
-    from histoscribe.widgets.layers.region_layer import described_regions, regions_of
+    from histoscribe.widgets.layers.regions import described_regions, regions_of
 
     hole = np.array([(20, 20), (20, 40), (40, 40)], float)
     outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication, QWidget
 
 from histoscribe.widgets.layers.layers import LayerData
-from histoscribe.widgets.napari_private.canvas import added_in_turns, canvas_of, undrawn
+from histoscribe.widgets.napari_private.window import added_in_turns, canvas_of, undrawn
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

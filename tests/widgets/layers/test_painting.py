@@ -13,8 +13,9 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show, show_sections
 from histoscribe.widgets.layers.colours import colours_of
 from histoscribe.widgets.layers.painting import expression, limits, paint, spot_layers
-from histoscribe.widgets.state.state import ViewState, state_of
-from histoscribe.widgets.state.suggestion import suggested_gene
+from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.layers.view_state import ViewState
+from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]
 

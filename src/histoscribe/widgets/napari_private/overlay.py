@@ -1,0 +1,99 @@
+"""A small picture in the canvas, drawn once at each change, which the canvas only copies.
+
+napari's own colour bar lays out its text again at each change, which takes longer than painting the spots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components.overlays import CanvasOverlay
+from numpy.typing import NDArray
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QApplication
+from vispy.scene.visuals import Image
+
+from histoscribe.widgets.napari_private.probe import Use, may
+
+try:
+    from napari._vispy.overlays import base
+    from napari._vispy.utils import visual
+except ImportError:
+    base = visual = None
+Base: Any = getattr(base, "VispyCanvasOverlay", object)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+Draw = Callable[[QColor, QColor, float], NDArray[np.uint8]]
+"""Gives RGBA, shape (rows, columns, 4), from the ground, the ink and the pixels to a pixel of the screen."""
+
+_OF_BASE = ("_get_fgcolor(self)", "_on_position_change(self, event)", "reset(self)")
+
+
+class PictureOverlay(CanvasOverlay):
+    """A picture shown in a canvas.
+
+    Parameters
+    ----------
+    draw : Draw or None
+    """
+
+    draw: Any = None
+    position: Any = "bottom_left"
+    box: bool = False
+
+
+class _Picture(Base):
+    """How napari's canvas shows a `PictureOverlay`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.pop("font_info", None)
+        super().__init__(node=Image(np.zeros((1, 1, 4), np.uint8)), font_info=None, **kwargs)
+        self.overlay.events.draw.connect(self._on_draw)
+        self.viewer.canvas.events.background_color.connect(self._on_draw)
+        self.reset()
+        self._on_draw()
+
+    def _on_draw(self, event: object = None) -> None:
+        ratio = getattr(QApplication.instance(), "devicePixelRatio", lambda: 1.0)()
+        ground = QColor.fromRgbF(*map(float, self.viewer.canvas.background_color[:3]), 0.8)
+        ink = QColor.fromRgbF(*map(float, self._get_fgcolor()[:3]))
+        pixels = self.overlay.draw(ground, ink, ratio)
+        self.node.set_data(pixels)
+        self.node.transform.scale = (1 / ratio, 1 / ratio, 1, 1)
+        size = pixels.shape[1] / ratio, pixels.shape[0] / ratio
+        if size != (self.x_size, self.y_size):
+            self.x_size, self.y_size = size
+            self._on_position_change()
+
+
+def show_picture(viewer: ViewerModel, key: str, position: str, draw: Draw | None) -> bool:
+    """Show a picture in a viewer's canvas, or none; False where this is not possible or not wished.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    key : str
+        Pictures of another key are others, at a place of their own.
+    position : str
+        One of napari's places for what lies in the canvas.
+    draw : Draw or None
+        None to show nothing.
+    """
+    overlays = viewer.canvas.overlays
+    if not may(Use.COLOUR_SCALE, (visual, ("overlay_to_visual",)), (Base, _OF_BASE)):
+        if key in overlays:
+            overlays[key].visible = False
+        return False
+    if key not in overlays:
+        if draw is None:
+            return True
+        visual.overlay_to_visual.setdefault(PictureOverlay, _Picture)
+        overlays[key] = PictureOverlay(draw=draw, position=position)
+    elif draw is not None:
+        overlays[key].draw = draw
+    overlays[key].visible = draw is not None
+    return True
