@@ -15,11 +15,10 @@ import time
 import numpy as np
 import torch
 
-from histoscribe.predictor.settings import GRAPHS, Settings
+from histoscribe.models.reproducible import one_thread
+from histoscribe.predictor.settings import GRAPHS, PredictorSettings
 from histoscribe.predictor.training.batches import Spots, make_batches
-from histoscribe.predictor.training.fitting import build_network
-from histoscribe.predictor.training.plan import RepairedPlan
-from histoscribe.predictor.training.threads import one_thread
+from histoscribe.predictor.variants.histoscribe import VARIANT
 
 GENES = 250
 EPOCHS = 20
@@ -44,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--spots", type=int, default=200)
     spots = parser.parse_args().spots
-    settings, rng = Settings(graphs=GRAPHS), np.random.default_rng(0)
+    settings, rng = PredictorSettings(graphs=GRAPHS), np.random.default_rng(0)
     side = int(np.ceil(np.sqrt(spots)))
     places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:spots]
     section = Spots(
@@ -57,15 +56,14 @@ def main() -> None:
     )
 
     (batch,) = make_batches([section], settings.batch_spots, radius=1.5)
-    network = build_network(settings, settings.components, GENES, seed=0)
-    plan = RepairedPlan(network, settings, EPOCHS + 3)  # type: ignore[arg-type]
-    optimiser = plan.configure_optimizers()["optimizer"]
+    network = VARIANT.build(settings, settings.components, GENES, seed=0)
+    optimiser, _ = VARIANT.optimise(network, settings, EPOCHS + 3)
     seconds = []
     with one_thread():  # as the product trains
         for _ in range(EPOCHS + 3):
             start = time.perf_counter()
             optimiser.zero_grad()
-            plan.training_step(batch, 0).backward()
+            VARIANT.loss(network, batch, settings).backward()
             optimiser.step()
             seconds.append(time.perf_counter() - start)
     epoch = float(np.median(seconds[3:]))

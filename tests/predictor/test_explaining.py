@@ -13,8 +13,7 @@ from histoscribe.predictor import Predictor, attention_maps, attribute
 from histoscribe.predictor.blend import Blend
 from histoscribe.predictor.core import Fitted, View, project
 from histoscribe.predictor.novelty import Familiar
-from histoscribe.predictor.settings import make_settings
-from histoscribe.predictor.training.fitting import build_network
+from histoscribe.predictor.variants.histoscribe import VARIANT
 from histoscribe.progress import Progress
 
 
@@ -60,7 +59,7 @@ def a_blend_of_everything(features: int, genes: int, references: int = 40) -> Fi
 
     Every reference counts, so that the prediction has no steps where one takes another's place.
     """
-    settings = make_settings("histoscribe", width=16, radii=(1.5,), units=("section",), members=1)
+    settings = VARIANT.settings(width=16, radii=(1.5,), units=("section",), members=1)
     random = np.random.default_rng(5)
 
     def draw(*shape: int) -> np.ndarray:
@@ -80,7 +79,7 @@ def a_blend_of_everything(features: int, genes: int, references: int = 40) -> Fi
         values=draw(references, genes),
         trust=np.abs(draw(references)) + 0.1,
         keys=[draw(references, 16)],
-        networks=[build_network(settings, axes, genes, 3).eval()],
+        networks=[VARIANT.build(settings, axes, genes, 3).eval()],
         familiar=Familiar(none, none, none, none, none, none),
         blend=Blend(0.4, 0.3, 0.3, neighbours=references, temperature=0.2),
     )

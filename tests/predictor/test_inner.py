@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histoscribe.predictor.settings import make_settings
 from histoscribe.predictor.target import choose_panel
 from histoscribe.predictor.training.inner import HALVES, REACHES, choose_inputs, inner_folds
+from histoscribe.predictor.variants.histoscribe import VARIANT
 
 
 def test_units_of_training_are_chosen_where_sections_differ_in_contrast(make_section):
@@ -20,20 +20,20 @@ def test_units_of_training_are_chosen_where_sections_differ_in_contrast(make_sec
         pale = np.argsort(np.linalg.norm(whole.features, axis=1))[:60]
         sections.append(replace(whole.part(np.sort(pale), whole.name), slide=None))
     panel = choose_panel(sections, 20)
-    chosen = choose_inputs(sections, panel, make_settings("histoscribe"))
+    chosen = choose_inputs(sections, panel, VARIANT.settings())
     assert chosen.units == ("section", "training")
     assert chosen.radii in REACHES
 
 
 def test_one_section_cannot_tell_about_units(make_section):
     section = make_section("S1", seed=1)
-    chosen = choose_inputs([section], choose_panel([section], 10), make_settings("histoscribe"))
+    chosen = choose_inputs([section], choose_panel([section], 10), VARIANT.settings())
     assert chosen.units == ("section",)
 
 
 def test_what_is_set_is_kept(make_section):
     sections = [make_section(f"S{seed}", seed=seed) for seed in (1, 2)]
-    given = make_settings("histoscribe", radii=(2.0,), units=("training",))
+    given = VARIANT.settings(radii=(2.0,), units=("training",))
     assert choose_inputs(sections, choose_panel(sections, 10), given) == given
 
 

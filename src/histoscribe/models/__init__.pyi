@@ -6,6 +6,7 @@ from .card import (
     installed_versions as installed_versions,
     running_command as running_command,
 )
+from .estimator import Estimator as Estimator
 from .store import (
     CARD_FILE as CARD_FILE,
     WEIGHTS_FILE as WEIGHTS_FILE,

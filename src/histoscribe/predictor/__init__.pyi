@@ -3,10 +3,11 @@ from .explaining.attention import Attention as Attention, attention_maps as atte
 from .explaining.attribution import Attribution as Attribution, attribute as attribute
 from .predictor import Predictor as Predictor
 from .retrieval.evidence import evidence_of as evidence_of
-from .settings import VARIANTS as VARIANTS, Settings as Settings
+from .settings import PredictorSettings as PredictorSettings
 from .target import (
     TARGET as TARGET,
     choose_panel as choose_panel,
     log_cp10k as log_cp10k,
     panel_expression as panel_expression,
 )
+from .variants import VARIANTS as VARIANTS

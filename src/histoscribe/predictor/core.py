@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,18 +15,16 @@ from histoscribe.predictor.blend import Answers, Blend
 from histoscribe.predictor.inputs import Scale, image_blocks
 from histoscribe.predictor.intervals import Intervals
 from histoscribe.predictor.novelty import Familiar
+from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.retrieval.gallery import Retrieved, retrieve
 from histoscribe.predictor.retrieval.index import Index, build_index
-from histoscribe.predictor.settings import Settings
-from histoscribe.predictor.variants.published import PublishedNetwork
-from histoscribe.predictor.variants.repaired import Network
+from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.variants.variant import PredictorNetwork
 
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096
 _MOST_EXACT = 200_000
 _PROBES = 16
-
-AnyNetwork = Network | PublishedNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,7 @@ class Fitted:
 
     Parameters
     ----------
-    settings : Settings
+    settings : PredictorSettings
     pitch_um : float
         Length in which the context radii are counted: the training sections' median pitch.
     scales : (Scale, Scale)
@@ -99,15 +97,17 @@ class Fitted:
         How much each of them is believed, by its depth.
     keys : list of ndarray, each of shape (references, width)
         Embeddings of the gallery's spots, one array per member.
-    networks : list of Network or PublishedNetwork
+    networks : list of PredictorNetwork
     familiar : Familiar
         What the training tiles look like.
     blend : Blend
     intervals : Intervals or None
         None where nothing was held out.
+    crops : Crops or None
+        Small pictures of the gallery's spots.
     """
 
-    settings: Settings
+    settings: PredictorSettings
     pitch_um: float
     scales: tuple[Scale, Scale]
     components: NDArray[np.float32]
@@ -118,14 +118,11 @@ class Fitted:
     values: NDArray[np.float32]
     trust: NDArray[np.float32]
     keys: list[NDArray[np.float32]]
-    networks: list[AnyNetwork]
+    networks: list[PredictorNetwork]
     familiar: Familiar
     blend: Blend = field(default_factory=Blend)
     intervals: Intervals | None = None
-
-    def with_inner(self, blend: Blend, intervals: Intervals | None) -> Fitted:
-        """The same with what inner validation found."""
-        return replace(self, blend=blend, intervals=intervals)
+    crops: Crops | None = None
 
     def check(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> None:
         """Refuse tiles that this model cannot read.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError
-from histoscribe.models import Card, load_model, save_model
+from histoscribe.errors import SectionError
+from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
-from histoscribe.predictor.settings import KIND, make_settings
+from histoscribe.predictor.settings import KIND, PredictorSettings
+from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from histoscribe.features import TileEncoder
     from histoscribe.predictor.core import Fitted, Told
-    from histoscribe.predictor.retrieval.evidence import Crops
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Region, Tiles
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _SAMPLED = 500
 
 
-class Predictor:
+class Predictor(Estimator[PredictorSettings, "Fitted"]):
     """Expression from histology.
 
     Parameters
@@ -45,13 +46,17 @@ class Predictor:
     panel : sequence of str, optional
         The genes to predict; the most variable ones of the training sections if not given.
     **settings
-        Changes to the variant's defaults: `epochs`, `members`, `panel_size` and the others of `Settings`.
+        Changes to the defaults: `epochs`, `members`, `panel_size` and others of `PredictorSettings`.
 
     Raises
     ------
     SettingError
         If a setting is unknown or out of range.
     """
+
+    kind = KIND
+    reads_images = True
+    panel: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -63,34 +68,10 @@ class Predictor:
         panel: Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = make_settings(variant, **settings)
-        self.seed = seed
-        self.device = device
-        self.licence = licence
+        super().__init__(
+            variant_named(variant).settings(**settings), seed=seed, device=device, licence=licence
+        )
         self.panel = None if panel is None else tuple(panel)
-        self._fitted: Fitted | None = None
-        self._card: Card | None = None
-        self._encoder: TileEncoder | None = None
-        self._crops: Crops | None = None
-
-    @property
-    def card(self) -> Card:
-        """What the predictor is and learned from; `ModelError` before it has been fitted."""
-        if self._card is None:
-            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
-        return self._card
-
-    @property
-    def fitted(self) -> Fitted:
-        """Arrays and networks of the model; `ModelError` before it has been fitted."""
-        if self._fitted is None:
-            raise ModelError("this predictor has learned nothing yet", remedy="fit or load one first")
-        return self._fitted
-
-    @property
-    def genes(self) -> tuple[str, ...]:
-        """The predicted genes in the order of the output columns."""
-        return self.card.genes
 
     def fit(
         self,
@@ -128,10 +109,11 @@ class Predictor:
 
         chosen = encoder or encoder_named("builtin")
         encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
+        settings = self.settings
         if types is not None:
             encoded = typed(encoded, sections, types, chosen)
-            self.settings = replace(self.settings, type_source="given")
-        return self.fit_encoded(encoded, encoder=chosen, progress=progress)
+            settings = replace(settings, type_source="given")
+        return self._fit(encoded, settings, chosen, progress)
 
     def fit_encoded(
         self,
@@ -149,11 +131,20 @@ class Predictor:
             What described them; needed to predict on slides.
         progress : Progress, optional
         """
+        return self._fit(sections, self.settings, encoder, progress)
+
+    def _fit(
+        self,
+        sections: Sequence[EncodedSection],
+        settings: PredictorSettings,
+        encoder: TileEncoder | None,
+        progress: Progress | None,
+    ) -> Predictor:
         from histoscribe.predictor.training.learning import learn
 
-        self._fitted, self._card, self._crops = learn(
+        fitted, card = learn(
             sections,
-            self.settings,
+            settings,
             seed=self.seed,
             device=self.device,
             panel=self.panel,
@@ -162,7 +153,7 @@ class Predictor:
             progress=progress or Progress(),
         )
         self._encoder = encoder
-        return self
+        return self._learned(fitted, card)
 
     def predict_encoded(
         self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
@@ -247,7 +238,7 @@ class Predictor:
             told,
             attention=attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um),
             intervals=self.fitted.intervals,
-            crops=self._crops,
+            crops=self.fitted.crops,
             name=name or slide.name,
             patient=patient,
         )
@@ -301,31 +292,19 @@ class Predictor:
         )
         return replace(section.with_table(table), slide=slide, warnings=())
 
-    def save(self, folder: str | PathLike[str]) -> Card:
-        """Write the model's folder (`weights.safetensors`, `card.json`); see `modelstore.save_model`."""
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
         from histoscribe.predictor.state import to_tensors
 
-        self._card = save_model(folder, to_tensors(self.fitted, self._crops), self.card)
-        return self._card
+        return to_tensors(self.fitted)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], *, device: str = "auto") -> Predictor:
-        """Read a model's folder back.
+    def _from_tensors(
+        cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
+    ) -> tuple[PredictorSettings, Fitted]:
+        from histoscribe.predictor.state import from_tensors
 
-        Raises
-        ------
-        ModelError
-            If it is missing, damaged, foreign, or of another kind.
-        """
-        from histoscribe.predictor.state import crops_from, from_tensors
-
-        tensors, card = load_model(folder, kind=KIND)
-        fitted = from_tensors(tensors, card, where=folder)
-        predictor = cls(card.variant, seed=card.seed, device=device, licence=card.licence)
-        predictor.settings = fitted.settings
-        predictor._fitted, predictor._card = fitted, card
-        predictor._crops = crops_from(tensors, len(fitted.values), where=folder)
-        return predictor
+        fitted = from_tensors(tensors, card, where=where)
+        return fitted.settings, fitted
 
     def _told(
         self,

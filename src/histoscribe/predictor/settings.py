@@ -1,18 +1,18 @@
-"""What can be set of a predictor, with the defaults of both variants."""
+"""What can be set of a predictor."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from histoscribe.errors import SettingError
 from histoscribe.predictor.inputs import UNITS, Unit
 from histoscribe.predictor.target import TARGETS, Target
+from histoscribe.predictor.variants import VARIANTS
 
 KIND = "predictor"
-Variant = Literal["histoscribe", "published"]
 GRAPHS = ("spatial", "functional")
-VARIANTS: tuple[Variant, ...] = ("histoscribe", "published")
 PARTS = (
     "retrieval",
     "regression",
@@ -25,13 +25,13 @@ PARTS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class PredictorSettings:
     """How a predictor is built and trained.
 
     Parameters
     ----------
     variant : str
-        `histoscribe`, the default, or `published`, GR2ST as in the paper.
+        A name of `VARIANTS`: `histoscribe`, the default, or `published`, GR2ST as in the paper.
     epochs : int
         Passes over the training sections.
     members : int
@@ -64,7 +64,7 @@ class Settings:
         Parts of the default that are switched off, of `PARTS`: what the ablation measures.
     """
 
-    variant: Variant = "histoscribe"
+    variant: str = "histoscribe"
     epochs: int = 60
     members: int = 3
     target: Target = "clean"
@@ -147,38 +147,24 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
-        listed = ("radii", "units", "graphs", "without")
-        return {name: list(v) if name in listed and v is not None else v for name, v in asdict(self).items()}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
+    @classmethod
+    def of(cls, variant: str, values: Mapping[str, Any]) -> PredictorSettings:
+        """Settings from plain values, as a card or a user gives them.
 
-def make_settings(variant: str, **changes: Any) -> Settings:
-    """The defaults of a variant with some changes.
-
-    Raises
-    ------
-    SettingError
-        If a setting does not exist or is out of range.
-    """
-    known = {entry.name for entry in fields(Settings)} - {"variant"}
-    unknown = sorted(changes.keys() - known)
-    if unknown:
-        raise SettingError(
-            "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
-        )
-    if variant == "published":
-        paper = {
-            "epochs": 100,
-            "members": 1,
-            "radii": (),
-            "units": ("section",),
-            "components": 0,
-            "width": 256,
-        }
-        paper |= {"heads": 8, "types": 6, "dropout": 0.1, "learning_rate": 1e-4, "weight_decay": 1e-3}
-        changes = paper | changes
-    if changes.get("radii") is not None:
-        changes["radii"] = tuple(float(radius) for radius in changes["radii"])
-    if changes.get("units") is not None:
-        changes["units"] = tuple(str(unit) for unit in changes["units"])
-    changes |= {name: tuple(changes.get(name, ())) for name in ("graphs", "without")}
-    return Settings(variant=variant, **changes)  # type: ignore[arg-type]
+        Raises
+        ------
+        SettingError
+            If a setting does not exist or is out of range.
+        """
+        known = {entry.name for entry in fields(cls)} - {"variant"}
+        if unknown := sorted(values.keys() - known):
+            raise SettingError(
+                "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
+            )
+        checked = dict(values)
+        for name, kind in (("radii", float), ("units", str), ("graphs", str), ("without", str)):
+            if checked.get(name) is not None:
+                checked[name] = tuple(kind(value) for value in checked[name])
+        return cls(variant=variant, **checked)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.models import Card, require_shapes
 from histoscribe.predictor.blend import Blend
-from histoscribe.predictor.core import AnyNetwork, Fitted
+from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.intervals import BINS, Intervals
 from histoscribe.predictor.novelty import Familiar
 from histoscribe.predictor.retrieval.evidence import Crops
-from histoscribe.predictor.settings import make_settings
-from histoscribe.predictor.training.fitting import build_network
+from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 
 _MAX_WIDTH = 65_536
 _MAX_MEMBERS = 64
@@ -30,7 +30,7 @@ _INTERVALS = ("edges", "low", "high")
 _TOLD = ("variant", "gallery", "inner_split", "type_names", "uses")
 
 
-def to_tensors(fitted: Fitted, crops: Crops | None = None) -> dict[str, NDArray[Any]]:
+def to_tensors(fitted: Fitted) -> dict[str, NDArray[Any]]:
     """Every array of a fitted predictor under its name."""
     tensors = {name: getattr(fitted, name) for name in _PLAIN}
     for name, (mean, deviation) in zip(("descriptors", "context"), fitted.scales, strict=True):
@@ -38,8 +38,8 @@ def to_tensors(fitted: Fitted, crops: Crops | None = None) -> dict[str, NDArray[
     tensors |= {f"familiar.{name}": getattr(fitted.familiar, name) for name in _FAMILIAR}
     if fitted.intervals is not None:
         tensors |= {f"intervals.{name}": getattr(fitted.intervals, name) for name in _INTERVALS}
-    if crops is not None:
-        tensors["crops.data"], tensors["crops.ends"] = crops.data, crops.ends
+    if fitted.crops is not None:
+        tensors["crops.data"], tensors["crops.ends"] = fitted.crops.data, fitted.crops.ends
     for number, (network, keys) in enumerate(zip(fitted.networks, fitted.keys, strict=True)):
         tensors[f"keys{number}"] = keys
         for name, value in network.state_dict().items():
@@ -76,7 +76,7 @@ def from_tensors(
         blend = Blend(**kept.pop("blend"))
         sizes = ("members_kept", "descriptors", "references", "familiar_kept")
         members, descriptors, references, familiar = (_bounded(kept.pop(name)) for name in sizes)
-        settings = make_settings(card.variant, **kept)
+        settings = PredictorSettings.of(card.variant, kept)
         if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
             raise ValueError("a size is out of range")
         if not all(np.isfinite(value) and value > 0 for value in (pitch, blend.temperature)):
@@ -87,6 +87,7 @@ def from_tensors(
         raise ModelError(
             f"the card's settings cannot be used ({error})", where=where, remedy="fetch or train it anew"
         ) from error
+    variant = variant_named(settings.variant)
     genes, inputs = len(card.genes), descriptors * settings.blocks
     columns, rank, axes = (
         tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
@@ -114,7 +115,7 @@ def from_tensors(
         shapes |= {"intervals.edges": (BINS - 1, genes), "intervals.low": (BINS, genes)}
         shapes["intervals.high"] = (BINS, genes)
     with torch.device("meta"):
-        empty = build_network(settings, seen, genes, 0)
+        empty = variant.build(settings, seen, genes, 0)
     for number in range(members):
         shapes[f"keys{number}"] = (references, settings.width)
         shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
@@ -125,9 +126,9 @@ def from_tensors(
             where=where,
             remedy="fetch or train it anew",
         )
-    networks: list[AnyNetwork] = []
+    networks: list[PredictorNetwork] = []
     for number in range(members):
-        network = build_network(settings, seen, genes, 0)
+        network = variant.build(settings, seen, genes, 0)
         prefix = f"network{number}."
         own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
@@ -146,6 +147,7 @@ def from_tensors(
         intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
         if "intervals.low" in tensors
         else None,
+        crops=crops_from(tensors, references, where=where),
         **{name: tensors[name] for name in _PLAIN},
     )
 

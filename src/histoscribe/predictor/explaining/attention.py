@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.training.batches import Spots, make_batches
-from histoscribe.predictor.variants.repaired import Network
-
-_RADIUS = 1.5
+from histoscribe.predictor.variants.variant import variant_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +74,9 @@ def attention_maps(
         `spatial` and `functional`, where the model was trained with them; empty for the published form, whose
         graphs need array positions.
     """
-    network = fitted.networks[0]
-    if not isinstance(network, Network) or not fitted.settings.graphs:
+    if not fitted.settings.graphs:
         return {}
+    variant = variant_named(fitted.settings.variant)
     places = (centres_um - centres_um.mean(axis=0)) / pitch_um
     count = len(expression)
     spots = Spots(
@@ -91,9 +89,9 @@ def attention_maps(
     )
     found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
     with torch.inference_mode():
-        for batch in make_batches([spots], fitted.settings.batch_spots, radius=_RADIUS):
+        for batch in make_batches([spots], fitted.settings.batch_spots, radius=variant.radius):
             numbers = batch.numbers.numpy()
-            looks = network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
+            looks = variant.attention(fitted.networks[0], batch)
             for name, (edges, weights) in looks.items():
                 found.setdefault(name, []).append((numbers[edges.numpy()], weights.numpy()))
     return {

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 
-from histoscribe.predictor.core import AnyNetwork, Fitted, project
+from histoscribe.predictor.core import Fitted, project
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import section_input, training_scales
 from histoscribe.predictor.linear import (
@@ -17,20 +18,17 @@ from histoscribe.predictor.linear import (
     weighted_ridge,
 )
 from histoscribe.predictor.novelty import learn_familiar
-from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.predictor.training.batches import Batch, Spots, make_batches
-from histoscribe.predictor.variants.published import PublishedNetwork
-from histoscribe.predictor.variants.repaired import Network
+from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
-
-_RADIUS = {"histoscribe": 1.5, "published": 2.999}
 
 
 def fit_core(
     sections: Sequence[EncodedSection],
     panel: Sequence[str],
-    settings: Settings,
+    settings: PredictorSettings,
     *,
     seed: int,
     members: int,
@@ -45,7 +43,7 @@ def fit_core(
     sections : sequence of EncodedSection
     panel : sequence of str
         Genes that every section has.
-    settings : Settings
+    settings : PredictorSettings
     seed : int
         Member i is trained from seed + i.
     members : int
@@ -55,9 +53,7 @@ def fit_core(
     message : str
         What to tell `progress`.
     """
-    from histoscribe.predictor.training.plan import train
-
-    published = settings.variant == "published"
+    variant = variant_named(settings.variant)
     without = settings.without
     pitch = float(np.median([section.pitch_um for section in sections]))
     features = [section.features for section in sections]
@@ -68,41 +64,42 @@ def fit_core(
     )
     starts = np.cumsum([0, *(len(values) for values in features)])
     targets = [panel_expression(section, panel, settings.target) for section in sections]
-    plain = published or "depth weights" in without
-    trust = np.ones(len(inputs)) if plain else spot_weights(sections)
-    shares = np.split(trust, starts[1:-1])
-    mean, deviation, expression = standardised_targets(targets, shares, published=published)
+    weighed = variant.weighs_spots and "depth weights" not in without
+    trust = spot_weights(sections) if weighed else np.ones(len(inputs))
+    genes = len(panel)
+    mean, deviation, expression = np.zeros(genes, np.float32), np.ones(genes, np.float32), targets
+    if variant.standardises:
+        mean, deviation, expression = standardised_targets(targets, np.split(trust, starts[1:-1]))
     wanted = np.concatenate(expression)
     types = spot_types(sections, inputs[:, : features[0].shape[1]], settings, seed)
     components = principal_axes(inputs, settings.components)
     reduced = project(inputs, components, len(components))
-    if published:
-        ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
-        loadings = np.zeros((1, len(panel)), dtype=np.float32)
-    else:
-        rank = len(panel) if "low rank" in without else settings.rank
+    ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
+    loadings = np.zeros((1, genes), dtype=np.float32)
+    if variant.has_ridge:
+        rank = genes if "low rank" in without else settings.rank
         main = expression_components(wanted, trust, rank)
         ridge, loadings = weighted_ridge(inputs, main.scores, trust), main.loadings
     spots = [
         Spots(
             reduced[start:stop],
             values,
-            _places(section, published),
+            variant.places(section.centres_um / section.pitch_um),
             types[start:stop],
             np.arange(start, stop, dtype=np.int64),
             trust[start:stop].astype(np.float32),
         )
         for section, values, start, stop in zip(sections, expression, starts[:-1], starts[1:], strict=True)
     ]
-    # The published form takes one section per batch.
-    groups = [[part] for part in spots] if published else [spots]
-    radius = _RADIUS[settings.variant]
-    batches = [part for group in groups for part in make_batches(group, settings.batch_spots, radius=radius)]
+    groups = [spots] if variant.joins_sections else [[part] for part in spots]
+    batches = [
+        part for group in groups for part in make_batches(group, settings.batch_spots, radius=variant.radius)
+    ]
     networks, keys = [], []
     for member in range(members):
-        network = build_network(settings, reduced.shape[1], len(panel), seed + member)
+        network = variant.build(settings, reduced.shape[1], genes, seed + member)
         told = message if members == 1 else f"{message}, network {member + 1} of {members}"
-        train(network, batches, settings, seed=seed + member, device=device, progress=progress, message=told)
+        _train(network, batches, settings, seed=seed + member, device=device, progress=progress, message=told)
         networks.append(network)
         keys.append(_gallery_keys(network, batches, settings.width))
     return Fitted(
@@ -122,27 +119,40 @@ def fit_core(
     )
 
 
-def build_network(settings: Settings, inputs: int, genes: int, seed: int) -> AnyNetwork:
-    """An untrained network; the caller's random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if settings.variant == "published":
-            return PublishedNetwork(
-                inputs, genes, width=settings.width, heads=settings.heads, dropout=settings.dropout
-            )
-        return Network(
-            inputs,
-            genes,
-            settings.types,
-            width=settings.width,
-            heads=settings.heads,
-            dropout=settings.dropout,
-            graphs=settings.graphs,
-        )
+def _train(
+    network: PredictorNetwork,
+    batches: Sequence[Batch],
+    settings: PredictorSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    message: str,
+) -> None:
+    from histoscribe.models.training import TrainingOptions, train
+
+    variant = variant_named(settings.variant)
+    data: DataLoader[Batch] = DataLoader(
+        [batch.to(device) for batch in batches],  # type: ignore[arg-type]
+        batch_size=None,
+        shuffle=len(batches) > 1,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    train(
+        network,
+        data,
+        loss=lambda batch, _: variant.loss(network, batch, settings),
+        optimise=lambda: variant.optimise(network, settings, settings.epochs * len(batches)),
+        options=TrainingOptions(message, epochs=settings.epochs, seed=seed, device=device, clip=variant.clip),
+        progress=progress,
+    )
 
 
 def spot_types(
-    sections: Sequence[EncodedSection], descriptors: NDArray[np.float32], settings: Settings, seed: int
+    sections: Sequence[EncodedSection],
+    descriptors: NDArray[np.float32],
+    settings: PredictorSettings,
+    seed: int,
 ) -> NDArray[np.int64]:
     """The type of every training spot: given with the sections, or k-means clusters of the images.
 
@@ -159,12 +169,9 @@ def spot_types(
 
 
 def standardised_targets(
-    targets: list[NDArray[np.float32]], trust: list[NDArray[np.float64]], *, published: bool = False
+    targets: list[NDArray[np.float32]], trust: list[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
     """Mean, deviation and targets centred per section: sections differ in depth and batch, not in tissue."""
-    genes = targets[0].shape[1]
-    if published:
-        return np.zeros(genes, np.float32), np.ones(genes, np.float32), targets
     middles = [
         np.average(values, axis=0, weights=weights).astype(np.float64)
         for values, weights in zip(targets, trust, strict=True)
@@ -178,14 +185,7 @@ def standardised_targets(
     return mean.astype(np.float32), deviation, scaled
 
 
-def _places(section: EncodedSection, published: bool) -> NDArray[np.float32]:
-    places = section.centres_um / section.pitch_um
-    if published:
-        return np.asarray(np.rint(places - places.min(axis=0)), dtype=np.float32)
-    return np.asarray(places - places.mean(axis=0), dtype=np.float32)
-
-
-def _gallery_keys(network: AnyNetwork, batches: Sequence[Batch], width: int) -> NDArray[np.float32]:
+def _gallery_keys(network: PredictorNetwork, batches: Sequence[Batch], width: int) -> NDArray[np.float32]:
     count = sum(len(batch.numbers) for batch in batches)
     keys = np.empty((count, width), dtype=np.float32)
     with torch.inference_mode():

@@ -16,7 +16,7 @@ from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import Unit, section_input, training_scales
 from histoscribe.predictor.intervals import Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
-from histoscribe.predictor.settings import Settings
+from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import fit_core, standardised_targets
 from histoscribe.progress import Progress
@@ -75,7 +75,9 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
     return folds, split
 
 
-def choose_inputs(sections: Sequence[EncodedSection], panel: Sequence[str], settings: Settings) -> Settings:
+def choose_inputs(
+    sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings
+) -> PredictorSettings:
     """The settings with what the image is seen by: reach of the context, and units.
 
     Whatever is not set is chosen: the ridge expert predicts inner folds best from it. Halves of one section
@@ -108,7 +110,7 @@ def choose_inputs(sections: Sequence[EncodedSection], panel: Sequence[str], sett
 def validate(
     sections: Sequence[EncodedSection],
     panel: Sequence[str],
-    settings: Settings,
+    settings: PredictorSettings,
     *,
     seed: int,
     device: torch.device,

@@ -10,28 +10,26 @@ import numpy as np
 
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.features.device import resolve_device
-from histoscribe.models import Card, TrainingSection, weights_hash
-from histoscribe.predictor.blend import Blend
+from histoscribe.models import Card, TrainingSection
+from histoscribe.models.reproducible import one_thread
 from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
-from histoscribe.predictor.settings import KIND, Settings
-from histoscribe.predictor.state import to_settings, to_tensors
+from histoscribe.predictor.settings import KIND, PredictorSettings
+from histoscribe.predictor.state import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel
 from histoscribe.predictor.training.fitting import fit_core
 from histoscribe.predictor.training.inner import Inner, choose_inputs, validate
-from histoscribe.predictor.training.threads import one_thread
+from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
 
-_PUBLISHED_BLEND = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
-
 
 def learn(
     sections: Sequence[EncodedSection],
-    settings: Settings,
+    settings: PredictorSettings,
     *,
     seed: int,
     device: str,
@@ -39,7 +37,7 @@ def learn(
     licence: str,
     encoder: TileEncoder | None,
     progress: Progress,
-) -> tuple[Fitted, Card, Crops | None]:
+) -> tuple[Fitted, Card]:
     """Learn a predictor; see `Predictor.fit_encoded`."""
     check_sections(sections)
     chosen = resolve_device(device)
@@ -47,8 +45,9 @@ def learn(
     settings = choose_inputs(sections, genes, settings)
     settings, type_names = _with_types(settings, sections)
     with one_thread():
-        if settings.variant == "published":
-            inner = Inner(_PUBLISHED_BLEND, {}, "nothing")
+        fixed = variant_named(settings.variant).blend
+        if fixed is not None:
+            inner = Inner(fixed, {}, "nothing")
         else:
             inner = validate(sections, genes, settings, seed=seed, device=chosen, progress=progress)
         fitted = fit_core(
@@ -59,8 +58,8 @@ def learn(
             members=settings.members,
             device=chosen,
             progress=progress,
-        ).with_inner(inner.blend, inner.intervals)
-    crops = _crops(sections)
+        )
+    fitted = replace(fitted, blend=inner.blend, intervals=inner.intervals, crops=_crops(sections))
     gallery = {
         "section": [section.name for section in sections for _ in section.spots],
         "spot": [spot for section in sections for spot in section.spots],
@@ -79,7 +78,6 @@ def learn(
         mpp=None if encoder is None else float(encoder.mpp),
         crop_um=None if encoder is None else float(encoder.crop_um),
         encoder="" if encoder is None else encoder.name,
-        sha256=weights_hash(to_tensors(fitted, crops)),
         held_out=inner.held_out,
         settings={
             **to_settings(fitted),
@@ -88,7 +86,7 @@ def learn(
             "type_names": type_names,
         },
     )
-    return fitted, card, crops
+    return fitted, card
 
 
 def check_sections(sections: Sequence[EncodedSection]) -> None:
@@ -115,7 +113,9 @@ def check_sections(sections: Sequence[EncodedSection]) -> None:
         )
 
 
-def _with_types(settings: Settings, sections: Sequence[EncodedSection]) -> tuple[Settings, list[str]]:
+def _with_types(
+    settings: PredictorSettings, sections: Sequence[EncodedSection]
+) -> tuple[PredictorSettings, list[str]]:
     """How many spot types there are, and what they are called."""
     if settings.type_source == "clusters":
         return settings, [f"image cluster {number + 1}" for number in range(settings.types)]

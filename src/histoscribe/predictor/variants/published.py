@@ -1,54 +1,36 @@
 """GR2ST as published (Zhou et al., Bioinformatics 42(5), 2026, btag209), faults included.
 
-Kept so that the paper can be reproduced and compared with; `network.py` holds the repaired form. The dense
-functional mask costs memory quadratic in the spots of a section, and its second projection never learns.
-It joins up to half of all pairs of spots, so attention is computed over the pairs, not edge by edge.
+Kept so that the paper can be reproduced and compared with; `variants.histoscribe` is the repaired form. The
+dense functional mask costs memory quadratic in the spots of a section, and its second projection never
+learns. It joins up to half of all pairs of spots, so attention is computed over the pairs, not edge by edge.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from histoscribe.predictor.blend import Blend
+from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.training.batches import Batch
+from histoscribe.predictor.variants.variant import PredictorNetwork, ProjectionHead, Variant
 
 if TYPE_CHECKING:
     from torch_geometric.nn import GATConv
+
+    from histoscribe.models.training import Optimisation
 
 TYPES = 6
 MAX_PLACE = 512
 
 
-@dataclass(frozen=True, eq=False)
-class PublishedOutput:
-    """What one forward pass gives: embeddings, regression, gate logits and the attention per branch."""
-
-    image: Tensor
-    spot: Tensor
-    expression: Tensor
-    gate: Tensor
-    attention: list[tuple[Tensor, Tensor]]
-
-
-class ProjectionHead(nn.Module):
-    """p = W₁x; LayerNorm(p + Dropout(W₂ GELU(p)))."""
-
-    def __init__(self, inputs: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.first = nn.Linear(inputs, width)
-        self.second = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs) → (n, width)."""
-        p = self.first(x)
-        out: Tensor = self.norm(p + self.dropout(self.second(nn.functional.gelu(p))))
-        return out
-
-
-class PublishedNetwork(nn.Module):
+class PublishedNetwork(PredictorNetwork):
     """Image branch, spot branch with both graphs, and the experts with their gate.
 
     Parameters
@@ -107,11 +89,12 @@ class PublishedNetwork(nn.Module):
 
     def embed_spots(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
         """Expression (n, genes), array places (n, 2), types (n,), spatial edges (2, e) → (n, width)."""
-        return self._embed_spots(expression, places, types, spatial)[0]
+        return self.attended(expression, places, types, spatial)[0]
 
-    def _embed_spots(
+    def attended(
         self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """`embed_spots`, and of both graphs the attention (edges, heads) and the spots that look (edges,)."""
         kinds = nn.functional.one_hot(types, TYPES).to(expression.dtype)
         places = places.long().clamp(0, MAX_PLACE - 1)
         spot = (
@@ -128,14 +111,85 @@ class PublishedNetwork(nn.Module):
             attention.append((weights, mask.nonzero()[:, 0]))
         return self.spot_head(self.fuse(branches[0] + branches[1])), attention
 
-    def forward(
-        self, features: Tensor, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
-    ) -> PublishedOutput:
-        """Both branches of one section."""
-        image = self.embed_image(features)
-        spot, attention = self._embed_spots(expression, places, types, spatial)
-        regressed, gate = self.regress(image)
-        return PublishedOutput(image, spot, regressed, gate, attention)
+
+class PublishedVariant(Variant[PublishedNetwork]):
+    """One-hot contrastive + 50·MSE + gate cross-entropy + 0.01·attention entropy; Adam at a constant rate."""
+
+    name = "published"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "epochs": 100,
+        "members": 1,
+        "radii": (),
+        "units": ("section",),
+        "components": 0,
+        "width": 256,
+        "heads": 8,
+        "types": TYPES,
+        "dropout": 0.1,
+        "learning_rate": 1e-4,
+        "weight_decay": 1e-3,
+    }
+    radius = 2.999
+    joins_sections = False
+    standardises = False
+    weighs_spots = False
+    has_ridge = False
+    blend = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
+
+    def network(self, settings: PredictorSettings, inputs: int, genes: int) -> PublishedNetwork:
+        """See `PublishedNetwork`."""
+        return PublishedNetwork(
+            inputs, genes, width=settings.width, heads=settings.heads, dropout=settings.dropout
+        )
+
+    def loss(self, network: PublishedNetwork, batch: Batch, settings: PredictorSettings) -> Tensor:
+        """The sum of four."""
+        image = network.embed_image(batch.features)
+        spot, attention = network.attended(batch.expression, batch.places, batch.types, batch.spatial)
+        expression, gate = network.regress(image)
+        entropy = sum(
+            (attention_entropy(weights, target, len(image)) for weights, target in attention),
+            start=torch.zeros((), device=image.device),
+        )
+        return (
+            one_hot_contrastive(image, spot)
+            + 50.0 * F.mse_loss(expression, batch.expression)
+            + F.cross_entropy(gate, batch.types)
+            + 0.01 * entropy
+        )
+
+    def optimise(self, network: PublishedNetwork, settings: PredictorSettings, steps: int) -> Optimisation:
+        """Adam."""
+        rate, decay = settings.learning_rate, settings.weight_decay
+        return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay), None
+
+    def places(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Positions on the array, counted from the section's corner."""
+        return np.asarray(np.rint(places - places.min(axis=0)), dtype=np.float32)
+
+
+VARIANT = PublishedVariant()
+
+
+def one_hot_contrastive(image: Tensor, spot: Tensor) -> Tensor:
+    """The published loss: unscaled products, one-hot targets, temperature 1."""
+    logits = image @ spot.T
+    target = torch.arange(len(logits), device=logits.device)
+    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+
+
+def attention_entropy(weights: Tensor, target: Tensor, nodes: int) -> Tensor:
+    """Mean entropy of the attention that each node pays to its neighbours.
+
+    Parameters
+    ----------
+    weights : Tensor, shape (edges, heads)
+        Attention, summing to 1 over the edges into one node.
+    target : Tensor of int64, shape (edges,)
+    nodes : int
+    """
+    terms = -(weights * torch.log(weights.clamp_min(1e-8))).mean(-1)
+    return torch.zeros(nodes, dtype=terms.dtype, device=terms.device).index_add(0, target, terms).mean()
 
 
 def functional_mask(key: Tensor, query: Tensor, types: Tensor, threshold: float = 0.6) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from histoscribe.predictor.training.threads import one_thread
+from histoscribe.models.reproducible import one_thread
 
 Batch = TypeVar("Batch")
 

@@ -9,29 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from histoscribe.graphs import functional_graph
-from histoscribe.predictor.variants.published import ProjectionHead
+from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.training.batches import Batch
+from histoscribe.predictor.variants.variant import PredictorNetwork, ProjectionHead, Variant
+
+if TYPE_CHECKING:
+    from histoscribe.models.training import Optimisation
 
 _PERIODS = (4.0, 8.0, 16.0, 32.0)
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkOutput:
-    """What one forward pass gives.
-
-    `image` and `spot` are embeddings (n, width); `expression` is standardised (n, genes); `gate` holds the
-    logits over types (n, types).
-    """
-
-    image: Tensor
-    spot: Tensor
-    expression: Tensor
-    gate: Tensor
+_ERROR_SHARE = 5.0
+_GATE_SHARE = 0.1
+_LIKENESS = 10.0
+_ONE_HOT = 1e4
 
 
 class GuidedExperts(nn.Module):
@@ -131,7 +127,7 @@ class SpotBranch(nn.Module):
         return found
 
 
-class Network(nn.Module):
+class HistoscribeNetwork(PredictorNetwork):
     """Image branch, spot branch and guided experts.
 
     Parameters
@@ -190,14 +186,79 @@ class Network(nn.Module):
         expression, gate = self.experts(embedding)
         return expression, gate
 
-    def forward(
-        self, features: Tensor, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor
-    ) -> NetworkOutput:
-        """Both branches of a batch of spots."""
-        image = self.embed_image(features)
-        spot = self.spot_branch(expression, places, types, spatial)
-        regressed, gate = self.experts(image)
-        return NetworkOutput(image, spot, regressed, gate)
+
+class HistoscribeVariant(Variant[HistoscribeNetwork]):
+    """Soft contrastive agreement + regression error + the gate's cross-entropy; AdamW, one cycle."""
+
+    name = "histoscribe"
+    clip = 5.0
+
+    def network(self, settings: PredictorSettings, inputs: int, genes: int) -> HistoscribeNetwork:
+        """See `HistoscribeNetwork`."""
+        return HistoscribeNetwork(
+            inputs,
+            genes,
+            settings.types,
+            width=settings.width,
+            heads=settings.heads,
+            dropout=settings.dropout,
+            graphs=settings.graphs,
+        )
+
+    def loss(self, network: HistoscribeNetwork, batch: Batch, settings: PredictorSettings) -> Tensor:
+        """Spots that are alike may be taken for each other; deep spots count more in the error."""
+        image = network.embed_image(batch.features)
+        spot = network.embed_spots(batch.expression, batch.places, batch.types, batch.spatial)
+        expression, gate = network.regress(image)
+        alike = F.normalize(batch.expression, dim=-1)
+        likeness = _LIKENESS * alike @ alike.T
+        if "soft targets" in settings.without:
+            likeness = _ONE_HOT * torch.eye(len(alike), device=alike.device)
+        agreement = soft_contrastive(image, spot, likeness, network.temperature)
+        squares = (expression - batch.expression).square().mean(-1)
+        error = (batch.trust * squares).sum() / batch.trust.sum()
+        return agreement + _ERROR_SHARE * error + _GATE_SHARE * F.cross_entropy(gate, batch.types)
+
+    def optimise(self, network: HistoscribeNetwork, settings: PredictorSettings, steps: int) -> Optimisation:
+        """AdamW whose rate rises over a tenth of the steps and then falls to nothing."""
+        rate, steps = settings.learning_rate, max(steps, 2)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=rate, weight_decay=settings.weight_decay, foreach=True
+        )
+        # OneCycleLR divides by the length of the rise less one step: a single step may not be all of it.
+        rise = 0.2 if steps == 10 else 0.1
+        return optimiser, torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=rate, total_steps=steps, pct_start=rise
+        )
+
+    def attention(self, network: HistoscribeNetwork, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """Along the graphs that it was trained with."""
+        return network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
+
+
+VARIANT = HistoscribeVariant()
+
+
+def soft_contrastive(image: Tensor, spot: Tensor, likeness: Tensor, temperature: Tensor | float) -> Tensor:
+    """Symmetric cross-entropy between image and spot embeddings with soft targets.
+
+    Neighbouring spots are near-identical, so the target of a row is spread over the spots that are alike
+    (softmax of `likeness`) instead of being the spot itself alone.
+
+    Parameters
+    ----------
+    image, spot : Tensor, shape (spots, d)
+        Normalised here.
+    likeness : Tensor, shape (spots, spots)
+        Symmetric, without gradient; larger is more alike.
+    temperature : Tensor or float
+        Divides the cosines.
+    """
+    logits = F.normalize(image, dim=-1) @ F.normalize(spot, dim=-1).T / temperature
+    target = torch.softmax(likeness, dim=-1)
+    rows = -(target * torch.log_softmax(logits, dim=-1)).sum(-1).mean()
+    columns = -(target * torch.log_softmax(logits.T, dim=-1)).sum(-1).mean()
+    return 0.5 * (rows + columns)
 
 
 def place_code(places: Tensor) -> Tensor:

@@ -1,0 +1,179 @@
+"""What predictor, imputer and generator have in common: fitted once, saved, loaded, described by a card.
+
+A kind of model is a subclass that names its `kind`, offers `fit` and its own verb, and tells how its fitted
+state becomes named arrays and back::
+
+    class Imputer(Estimator[ImputerSettings, FittedImputer]):
+        kind = "imputer"
+
+        def __init__(self, *, steps=600, seed=0, device="auto", licence="not stated"):
+            super().__init__(ImputerSettings(steps), seed=seed, device=device, licence=licence)
+
+        def fit(self, table, *, progress=None):
+            fitted = ...                                    # from self.settings, which stay as they are
+            return self._learned(fitted, Card(kind=self.kind, ...))
+
+        def restore(self, table): ...                       # from self.fitted and self.card
+
+        def _to_tensors(self): ...                          # self.fitted → arrays by name
+
+        @classmethod
+        def _from_tensors(cls, tensors, card, where): ...   # arrays and card → settings, fitted
+
+The loop that trains is `training.train`; `reproducible` seeds, and holds the threads.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import ModelError, SettingError
+from histoscribe.models.bundled import bundled
+from histoscribe.models.card import Card
+from histoscribe.models.store import load_model, save_model, weights_hash
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
+
+SettingsT = TypeVar("SettingsT")
+FittedT = TypeVar("FittedT")
+
+
+class Estimator(ABC, Generic[SettingsT, FittedT]):
+    """A model that learns from measured data and then answers.
+
+    Parameters
+    ----------
+    settings : frozen dataclass
+        What is chosen before training. Fitting never changes them: what it chose is in `fitted` and on the
+        card.
+    seed : int
+        The same seed gives the same model on the same CPU.
+    device : str
+        Where it trains and answers: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    licence : str
+        Under which terms the trained weights may be used; goes into the card.
+    """
+
+    kind: ClassVar[str]
+    reads_images: ClassVar[bool] = False
+
+    def __init__(
+        self, settings: SettingsT, *, seed: int = 0, device: str = "auto", licence: str = "not stated"
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.device = device
+        self.licence = licence
+        self._fitted: FittedT | None = None
+        self._card: Card | None = None
+        self._encoder: TileEncoder | None = None
+
+    @abstractmethod
+    def fit(self, *data: Any, **options: Any) -> Self:
+        """Learn from measured data, and give back the same estimator."""
+
+    @property
+    def card(self) -> Card:
+        """What the model is and what it learned from; `ModelError` before it has been fitted."""
+        if self._card is None:
+            raise self._unfitted()
+        return self._card
+
+    @property
+    def fitted(self) -> FittedT:
+        """What was learned; `ModelError` before it has been fitted."""
+        if self._fitted is None:
+            raise self._unfitted()
+        return self._fitted
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Genes of the output, in the order of its columns."""
+        return self.card.genes
+
+    def save(self, folder: str | PathLike[str]) -> Card:
+        """Write the model's folder, `weights.safetensors` and `card.json`, and give the card as written.
+
+        Raises
+        ------
+        ModelError
+            If nothing has been learned, or something else than a model stands at `folder`.
+        StorageError
+            If it cannot be written.
+        """
+        self._card = save_model(folder, self._to_tensors(), self.card)
+        return self._card
+
+    @classmethod
+    def load(
+        cls, path: str | PathLike[str], *, device: str = "auto", encoder: TileEncoder | None = None
+    ) -> Self:
+        """Read a saved model.
+
+        Parameters
+        ----------
+        path : str or path
+            Its folder, or the name of a model that comes with the package.
+        device : str
+            Where it answers.
+        encoder : TileEncoder, optional
+            What described the training tiles, where it cannot be found by the name on the card.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged, foreign or of another kind, or `encoder` is not the one on the card.
+        SettingError
+            If an encoder is given to a model that reads no images.
+        """
+        folder = bundled(path)
+        tensors, card = load_model(folder, kind=cls.kind)
+        if encoder is not None:
+            _check_encoder(encoder, card, folder, reads_images=cls.reads_images)
+        settings, fitted = cls._from_tensors(tensors, card, folder)
+        model = cls.__new__(cls)
+        Estimator.__init__(model, settings, seed=card.seed, device=device, licence=card.licence)
+        model._fitted, model._card, model._encoder = fitted, card, encoder
+        return model
+
+    @abstractmethod
+    def _to_tensors(self) -> dict[str, NDArray[np.generic]]:
+        """Every array of what was learned, by name."""
+
+    @classmethod
+    @abstractmethod
+    def _from_tensors(
+        cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
+    ) -> tuple[SettingsT, FittedT]:
+        """Settings and what was learned, with every shape checked; `ModelError` where they do not fit."""
+
+    def _learned(self, fitted: FittedT, card: Card) -> Self:
+        """Keep what was learned; the card gets the hash that the weights have once saved."""
+        self._fitted = fitted
+        self._card = replace(card, sha256=weights_hash(self._to_tensors()))
+        return self
+
+    def _unfitted(self) -> ModelError:
+        return ModelError(f"this {self.kind} has learned nothing yet", remedy="fit or load one first")
+
+
+def _check_encoder(encoder: TileEncoder, card: Card, where: Path, *, reads_images: bool) -> None:
+    from histoscribe.features import same_encoder
+
+    if not reads_images:
+        raise SettingError(f"a model of kind {card.kind} reads no images", remedy="leave the encoder out")
+    if card.encoder and not same_encoder(encoder.name, card.encoder):
+        raise ModelError(
+            f"this model learned from tiles described by {card.encoder}, not by {encoder.name}",
+            where=where,
+            remedy="give the encoder that it learned with",
+        )

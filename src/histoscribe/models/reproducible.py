@@ -1,0 +1,54 @@
+"""Random numbers and threads while a model computes: set for a block, and set back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def set_seed(seed: int, device: torch.device) -> None:
+    """Seed what is drawn on the CPU and on one device; `torch.manual_seed` would seed every device."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Draw PyTorch's random numbers from a seed; afterwards its generators go on where they were.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device or str
+        The device that is drawn on beside the CPU.
+    """
+    device = torch.device(device)
+    mps = torch.mps.get_rng_state() if device.type == "mps" else None
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            set_seed(seed, device)
+            yield
+    finally:
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread of the processor, and restore their number afterwards.
+
+    Sums over the edges of a graph depend on the order in which threads finish; one thread gives the same
+    digits each time. Networks this small gain nothing from more.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

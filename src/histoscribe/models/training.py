@@ -1,0 +1,255 @@
+"""The training loop of every model, run by Lightning.
+
+A model gives its network, a loss and an optimiser; seeds, progress, cancelling, checkpoints and devices are
+taken care of here, and the process is left as it was found. Lightning costs seconds to import: import this
+module only when training starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from histoscribe.features.device import resolve_device
+from histoscribe.models.reproducible import seeded, set_seed
+from histoscribe.progress import Progress
+
+Loss = Callable[[Any, int], Tensor]
+"""Of a batch and of the number of steps done."""
+Optimisation = tuple[Optimizer, LRScheduler | None]
+"""An optimiser and, where its rate changes with the steps, the schedule."""
+
+_STRIDE = 1_000_003
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """A folder that keeps the state of one training, to go on from after it was stopped.
+
+    Parameters
+    ----------
+    folder : Path
+        Of this training alone: name it after all that the training depends on.
+    every : int
+        Steps between two checkpoints.
+    """
+
+    folder: Path
+    every: int = 100
+
+    @property
+    def latest(self) -> Path | None:
+        """The newest checkpoint, None where there is none."""
+        return max(self.folder.glob("step-*.ckpt"), key=_step_of, default=None)
+
+    @property
+    def step(self) -> int:
+        """Steps done at the newest checkpoint: the data must go on from here."""
+        latest = self.latest
+        return 0 if latest is None else _step_of(latest)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long, where and from which seed a network is trained.
+
+    Parameters
+    ----------
+    message : str
+        What progress is told.
+    epochs, steps : int or None
+        Passes over the data, or batches: one of them.
+    seed : int or None
+        Of all random numbers drawn while training. None goes on in the caller's stream: see
+        `reproducible.seeded`.
+    seed_each_step : bool
+        Whether every step draws from the seed and its own number, so that training goes on as if never
+        stopped.
+    device : str or torch.device
+        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    devices : int
+        How many of them, each in a process of its own.
+    clip : float or None
+        The largest norm of the gradient.
+    report_every : int
+        Steps between two reports of progress, where `steps` are counted.
+    checkpoints : Checkpoints or None
+    """
+
+    message: str
+    epochs: int | None = None
+    steps: int | None = None
+    seed: int | None = None
+    seed_each_step: bool = False
+    device: str | torch.device = "cpu"
+    devices: int = 1
+    clip: float | None = None
+    report_every: int = 1
+    checkpoints: Checkpoints | None = None
+
+
+def train(
+    network: nn.Module,
+    data: DataLoader[Any],
+    *,
+    loss: Loss,
+    optimise: Callable[[], Optimisation],
+    options: TrainingOptions,
+    progress: Progress,
+) -> None:
+    """Train a network in place and leave it on the CPU, in evaluation mode.
+
+    Deterministic for a seed on one CPU. Random state, threads, log levels, environment and PyTorch's choice
+    of algorithms are set back afterwards.
+
+    Parameters
+    ----------
+    network : nn.Module
+        All that learns or is moved to the device.
+    data : DataLoader
+    loss : callable
+        Of a batch and the number of steps done; the batch lies on the network's device.
+    optimise : callable
+        Gives the optimiser and its schedule, which is moved on every step.
+    options : TrainingOptions
+    progress : Progress
+
+    Raises
+    ------
+    Cancelled
+        If `progress` was cancelled.
+    SettingError
+        If the device is not here.
+    """
+    device, one = resolve_device(str(options.device)), options.devices == 1
+    kept = options.checkpoints
+    callbacks: list[Callback] = [_Reports(progress, options), _Processes()]
+    if kept is not None:
+        callbacks.append(
+            ModelCheckpoint(
+                kept.folder,
+                "step-{step}",
+                every_n_train_steps=kept.every,
+                save_top_k=-1,
+                auto_insert_metric_name=False,
+            )
+        )
+    random = nullcontext() if options.seed is None else seeded(options.seed, device)
+    with random, _as_found():
+        trainer = Trainer(
+            accelerator={"cuda": "gpu"}.get(device.type, device.type),
+            devices=[device.index or 0] if one and device.type == "cuda" else options.devices,
+            strategy="auto" if one else "ddp_fork",
+            max_epochs=options.epochs,
+            max_steps=-1 if options.steps is None else options.steps,
+            gradient_clip_val=options.clip,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=kept is not None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(
+            _Learner(network, loss, optimise, options),
+            data,
+            ckpt_path=None if kept is None else kept.latest,
+            weights_only=True,
+        )
+    network.to("cpu").eval()
+
+
+class _Learner(LightningModule):
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        optimise: Callable[[], Optimisation],
+        options: TrainingOptions,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss, self.optimise, self.options = network, loss, optimise, options
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if self.options.seed_each_step:
+            set_seed((self.options.seed or 0) * _STRIDE + self.global_step, self.device)
+
+    def training_step(self, batch: Any, _index: int) -> Tensor:
+        return self.loss(batch, self.global_step)
+
+    def configure_optimizers(self) -> Any:
+        optimiser, schedule = self.optimise()
+        if schedule is None:
+            return optimiser
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Reports(Callback):
+    """Passes epochs or steps on to a `Progress`, which may raise `Cancelled`."""
+
+    def __init__(self, progress: Progress, options: TrainingOptions) -> None:
+        self.progress, self.options = progress, options
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.options.steps is not None:
+            self.progress.report(self.options.message, trainer.global_step, self.options.steps)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.options.epochs is not None:
+            self.progress.report(self.options.message, trainer.current_epoch, self.options.epochs)
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        done, steps = trainer.global_step, self.options.steps
+        if steps is not None and (done % self.options.report_every == 0 or done == steps):
+            self.progress.report(self.options.message, done, steps)
+
+
+class _Processes(Callback):
+    """One thread in each of several processes: a forked one would wait for OpenMP's others for ever."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.world_size > 1:
+            torch.set_num_threads(1)
+
+
+@contextmanager
+def _as_found() -> Iterator[None]:
+    """Keep Lightning's notices to itself, and set back whatever of the process it sets."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [log.level for log in logs]
+    threads, environment = torch.get_num_threads(), dict(os.environ)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+def _step_of(path: Path) -> int:
+    number = path.stem.removeprefix("step-")
+    return int(number) if number.isdigit() else 0
