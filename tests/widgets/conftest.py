@@ -188,3 +188,22 @@ def _left() -> Any:
     from qtpy.QtCore import Qt
 
     return Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def focus_order() -> Callable[[Any], list[tuple[int, int]]]:
+    """Where the Tab key leads in a panel, from its first widget: places from the top, then from the left."""
+
+    def places(panel: Any) -> list[tuple[int, int]]:
+        from qtpy.QtCore import QPoint, Qt
+
+        found, one = [], panel.nextInFocusChain()
+        while one is not panel and panel.isAncestorOf(one):
+            reached = bool(one.focusPolicy() & Qt.FocusPolicy.TabFocus) and one.isVisibleTo(panel)
+            if reached and one.isEnabled() and one.focusProxy() is None:
+                place = one.mapTo(panel, QPoint(0, one.height() // 2))
+                found.append((place.y() // 8, place.x()))
+            one = one.nextInFocusChain()
+        return found
+
+    return places

@@ -1,15 +1,13 @@
-"""The panels in a real window: choosing, painting, predicting, undoing, and what is said when it fails."""
+"""The Genes panel in a real window: searching, choosing and painting."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
@@ -39,30 +37,6 @@ def dock(window: Any, npe2pm: Any) -> Callable[[str], Any]:
 @pytest.fixture
 def genes(dock: Callable[[str], Any]) -> Any:
     return dock("Genes")
-
-
-@pytest.fixture
-def panel(dock: Callable[[str], Any]) -> Any:
-    return dock("Predict")
-
-
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model trained in seconds on a small simulated section."""
-    from histoscribe.predictor import Predictor
-    from histoscribe.simulate import simulate_section
-
-    sections = [simulate_section(seed, genes=30, size_um=600) for seed in (1, 2)]
-    folder = tmp_path_factory.mktemp("model") / "small"
-    Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(sections).save(folder)
-    return folder
-
-
-@pytest.fixture
-def simulated() -> Section:
-    from histoscribe.simulate import simulate_section
-
-    return simulate_section(3, genes=30, size_um=600)
 
 
 def press(qtbot: Any, widget: Any, key: str, modifier: str = "") -> None:
@@ -174,79 +148,3 @@ def test_removing_all_layers_empties_the_list(window: Any, genes: Any, section: 
     show(window, [section])
     window.layers.clear()
     assert genes.genes.shown == []
-
-
-def test_a_section_is_predicted_on_its_spots_and_undone(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
-) -> None:
-    show(window, [simulated])
-    panel.model.folder = small_model
-    assert panel.run_button.isEnabled()
-    panel.run_button.click()
-    assert not panel.run_button.isEnabled()
-    panel.start()
-    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    measured, predicted = spot_layers(window)
-    table = predicted.metadata["adata"]
-    assert list(table.obs_names) == list(simulated.table.obs_names)
-    np.testing.assert_allclose(predicted.data, measured.data)
-    assert state_of(window).gene in table.var_names
-    panel.undo_button.click()
-    assert spot_layers(window) == [measured]
-    assert not panel.undo_button.isEnabled()
-
-
-def test_a_slide_is_predicted_inside_a_drawn_region_only(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
-) -> None:
-    show(window, [simulated.slide])
-    panel.model.folder = small_model
-    panel.place.setCurrentText("A grid in a drawn region")
-    panel.region.add()
-    box = np.array([[100, 100], [100, 450], [450, 450], [450, 100]], float)
-    window.layers[-1].add_polygons(box)
-    panel.pitch.setValue(50)
-    panel.start()
-    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    (predicted,) = spot_layers(window)
-    assert len(predicted.data) > 10
-    assert (predicted.data >= 100).all()
-    assert (predicted.data <= 450).all()
-
-
-def test_a_layer_removed_meanwhile_is_no_trouble(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
-) -> None:
-    show(window, [simulated])
-    panel.model.folder = small_model
-    panel.start()
-    window.layers.clear()
-    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    assert len(window.layers) == 0
-    assert "discarded" in notification_manager.records[-1].message
-
-
-def test_a_missing_model_is_told_before_anything_runs(window: Any, panel: Any, section: Section) -> None:
-    show(window, [section])
-    panel.model.folder = Path("nowhere")
-    panel.start()
-    assert not panel.tasks.running
-    assert "holds no model" in notification_manager.records[-1].message
-
-
-def test_without_layers_there_is_nothing_to_press(window: Any, panel: Any) -> None:
-    assert not panel.run_button.isEnabled()
-    panel.start()
-    assert "open a slide or a section" in notification_manager.records[-1].message
-
-
-def test_a_slide_without_mpp_asks_for_it(
-    window: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
-) -> None:
-    (tmp_path / "card.json").write_text("{}")
-    show(window, [make_slide(mpp=None)])
-    assert panel.place.currentText() == "A grid over the tissue"
-    assert not panel.mpp.isHidden()
-    panel.model.folder = tmp_path
-    panel.mpp.setValue(0.25)
-    assert panel.request().target.mpp == 0.25

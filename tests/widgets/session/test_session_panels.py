@@ -137,10 +137,10 @@ def test_what_was_chosen_in_them_comes_back(
     _, genes = opened(window, "Genes")
     _, predict = opened(window, "Predict")
     predict.model.folder = tmp_path / "model"
-    predict.place.setCurrentText("A grid in a drawn region")
-    predict.region.only.setCurrentText("Stroma")
-    predict.pitch.setValue(33.0)
-    predict.device.setCurrentText("cpu")
+    predict.place.value = "region"
+    predict.region.only.value = "Stroma"
+    predict.pitch.value = 33.0
+    predict.device.value = "cpu"
     _, regions = opened(window, "Regions")
     regions.add_class()
     regions.classes.setCurrentCell(1, 0)
@@ -161,12 +161,12 @@ def test_what_was_chosen_in_them_comes_back(
     assert found["Genes"].list.currentIndex().data() == genes.list.currentIndex().data()
     assert found["Genes"].percentiles.low.value() == 5
     new = found["Predict"]
-    assert new.request.__self__._target().name == predict._target().name
+    assert new.target.value.name == predict.target.value.name
     assert new.model.folder == tmp_path / "model"
-    assert new.region.combo.layer.name == "regions"
-    assert new.region.name == "Stroma"
-    assert (new.pitch.value(), new.device.currentText()) == (33, "cpu")
-    assert new.place.currentText() == "A grid in a drawn region"
+    assert new.region.layer.value.name == "regions"
+    assert new.region.only.value == "Stroma"
+    assert (new.pitch.value, new.device.value) == (33, "cpu")
+    assert new.place.value == "region"
     new = found["Regions"]
     assert list(new.classes.colours.items()) == list(regions.classes.colours.items())
     assert new.classes.marked == "Stroma"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
 from magicgui.widgets.bases import ValueWidget
+from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
@@ -24,11 +25,11 @@ from qtpy.QtWidgets import (
 
 from histoscribe.widgets.napari_private.window import panels_of
 from histoscribe.widgets.parts.choosers import LayerCombo
+from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.state.panels import open_panel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
     from histoscribe.widgets.session.file import Content
 
@@ -39,6 +40,10 @@ _AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
+_BEFORE = {
+    "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
+}
+"""Names of fields in sessions that were saved before fields had names of their own, by panel."""
 _OURS = "histoscribe.widgets."
 
 
@@ -71,11 +76,7 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> list[Content
                 "tabbed_with": with_it[0] if with_it else "",
                 "front": not dock.visibleRegion().isEmpty(),
                 "box": [box.x(), box.y(), box.width(), box.height()],
-                "choices": {
-                    path: value
-                    for path, widget in _inputs(panel)
-                    if (value := _value(widget, layers)) is not None
-                },
+                "choices": _choices(panel, layers),
                 "own": own,
             }
         )
@@ -105,10 +106,15 @@ def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[L
             continue
         _place(dock, one, docks.get(one["tabbed_with"]))
         docks[one["name"]] = dock
-        inputs = dict(_inputs(panel))
-        chosen = [
-            _choose(inputs[path], value, layers) for path, value in one["choices"].items() if path in inputs
-        ]
+        if isinstance(panel, Panel):
+            chosen = _restore(panel, one, layers)
+        else:
+            inputs = dict(_inputs(panel))
+            chosen = [
+                _choose(inputs[path], value, layers)
+                for path, value in one["choices"].items()
+                if path in inputs
+            ]
         if one["own"] and all(chosen) and hasattr(panel, "take_back"):
             panel.take_back(one["own"])
     front = [(docks[one["name"]], one) for one in kept if one["name"] in docks and one["front"]]
@@ -118,6 +124,31 @@ def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[L
             for size, along in zip(one["box"][2:], _ALONG, strict=True):
                 dock.parent().resizeDocks([dock], [round(size)], along)
     return unknown
+
+
+def _choices(panel: QWidget, layers: Sequence[Layer]) -> Content:
+    if not isinstance(panel, Panel):
+        found = {path: _value(widget, layers) for path, widget in _inputs(panel)}
+        return {path: value for path, value in found.items() if value is not None}
+    return {
+        name: {"layer": layers.index(value)} if isinstance(value, Layer) else value
+        for name, value in panel.values().items()
+        if not isinstance(value, Layer) or value in layers
+    }
+
+
+def _restore(panel: Panel, kept: Content, layers: Sequence[Layer | None]) -> list[bool]:
+    """Choose in a panel what was chosen; whether each layer that was is there."""
+    renamed = _BEFORE.get(kept["name"], {})
+    chosen = {}
+    for name, value in kept["choices"].items():
+        place = value.get("layer") if isinstance(value, dict) else None
+        known = isinstance(place, int) and 0 <= place < len(layers)
+        chosen[renamed.get(name, name)] = (
+            layers[place] if known else None if isinstance(value, dict) else value
+        )
+    panel.restore({name: value for name, value in chosen.items() if value is not None})
+    return [value is not None for value in chosen.values()]
 
 
 def _place(dock: QDockWidget, kept: Content, beneath: QDockWidget | None) -> None:

@@ -112,6 +112,7 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
 
     predictor = Predictor.load(request.model, device=request.device)
     if request.where == "spots":
+        assert not isinstance(request.target, Slide)
         return predictor.predict_section(request.target, progress=progress)
     slide = _slide(request.target)
     progress.report("finding tissue")

@@ -1,0 +1,36 @@
+"""Asking where to read and write, and telling what went wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from histoscribe.widgets.jobs.tasks import tell
+
+
+def path_to_read(parent: QWidget, title: str, kinds: str) -> Path | None:
+    """Ask for a file of some `kinds`, such as `"CSV (*.csv)"`; None where nobody chose one."""
+    chosen, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
+    return Path(chosen) if chosen else None
+
+
+def path_to_write(parent: QWidget, title: str, name: str, kinds: str) -> Path | None:
+    """Ask where to write; the ending follows the chosen kind where none was typed."""
+    chosen, kind = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    if not chosen:
+        return None
+    path = Path(chosen)
+    ending = kind.partition("*")[2].split()[0].rstrip(")") if "*" in kind else ""
+    return path if path.suffix else path.with_name(path.name + ending)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Show an error as a notification instead of raising it."""
+    try:
+        yield
+    except Exception as error:
+        tell(error)

@@ -1,0 +1,404 @@
+"""The base of the side panels: a declared form, one run at a time, undo, and choices that sessions keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
+from magicgui.widgets.bases import BaseValueWidget, Widget
+from napari.layers import Layer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from histoscribe.widgets.jobs.tasks import TaskBar, tell
+from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
+from histoscribe.widgets.parts.shortcuts import install_shortcuts
+from histoscribe.widgets.state.state import state_of
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+
+    from histoscribe.progress import Progress
+    from histoscribe.widgets.layers.layers import LayerData
+
+Part = TypeVar("Part", bound="Widget | QWidget")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+Rule = Callable[[], bool]
+Applied = Generator[None, None, None] | None
+Field = BaseValueWidget[Any]
+
+_MOST_WIDE = 340
+
+
+class Panel(QWidget):
+    """A side panel. What is here is the same in all of them; a panel declares what is its own.
+
+    *The form.* `add` places parts one below the other in the order of the calls: magicgui widgets with their
+    labels (see `histoscribe.widgets.parts.fields`), and plain Qt widgets such as lists and plots. A magicgui
+    widget with a name is a **field**. `group` and `tab` put what is added meanwhile into a box or a tab. The
+    whole scrolls inside itself, and the Tab key goes through it from top to bottom. `finish` comes last.
+
+    *What applies when.* `add` and `button` take rules beside the part: `visible` and `enabled` are functions
+    without arguments. All rules are asked again by `refresh`, which follows every change of a field, of the
+    layers and of the running job; a panel calls it when something else that its rules ask about has changed,
+    and extends it to show words that follow the choices.
+
+    *A run.* `launch` asks for a request (frozen, complete, made on the GUI thread; what cannot work is
+    refused there), hands it to a plain function `job(request, progress)` on another thread, and its
+    result to `applied(request, result)` back here; that may yield so that the window answers in between.
+    `add_run` places the button that calls `start`, Undo, and the progress with its Cancel. Errors are told,
+    wherever they happen.
+
+    *Undo.* `show_layer` adds a layer and remembers it in `added`; `undo` removes it again and calls `forget`,
+    where a panel drops what else it remembers of its last result.
+
+    *Sessions.* `values` gives each field's value by its name: layers as layers, all else as plain words,
+    numbers and truth values. `restore` sets what fits and passes over the rest; words that a choice shows do
+    for its value. Names of fields are kept in files: do not rename them. `kept` and `take_back` are for what
+    is no field.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    """
+
+    run_button: QPushButton
+    undo_button: QPushButton
+
+    def __init__(self, napari_viewer: napari.Viewer | ViewerModel) -> None:
+        super().__init__()
+        self.viewer: ViewerModel = unwrapped(napari_viewer)
+        self.state = state_of(self.viewer)
+        self.tasks = TaskBar()
+        self.added: Layer | None = None
+        self._rules: list[tuple[Widget | QWidget, Rule | None, Rule | None]] = []
+        self._forms: list[Container[Widget]] = []
+        self._resetting = False
+        content = QWidget()
+        self._place = QVBoxLayout(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(Scrolled(content))
+        self.tasks.running_changed.connect(self.refresh)
+        install_shortcuts(self.viewer)
+
+    # the form
+
+    def add(
+        self, part: Part, *, visible: Rule | None = None, enabled: Rule | None = None, stretch: int = 0
+    ) -> Part:
+        """Place a part below the others, with the rules that say when it is visible and enabled."""
+        if isinstance(part, Widget):
+            last = self._place.itemAt(self._place.count() - 1)
+            form = getattr(last.widget(), "_magic_widget", None) if last is not None else None
+            if form not in self._forms:
+                form = Container[Widget](labels=True)
+                form.margins = (0, 0, 0, 0)
+                form.changed.connect(self._on_change)
+                self._forms.append(form)
+                self._place.addWidget(form.native)
+            form.append(part)
+        else:
+            self._place.addWidget(part, stretch)
+        self.rule(part, visible=visible, enabled=enabled)
+        return part
+
+    def rule(
+        self, part: Widget | QWidget, *, visible: Rule | None = None, enabled: Rule | None = None
+    ) -> None:
+        """Say when a part that stands somewhere in the panel is visible and enabled."""
+        if visible is not None or enabled is not None:
+            self._rules.append((part, visible, enabled))
+
+    def button(
+        self, words: str, meaning: str, act: Callable[[], object], *, enabled: Rule | None = None
+    ) -> QPushButton:
+        """A button that does something; it is not placed yet."""
+        button = QPushButton(words)
+        button.setToolTip(meaning)
+        button.clicked.connect(lambda: act())
+        self.rule(button, enabled=enabled)
+        return button
+
+    def add_run(self, words: str, meaning: str, *others: QPushButton, ready: Rule, undo: str = "") -> None:
+        """Place `others`, the button that starts, and Undo where it has a meaning; below them the progress.
+
+        Parameters
+        ----------
+        words, meaning : str
+            Of the button that starts.
+        *others : QPushButton
+            Before it.
+        ready : callable
+            Whether it can be pressed while nothing runs.
+        undo : str
+            What Undo takes away; without it there is no such button.
+        """
+        self.run_button = self.button(words, meaning, self.start, enabled=lambda: self.free and ready())
+        buttons = [*others, self.run_button]
+        if undo:
+            self.undo_button = self.button(
+                "Undo", undo, self.undo, enabled=lambda: self.free and self.undoable
+            )
+            buttons.append(self.undo_button)
+        self.add(beside(*buttons))
+        self.add(self.tasks)
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Put what is added meanwhile into a box with a title."""
+        box = QGroupBox(title)
+        self._place.addWidget(box)
+        with self._inside(QVBoxLayout(box)):
+            yield
+
+    @contextmanager
+    def tab(self, tabs: QTabWidget, title: str) -> Iterator[None]:
+        """Put what is added meanwhile into a tab of its own."""
+        page = QWidget()
+        tabs.addTab(page, title)
+        with self._inside(QVBoxLayout(page)):
+            yield
+
+    def finish(self, *, stretch: bool = True) -> None:
+        """Call last in a panel's `__init__`: room follows, the Tab order is set, all rules are asked."""
+        if stretch:
+            self._place.addStretch(1)
+        reached = [one for one in _in_order(self._place) if one.focusPolicy() & Qt.FocusPolicy.TabFocus]
+        for before, after in pairwise(reached):
+            QWidget.setTabOrder(before, after)
+        self.reset_choices()
+
+    @contextmanager
+    def _inside(self, layout: QVBoxLayout) -> Iterator[None]:
+        around, self._place = self._place, layout
+        try:
+            yield
+        finally:
+            self._place = around
+
+    # what applies
+
+    @property
+    def free(self) -> bool:
+        """Whether no job of this panel is under way."""
+        return not self.tasks.running
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is a result to take away."""
+        return self.added is not None
+
+    def refresh(self, *_: object) -> None:
+        """Ask every rule again."""
+        for part, visible, enabled in self._rules:
+            if visible is not None:
+                _show(part, visible())
+            if enabled is not None:
+                _enable(part, enabled())
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the layers of now; napari calls it when the layer list changes."""
+        if self.added is not None and self.added not in self.viewer.layers:
+            self.added = None
+        self._resetting = True
+        try:
+            for form in self._forms:
+                form.reset_choices()
+        finally:
+            self._resetting = False
+        self.refresh()
+
+    def _on_change(self, *_: object) -> None:
+        if not self._resetting:
+            self.refresh()
+
+    # a run
+
+    def start(self) -> None:
+        """Begin what the panel is for; see `launch`."""
+        raise NotImplementedError
+
+    def launch(
+        self,
+        request: Callable[[], Request],
+        job: Callable[[Request, Progress], Result],
+        applied: Callable[[Request, Result], Applied],
+    ) -> None:
+        """Make a request, work on it on another thread, apply the result here; tell what goes wrong."""
+        if self.tasks.running:
+            return
+        try:
+            asked = request()
+        except Exception as error:
+            tell(error)
+            return
+        self.tasks.run(lambda progress: job(asked, progress), lambda result: applied(asked, result))
+
+    def show_layer(self, described: LayerData) -> Generator[None, None, Layer]:
+        """Add a layer in turns; `undo` takes it away again."""
+        self.added = yield from added_in_turns(self.viewer, described)
+        return self.added
+
+    def undo(self) -> None:
+        """Take the last result away."""
+        if self.added is not None and self.added in self.viewer.layers:
+            self.viewer.layers.remove(self.added)
+        self.added = None
+        self.forget()
+        self.refresh()
+
+    def forget(self) -> None:
+        """Drop what is remembered of the last result beside its layer."""
+
+    # sessions
+
+    def fields(self) -> dict[str, Field]:
+        """The fields by name, from top to bottom."""
+        return {field.name: field for form in self._forms for field in _fields_in(form)}
+
+    def values(self) -> dict[str, Any]:
+        """What is chosen, by the names of the fields: layers, words, numbers, truth values; see the class."""
+        found = {name: _plain(field) for name, field in self.fields().items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Choose again what `values` gave, from top to bottom; what does not fit is passed over."""
+        for name, field in self.fields().items():
+            if name in values:
+                _choose(field, values[name])
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps beside the fields: plain words, numbers, lists and dictionaries."""
+        return {}
+
+    def take_back(self, kept: dict[str, Any]) -> None:
+        """Bring back what `kept` gave; called once all layers that were chosen are there."""
+
+
+class Scrolled(QScrollArea):
+    """Scrolls its content; as wide as the content needs, up to a bound, and of any height."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows what has the focus
+        self.setWidget(content)
+        content.installEventFilter(self)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt asks how little room will do."""
+        return QSize(min(self._across(self._content.minimumSizeHint()), _MOST_WIDE), 80)
+
+    def sizeHint(self) -> QSize:
+        """Qt asks how much room it wants."""
+        wanted = self._content.sizeHint()
+        return QSize(self._across(wanted), wanted.height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Where the content wants more or less room, so does this."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def _across(self, size: QSize) -> int:
+        return size.width() + self.verticalScrollBar().sizeHint().width()
+
+
+def beside(*parts: QWidget) -> QWidget:
+    """Widgets in one row; the first takes the room that is left."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for place, part in enumerate(parts):
+        layout.addWidget(part, 0 if place else 1)
+    return row
+
+
+def wrapped_words(words: str = "") -> QLabel:
+    """Words that break into lines and can be copied."""
+    label = QLabel(words)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _in_order(layout: QLayout) -> Iterator[QWidget]:
+    """The widgets of a layout and of the layouts in it, as one reads them."""
+    for place in range(layout.count()):
+        item = layout.itemAt(place)
+        widget, inner = item.widget(), item.layout()
+        if widget is not None:
+            yield widget
+            pages = [widget]
+            if isinstance(widget, QTabWidget | QSplitter):
+                pages = [widget.widget(page) for page in range(widget.count())]
+                yield from (page for page in pages if page.layout() is None)
+            for page in pages:
+                if page.layout() is not None:
+                    yield from _in_order(page.layout())
+        elif inner is not None:
+            yield from _in_order(inner)
+
+
+def _show(part: Widget | QWidget, on: bool) -> None:
+    if isinstance(part, Widget):
+        part.visible = on
+    else:
+        part.setVisible(on)
+
+
+def _enable(part: Widget | QWidget, on: bool) -> None:
+    if isinstance(part, Widget):
+        part.enabled = on
+    else:
+        part.setEnabled(on)
+
+
+def _fields_in(form: Any) -> Iterator[Field]:
+    for part in form:
+        if isinstance(part, BaseValueWidget):
+            if part.name and not isinstance(part, PushButton):
+                yield part
+        elif isinstance(part, Container):
+            yield from _fields_in(part)
+
+
+def _plain(field: Field) -> Any:
+    value = field.value
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, Layer | str | bool | int | float):
+        return value
+    return field.current_choice if isinstance(field, ComboBox) else None
+
+
+def _choose(field: Field, value: Any) -> None:
+    """Choose as the user does; what does not fit is left out."""
+    if isinstance(field, CheckBox) and not isinstance(value, bool):
+        return
+    if isinstance(field, ComboBox) and isinstance(value, str) and value not in field.choices:
+        value = field.get_choice(value)
+    with suppress(ValueError, TypeError):
+        field.value = value

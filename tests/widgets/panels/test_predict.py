@@ -1,0 +1,165 @@
+"""The Predict panel in a real window: what is refused, what is predicted, cancelling, undoing, its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+
+from histoscribe.errors import HistoscribeError
+from histoscribe.section import Section
+from histoscribe.slide import Slide
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.panels.predict.prediction import PredictRequest, check
+from histoscribe.widgets.state.state import state_of
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+    """A real viewer, as plugins are handed it."""
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def panel(window: Any) -> Any:
+    """Opened the way the menu does."""
+    return window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained in seconds on a small simulated section."""
+    from histoscribe.predictor import Predictor
+    from histoscribe.simulate import simulate_section
+
+    sections = [simulate_section(seed, genes=30, size_um=600) for seed in (1, 2)]
+    folder = tmp_path_factory.mktemp("model") / "small"
+    Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(sections).save(folder)
+    return folder
+
+
+@pytest.fixture
+def simulated() -> Section:
+    from histoscribe.simulate import simulate_section
+
+    return simulate_section(3, genes=30, size_um=600)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "card.json").write_text("{}")
+    return tmp_path
+
+
+def test_a_section_on_its_spots_and_a_slide_on_a_grid_pass(
+    model: Path, section: Section, make_slide: Callable[..., Slide]
+) -> None:
+    check(PredictRequest(model, section, "spots"))
+    check(PredictRequest(model, make_slide(), "grid"))
+
+
+def test_what_cannot_work_is_refused_with_a_remedy(
+    model: Path, section: Section, make_slide: Callable[..., Slide], tmp_path: Path
+) -> None:
+    refused = {
+        "no model": PredictRequest(tmp_path / "elsewhere", section, "spots"),
+        "has no spots": PredictRequest(model, make_slide(), "spots"),
+        "no slide": PredictRequest(model, replace(section, slide=None), "spots"),
+        "unknown": PredictRequest(model, make_slide(mpp=None), "grid"),
+    }
+    for words, request in refused.items():
+        with pytest.raises(HistoscribeError, match=words) as caught:
+            check(request)
+        assert caught.value.remedy
+
+
+def test_a_section_lends_its_mpp_to_a_slide_without(
+    model: Path, section: Section, make_slide: Callable[..., Slide]
+) -> None:
+    check(PredictRequest(model, replace(section, slide=make_slide(mpp=None)), "spots"))
+
+
+def test_a_section_is_predicted_on_its_spots_and_undone(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated])
+    panel.model.folder = small_model
+    assert panel.run_button.isEnabled()
+    panel.run_button.click()
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    measured, predicted = spot_layers(window)
+    table = predicted.metadata["adata"]
+    assert list(table.obs_names) == list(simulated.table.obs_names)
+    np.testing.assert_allclose(predicted.data, measured.data)
+    assert state_of(window).gene in table.var_names
+    panel.undo_button.click()
+    assert spot_layers(window) == [measured]
+    assert not panel.undo_button.isEnabled()
+
+
+def test_a_slide_is_predicted_inside_a_drawn_region_only(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated.slide])
+    panel.model.folder = small_model
+    panel.place.value = "region"
+    panel.region.add()
+    box = np.array([[100, 100], [100, 450], [450, 450], [450, 100]], float)
+    window.layers[-1].add_polygons(box)
+    panel.pitch.value = 50
+    panel.start()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    (predicted,) = spot_layers(window)
+    assert len(predicted.data) > 10
+    assert (predicted.data >= 100).all()
+    assert (predicted.data <= 450).all()
+
+
+def test_a_layer_removed_meanwhile_is_no_trouble(
+    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+) -> None:
+    show(window, [simulated])
+    panel.model.folder = small_model
+    panel.start()
+    window.layers.clear()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
+    assert len(window.layers) == 0
+    assert "discarded" in notification_manager.records[-1].message
+
+
+def test_a_missing_model_is_told_before_anything_runs(window: Any, panel: Any, section: Section) -> None:
+    show(window, [section])
+    panel.model.folder = Path("nowhere")
+    panel.start()
+    assert not panel.tasks.running
+    assert "holds no model" in notification_manager.records[-1].message
+
+
+def test_without_layers_there_is_nothing_to_press(window: Any, panel: Any) -> None:
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    assert "open a slide or a section" in notification_manager.records[-1].message
+
+
+def test_a_slide_without_mpp_asks_for_it(
+    window: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "card.json").write_text("{}")
+    show(window, [make_slide(mpp=None)])
+    assert panel.place.current_choice == "A grid over the tissue"
+    assert not panel.mpp.native.isHidden()
+    panel.model.folder = tmp_path
+    panel.mpp.value = 0.25
+    assert panel.request().target.mpp == 0.25
