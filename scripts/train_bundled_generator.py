@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from histoscribe.generator import Generator
-from histoscribe.generator.cohort.cohort import join
+from histoscribe.generator.cohort import join
 from histoscribe.progress import Progress
 from histoscribe.simulate.metastases import read_tcga11, simulate_metastases
 

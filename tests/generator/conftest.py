@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from histoscribe.generator import Cohort, Generator, cohort_of
-from histoscribe.generator.mixing import mix
+from histoscribe.generator.parents import mix
 from histoscribe.genes import shipped_gene_sets
 
 SETS = ("CELL_CYCLE", "SITE_LIVER", "SITE_LUNG", "SQUAMOUS")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from histoscribe.errors import TableError
-from histoscribe.generator import Cohort, Generator, cohort_of, read_cohort, read_met500
-from histoscribe.generator.cohort.cohort import join_platforms
-from histoscribe.generator.mixing import estimate_purity, mix
+from histoscribe.generator import Cohort, Generator, cohort_of, read_met500, read_metastasis_cohort
+from histoscribe.generator.cohort import join_platforms
+from histoscribe.generator.parents import estimate_purity, mix
 from histoscribe.genes import read_gene_sets
 from histoscribe.genes.sets import present, shipped_gene_sets
 
@@ -21,7 +21,7 @@ def test_a_table_with_its_samples_file_becomes_a_cohort(
 ) -> None:
     table.to_df().to_csv(tmp_path / "c.expr.csv")
     table.obs.to_csv(tmp_path / "c.meta.csv")
-    read = read_cohort(tmp_path / "c.expr.csv")
+    read = read_metastasis_cohort(tmp_path / "c.expr.csv")
     assert set(read.kinds) == {"primary", "normal", "metastasis"}
     assert np.allclose(read.values, cohort.values, atol=1e-4)
     assert (read.sites[read.kinds == "primary"] == "").all()

@@ -9,7 +9,7 @@ import pytest
 
 from histoscribe.errors import Cancelled, ModelError, RegionError, SettingError, TableError
 from histoscribe.generator import Cohort, Generator
-from histoscribe.generator.inputs import pseudo_bulk
+from histoscribe.generator.parents import pseudo_bulk
 from histoscribe.generator.result import build_result, change_table, write_generated
 from histoscribe.generator.scores import gene_set_changes, spot_scores
 from histoscribe.genes import shipped_gene_sets

@@ -12,8 +12,8 @@ from anndata import AnnData
 from histoscribe.errors import Cancelled, SettingError, TableError
 from histoscribe.imputer import Imputer
 from histoscribe.imputer.checking import hidden_scores
-from histoscribe.imputer.classes import expect_classes
-from histoscribe.imputer.sections import as_section
+from histoscribe.imputer.reference import expect_classes
+from histoscribe.imputer.result import as_section
 from histoscribe.progress import Progress, Step
 from histoscribe.section import Section
 
@@ -23,7 +23,7 @@ Maker = Callable[..., AnnData]
 def test_stopped_training_goes_on_and_gives_the_same_model(
     table_maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("histoscribe.imputer.training.plan._KEEP_EVERY", 5)
+    monkeypatch.setattr("histoscribe.imputer.training.correction._KEEP_EVERY", 5)
 
     def stop(step: Step) -> None:
         if step.message == "training the correction" and step.done >= 7:
@@ -69,7 +69,7 @@ def test_a_tuned_model_knows_both_tables_and_fits_the_new_one(
     own.var_names = [*own.var_names[:-5], *(f"OWN{i}" for i in range(5))]
     steps = Imputer(factors=8, steps=0)
     trained.save(tmp_path / "model")
-    tuned = Imputer.load(tmp_path / "model", settings=steps.settings).fine_tune(own)
+    tuned = Imputer.load(tmp_path / "model").fine_tune(own, settings=steps.settings)
     assert set(tuned.genes) == set(own.var_names) | {f"GENE{i}" for i in range(60)}
     test = table_maker(samples=40, seed=9)
     test.X = test.X * 0.5 + 4
@@ -99,7 +99,7 @@ def test_old_samples_of_another_world_do_not_spoil_tuning(
     own, truth = own[:, :50].copy(), test[:, 30:50].X
     again = Imputer(factors=8, steps=0)
     trained.save(tmp_path / "model")
-    tuned = Imputer.load(tmp_path / "model", settings=again.settings).fine_tune(own)
+    tuned = Imputer.load(tmp_path / "model").fine_tune(own, settings=again.settings)
     alone = again.fit(own)
     missed = [
         np.mean((one.restore(test[:, :30].copy())[:, names[30:50]].layers["restored"] - truth) ** 2)
@@ -116,7 +116,7 @@ def test_old_samples_of_the_same_world_are_learned_from(
 ) -> None:
     trained.save(tmp_path / "model")
     settings = Imputer(factors=8, steps=0).settings
-    tuned = Imputer.load(tmp_path / "model", settings=settings).fine_tune(table_maker(samples=24, seed=8))
+    tuned = Imputer.load(tmp_path / "model").fine_tune(table_maker(samples=24, seed=8), settings=settings)
     assert tuned.card.settings["weight_of_old"] > 0
 
 

@@ -3,12 +3,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from histoscribe.imputer.blend import KNOTS, Blend
+from histoscribe.imputer.gates import KNOTS, Gates
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
-from histoscribe.imputer.training.choosing import Choice, Lesson
-from histoscribe.imputer.training.crossfit import assign_folds
+from histoscribe.imputer.training.filled import Choice, FilledTable, assign_folds
 
 
 def test_the_start_is_the_conditional_gaussian() -> None:
@@ -93,10 +92,10 @@ def test_the_correction_starts_as_none_and_ignores_what_is_hidden() -> None:
 
 
 def test_looking_up_between_knots_is_continuous() -> None:
-    blend = Blend(5)
-    blend.gate[0] = torch.linspace(0, 1, len(KNOTS[0]))
+    gates = Gates(5)
+    gates.gate[0] = torch.linspace(0, 1, len(KNOTS[0]))
     observed = torch.ones(1, 5, dtype=torch.bool)
-    gate, share, spread = blend.look_up(0, observed, torch.ones(1))
+    gate, share, spread = gates.look_up(0, observed, torch.ones(1))
     assert gate.item() == 1.0
     assert share.item() == 0.0
     assert spread.shape == (1, 5)
@@ -112,7 +111,7 @@ def test_held_out_samples_have_no_say_in_what_is_remembered() -> None:
         filled = np.random.default_rng(1).normal(size=(60, 12)).astype(np.float32)
         filled[folds == 1] *= scale
         filled[~blocks] = random.normal(size=80)
-        lesson, train, choice = Lesson(filled, blocks, blocks, folds, 0), folds != 1, Choice(2, 1.0, 0.1)
+        lesson, train, choice = FilledTable(filled, blocks, blocks, folds, 0), folds != 1, Choice(2, 1.0, 0.1)
         memories.append(lesson.memory(train, choice, 100, lesson.start(train, choice)).samples)
     assert torch.equal(*memories)
     assert len(memories[0]) == 40

@@ -51,7 +51,7 @@ def generate(
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
     from histoscribe.generator import Generator
-    from histoscribe.generator.picture import draw_components
+    from histoscribe.generator.components import draw_components
     from histoscribe.generator.result import change_table, write_generated
     from histoscribe.generator.scores import gene_set_changes
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
@@ -140,7 +140,7 @@ def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
     import numpy as np
 
     from histoscribe.bulk import BulkTable
-    from histoscribe.generator.inputs import pseudo_bulk
+    from histoscribe.generator.parents import pseudo_bulk
     from histoscribe.tiles import read_regions
 
     opened = open_table(path, section=section)

@@ -45,7 +45,7 @@ def impute(
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
     from histoscribe.bulk.writing import write_restored
     from histoscribe.imputer import Imputer
-    from histoscribe.imputer.sections import as_section
+    from histoscribe.imputer.result import as_section
     from histoscribe.models import bundled
     from histoscribe.section import Section, write_section
 

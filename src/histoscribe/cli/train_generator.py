@@ -33,14 +33,14 @@ def generator(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Learn to generate metastases from your own cohort."""
-    from histoscribe.generator import Generator, read_cohort, read_met500
-    from histoscribe.generator.cohort.cohort import join_platforms
+    from histoscribe.generator import Generator, read_met500, read_metastasis_cohort
+    from histoscribe.generator.cohort import join_platforms
 
     output_folder(out)
     start = time.monotonic()
     with job() as progress:
         progress.report("reading the cohort")
-        cohort = read_cohort(table, samples, scale=scale)
+        cohort = read_metastasis_cohort(table, samples, scale=scale)
         if met500 is not None:
             probes = sorted(met500.glob("*.probemap*"))
             metastases = read_met500(

@@ -65,7 +65,7 @@ def imputer(
         if from_ is None:
             model.fit(opened, **told)
         else:
-            model = Imputer.load(bundled(from_), settings=model.settings).fine_tune(opened, **told)
+            model = Imputer.load(bundled(from_)).fine_tune(opened, settings=model.settings, **told)
         model.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     card = model.card

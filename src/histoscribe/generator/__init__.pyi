@@ -1,3 +1,8 @@
-from .cohort.cohort import Cohort as Cohort, cohort_of as cohort_of, read_cohort as read_cohort
-from .cohort.met500 import read_met500 as read_met500
+from .cohort import (
+    Cohort as Cohort,
+    cohort_of as cohort_of,
+    read_metastasis_cohort as read_metastasis_cohort,
+)
 from .generator import Generator as Generator
+from .met500 import read_met500 as read_met500
+from .settings import GeneratorSettings as GeneratorSettings

@@ -12,17 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.generator.cohort.cohort import Cohort, cohort_of
+from histoscribe.generator.cohort import KINDS, Cohort, cohort_of
 from histoscribe.generator.components import component_table
-from histoscribe.generator.inputs import Parents, bring
-from histoscribe.generator.metgen import MetGen
-from histoscribe.generator.mixing import mix
+from histoscribe.generator.metgen import MetGen, rebuild
+from histoscribe.generator.parents import Parents, bring, mix
 from histoscribe.generator.result import build_result
-from histoscribe.generator.standard import Standard
-from histoscribe.generator.storage import from_tensors, halve, to_tensors
-from histoscribe.generator.training.calibration import encode
-from histoscribe.generator.training.fitting import Settings, fit_model
+from histoscribe.generator.settings import GeneratorSettings
+from histoscribe.generator.training.fitting import fit_model, usable
 from histoscribe.models import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.models.standard import Standard, halve, to_tensors
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,16 +39,12 @@ class Generator:
 
     Parameters
     ----------
-    met_steps, mixing_steps : int
-        Training steps of the MetVAE, and of source encoder and mixer.
-    seed : int
+    met_steps, mixing_steps, seed
+        As `GeneratorSettings` says.
     """
 
     def __init__(self, *, met_steps: int = 600, mixing_steps: int = 500, seed: int = 0) -> None:
-        for name, value in (("met_steps", met_steps), ("mixing_steps", mixing_steps)):
-            if value < 1:
-                raise SettingError(f"{name} is {value}", remedy="use 1 or more")
-        self.settings = Settings(met_steps, mixing_steps, seed)
+        self.settings = GeneratorSettings(met_steps, mixing_steps, seed)
         self._model: tuple[MetGen, Standard, Card] | None = None
 
     def fit(
@@ -76,20 +70,18 @@ class Generator:
             If there is too little to learn from, or a class has one sample only.
         """
         whole = cohort if isinstance(cohort, Cohort) else cohort_of(cohort)
-        fitted = fit_model(whole, self.settings, progress or Progress())
-        halve(fitted.model)
-        used = fitted.used
-        dropped = len(whole) - len(used)
+        used = usable(whole)
+        model, standard, cancers, sites = fit_model(used, self.settings, progress or Progress())
+        halve(model)
         notes = list(whole.notes)
-        if dropped:
+        if dropped := len(whole) - len(used):
             notes.append(f"{dropped} samples without a counterpart (cancer or site) were left out")
         settings = {
-            **asdict(self.settings), "cancers": list(fitted.cancers), "sites": list(fitted.sites),
+            **asdict(self.settings), "cancers": list(cancers), "sites": list(sites),
             "pairs": sorted(
                 {f"{c} at {s}" for c, s in zip(used.cancers, used.sites, strict=True) if c and s}
             ),
-            "samples": {kind: len(used.of(kind)) for kind in ("primary", "normal", "metastasis")},
-            "notes": notes,
+            "samples": {kind: len(used.of(kind)) for kind in KINDS}, "notes": notes,
         }  # fmt: skip
         training = zip(used.names.tolist(), used.patients.tolist(), strict=True)
         card = Card(
@@ -98,8 +90,7 @@ class Generator:
             training=tuple(TrainingSection(name, patient) for name, patient in training),
             licence=licence, seed=self.settings.seed, settings=settings,
         )  # fmt: skip
-        card = replace(card, sha256=weights_hash(to_tensors(fitted.model, fitted.standard)))
-        self._model = fitted.model, fitted.standard, card
+        self._model = model, standard, replace(card, sha256=weights_hash(to_tensors(model, standard)))
         return self
 
     @property
@@ -221,7 +212,7 @@ class Generator:
             progress.report("generating", at, samples)
             some = slice(at, at + _CHUNK)
             ours, theirs = tumours.values[turn[some]], beside[some]
-            units = [standard.scale(part) for part in (ours, theirs, mix(ours, theirs, share[some]))]
+            units = [standard.apply(part) for part in (ours, theirs, mix(ours, theirs, share[some]))]
             with torch.inference_mode():
                 draft = model(
                     *(torch.from_numpy(part) for part in units),
@@ -229,7 +220,7 @@ class Generator:
                     pairs[some],
                     noise,
                 )
-            profiles[some] = standard.unscale(draft.profiles.numpy())
+            profiles[some] = standard.undo(draft.profiles.numpy())
             facts.append(draft)
         progress.report("generating", samples, samples)
         obs = {
@@ -249,7 +240,7 @@ class Generator:
         """Codes of metastases, shape (samples, components)."""
         model, standard, _ = self._fitted()
         brought = self._bring(table, torch.from_numpy(standard.mean), adapt)
-        return encode(model, standard.scale(brought.values))
+        return model.encode(standard.apply(brought.values))
 
     def known(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
         """Codes of the training metastases, shape (samples, components), with their cancers and sites."""
@@ -284,7 +275,7 @@ class Generator:
             If it is missing, damaged or no generator.
         """
         tensors, card = load_model(folder, kind="generator")
-        model, standard = from_tensors(tensors, card.genes, card.settings, str(folder))
+        model, standard = rebuild(tensors, card.genes, card.settings, str(folder))
         generator = cls(seed=card.seed)
         generator._model = model, standard, card
         return generator

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder
-from histoscribe.generator.texture import Texture
+from histoscribe.errors import ModelError
+from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder, Texture
+from histoscribe.models.standard import ANEW, Standard, fill
 
 REFERENCE_AXES = 6
 PURITY_KNOTS = 21
 SURE = 0.97
+_LARGEST = 200_000
+_MOST_CLASSES = 1_000
+_CHUNK = 512
+_LIMIT = 8.0
+_LEAST_SD = 0.1
 _PULLS = (0.15, 0.3, 0.45, 0.6, 0.8)
 
 
@@ -128,3 +138,41 @@ class MetGen(torch.nn.Module):
         cancer = self.met.cancer(codes).softmax(1)[rows, pairs[:, 0]]
         site = self.met.site(codes).softmax(1)[rows, pairs[:, 1]]
         return cancer, site
+
+    def encode(self, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean codes of standardised metastases, shape (samples, CODE)."""
+        with torch.inference_mode():
+            parts = [
+                self.met.encode(torch.from_numpy(profiles[at : at + _CHUNK]))[0].numpy()
+                for at in range(0, len(profiles), _CHUNK)
+            ]
+        return np.concatenate(parts)
+
+
+def rebuild(
+    tensors: Mapping[str, NDArray[Any]], genes: tuple[str, ...], settings: dict[str, Any], where: str
+) -> tuple[MetGen, Standard]:
+    """Make a saved model again, checking every shape.
+
+    Raises
+    ------
+    ModelError
+        If the card's settings or the tensors do not fit together.
+    """
+    try:
+        counts = [len([str(name) for name in settings[key]]) for key in ("cancers", "sites")]
+        known = int(settings["samples"]["metastasis"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the card's settings lack {error}", where=where, remedy=ANEW) from error
+    sensible = all(0 < count < _MOST_CLASSES for count in counts) and 0 < known < _LARGEST
+    if not sensible or not 1 < len(genes) < _LARGEST:
+        raise ModelError("the card's sizes are impossible", where=where, remedy=ANEW)
+    model = MetGen(torch.eye(len(genes), CODE), counts[0], counts[1], known)
+    mean, sd = fill(model, tensors, len(genes), where=where)
+    return model.eval().requires_grad_(False), Standard(genes, mean, sd, "log2", _LIMIT, 0.0)
+
+
+def learn_standard(values: NDArray[np.float32], genes: tuple[str, ...]) -> Standard:
+    """The units of a generator: log2 abundances of metastases, shape (samples, genes), centred and scaled."""
+    sd = np.maximum(values.std(0), _LEAST_SD).astype(np.float32)
+    return Standard(genes, values.mean(0).astype(np.float32), sd, "log2", _LIMIT, 0.0)

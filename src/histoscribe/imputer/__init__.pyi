@@ -1,1 +1,2 @@
 from .imputer import Imputer as Imputer
+from .settings import ImputerSettings as ImputerSettings

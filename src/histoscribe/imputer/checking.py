@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk.given import bulk_of
 from histoscribe.errors import TableError
+from histoscribe.imputer.gates import fisher_interval
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _PARTS = 4
 _LEAST = 10
-_REACH = 1.96
 
 
 def hidden_scores(
@@ -97,5 +97,5 @@ def _correlation(
     if count < _LEAST or a.std() < 1e-6 or b.std() < 1e-6:
         return None
     r = float(np.clip(np.corrcoef(a, b)[0, 1], -0.9999, 0.9999))
-    width = _REACH / np.sqrt(count - 3)
-    return r, float(np.tanh(np.arctanh(r) - width)), float(np.tanh(np.arctanh(r) + width)), count
+    low, high = fisher_interval(r, count)
+    return r, float(low), float(high), count

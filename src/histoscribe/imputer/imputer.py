@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from histoscribe.bulk import SCALES
+from histoscribe.bulk import SCALES, BulkTable
 from histoscribe.bulk.given import bulk_of
-from histoscribe.errors import ModelError, SettingError
-from histoscribe.imputer.explaining import explain, summarise
-from histoscribe.imputer.restorer import Restorer
+from histoscribe.errors import ModelError
+from histoscribe.imputer.gates import held_out_scores
+from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, restore_all, summarise
 from histoscribe.imputer.result import build_result
-from histoscribe.imputer.scores import held_out_scores
-from histoscribe.imputer.standard import Standard, standardise
-from histoscribe.imputer.storage import from_tensors, halve, to_tensors
-from histoscribe.imputer.tables import ordered_rows
-from histoscribe.imputer.training.fitting import Settings, fit_restorer
-from histoscribe.imputer.training.material import Material, Remembered, extend, prepare
+from histoscribe.imputer.settings import ImputerSettings
+from histoscribe.imputer.training.fitting import fit_restorer
+from histoscribe.imputer.training.table import ModelMemory, TrainingTable, extend, prepare
+from histoscribe.imputer.units import UnitTable, standardise
 from histoscribe.models import Card, load_model, save_model, weights_hash
+from histoscribe.models.standard import Standard, halve, to_tensors
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.bulk.given import Table
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-_CHUNK = 256
 
 
 class Imputer:
@@ -45,17 +40,8 @@ class Imputer:
 
     Parameters
     ----------
-    factors : int, optional
-        Of the Gaussian start; chosen on held-out patients where not given.
-    references : int
-        Training samples that the memory keeps. Their values become part of the model.
-    steps : int
-        Training steps of the encoder–decoder; 0 leaves it out.
-    seed : int
-    device : str
-        `cpu`, `cuda`, `mps` or `auto`: where Lightning trains.
-    devices : int
-        How many of them.
+    factors, references, steps, seed, device, devices
+        As `ImputerSettings` says.
     """
 
     def __init__(
@@ -68,15 +54,7 @@ class Imputer:
         device: str = "cpu",
         devices: int = 1,
     ) -> None:
-        for name, value, least in (
-            ("factors", 1 if factors is None else factors, 1), ("references", references, 20),
-            ("steps", steps, 0), ("devices", devices, 1),
-        ):  # fmt: skip
-            if value < least:
-                raise SettingError(f"{name} is {value}", remedy=f"use {least} or more")
-        if device not in DEVICES:
-            raise SettingError(f"no device is called {device!r}", remedy=f"use {', '.join(DEVICES)}")
-        self.settings = Settings(factors, references, steps, seed, device, devices)
+        self.settings = ImputerSettings(factors, references, steps, seed, device, devices)
         self._model: tuple[Restorer, Standard, Card] | None = None
 
     def fit(
@@ -117,6 +95,7 @@ class Imputer:
         table: Table,
         *,
         patients: Sequence[str] | str | None = None,
+        settings: ImputerSettings | None = None,
         licence: str = "of the training data",
         checkpoint: str | PathLike[str] | None = None,
         progress: Progress | None = None,
@@ -131,6 +110,8 @@ class Imputer:
         ----------
         table, patients, licence, checkpoint, progress
             As for `fit`.
+        settings : ImputerSettings, optional
+            Of the new model; this one's by default (for a loaded one, the defaults with its seed).
 
         Returns
         -------
@@ -145,37 +126,36 @@ class Imputer:
             If there is too little to learn from, or no gene is shared.
         """
         restorer, standard, card = self._fitted()
-        known = Remembered(restorer.memory.samples.numpy(), standard, card)
-        fresh = Imputer()
-        fresh.settings = self.settings
+        known = ModelMemory(restorer.memory.samples.numpy(), standard, card)
+        fresh = Imputer(**asdict(settings or self.settings))
         return fresh._learn(extend(bulk_of(table), patients, known), licence, checkpoint, progress)
 
     def _learn(
         self,
-        lesson: Material,
+        table: TrainingTable,
         licence: str,
         checkpoint: str | PathLike[str] | None,
         progress: Progress | None,
     ) -> Imputer:
         restorer, rehearsals, choice = fit_restorer(
-            lesson.values, lesson.groups, self.settings, progress or Progress(), old=lesson.old,
-            own=lesson.own, checkpoint=None if checkpoint is None else Path(checkpoint),
+            table, self.settings, progress or Progress(),
+            checkpoint=None if checkpoint is None else Path(checkpoint),
         )  # fmt: skip
-        halve(restorer)
-        standard = lesson.standard
+        halve(restorer, HALVED)
+        standard = table.standard
         settings = {
-            **asdict(self.settings), "scale": standard.scale, "notes": list(lesson.notes),
-            "aliases": lesson.aliases, "noise_inflation": choice.inflation, "weight_of_old": choice.old,
-            "own": lesson.own,
+            **asdict(self.settings), "scale": standard.scale, "notes": list(table.notes),
+            "aliases": table.aliases, "noise_inflation": choice.inflation, "weight_of_old": choice.old,
+            "own": table.own,
             "factors": restorer.start.loadings.shape[1], "references": len(restorer.memory.samples),
         }  # fmt: skip
         card = Card(
             kind="imputer", variant="gexbert", genes=standard.genes, target=SCALES[standard.scale],
-            panel_rule="all genes of the training table that vary", training=lesson.training,
+            panel_rule="all genes of the training table that vary", training=table.training,
             licence=licence, seed=self.settings.seed, settings=settings,
             held_out=held_out_scores(rehearsals, restorer.blend, standard.genes),
         )  # fmt: skip
-        card = replace(card, sha256=weights_hash(to_tensors(restorer, standard)))
+        card = replace(card, sha256=weights_hash(to_tensors(restorer, standard, HALVED)))
         self._model = restorer, standard, card
         return self
 
@@ -218,32 +198,15 @@ class Imputer:
         TableError
             If no gene is shared or values make no sense.
         """
-        restorer, standard, card = self._fitted()
-        bulk = bulk_of(table)
-        units = standardise(bulk, standard, card.settings.get("aliases", {}), adapt=adapt)
-        progress = progress or Progress()
-        means, spreads = np.full_like(units.values, np.nan), np.full_like(units.values, np.nan)
-        known = ~np.isnan(units.values)
-        rows = ordered_rows(known)
-        offered = torch.from_numpy(known.any(0))
-        for at in range(0, len(rows), _CHUNK):
-            progress.report("restoring", at, len(rows))
-            some = rows[at : at + _CHUNK]
-            with torch.inference_mode():
-                answer = restorer(
-                    torch.from_numpy(np.nan_to_num(units.values[some])),
-                    torch.from_numpy(known[some]),
-                    offered,
-                )
-            means[some], spreads[some] = answer.mean.numpy(), answer.spread.numpy()
-        progress.report("restoring", len(rows), len(rows))
-        return build_result(bulk, units, standard, means, spreads, card)
+        bulk, units = self._units(table, adapt)
+        restorer, _, card = self._fitted()
+        means, spreads = restore_all(restorer, units.values, progress or Progress())
+        return build_result(bulk, units, means, spreads, card)
 
     def embed(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
         """The summary of each sample, shape (samples, factors); NaN for samples without any value."""
-        restorer, standard, card = self._fitted()
-        units = standardise(bulk_of(table), standard, card.settings.get("aliases", {}), adapt=adapt)
-        return summarise(restorer, units)
+        _, units = self._units(table, adapt)
+        return summarise(self._fitted()[0], units.values)
 
     def attention(
         self, table: Table, gene: str, *, adapt: bool | None = None, progress: Progress | None = None
@@ -262,25 +225,25 @@ class Imputer:
             Standardised value times the derivative of the restored value with respect to it: positive where
             the observed value raised the restored one. Genes in falling order of their mean weight.
         """
-        restorer, standard, card = self._fitted()
-        if gene not in standard.genes:
+        bulk, units = self._units(table, adapt)
+        genes = self.genes
+        if gene not in genes:
             raise ModelError(
-                f"the model does not know the gene {gene}",
-                remedy=f"choose one of its {len(standard.genes):,}",
+                f"the model does not know the gene {gene}", remedy=f"choose one of its {len(genes):,}"
             )
-        bulk = bulk_of(table)
-        units = standardise(bulk, standard, card.settings.get("aliases", {}), adapt=adapt)
-        asked = standard.genes.index(gene)
-        return explain(restorer, units, asked, standard.genes, bulk.table.obs_names, progress or Progress())
+        return explain(
+            self._fitted()[0], units.values, genes.index(gene), genes, bulk.table.obs_names,
+            progress or Progress(),
+        )  # fmt: skip
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the model's folder (`weights.safetensors`, `card.json`)."""
         restorer, standard, card = self._fitted()
-        self._model = restorer, standard, save_model(folder, to_tensors(restorer, standard), card)
+        self._model = restorer, standard, save_model(folder, to_tensors(restorer, standard, HALVED), card)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], *, settings: Settings | None = None) -> Imputer:
-        """Read a model's folder; `settings` are for tuning it further.
+    def load(cls, folder: str | PathLike[str]) -> Imputer:
+        """Read a model's folder.
 
         Raises
         ------
@@ -288,11 +251,15 @@ class Imputer:
             If it is missing, damaged or no imputer.
         """
         tensors, card = load_model(folder, kind="imputer")
-        restorer, standard = from_tensors(tensors, card.genes, card.settings, str(folder))
         imputer = cls(seed=card.seed)
-        imputer.settings = settings or imputer.settings
-        imputer._model = restorer, standard, card
+        imputer._model = *rebuild(tensors, card.genes, card.settings, str(folder)), card
         return imputer
+
+    def _units(self, table: Table, adapt: bool | None) -> tuple[BulkTable, UnitTable]:
+        """The table, checked, and the same in the model's units."""
+        _, standard, card = self._fitted()
+        bulk = bulk_of(table)
+        return bulk, standardise(bulk, standard, card.settings.get("aliases", {}), adapt=adapt)
 
     def _fitted(self) -> tuple[Restorer, Standard, Card]:
         if self._model is None:

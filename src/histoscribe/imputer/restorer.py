@@ -1,16 +1,33 @@
-"""The whole model: Gaussian start, reference memory, blend and learned correction."""
+"""The whole model: Gaussian start, reference memory, gates and learned correction."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from histoscribe.imputer.blend import Blend
+from histoscribe.errors import ModelError
+from histoscribe.imputer.gates import Gates
 from histoscribe.imputer.gaussian import GaussianStart
-from histoscribe.imputer.network import Corrector
+from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory
+from histoscribe.imputer.units import standard_of
+from histoscribe.models.standard import ANEW, Standard, fill
+from histoscribe.progress import Progress
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+HALVED = ("memory.samples", "blend.spread")
+"""Tensors that are saved in half precision."""
+
+_LARGEST = 200_000
+_CHUNK = 256
 _ROWS = 64
 
 
@@ -34,24 +51,15 @@ class Restorer(torch.nn.Module):
     ----------
     start : GaussianStart
     memory : ReferenceMemory
-    blend : Blend
+    gates : Gates
     corrector : Corrector
     """
 
     def __init__(
-        self, start: GaussianStart, memory: ReferenceMemory, blend: Blend, corrector: Corrector
+        self, start: GaussianStart, memory: ReferenceMemory, gates: Gates, corrector: Corrector
     ) -> None:
         super().__init__()
-        self.start, self.memory, self.blend, self.corrector = start, memory, blend, corrector
-
-    def expectations(
-        self, values: torch.Tensor, observed: torch.Tensor, offered: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What the Gaussian and the memory expect, and the surprise of each sample."""
-        gaussian = self.start.expect(self.start.factors(values, observed))
-        completed = torch.where(observed, values, gaussian)
-        memory, surprise = self.memory.read(completed, observed, offered)
-        return gaussian, memory, surprise
+        self.start, self.memory, self.blend, self.corrector = start, memory, gates, corrector
 
     def forward(self, values: torch.Tensor, observed: torch.Tensor, offered: torch.Tensor) -> Answer:
         """Restore all genes of a batch.
@@ -64,7 +72,8 @@ class Restorer(torch.nn.Module):
         offered : Tensor of bool, shape (genes,)
             Genes of which the whole table has any value.
         """
-        gaussian, memory, surprise = self.expectations(values, observed, offered)
+        gaussian = self.start.expect(self.start.factors(values, observed))
+        memory, surprise = self.memory.read(torch.where(observed, values, gaussian), observed, offered)
         mode = 0 if bool(offered[: self.blend.own].float().mean() > 0.95) else 1
         gate, share, spread = self.blend.look_up(mode, observed, surprise)
         mean = gaussian + gate * (memory - gaussian)
@@ -90,3 +99,112 @@ class Restorer(torch.nn.Module):
             shift, widening = self.corrector.decode(latents, asked, step[rows][:, asked])
             mean[rows, asked] += share[rows] * shift
             spread[rows, asked] *= (share[rows] * widening).exp()
+
+
+def rebuild(
+    tensors: Mapping[str, NDArray[Any]], genes: tuple[str, ...], settings: dict[str, Any], where: str | Path
+) -> tuple[Restorer, Standard]:
+    """Make a saved model again, checking every shape.
+
+    Raises
+    ------
+    ModelError
+        If the card's settings or the tensors do not fit together.
+    """
+    try:
+        factors, references = int(settings["factors"]), int(settings["references"])
+        scale, own = str(settings["scale"]), int(settings.get("own", len(genes)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the card's settings lack {error}", where=where, remedy=ANEW) from error
+    count = len(genes)
+    if not (0 < factors < 10_000 and 0 < references < 1_000_000 and 0 < own <= count < _LARGEST):
+        raise ModelError("the card's sizes are impossible", where=where, remedy=ANEW)
+    restorer = Restorer(
+        GaussianStart(torch.zeros(count, factors), torch.ones(count)),
+        ReferenceMemory(torch.zeros(references, count)),
+        Gates(count, own),
+        Corrector(torch.zeros(count, WIDTH)),
+    )
+    mean, sd = fill(restorer, tensors, count, where=where)
+    if not (restorer.start.noise > 0).all():
+        raise ModelError("a noise is not above zero", where=where, remedy=ANEW)
+    return restorer.eval(), standard_of(genes, mean, sd, scale)
+
+
+def restore_all(
+    restorer: Restorer, values: NDArray[np.float32], progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and spread of every gene, shape (samples, genes), standardised; NaN where nothing is known."""
+    means, spreads = np.full_like(values, np.nan), np.full_like(values, np.nan)
+    offered = torch.from_numpy(~np.isnan(values).all(0))
+    for rows, some, known in _chunks(values, "restoring", progress):
+        with torch.inference_mode():
+            answer = restorer(some, known, offered)
+        means[rows], spreads[rows] = answer.mean.numpy(), answer.spread.numpy()
+    return means, spreads
+
+
+def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The expected factors of each sample, shape (samples, factors); NaN where nothing is known."""
+    result = np.full((len(values), restorer.start.loadings.shape[1]), np.nan, dtype=np.float32)
+    for rows, some, known in _chunks(values, "summarising", Progress()):
+        with torch.inference_mode():
+            result[rows] = restorer.start.factors(some, known).numpy()
+    return result
+
+
+def explain(
+    restorer: Restorer,
+    values: NDArray[np.float32],
+    asked: int,
+    genes: Sequence[str],
+    samples: pd.Index[str],
+    progress: Progress,
+) -> pd.DataFrame:
+    """Value times derivative of a restored gene with respect to every observed one.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, genes)
+        Standardised, NaN where not known.
+    asked : int
+        Which gene of the model; its own values are hidden.
+    genes : sequence of str
+        Names of the model's genes.
+    samples : Index
+        Names of the table's samples.
+
+    Returns
+    -------
+    DataFrame, samples × observed genes
+        In falling order of the mean absolute weight; NaN for samples of which nothing is known.
+    """
+    import pandas as pd
+
+    hidden = values.copy()
+    hidden[:, asked] = np.nan
+    there: NDArray[np.bool_] = np.asarray(~np.isnan(hidden).all(0))
+    weights = np.full((len(hidden), int(there.sum())), np.nan, dtype=np.float32)
+    for rows, some, known in _chunks(hidden, "tracing what carried the gene", progress):
+        some.requires_grad_()
+        answer = restorer(some, known, torch.from_numpy(there))
+        (slope,) = torch.autograd.grad(answer.mean[:, asked].sum(), some)
+        weights[rows] = (slope * some).detach().numpy()[:, there]
+    frame = pd.DataFrame(weights, index=samples, columns=np.asarray(genes)[there])
+    order = np.argsort(-np.nan_to_num(frame.abs().mean().to_numpy()), kind="stable")
+    return frame.iloc[:, order]
+
+
+def _chunks(
+    values: NDArray[np.float32], message: str, progress: Progress
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """Rows with any value, their values and mask; those of one pattern together, as it is solved once."""
+    known = ~np.isnan(values)
+    rows = np.flatnonzero(known.any(1))
+    _, which = np.unique(np.packbits(known[rows], axis=1), axis=0, return_inverse=True)
+    rows = rows[np.argsort(which.reshape(-1), kind="stable")]
+    for at in range(0, len(rows), _CHUNK):
+        progress.report(message, at, len(rows))
+        some = rows[at : at + _CHUNK]
+        yield some, torch.from_numpy(np.nan_to_num(values[some])), torch.from_numpy(known[some])
+    progress.report(message, len(rows), len(rows))

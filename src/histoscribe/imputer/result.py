@@ -1,9 +1,7 @@
-"""The table that comes out: measured and restored values, told apart."""
+"""The table that comes out, and the same as a section: measured and restored values, told apart."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,17 +9,18 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.reading import BulkTable
-from histoscribe.imputer.standard import Standard, Standardised
-from histoscribe.models import Card
+from histoscribe.imputer.units import UnitTable
+from histoscribe.models import Card, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from histoscribe.section import Section
+
 
 def build_result(
     bulk: BulkTable,
-    units: Standardised,
-    standard: Standard,
+    units: UnitTable,
     means: NDArray[np.float32],
     spreads: NDArray[np.float32],
     card: Card,
@@ -41,6 +40,7 @@ def build_result(
     import pandas as pd
     from anndata import AnnData
 
+    standard = units.standard
     samples, own = units.raw.shape
     lacking = np.flatnonzero(units.places < 0)
     columns = units.places.copy()
@@ -48,13 +48,11 @@ def build_result(
     values = np.full((samples, own + len(lacking)), np.nan, dtype=np.float32)
     values[:, :own] = units.raw
     known = ~np.isnan(values)
-    expected = means * units.sd + units.mean
-    if units.scale == "log1p":
-        expected = np.maximum(expected, 0)
+    expected = standard.undo(means)
     restored, sd = values.copy(), np.zeros_like(values)
     sd[~known] = np.nan
     restored[:, columns] = np.where(known[:, columns], values[:, columns], expected)
-    sd[:, columns] = np.where(known[:, columns], 0, spreads * units.sd)
+    sd[:, columns] = np.where(known[:, columns], 0, spreads * standard.sd)
     mask = ~known & ~np.isnan(restored)
     names = [*map(str, bulk.table.var_names), *(standard.genes[place] for place in lacking)]
     var = bulk.table.var.reindex(names)
@@ -76,10 +74,42 @@ def build_result(
     if foreign:
         notes.append(f"{foreign:,} genes of the table are unknown to the model and were left as they are")
     result.uns["histoscribe"] = {
-        "kind": "restored", "name": bulk.name, "target": SCALES[units.scale], "scale": units.scale,
+        "kind": "restored", "name": bulk.name, "target": SCALES[standard.scale], "scale": standard.scale,
         "adapted": units.adapted, "model": card.sha256,
         "overlap": int((units.places >= 0).sum()), "model_genes": len(standard.genes),
         "restored_values": int(mask.sum()), "notes": notes,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": dict(card.versions),
+        "command": running_command(), "versions": dict(card.versions),
     }  # fmt: skip
     return result
+
+
+def as_section(section: Section, restored: AnnData) -> Section:
+    """Put restored genes beside the measured ones of a section.
+
+    Parameters
+    ----------
+    section : Section
+        What was given to `Imputer.restore`.
+    restored : AnnData
+        What came back.
+
+    Returns
+    -------
+    Section
+        `X` holds `layers["restored"]`, the scale of a prediction; `layers["mask"]` and `layers["sd"]` say
+        what was restored and how surely, `var["restored"]` for which share of the spots.
+    """
+    from anndata import AnnData
+
+    table = AnnData(
+        np.asarray(restored.layers["restored"]), obs=section.table.obs.copy(), var=restored.var.copy(),
+        obsm=dict(restored.obsm), uns=dict(section.table.uns),
+        layers={"mask": restored.layers["mask"], "sd": restored.layers["sd"]},
+    )  # fmt: skip
+    origin = dict(section.table.uns.get("histoscribe", {}))
+    table.uns["histoscribe"] = {
+        **origin, **restored.uns["histoscribe"], "kind": "predicted", "restored": True, "name": section.name,
+        "patient": section.patient, "mpp": float(section.mpp), "spot_um": float(section.spot_um),
+        "pitch_um": float(section.pitch_um),
+    }  # fmt: skip
+    return section.with_table(table)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.errors import TableError
-from histoscribe.generator.cohort.cohort import Cohort, cohort_of, join
-from histoscribe.generator.mixing import mix
+from histoscribe.generator.cohort import Cohort, cohort_of, join
+from histoscribe.generator.parents import mix
 from histoscribe.genes.sets import shipped_gene_sets
 
 ORGANS = {

@@ -5,7 +5,7 @@ import pytest
 
 from histoscribe.errors import TableError
 from histoscribe.generator import Cohort
-from histoscribe.generator.mixing import mix
+from histoscribe.generator.parents import mix
 from histoscribe.simulate.metastases import ORGANS, Bed, programme, simulate_metastases
 
 

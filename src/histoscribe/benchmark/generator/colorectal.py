@@ -27,8 +27,8 @@ from histoscribe.benchmark.generator.colorectal_data import (
 from histoscribe.benchmark.generator.measures import correlation_agreement
 from histoscribe.benchmark.generator.methods import as_bulk
 from histoscribe.generator import Generator
-from histoscribe.generator.cohort.cohort import Cohort, join_platforms
-from histoscribe.generator.mixing import mix
+from histoscribe.generator.cohort import Cohort, join_platforms
+from histoscribe.generator.parents import mix
 from histoscribe.progress import Progress
 
 Values = NDArray[np.float32]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.bulk import BulkTable
 from histoscribe.bulk.reading import read_table
 from histoscribe.errors import TableError
-from histoscribe.generator.cohort.cohort import to_log2
+from histoscribe.generator.cohort import to_log2
 
 CANCER, SITE = "COAD", "liver"
 

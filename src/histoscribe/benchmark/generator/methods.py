@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler
 from histoscribe.errors import SettingError
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from histoscribe.benchmark.generator.methods import (
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler
 from histoscribe.benchmark.generator.subtypes import labelled, subtypes_of
 from histoscribe.generator import Generator
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 from histoscribe.progress import Progress
 
 JOINT = "mean of cancer accuracy, site accuracy, 1 - 2 |two-sample AUC - .5| and variance correlation"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.benchmark.generator.measures import learn_space
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 
 _COMPONENTS = 10
 

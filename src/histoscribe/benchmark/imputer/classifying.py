@@ -38,7 +38,7 @@ def principal(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> ND
 
 def histoscribe(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDArray[np.str_]:
     """The class that the imputer's memory expects."""
-    from histoscribe.imputer.classes import expect_classes
+    from histoscribe.imputer.reference import expect_classes
 
     expected = expect_classes(train, labels.tolist(), test)
     names: NDArray[np.str_] = np.asarray(expected.columns, dtype=str)

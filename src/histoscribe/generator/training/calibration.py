@@ -7,19 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen
-from histoscribe.generator.mixing import mix
-from histoscribe.generator.standard import Standard
-from histoscribe.generator.training.plan import Lessons, draw_parents
+from histoscribe.generator.parents import mix
+from histoscribe.generator.training.stages import MixingSamples, draw_parents
+from histoscribe.models.standard import Standard
 
 _SAMPLES = 2048
-_CHUNK = 512
 _GAIN = (0.7, 1.5)
 
 
 def calibrate(
     model: MetGen,
     standard: Standard,
-    lessons: Lessons,
+    samples: MixingSamples,
     profiles: NDArray[np.float32],
     random: np.random.Generator,
 ) -> None:
@@ -34,21 +33,21 @@ def calibrate(
     profiles : ndarray of float32, shape (metastases, genes)
         Real ones, standardised.
     """
-    rows = random.integers(len(lessons.pairs), size=_SAMPLES)
-    pairs, purity = lessons.pairs[rows], lessons.purity[rows]
-    primary, normal = draw_parents(lessons, pairs, random)
-    mixed = standard.scale(mix(lessons.primaries[primary], lessons.normals[normal], purity))
+    rows = random.integers(len(samples.pairs), size=_SAMPLES)
+    pairs, purity = samples.pairs[rows], samples.purity[rows]
+    primary, normal = draw_parents(samples, pairs, random)
+    mixed = standard.apply(mix(samples.primaries[primary], samples.normals[normal], purity))
     with torch.inference_mode():
         share = torch.from_numpy(purity)
         codes = model.mixed_codes(
-            torch.from_numpy(standard.scale(lessons.primaries[primary])),
-            torch.from_numpy(standard.scale(lessons.normals[normal])), share,
+            torch.from_numpy(standard.apply(samples.primaries[primary])),
+            torch.from_numpy(standard.apply(samples.normals[normal])), share,
         ).numpy()  # fmt: skip
         typical = model.mixer(model.primary_code[pairs[:, 0]], model.normal_code[pairs[:, 1]], share).numpy()
-        decoded = model.met.decode(torch.from_numpy(encode(model, mixed))).numpy()
-        real_decoded = model.met.decode(torch.from_numpy(lessons.codes)).numpy()
-    model.mixer.shift.add_(torch.from_numpy(lessons.codes.mean(0) - codes.mean(0)))
-    real, own = _within(lessons.codes, lessons.pairs), codes - typical
+        decoded = model.met.decode(torch.from_numpy(model.encode(mixed))).numpy()
+        real_decoded = model.met.decode(torch.from_numpy(samples.codes)).numpy()
+    model.mixer.shift.add_(torch.from_numpy(samples.codes.mean(0) - codes.mean(0)))
+    real, own = _within(samples.codes, samples.pairs), codes - typical
     lacking = real.var(0) - _within(typical, pairs).var(0)
     gain = np.sqrt(np.maximum(lacking, 0) / np.maximum(_within(own, pairs).var(0), 1e-6))
     model.gain.copy_(torch.from_numpy(np.clip(gain, *_GAIN).astype(np.float32)))
@@ -59,13 +58,16 @@ def calibrate(
     model.texture.fit(profiles - real_decoded, mixed - decoded)
 
 
-def set_references(model: MetGen, standard: Standard, lessons: Lessons) -> None:
+def class_means(values: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean profile of each class, shape (classes, genes); every class up to the last one has a row."""
+    return np.stack([values[classes == one].mean(0) for one in range(int(classes.max()) + 1)])
+
+
+def set_references(model: MetGen, standard: Standard, samples: MixingSamples) -> None:
     """Mean primaries, and normal tissues as a mean with its main directions: no patient's own profile."""
-    for cancer in range(len(model.primary_mean)):
-        rows = lessons.primary_classes == cancer
-        model.primary_mean[cancer] = torch.from_numpy(lessons.primaries[rows].mean(0))
+    model.primary_mean.copy_(torch.from_numpy(class_means(samples.primaries, samples.primary_classes)))
     for site in range(len(model.normal_mean)):
-        values = torch.from_numpy(lessons.normals[lessons.normal_classes == site])
+        values = torch.from_numpy(samples.normals[samples.normal_classes == site])
         model.normal_mean[site] = values.mean(0)
         _, strengths, axes = torch.linalg.svd(values - values.mean(0), full_matrices=False)
         kept = min(REFERENCE_AXES, max(len(values) // 4, 1))
@@ -73,19 +75,9 @@ def set_references(model: MetGen, standard: Standard, lessons: Lessons) -> None:
     for role, (means, codes) in enumerate(
         ((model.primary_mean, model.primary_code), (model.normal_mean, model.normal_code))
     ):
-        codes.copy_(model.source(torch.from_numpy(standard.scale(means.numpy())), role))
-    knots = np.quantile(lessons.purity, np.linspace(0, 1, PURITY_KNOTS))
+        codes.copy_(model.source(torch.from_numpy(standard.apply(means.numpy())), role))
+    knots = np.quantile(samples.purity, np.linspace(0, 1, PURITY_KNOTS))
     model.purity.copy_(torch.from_numpy(knots.astype(np.float32)))
-
-
-def encode(model: MetGen, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean codes of standardised metastases, shape (samples, CODE)."""
-    with torch.inference_mode():
-        parts = [
-            model.met.encode(torch.from_numpy(profiles[at : at + _CHUNK]))[0].numpy()
-            for at in range(0, len(profiles), _CHUNK)
-        ]
-    return np.concatenate(parts)
 
 
 def _within(codes: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from histoscribe.benchmark.generator.baselines.conditions import conditions_of
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.training.losses import kl_divergence
 
 _BATCH, _HIDDEN, _STEPS, _CODE = 256, 256, 3000, 32

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.benchmark.generator.sampling import Asked, Made
-from histoscribe.generator.cohort.cohort import Cohort
-from histoscribe.generator.standard import Standard, learn_standard
-from histoscribe.generator.texture import Texture
+from histoscribe.generator.cohort import Cohort
+from histoscribe.generator.metgen import learn_standard
+from histoscribe.generator.network import Texture
+from histoscribe.models.standard import Standard
 
 COMPONENTS = 64
 
@@ -54,14 +55,14 @@ class Conditions:
     def expand(self, points: torch.Tensor, noise: torch.Generator) -> Made:
         """Profiles from whitened components."""
         units = self.middle + points @ self.axes + self.texture.draw(len(points), noise)
-        return Made(self.standard.unscale(units.numpy()))
+        return Made(self.standard.undo(units.numpy()))
 
 
 def conditions_of(train: Cohort) -> Conditions:
     """The metastases of a cohort, whitened, and their classes."""
     met = train.take(train.of("metastasis"))
     standard = learn_standard(met.values, met.genes)
-    profiles = torch.from_numpy(standard.scale(met.values))
+    profiles = torch.from_numpy(standard.apply(met.values))
     middle = profiles.mean(0)
     rank = min(COMPONENTS, len(profiles) - 1)
     left, strengths, right = torch.svd_lowrank(profiles - middle, q=rank, niter=4)

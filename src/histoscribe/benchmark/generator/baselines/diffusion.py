@@ -8,7 +8,7 @@ from torch import nn
 
 from histoscribe.benchmark.generator.baselines.conditions import conditions_of
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 
 _TIMES, _STEPS, _BATCH, _HIDDEN = 100, 4000, 256, 256
 

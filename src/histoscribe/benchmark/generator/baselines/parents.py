@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler, draw_parents
-from histoscribe.generator.cohort.cohort import Cohort
-from histoscribe.generator.mixing import PURITIES, mix
+from histoscribe.generator.cohort import Cohort
+from histoscribe.generator.parents import PURITIES, mix
 
 
 def identity(train: Cohort, seed: int) -> Sampler:

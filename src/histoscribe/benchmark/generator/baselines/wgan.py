@@ -8,7 +8,7 @@ from torch import nn
 
 from histoscribe.benchmark.generator.baselines.conditions import conditions_of
 from histoscribe.benchmark.generator.sampling import Asked, Made, Sampler
-from histoscribe.generator.cohort.cohort import Cohort
+from histoscribe.generator.cohort import Cohort
 
 _BATCH, _NOISE, _HIDDEN = 128, 32, 256
 _STEPS, _CRITIC_STEPS, _PENALTY = 2500, 3, 10.0

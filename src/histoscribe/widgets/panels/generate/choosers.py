@@ -107,7 +107,7 @@ class GeneratorChooser(ModelChooser):
 
 def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
     """Plain words where a primary lacks too many of a model's genes; empty where it has enough."""
-    from histoscribe.generator.inputs import MOST_MISSING
+    from histoscribe.generator.parents import MOST_MISSING
     from histoscribe.genes import match_genes
 
     if card is None or source is None:

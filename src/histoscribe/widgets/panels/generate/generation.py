@@ -165,7 +165,7 @@ def _components(generator: Generator) -> pd.DataFrame:
 
 def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress) -> BulkTable:
     """The table as it is, or the pseudo-bulk of the section's spots; missing genes restored if asked."""
-    from histoscribe.generator.inputs import pseudo_bulk
+    from histoscribe.generator.parents import pseudo_bulk
 
     source: Any = parent.source
     rows = spots_of(parent) if hasattr(source, "slide") else None
@@ -189,7 +189,7 @@ def _what_was_restored(source: Source, generator: Generator) -> str:
 def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
     from histoscribe.bulk.reading import as_table
     from histoscribe.imputer import Imputer
-    from histoscribe.imputer.sections import as_section
+    from histoscribe.imputer.result import as_section
 
     table = Imputer.load(imputer).restore(source, progress=progress)
     if hasattr(source, "slide"):

@@ -148,7 +148,7 @@ def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) ->
 
 def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:
     """Restore what the source lacks; runs on any thread."""
-    from histoscribe.imputer.sections import as_section
+    from histoscribe.imputer.result import as_section
 
     imputer = imputer or imputer_for(request, progress)
     table = imputer.restore(request.source, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
 LEVEL_90 = 1.6448536
 _PRIOR_CELLS = 25.0
+_HALF_HIDDEN = (0, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,10 @@ class Rehearsal:
     surprise: NDArray[np.float32]
 
 
-class Blend(torch.nn.Module):
+class Gates(torch.nn.Module):
     """Gates and spreads, looked up by which share of the genes is observed.
+
+    Kept for five shares (`KNOTS`) and two modes: single values hidden (0), whole genes absent (1).
 
     Parameters
     ----------
@@ -123,3 +127,41 @@ class Blend(torch.nn.Module):
         above = surprise.clamp_min(1e-3).log()[:, None] - between(self.usual[mode])
         factor = (between(self.slope[mode]) * above).exp().clamp(0.3, 5.0)
         return between(self.gate[mode]), between(self.share[mode]), between(self.spread[mode]) * factor
+
+
+def held_out_scores(
+    rehearsals: list[Rehearsal], gates: Gates, genes: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    """Pearson r of each gene with half of all values hidden, over held-out training patients.
+
+    Returns
+    -------
+    dict of str to dict
+        `r` with `low` and `high` (Fisher's 95 % interval) for each gene that has at least 10 hidden values.
+    """
+    for one in rehearsals:
+        if (one.mode, one.knot) == _HALF_HIDDEN:
+            break
+    else:
+        return {}
+    gate = float(gates.gate[_HALF_HIDDEN])
+    truth, gaussian, memory = (part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory))
+    guess = gaussian + gate * (memory - gaussian)
+    count = one.scored.sum(0)
+    weight = one.scored / np.maximum(count, 1)
+    truth = truth - (truth * weight).sum(0)
+    guess = guess - (guess * weight).sum(0)
+    power = np.sqrt((truth**2 * weight).sum(0) * (guess**2 * weight).sum(0))
+    r = np.clip((truth * guess * weight).sum(0) / np.maximum(power, 1e-9), -0.9999, 0.9999)
+    low, high = fisher_interval(r, count)
+    return {
+        gene: {"r": round(float(r[i]), 4), "low": round(float(low[i]), 4), "high": round(float(high[i]), 4)}
+        for i, gene in enumerate(genes)
+        if count[i] >= 10
+    }
+
+
+def fisher_interval(r: Any, count: Any) -> tuple[Any, Any]:
+    """Fisher's 95 % interval of a Pearson correlation over `count` samples, elementwise."""
+    width = 1.96 / np.sqrt(np.maximum(count - 3, 1))
+    return np.tanh(np.arctanh(r) - width), np.tanh(np.arctanh(r) + width)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.reading import BulkTable
-from histoscribe.imputer.standard import Standard, learn_standard, standardise
-from histoscribe.imputer.tables import aliases_of, groups_of
+from histoscribe.imputer.units import aliases_of, groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, TrainingSection
+from histoscribe.models.standard import Standard
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TrainingTable:
     """A training table in its own units.
 
     Parameters
@@ -45,7 +45,7 @@ class Material:
 
 
 @dataclass(frozen=True, eq=False)
-class Remembered:
+class ModelMemory:
     """The samples that a model keeps, shape (references, its genes), with its units and its card."""
 
     samples: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Remembered:
     card: Card
 
 
-def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> Material:
+def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> TrainingTable:
     """Standardise a table by itself.
 
     Raises
@@ -67,12 +67,12 @@ def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> Material:
     own = tuple(groups[row] for row in rows)
     names = [str(bulk.table.obs_names[row]) for row in rows]
     training = tuple(TrainingSection(name, group) for name, group in zip(names, own, strict=True))
-    return Material(
+    return TrainingTable(
         values, own, training, standard, aliases_of(bulk, standard), tuple(notes), len(standard.genes)
     )
 
 
-def extend(bulk: BulkTable, patients: Sequence[str] | str | None, known: Remembered) -> Material:
+def extend(bulk: BulkTable, patients: Sequence[str] | str | None, model: ModelMemory) -> TrainingTable:
     """Put a table below what a model remembers, in the table's units.
 
     The genes are those of the table that vary, then those that only the model knows. A gene that goes by
@@ -84,37 +84,39 @@ def extend(bulk: BulkTable, patients: Sequence[str] | str | None, known: Remembe
         If there is too little to learn from, or no gene is shared.
     """
     own = prepare(bulk, patients)
-    units = standardise(bulk, known.standard, known.card.settings.get("aliases", {}), adapt=None)
+    units = standardise(bulk, model.standard, model.card.settings.get("aliases", {}), adapt=None)
     place = {gene: number for number, gene in enumerate(own.standard.genes)}
     names = np.asarray(bulk.table.var_names, dtype=str)
     ours = np.array([place.get(names[at], -1) if at >= 0 else -1 for at in units.places])
     lacking = np.flatnonzero(units.places < 0)
-    genes = (*own.standard.genes, *(known.standard.genes[gene] for gene in lacking))
+    genes = (*own.standard.genes, *(model.standard.genes[gene] for gene in lacking))
     count, width = len(own.standard.genes), len(genes)
-    old = np.full((len(known.samples), width), np.nan, dtype=np.float32)
+    old = np.full((len(model.samples), width), np.nan, dtype=np.float32)
     shared = np.flatnonzero(ours >= 0)
-    old[:, ours[shared]] = known.samples[:, shared]
-    old[:, count:] = known.samples[:, lacking]
+    old[:, ours[shared]] = model.samples[:, shared]
+    old[:, count:] = model.samples[:, lacking]
     new = np.full((len(own.values), width), np.nan, dtype=np.float32)
     new[:, :count] = own.values
-    standard = Standard(
-        genes,
-        np.concatenate([own.standard.mean, units.mean[lacking]]).astype(np.float32),
-        np.concatenate([own.standard.sd, units.sd[lacking]]).astype(np.float32),
-        own.standard.scale,
-    )
-    aliases = {**known.card.settings.get("aliases", {}), **own.aliases}
+    mean, sd = (
+        np.concatenate([fresh, known[lacking]])
+        for fresh, known in (
+            (own.standard.mean, units.standard.mean), (own.standard.sd, units.standard.sd),
+        )
+    )  # fmt: skip
+    standard = standard_of(genes, mean, sd, own.standard.scale)
+    known = set(genes)
+    aliases = {**model.card.settings.get("aliases", {}), **own.aliases}
     notes = (
         *own.notes,
-        f"tuned from the model {known.card.sha256[:12]}: {len(shared):,} genes shared, {len(lacking):,} from "
+        f"tuned from the model {model.card.sha256[:12]}: {len(shared):,} genes shared, {len(lacking):,} from "
         "it alone",
     )
-    return Material(
+    return TrainingTable(
         np.concatenate([old, new]),
         (*(f"remembered {number}" for number in range(len(old))), *own.groups),
-        (*known.card.training, *own.training),
+        (*model.card.training, *own.training),
         standard,
-        {other: gene for other, gene in aliases.items() if gene in set(genes)},
+        {other: gene for other, gene in aliases.items() if gene in known},
         notes,
         count,
         len(old),

@@ -123,7 +123,7 @@ def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
     return replace(whole, notes=(*whole.notes, f"{len(common):,} genes are common to both cohorts", note))
 
 
-def read_cohort(
+def read_metastasis_cohort(
     table: str | PathLike[str], samples: str | PathLike[str] | None = None, *, scale: str | None = None
 ) -> Cohort:
     """Read a table of expression and what its samples are.

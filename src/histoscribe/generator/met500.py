@@ -22,7 +22,7 @@ import numpy as np
 
 from histoscribe.bulk.reading import as_table, dense, read_table
 from histoscribe.errors import TableError
-from histoscribe.generator.cohort.cohort import Cohort, cohort_of
+from histoscribe.generator.cohort import Cohort, cohort_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning
 import numpy as np
@@ -16,12 +16,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
-from histoscribe.imputer.blend import LEVEL_90, Blend, Rehearsal
+from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
 from histoscribe.imputer.network import Corrector
+from histoscribe.imputer.settings import ImputerSettings
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.imputer.training.fitting import Settings
 
 _BATCH = 32
 _KEEP_EVERY = 100
@@ -31,7 +29,7 @@ _TOLD, _ASKED = 2048, 1024
 Batch = tuple[torch.Tensor, ...]
 
 
-class Rehearsed(IterableDataset[Batch]):
+class RehearsalBatches(IterableDataset[Batch]):
     """Batches of hidden values: a random rehearsal, random samples, random genes told and asked.
 
     Only the first `genes` are asked for: those that the table rehearsed with has. Each batch follows from
@@ -85,9 +83,9 @@ def gather(
 class CorrectionPlan(lightning.LightningModule):
     """Gaussian likelihood of the hidden values around the blended expectation plus the correction."""
 
-    def __init__(self, corrector: Corrector, blend: Blend, steps: int, seed: int, rate: float = 2e-3) -> None:
+    def __init__(self, corrector: Corrector, gates: Gates, steps: int, seed: int, rate: float = 2e-3) -> None:
         super().__init__()
-        self.corrector, self.blend, self.steps, self.rate = corrector, blend, steps, rate
+        self.corrector, self.gates, self.steps, self.rate = corrector, gates, steps, rate
         self.seed = seed
 
     def setup(self, stage: str) -> None:
@@ -107,7 +105,7 @@ class CorrectionPlan(lightning.LightningModule):
         return total
 
     def correct(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """What is missed after the correction, its log widening, the blend's spread, what counts."""
+        """What is missed after the correction, its log widening, the gates' spread, what counts."""
         base, spread = self.blended(batch)
         shift, widening = self.shift(batch)
         return batch[6] - base - shift, widening, spread, batch[7]
@@ -119,13 +117,13 @@ class CorrectionPlan(lightning.LightningModule):
         return self.corrector.decode(latents, asked, memory - gaussian)
 
     def blended(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The blend's mean and spread of the asked genes."""
+        """The gates' mean and spread of the asked genes."""
         asked, gaussian, memory, surprise, place = batch[3], batch[4], batch[5], batch[8], batch[9]
         at = int(place[0]), int(place[1])
-        above = surprise.clamp_min(1e-3).log()[:, None] - self.blend.usual[at]
-        factor = (self.blend.slope[at] * above).exp().clamp(0.3, 5.0)
-        mean = gaussian + self.blend.gate[at] * (memory - gaussian)
-        return mean, self.blend.spread[at][asked] * factor
+        above = surprise.clamp_min(1e-3).log()[:, None] - self.gates.usual[at]
+        factor = (self.gates.slope[at] * above).exp().clamp(0.3, 5.0)
+        mean = gaussian + self.gates.gate[at] * (memory - gaussian)
+        return mean, self.gates.spread[at][asked] * factor
 
     def configure_optimizers(self) -> Any:
         """AdamW with one cycle; the gene embedding, which starts well, learns slowly."""
@@ -148,11 +146,11 @@ class _Reporting(lightning.Callback):
 
 def train_corrector(
     corrector: Corrector,
-    blend: Blend,
+    gates: Gates,
     rehearsals: list[Rehearsal],
     held: NDArray[np.bool_],
     *,
-    settings: Settings,
+    settings: ImputerSettings,
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> None:
@@ -161,7 +159,7 @@ def train_corrector(
     Parameters
     ----------
     held : ndarray of bool, shape (training samples,)
-        Samples that only weigh: how far the correction is taken at each knot (`blend.share`) is
+        Samples that only weigh: how far the correction is taken at each knot (`gates.share`) is
         what helps them, and nothing where it does not.
     checkpoint : Path, optional
         A folder that keeps the state of the training every 100 steps; where it holds one of the same data
@@ -182,8 +180,8 @@ def train_corrector(
             save_top_k=-1,
             auto_insert_metric_name=False,
         )
-    data = Rehearsed(rehearsals, rows, blend.own, steps, settings.seed, first)
-    plan = CorrectionPlan(corrector, blend, steps, settings.seed)
+    data = RehearsalBatches(rehearsals, rows, gates.own, steps, settings.seed, first)
+    plan = CorrectionPlan(corrector, gates, steps, settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -202,7 +200,7 @@ def train_corrector(
             _weigh(plan, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
 
 
-def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings: Settings) -> str:
+def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings: ImputerSettings) -> str:
     """What training depends on, in 16 hexadecimal digits."""
     digest = hashlib.sha256(repr((settings, torch.__version__)).encode())
     digest.update(rows.tobytes())
@@ -235,8 +233,8 @@ def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> N
         kept.append((missed, shift[scored], widening[scored], spread[scored]))
     share = gain / power if power > 0 else 0.0
     share = min(share, 1.0) if share > 0.1 else 0.0
-    plan.blend.share[at] = share
+    plan.gates.share[at] = share
     if kept and share > 0:
         missed, shift, widening, spread = (torch.cat(part) for part in zip(*kept, strict=True))
         ratio = ((missed - share * shift).abs() / (spread * (share * widening).exp())).numpy()
-        plan.blend.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)
+        plan.gates.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from histoscribe.generator.mixing import mix
 from histoscribe.generator.network import MetVAE, Mixer, SourceEncoder
-from histoscribe.generator.standard import Standard
+from histoscribe.generator.parents import mix
 from histoscribe.generator.training.losses import info_nce, kl_divergence, mmd, positives
+from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
 _BATCH = 128
@@ -28,7 +28,7 @@ Batch = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
+class MixingSamples:
     """What the second stage draws its batches from.
 
     Parameters
@@ -55,17 +55,17 @@ class Lessons:
 
 
 def draw_parents(
-    lessons: Lessons, pairs: NDArray[np.int64], random: np.random.Generator
+    samples: MixingSamples, pairs: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A random primary of each pair's cancer and a random normal tissue of its site, as row indices."""
-    of_cancer = {c: np.flatnonzero(lessons.primary_classes == c) for c in np.unique(pairs[:, 0])}
-    of_site = {s: np.flatnonzero(lessons.normal_classes == s) for s in np.unique(pairs[:, 1])}
+    of_cancer = {c: np.flatnonzero(samples.primary_classes == c) for c in np.unique(pairs[:, 0])}
+    of_site = {s: np.flatnonzero(samples.normal_classes == s) for s in np.unique(pairs[:, 1])}
     primaries = np.array([random.choice(of_cancer[c]) for c in pairs[:, 0]])
     normals = np.array([random.choice(of_site[s]) for s in pairs[:, 1]])
     return primaries, normals
 
 
-class Shuffled(IterableDataset[Batch]):
+class MetastasisBatches(IterableDataset[Batch]):
     """Batches of metastases with their classes, in a new order each epoch."""
 
     def __init__(
@@ -84,15 +84,15 @@ class Shuffled(IterableDataset[Batch]):
             yield torch.from_numpy(self.profiles[rows]), torch.from_numpy(self.pairs[rows])
 
 
-class Mixtures(IterableDataset[Batch]):
+class MixtureBatches(IterableDataset[Batch]):
     """Batches of parents for the mixer, and of real codes to be pulled to."""
 
-    def __init__(self, lessons: Lessons, standard: Standard, steps: int, seed: int) -> None:
-        self.lessons, self.standard, self.steps, self.seed = lessons, standard, steps, seed
+    def __init__(self, samples: MixingSamples, standard: Standard, steps: int, seed: int) -> None:
+        self.samples, self.standard, self.steps, self.seed = samples, standard, steps, seed
 
     def __iter__(self) -> Iterator[Batch]:
         random = np.random.default_rng(self.seed)
-        given = self.lessons
+        given = self.samples
         count = len(given.pairs)
         for _ in range(self.steps):
             rows = random.integers(count, size=_BATCH)
@@ -103,7 +103,7 @@ class Mixtures(IterableDataset[Batch]):
             real = random.choice(count, min(_REAL, count), replace=False)
             parts = (given.primaries[primary], given.normals[normal], mixed)
             yield (
-                *(torch.from_numpy(self.standard.scale(part)) for part in parts),
+                *(torch.from_numpy(self.standard.apply(part)) for part in parts),
                 torch.from_numpy(purity), torch.from_numpy(given.pairs[rows]),
                 torch.from_numpy(given.codes[real]), torch.from_numpy(given.pairs[real]),
             )  # fmt: skip
@@ -171,10 +171,27 @@ class MixingPlan(lightning.LightningModule):
         return _falling([*self.source.parameters(), *self.mixer.parameters()], self.rate, self.steps)
 
 
-def run_stage(
-    plan: lightning.LightningModule, data: IterableDataset[Batch], *, steps: int, label: str,
+def train_metvae(
+    network: MetVAE, profiles: NDArray[np.float32], pairs: NDArray[np.int64], steps: int, seed: int,
     progress: Progress,
 ) -> None:  # fmt: skip
+    """Train the MetVAE, in place, on standardised metastases, shape (samples, genes), with their classes."""
+    batches = MetastasisBatches(profiles, pairs, steps, seed)
+    _run_stage(MetVAEPlan(network, steps), batches, steps, "learning metastases", progress)
+
+
+def train_mixer(
+    met: MetVAE, source: SourceEncoder, mixer: Mixer, samples: MixingSamples, standard: Standard, steps: int,
+    seed: int, progress: Progress,
+) -> None:  # fmt: skip
+    """Train source encoder and mixer, in place; the MetVAE is frozen."""
+    plan = MixingPlan(met.eval().requires_grad_(False), source, mixer, steps)
+    _run_stage(plan, MixtureBatches(samples, standard, steps, seed), steps, "learning to mix", progress)
+
+
+def _run_stage(
+    plan: lightning.LightningModule, data: IterableDataset[Batch], steps: int, label: str, progress: Progress
+) -> None:
     """Train one stage, reporting every ten steps."""
     progress.report(label, 0, steps)
     with warnings.catch_warnings():

@@ -1,43 +1,30 @@
-"""The imputer's own units: each gene centred and scaled as in the training table."""
+"""A table in the units of an imputer: its genes, its scale, and whose samples they are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, convert
 from histoscribe.bulk.reading import BulkTable, dense
-from histoscribe.errors import TableError
+from histoscribe.errors import SettingError, TableError
 from histoscribe.genes import match_genes
+from histoscribe.models.standard import Standard
 
 MIN_SAMPLES = 20
 _MIN_SEEN = 10
 _LIMIT = 12.0
 _FAR = 2.5
 
-
-@dataclass(frozen=True, eq=False)
-class Standard:
-    """Genes of a model with their training means and standard deviations.
-
-    Parameters
-    ----------
-    genes : tuple of str
-    mean, sd : ndarray of float32, shape (genes,)
-    scale : str
-        A key of `histoscribe.bulk.SCALES`: what the values are, `counts` excepted.
-    """
-
-    genes: tuple[str, ...]
-    mean: NDArray[np.float32]
-    sd: NDArray[np.float32]
-    scale: str
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Standardised:
+class UnitTable:
     """A table in a model's units.
 
     Parameters
@@ -45,12 +32,11 @@ class Standardised:
     values : ndarray of float32, shape (samples, model genes)
         NaN where the table has no value.
     raw : ndarray of float32, shape (samples, table genes)
-        The table's values on the scale of the result.
+        The table's values on the scale of `standard`.
     places : ndarray of int64, shape (model genes,)
         Column of each model gene in the table; -1 where the table lacks it.
-    mean, sd : ndarray of float32, shape (model genes,)
-        Turn restored values into the scale of the result.
-    scale : str
+    standard : Standard
+        Turns restored values into the scale of the result.
     adapted : bool
         Whether the table's own means were taken.
     notes : tuple of str
@@ -60,9 +46,7 @@ class Standardised:
     values: NDArray[np.float32]
     raw: NDArray[np.float32]
     places: NDArray[np.int64]
-    mean: NDArray[np.float32]
-    sd: NDArray[np.float32]
-    scale: str
+    standard: Standard
     adapted: bool
     notes: tuple[str, ...]
 
@@ -70,6 +54,12 @@ class Standardised:
 def working_scale(scale: str) -> str:
     """The scale that an imputer works on, given the one of its table: logarithms stay as they are."""
     return {"counts": "log1p", "linear": "log2"}.get(scale, scale)
+
+
+def standard_of(genes: tuple[str, ...], mean: Floats, sd: Floats, scale: str) -> Standard:
+    """The units of an imputer: cut at 12 standard deviations, never negative where no log1p is."""
+    lowest = 0.0 if scale == "log1p" else None
+    return Standard(genes, mean.astype(np.float32), sd.astype(np.float32), scale, _LIMIT, lowest)
 
 
 def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDArray[np.bool_], list[str]]:
@@ -95,11 +85,7 @@ def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDAr
     if not kept.all():
         notes.append(f"{int((~kept).sum())} samples without any value were left out")
     values = values[kept]
-    seen = (~np.isnan(values)).sum(0)
-    with np.errstate(all="ignore"):
-        filled = np.where(np.isnan(values), 0, values).astype(np.float64)
-        mean = filled.sum(0) / np.maximum(seen, 1)
-        sd = np.sqrt(np.where(np.isnan(values), 0, (filled - mean) ** 2).sum(0) / np.maximum(seen, 1))
+    mean, sd, seen = _moments(values)
     good = (seen >= min(_MIN_SEEN, len(values))) & (sd > 1e-4 * np.maximum(np.abs(mean), 1e-2))
     if not good.all():
         notes.append(f"{int((~good).sum())} genes are constant or almost never measured and were left out")
@@ -110,14 +96,13 @@ def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDAr
             remedy=f"give at least {MIN_SAMPLES} samples and 2 genes, or use a trained model",
         )
     genes = tuple(str(gene) for gene in np.asarray(bulk.table.var_names)[good])
-    standard = Standard(genes, mean[good].astype(np.float32), sd[good].astype(np.float32), scale)
-    centred = (values[:, good] - standard.mean) / standard.sd
-    return standard, np.clip(centred, -_LIMIT, _LIMIT).astype(np.float32), kept, notes
+    standard = standard_of(genes, mean[good], sd[good], scale)
+    return standard, standard.apply(values[:, good]), kept, notes
 
 
 def standardise(
     bulk: BulkTable, standard: Standard, aliases: dict[str, str], *, adapt: bool | None
-) -> Standardised:
+) -> UnitTable:
     """Bring a table to a model's genes and units.
 
     Parameters
@@ -160,20 +145,31 @@ def standardise(
     raw = convert(known, bulk.scale, scale)
     if scale != bulk.scale:
         notes.append(f"values were turned from {SCALES[bulk.scale]} into {SCALES[scale]}")
-    mean, sd = standard.mean, standard.sd
+    own = standard
     if adapt:
         mean, sd = _own_units(raw[:, places[there]], there, standard, bulk.name)
+        own = standard_of(standard.genes, mean, sd, scale)
         notes.append(
             "the table was standardised by its own means: restored genes it lacks are on a matched scale"
         )
-    values = np.full((len(raw), len(standard.genes)), np.nan, dtype=np.float32)
-    values[:, there] = np.clip((raw[:, places[there]] - mean[there]) / sd[there], -_LIMIT, _LIMIT)
+    values = own.apply(np.where(there, raw[:, places], np.float32(np.nan)))
     if not adapt and _distance(values[:, there]) > _FAR:
         notes.append(
             "most values lie far from those of the training table: another platform? then standardise by the "
             "table's own means (adapt)"
         )
-    return Standardised(values, raw, places, mean, sd, scale, adapt, tuple(notes))
+    return UnitTable(values, raw, places, own, adapt, tuple(notes))
+
+
+def _moments(
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Mean and standard deviation of each gene's known values, and how many there are (0 and 0 of none)."""
+    holes = np.isnan(values)
+    seen = (~holes).sum(0)
+    filled = np.where(holes, 0, values).astype(np.float64)
+    mean = filled.sum(0) / np.maximum(seen, 1)
+    return mean, np.sqrt(np.where(holes, 0, (filled - mean) ** 2).sum(0) / np.maximum(seen, 1)), seen
 
 
 def _distance(values: NDArray[np.float32]) -> float:
@@ -185,16 +181,14 @@ def _distance(values: NDArray[np.float32]) -> float:
 def _own_units(
     observed: NDArray[np.float32], there: NDArray[np.bool_], standard: Standard, where: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means and deviations of the table's own, and for genes it lacks those of the model brought to them."""
     if len(observed) < MIN_SAMPLES:
         raise TableError(
             f"{len(observed)} samples are too few to standardise a table by its own means",
             where=where,
             remedy=f"give at least {MIN_SAMPLES} samples, or {SCALES[standard.scale]}",
         )
-    seen = np.maximum((~np.isnan(observed)).sum(0), 1)
-    filled = np.where(np.isnan(observed), 0, observed)
-    own_mean = filled.sum(0) / seen
-    own_sd = np.sqrt(np.where(np.isnan(observed), 0, (filled - own_mean) ** 2).sum(0) / seen)
+    own_mean, own_sd, _ = _moments(observed)
     ratio = float(np.median(own_sd / standard.sd[there])) or 1.0
     if there.sum() > 2:
         slope, offset = np.polyfit(standard.mean[there], own_mean, 1)
@@ -204,3 +198,37 @@ def _own_units(
     sd = (ratio * standard.sd).astype(np.float32)
     mean[there], sd[there] = own_mean, np.where(own_sd > 1e-6, own_sd, sd[there])
     return mean, sd
+
+
+def groups_of(bulk: BulkTable, patients: Sequence[str] | str | None) -> list[str]:
+    """The patient of each sample, as given, named by a column, or each sample for itself."""
+    table = bulk.table
+    if patients is None:
+        found = table.obs.get("patient", table.obs_names)
+        return [str(one) for one in found]
+    if isinstance(patients, str):
+        if patients not in table.obs:
+            raise SettingError(
+                f"the table has no column {patients}",
+                remedy=f"it has {', '.join(map(str, table.obs.columns))}",
+            )
+        return [str(one) for one in table.obs[patients]]
+    if len(patients) != table.n_obs:
+        raise TableError(
+            f"{len(patients)} patients were given for {table.n_obs} samples", where=bulk.name,
+            remedy="give one for each sample",
+        )  # fmt: skip
+    return [str(one) for one in patients]
+
+
+def aliases_of(bulk: BulkTable, standard: Standard) -> dict[str, str]:
+    """Ensembl ids (or symbols) that the training table holds beside its gene names."""
+    aliases: dict[str, str] = {}
+    genes = set(standard.genes)
+    for column in ("gene_ids", "ensembl", "symbol", "gene_symbols"):
+        if column in bulk.table.var:
+            pairs = zip(bulk.table.var[column].astype(str), bulk.table.var_names.astype(str), strict=True)
+            aliases.update(
+                {other.split(".")[0]: gene for other, gene in pairs if gene in genes and other != gene}
+            )
+    return aliases

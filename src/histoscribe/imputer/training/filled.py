@@ -1,23 +1,20 @@
-"""How many factors, how much noise, how much old samples count: chosen on held-out samples."""
+"""A training table without holes: what the Gaussian and the memory are fitted to, and whom to hold out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors, regress_on_factors
+from histoscribe.imputer.gaussian import GaussianStart, fit_factors, regress_on_factors
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
-from histoscribe.progress import Progress
+from histoscribe.imputer.training.table import TrainingTable
 
-GRID = (8, 15, 25, 50, 100, 200)
-_INFLATIONS = (1.0, NOISE_INFLATION)
-_OLD = (0.003, 0.1, 1.0)
-_SHOWN = (0.5, 0.07)
-_ROWS = 300
-_FOLDS = 2
+_CHUNK = 256
+_FOLDS = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class FilledTable:
     """A filled training table.
 
     Parameters
@@ -123,61 +120,53 @@ class Lesson:
         loadings[lacking], noise[lacking] = regress_on_factors(scores, inner, values[:, lacking])
 
 
-def choose(lesson: Lesson, given: int | None, progress: Progress) -> tuple[Choice, ...]:
-    """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
+def fill_table(table: TrainingTable, seed: int) -> FilledTable:
+    """Fill the holes of a training table and assign its own patients to folds."""
+    values, old, own = table.values, table.old, table.own
+    known = ~np.isnan(values)
+    blocks = np.concatenate([np.broadcast_to(part.any(0), part.shape) for part in (known[:old], known[old:])])
+    if old:
+        values = values.copy()
+        size = max(1, (len(values) - old) // 3)
+        values[old:, :own] = _fill_holes(values[old:, :own], blocks[old:, :own], size, seed)
+    filled = _fill_holes(values, blocks, max(1, len(values) // 3), seed)
+    groups = table.groups[old:]
+    folds = np.full(len(values), -1, dtype=np.int64)
+    folds[old:] = assign_folds(groups, min(_FOLDS, max(2, len(set(groups)))), seed)
+    return FilledTable(filled, known, blocks, folds, seed)
 
-    Where there are samples of an earlier model, sizes are tried with and without them.
+
+def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """A fold per sample, whole groups together."""
+    names, which = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return np.asarray((order % folds)[which], dtype=np.int64)
+
+
+def _fill_holes(
+    values: NDArray[np.float32], blocks: NDArray[np.bool_], factors: int, seed: int
+) -> NDArray[np.float32]:
+    """Fill natural holes of the training table with a first factor model's expectation.
 
     Parameters
     ----------
-    given : int, optional
-        Number of factors, where it is settled already.
-
-    Returns
-    -------
-    tuple of Choice
-        The best for the table alone and, where there are old samples, the best that learns from them too.
+    values : ndarray of float32, shape (samples, genes)
+        NaN where not known.
+    blocks : ndarray of bool, shape (samples, genes)
+        False where a whole table lacks the gene.
     """
-    most = max(1, int((lesson.folds >= 0).sum()) // 3)
-    sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
-    remembers = bool((lesson.folds < 0).any())
-    alone = _compare(lesson, [Choice(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress)
-    if not remembers:
-        return (_least(alone),)
-    beside = _compare(lesson, [Choice(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
-    best = _least(beside)
-    others = [Choice(best.factors, 1.0, old) for old in _OLD if old != best.old]
-    return _least(alone), _least(beside | _compare(lesson, others, progress))
-
-
-def _least(missed: dict[Choice, float]) -> Choice:
-    return min(missed, key=lambda choice: missed[choice])
-
-
-def _compare(lesson: Lesson, tries: list[Choice], progress: Progress) -> dict[Choice, float]:
-    """Squared error of each try at each inflation, over the same held-out samples and genes."""
-    missed: dict[Choice, float] = {}
-    random = np.random.default_rng(lesson.seed)
-    for fold in np.unique(lesson.folds[lesson.folds >= 0])[:_FOLDS]:
-        held = np.flatnonzero(lesson.folds == fold)
-        held = np.sort(random.choice(held, min(_ROWS, len(held)), replace=False))
-        own: NDArray[np.bool_] = np.asarray(lesson.blocks[held].any(0))
-        shown = [own & (random.random(len(own)) < share) for share in _SHOWN]
-        for one in progress.track(tries, "choosing the Gaussian's size", len(tries)):
-            loadings, noise = lesson.factors(lesson.folds != fold, one)
-            for inflation in _INFLATIONS:
-                start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
-                found = Choice(one.factors, inflation, one.old)
-                missed[found] = missed.get(found, 0.0) + sum(
-                    _missed(lesson, start, held, some) for some in shown if some.any()
-                )
-    return missed
-
-
-def _missed(lesson: Lesson, start: GaussianStart, held: NDArray[np.int64], shown: NDArray[np.bool_]) -> float:
-    """Mean squared error of what is hidden."""
-    values, known = lesson.filled[held], lesson.known[held]
-    observed = torch.from_numpy(np.broadcast_to(shown, values.shape).copy())
-    guess = start.expect(start.factors(torch.from_numpy(values), observed)).numpy()
-    hidden = known & ~shown
-    return float(((guess - values) ** 2)[hidden].mean()) if hidden.any() else 0.0
+    known = ~np.isnan(values)
+    filled = np.nan_to_num(values).astype(np.float32)
+    if known.all():
+        return filled
+    for _ in range(2):
+        start = GaussianStart(
+            *map(torch.from_numpy, fit_factors(filled, min(factors, 50), seed=seed, known=blocks))
+        )
+        holes = np.flatnonzero(~known.all(1))
+        for at in range(0, len(holes), _CHUNK):
+            rows = holes[at : at + _CHUNK]
+            seen = torch.from_numpy(known[rows])
+            expected = start.expect(start.factors(torch.from_numpy(filled[rows]), seen))
+            filled[rows] = torch.where(seen, torch.from_numpy(filled[rows]), expected).numpy()
+    return filled
