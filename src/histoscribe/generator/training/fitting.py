@@ -76,8 +76,7 @@ def fit_model(
     profiles = standard.apply(used.values[met])
     progress.report("finding the main directions")
     model = MetGen(torch.from_numpy(learn_directions(profiles)), len(cancers), len(sites), len(met))
-    train_metvae(model.met, profiles, pairs, settings.met_steps, settings.seed, progress)
-    model.eval()
+    train_metvae(model, profiles, pairs, settings, progress)
     primaries, normal_tissues = used.values[tumours], used.values[normals]
     of_primary = np.searchsorted(cancers, used.cancers[tumours])
     of_normal = np.searchsorted(sites, used.sites[normals])
@@ -91,18 +90,7 @@ def fit_model(
     model.known_codes.copy_(torch.from_numpy(codes))
     model.known_pairs.copy_(torch.from_numpy(pairs))
     samples = MixingSamples(primaries, normal_tissues, of_primary, of_normal, pairs, codes, purity)
-    model.train()
-    train_mixer(
-        model.met,
-        model.source,
-        model.mixer,
-        samples,
-        standard,
-        settings.mixing_steps,
-        settings.seed,
-        progress,
-    )
-    model.eval().requires_grad_(False)
+    train_mixer(model, samples, standard, settings, progress)
     progress.report("matching spread and texture")
     set_references(model, standard, samples)
     calibrate(model, standard, samples, profiles, random)

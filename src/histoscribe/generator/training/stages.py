@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import MetVAE, Mixer, SourceEncoder
 from histoscribe.generator.parents import mix
+from histoscribe.generator.settings import GeneratorSettings
 from histoscribe.generator.training.losses import info_nce, kl_divergence, mmd, positives
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
@@ -172,21 +174,26 @@ class MixingPlan(lightning.LightningModule):
 
 
 def train_metvae(
-    network: MetVAE, profiles: NDArray[np.float32], pairs: NDArray[np.int64], steps: int, seed: int,
+    model: MetGen, profiles: NDArray[np.float32], pairs: NDArray[np.int64], settings: GeneratorSettings,
     progress: Progress,
 ) -> None:  # fmt: skip
     """Train the MetVAE, in place, on standardised metastases, shape (samples, genes), with their classes."""
-    batches = MetastasisBatches(profiles, pairs, steps, seed)
-    _run_stage(MetVAEPlan(network, steps), batches, steps, "learning metastases", progress)
+    steps = settings.met_steps
+    batches = MetastasisBatches(profiles, pairs, steps, settings.seed)
+    _run_stage(MetVAEPlan(model.met, steps), batches, steps, "learning metastases", progress)
+    model.eval()
 
 
 def train_mixer(
-    met: MetVAE, source: SourceEncoder, mixer: Mixer, samples: MixingSamples, standard: Standard, steps: int,
-    seed: int, progress: Progress,
-) -> None:  # fmt: skip
+    model: MetGen, samples: MixingSamples, standard: Standard, settings: GeneratorSettings, progress: Progress
+) -> None:
     """Train source encoder and mixer, in place; the MetVAE is frozen."""
-    plan = MixingPlan(met.eval().requires_grad_(False), source, mixer, steps)
-    _run_stage(plan, MixtureBatches(samples, standard, steps, seed), steps, "learning to mix", progress)
+    steps = settings.mixing_steps
+    model.train()
+    plan = MixingPlan(model.met.eval().requires_grad_(False), model.source, model.mixer, steps)
+    batches = MixtureBatches(samples, standard, steps, settings.seed)
+    _run_stage(plan, batches, steps, "learning to mix", progress)
+    model.eval().requires_grad_(False)
 
 
 def _run_stage(
