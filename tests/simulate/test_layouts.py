@@ -13,8 +13,8 @@ from histoscribe.section import gene_column, open_section
 from histoscribe.section.raster import raster_of
 from histoscribe.section.readers.feature_slice import read_feature_slice, slice_genes
 from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
-from histoscribe.simulate.pyramid import write_pyramid
 from histoscribe.simulate.spaceranger_hd import cell_names
+from histoscribe.slide import write_slide
 
 
 def same(section, table, centres=None):
@@ -114,7 +114,7 @@ def test_segmented_cells(hd_run, hd_folder):
 
 
 def test_the_full_resolution_slide_beside_a_run(hd_run, hd_folder, tmp_path):
-    write_pyramid(hd_run.slide, tmp_path / "hd.tif")
+    write_slide(hd_run.slide, tmp_path / "hd.tif")
     for path in (hd_folder, hd_folder / "outs" / "segmented_outputs"):
         alone, section = open_section(path), open_section(path, slide=tmp_path / "hd.tif")
         assert section.alignment == "fits"

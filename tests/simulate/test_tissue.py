@@ -5,8 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from histoscribe.simulate.cells import EPITHELIAL, FIBROBLAST, KINDS, T_CELL, TUMOUR_CELL, place_cells
-from histoscribe.simulate.nuclei import paint_nuclei
-from histoscribe.simulate.render import render, section_stain
+from histoscribe.simulate.render import paint_nuclei, render, section_stain
 from histoscribe.simulate.tissue import STROMA, TUMOUR, grow_tissue, thin
 
 

@@ -1,24 +1,22 @@
 from __future__ import annotations
 
 import filecmp
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from histoscribe.errors import SectionError, SettingError, SlideError
+from histoscribe.errors import SectionError, SettingError
 from histoscribe.section import open_section
 from histoscribe.simulate import sample as sample_module, sample_cohort, sample_folder, write_spaceranger
-from histoscribe.simulate.pyramid import write_pyramid
-from histoscribe.simulate.truth import attach_truth, write_truth
-from histoscribe.slide import Slide, open_slide
+from histoscribe.simulate.sample import attach_truth, write_truth
+from histoscribe.slide import open_slide, write_slide
 
 
 @pytest.mark.parametrize("layout", ["1", "2", "3", "4"])
 @pytest.mark.parametrize("matrix", ["h5", "mtx"])
 def test_the_product_reads_what_was_written(simulated, tmp_path, layout, matrix):
     write_spaceranger(simulated, tmp_path / "S5", layout=layout, matrix=matrix)
-    write_pyramid(simulated.slide, tmp_path / "S5.tif")
+    write_slide(simulated.slide, tmp_path / "S5.tif")
     read = open_section(tmp_path / "S5", slide=tmp_path / "S5.tif")
     rows = read.table.obs_names.get_indexer(simulated.table.obs_names)
     assert len(rows) == read.table.n_obs
@@ -35,7 +33,7 @@ def test_writing_twice_gives_the_same_bytes(simulated, tmp_path):
     for name in ("a", "b"):
         write_spaceranger(simulated, tmp_path / name)
         write_spaceranger(simulated, tmp_path / name / "text", matrix="mtx")
-        write_pyramid(simulated.slide, tmp_path / name / "slide.tif")
+        write_slide(simulated.slide, tmp_path / name / "slide.tif")
         write_truth(simulated, tmp_path / name / "truth.npz")
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
     assert len(files) > 10
@@ -56,7 +54,7 @@ def test_off_tissue_spots_complete_the_lattice(simulated, tmp_path):
 
 
 def test_pyramid_keeps_pixels_and_resolution(simulated, tmp_path):
-    write_pyramid(simulated.slide, tmp_path / "a.tif", quality=90)
+    write_slide(simulated.slide, tmp_path / "a.tif", quality=90)
     slide = open_slide(tmp_path / "a.tif")
     assert slide.mpp == pytest.approx(1.0, rel=1e-3)
     assert slide.shape == simulated.slide.shape
@@ -74,8 +72,6 @@ def test_refusals_name_the_remedy(simulated, tmp_path):
     del bare.table.obs["array_row"]
     with pytest.raises(SectionError, match="h5ad instead"):
         write_spaceranger(bare, tmp_path / "x")
-    with pytest.raises(SlideError, match="unknown"):
-        write_pyramid(Slide(Path("x.tif"), simulated.slide.levels), tmp_path / "x.tif")
     assert not (tmp_path / "x").exists()
 
 

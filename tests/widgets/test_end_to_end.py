@@ -32,8 +32,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from histoscribe.predictor import Predictor
     from histoscribe.section import write_section
     from histoscribe.simulate import simulate_section
-    from histoscribe.simulate.pyramid import write_pyramid
-    from histoscribe.slide import open_slide
+    from histoscribe.slide import open_slide, write_slide
 
     folder = tmp_path_factory.mktemp("desk")
     known = [simulate_section(seed, name=f"K{seed}", genes=40, size_um=700) for seed in (1, 2)]
@@ -41,7 +40,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     predictor.save(folder / "predictor")
     Imputer(factors=8, steps=0).fit(known[0]).save(folder / "imputer")
     section = simulate_section(3, name="S3", genes=40, size_um=700)
-    write_pyramid(section.slide, folder / "S3.tif")
+    write_slide(section.slide, folder / "S3.tif")
     kept = [gene for place, gene in enumerate(section.genes) if place % 4]
     slide = open_slide(folder / "S3.tif").with_mpp(section.mpp)
     section = replace(section.with_table(section.table[:, kept].copy()), slide=slide)

@@ -17,8 +17,7 @@ from histoscribe.predictor import Predictor, attribute
 from histoscribe.progress import Progress
 from histoscribe.section import Section
 from histoscribe.simulate import simulate_section
-from histoscribe.simulate.pyramid import write_pyramid
-from histoscribe.slide import open_slide
+from histoscribe.slide import open_slide, write_slide
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.maps import find_map, map_of, maps_on
 from histoscribe.widgets.layers.painting import spot_layers
@@ -193,7 +192,7 @@ class TestPanel:
     def test_a_feature_store_in_use_is_used(
         self, window: Any, panel: Any, made: Made, qtbot: Any, tmp_path: Path
     ) -> None:
-        write_pyramid(made.whole.slide, tmp_path / "S3.tif")
+        write_slide(made.whole.slide, tmp_path / "S3.tif")
         slide = open_slide(tmp_path / "S3.tif").with_mpp(made.whole.mpp)
         on_disk = replace(made.whole, slide=slide)
         window.layers.clear()

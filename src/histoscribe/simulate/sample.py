@@ -1,4 +1,4 @@
-"""The sample that comes with Histoscribe: four small simulated sections of three patients.
+"""The sample that comes with Histoscribe: four small simulated sections of three patients, with their truth.
 
 `python -m histoscribe.simulate.sample FOLDER` makes it again.
 """
@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
 
 from histoscribe.errors import HistoscribeError, SectionError
 from histoscribe.files import replacing
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
 
 SAMPLES = (("P1A", "P1", 11), ("P1B", "P1", 12), ("P2A", "P2", 21), ("P3A", "P3", 31))
 SIZE_UM, GENES, QUALITY = 2100.0, 300, 70
-COHORT_FILE = "cohort.csv"
+COHORT_FILE, TRUTH_FILE = "cohort.csv", "truth.npz"
+_LARGEST = 500_000_000
 
 
 def sample_folder() -> Path:
@@ -50,7 +55,6 @@ def sample_cohort() -> list[Section]:
         `table.layers["truth"]`, `obsm["regions"]` and `var["programme"]` as `simulate_section` gives them.
     """
     from histoscribe.section import read_cohort
-    from histoscribe.simulate.truth import TRUTH_FILE, attach_truth
 
     folder = sample_folder()
     sections = read_cohort(folder / COHORT_FILE)
@@ -59,10 +63,9 @@ def sample_cohort() -> list[Section]:
 
 def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
     """Simulate the sample into `folder`: one Space Ranger folder a section, slides and a cohort CSV."""
-    from histoscribe.simulate.pyramid import write_pyramid
     from histoscribe.simulate.section import simulate_section
     from histoscribe.simulate.spaceranger import write_spaceranger
-    from histoscribe.simulate.truth import TRUTH_FILE, write_truth
+    from histoscribe.slide import write_slide
 
     lines = ["section,patient,path,positions,slide,pitch_um,spot_um"]
     for name, patient, seed in SAMPLES:
@@ -72,10 +75,55 @@ def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
         assert section.slide is not None
         write_spaceranger(section, folder / name, hires_px=400)
         write_truth(section, folder / name / TRUTH_FILE)
-        write_pyramid(section.slide, folder / name / f"{name}.tif", quality=QUALITY)
+        write_slide(section.slide, folder / name / f"{name}.tif", quality=QUALITY)
         lines.append(f"{name},{patient},{name},,{name}/{name}.tif,{section.pitch_um:g},{section.spot_um:g}")
     with replacing(folder / COHORT_FILE) as fresh:
         fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_truth(section: Section, path: str | PathLike[str]) -> None:
+    """Write a simulated section's true expression and region shares (half precision), atomically."""
+    table = section.table
+    with replacing(path) as fresh, fresh.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            barcodes=np.array(table.obs_names, dtype=str),
+            genes=np.array(table.var_names, dtype=str),
+            programme=np.array(table.var["programme"], dtype=str),
+            truth=table.layers["truth"].astype(np.float16),
+            regions=table.obsm["regions"].astype(np.float16),
+            region_names=np.array(table.uns["regions"], dtype=str),
+        )
+
+
+def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
+    """The section with `layers["truth"]`, `obsm["regions"]` and `var["programme"]` from its truth file.
+
+    Raises
+    ------
+    SectionError
+        If the file is damaged or belongs to other spots or genes.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise SectionError("the truth file is too large", where=path, remedy="simulate it again")
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+        rows = {name: row for row, name in enumerate(found["barcodes"].tolist())}
+        columns = {name: column for column, name in enumerate(found["genes"].tolist())}
+        take = [rows[name] for name in section.table.obs_names]
+        keep = [columns[name] for name in section.table.var_names]
+        table = section.table.copy()
+        table.layers["truth"] = found["truth"][np.ix_(take, keep)].astype(np.float32)
+        table.obsm["regions"] = found["regions"][take].astype(np.float32)
+        table.uns["regions"] = found["region_names"].tolist()
+        table.var["programme"] = found["programme"][keep]
+    except (OSError, KeyError, ValueError, IndexError, EOFError, BadZipFile) as error:
+        raise SectionError(
+            "the truth file is damaged or belongs to another section", where=path, remedy="simulate it again"
+        ) from error
+    return section.with_table(table)
 
 
 def main(arguments: list[str] | None = None) -> int:
