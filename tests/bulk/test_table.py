@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.bulk import as_table
-from histoscribe.bulk.given import bulk_of
+from histoscribe.bulk.table import bulk_of
 
 
 @dataclass(frozen=True)

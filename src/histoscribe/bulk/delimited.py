@@ -30,7 +30,7 @@ _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "-"]
 
 
 @dataclass(frozen=True, eq=False)
-class Matrix:
+class TextTable:
     """Numbers with a name for each row and column.
 
     Parameters
@@ -48,7 +48,7 @@ class Matrix:
     notes: dict[str, list[str]]
 
 
-def read_matrix(path: Path, *, memory: int) -> Matrix:
+def read_matrix(path: Path, *, memory: int) -> TextTable:
     """Read a delimited table as it lies in the file: first column names, first line names.
 
     Parameters
@@ -134,7 +134,7 @@ def _with_corner(stream: IO[str], header: list[str], separator: str, path: Path)
     return ["", *header] if len(first) == len(header) + 1 else header
 
 
-def _collect(reader: Any, header: list[str], path: Path, memory: int) -> Matrix:
+def _collect(reader: Any, header: list[str], path: Path, memory: int) -> TextTable:
     names: list[str] = []
     pieces: list[NDArray[np.float32]] = []
     notes: dict[int, list[str]] = {}
@@ -167,7 +167,7 @@ def _collect(reader: Any, header: list[str], path: Path, memory: int) -> Matrix:
     if not names:
         raise TableError("there is a first line and nothing below it", where=path, remedy="check the file")
     columns = [header[place] for place in numeric]
-    return Matrix(
+    return TextTable(
         np.concatenate(pieces), names, columns, {header[place]: kept for place, kept in notes.items()}
     )
 

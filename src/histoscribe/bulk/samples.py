@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.bulk.reading import BulkTable
+from histoscribe.bulk.table import BulkTable
 from histoscribe.errors import TableError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
-from histoscribe.bulk.reading import BulkTable, as_table, dense, read_table
+from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.samples import file_beside, with_samples
+from histoscribe.bulk.table import BulkTable, as_table, dense
 from histoscribe.errors import TableError
 
 if TYPE_CHECKING:

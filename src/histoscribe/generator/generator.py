@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.bulk.given import Table
+    from histoscribe.bulk.table import Table
 
 MOST_SAMPLES = 100_000
 TARGET = "log2 of abundance, not below 0, on the scale of the training cohort"

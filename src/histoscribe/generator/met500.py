@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.bulk.reading import as_table, dense, read_table
+from histoscribe.bulk.reading import read_table
+from histoscribe.bulk.table import as_table, dense
 from histoscribe.errors import TableError
 from histoscribe.generator.cohort import Cohort, cohort_of
 

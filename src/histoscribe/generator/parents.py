@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
-from histoscribe.bulk.given import SCALE_OF_KIND, Table, bulk_of
-from histoscribe.bulk.reading import BulkTable, as_table
+from histoscribe.bulk.table import SCALE_OF_KIND, BulkTable, Table, as_table, bulk_of
 from histoscribe.errors import RegionError, TableError
 from histoscribe.generator.cohort import to_log2
 from histoscribe.genes import match_genes

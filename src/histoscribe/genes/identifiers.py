@@ -93,7 +93,7 @@ def match_genes(
         others.setdefault(gene, []).append(alias)
     found = {}
     for gene in wanted:
-        for candidate in (gene, *others.get(gene, ()), *_other_symbols(gene)):
+        for candidate in (gene, *others.get(gene, ()), *renamed_symbols(gene)):
             if candidate in index:
                 found[gene] = index[candidate]
                 break
@@ -133,7 +133,7 @@ def _from_date(name: str) -> str | None:
     return f"{stem}{int(day)}" if stem and int(day) <= 31 else None
 
 
-def _other_symbols(gene: str) -> list[str]:
+def renamed_symbols(gene: str) -> list[str]:
     """Old and new symbols of the genes that were renamed because of spreadsheets."""
     if gene in ("DEC1", "DELEC1"):
         return ["DELEC1" if gene == "DEC1" else "DEC1"]

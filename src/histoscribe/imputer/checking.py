@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.given import bulk_of
+from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
 from histoscribe.imputer.gates import fisher_interval
 from histoscribe.progress import Progress
@@ -16,7 +16,7 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from histoscribe.bulk.given import Table
+    from histoscribe.bulk.table import Table
     from histoscribe.imputer.imputer import Imputer
 
 _PARTS = 4

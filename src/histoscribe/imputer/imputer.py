@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, BulkTable
-from histoscribe.bulk.given import bulk_of
+from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import ModelError
 from histoscribe.imputer.gates import held_out_scores
 from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, restore_all, summarise
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.bulk.given import Table
+    from histoscribe.bulk.table import Table
 
 
 class Imputer:

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.bulk.given import bulk_of
+from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
 from histoscribe.imputer.units import learn_standard, standardise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from histoscribe.bulk.given import Table
+    from histoscribe.bulk.table import Table
 
 WIDTH = 2.0
 NUGGET = 0.003

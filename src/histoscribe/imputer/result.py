@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
-from histoscribe.bulk.reading import BulkTable
+from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.units import UnitTable
 from histoscribe.models import Card, running_command
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, convert
-from histoscribe.bulk.reading import BulkTable, dense
+from histoscribe.bulk.table import BulkTable, dense
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes import match_genes
 from histoscribe.models.standard import Standard

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.reading import BulkTable
+from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.units import aliases_of, groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, TrainingSection
 from histoscribe.models.standard import Standard

@@ -187,7 +187,7 @@ def _what_was_restored(source: Source, generator: Generator) -> str:
 
 
 def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
-    from histoscribe.bulk.reading import as_table
+    from histoscribe.bulk.table import as_table
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.result import as_section
 

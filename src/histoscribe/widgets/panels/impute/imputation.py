@@ -126,7 +126,7 @@ def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
 
 def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Overview:
     """Say which genes are missing, which can be restored, and how well."""
-    from histoscribe.bulk.given import bulk_of
+    from histoscribe.bulk.table import bulk_of
     from histoscribe.genes import match_genes
     from histoscribe.imputer.checking import hidden_scores
 

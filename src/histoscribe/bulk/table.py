@@ -1,0 +1,161 @@
+"""A table of samples and genes: checked, its genes named and its scale known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.bulk.scales import SCALES, recognise_scale
+from histoscribe.errors import SettingError, TableError
+from histoscribe.genes.identifiers import clean_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SCALE_OF_KIND = {"measured": "counts", "predicted": "log1p"}
+"""Scale of a section's values, by what `uns["histoscribe"]["kind"]` says."""
+
+
+@dataclass(frozen=True, eq=False)
+class BulkTable:
+    """Samples by genes, ready to be used.
+
+    Parameters
+    ----------
+    name : str
+        The file's name without its ending.
+    table : AnnData
+        `X` float32, shape (samples, genes), NaN where not measured; unique clean gene names.
+    scale : str
+        A key of `histoscribe.bulk.SCALES`.
+    identifiers : str
+        `symbol`, `ensembl` or `entrez`.
+    warnings : tuple of str
+        Everything doubtful about it and everything that was done to it, in plain words.
+    """
+
+    name: str
+    table: AnnData
+    scale: str
+    identifiers: str
+    warnings: tuple[str, ...] = ()
+
+
+class HoldsTable(Protocol):
+    """What has a name and a table: a section."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def table(self) -> AnnData:
+        """Spots by genes."""
+        ...
+
+
+Table: TypeAlias = "AnnData | BulkTable | HoldsTable"
+"""What the imputer and the generator take."""
+
+
+def bulk_of(table: Table) -> BulkTable:
+    """A checked table, whatever was given.
+
+    Raises
+    ------
+    TableError
+        If its genes or values cannot be used.
+    """
+    if isinstance(table, BulkTable):
+        return table
+    inner: AnnData = getattr(table, "table", table)
+    about = inner.uns.get("histoscribe", {})
+    scale = SCALE_OF_KIND.get(str(about.get("kind"))) if isinstance(about, dict) else None
+    return as_table(inner, name=str(getattr(table, "name", "table")), scale=scale)
+
+
+def as_table(
+    table: AnnData, *, name: str = "table", scale: str | None = None, renamed: Mapping[str, str] | None = None
+) -> BulkTable:
+    """Check an AnnData of samples or spots and bring it to the form of `BulkTable`.
+
+    Gene names are cleaned; genes of one name are collapsed: summed where values are counts or
+    abundances, else the one with the highest mean is kept.
+
+    Raises
+    ------
+    TableError
+        If it has no samples or genes, or its values make no sense.
+    """
+    from anndata import AnnData
+
+    if 0 in table.shape:
+        raise TableError(
+            f"there are {table.n_obs} samples and {table.n_vars} genes", where=name, remedy="check the file"
+        )
+    said: list[str] = []
+    values = dense(table.X)
+    known = scale or recognise_scale(values, where=name)
+    if known not in SCALES:
+        raise SettingError(f"{known!r} is no scale", where=name, remedy=f"use one of {', '.join(SCALES)}")
+    if known == "counts" and (values < 0).any():
+        raise TableError("some counts are negative", where=name, remedy="give raw counts, or name the scale")
+    if scale is None:
+        said.append(f"values were taken as {SCALES[known]}")
+    given = [(renamed or {}).get(str(gene), str(gene)) for gene in table.var_names]
+    clean = clean_names(given)
+    if clean.dates:
+        shown = ", ".join(f"{old} → {new}" for old, new in clean.dates[:5])
+        said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
+    if clean.doubtful:
+        said.append(
+            f"{', '.join(clean.doubtful[:5])}: dates that stand for more than one gene; left as they are"
+        )
+    values, names, kept, doubled = _collapse(values, clean.names, summed=known in ("counts", "linear"))
+    if doubled:
+        rule = "summed" if known in ("counts", "linear") else "the one with the highest mean was kept"
+        said.append(f"{doubled} gene names occurred more than once: {rule}")
+    empty = int(np.isnan(values).all(1).sum())
+    if empty:
+        said.append(f"{empty} of {len(values)} samples have no value at all")
+    fresh = AnnData(
+        values, obs=table.obs.copy(), var=table.var.iloc[kept].set_axis(names), obsm=dict(table.obsm)
+    )
+    if not fresh.obs_names.is_unique:
+        said.append("sample names occurred more than once and were numbered")
+        fresh.obs_names_make_unique()
+    return BulkTable(name, fresh, known, clean.kind, tuple(said))
+
+
+def dense(values: Any) -> NDArray[np.float32]:
+    """Values as a dense float32 array; masked and sparse ones are opened."""
+    opened = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+    return np.asarray(opened, dtype=np.float32)
+
+
+def _collapse(
+    values: NDArray[np.float32], names: Sequence[str], *, summed: bool
+) -> tuple[NDArray[np.float32], list[str], NDArray[np.int64], int]:
+    """One column for each name, the names, the column that each is described by, how many were doubled."""
+    import pandas as pd
+
+    codes, unique = pd.factorize(np.asarray(names, dtype=object))
+    kept = np.unique(codes, return_index=True)[1].astype(np.int64)
+    doubled = np.flatnonzero(np.bincount(codes) > 1)
+    result = values[:, kept]
+    for column in doubled:
+        group = np.flatnonzero(codes == column)
+        several = values[:, group]
+        missing = np.isnan(several)
+        if summed:
+            result[:, column] = np.where(missing.all(1), np.nan, np.nansum(several, axis=1))
+        else:
+            means = np.where(missing, 0, several).sum(0) / np.maximum((~missing).sum(0), 1)
+            best = int(np.argmax(np.where(missing.all(0), -np.inf, means)))
+            result[:, column], kept[column] = several[:, best], group[best]
+    return result, [str(name) for name in unique], kept, len(doubled)
