@@ -10,8 +10,8 @@ from scipy import stats
 
 from histoscribe.errors import TableError
 from histoscribe.evaluation import compare, pooled
-from histoscribe.evaluation.provenance import SPLIT_MEANING, provenance
 from histoscribe.predictor.target import log_cp10k
+from histoscribe.record import SPLIT_MEANING
 from histoscribe.section import flip
 
 
@@ -152,17 +152,6 @@ def test_split_is_read_from_the_prediction(simulated, guess, training, split):
 def test_split_where_the_patient_is_unknown(simulated, guess):
     found = compare(replace(simulated, patient="S5"), guess)
     assert found.summary["split"] == "section out, patient unknown"
-
-
-def test_provenance_survives_odd_content():
-    assert provenance({}).sections == ()
-    for odd in (None, 3, "text", "{broken", [1, 2], {"training": 5, "versions": "x", "genes": None}):
-        assert provenance({"histoscribe": odd}).versions == {}
-    card = json.dumps({"training": [{"section": "A", "patient": "P"}], "sha256": "ff", "genes": ["g"]})
-    for own in ({"card": card}, {"model": card}, {"training_sections": np.array(["A"]), "sha256": "ff"}):
-        found = provenance({"histoscribe": own})
-        assert found.sections == ("A",)
-        assert found.model == "ff"
 
 
 def test_top_genes_follow_the_panel_where_it_is_known(simulated, guess):

@@ -14,6 +14,7 @@ from histoscribe.generator.result import build_result, change_table, write_gener
 from histoscribe.generator.scores import gene_set_changes, spot_scores
 from histoscribe.genes import shipped_gene_sets
 from histoscribe.progress import Progress
+from histoscribe.record import record_of
 
 
 def test_generated_profiles_carry_their_parents_and_the_programme(
@@ -112,7 +113,7 @@ def test_few_missing_genes_are_filled_and_many_are_refused(
     generator: Generator, primaries: anndata.AnnData
 ) -> None:
     made = generator.generate(primaries[:, 20:].copy(), site="liver", samples=5)
-    assert any("20 of" in note for note in made.uns["histoscribe"]["notes"])
+    assert any("20 of" in note for note in record_of(made).notes)
     with pytest.raises(TableError, match=r"genes are missing, more than may be filled.*imputer"):
         generator.generate(primaries[:, :60].copy(), site="liver", samples=5)
 
@@ -129,7 +130,7 @@ def test_parents_of_two_scales_are_brought_together_and_said(
     plain = generator.generate(primaries, site="liver", normal=livers, samples=30).X
     livers.X = np.round(np.exp2(livers.X) * 3).astype(np.float32)
     made = generator.generate(primaries, site="liver", normal=livers, samples=30)
-    notes = made.uns["histoscribe"]["notes"]
+    notes = record_of(made).notes
     assert any("different scales" in note for note in notes)
     assert any("rank by rank" in note for note in notes)
     assert np.corrcoef(made.X.mean(0), plain.mean(0))[0, 1] > 0.95

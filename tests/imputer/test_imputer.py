@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from histoscribe.errors import Cancelled, HistoscribeError, ModelError, SettingError, TableError
 from histoscribe.imputer import Imputer
 from histoscribe.progress import Progress, Step
+from histoscribe.record import record_of
 
 Maker = Callable[..., AnnData]
 
@@ -50,8 +51,8 @@ def test_absent_genes_are_added_and_unknown_ones_left(trained: Imputer, fresh: A
     assert not result.layers["mask"][:, 0].any()
     assert np.array_equal(result.layers["restored"][:, 0], panel.X[:, 0])
     assert np.isfinite(result.layers["restored"]).all()
-    assert result.uns["histoscribe"]["overlap"] == 29
-    assert result.uns["histoscribe"]["model"] == trained.card.sha256
+    assert record_of(result).overlap == 29
+    assert record_of(result).model_sha256 == trained.card.sha256
 
 
 def test_intervals_cover_about_what_they_say(trained: Imputer, table_maker: Maker) -> None:
@@ -122,13 +123,13 @@ def test_empty_samples_are_never_filled(trained: Imputer, fresh: AnnData) -> Non
     result = trained.restore(fresh)
     assert np.isnan(result.layers["restored"][3]).all()
     assert not result.layers["mask"][3].any()
-    assert any("no value" in note for note in result.uns["histoscribe"]["notes"])
+    assert any("no value" in note for note in record_of(result).notes)
     assert np.isnan(trained.embed(fresh)[3]).all()
 
 
 def test_one_observed_gene_is_warned_about(trained: Imputer, fresh: AnnData) -> None:
     result = trained.restore(fresh[:, :1].copy())
-    assert any("only 1 observed" in note for note in result.uns["histoscribe"]["notes"])
+    assert any("only 1 observed" in note for note in record_of(result).notes)
     full = trained.restore(_hidden(fresh, 0.2)[0])
     assert np.nanmean(result.layers["sd"][:, 1:]) > np.mean(full.layers["sd"][full.layers["mask"]])
 

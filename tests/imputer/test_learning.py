@@ -15,6 +15,7 @@ from histoscribe.imputer.checking import hidden_scores
 from histoscribe.imputer.reference import expect_classes
 from histoscribe.imputer.result import as_section
 from histoscribe.progress import Progress, Step
+from histoscribe.record import record_of
 from histoscribe.section import Section
 
 Maker = Callable[..., AnnData]
@@ -151,7 +152,7 @@ def test_a_restored_section_is_a_section_again(table_maker: Maker) -> None:
     assert found.table.n_vars == 60
     assert np.isfinite(found.table.X).all()
     assert (found.table.var["restored"] > 0).sum() == 30
-    assert found.table.uns["histoscribe"]["restored"]
+    assert record_of(found.table).kind == "restored"
 
 
 def test_unknown_devices_are_named() -> None:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from scipy.sparse import csr_matrix
 
 from histoscribe.errors import SectionError
-from histoscribe.section import Section, kind_of, open_section, read_legacy, write_section
+from histoscribe.record import record_of
+from histoscribe.section import Section, open_section, read_legacy, write_section
 from histoscribe.section.describe import finished
 
 Make = Callable[..., Any]
@@ -26,7 +27,7 @@ def test_foreign_file_with_its_own_image(tmp_path: Path, foreign: Make) -> None:
     assert section.slide is not None
     assert section.slide.shape == (1300, 1500)
     assert section.slide.levels[0].pixels[:2, :2].dtype == np.uint8
-    assert kind_of(section.table) == "measured"
+    assert record_of(section.table).kind == "measured"
     assert any("Visium's 100 µm were assumed" in warning for warning in section.warnings)
 
 
@@ -62,7 +63,7 @@ def assert_same(one: Section, other: Section) -> None:
     assert one.table.obs_names.tolist() == other.table.obs_names.tolist()
     np.testing.assert_array_equal(one.centres, other.centres)
     np.testing.assert_array_equal(one.table.to_df(), other.table.to_df())
-    assert kind_of(one.table) == kind_of(other.table)
+    assert record_of(one.table).kind == record_of(other.table).kind
 
 
 names = st.text(
@@ -125,10 +126,26 @@ def test_reduced_image_of_a_run_keeps_its_factor(space_ranger: Make, tmp_path: P
     assert again.slide.shape == (1200, 1600)
 
 
-def test_slide_elsewhere_is_not_followed_and_its_image_shown(legacy: Make, tmp_path: Path) -> None:
+def test_slide_elsewhere_is_found_by_its_place_and_known_by_its_content(legacy: Make, tmp_path: Path) -> None:
     files = legacy()
     section = read_legacy(files.counts, files.positions, files.slide)
     path = write_section(section, tmp_path / "results" / "A1.h5ad")
+    again = open_section(path)
+    assert again.slide is not None
+    assert again.slide.path == files.slide
+    assert not any("slide" in warning for warning in again.warnings)
+
+
+def test_an_earlier_file_s_slide_elsewhere_is_not_followed_and_its_image_shown(
+    legacy: Make, tmp_path: Path
+) -> None:
+    files = legacy()
+    section = read_legacy(files.counts, files.positions, files.slide)
+    path = write_section(section, tmp_path / "results" / "A1.h5ad")
+    table = anndata.read_h5ad(path)
+    for key in ("record_version", "slide_sha256", "slide_path", "slide_held"):
+        del table.uns["histoscribe"][key]
+    table.write_h5ad(path)
     again = open_section(path)
     assert any("lies outside the file's folder and was not opened" in warning for warning in again.warnings)
     assert again.slide is not None

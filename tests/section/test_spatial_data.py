@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import DependencyError, SectionError
-from histoscribe.section import Section, kind_of, open_section, write_section
+from histoscribe.record import record_of
+from histoscribe.section import Section, open_section, write_section
 
 pytest.importorskip("spatialdata")
 Make = Callable[..., Any]
@@ -26,7 +27,7 @@ def same(read: Section, written: Section) -> None:
     np.testing.assert_array_equal(read.table.obsm["spatial"], written.table.obsm["spatial"])
     for name in ("name", "patient", "mpp", "spot_um", "pitch_um"):
         assert getattr(read, name) == getattr(written, name), name
-    assert kind_of(read.table) == kind_of(written.table)
+    assert record_of(read.table).kind == record_of(written.table).kind
 
 
 def test_what_is_written_is_read_again(space_ranger: Make, tmp_path: Path) -> None:

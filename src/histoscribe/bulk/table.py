@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from histoscribe.bulk.scales import SCALES, recognise_scale
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-SCALE_OF_KIND = {"measured": "counts", "predicted": "log1p"}
-"""Scale of a section's values, by what `uns["histoscribe"]["kind"]` says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +72,8 @@ def bulk_of(table: Table) -> BulkTable:
     if isinstance(table, BulkTable):
         return table
     inner: AnnData = getattr(table, "table", table)
-    about = inner.uns.get("histoscribe", {})
-    scale = SCALE_OF_KIND.get(str(about.get("kind"))) if isinstance(about, dict) else None
+    own = record_of(inner)
+    scale = None if own.kind is None else own.values or None
     return as_table(inner, name=str(getattr(table, "name", "table")), scale=scale)
 
 

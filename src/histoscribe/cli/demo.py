@@ -14,6 +14,7 @@ from histoscribe.cli.console import command_line, plain, results, show, words
 from histoscribe.cli.running import job
 from histoscribe.errors import StorageError
 from histoscribe.files import replacing
+from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     from histoscribe.evaluation import Comparison
@@ -82,12 +83,12 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     model.save(out / "model")
 
     predicted = model.predict_section(held_out, progress=progress)
-    predicted.table.uns["histoscribe"]["command"] = command
+    amend_record(predicted.table, command=command)
     write_section(predicted, out / "predicted.h5ad")
     assert held_out.slide is not None
     tiles = grid_tiles(held_out.slide, GRID_UM)
     grid = model.predict(held_out.slide, tiles, name=held_out.name, progress=progress)
-    grid.uns["histoscribe"]["command"] = command
+    amend_record(grid, command=command)
     write_section(grid, out / "predicted_grid.h5ad")
 
     progress.report("comparing")

@@ -14,6 +14,7 @@ from histoscribe.cli.running import job
 from histoscribe.cli.targets import output_file
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
@@ -73,14 +74,14 @@ def generate(
             normal=None if normal is None else _parent(normal, None, None), samples=samples, purity=share,
             seed=seed, adapt=adapt, progress=progress,
         )  # fmt: skip
-        table.uns["histoscribe"]["command"] = command_line(context)
+        amend_record(table, command=command_line(context))
         write_generated(table, out)
         if components is not None:
             found = generator.components(known)
             with replacing(components) as fresh:
                 found.to_csv(fresh, index=False, float_format="%.4g")
             draw_components(found, components.with_suffix(".png"))
-    about = table.uns["histoscribe"]
+    own = record_of(table)
     changes = change_table(table).head(_SHOWN)
     scores = gene_set_changes(table, known)
     facts = {
@@ -88,16 +89,16 @@ def generate(
         "cancer": str(table.obs["cancer"].iloc[0]), "site": site,
         "mean_purity": round(float(table.obs["purity"].mean()), 3),
         "pulled": round(float((table.obs["pulled"] > 0).mean()), 3),
-        "model": about["model"], "seconds": round(time.monotonic() - start, 1), "notice": about["notice"],
+        "model": own.model_sha256, "seconds": round(time.monotonic() - start, 1), "notice": own.notice,
     }  # fmt: skip
-    caution(about["notes"])
+    caution(own.notes)
     if as_json:
         emit(
             {
                 **facts,
                 "genes_changed": changes.rename_axis("gene").reset_index().to_dict("records"),
                 "gene_sets_changed": scores.rename_axis("gene_set").reset_index().to_dict("records"),
-                "notes": about["notes"],
+                "notes": list(own.notes),
                 "command": command_line(context),
             }
         )
@@ -111,7 +112,7 @@ def generate(
     show_rows(
         ("gene set", "log2 change", "genes"), [(name, row["change"], row["genes"]) for name, row in rows]
     )
-    words.print(f"Mind: {about['notice']}.", markup=False, style="yellow")
+    words.print(f"Mind: {own.notice}.", markup=False, style="yellow")
 
 
 def read_purity(text: str | None) -> float | tuple[float, float] | None:

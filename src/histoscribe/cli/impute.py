@@ -13,6 +13,7 @@ from histoscribe.cli.running import job
 from histoscribe.cli.targets import kind_of, open_measured, output_file
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def impute(
         imputer = Imputer.load(bundled(model))
         opened = open_table(table, section=section, scale=scale)
         result = imputer.restore(opened, adapt=adapt, progress=progress)
-        result.uns["histoscribe"]["command"] = command_line(context)
+        amend_record(result, command=command_line(context))
         result.obsm["summary"] = imputer.embed(opened, adapt=adapt)
         written = [out]
         if isinstance(opened, Section) and out.suffix.lower() == ".h5ad":
@@ -66,21 +67,21 @@ def impute(
         for gene in carriers or ():
             weights = imputer.attention(opened, gene, adapt=adapt, progress=progress)
             written.append(_write_carriers(weights, out.with_name(f"{out.stem}.{gene}.carriers.csv")))
-    about = result.uns["histoscribe"]
+    own = record_of(result)
     facts = {
         "written": written,
         "samples": result.n_obs,
         "genes": result.n_vars,
-        "genes_shared_with_the_model": about["overlap"],
-        "values_restored": about["restored_values"],
+        "genes_shared_with_the_model": own.overlap,
+        "values_restored": own.restored_values,
         "genes_restored": int((result.var["restored"] > 0).sum()),
-        "scale": about["target"],
+        "scale": own.target,
         "model": imputer.card.sha256,
         "seconds": round(time.monotonic() - start, 1),
     }
-    caution(about["notes"])
+    caution(own.notes)
     if as_json:
-        emit({**facts, "command": command_line(context), "notes": about["notes"]})
+        emit({**facts, "command": command_line(context), "notes": list(own.notes)})
         return
     show("Restored", facts.items())
     words.print(

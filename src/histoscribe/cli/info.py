@@ -9,6 +9,7 @@ import typer
 
 from histoscribe.cli.console import caution, emit, show, show_rows
 from histoscribe.cli.targets import kind_of, open_cohort
+from histoscribe.record import record_of
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
 BEST = 10
@@ -89,11 +90,11 @@ def _slide(slide: Slide) -> dict[str, Any]:
 
 def _section(section: Section) -> dict[str, Any]:
     table = section.table
-    origin = table.uns.get("histoscribe", {})
+    own = record_of(table)
     facts = {
         "name": section.name,
         "patient": section.patient,
-        "values": str(origin.get("kind", "measured")),
+        "values": own.kind or "measured",
         "spots": table.n_obs,
         "genes": table.n_vars,
         "mpp": section.mpp,
@@ -101,8 +102,8 @@ def _section(section: Section) -> dict[str, Any]:
         "pitch_um": section.pitch_um,
         "slide": None if section.slide is None else str(section.slide.path),
         "alignment": section.alignment or None,
-        "model": origin.get("model_sha256"),
-        "command": origin.get("command"),
+        "model": own.model_sha256 or None,
+        "command": own.command or None,
         "warnings": list(section.warnings),
     }
     if section.slide is None and facts["values"] == "measured":

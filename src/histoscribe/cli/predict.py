@@ -15,6 +15,7 @@ from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import kind_of, open_target, output_file, slide_of
 from histoscribe.errors import ModelError, SettingError
+from histoscribe.record import amend_record
 
 GRID_UM = 55.0
 _COLUMNS = ("written", "spots", "genes", "seconds")
@@ -78,7 +79,7 @@ def predict(
                 table = predictor.predict_grid(
                     slide, grid_um or GRID_UM, region=drawn, name=opened.name, progress=progress
                 )
-            table.uns["histoscribe"]["command"] = command_line(context)
+            amend_record(table, command=command_line(context))
             progress.report("writing")
             write_section(table, file)
             return {

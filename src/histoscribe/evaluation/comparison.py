@@ -21,10 +21,9 @@ from histoscribe.evaluation.measures import (
     pearson_per_gene,
     spearman_per_gene,
 )
-from histoscribe.evaluation.provenance import Provenance, provenance
 from histoscribe.predictor.target import TARGET, log_cp10k
+from histoscribe.record import Record, record_of
 from histoscribe.section import Section
-from histoscribe.section.describe import described
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,7 +54,7 @@ class Comparison:
         measurement itself with the truth). Best first, undefined last.
     summary : dict
         Plain values: split, panel, target, counts of spots and genes, and means over genes.
-    provenance : Provenance
+    record : Record
         What the prediction says about its model.
     warnings : tuple of str
         Everything doubtful, in plain words.
@@ -69,7 +68,7 @@ class Comparison:
     truth: NDArray[np.float32] | None
     per_gene: DataFrame
     summary: dict[str, Any]
-    provenance: Provenance
+    record: Record
     warnings: tuple[str, ...] = ()
 
     def column(self, gene: str) -> int:
@@ -81,11 +80,11 @@ class Comparison:
         content = {
             **self.summary,
             "settings": {
-                "training_sections": list(self.provenance.sections),
-                "training_patients": list(self.provenance.patients),
-                "model": self.provenance.model,
-                "command": self.provenance.command,
-                "versions": self.provenance.versions,
+                "training_sections": list(self.record.training_sections),
+                "training_patients": list(self.record.training_patients),
+                "model": self.record.model_sha256,
+                "command": self.record.command,
+                "versions": self.record.versions,
             },
             "warnings": list(self.warnings),
             "per_gene": self.per_gene.reset_index().to_dict(orient="records"),
@@ -125,7 +124,7 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     guess = dense(right.table.X[match.predicted][:, right.table.var_names.get_indexer(genes)])
     truth = dense(table.layers["truth"][:, columns]) if "truth" in table.layers else None
 
-    source = provenance(right.table.uns)
+    source = record_of(right.table)
     top, top_by = _top_genes(genes, expression, source)
     detected = np.asarray((counts > 0).mean(axis=0)).reshape(-1)
     per_gene = _score(genes, expression, guess, truth, detected, top)
@@ -149,11 +148,11 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
 
 
 def _check_kinds(left: Section, right: Section) -> None:
-    kinds = [described(section.table).get("kind") for section in (left, right)]
-    for section, kind, wrong in zip((left, right), kinds, ("predicted", "measured"), strict=True):
-        if kind == wrong:
+    for section, measured in ((left, True), (right, False)):
+        kind = record_of(section.table).kind
+        if kind is not None and (kind == "measured") != measured:
             raise TableError(
-                f"this table is {wrong}, where the other kind is wanted",
+                f"this table is {kind}, where the other kind is wanted",
                 where=section.name,
                 remedy="give the measured table first and the prediction second",
             )
@@ -166,18 +165,18 @@ def pooled(comparisons: Sequence[Comparison]) -> Interval:
     return bootstrap_mean([one.summary["mean_pearson"] for one in comparisons], over="sections")
 
 
-def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Provenance) -> tuple[set[str], str]:
+def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Record) -> tuple[set[str], str]:
     """The 50 genes that vary most, without a look at the measured section where the panel is known.
 
     A `Predictor` writes its columns in the order of its panel, so `genes` is that order where the prediction
     names its model.
     """
     known = set(genes)
-    ranked = [gene for gene in source.panel_genes if gene in known] or (genes if source.model else [])
+    ranked = [gene for gene in source.panel_genes if gene in known] or (genes if source.model_sha256 else [])
     if ranked:
         return set(
             ranked[:TOP]
-        ), f"the first of the model's panel ({source.panel or 'its rule is not stated'})"
+        ), f"the first of the model's panel ({source.panel_rule or 'its rule is not stated'})"
     order = np.argsort(-expression.var(axis=0), kind="stable")[:TOP]
     return {genes[index] for index in order}, "variance on the measured section (the model names no panel)"
 
@@ -210,15 +209,15 @@ def _score(
 
 
 def _summarise(
-    section: Section, per_gene: DataFrame, source: Provenance, match: Match, spots: int, top_by: str
+    section: Section, per_gene: DataFrame, source: Record, match: Match, spots: int, top_by: str
 ) -> dict[str, Any]:
     r = per_gene["pearson"]
     interval = bootstrap_mean(r)
     summary = {
         "section": section.name,
         "patient": section.patient,
-        "split": source.split(section.name, section.patient),
-        "panel": source.panel or f"the {len(per_gene)} genes that both tables have",
+        "split": source.split_of(section.name, section.patient),
+        "panel": source.panel_rule or f"the {len(per_gene)} genes that both tables have",
         "target": source.target or TARGET,
         "spots": len(match.measured),
         "spots_without_prediction": spots - len(match.measured),
@@ -242,7 +241,7 @@ def _summarise(
     return summary
 
 
-def _doubts(left: Section, right: Section, source: Provenance, summary: dict[str, Any]) -> list[str]:
+def _doubts(left: Section, right: Section, source: Record, summary: dict[str, Any]) -> list[str]:
     doubts = []
     if summary["split"] == "in training":
         doubts.append(f"{left.name} was trained on: these figures do not hold for new tissue.")

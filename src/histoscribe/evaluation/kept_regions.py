@@ -7,22 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.section.describe import KEY, described
+from histoscribe.record import amend_record, record_of
 from histoscribe.tiles import Region, read_regions, write_regions
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_KEPT = "regions"
-
 
 def keep_regions(table: AnnData, regions: Sequence[Region]) -> None:
-    """Write regions into `uns["histoscribe"]["regions"]` as QuPath's GeoJSON; none removes what was there."""
-    own = {name: value for name, value in described(table).items() if name != _KEPT}
+    """Write regions into the table's record as QuPath's GeoJSON; none removes what was there."""
+    text = ""
     if regions:
         with tempfile.TemporaryDirectory() as folder:
-            own[_KEPT] = write_regions(regions, Path(folder) / "regions.geojson").read_text(encoding="utf-8")
-    table.uns[KEY] = own
+            text = write_regions(regions, Path(folder) / "regions.geojson").read_text(encoding="utf-8")
+    amend_record(table, regions=text)
 
 
 def kept_regions(table: AnnData) -> list[Region]:
@@ -33,8 +31,8 @@ def kept_regions(table: AnnData) -> list[Region]:
     RegionError
         If what it holds is damaged.
     """
-    text = described(table).get(_KEPT)
-    if not isinstance(text, str):
+    text = record_of(table).regions
+    if not text:
         return []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "the section's own regions"

@@ -42,17 +42,15 @@ def as_section(table: Section | AnnData) -> Section:
     """
     if isinstance(table, Section):
         return table
-    from histoscribe.section.describe import described
+    from histoscribe.record import record_of
     from histoscribe.section.lattice import neighbour_distance
 
     if "spatial" not in table.obsm:
         raise TableError("the table has no positions", remedy='give spots with obsm["spatial"]')
-    own = described(table)
-    mpp = float(own.get("mpp", 1.0))
-    pitch = float(own.get("pitch_um", neighbour_distance(flip(table.obsm["spatial"])) * mpp))
-    name = str(own.get("name", "section"))
-    patient = str(own.get("patient", name))
-    return Section(name, table, None, mpp, float(own.get("spot_um", 0.55 * pitch)), pitch, patient)
+    own = record_of(table)
+    mpp, name = own.mpp or 1.0, own.name or "section"
+    pitch = own.pitch_um or float(neighbour_distance(flip(table.obsm["spatial"])) * mpp)
+    return Section(name, table, None, mpp, own.spot_um or 0.55 * pitch, pitch, own.patient or name)
 
 
 def match_spots(measured: Section, predicted: Section) -> Match:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import RegionError
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
-from histoscribe.section.describe import kind_of
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -239,7 +239,7 @@ def _expression_table(section: Section) -> AnnData:
     from scipy import sparse
 
     table: Any = section.table
-    x = log_cp10k(table.X) if kind_of(table) == "measured" else table.X
+    x = log_cp10k(table.X) if record_of(table).measured else table.X
     if sparse.issparse(x):
         x = sparse.csr_matrix(x)  # scanpy knows no sparse arrays yet
     return anndata.AnnData(

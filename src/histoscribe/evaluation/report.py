@@ -14,9 +14,9 @@ import numpy as np
 
 from histoscribe.errors import TableError
 from histoscribe.evaluation.comparison import Comparison, pooled
-from histoscribe.evaluation.provenance import SPLIT_MEANING
 from histoscribe.files import replacing
 from histoscribe.progress import Progress
+from histoscribe.record import SPLIT_MEANING
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -104,17 +104,17 @@ def _section(one: Comparison) -> dict[str, Any]:
 
 
 def _settings(one: Comparison) -> list[tuple[str, str]]:
-    source, summary = one.provenance, one.summary
+    source, summary = one.record, one.summary
     rows = [
         ("Split", summary["split"]),
         ("Panel", summary["panel"]),
         ("Target", summary["target"]),
-        ("Trained on sections", ", ".join(source.sections)),
-        ("Trained on patients", ", ".join(source.patients)),
+        ("Trained on sections", ", ".join(source.training_sections)),
+        ("Trained on patients", ", ".join(source.training_patients)),
         ("Spots matched by", summary["matched_by"]),
         ("Top 50 genes by", summary["top50_by"]),
         ("Interval", summary["interval"]),
-        ("Model (SHA-256)", source.model),
+        ("Model (SHA-256)", source.model_sha256),
         ("Command", source.command),
         ("Versions", ", ".join(f"{name} {number}" for name, number in source.versions.items())),
     ]

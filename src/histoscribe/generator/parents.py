@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
-from histoscribe.bulk.table import SCALE_OF_KIND, BulkTable, Table, as_table, bulk_of
+from histoscribe.bulk.table import BulkTable, Table, as_table, bulk_of
 from histoscribe.errors import RegionError, TableError
 from histoscribe.generator.cohort import to_log2
 from histoscribe.genes import match_genes
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -71,17 +72,17 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
         raise RegionError(
             "no spot lies in this region", where=name, remedy="draw it around spots of the chosen layer"
         )
-    counts = SCALE_OF_KIND.get(str(section.table.uns.get("histoscribe", {}).get("kind", "measured")))
+    scale = record_of(section.table).values
     layer = table.layers.get("restored", table.X)
     values = layer.toarray() if hasattr(layer, "toarray") else np.asarray(layer)
-    if counts == "log1p":
+    if scale == "log1p":
         known = ~np.isnan(values)
         abundance = np.where(known, np.expm1(values), 0).sum(0) / np.maximum(known.sum(0), 1)
         profile = np.where(known.any(0), np.log1p(np.maximum(abundance, 0)), np.nan)
     else:
         profile = np.nansum(values, axis=0)
     one = AnnData(profile[None].astype(np.float32), obs=pd.DataFrame(index=[name]), var=table.var[[]].copy())
-    return as_table(one, name=name, scale=counts or "counts")
+    return as_table(one, name=name, scale=scale or "counts")
 
 
 def bring(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.files import packed_h5ad, replacing
-from histoscribe.models import Card, running_command
+from histoscribe.models import Card
+from histoscribe.record import Record, keep_record, running_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,10 +69,11 @@ def build_result(
         index=list(genes),
     )  # fmt: skip
     table = AnnData(values.astype(np.float32), obs=frame, var=var, obsm={"X_metgen": codes})
-    table.uns["histoscribe"] = {
-        "kind": "synthetic", "synthetic": True, "notice": NOTICE, "target": card.target, "model": card.sha256,
-        "notes": list(dict.fromkeys(notes)), "command": running_command(), "versions": dict(card.versions),
-    }  # fmt: skip
+    record = Record(
+        "generated", notice=NOTICE, target=card.target, model_sha256=card.sha256,
+        notes=tuple(dict.fromkeys(notes)), command=running_command(), versions=card.versions,
+    )  # fmt: skip
+    keep_record(table, record)
     return table
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
 from histoscribe.genes.sets import present
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def spot_scores(
     names, along = [shared[place] for place in chosen], change[chosen]
     values = section.table[:, names].X
     values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
-    if section.table.uns.get("histoscribe", {}).get("kind", "measured") == "measured":
+    if record_of(section.table).measured:
         depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
         values = np.log1p(values / np.where(depth > 0, depth, np.nan)[:, None] * 1e4)
     start = np.nanmean(values if primary is None else values[primary], axis=0)

@@ -12,6 +12,7 @@ from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
 from histoscribe.imputer.gates import fisher_interval
 from histoscribe.progress import Progress
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def hidden_scores(
     progress = progress or Progress()
     progress.report("standardising")
     whole = imputer.restore(bulk, adapt=adapt)
-    about = whole.uns["histoscribe"]
+    own = record_of(whole)
     measured = whole[:, : bulk.table.n_vars].X
     names = np.asarray(bulk.table.var_names, dtype=str)
     at = np.flatnonzero(whole.var["in_model"].to_numpy()[: len(names)])
@@ -78,8 +79,8 @@ def hidden_scores(
         shown[:, hidden] = np.nan
         holed = bulk.table.copy()
         holed.X = shown
-        told = replace(bulk, table=holed, scale=about["scale"], warnings=())
-        restored = imputer.restore(told, adapt=about["adapted"])[:, names[hidden]].layers["restored"]
+        told = replace(bulk, table=holed, scale=own.scale, warnings=())
+        restored = imputer.restore(told, adapt=own.adapted)[:, names[hidden]].layers["restored"]
         for place, gene in enumerate(names[hidden]):
             score = _correlation(measured[:, hidden[place]], restored[:, place])
             if score is not None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.units import UnitTable
-from histoscribe.models import Card, running_command
+from histoscribe.models import Card
+from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,14 +74,20 @@ def build_result(
     foreign = own - int((units.places >= 0).sum())
     if foreign:
         notes.append(f"{foreign:,} genes of the table are unknown to the model and were left as they are")
-    result.uns["histoscribe"] = {
-        "kind": "restored", "name": bulk.name, "target": SCALES[standard.scale], "scale": standard.scale,
-        "adapted": units.adapted, "model": card.sha256,
-        "overlap": int((units.places >= 0).sum()), "model_genes": len(standard.genes),
-        "restored_values": int(mask.sum()), "notes": notes,
-        "command": running_command(), "versions": dict(card.versions),
-    }  # fmt: skip
+    record = Record(
+        "restored", bulk.name, target=SCALES[standard.scale], scale=standard.scale, adapted=units.adapted,
+        model_sha256=card.sha256, overlap=int((units.places >= 0).sum()), model_genes=len(standard.genes),
+        restored_values=int(mask.sum()), notes=tuple(notes), command=running_command(),
+        versions=card.versions,
+    )  # fmt: skip
+    keep_record(result, record)
     return result
+
+
+_OF_IMPUTER = (
+    *("target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values"),
+    *("notes", "command", "versions"),
+)
 
 
 def as_section(section: Section, restored: AnnData) -> Section:
@@ -106,10 +113,10 @@ def as_section(section: Section, restored: AnnData) -> Section:
         obsm=dict(restored.obsm), uns=dict(section.table.uns),
         layers={"mask": restored.layers["mask"], "sd": restored.layers["sd"]},
     )  # fmt: skip
-    origin = dict(section.table.uns.get("histoscribe", {}))
-    table.uns["histoscribe"] = {
-        **origin, **restored.uns["histoscribe"], "kind": "predicted", "restored": True, "name": section.name,
-        "patient": section.patient, "mpp": float(section.mpp), "spot_um": float(section.spot_um),
-        "pitch_um": float(section.pitch_um),
-    }  # fmt: skip
+    own = record_of(restored)
+    amend_record(
+        table, kind="restored", name=section.name, patient=section.patient, mpp=float(section.mpp),
+        spot_um=float(section.spot_um), pitch_um=float(section.pitch_um),
+        **{name: getattr(own, name) for name in _OF_IMPUTER},
+    )  # fmt: skip
     return section.with_table(table)

@@ -3,8 +3,6 @@ from .card import (
     FORMAT_VERSION as FORMAT_VERSION,
     Card as Card,
     TrainingSection as TrainingSection,
-    installed_versions as installed_versions,
-    running_command as running_command,
 )
 from .estimator import Estimator as Estimator
 from .store import (

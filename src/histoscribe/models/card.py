@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from histoscribe.errors import ModelError
+from histoscribe.record import installed_versions, running_command
 
 FORMAT_VERSION = 1
-_PACKAGES = ("napari-histoscribe", "torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
 _RETRAIN = "train the model again, or fetch it anew"
 
 
@@ -75,8 +73,8 @@ class Card:
     mpp: float | None = None
     crop_um: float | None = None
     encoder: str = ""
-    command: str = field(default_factory=lambda: running_command())
-    versions: dict[str, str] = field(default_factory=lambda: installed_versions())
+    command: str = field(default_factory=running_command)
+    versions: dict[str, str] = field(default_factory=installed_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     sha256: str = ""
     held_out: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -160,19 +158,3 @@ def _texts(values: Any) -> list[str]:
         if not isinstance(value, str):
             raise TypeError(f"{value!r} is no text")
     return list(values)
-
-
-def running_command() -> str:
-    """The command that runs now, without the folder of its program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a model's numbers depend on."""
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -21,12 +21,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histoscribe.errors import ModelError, SectionError, TableError
-from histoscribe.models import Card, installed_versions, running_command
+from histoscribe.models import Card
+from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -103,7 +105,8 @@ def prediction_table(
     from anndata import AnnData
 
     from histoscribe.section import Section, flip
-    from histoscribe.section.describe import KEY, describe
+    from histoscribe.section.describe import describe
+    from histoscribe.slide.identity import refer_to
 
     assert slide.mpp is not None
     reliability = pd.DataFrame(
@@ -130,31 +133,32 @@ def prediction_table(
     )
     if intervals is not None:
         table.layers["low"], table.layers["high"] = intervals.around(told.expression)
-    table.uns[KEY] = {
-        "model_sha256": card.sha256,
-        "variant": card.variant,
-        "encoder": card.encoder,
-        "target": card.target,
-        "panel_rule": card.panel_rule,
-        "training_sections": np.array(card.sections, dtype=object),
-        "training_patients": np.array(card.patients, dtype=object),
-        "model_licence": card.licence,
-        "command": running_command(),
-        "versions": installed_versions(),
-        "slide": str(slide.path),
-        "type_names": np.array(card.settings.get("type_names", []), dtype=object),
-        "unlike_training_share": float((told.novelty > 1).mean()),
-        "evidence_section": np.array(card.settings["gallery"]["section"], dtype=object),
-        "evidence_spot": np.array(card.settings["gallery"]["spot"], dtype=object),
-    }
+    gallery = card.settings["gallery"]
+    evidence = EvidenceRecord(
+        np.array(gallery["section"], dtype=object), np.array(gallery["spot"], dtype=object)
+    )
     if crops is not None:
         shown = np.unique(told.evidence)
         kept = crops.some(shown)
-        table.uns[KEY] |= {
-            "evidence_crops": kept.data,
-            "evidence_crop_ends": kept.ends,
-            "evidence_crop_of": shown,
-        }
+        evidence = replace(evidence, crops=kept.data, crop_ends=kept.ends, crop_of=shown)
+    record = Record(
+        "predicted",
+        model_sha256=card.sha256,
+        variant=card.variant,
+        encoder=card.encoder,
+        target=card.target,
+        panel_rule=card.panel_rule,
+        training_sections=card.sections,
+        training_patients=card.patients,
+        model_licence=card.licence,
+        command=running_command(),
+        versions=installed_versions(),
+        slide=refer_to(slide),
+        type_names=tuple(card.settings.get("type_names", ())),
+        unlike_training_share=float((told.novelty > 1).mean()),
+        evidence=evidence,
+    )
+    keep_record(table, record)
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)
     describe(table, section, "predicted")
     return table

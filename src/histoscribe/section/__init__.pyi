@@ -1,7 +1,6 @@
 from .alignment import Alignment as Alignment, check_alignment as check_alignment
 from .cohort import read_cohort as read_cohort, read_cohort_csv as read_cohort_csv
 from .coordinates import flip as flip
-from .describe import kind_of as kind_of
 from .model import Section as Section
 from .opening import open_section as open_section
 from .raster import Raster as Raster, raster_of as raster_of

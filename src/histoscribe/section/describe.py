@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from histoscribe.errors import SectionError
+from histoscribe.record import Kind, amend_record
 from histoscribe.section.model import Section
 from histoscribe.section.readers.visium_hd import run_folder
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from histoscribe.section.alignment import Alignment
     from histoscribe.slide import Slide
-
-Kind = Literal["measured", "predicted"]
-KEY = "histoscribe"
 
 
 def finished(
@@ -48,15 +46,15 @@ def finished(
 
 def describe(table: AnnData, section: Section, kind: Kind) -> None:
     """Write a section's name, patient and geometry into `table.uns`, keeping what else is there."""
-    own = {
-        "kind": kind,
-        "name": section.name,
-        "patient": section.patient,
-        "mpp": float(section.mpp),
-        "spot_um": float(section.spot_um),
-        "pitch_um": float(section.pitch_um),
-    }
-    table.uns[KEY] = {**table.uns.get(KEY, {}), **own}
+    amend_record(
+        table,
+        kind=kind,
+        name=section.name,
+        patient=section.patient,
+        mpp=float(section.mpp),
+        spot_um=float(section.spot_um),
+        pitch_um=float(section.pitch_um),
+    )
     library = library_key(section.name)
     entry = dict(table.uns.get("spatial", {}).get(library, {}))
     scales = {**entry.get("scalefactors", {}), "spot_diameter_fullres": float(section.spot_um / section.mpp)}
@@ -67,17 +65,6 @@ def describe(table: AnnData, section: Section, kind: Kind) -> None:
             "metadata": dict(entry.get("metadata", {})),
         }
     }
-
-
-def kind_of(table: AnnData) -> Kind:
-    """Whether a table was measured or predicted; measured where it does not say."""
-    return "predicted" if described(table).get("kind") == "predicted" else "measured"
-
-
-def described(table: AnnData) -> dict[str, Any]:
-    """What `uns["histoscribe"]` says; empty where it is absent or no mapping."""
-    own = table.uns.get(KEY)
-    return dict(own) if isinstance(own, Mapping) else {}
 
 
 def library_key(name: str) -> str:
@@ -91,12 +78,6 @@ def section_name(path: Path) -> str:
     if resolved.is_dir():
         return run_folder(resolved).name.removesuffix(".zarr")
     return resolved.name.split(".")[0]
-
-
-def text_in(mapping: Mapping[str, Any], key: str) -> str | None:
-    """A text that is not empty; None where there is none."""
-    value = mapping.get(key)
-    return str(value) if isinstance(value, str) and value else None
 
 
 def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:

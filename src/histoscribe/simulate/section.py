@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
+from histoscribe.record import Record, keep_record
 from histoscribe.section import Section
 from histoscribe.section.coordinates import flip
 from histoscribe.simulate.cells import place_cells
@@ -95,14 +96,7 @@ def simulate_section(
     table = _table(tissue, lattice, spots_um, plan, found)
     table.obsm["spatial"] = flip(spots_um / mpp)
     table.uns["spatial"] = {name: {"scalefactors": {"spot_diameter_fullres": SPOT_UM / mpp}}}
-    table.uns["histoscribe"] = {
-        "kind": "measured",
-        "name": name,
-        "patient": patient,
-        "mpp": mpp,
-        "spot_um": SPOT_UM,
-        "pitch_um": PITCH_UM,
-    }
+    keep_record(table, Record("measured", name, patient, mpp, SPOT_UM, PITCH_UM))
     report("sequencing", 3)
     return Section(name, table, slide_in_memory(pixels, mpp, name), mpp, SPOT_UM, PITCH_UM, patient)
 

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoscribe.errors import SlideError
+from histoscribe.record import SlideReference
 
 if TYPE_CHECKING:
     from histoscribe.slide.model import Slide
 
+HELD_IN_H5AD, HELD_IN_ZARR = "image in the h5ad file", "SpatialData"
+HELD = (HELD_IN_H5AD, HELD_IN_ZARR)
+"""Vendors of slides that lie in their section's own file, among other things."""
 _WHOLE = 2**25  # bytes up to which a file is read whole
 _PIECE, _PIECES = 2**14, 256
 _MOST_FILES = 1_000_000
@@ -86,6 +90,25 @@ def pixels_hash(slide: Slide) -> str:
     digest = hashlib.sha256()
     _feed_pixels(digest, slide)
     return digest.hexdigest()
+
+
+def refer_to(slide: Slide) -> SlideReference | None:
+    """By what a slide is known again, and where it lies; None for one that is in memory alone.
+
+    Raises
+    ------
+    SlideError
+        If it cannot be read.
+    """
+    if not slide.url and not slide.path.exists():
+        return None
+    held = slide.vendor in HELD
+    return SlideReference(
+        pixels_hash(slide) if held else slide_hash(slide),
+        slide.url or str(slide.path.resolve()),
+        downsample=float(slide.levels[0].downsample),
+        held=held,
+    )
 
 
 def _feed_pixels(digest: hashlib._Hash, slide: Slide) -> None:

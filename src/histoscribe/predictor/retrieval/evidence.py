@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -106,18 +107,16 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray
     ModelError
         If the table holds no evidence.
     """
-    from histoscribe.section.describe import KEY
-
-    if "evidence" not in table.obsm or KEY not in table.uns or "evidence_spot" not in table.uns[KEY]:
+    kept = record_of(table).evidence
+    if "evidence" not in table.obsm or kept is None:
         raise ModelError("this table says nothing of reference spots", remedy="predict it anew")
-    kept = table.uns[KEY]
     crops = None
-    if "evidence_crops" in kept:
-        crops = Crops(np.asarray(kept["evidence_crops"]), np.asarray(kept["evidence_crop_ends"]))
-        place = {int(number): at for at, number in enumerate(kept["evidence_crop_of"])}
+    if kept.crops is not None:
+        crops = Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends))
+        place = {int(number): at for at, number in enumerate(kept.crop_of)}
     found = []
     for number, share in zip(table.obsm["evidence"][row], table.obsm["evidence_weight"][row], strict=True):
-        section, spot = str(kept["evidence_section"][number]), str(kept["evidence_spot"][number])
+        section, spot = str(kept.section[number]), str(kept.spot[number])
         crop = None if crops is None else crops[place[int(number)]]
         found.append((section, spot, float(share), crop))
     return found

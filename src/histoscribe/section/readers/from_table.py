@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
+from histoscribe.record import Record, record_of
 from histoscribe.section.alignment import check_alignment, opened
 from histoscribe.section.coordinates import flip
-from histoscribe.section.describe import described, finished, kind_of, number_in, section_name, text_in
+from histoscribe.section.describe import finished, section_name
 from histoscribe.section.lattice import Spacing, free_spacing, visium_spacing
 from histoscribe.section.model import Section
 from histoscribe.section.readers.held_images import held_image, named_slide
@@ -67,16 +68,15 @@ def section_of_table(
         If positions or values cannot be used, or the slide does not fit.
     """
     _check_sparse(table, path)
-    own, kind = described(table), kind_of(table)
+    own = _record(table, path)
     library, entry = _library(table, path)
-    title = name or text_in(own, "name") or library or section_name(path)
+    title = name or own.name or library or section_name(path)
     centres = _centres(table, path)
-    table, warnings = _checked(table, centres, kind == "predicted", path)
+    table, warnings = _checked(table, centres, not own.measured, path)
     centres = flip(table.obsm["spatial"])
     spacing = _spacing(own, table, centres, pitch_um, mpp, path)
-    stored = own.get("warnings", ())
     warnings = [
-        *(str(each) for each in np.atleast_1d(np.asarray(stored, dtype=object))),
+        *own.warnings,
         *doubts,
         *warnings,
         *spacing.warnings,
@@ -90,7 +90,7 @@ def section_of_table(
     if slide is not None:
         beneath: Slide | None = opened(slide)
     else:
-        beneath, lost = named_slide(own, path)
+        beneath, lost = named_slide(own.slide, path)
         warnings += lost
         beneath = held if beneath is None else beneath
     alignment = None
@@ -104,16 +104,23 @@ def section_of_table(
         warnings += alignment.warnings
     return finished(
         table,
-        kind=kind,
+        kind=own.kind or "measured",
         name=title,
-        patient=patient or text_in(own, "patient"),
+        patient=patient or own.patient,
         slide=beneath,
         mpp=mpp,
-        spot_um=spot_um or number_in(own, "spot_um", path) or SPOT_UM,
+        spot_um=spot_um or own.spot_um or SPOT_UM,
         pitch_um=spacing.pitch_um,
         warnings=tuple(warnings),
         alignment=alignment,
     )
+
+
+def _record(table: AnnData, path: Path) -> Record:
+    try:
+        return record_of(table)
+    except SectionError as error:
+        raise SectionError(error.problem, where=path, remedy=error.remedy) from error
 
 
 def _check_sparse(table: AnnData, path: Path) -> None:
@@ -218,14 +225,14 @@ def _values(matrix: Any) -> NDArray[Any]:
 
 
 def _spacing(
-    own: Mapping[str, Any],
+    own: Record,
     table: AnnData,
     centres: NDArray[np.float64],
     pitch_um: float | None,
     mpp: float | None,
     path: Path,
 ) -> Spacing:
-    mpp, pitch = number_in(own, "mpp", path) or mpp, pitch_um or number_in(own, "pitch_um", path)
+    mpp, pitch = own.mpp or mpp, pitch_um or own.pitch_um
     if mpp is not None and pitch is not None:
         return Spacing(mpp, pitch)
     spacing = None

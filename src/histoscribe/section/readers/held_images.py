@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from histoscribe.errors import SlideError
+from histoscribe.errors import HistoscribeError, SlideError
+from histoscribe.record import SlideReference
 from histoscribe.section.alignment import opened, rebased
-from histoscribe.section.describe import number_in, text_in
+from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
+from histoscribe.section.describe import number_in
 from histoscribe.slide import Level, Slide
+from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 _IMAGES = (("hires", "tissue_hires_scalef"), ("lowres", "tissue_lowres_scalef"))
 
@@ -43,26 +46,81 @@ def held_image(entry: Mapping[str, Any], path: Path) -> Slide | None:
         chunks = (min(rows, 512), min(columns, 512), 3)
         data = np.ascontiguousarray(pixels, dtype=np.uint8)
         array: Any = zarr.create_array(store={}, data=data, chunks=chunks)
-        return Slide(path=path, levels=(Level(array, 1 / scale),), vendor="image in the h5ad file")
+        return Slide(path=path, levels=(Level(array, 1 / scale),), vendor=HELD_IN_H5AD)
     return None
 
 
-def named_slide(own: Mapping[str, Any], path: Path) -> tuple[Slide | None, list[str]]:
-    """The slide that our own file names, if it lies in the file's folder or below."""
-    named = text_in(own, "slide")
-    if named is None:
+def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | None, list[str]]:
+    """The slide that our own file names, where it lies and holds what it held.
+
+    It is looked for from the file's own folder, then at its absolute place. An older file does not say what
+    its slide holds: then it is opened only within the file's folder or below.
+
+    Parameters
+    ----------
+    reference : SlideReference or None
+    path : Path
+        The file that names it.
+
+    Returns
+    -------
+    Slide or None
+    warnings : list of str
+        Why there is none, and what was found in its place.
+    """
+    if reference is None:
         return None, []
-    folder = path.resolve().parent
-    target = (folder / named).resolve()
-    if not target.is_relative_to(folder):
-        return None, [
-            f"its slide {named} lies outside the file's folder and was not opened: name it yourself"
-        ]
-    if target == path.resolve() or not target.exists():
-        return None, [f"its slide {named} is no longer there"]
-    try:
-        slide = opened(target)
-    except SlideError as error:
-        return None, [f"its slide {named} cannot be read ({error.problem})"]
-    downsample = number_in(own, "slide_downsample", path) or 1.0
-    return (slide if downsample == 1.0 else rebased(slide, downsample)), []
+    folder, named = path.resolve().parent, reference.relative or reference.path
+    places = [folder / reference.relative] if reference.relative else []
+    places += [Path(reference.path)] if reference.path else []
+    if any("://" in str(place) or str(place).startswith(("//", "\\\\")) for place in (named, *places)):
+        return None, [f"its slide {named} lies on another machine and was not opened: name it yourself"]
+    doubts: list[str] = []
+    for place in dict.fromkeys(place.resolve() for place in places):
+        if not reference.sha256 and not place.is_relative_to(folder):
+            return None, [
+                f"its slide {named} lies outside the file's folder and was not opened: name it yourself"
+            ]
+        if place == path.resolve() or not (place.is_file() or place.is_dir()):
+            continue
+        try:
+            slide = _opened_as(reference, place)
+            found = refer_to(slide) if reference.sha256 else None
+        except HistoscribeError as error:
+            doubts.append(f"its slide {place} cannot be read ({error.problem})")
+            continue
+        if found is not None and found.sha256 != reference.sha256:
+            doubts.append(
+                f"{place} is not the slide that the spots were placed on (it holds something else) and was "
+                "not laid beneath them"
+            )
+            continue
+        doubts = [] if found is not None else ["what its slide held is not stated: it was taken by its name"]
+        return rebased(slide, reference.downsample), doubts
+    return None, doubts or [f"its slide {named} is no longer there"]
+
+
+def _opened_as(reference: SlideReference, place: Path) -> Slide:
+    """What lies at a place: a slide, or the image that a section's file holds."""
+    if not reference.held:
+        return opened(place)
+    if place.is_dir():
+        from histoscribe.section.readers.spatial_data import image_of
+
+        found = image_of(place)
+    else:
+        found = image_of_h5ad(place)
+    if found is None:
+        raise SlideError("holds no image", where=place)
+    return found
+
+
+def image_of_h5ad(path: Path) -> Slide | None:
+    """The image that an h5ad file holds, without reading its table."""
+    from anndata.io import read_elem
+
+    with opened_hdf5(path, whole=False) as file:
+        part = hdf5_part(file, "uns/spatial", path)
+        spatial = {} if part is None else read_elem(part)
+    entries = [entry for entry in spatial.values() if isinstance(entry, Mapping)]
+    return held_image(entries[0], path) if len(entries) == 1 else None

@@ -18,6 +18,7 @@ from histoscribe.section.model import Section
 from histoscribe.section.readers.from_table import section_of_table
 from histoscribe.section.table import examples, repeated
 from histoscribe.slide import Slide
+from histoscribe.slide.identity import HELD_IN_ZARR
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -90,6 +91,14 @@ def open_spatial_data(
         image=image,
         doubts=tuple(doubts),
     )
+
+
+def image_of(path: Path, bin_um: float | None = None) -> Slide | None:
+    """The image that lies above the spots of a SpatialData folder."""
+    check_zarr(path)
+    data = _read(path)
+    table = data.tables[_choose_table(list(data.tables), bin_um, path)]
+    return _image(data, _shapes_of(table, data, path)[1], path)[0]
 
 
 def _read(path: Path) -> Any:
@@ -205,7 +214,7 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
             continue
         scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1])))
         if _straight(matrix, scale):
-            slides.append(replace(rebased(slide, scale), path=path, vendor="SpatialData", url=""))
+            slides.append(replace(rebased(slide, scale), path=path, vendor=HELD_IN_ZARR, url=""))
         else:
             doubts.append(f"the image {name} lies turned or shifted on the spots and was left out")
     return min(slides, key=lambda slide: slide.levels[0].downsample, default=None), doubts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.files import packed_h5ad, replacing
-from histoscribe.section.describe import KEY, describe, kind_of, library_key
+from histoscribe.record import SlideReference, amend_record, record_of
+from histoscribe.section.describe import describe, library_key
 from histoscribe.section.model import Section
-from histoscribe.slide import Region
+from histoscribe.slide import Region, Slide
+from histoscribe.slide.identity import HELD, refer_to
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,7 +55,7 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
     if target.suffix.lower() == ".zarr":
         _write_zarr(section, target)
         return target
-    table = _described(section, target) if isinstance(section, Section) else section
+    table = _described(section, target) if isinstance(section, Section) else _located(section, target)
     if "spatial" not in table.obsm:
         raise SectionError(
             'the spots have no positions: there is no obsm["spatial"]',
@@ -90,30 +93,27 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:
     """A shallow copy of the section's table whose `uns` describes the section."""
     table = _shallow(section.table)
-    describe(table, section, kind_of(table))
-    own = table.uns[KEY]
-    for key in ("warnings", "slide", "slide_downsample"):
-        own.pop(key, None)
-    if section.warnings:
-        own["warnings"] = np.array(section.warnings, dtype=object)
-    library = library_key(section.name)
-    entry = table.uns["spatial"][library]
+    describe(table, section, record_of(table).kind or "measured")
+    amend_record(table, warnings=section.warnings, slide=_reference(section.slide, target))
+    entry = table.uns["spatial"][library_key(section.name)]
     if section.slide is None:
         return table
-    if (
-        section.slide.path.exists()
-        and section.slide.path.suffix != ".h5ad"
-        and section.slide.vendor != "SpatialData"
-    ):
-        own["slide"] = _relative(section.slide.path, target)
-        own["slide_downsample"] = float(section.slide.levels[0].downsample)
     try:
         image, scale = _small_image(section, side)
     except SlideError as error:
-        own["warnings"] = np.array([*section.warnings, f"no image was kept: {error.problem}"], dtype=object)
+        amend_record(table, warnings=(*section.warnings, f"no image was kept: {error.problem}"))
         return table
     entry["images"] = {"hires": image}
     entry["scalefactors"] = {**entry["scalefactors"], "tissue_hires_scalef": scale}
+    return table
+
+
+def _located(table: AnnData, target: Path) -> AnnData:
+    """The table, naming its slide from the folder of the file that is written."""
+    reference = record_of(table).slide
+    if reference is not None and reference.path:
+        table = _shallow(table)
+        amend_record(table, slide=_beside(reference, target))
     return table
 
 
@@ -135,12 +135,24 @@ def _shallow(table: AnnData) -> AnnData:
     )
 
 
-def _relative(slide: Path, target: Path) -> str:
-    """The slide's path from the folder of the h5ad file; absolute on another drive."""
+def _reference(slide: Slide | None, target: Path) -> SlideReference | None:
+    """What the file says of a section's slide; nothing of an image that it holds itself."""
+    if slide is None or slide.vendor in HELD:
+        return None
     try:
-        return Path(os.path.relpath(slide.resolve(), target.resolve().parent)).as_posix()
+        found = refer_to(slide)
+    except SlideError:
+        return None
+    return None if found is None else _beside(found, target)
+
+
+def _beside(reference: SlideReference, target: Path) -> SlideReference:
+    """A reference with the slide's path from the folder of the file that names it; none to another drive."""
+    try:
+        relative = Path(os.path.relpath(reference.path, target.resolve().parent)).as_posix()
     except ValueError:
-        return str(slide.resolve())
+        relative = ""
+    return replace(reference, relative="" if "://" in reference.path else relative)
 
 
 def _small_image(section: Section, side: int) -> tuple[NDArray[np.uint8], float]:

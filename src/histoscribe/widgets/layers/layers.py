@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.record import record_of
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
 
 
 def kind_of(section: Section) -> str:
-    """`measured` or `predicted`."""
-    about = section.table.uns.get("histoscribe", {})
-    return str(about.get("kind", "measured"))
+    """`measured` or `predicted`, as restored sections are shown too."""
+    return "measured" if record_of(section.table).measured else "predicted"
 
 
 def section_of(layer: Layer) -> Section | None:

@@ -15,6 +15,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from histoscribe.errors import HistoscribeError
+from histoscribe.record import record_of
 from histoscribe.widgets.layers.layers import UM, section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions
@@ -333,7 +334,7 @@ def source_of(chosen: Any) -> Any:
 
 def _is_restored(layer: Layer) -> bool:
     section = section_of(layer)
-    return section is not None and bool(section.table.uns.get("histoscribe", {}).get("restored", False))
+    return section is not None and record_of(section.table).kind == "restored"
 
 
 def _card_of(folder: Path) -> Card | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
+from histoscribe.record import record_of
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.panels.evidence.traced import Described, Traced
 
@@ -204,4 +205,4 @@ def _refuse_what_is_too_much(section: Section, predictor: Predictor, dimension: 
 
 
 def _fingerprint(section: Section) -> str:
-    return str(section.table.uns.get("histoscribe", {}).get("model_sha256", ""))
+    return record_of(section.table).model_sha256

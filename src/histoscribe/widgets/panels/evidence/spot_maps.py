@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS
 from histoscribe.widgets.layers.maps import Map, spread
 
@@ -63,7 +64,7 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
     found = table.obs[kind].to_numpy()
     if kind == TYPES:
         types = found.astype(np.int64)
-        named = [str(name) for name in table.uns.get("histoscribe", {}).get("type_names", ())]
+        named = list(record_of(table).type_names)
         named += [f"type {number + 1}" for number in range(len(named), int(types.max()) + 1)]
         return Map(kind, "spot type", "read from the image", types, classes=tuple(named))
     values = found.astype(np.float32)

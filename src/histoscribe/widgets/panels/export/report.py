@@ -126,10 +126,11 @@ def _section_row(one: Section) -> tuple[str, ...]:
 
 
 def _model_row(one: Section) -> tuple[str, ...]:
-    from histoscribe.evaluation.provenance import provenance
+    from histoscribe.record import record_of
 
-    source = provenance(one.table.uns)
-    words = (source.model, source.split(one.name, one.patient), ", ".join(source.sections), source.command)
+    source = record_of(one.table)
+    seen = source.split_of(one.name, one.patient)
+    words = (source.model_sha256, seen, ", ".join(source.training_sections), source.command)
     return one.name, *(word or "not stated" for word in words)
 
 

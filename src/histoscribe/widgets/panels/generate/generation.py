@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError, TableError
+from histoscribe.record import amend_record, record_of
 from histoscribe.widgets.jobs.loading import load_libraries
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         seed=request.seed, progress=progress,
     )  # fmt: skip
     if request.imputer is not None:
-        table.uns["histoscribe"]["notes"].append(_what_was_restored(request.primary.source, generator))
+        note = _what_was_restored(request.primary.source, generator)
+        amend_record(table, notes=(*record_of(table).notes, note))
     progress.report("scoring")
     section: Any = request.primary.source if hasattr(request.primary.source, "slide") else None
     scores = None if section is None else spot_scores(section, table, spots_of(request.primary))

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.record import record_of
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
 from histoscribe.widgets.panels.generate.choosers import (
@@ -158,7 +159,7 @@ class GeneratePanel(QWidget):
             yield
             self._layer = yield from added_in_turns(self._viewer, score_layer(result))
             self._layer.face_colorbar.visible = True
-        for note in result.table.uns["histoscribe"]["notes"][-2:]:
+        for note in record_of(result.table).notes[-2:]:
             show_info(note[0].upper() + note[1:] + ".")
         self._show_what_applies()
 

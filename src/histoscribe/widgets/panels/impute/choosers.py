@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from histoscribe.errors import HistoscribeError
+from histoscribe.record import record_of
 from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
@@ -157,7 +158,7 @@ def _is_imputer(folder: Path) -> bool:
 
 
 def _is_restored(section: Any) -> bool:
-    return bool(section.table.uns.get("histoscribe", {}).get("restored", False))
+    return record_of(section.table).kind == "restored"
 
 
 def _combo() -> QComboBox:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QListView, QVBoxLayout, QWidget
 
+from histoscribe.record import record_of
 from histoscribe.widgets.panels.genes.gene_list import (
     GENE_ROLE,
     GeneListModel,
@@ -79,10 +80,10 @@ class MissingGenes(QWidget):
         self._lists[_MISSING] = {
             gene: Reliability(**held[gene]) for gene in self._names[_MISSING] if gene in held
         }
-        about = restored.table.uns["histoscribe"]
+        own = record_of(restored.table)
         self.words.setText(
-            f"{len(genes):,} genes restored from {about['overlap']:,} that are shared with the model. "
-            f"Values are {about['target']}."
+            f"{len(genes):,} genes restored from {own.overlap:,} that are shared with the model. "
+            f"Values are {own.target}."
         )
         self.which.setCurrentText(_MISSING)
         self._refill()

@@ -1,0 +1,398 @@
+"""What a result says of itself: one type with one set of keys, kept in `uns["histoscribe"]` of its table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from histoscribe.errors import SectionError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+KEY = "histoscribe"
+RECORD_VERSION = 1
+
+Kind = Literal["measured", "predicted", "restored", "generated"]
+KINDS: tuple[Kind, ...] = ("measured", "predicted", "restored", "generated")
+
+Split = Literal[
+    "in training",
+    "section out, same patient in training",
+    "section out, patient unknown",
+    "patient out",
+    "unknown: the prediction does not name its training sections",
+]
+SPLIT_MEANING: dict[Split, str] = {
+    "in training": "The model was trained on this very section: these figures say nothing about new tissue.",
+    "section out, same patient in training": "The model knew other tissue of this patient: expect "
+    "lower figures for a new one.",
+    "section out, patient unknown": "The section was not trained on, but whose tissue it is is not stated: "
+    "the patient may have been.",
+    "patient out": "The model had never seen tissue of this patient: this is what to expect of a new one.",
+    "unknown: the prediction does not name its training sections": "Whether the model had seen this tissue "
+    "cannot be told: take the figures with care.",
+}
+
+_PACKAGES = ("napari-histoscribe", "torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
+_SCALES: dict[Kind | None, str] = {"measured": "counts", "predicted": "log1p", None: "counts"}
+
+
+@dataclass(frozen=True)
+class SlideReference:
+    """Which image lies beneath spots: what it holds, and where it lay.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of its content; empty where an older file does not say.
+    path : str
+        Absolute; empty where an older file does not say.
+    relative : str
+        From the folder of the file that names it; empty before it is written.
+    downsample : float
+        Full-resolution pixels per pixel of its finest level, above 1 for a reduced image.
+    held : bool
+        Whether it lies among other things in a file of its own section; `sha256` is that of its pixels then.
+    """
+
+    sha256: str = ""
+    path: str = ""
+    relative: str = ""
+    downsample: float = 1.0
+    held: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceRecord:
+    """The reference spots of the model that made a prediction; arrays as h5ad holds them.
+
+    Parameters
+    ----------
+    section, spot : ndarray of str, shape (spots,)
+        Their names.
+    crops : ndarray of uint8, or None
+        Encoded pictures, one after another.
+    crop_ends : ndarray of int, or None
+        Where each of them ends.
+    crop_of : ndarray of int, or None
+        The spot that each of them shows.
+    """
+
+    section: Any
+    spot: Any
+    crops: Any = None
+    crop_ends: Any = None
+    crop_of: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What a section or a table says of itself; what is not known is None or empty.
+
+    Parameters
+    ----------
+    kind : str or None
+        `measured`, `predicted`, `restored` or `generated`; None where it does not say.
+    name, patient : str
+        Of the section or table.
+    mpp, spot_um, pitch_um : float or None
+        µm per full-resolution pixel; diameter of spots and distance of neighbours in µm.
+    cells : bool or None
+        Whether its spots are segmented cells, which have no pitch.
+    scale, target : str
+        Scale of the values: one of `bulk.SCALES`, and in words.
+    slide : SlideReference or None
+        The image beneath.
+    warnings, notes : tuple of str
+        Everything doubtful when it was read; what was done when it was made.
+    regions : str
+        Regions that were drawn on it, as GeoJSON.
+    command : str
+        What was run to make it.
+    versions : mapping of str to str
+        Of packages.
+    seed : int or None
+    model_name, model_sha256, model_licence, variant, encoder : str
+        The model that made it.
+    training_sections, training_patients : tuple of str
+        What that model had seen.
+    split : str
+        How it was held out, in a benchmark.
+    panel_rule : str
+        How the model's genes were chosen.
+    panel_genes : tuple of str
+        In the panel's order; empty where the table's columns have that order.
+    type_names : tuple of str
+        Of `obs["spot_type"]`.
+    unlike_training_share : float or None
+        Share of tiles that are unlike the training tissue.
+    adapted : bool or None
+        Whether the imputer was adapted to the table.
+    overlap, model_genes, restored_values : int or None
+        Genes shared with the imputer, genes that it knows, values that it restored.
+    notice : str
+        What must be said wherever it is shown.
+    evidence : EvidenceRecord or None
+    other : mapping
+        Keys of newer versions and of other programs, kept as they are.
+    """
+
+    kind: Kind | None = None
+    name: str = ""
+    patient: str = ""
+    mpp: float | None = None
+    spot_um: float | None = None
+    pitch_um: float | None = None
+    cells: bool | None = None
+    scale: str = ""
+    target: str = ""
+    slide: SlideReference | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    regions: str = ""
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    model_name: str = ""
+    model_sha256: str = ""
+    model_licence: str = ""
+    variant: str = ""
+    encoder: str = ""
+    training_sections: tuple[str, ...] = ()
+    training_patients: tuple[str, ...] = ()
+    split: str = ""
+    panel_rule: str = ""
+    panel_genes: tuple[str, ...] = ()
+    type_names: tuple[str, ...] = ()
+    unlike_training_share: float | None = None
+    adapted: bool | None = None
+    overlap: int | None = None
+    model_genes: int | None = None
+    restored_values: int | None = None
+    notice: str = ""
+    evidence: EvidenceRecord | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its values are counts that were measured; also where it does not say."""
+        return self.kind in ("measured", None)
+
+    @property
+    def values(self) -> str:
+        """Scale of the values: what is stated, else what the kind implies, else empty."""
+        return self.scale or _SCALES.get(self.kind, "")
+
+    def split_of(self, section: str, patient: str) -> Split:
+        """Whether the model had seen a section or its patient."""
+        if not self.training_sections:
+            return "unknown: the prediction does not name its training sections"
+        if section in self.training_sections:
+            return "in training"
+        if patient in self.training_patients:
+            return "section out, same patient in training"
+        return "section out, patient unknown" if patient in ("", section) else "patient out"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values and arrays that h5ad can hold, under the record's own keys; nothing that is empty."""
+        found: dict[str, Any] = {**self.other, "record_version": RECORD_VERSION}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in _NESTED or value in (None, "", (), {}):
+                continue
+            found[entry.name] = _stored(value)
+        if self.kind == "generated":
+            found["synthetic"] = True
+        if self.slide is not None:
+            found |= {"slide_downsample": float(self.slide.downsample), "slide_held": self.slide.held}
+            texts = (self.slide.relative, self.slide.path, self.slide.sha256)
+            found |= {key: text for key, text in zip(_OF_SLIDE, texts, strict=True) if text}
+        if self.evidence is not None:
+            parts = {entry.name: getattr(self.evidence, entry.name) for entry in fields(EvidenceRecord)}
+            found |= {f"evidence_{name}": value for name, value in parts.items() if value is not None}
+        return found
+
+    @classmethod
+    def from_mapping(cls, mapping: Any) -> Record:
+        """Read a record, or what earlier versions wrote; what is missing or odd stays empty.
+
+        Raises
+        ------
+        SectionError
+            If a length is stated and is no positive number.
+        """
+        own = _mapping(mapping)
+        if "record_version" not in own:
+            own = _of_earlier_version(own)
+        found: dict[str, Any] = {name: _length(own.pop(name), name) for name in _LENGTHS if name in own}
+        for entry in fields(cls):
+            if entry.name in own and entry.type in _READERS:
+                found[entry.name] = _READERS[entry.type](own.pop(entry.name))
+        kind = str(own.pop("kind", ""))
+        found["kind"] = next((known for known in KINDS if known == kind), None)
+        found |= {"slide": _slide_of(own), "evidence": _evidence_of(own)}
+        for name in ("record_version", "synthetic"):
+            own.pop(name, None)
+        return cls(**found, other=own)
+
+
+def record_of(table: AnnData) -> Record:
+    """What a table says of itself; an empty record where it says nothing."""
+    return Record.from_mapping(table.uns.get(KEY))
+
+
+def keep_record(table: AnnData, record: Record) -> None:
+    """Let a table say a record of itself, in place of what it said."""
+    table.uns[KEY] = record.to_mapping()
+
+
+def amend_record(table: AnnData, **changes: Any) -> None:
+    """Change some fields of what a table says of itself."""
+    keep_record(table, replace(record_of(table), **changes))
+
+
+def running_command() -> str:
+    """The command that runs now, without the folder of its program."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a model's numbers depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _of_earlier_version(own: dict[str, Any]) -> dict[str, Any]:
+    """The keys of today for what was written before records had a version.
+
+    The model's hash was `model_sha256`, `sha256` or `model`; a model's card could stand under `card` or
+    `model`, also as JSON; training was a list of sections with their patients; restored sections were
+    called predicted and `restored`.
+    """
+    model = own.pop("model", None)
+    card = {**_mapping(own.pop("card", None)), **_mapping(model)}
+    stated = {name: value for name, value in card.items() if name in _OF_CARD}
+    own = {**own, **stated, "command": own.get("command") or stated.get("command", "")}
+    training = [_mapping(entry) for entry in _items(own.pop("training", None))]
+    for plural, single in (("training_sections", "section"), ("training_patients", "patient")):
+        if not _texts(own.get(plural)):
+            own[plural] = list(dict.fromkeys(str(entry[single]) for entry in training if single in entry))
+    digest = own.pop("sha256", None) or ("" if _mapping(model) else _text(model))
+    own.setdefault("model_sha256", digest)
+    own.setdefault("panel_rule", own.pop("panel", ""))
+    own.setdefault("panel_genes", own.pop("genes", ()))
+    if own.pop("restored", False):
+        own["kind"] = "restored"
+    if own.get("kind") == "synthetic" or own.get("synthetic"):
+        own["kind"] = "generated"
+    place = _text(own.get("slide"))
+    if place and _is_absolute(place):
+        own["slide_path"] = own.pop("slide")
+    return own
+
+
+def _slide_of(own: dict[str, Any]) -> SlideReference | None:
+    relative, path, digest = (_text(own.pop(key, "")) for key in _OF_SLIDE)
+    downsample = own.pop("slide_downsample", None)
+    held = bool(own.pop("slide_held", False))
+    if not (relative or path or digest):
+        return None
+    factor = 1.0 if downsample is None else _length(downsample, "slide_downsample")
+    return SlideReference(digest, path, relative, factor, held)
+
+
+def _evidence_of(own: dict[str, Any]) -> EvidenceRecord | None:
+    parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
+    return None if parts["section"] is None or parts["spot"] is None else EvidenceRecord(**parts)
+
+
+def _is_absolute(place: str) -> bool:
+    from pathlib import PurePosixPath, PureWindowsPath
+
+    return PurePosixPath(place).is_absolute() or PureWindowsPath(place).is_absolute()
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return {str(key): inner for key, inner in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return []
+    return list(value.ravel()) if hasattr(value, "ravel") else list(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in _items(value) if item is not None)
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _length(value: Any, name: str) -> float:
+    number = _number(value)
+    if number is None:
+        raise SectionError(f"{name} is {value!r}, not a number", remedy="write the file again")
+    if not 0 < number < float("inf"):
+        raise SectionError(f"{name} is {number:g}, not a positive number", remedy="write the file again")
+    return number
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, tuple):
+        import numpy as np
+
+        return np.array(value, dtype=object)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+_OF_SLIDE = ("slide", "slide_path", "slide_sha256")
+_OF_CARD = (
+    *("command", "versions", "target", "panel_rule", "panel", "genes", "training", "sha256"),
+    *("model_sha256", "training_sections", "training_patients"),
+)
+_LENGTHS = ("mpp", "spot_um", "pitch_um")
+_NESTED = ("slide", "evidence", "other")
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "tuple[str, ...]": _texts,
+    "int | None": _whole,
+    "float | None": _number,
+    "bool | None": lambda value: None if isinstance(value, Iterable) else bool(value),
+    "Mapping[str, str]": lambda value: {key: str(inner) for key, inner in _mapping(value).items()},
+}
