@@ -174,7 +174,7 @@ def squidpy(work: Path, threads: int) -> list[Record]:
     import squidpy as sq
 
     from histoscribe.features import BuiltinEncoder, encode_tiles
-    from histoscribe.slide import Region, open_slide
+    from histoscribe.slide import Window, open_slide
     from histoscribe.tiles import Tiles, grid_tiles
 
     slide = open_slide(giant_zarr(work, GIANTS[0]))
@@ -196,7 +196,7 @@ def squidpy(work: Path, threads: int) -> list[Record]:
     few = inner[:: len(inner) // 32][:32]
     margin = encoder.crop_um / slide.mpp
     corner, extent = few.min(axis=0) - margin, np.ptp(few, axis=0) + 2 * margin
-    image = slide.read(Region(*corner, *extent), encoder.mpp)
+    image = slide.read(Window(*corner, *extent), encoder.mpp)
     spots = (few - corner)[:, ::-1] * slide.mpp / encoder.mpp
     table = anndata.AnnData(np.zeros((len(few), 1), np.float32), obsm={"spatial": spots})
     scales = {"spot_diameter_fullres": encoder.crop_um / encoder.mpp, "tissue_hires_scalef": 1.0}

@@ -83,3 +83,19 @@ class Cancelled(HistoscribeError):
     def __init__(self, problem: str = "stopped on request", **context: str | None) -> None:
         context.setdefault("remedy", "nothing was written; start it again when you like")
         super().__init__(problem, **context)
+
+
+_LONGEST_REASON = 200
+
+
+def reason_of(error: BaseException) -> str:
+    """What another library's error says, for a sentence of ours.
+
+    Its own words on one short line without control characters; its kind where it has none.
+    """
+    system = getattr(error, "strerror", None)
+    words = " ".join(str(system or error).split())
+    printable = "".join(letter for letter in words if letter.isprintable()).rstrip(". ")
+    if len(printable) > _LONGEST_REASON:
+        printable = f"{printable[:_LONGEST_REASON]}…"
+    return printable or type(error).__name__

@@ -12,7 +12,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import SlideError
-from histoscribe.slide import Region, open_slide
+from histoscribe.slide import Window, open_slide
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 
@@ -94,7 +94,7 @@ def test_broken_tile_is_painted_and_told_and_reading_goes_on(picture, write_tiff
     expected = pixels.copy()
     expected[64:128, 128:192] = BROKEN
     np.testing.assert_array_equal(read, expected)
-    np.testing.assert_array_equal(slide.read(Region(70, 100, 60, 60), 1.0), expected[70:130, 100:160])
+    np.testing.assert_array_equal(slide.read(Window(70, 100, 60, 60), 1.0), expected[70:130, 100:160])
 
 
 def test_a_disk_that_goes_away_is_told_and_blames_no_tile(picture, write_tiff, monkeypatch):
@@ -161,12 +161,12 @@ def test_level_that_does_not_fit_is_left_out(picture, tmp_path):
 def test_a_read_is_bounded(picture, write_tiff):
     slide = open_slide(write_tiff(picture(64, 64)), mpp=0.5)
     with pytest.raises(SlideError, match="smaller region"):
-        slide.read(Region(0, 0, 1e9, 1e9), 0.5)
+        slide.read(Window(0, 0, 1e9, 1e9), 0.5)
     with pytest.raises(SlideError, match="smaller region"):
-        slide.read(Region(0, 0, 64, 64), 1e-6)
+        slide.read(Window(0, 0, 64, 64), 1e-6)
     for nonsense in (np.nan, np.inf):
         with pytest.raises(SlideError, match="cannot be read"):
-            slide.read(Region(0, nonsense, 64, 64), 0.5)
+            slide.read(Window(0, nonsense, 64, 64), 0.5)
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,6 +8,7 @@ import pytest
 
 from histoscribe.errors import SlideError
 from histoscribe.slide import open_slide
+from histoscribe.slide.colour import GREY, TRANSPARENT
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ""])
@@ -29,16 +30,29 @@ def test_jpeg(picture, tmp_path, options):
     assert [level.shape for level in slide.levels] == [(700, 1300), (350, 650)]
 
 
-def test_grey_alpha_and_sixteen_bits(picture, tmp_path):
+def test_grey_and_sixteen_bits(picture, tmp_path):
     pixels, path = picture(40, 50), tmp_path / "picture.png"
     path.write_bytes(imagecodecs.png_encode(pixels[:, :, 0].copy()))
-    np.testing.assert_array_equal(
-        open_slide(path).levels[0].pixels[:], np.repeat(pixels[:, :, :1], 3, axis=2)
-    )
-    path.write_bytes(imagecodecs.png_encode(np.concatenate((pixels, pixels[:, :, :1]), axis=2)))
-    np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
+    slide = open_slide(path)
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], np.repeat(pixels[:, :, :1], 3, axis=2))
+    assert slide.warnings[0] == GREY
     path.write_bytes(imagecodecs.png_encode(pixels.astype(np.uint16) * 257))
     np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_transparent_glass_is_laid_on_white_and_said_once(picture, tmp_path, bits):
+    pixels, path = picture(40, 50), tmp_path / "picture.png"
+    pixels[:20] = 0
+    alpha = np.full((40, 50, 1), 255, np.uint8)
+    alpha[:20] = 0
+    stored = np.concatenate((pixels, alpha), axis=2)
+    path.write_bytes(imagecodecs.png_encode(stored if bits == 8 else stored.astype(np.uint16) * 257))
+    slide = open_slide(path)
+    read = slide.levels[0].pixels[:]
+    assert (read[:20] == 255).all()
+    np.testing.assert_array_equal(read[20:], pixels[20:])
+    assert slide.warnings.count(TRANSPARENT) == 1
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg8"])

@@ -9,6 +9,7 @@ import shutil
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from zarr.codecs import BloscCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from histoscribe.errors import SlideError
 from histoscribe.slide import open_slide
+from histoscribe.slide.colour import TRANSPARENT
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
-from histoscribe.slide.zarr import remote
+from histoscribe.slide.zarr import place as remote
 from histoscribe.slide.zarr.pixels import MissingTileWarning
 
 SHAPE = (3, 500, 430)
@@ -104,6 +106,43 @@ def test_every_layout_gives_the_pixels_that_zarr_wrote(store, options):
     assert slide.mpp == 0.5
     assert [level.downsample for level in slide.levels] == [1, 2]
     assert "taken for red, green and blue" in " ".join(slide.warnings)
+
+
+@pytest.mark.parametrize("per_chunk", [1, 4])
+def test_transparent_glass_is_laid_on_white_and_said_once(picture, tmp_path, per_chunk):
+    pixels = np.concatenate((picture(130, 90), np.full((130, 90, 1), 255, np.uint8)), axis=2)
+    pixels[:64] = 0
+    group = zarr.open_group(tmp_path / "slide.zarr", mode="w", zarr_format=3)
+    for number, level in enumerate((pixels, pixels[::2, ::2])):
+        planes = level.transpose(2, 0, 1)
+        array = group.create_array(
+            str(number), shape=planes.shape, chunks=(per_chunk, 64, 64), dtype="uint8", fill_value=0
+        )
+        array[:] = planes  # chunks of nothing but transparent black are not even stored
+    group.attrs["ome"] = {"version": "0.5", **describe()}
+    slide = open_slide(tmp_path / "slide.zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingTileWarning)
+        read = slide.levels[0].pixels[:]
+    assert (read[:64] == 255).all()
+    np.testing.assert_array_equal(read[64:], pixels[64:, :, :3])
+    assert slide.warnings.count(TRANSPARENT) == 1
+
+
+def test_dyes_and_labels_are_refused(store, tmp_path):
+    channels = [
+        {"color": colour, "label": label}
+        for colour, label in (("0000FF", "DAPI"), ("00FF00", "FITC"), ("FF0000", "Cy3"))
+    ]
+    path, _ = store(described={**describe(), "omero": {"channels": channels}})
+    with pytest.raises(SlideError, match="DAPI, FITC, Cy3, not red, green and blue"):
+        open_slide(path)
+    group = zarr.open_group(tmp_path / "labels.zarr", mode="w", zarr_format=3)
+    for number in (0, 1):
+        group.create_array(str(number), shape=(1, 64 >> number, 64 >> number), dtype="uint8")[:] = 3
+    group.attrs["ome"] = {"version": "0.5", "image-label": {}, **describe()}
+    with pytest.raises(SlideError, match="labels of objects"):
+        open_slide(tmp_path / "labels.zarr")
 
 
 @pytest.mark.parametrize(("unit", "mpp"), [("nanometer", 0.0005), ("millimeter", 500), ("micrometer", 0.5)])

@@ -13,10 +13,11 @@ import pytest
 import tifffile
 
 from histoscribe.errors import DependencyError, SlideError
-from histoscribe.slide import Region, open_slide
+from histoscribe.slide import Window, open_slide
+from histoscribe.slide.colour import to_rgb
 from histoscribe.slide.openslide import backend as openslide_files
 from histoscribe.slide.openslide.handles import Handles, check_version, library
-from histoscribe.slide.openslide.pixels import OpenSlidePixels, on_white
+from histoscribe.slide.openslide.pixels import OpenSlidePixels
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 openslide = pytest.importorskip("openslide")
@@ -104,7 +105,7 @@ def test_a_slide_that_goes_away_is_told(pyramid):
 
 def test_transparent_is_white():
     rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 51]]], np.uint8)
-    assert on_white(rgba).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
+    assert to_rgb(rgba).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
 
 
 @pytest.mark.parametrize("version", ["4.0.0", "3.4.1", "2"])
@@ -197,7 +198,7 @@ def test_aperio_and_dicom_are_the_same_tissue(real_data, dicom):
     first, second = (slide.levels[0].pixels[:].astype(np.int16) for slide in (aperio, same))
     assert np.abs(first - second).mean() < 4  # two JPEG compressions of quality 30
     assert np.corrcoef(first[::9].ravel(), second[::9].ravel())[0, 1] > 0.99
-    region = Region(900, 700, 800, 800)
+    region = Window(900, 700, 800, 800)
     coarse = [slide.read(region, 4.0).astype(float) for slide in (aperio, same)]
     assert np.abs(coarse[0] - coarse[1]).mean() < 1.5
     with openslide.OpenSlide(real_data / "slides" / "CMU-1-Small-Region.svs") as peer:

@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from histoscribe.errors import SettingError, SlideError
-from histoscribe.slide import Region, open_slide
+from histoscribe.slide import Window, open_slide
+from histoscribe.slide.colour import GREY, TRANSPARENT
 
 
 @pytest.mark.parametrize(
@@ -49,14 +50,54 @@ def test_content_decides_and_not_the_ending(picture, write_tiff):
     np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
 
 
-def test_grey_becomes_rgb_and_alpha_goes(picture, tmp_path):
+def test_grey_becomes_rgb_and_is_said(picture, tmp_path):
     pixels = picture(70, 90)
     tifffile.imwrite(tmp_path / "grey.tif", pixels[:, :, 0], tile=(32, 32))
-    grey = open_slide(tmp_path / "grey.tif").levels[0].pixels[:]
-    np.testing.assert_array_equal(grey, np.repeat(pixels[:, :, :1], 3, axis=2))
-    alpha = np.concatenate((pixels, pixels[:, :, :1]), axis=2)
-    tifffile.imwrite(tmp_path / "alpha.tif", alpha, photometric="rgb", extrasamples=["unassalpha"])
-    np.testing.assert_array_equal(open_slide(tmp_path / "alpha.tif").levels[0].pixels[:], pixels)
+    slide = open_slide(tmp_path / "grey.tif")
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], np.repeat(pixels[:, :, :1], 3, axis=2))
+    assert slide.warnings[0] == GREY
+
+
+@pytest.mark.parametrize("tile", [(32, 32), None])
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_transparent_glass_is_laid_on_white_and_said_once(picture, tmp_path, kind, samples, tile):
+    pixels = picture(70, 90)[:, :, :samples]
+    alpha = np.full((70, 90, 1), 255, np.uint8)
+    alpha[:35], alpha[35:40] = 0, 51
+    stored = (pixels * (alpha / 255)).round().astype(np.uint8) if kind == "assocalpha" else pixels
+    path = tmp_path / "alpha.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for step in (1, 2):
+            part = np.concatenate((stored, alpha), axis=2)[::step, ::step]
+            photometric = "rgb" if samples == 3 else "minisblack"
+            tiff.write(part, photometric=photometric, extrasamples=[kind], tile=tile, planarconfig="contig")
+    slide = open_slide(path)
+    expected = np.broadcast_to(pixels * (alpha / 255) + 255 * (1 - alpha / 255), (70, 90, samples))
+    read = slide.levels[0].pixels[:]
+    assert (read[:35] == 255).all()
+    np.testing.assert_allclose(read, np.broadcast_to(expected, (70, 90, 3)), atol=1)
+    np.testing.assert_array_equal(read[40:], np.broadcast_to(pixels[40:], (30, 90, 3)))
+    assert slide.warnings.count(TRANSPARENT) == 1
+
+
+def test_a_fourth_sample_of_no_meaning_is_left_out_and_said(picture, tmp_path):
+    pixels = np.concatenate((picture(70, 90), np.zeros((70, 90, 1), np.uint8)), axis=2)
+    tifffile.imwrite(tmp_path / "more.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
+    slide = open_slide(tmp_path / "more.tif")
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], pixels[:, :, :3])
+    assert "fourth sample" in slide.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "channel", [{"Name": ["DAPI", "FITC", "Cy5"]}, {"EmissionWavelength": [460, 520, 670]}]
+)
+def test_fluorescence_is_refused(picture, tmp_path, channel):
+    path = tmp_path / "dyes.ome.tif"
+    planes = picture(70, 90).transpose(2, 0, 1)
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "CYX", "Channel": channel})
+    with pytest.raises(SlideError, match="fluorescence"):
+        open_slide(path)
 
 
 def test_levels_of_the_file_keep_their_true_factors(picture, write_tiff):
@@ -145,7 +186,7 @@ def test_stated_scale_wins_and_a_contradiction_is_told(picture, write_tiff):
 def test_reading_without_a_scale_says_how_to_state_it(picture, write_tiff):
     slide = open_slide(write_tiff(picture(64, 64)))
     with pytest.raises(SlideError, match="unknown; state them with --mpp"):
-        slide.read(Region(0, 0, 10, 10), 1.0)
+        slide.read(Window(0, 0, 10, 10), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +230,7 @@ def test_aperio_slide_agrees_with_tifffile_pixel_by_pixel(real_data: Path):
     assert slide.shape == whole.shape[:2] == (2967, 2220)
     np.testing.assert_array_equal(slide.levels[0].pixels[:], whole)
     assert (slide.mpp, slide.objective, slide.vendor, slide.warnings) == (0.499, 20, "Aperio", ())
-    np.testing.assert_array_equal(slide.read(Region(100, 200, 333, 444), 0.499), whole[100:433, 200:644])
+    np.testing.assert_array_equal(slide.read(Window(100, 200, 333, 444), 0.499), whole[100:433, 200:644])
     assert max(slide.levels[-1].shape) <= 1024
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from histoscribe.errors import Cancelled, SettingError, SlideError
 from histoscribe.progress import Progress, Step
-from histoscribe.slide import Level, Region, Slide, open_slide
+from histoscribe.slide import Level, Slide, Window, open_slide
 from histoscribe.tiles import Tiles, read_crops
 
 _CENTRES = st.lists(st.tuples(st.floats(-200, 1800), st.floats(-200, 2200)), min_size=1, max_size=12)
@@ -32,7 +32,7 @@ def test_a_crop_is_the_read_of_its_region(slide, tiles_at, centres, mpp, side):
     scale = 0.5 / mpp
     for crop, centre in zip(crops, centres, strict=True):
         corner = np.round(np.array(centre) * scale - side / 2) / scale
-        expected = slide.read(Region(*corner, side / scale, side / scale), mpp)
+        expected = slide.read(Window(*corner, side / scale, side / scale), mpp)
         np.testing.assert_array_equal(crop, expected)
         middle = corner + side / scale / 2
         assert np.abs(middle - centre).max() <= 0.5 / scale + 1e-9

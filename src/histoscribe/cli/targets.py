@@ -29,7 +29,7 @@ def kind_of(path: Path) -> Kind:
     HistoscribeError
         If there is nothing at `path`.
     """
-    from histoscribe.slide.zarr.remote import remote_url
+    from histoscribe.slide.zarr.place import remote_url
 
     if remote_url(path) is not None:
         return "slide"

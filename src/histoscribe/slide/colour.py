@@ -1,4 +1,4 @@
-"""Colours as the scanner meant them: its ICC profile applied as pixels are read."""
+"""Colours: what is stored as RGB on white glass, and the scanner's ICC profile."""
 
 from __future__ import annotations
 
@@ -9,10 +9,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.model import Level, PixelArray, Slide
-from histoscribe.slide.pixels import RgbPixels
-from histoscribe.slide.reasons import reason_of
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.model import Slide
+from histoscribe.slide.pixels import WHITE, PixelArray, RgbPixels
+from histoscribe.slide.pyramid import Level
+
+TRANSPARENT = "it has an alpha channel: what is transparent is laid on white"
+GREY = "it is a grey image: a model of stained tissue does not fit it"
+
+
+def to_rgb(
+    pixels: NDArray[np.uint8], *, alpha: bool = True, premultiplied: bool = False
+) -> NDArray[np.uint8]:
+    """Repeat grey and lay what is transparent on white.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (rows, columns) or (rows, columns, 1 to 4)
+        Grey, grey and alpha, RGB, or RGB and alpha.
+    alpha : bool
+        Whether a second or fourth sample is alpha; it is left out otherwise.
+    premultiplied : bool
+        Whether colours are multiplied with alpha already (associated alpha of TIFF).
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+    """
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    samples = pixels.shape[2]
+    colour = pixels[:, :, :3] if samples > 2 else np.repeat(pixels[:, :, :1], 3, axis=2)
+    opacity = pixels[:, :, samples - 1 :]
+    if not alpha or samples not in (2, 4) or opacity.min(initial=255) == 255:
+        return colour
+    share = opacity.astype(np.uint32)
+    mixed = colour * (np.uint32(255) if premultiplied else share) + WHITE * (255 - share)
+    rgb: NDArray[np.uint8] = np.minimum((mixed + 127) // 255, 255).astype(np.uint8)
+    return rgb
+
+
+def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn YCbCr of full range (ITU-R BT.601, as in JFIF) into RGB; shape (rows, columns, 3)."""
+    luma, blue, red = np.moveaxis(pixels[:, :, :3].astype(np.float32), 2, 0)
+    blue -= 128
+    red -= 128
+    mixed = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
+    return np.stack(mixed, axis=2).round().clip(0, 255).astype(np.uint8)
+
+
+def profile_bytes(slide: Slide) -> bytes | None:
+    """The slide's ICC profile; None without one, or with one that cannot be read."""
+    try:
+        return slide.profile() if slide.profile is not None else None
+    except SlideError:
+        return None
 
 
 def in_srgb(slide: Slide) -> Slide:

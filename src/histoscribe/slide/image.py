@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.claims import END, JPEG, PNG, jpeg_extent, png_extent
-from histoscribe.slide.model import Level, Slide
-from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, to_rgb
-from histoscribe.slide.reasons import reason_of
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
+from histoscribe.slide.encoded import END, JPEG, PNG, jpeg_extent, png_extent
+from histoscribe.slide.model import Slide
+from histoscribe.slide.orientation import TURNED, exif_orientation, is_turned, upright
+from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels
+from histoscribe.slide.pyramid import Level
 
 
 def accepts(path: Path, head: bytes) -> bool:
@@ -28,7 +30,13 @@ def read(path: Path) -> Slide:
     SlideError
         If the image is damaged, or larger than can be decoded at once.
     """
-    rows, columns = _extent(path)
+    with path.open("rb") as stream:
+        extent = (png_extent if stream.read(len(PNG)) == PNG else jpeg_extent)(stream)
+    if extent is None:
+        raise SlideError(
+            "the image ends before its size is stated", where=path, remedy="copy or export it again"
+        )
+    rows, columns, samples = extent
     if rows < 1 or columns < 1:
         raise SlideError(f"claims {rows} × {columns} pixels", where=path, remedy="export the image again")
     if rows * columns > MAX_DECODE:
@@ -37,11 +45,18 @@ def read(path: Path) -> Slide:
             where=path,
             remedy=TO_PYRAMID,
         )
-    pixels = DecodedPixels(rows, columns, partial(_decode, path, (rows, columns)))
-    return Slide(path=path, levels=(Level(pixels, 1.0),), vendor="plain image")
+    orientation = exif_orientation(path)
+    decode = partial(_decode, path, (rows, columns), orientation)
+    doubts = [TURNED] if is_turned(orientation) else []
+    doubts += [GREY] if samples in (1, 2) else []
+    doubts += [TRANSPARENT] if samples in (2, 4) else []
+    if orientation > 4:
+        rows, columns = columns, rows
+    pixels = DecodedPixels(rows, columns, decode)
+    return Slide(path=path, levels=(Level(pixels, 1.0),), vendor="plain image", warnings=tuple(doubts))
 
 
-def _decode(path: Path, extent: tuple[int, int]) -> NDArray[np.uint8]:
+def _decode(path: Path, extent: tuple[int, int], orientation: int) -> NDArray[np.uint8]:
     from imagecodecs import jpeg8_decode, png_decode
 
     try:
@@ -61,19 +76,4 @@ def _decode(path: Path, extent: tuple[int, int]) -> NDArray[np.uint8]:
         raise SlideError("a JPEG for print (CMYK)", where=path, remedy="export it again as RGB")
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
-    return np.ascontiguousarray(to_rgb(pixels))
-
-
-def _extent(path: Path) -> tuple[int, int]:
-    """Rows and columns, from the header alone."""
-    with path.open("rb") as stream:
-        extent = (png_extent if stream.read(len(PNG)) == PNG else jpeg_extent)(stream)
-    if extent is None:
-        raise _cut_off(path)
-    return extent
-
-
-def _cut_off(path: Path) -> SlideError:
-    return SlideError(
-        "the image ends before its size is stated", where=path, remedy="copy or export it again"
-    )
+    return np.ascontiguousarray(upright(to_rgb(pixels), orientation))

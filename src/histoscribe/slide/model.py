@@ -2,83 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.associated import AssociatedImages
+from histoscribe.slide.pyramid import Level
+from histoscribe.slide.resample import Window, read_window
 
-WHITE = 255
-
-
-class PixelArray(Protocol):
-    """What a level must offer: a lazily read array of shape (rows, columns, 3), dtype uint8."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows, columns, 3."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Always uint8."""
-        ...
-
-    @property
-    def chunks(self) -> tuple[int, ...]:
-        """Extent that is read together at the least cost."""
-        ...
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        ...
-
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One resolution of a slide.
-
-    Parameters
-    ----------
-    pixels : PixelArray
-        Shape (rows, columns, 3), dtype uint8.
-    downsample : float
-        Full-resolution pixels per pixel of this level: the true factor, never rounded.
-    """
-
-    pixels: PixelArray
-    downsample: float
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of this level."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle in full-resolution pixels; may reach beyond the slide.
-
-    Parameters
-    ----------
-    row, column : float
-        The upper left corner.
-    height, width : float
-        Extent along rows and columns.
-    """
-
-    row: float
-    column: float
-    height: float
-    width: float
+AssociatedImages = Mapping[str, Callable[[], NDArray[np.uint8]]]
+"""Images beside the tissue: by name (`label`, `macro`, ...) what reads one, shape (rows, columns, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,12 +84,12 @@ class Slide:
         fine_enough = [level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01]
         return max(fine_enough, key=lambda level: level.downsample, default=self.levels[0])
 
-    def read(self, region: Region, mpp: float) -> NDArray[np.uint8]:
-        """Read a region resampled to `mpp` µm per pixel.
+    def read(self, window: Window, mpp: float) -> NDArray[np.uint8]:
+        """Read a rectangle resampled to `mpp` µm per pixel.
 
         Parameters
         ----------
-        region : Region
+        window : Window
             In full-resolution pixels; what lies outside the slide is white.
         mpp : float
             µm per pixel of the result.
@@ -167,8 +103,6 @@ class Slide:
         SlideError
             If the slide's own µm per pixel are unknown, or the result would be unreasonably large.
         """
-        from histoscribe.slide.resample import read_region
-
         level = self.level_for(mpp)
         assert self.mpp is not None
-        return read_region(level, region, self.mpp / mpp)
+        return read_window(level, window, self.mpp / mpp)

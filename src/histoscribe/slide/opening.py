@@ -15,7 +15,7 @@ from histoscribe.slide.openslide import backend as openslide_files
 from histoscribe.slide.pyramid import complete
 from histoscribe.slide.tiff import backend as tiff
 from histoscribe.slide.zarr import backend as ome_zarr
-from histoscribe.slide.zarr.remote import remote_url
+from histoscribe.slide.zarr.place import remote_url
 
 _HEAD = 4096
 _READABLE = (

@@ -1,10 +1,11 @@
-"""What the levels of every backend share: NumPy's basic indexing over lazily read RGB blocks."""
+"""The pixels of one level: NumPy's basic indexing over lazily read RGB blocks, and what one read may be."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from os import PathLike
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,48 @@ from numpy.typing import NDArray
 from histoscribe.errors import SlideError
 from histoscribe.slide.cache import PIXELS
 
+WHITE = 255
+"""Value of glass, and of what lies outside a slide, in all three samples."""
+
 MAX_READ = 2**28
 """Most pixels that one read may ask for (268 million: 805 MB)."""
 
 MAX_DECODE = 500_000_000
 """Most pixels that may have to be decoded at once."""
 
+_MAX_ASSOCIATED = 2**26  # pixels
+
 TO_PYRAMID = "convert it to a pyramid, for example with 'vips tiffsave IN OUT.tif --tile --pyramid --bigtiff'"
 """What to do about an image that is too large to be decoded whole."""
+
+CONVERT = "convert it to an 8-bit RGB pyramid, for example with QuPath or vips"
+COPY_AGAIN = "copy the file again from where it was scanned"
+
+
+class PixelArray(Protocol):
+    """What a level must offer: a lazily read array of shape (rows, columns, 3), dtype uint8."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns, 3."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        ...
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Extent that is read together at the least cost."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        ...
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]: ...
 
 
 class RgbPixels(ABC):
@@ -103,13 +138,14 @@ def check_read(rows: int, columns: int) -> None:
         )
 
 
-def to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Drop alpha and repeat grey: shape (rows, columns[, 1 to 4]) becomes (rows, columns, 3)."""
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.shape[2] < 3:
-        return np.repeat(pixels[:, :, :1], 3, axis=2)
-    return pixels[:, :, :3]
+def check_associated(rows: int, columns: int, name: str, path: str | PathLike[str]) -> None:
+    """Raise `SlideError` if an image beside the tissue claims no pixels, or far more than one needs."""
+    if not (rows > 0 and columns > 0 and rows * columns <= _MAX_ASSOCIATED):
+        raise SlideError(
+            f"its {name} image claims {rows} × {columns} pixels",
+            where=path,
+            remedy="look at the slide without it",
+        )
 
 
 def _span(part: Any, length: int) -> tuple[int, int, Any]:

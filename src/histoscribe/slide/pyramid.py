@@ -1,9 +1,10 @@
-"""Completing a pyramid: coarse levels that the file lacks, made when they are first looked at."""
+"""The levels of a pyramid: their factors, and coarse ones that the file lacks, made when first looked at."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.model import Level, PixelArray
-from histoscribe.slide.pixels import TO_PYRAMID, DecodedPixels
+from histoscribe.slide.pixels import TO_PYRAMID, DecodedPixels, PixelArray
 
 SMALL = 1024
 """Longest side of a level that is cheap to read whole."""
@@ -22,6 +22,62 @@ _MADE = 2**26  # pixels of the largest level that is made
 _SOURCE = 2**31  # pixels of the largest level that others are made from
 _STRIP = 2**24  # source pixels read at once
 _PART = 2**18  # source pixels averaged at once, so that they stay in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution of a slide.
+
+    Parameters
+    ----------
+    pixels : PixelArray
+        Shape (rows, columns, 3), dtype uint8.
+    downsample : float
+        Full-resolution pixels per pixel of this level: the true factor, never rounded.
+    """
+
+    pixels: PixelArray
+    downsample: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of this level."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+def level_factor(levels: Sequence[Level], shape: tuple[int, ...], stated: float | None) -> float | None:
+    """How many full-resolution pixels one pixel of a further level stands for, along rows and columns.
+
+    Scanners cut levels to whole pixels, so the factor is the stated one where the extent agrees with it to a
+    pixel, else the mean of both sides' ratios.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        The finer ones found before, finest first.
+    shape : tuple of int
+        Rows and columns of the further one.
+    stated : float or None
+        The factor that the file states.
+
+    Returns
+    -------
+    float or None
+        None where the level shows another field, or is not coarser than the last one.
+    """
+    if not levels:
+        return 1.0
+    full = levels[0].shape
+    down, across = full[0] / shape[0], full[1] / shape[1]
+    agrees = stated and all(
+        abs(length / stated - side) < 1 for length, side in zip(full, shape, strict=False)
+    )
+    if stated and agrees and stated > levels[-1].downsample:
+        return stated
+    slack = 1.5 * max(across / shape[1], down / shape[0])
+    if min(across, down) <= levels[-1].downsample or abs(across - down) > slack + 0.01 * across:
+        return None
+    return (down + across) / 2
 
 
 def complete(levels: Sequence[Level], path: Path) -> tuple[Level, ...]:

@@ -10,15 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.model import WHITE, Level, Region
-from histoscribe.slide.pixels import check_read
+from histoscribe.slide.pixels import WHITE, check_read
+from histoscribe.slide.pyramid import Level
 
 _STRIP = 2**23  # source pixels read at once
 _PART = 2**17  # source pixels mixed at once, so that they stay in the processor's cache
 _GRID = 2.0**12  # edges are rounded to this fraction of a pixel, so that equal places get equal weights
 
 
-def read_region(level: Level, region: Region, scale: float) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Window:
+    """A rectangle in full-resolution pixels; may reach beyond the slide.
+
+    Parameters
+    ----------
+    row, column : float
+        The upper left corner.
+    height, width : float
+        Extent along rows and columns.
+    """
+
+    row: float
+    column: float
+    height: float
+    width: float
+
+
+def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]:
     """Read a rectangle of `level`, resampled.
 
     Each pixel of the result is the mean of the area it covers where the level is finer than the
@@ -29,7 +47,7 @@ def read_region(level: Level, region: Region, scale: float) -> NDArray[np.uint8]
     ----------
     level : Level
         Where to read.
-    region : Region
+    window : Window
         In full-resolution pixels; may reach beyond the slide.
     scale : float
         Pixels of the result per full-resolution pixel.
@@ -41,16 +59,16 @@ def read_region(level: Level, region: Region, scale: float) -> NDArray[np.uint8]
     Raises
     ------
     SlideError
-        If the result would be unreasonably large, or the region is not finite.
+        If the result would be unreasonably large, or the window is not finite.
     """
-    extent = (region.row, region.column, region.height, region.width, scale)
+    extent = (window.row, window.column, window.height, window.width, scale)
     if not np.isfinite(extent).all() or scale <= 0:
-        raise SlideError(f"a region of {extent} cannot be read", remedy="give finite numbers")
-    height, width = max(0, round(region.height * scale)), max(0, round(region.width * scale))
+        raise SlideError(f"a window of {extent} cannot be read", remedy="give finite numbers")
+    height, width = max(0, round(window.height * scale)), max(0, round(window.width * scale))
     check_read(height, width)
     step = 1 / (scale * level.downsample)
-    rows = _Axis.over(region.row / level.downsample, step, height, level.shape[0])
-    columns = _Axis.over(region.column / level.downsample, step, width, level.shape[1])
+    rows = _Axis.over(window.row / level.downsample, step, height, level.shape[0])
+    columns = _Axis.over(window.column / level.downsample, step, width, level.shape[1])
     out = np.full((height, width, 3), WHITE, dtype=np.uint8)
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return out

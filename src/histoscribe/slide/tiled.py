@@ -13,16 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import HistoscribeError, SlideError
+from histoscribe.errors import HistoscribeError, SlideError, reason_of
 from histoscribe.slide.cache import PIXELS
-from histoscribe.slide.pixels import RgbPixels
-from histoscribe.slide.reasons import reason_of
+from histoscribe.slide.pixels import CONVERT, COPY_AGAIN, RgbPixels
 
 BROKEN = (255, 0, 255)
 """RGB colour of tiles that cannot be read: no stain looks like it."""
-
-CONVERT = "convert it to an 8-bit RGB pyramid, for example with QuPath or vips"
-COPY_AGAIN = "copy the file again from where it was scanned"
 
 _PROBES = 4
 _NOT_THE_TILE = (HistoscribeError, MemoryError)

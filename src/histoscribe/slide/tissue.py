@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.slide.model import Region, Slide
+from histoscribe.slide.model import Slide
+from histoscribe.slide.resample import Window
 
 _GLASS = 10  # percentile of optical density that is taken for glass, per channel
 _STRONG = 0.15  # optical density above glass that is tissue for sure: more of it shifts no threshold
@@ -45,7 +46,7 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
     from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
     from skimage.filters import threshold_otsu
 
-    image = slide.read(Region(0, 0, *slide.shape), mpp)
+    image = slide.read(Window(0, 0, *slide.shape), mpp)
     assert slide.mpp is not None  # reading has checked it
     factor = mpp / slide.mpp
     if not image.size:

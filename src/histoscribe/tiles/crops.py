@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.slide.cache import PIXELS
-from histoscribe.slide.model import WHITE, Level, Region, Slide
-from histoscribe.slide.pixels import check_read
-from histoscribe.slide.resample import read_region
+from histoscribe.slide.model import Slide
+from histoscribe.slide.pixels import WHITE, check_read
+from histoscribe.slide.pyramid import Level
+from histoscribe.slide.resample import Window, read_window
 from histoscribe.tiles.model import Tiles
 
 _BLOCK = 384  # result pixels along one side of a block that is resampled once for all crops on it
@@ -101,4 +102,4 @@ def _fill(crop: NDArray[np.uint8], level: Level, scale: float, row: int, column:
 
 def _block(level: Level, scale: float, top: int, left: int) -> NDArray[np.uint8]:
     side = _BLOCK / scale
-    return read_region(level, Region(top / scale, left / scale, side, side), scale)
+    return read_window(level, Window(top / scale, left / scale, side, side), scale)

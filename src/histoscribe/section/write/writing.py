@@ -15,7 +15,7 @@ from histoscribe.files import packed_h5ad, replacing
 from histoscribe.record import SlideReference, amend_record, record_of
 from histoscribe.section.describe import describe, library_key
 from histoscribe.section.model import Section
-from histoscribe.slide import Region, Slide
+from histoscribe.slide import Slide, Window
 from histoscribe.slide.identity import HELD, refer_to
 
 if TYPE_CHECKING:
@@ -162,5 +162,5 @@ def _small_image(section: Section, side: int) -> tuple[NDArray[np.uint8], float]
     rows, columns = slide.shape
     finest = 1 / slide.levels[0].downsample
     scale = min(side / max(rows, columns), finest)
-    image = slide.read(Region(0, 0, rows, columns), section.mpp / scale)
+    image = slide.read(Window(0, 0, rows, columns), section.mpp / scale)
     return image[:side, :side], float(image.shape[0] / rows)

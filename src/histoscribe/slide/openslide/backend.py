@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, HistoscribeError, SlideError
-from histoscribe.slide.associated import AssociatedImages, check_associated
-from histoscribe.slide.model import Level, Slide
-from histoscribe.slide.openslide.handles import Handles, library
-from histoscribe.slide.openslide.pixels import OpenSlidePixels, on_white
-from histoscribe.slide.openslide.trial import try_out
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiff.backend import is_tiff
-from histoscribe.slide.tiff.metadata import believable
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.errors import DependencyError, HistoscribeError, SlideError, reason_of
+from histoscribe.slide.colour import to_rgb
+from histoscribe.slide.encoded import JPEG, is_tiff
+from histoscribe.slide.model import AssociatedImages, Slide
+from histoscribe.slide.openslide.handles import Handles, library, try_out
+from histoscribe.slide.openslide.pixels import OpenSlidePixels
+from histoscribe.slide.pixels import COPY_AGAIN, check_associated
+from histoscribe.slide.pyramid import Level
+from histoscribe.slide.scale import believable, positive
 
-_DICOM, _CZI, _VMS, _JPEG = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]", b"\xff\xd8\xff"
+_DICOM, _CZI, _VMS = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]"
 _MIRAX_INDEX = "Slidedat.ini"
 _TILE = 512  # read where the file states no sensible tiles
 _SENSIBLE = range(64, 1025)
@@ -49,7 +47,7 @@ def accepts(path: Path, head: bytes) -> bool:
         return file_in(path) is not None
     if head[128:132] == _DICOM or head.startswith(_CZI) or _VMS in head:
         return True
-    if head.startswith(_JPEG):
+    if head.startswith(JPEG):
         return _is_mirax(path)
     if is_tiff(head):
         return _is_foreign_tiff(path)
@@ -84,8 +82,8 @@ def read(path: Path) -> Slide:
         pixels = OpenSlidePixels(handles, path, number, rows, columns, factor, _tile_of(properties, number))
         pixels.probe()
         levels.append(Level(pixels, factor))
-    across, down = (_number(properties, f"openslide.mpp-{axis}") for axis in "xy")
-    objective = _number(properties, "openslide.objective-power")
+    across, down = (positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
+    objective = positive(properties.get("openslide.objective-power"))
     mpp, doubts = believable((across, down) if across and down else None, objective)
     vendor = properties.get("openslide.vendor", "")
     return Slide(
@@ -96,7 +94,7 @@ def read(path: Path) -> Slide:
         objective=objective,
         warnings=doubts,
         associated=_associated(path, handles, properties),
-        profile=partial(handles.use, _profile) if _number(properties, "openslide.icc-size") else None,
+        profile=partial(handles.use, _profile) if positive(properties.get("openslide.icc-size")) else None,
     )
 
 
@@ -114,8 +112,8 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
     stem = "openslide.associated."
     sizes = {
         key[len(stem) : -len(".width")]: (
-            _number(properties, key[: -len("width")] + "height"),
-            _number(properties, key),
+            positive(properties.get(key.removesuffix("width") + "height")),
+            positive(properties[key]),
         )
         for key in properties
         if key.startswith(stem) and key.endswith(".width")
@@ -125,7 +123,7 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
         rows, columns = sizes[name]
         check_associated(int(rows or 0), int(columns or 0), name, path)
         try:
-            return on_white(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
+            return to_rgb(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
         except library().OpenSlideError as error:
             raise SlideError(
                 f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
@@ -135,17 +133,11 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
 
 
 def _tile_of(properties: Mapping[str, str], number: int) -> tuple[int, int]:
-    sides = [_number(properties, f"openslide.level[{number}].tile-{side}") for side in ("height", "width")]
+    sides = [
+        positive(properties.get(f"openslide.level[{number}].tile-{side}")) for side in ("height", "width")
+    ]
     height, width = (int(side) if side and int(side) in _SENSIBLE else _TILE for side in sides)
     return height, width
-
-
-def _number(properties: Mapping[str, str], name: str) -> float | None:
-    try:
-        value = float(properties.get(name, ""))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
 
 
 def file_in(folder: Path) -> Path | None:

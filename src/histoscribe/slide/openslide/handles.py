@@ -1,17 +1,18 @@
-"""Handles of OpenSlide: one per thread, and a new one where one died of a read error."""
+"""OpenSlide kept from harm: a trial in another process, a handle per thread, a new one after a read error."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from histoscribe.errors import DependencyError, SlideError
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.errors import DependencyError, SlideError, reason_of
+from histoscribe.slide.pixels import COPY_AGAIN
 
 T = TypeVar("T")
 
@@ -20,6 +21,27 @@ FLOOR = (4, 0, 1)
 
 _INSTALL = "pip install 'napari-histoscribe[slides]'"
 _OWN_CACHE = 32 * 2**20  # bytes of decoded tiles that all handles keep together; the slide's store keeps more
+
+_TRIAL_SECONDS = 10
+_TRIAL_MEMORY = 3 * 2**29  # bytes of address space
+_PROBES = 4
+_TRIAL = f"""
+import contextlib, sys
+with contextlib.suppress(ImportError, ValueError, OSError):
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({_TRIAL_MEMORY}, {_TRIAL_MEMORY}))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+try:
+    import openslide
+except ImportError:  # found by this program in a way that its child does not know: no trial then
+    sys.exit()
+with contextlib.suppress(openslide.OpenSlideError):
+    slide = openslide.OpenSlide(sys.argv[1])
+    for level, ((width, height), factor) in enumerate(zip(slide.level_dimensions, slide.level_downsamples)):
+        for part in range({_PROBES}):
+            corner = [int(side * factor * part / {_PROBES}) for side in (width, height)]
+            slide.read_region(corner, level, (1, 1))
+"""
 
 
 @cache
@@ -50,6 +72,34 @@ def check_version(version: str) -> None:
             f"OpenSlide {version} can be made to write outside its memory by a crafted slide",
             remedy=f"install {'.'.join(map(str, FLOOR))} or newer: {_INSTALL}",
         )
+
+
+def try_out(path: Path) -> None:
+    """Open a slide and read a few pixels in another process: some damaged files end the one that reads them.
+
+    What OpenSlide itself reports there is no matter.
+
+    Raises
+    ------
+    SlideError
+        If that process died, took more than 1.5 GB or more than 10 seconds.
+    """
+    about = path.stat()
+    problem = _trial(str(path.absolute()), about.st_size, about.st_mtime_ns)
+    if problem:
+        raise SlideError(problem, where=path, remedy=COPY_AGAIN)
+
+
+@lru_cache(maxsize=256)
+def _trial(path: str, size: int, changed: int) -> str:
+    command = [sys.executable, "-I", "-c", _TRIAL, path]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"OpenSlide does not come to an end with it in {_TRIAL_SECONDS} s"
+    return "OpenSlide breaks down on it; it is damaged" if done.returncode else ""
 
 
 class Handles:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.slide.model import WHITE
+from histoscribe.slide.colour import to_rgb
 from histoscribe.slide.openslide.handles import Handles
 from histoscribe.slide.tiled import TiledPixels
 
@@ -58,13 +58,4 @@ class OpenSlidePixels(TiledPixels):
         )
         corner = round(left * self._factor), round(top * self._factor)
         image = self._handles.use(lambda handle: handle.read_region(corner, self._number, (width, height)))
-        return on_white(np.asarray(image))
-
-
-def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay RGBA pixels on white: shape (rows, columns, 4) becomes (rows, columns, 3)."""
-    colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    if alpha.min(initial=255) == 255:
-        return np.ascontiguousarray(colour)
-    mixed = colour.astype(np.uint16) * alpha + WHITE * (255 - alpha.astype(np.uint16))
-    return ((mixed + 127) // 255).astype(np.uint8)
+        return np.ascontiguousarray(to_rgb(np.asarray(image)))

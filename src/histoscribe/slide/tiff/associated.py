@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.associated import AssociatedImages, check_associated
-from histoscribe.slide.pixels import to_rgb
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiff.pixels import FileBytes, check_segments
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.colour import to_rgb
+from histoscribe.slide.model import AssociatedImages
+from histoscribe.slide.orientation import upright
+from histoscribe.slide.pixels import COPY_AGAIN, check_associated
+from histoscribe.slide.tiff.metadata import orientation_of
+from histoscribe.slide.tiff.segments import FileBytes, check_segments
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 _NAMES = {"label": "label", "macro": "macro", "thumbnail": "thumbnail", "map": "macro"}
 _MOST_PROFILE = 2**24  # bytes
@@ -56,33 +58,32 @@ def profile_of(page: TiffPage, path: Path, index: int) -> Callable[[], bytes] | 
 
 
 def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
+    with _series(path, index, f"{name} image") as series:
+        page = series.keyframe
+        check_associated(page.imagelength, page.imagewidth, name, path)
+        check_segments(series, FileBytes(path))
+        pixels = np.asarray(page.asrgb() if page.photometric == 3 else page.asarray())
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+            raise ValueError(f"{pixels.dtype} of shape {pixels.shape}")
+        return np.ascontiguousarray(upright(to_rgb(pixels), orientation_of(page)))
+
+
+def _profile(path: Path, index: int) -> bytes:
+    with _series(path, index, "ICC profile") as series:
+        return bytes(series.keyframe.tags["InterColorProfile"].value)
+
+
+@contextmanager
+def _series(path: Path, index: int, what: str) -> Iterator[TiffPageSeries]:
+    """A series of the file, opened anew; whatever fails in the block is a `SlideError`."""
     from tifffile import TiffFile
 
     try:
         with TiffFile(path, _multifile=False) as tif:
-            series = tif.series[index]
-            page = series.keyframe
-            check_associated(page.imagelength, page.imagewidth, name, path)
-            check_segments(series, FileBytes(path))
-            pixels = np.asarray(page.asrgb() if page.photometric == 3 else page.asarray())
-        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
-            raise ValueError(f"{pixels.dtype} of shape {pixels.shape}")
-        return np.ascontiguousarray(to_rgb(pixels))
+            yield tif.series[index]
     except SlideError:
         raise
     except Exception as error:  # a damaged directory may fail anywhere inside tifffile
         raise SlideError(
-            f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
-        ) from error
-
-
-def _profile(path: Path, index: int) -> bytes:
-    from tifffile import TiffFile
-
-    try:
-        with TiffFile(path, _multifile=False) as tif:
-            return bytes(tif.series[index].keyframe.tags["InterColorProfile"].value)
-    except Exception as error:  # as above
-        raise SlideError(
-            f"its ICC profile cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
+            f"its {what} cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
         ) from error

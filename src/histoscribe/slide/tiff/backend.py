@@ -7,22 +7,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.model import Level, Slide
-from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels, RgbPixels
-from histoscribe.slide.reasons import reason_of
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.colour import GREY, TRANSPARENT
+from histoscribe.slide.encoded import is_tiff
+from histoscribe.slide.model import Slide
+from histoscribe.slide.orientation import TURNED, UprightPixels, is_turned
+from histoscribe.slide.pixels import (
+    CONVERT,
+    COPY_AGAIN,
+    MAX_DECODE,
+    TO_PYRAMID,
+    DecodedPixels,
+    PixelArray,
+)
+from histoscribe.slide.pyramid import Level, level_factor
+from histoscribe.slide.scale import believable
 from histoscribe.slide.tiff.associated import associated_images, profile_of
-from histoscribe.slide.tiff.damage import directory_is_cut, lost_tiles, tile_shape
-from histoscribe.slide.tiff.metadata import read_metadata
-from histoscribe.slide.tiff.pixels import FileBytes, TiffPixels
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.slide.tiff.metadata import dyes_of, orientation_of, read_metadata
+from histoscribe.slide.tiff.pixels import TiffPixels
+from histoscribe.slide.tiff.segments import FileBytes, directory_is_cut, lost_tiles, tile_shape
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
-_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
-MAX_TILE = 2**26
-"""Most pixels of one tile."""
+_MAX_TILE = 2**26  # pixels
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters becomes a warning of the slide
 
@@ -30,11 +38,6 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters 
 def accepts(path: Path, head: bytes) -> bool:
     """Whether a file that starts with `head` is a TIFF or BigTIFF."""
     return is_tiff(head)
-
-
-def is_tiff(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
-    return head.startswith(_MAGIC)
 
 
 def read(path: Path) -> Slide:
@@ -71,6 +74,7 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         notes.append("the file is cut off: images or levels that it should have are missing")
     if index > 0 and not tif.is_scn:
         notes.append(f"it holds {len(tif.series)} images; the largest, number {index + 1}, is shown")
+    orientation = orientation_of(series.keyframe)
     levels: list[Level] = []
     content = FileBytes(path)
     for number, source in enumerate(series.levels):
@@ -81,19 +85,32 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
                 raise
             notes.append(f"level {number} is left out: {error.problem}")
             continue
-        if levels and not _follows(levels, pixels):
+        if is_turned(orientation):
+            pixels = UprightPixels(pixels, orientation)
+        factor = level_factor(levels, pixels.shape, _coarsening(series, source))
+        if factor is None:
             notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
             continue
-        levels.append(Level(pixels, _factor(levels, pixels, _coarsening(series, source))))
-        notes += doubts
-    found = read_metadata(tif, series.keyframe, index)
+        levels.append(Level(pixels, factor))
+        notes += [doubt for doubt in doubts if doubt not in notes]
+    dyes = dyes_of(tif, index)
+    if dyes:
+        raise SlideError(
+            f"shows fluorescence ({', '.join(dyes)}), not tissue in transmitted light",
+            where=path,
+            remedy=CONVERT,
+        )
+    if is_turned(orientation):
+        notes.append(TURNED)
+    vendor, spacing, objective = read_metadata(tif, series.keyframe, index)
+    mpp, scale_doubts = believable(spacing, objective)
     return Slide(
         path=path,
         levels=tuple(levels),
-        mpp=found.mpp,
-        vendor=found.vendor or str(tif.pages.first.software or "").strip(),
-        objective=found.objective,
-        warnings=(*notes, *found.warnings),
+        mpp=mpp,
+        vendor=vendor,
+        objective=objective,
+        warnings=(*notes, *scale_doubts),
         associated=associated_images(tif, index, path),
         profile=profile_of(series.keyframe, path, index),
     )
@@ -105,32 +122,9 @@ def _coarsening(series: TiffPageSeries, level: TiffPageSeries) -> float | None:
     return finest / coarse if coarse > 0 and finest > 0 else None
 
 
-def _factor(levels: list[Level], pixels: RgbPixels, stated: float | None) -> float:
-    """Full-resolution pixels per pixel: as stated where the extent agrees, else the mean of both sides.
-
-    Scanners cut levels to whole pixels.
-    """
-    if not levels:
-        return 1.0
-    rows, columns = levels[0].shape
-    if stated and all(
-        abs(full / stated - side) < 1 for full, side in zip((rows, columns), pixels.shape, strict=False)
-    ):
-        return stated
-    return (rows / pixels.shape[0] + columns / pixels.shape[1]) / 2
-
-
-def _follows(levels: list[Level], pixels: RgbPixels) -> bool:
-    """Whether `pixels` shows the same field as the first level, coarser than the last one."""
-    rows, columns = levels[0].shape
-    across, down = columns / pixels.shape[1], rows / pixels.shape[0]
-    slack = 1.5 * max(across / pixels.shape[1], down / pixels.shape[0])
-    return min(across, down) > levels[-1].downsample and abs(across - down) <= slack + 0.01 * across
-
-
 def _pixels(
     level: TiffPageSeries, path: Path, content: FileBytes, number: int
-) -> tuple[RgbPixels, list[str]]:
+) -> tuple[PixelArray, list[str]]:
     """Check one level and wrap it; also what is doubtful about it."""
     page = level.keyframe
     rows, columns = page.imagelength, page.imagewidth
@@ -145,7 +139,7 @@ def _pixels(
             remedy=COPY_AGAIN,
         )
     height, width = tile_shape(page)
-    if page.is_tiled and height * width > MAX_TILE:
+    if page.is_tiled and height * width > _MAX_TILE:
         raise SlideError(f"has tiles of {height} × {width} pixels", where=path, remedy=TO_PYRAMID)
     if not page.is_tiled and rows * columns > MAX_DECODE:
         raise SlideError(
@@ -160,6 +154,12 @@ def _pixels(
     doubts = []
     if pixels.channels and page.photometric == 1:
         doubts.append("its three channels are taken for red, green and blue")
+    if pixels.samples < 3:
+        doubts.append(GREY)
+    if pixels.alpha:
+        doubts.append(TRANSPARENT)
+    elif pixels.samples == 4:
+        doubts.append("its fourth sample, of which the file does not say what it is, is left out")
     if lost.any():
         doubts.append(f"{lost.sum()} of {lost.size} tiles of level {number} lie beyond the end of the file")
     if page.is_tiled:

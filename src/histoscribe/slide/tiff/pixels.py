@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.claims import HEADER, check_tile, is_closed, is_known, states_extent
-from histoscribe.slide.model import WHITE
-from histoscribe.slide.pixels import to_rgb
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiff.damage import tile_shape
-from histoscribe.slide.tiled import CONVERT, TiledPixels
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.colour import from_ycc, to_rgb
+from histoscribe.slide.encoded import check_tile, is_closed, is_known
+from histoscribe.slide.pixels import CONVERT, WHITE
+from histoscribe.slide.tiff.segments import FileBytes, check_segments, tile_shape
+from histoscribe.slide.tiled import TiledPixels
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
@@ -24,46 +22,7 @@ if TYPE_CHECKING:
 
 _JPEG = (6, 7)
 _APERIO_YCC = 33003  # JPEG 2000 whose components are YCbCr, which nothing in the codestream says
-
-
-class FileBytes:
-    """A file that several threads read from.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._stream = path.open("rb")
-        self._lock = threading.Lock()
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Read `count` bytes, fewer at the end of the file."""
-        with self._lock:
-            self._stream.seek(offset)
-            return self._stream.read(count)
-
-
-def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn YCbCr of full range (ITU-R BT.601, as in JFIF) into RGB; shape (rows, columns, 3)."""
-    luma, blue, red = np.moveaxis(pixels[:, :, :3].astype(np.float32), 2, 0)
-    blue -= 128
-    red -= 128
-    mixed = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
-    return np.stack(mixed, axis=2).round().clip(0, 255).astype(np.uint8)
-
-
-def check_segments(level: TiffPageSeries, content: FileBytes) -> None:
-    """Raise `ValueError` if any tile or strip of a level claims more pixels than it has place for."""
-    for page in level.pages:
-        if page is None or not states_extent(level.keyframe.compression):
-            continue
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
-            data = content.read(offset, min(count, HEADER)) if count else b""
-            if data:
-                check_tile(level.keyframe.compression, data, *tile_shape(level.keyframe))
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # what an extra sample is: alpha that colours are multiplied with, or not
 
 
 class TiffPixels(TiledPixels):
@@ -82,8 +41,12 @@ class TiffPixels(TiledPixels):
 
     Attributes
     ----------
+    samples : int
+        How many a pixel has: 1 is grey.
     channels : bool
         Whether colours are stored as separate channels, which might be other dyes.
+    alpha : bool
+        Whether the last sample is alpha.
 
     Raises
     ------
@@ -97,25 +60,27 @@ class TiffPixels(TiledPixels):
         page = level.keyframe
         super().__init__(page.imagelength, page.imagewidth, tile_shape(page), path, lost)
         axes = level.axes
-        samples = [axis for axis in axes if axis not in "YX"]
+        more = [axis for axis in axes if axis not in "YX"]
         sizes = dict(zip(axes, level.shape, strict=True))
-        count = sizes[samples[0]] if samples else 1
-        if len(samples) > 1 or (samples and (samples[0] not in "SC" or count not in (3, 4))):
-            raise SlideError(
-                f"axes {axes} of {tuple(sizes.values())} are not an RGB image", where=path, remedy=CONVERT
-            )
+        extra = [int(kind) for kind in page.extrasamples]
+        self.samples = sizes[more[0]] if more else 1
+        self.channels = more == ["C"]
+        self.alpha = extra[-1:] in ([_ASSOCIATED], [_UNASSOCIATED])
+        fitting = (3, 4) if not self.alpha or self.channels else (2, 3, 4)
+        if len(more) > 1 or (more and (more[0] not in "SC" or self.samples not in fitting)):
+            raise self._refused(f"axes {axes} of {tuple(sizes.values())} are not an RGB image")
         if level.dtype != np.uint8 or page.photometric not in (1, 2, 6):
             kind = f"{level.dtype} {getattr(page.photometric, 'name', page.photometric)}"
-            raise SlideError(f"{kind} pixels are not 8-bit RGB", where=path, remedy=CONVERT)
+            raise self._refused(f"{kind} pixels are not 8-bit RGB")
         if page.photometric == 6 and page.compression not in (*_JPEG, _APERIO_YCC):
-            raise SlideError("YCbCr pixels that are not JPEG are not RGB", where=path, remedy=CONVERT)
+            raise self._refused("YCbCr pixels that are not JPEG are not RGB")
         if not is_known(page.compression):
             kind = getattr(page.compression, "name", str(page.compression))
-            raise SlideError(f"is packed with {kind}, which is not known", where=path, remedy=CONVERT)
-        if samples == ["C"] and page.photometric == 1 and count != 3:
-            raise SlideError(f"{count} channels are not an RGB image", where=path, remedy=CONVERT)
-        self.channels = samples == ["C"]
-        self._axes, self._sample = axes, samples[0] if samples else ""
+            raise self._refused(f"is packed with {kind}, which is not known")
+        if self.channels and page.photometric == 1 and self.samples != 3:
+            raise self._refused(f"{self.samples} channels are not an RGB image")
+        self._premultiplied = extra[-1:] == [_ASSOCIATED]
+        self._axes, self._sample = axes, more[0] if more else ""
         self._level, self._page, self._content = level, page, content
         self._by_tile = page.is_tiled and axes in ("YXS", "YX") and len(level.pages) == 1
 
@@ -131,6 +96,9 @@ class TiffPixels(TiledPixels):
                 where=self._path,
                 remedy="check that its disk is still there",
             ) from error
+
+    def _refused(self, problem: str) -> SlideError:
+        return SlideError(problem, where=self._path, remedy=CONVERT)
 
     def _decode_tile(self, row: int, column: int) -> NDArray[np.uint8]:
         """One whole tile; a tile that the file states as empty is glass."""
@@ -169,7 +137,9 @@ class TiffPixels(TiledPixels):
         return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
 
     def _in_rgb(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return from_ycc(pixels) if self._page.compression == _APERIO_YCC else to_rgb(pixels)
+        if self._page.compression == _APERIO_YCC:
+            return from_ycc(pixels)
+        return to_rgb(pixels, alpha=self.alpha, premultiplied=self._premultiplied)
 
     @cached_property
     def _array(self) -> Any:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from histoscribe.files import replacing
 from histoscribe.progress import Progress
-from histoscribe.slide.model import PixelArray, Slide
-from histoscribe.slide.write.writing import profile_bytes
+from histoscribe.slide.colour import profile_bytes
+from histoscribe.slide.model import Slide
+from histoscribe.slide.pixels import PixelArray
 
 _TILE = 512
 _STRIDE = 4 * _TILE  # side of what is read at once

@@ -17,8 +17,8 @@ import numpy as np
 from histoscribe.errors import Cancelled, StorageError
 from histoscribe.files import replacing
 from histoscribe.progress import Progress
+from histoscribe.slide.colour import profile_bytes
 from histoscribe.slide.model import Slide
-from histoscribe.slide.write.writing import profile_bytes
 from histoscribe.slide.zarr.metadata import OWN, RGB
 
 _CHUNK = 512

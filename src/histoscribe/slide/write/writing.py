@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from histoscribe.errors import SettingError, SlideError
+from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.slide.model import Slide
+from histoscribe.slide.write.ome_tiff import write_ome_tiff
+from histoscribe.slide.write.ome_zarr import write_ome_zarr
 
-TIFF_ENDINGS = (".tif", ".tiff")
-ZARR_ENDING = ".zarr"
+_TIFF_ENDINGS = (".tif", ".tiff")
+_ZARR_ENDING = ".zarr"
 
 
 def write_slide(
@@ -53,14 +55,11 @@ def write_slide(
     Cancelled
         If `progress` says so.
     """
-    from histoscribe.slide.write.ome_tiff import write_ome_tiff
-    from histoscribe.slide.write.ome_zarr import write_ome_zarr
-
     target = Path(path)
     ending = target.suffix.lower()
     if quality is not None and not 1 <= quality <= 100:
         raise SettingError(f"a JPEG quality of {quality} is not possible", remedy="give 1 to 100")
-    if ending not in (*TIFF_ENDINGS, ZARR_ENDING):
+    if ending not in (*_TIFF_ENDINGS, _ZARR_ENDING):
         raise SettingError(
             "a slide is written as OME-TIFF or OME-Zarr",
             where=target,
@@ -68,7 +67,7 @@ def write_slide(
         )
     if not slide.url and _within(slide.path, target):
         raise SettingError("the slide would replace itself", where=target, remedy="choose another name")
-    if ending == ZARR_ENDING:
+    if ending == _ZARR_ENDING:
         if quality is not None:
             raise SettingError(
                 "OME-Zarr is written without loss",
@@ -79,14 +78,6 @@ def write_slide(
     else:
         write_ome_tiff(slide, target, quality=quality, progress=progress)
     return target
-
-
-def profile_bytes(slide: Slide) -> bytes | None:
-    """The slide's ICC profile; None without one, or with one that cannot be read."""
-    try:
-        return slide.profile() if slide.profile is not None else None
-    except SlideError:
-        return None
 
 
 def _within(source: Path, target: Path) -> bool:

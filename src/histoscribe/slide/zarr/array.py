@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiled import CONVERT, COPY_AGAIN
-from histoscribe.slide.zarr.remote import Place
-from histoscribe.slide.zarr.unpacking import KNOWN, unfold
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
+from histoscribe.slide.zarr.codecs import KNOWN, unfold
+from histoscribe.slide.zarr.place import Place
 
 MOST_TEXT = 2**24
 """Most bytes of one metadata document."""
@@ -72,6 +71,8 @@ class ZarrArray:
         Extent of the array, and of what is decoded together.
     fill : int
         Value of chunks that are not stored.
+    where : str
+        The store's path or URL.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class ZarrArray:
     """
 
     def __init__(self, place: Place, path: str) -> None:
-        self._place, self._path = place, path
+        self._place, self._path, self.where = place, path, place.where
         self._lock = threading.Lock()
         self._indices: dict[str, NDArray[np.uint64] | None] = {}
         self._shards: _Shards | None = None
@@ -181,11 +182,11 @@ class ZarrArray:
         if sorted(self._order) != list(range(len(self.shape))):
             raise ValueError(f"its axes are in the order {self._order}")
         if math.prod(self.chunks) > _MOST_CHUNK:
-            raise SlideError(f"has chunks of {self.chunks}", where=self._place.where, remedy=CONVERT)
+            raise SlideError(f"has chunks of {self.chunks}", where=self.where, remedy=CONVERT)
         unknown = [name for name in self._codecs if name not in KNOWN]
         if unknown:
             raise SlideError(
-                f"is packed with {unknown[0]}, which is not known", where=self._place.where, remedy=CONVERT
+                f"is packed with {unknown[0]}, which is not known", where=self.where, remedy=CONVERT
             )
 
     def _load_2(self, about: dict[str, Any]) -> None:
@@ -241,7 +242,7 @@ class ZarrArray:
 
     def _check_type(self, found: str, wanted: str) -> None:
         if found != wanted:
-            raise SlideError(f"{found} pixels are not 8-bit RGB", where=self._place.where, remedy=CONVERT)
+            raise SlideError(f"{found} pixels are not 8-bit RGB", where=self.where, remedy=CONVERT)
 
 
 def _whole(values: Sequence[Any]) -> tuple[int, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.model import Level, Slide
-from histoscribe.slide.tiff.metadata import believable
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.slide.colour import GREY, TRANSPARENT
+from histoscribe.slide.model import Slide
+from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
+from histoscribe.slide.pyramid import Level, level_factor
+from histoscribe.slide.scale import believable, positive
 from histoscribe.slide.zarr.array import ZarrArray
-from histoscribe.slide.zarr.metadata import OmeImage, OmeLevel, read_image
+from histoscribe.slide.zarr.metadata import RGB, OmeImage, OmeLevel, read_image
 from histoscribe.slide.zarr.pixels import ZarrPixels
-from histoscribe.slide.zarr.remote import Folder, Place, Remote
+from histoscribe.slide.zarr.place import Folder, Place, Remote
 
 _MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 
@@ -69,7 +70,7 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
                 raise
             notes.append(f"level {number} is left out: {error.problem}")
             continue
-        factor = _factor(levels, pixels, image.levels[0], described)
+        factor = level_factor(levels, pixels.shape, _coarsening(image, described))
         if factor is None:
             notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
             continue
@@ -77,10 +78,8 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
             notes += _doubts(image, array)
         levels.append(Level(pixels, factor))
     scale, um = image.levels[0].scale, image.um
-    objective = _number(image.own.get("objective"))
-    mpp, doubts = believable(
-        None if scale is None or um is None else (scale[1] * um, scale[0] * um), objective
-    )
+    objective = positive(image.own.get("objective"))
+    mpp, doubts = believable((scale[1] * um, scale[0] * um) if scale and um else None, objective)
     if scale is not None and um is None:
         doubts += ("it states the extent of a pixel without a unit",)
     profile = image.own.get("icc_profile")
@@ -96,41 +95,34 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
     )
 
 
-def _factor(levels: list[Level], pixels: ZarrPixels, finest: OmeLevel, described: OmeLevel) -> float | None:
-    """Full-resolution pixels per pixel: as stated where the extent agrees, else by the extent, else None."""
-    if not levels:
-        return 1.0
-    rows, columns = levels[0].shape
-    down, across = rows / pixels.shape[0], columns / pixels.shape[1]
-    if finest.scale and described.scale:
-        stated = described.scale[1] / finest.scale[1]
-        agrees = all(
-            abs(full / stated - side) < 1 for full, side in zip((rows, columns), pixels.shape, strict=False)
-        )
-        if agrees and stated > levels[-1].downsample:
-            return stated
-    slack = 1.5 * max(across / pixels.shape[1], down / pixels.shape[0])
-    if min(across, down) <= levels[-1].downsample or abs(across - down) > slack + 0.01 * across:
-        return None
-    return (down + across) / 2
+def _coarsening(image: OmeImage, level: OmeLevel) -> float | None:
+    """Full-resolution pixels per pixel as the scales of both say; None where they do not."""
+    finest = image.levels[0].scale
+    return level.scale[1] / finest[1] if finest and level.scale else None
 
 
 def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:
+    """What is doubtful about the pixels; `SlideError` where they are no tissue in transmitted light."""
+    if image.labels:
+        raise SlideError("holds labels of objects, not tissue", where=array.where, remedy="open its image")
     extent = dict(zip(image.axes, array.shape, strict=True))
     doubts = [
         f"it holds {extent[axis]} {what}; the first is shown"
         for axis, what in (("t", "times"), ("z", "planes"))
         if extent.get(axis, 1) > 1
     ]
+    colours = image.colours[:3]
+    if extent.get("c", 1) == 1:
+        doubts.append(GREY)
+    elif len(set(colours)) > 1 and colours != RGB:
+        raise SlideError(
+            f"shows {', '.join(image.channels)}, not red, green and blue", where=array.where, remedy=CONVERT
+        )
+    elif colours != RGB:
+        doubts.append("its first three channels are taken for red, green and blue")
     if extent.get("c") == 4:
-        doubts.append("it holds 4 channels; the first three are taken for red, green and blue")
-    elif extent.get("c") == 3 and not image.colours:
-        doubts.append("its three channels are taken for red, green and blue")
+        doubts.append(TRANSPARENT)
     return doubts
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and 0 < value < 1e4 else None
 
 
 def _profile(text: str, where: str) -> bytes:

@@ -9,19 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from histoscribe.errors import SlideError
-from histoscribe.slide.reasons import reason_of
-from histoscribe.slide.tiled import COPY_AGAIN
+from histoscribe.errors import SlideError, reason_of
+from histoscribe.slide.pixels import COPY_AGAIN
+from histoscribe.slide.scale import UM
 from histoscribe.slide.zarr.array import MOST_TEXT
-from histoscribe.slide.zarr.remote import Place
+from histoscribe.slide.zarr.place import Place
 
 OWN = "histoscribe"
 """Under this name stands what OME-NGFF has no place for: maker, objective, ICC profile, completeness."""
 
-_UM = {
-    "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "micron": 1.0, "millimeter": 1e3,
-    "centimeter": 1e4, "meter": 1e6, "µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3,
-}  # fmt: skip
 _OLD_AXES = ("t", "c", "z", "y", "x")
 _SAFE_PART = re.compile(r"[^/\\:\x00]+")
 _MOST_LEVELS = 64
@@ -57,8 +53,10 @@ class OmeImage:
         Finest first.
     um : float or None
         µm of the unit of the spatial axes; None where it is not stated.
-    colours : bool
-        Whether the channels are said to be red, green and blue.
+    colours, channels : tuple of str
+        Hexadecimal colour and name of each channel; empty where they are not stated.
+    labels : bool
+        Whether the pixels number objects.
     own : mapping
         What `OWN` says.
     """
@@ -66,7 +64,9 @@ class OmeImage:
     axes: tuple[str, ...]
     levels: tuple[OmeLevel, ...]
     um: float | None
-    colours: bool
+    colours: tuple[str, ...]
+    channels: tuple[str, ...]
+    labels: bool
     own: Mapping[str, Any]
 
 
@@ -121,8 +121,15 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
             OmeLevel(prefix + _inside(dataset["path"]), own and (own[0] * whole[0], own[1] * whole[1]))
         )
     own = found.get(OWN)
+    channels = (found.get("omero") or {}).get("channels") or ()
     return OmeImage(
-        axes, tuple(levels), _unit(scales.get("axes")), _says_rgb(found), own if isinstance(own, dict) else {}
+        axes,
+        tuple(levels),
+        _unit(scales.get("axes")),
+        colours=tuple(str(channel.get("color", "")).upper() for channel in channels),
+        channels=tuple(str(channel.get("label", "a dye")) for channel in channels),
+        labels="image-label" in found,
+        own=own if isinstance(own, dict) else {},
     )
 
 
@@ -141,7 +148,7 @@ def _unit(axes: Sequence[Any] | None) -> float | None:
     units = [
         axis.get("unit") for axis in axes or () if isinstance(axis, dict) and axis.get("name") in ("x", "y")
     ]
-    return _UM.get(str(units[0])) if len(set(units)) == 1 else None
+    return UM.get(str(units[0])) if len(set(units)) == 1 else None
 
 
 def _scale(transformations: Sequence[Any] | None, axes: tuple[str, ...]) -> tuple[float, float] | None:
@@ -151,8 +158,3 @@ def _scale(transformations: Sequence[Any] | None, axes: tuple[str, ...]) -> tupl
             if all(math.isfinite(values[axis]) and values[axis] > 0 for axis in "yx"):
                 return values["y"], values["x"]
     return None
-
-
-def _says_rgb(found: dict[str, Any]) -> bool:
-    channels = (found.get("omero") or {}).get("channels") or ()
-    return tuple(str(channel.get("color", "")).upper() for channel in channels) == RGB

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError
-from histoscribe.slide.pixels import to_rgb
-from histoscribe.slide.tiled import CONVERT, TiledPixels
+from histoscribe.slide.colour import to_rgb
+from histoscribe.slide.pixels import CONVERT
+from histoscribe.slide.tiled import TiledPixels
 from histoscribe.slide.zarr.array import ZarrArray
 
 _MOST_TILE = 2**26  # pixels
@@ -37,7 +38,7 @@ class ZarrPixels(TiledPixels):
     Raises
     ------
     SlideError
-        If it is not a grey or three-channel image.
+        If it is not a grey, an RGB or an RGBA image.
     """
 
     def __init__(self, array: ZarrArray, axes: tuple[str, ...], path: Path, *, complete: bool) -> None:
@@ -62,7 +63,7 @@ class ZarrPixels(TiledPixels):
     def _read(self, row: int, column: int) -> NDArray[np.uint8]:
         """One tile with all its channels; at the lower and right edge it may reach beyond the level."""
         parts = []
-        for channel in range(0, min(self._channels, 3), self._per_chunk):
+        for channel in range(0, self._channels, self._per_chunk):
             at = {"y": row, "x": column, "c": channel // self._per_chunk}
             part = self._array.chunk([at.get(axis, 0) for axis in self._axes])
             if part is None:

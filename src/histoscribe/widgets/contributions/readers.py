@@ -138,7 +138,7 @@ def _is_slide_folder(folder: Path) -> bool:
     from histoscribe.slide.openslide import backend as openslide_files
     from histoscribe.slide.zarr import backend as ome_zarr
     from histoscribe.slide.zarr.metadata import read_image
-    from histoscribe.slide.zarr.remote import Folder
+    from histoscribe.slide.zarr.place import Folder
 
     try:
         if ome_zarr.accepts(folder, b""):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from histoscribe.section import Section
-    from histoscribe.slide.model import PixelArray
+    from histoscribe.slide.pixels import PixelArray
 
 LayerData = tuple[Any, dict[str, Any], str]
 

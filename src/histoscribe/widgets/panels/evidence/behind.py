@@ -109,11 +109,11 @@ def spot_crop(section: Section, row: int) -> Picture | None:
     """The tissue around a spot, 150 µm wide; None without slide, or where it cannot be read."""
     if section.slide is None:
         return None
-    from histoscribe.slide import Region
+    from histoscribe.slide import Window
 
     side = _CROP_UM / section.mpp
     top, left = section.centres[row] - side / 2
-    whole = Region(round(float(top)), round(float(left)), round(side), round(side))
+    whole = Window(round(float(top)), round(float(left)), round(side), round(side))
     try:
         return section.slide.with_mpp(section.mpp).read(whole, _CROP_UM / _PIXELS)
     except SlideError:

@@ -8,8 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any, Protocol
 
-from histoscribe.errors import DependencyError, SlideError
-from histoscribe.slide.reasons import reason_of
+from histoscribe.errors import DependencyError, SlideError, reason_of
 
 _URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
 _SECONDS = 8  # to connect, and between two pieces of an answer

@@ -1,4 +1,7 @@
-"""How many pixels a compressed image claims to hold: asked before a decoder makes room for them."""
+"""What encoded images say of themselves: their kind, and how many pixels they claim to hold.
+
+Asked before a decoder makes room for them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import struct
 from typing import BinaryIO
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 END = b"\xff\xd9"
 """Last marker of a JPEG or a JPEG 2000 codestream; it cannot stand within their pixels."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers of ITU T.81, table B.1
 _BARE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
 _TAIL = 64  # bytes among which the end of an image is looked for, as some writers fill up after it
 _J2K = b"\xff\x4f\xff\x51"  # start of codestream and its size marker, ITU T.800, annex A
 
@@ -21,6 +26,11 @@ _BOUNDED = frozenset((1, 5, 8, 32773, 32946, 34926, 50000))
 
 HEADER = 2**17
 """Bytes from which an extent can be told; ICC profiles and comments before it may take some."""
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
+    return head.startswith(_TIFF)
 
 
 def is_known(compression: int) -> bool:
@@ -41,15 +51,15 @@ def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
     stream = io.BytesIO(data[:HEADER])
     match kind:
         case "JPEG":
-            extent = jpeg_extent(stream)
+            found = jpeg_extent(stream)
         case "PNG":
-            extent = png_extent(stream)
+            found = png_extent(stream)
         case _:
-            extent = _j2k_extent(data)
-    if extent is None:
+            found = _j2k_extent(data)
+    if found is None:
         raise ValueError("the tile does not say how large it is")
-    if extent[0] > height or extent[1] > width:
-        raise ValueError(f"a tile of {height} × {width} pixels claims to hold {extent[0]} × {extent[1]}")
+    if found[0] > height or found[1] > width:
+        raise ValueError(f"a tile of {height} × {width} pixels claims to hold {found[0]} × {found[1]}")
 
 
 def is_closed(compression: int, data: bytes) -> bool:
@@ -57,8 +67,8 @@ def is_closed(compression: int, data: bytes) -> bool:
     return _BY_HEADER.get(compression) not in ("JPEG", "J2K") or END in data[-_TAIL:]
 
 
-def jpeg_extent(stream: BinaryIO) -> tuple[int, int] | None:
-    """Rows and columns of a JPEG from its header; None where it ends or is damaged before."""
+def jpeg_extent(stream: BinaryIO) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of a JPEG from its header; None where it ends or is damaged before."""
     stream.seek(2)
     while len(marker := stream.read(2)) == 2 and marker[0] == 0xFF:
         if marker[1] == 0xFF:  # padding
@@ -70,26 +80,30 @@ def jpeg_extent(stream: BinaryIO) -> tuple[int, int] | None:
         if len(length) < 2:
             break
         if marker[1] in _FRAMES:
-            frame = stream.read(5)
-            return None if len(frame) < 5 else struct.unpack(">HH", frame[1:])
+            frame = stream.read(6)
+            return None if len(frame) < 5 else (*struct.unpack(">HH", frame[1:5]), (frame[5:] or b"\3")[0])
         stream.seek(max(0, struct.unpack(">H", length)[0] - 2), io.SEEK_CUR)
     return None
 
 
-def png_extent(stream: BinaryIO) -> tuple[int, int] | None:
-    """Rows and columns of a PNG from its header; None where it ends or is damaged before."""
+def png_extent(stream: BinaryIO) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of a PNG from its header; None where it ends or is damaged before."""
     stream.seek(8)
-    header = stream.read(16)
+    header = stream.read(18)
     if len(header) < 16 or header[4:8] != b"IHDR":
         return None
-    columns, rows = struct.unpack(">II", header[8:])
-    return rows, columns
+    columns, rows = struct.unpack(">II", header[8:16])
+    return rows, columns, _PNG_SAMPLES.get(header[17] if len(header) > 17 else 2, 3)
 
 
-def _j2k_extent(data: bytes) -> tuple[int, int] | None:
-    """Rows and columns of a JPEG 2000 codestream, each of at most four components at full size."""
+def _j2k_extent(data: bytes) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of a JPEG 2000 codestream, each of at most four components at full size."""
     if not data.startswith(_J2K) or len(data) < 42:
         return None
     right, bottom, left, top = struct.unpack(">IIII", data[8:24])
     components = struct.unpack(">H", data[40:42])[0]
-    return (bottom - top, right - left) if left < right and top < bottom and components <= 4 else None
+    return (
+        (bottom - top, right - left, components)
+        if left < right and top < bottom and components <= 4
+        else None
+    )
