@@ -160,17 +160,16 @@ def impute(viewer: napari.Viewer, panel: Any) -> None:
 
 def generate(viewer: napari.Viewer, panel: Any) -> None:
     """Profiles of a liver metastasis of the drawn tissue, its missing genes restored first."""
-    panel.primary.inside.setChecked(True)
-    panel.primary.region.add()
-    drawn = panel.primary.region.combo.layer
+    panel.primary.inside.value = True
+    drawn = panel.primary.region.add()
     drawn.add_polygons(np.array([(350, 350), (350, 1250), (1250, 1250), (1250, 350)]))
     drawn.mode = "pan_zoom"
-    panel.cancer.setCurrentText("BRCA")
-    panel.site.setCurrentText("liver")
-    panel.restore.setChecked(True)
+    panel.cancer.value = "BRCA"
+    panel.site.value = "liver"
+    panel.restore_first.value = True
     panel.start()
     _until(lambda: panel.result is not None)
-    panel.views.setCurrentWidget(panel.views.map)
+    panel.views.setCurrentIndex(2)
 
 
 def save_picture(viewer: napari.Viewer, panel: Any) -> None:

@@ -16,7 +16,7 @@ from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.painting import expression, painted_layers, spot_layers
 from histoscribe.widgets.panels.compare.comparing import COLUMNS
-from histoscribe.widgets.parts.scatter import Scatter
+from histoscribe.widgets.parts.plots import Scatter
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]

@@ -131,7 +131,8 @@ def test_from_a_section_to_a_session_and_back(
 
 def predict(person: Any, model: Path) -> None:
     panel = person.panel("Predict")
-    line = panel.model.combo.lineEdit()
+    panel.model.known.value = panel.model.known.values[-1]
+    line = panel.model.elsewhere.line_edit.native
     line.clear()
     person.qtbot.keyClicks(line, str(model))
     person.click(panel.run_button)
@@ -196,8 +197,8 @@ def find_genes(person: Any) -> None:
 
 def impute(person: Any, model: Path) -> None:
     panel = person.panel("Impute")
-    panel.model.choose(model)
-    panel.source.combo.setCurrentText(spot_layers(person.window)[0].name)
+    panel.model.folder = model
+    panel.source.choice.value = spot_layers(person.window)[0]
     person.click(panel.run_button)
     person.wait_for(panel)
     restored = [layer for layer in spot_layers(person.window) if "restored" in layer.name]
@@ -209,10 +210,10 @@ def impute(person: Any, model: Path) -> None:
 def generate(person: Any, model: Path) -> None:
     panel = person.panel("Generate")
     panel.model.folder = model
-    panel.primary.source.combo.setCurrentText(spot_layers(person.window)[0].name)
-    panel.cancer.setCurrentText("BRCA")
-    panel.site.setCurrentText("liver")
-    panel.samples.setValue(10)
+    panel.primary.source.choice.value = spot_layers(person.window)[0]
+    panel.cancer.value = "BRCA"
+    panel.site.value = "liver"
+    panel.samples.value = 10
     person.click(panel.run_button)
     person.wait_for(panel)
     assert panel.result is not None

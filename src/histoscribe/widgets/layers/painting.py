@@ -35,6 +35,11 @@ def spot_layers(viewer: ViewerModel) -> list[Points]:
     return [layer for layer in painted_layers(viewer) if DERIVED not in layer.metadata]
 
 
+def sections_in(viewer: ViewerModel) -> list[Section]:
+    """The sections behind the layers of spots, in their order."""
+    return [one for one in map(section_of, spot_layers(viewer)) if one is not None]
+
+
 def painted_layers(viewer: ViewerModel) -> list[Points]:
     """All layers of spots, those derived from others (a difference, a pane for one gene) included."""
     return [layer for layer in viewer.layers if section_of(layer) is not None]

@@ -41,7 +41,7 @@ def panels_of(viewer: ViewerModel) -> dict[str, QWidget]:
 
 def canvas_of(viewer: ViewerModel) -> Any:
     """napari's canvas; None without a window, or where another napari keeps it elsewhere."""
-    return reach(viewer, "window._qt_viewer.canvas")
+    return reach(unwrapped(viewer), "window._qt_viewer.canvas")
 
 
 @contextmanager

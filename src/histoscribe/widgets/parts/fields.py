@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, FloatSpinBox, PushButton
@@ -38,7 +38,7 @@ TABLES = "Tables (*.csv *.tsv *.txt *.gct *.h5ad *.gz)"
 _ELSEWHERE = "Another folder"
 
 
-class Choice(ComboBox):
+class ChoiceField(ComboBox):
     """One of what is offered now, in that order; what is chosen stays chosen while it is offered.
 
     Parameters
@@ -89,7 +89,7 @@ class Choice(ComboBox):
             self.changed.emit(self.value)
 
 
-class LayerChoice(Choice):
+class LayerField(ChoiceField):
     """One of the layers that `wanted` accepts, uppermost first; None where there is none."""
 
     def __init__(
@@ -101,15 +101,15 @@ class LayerChoice(Choice):
         super().__init__(name, offer, label=label, tooltip=tooltip)
 
 
-def words_choice(
+def words_field(
     name: str, words: Iterable[str], *, label: str = "", tooltip: str = "", first: str | None = None
-) -> Choice:
+) -> ChoiceField:
     """A choice among words that are their own values."""
     offered = [(one, one) for one in words]
-    return Choice(name, lambda: offered, label=label, tooltip=tooltip, first=first)
+    return ChoiceField(name, lambda: offered, label=label, tooltip=tooltip, first=first)
 
 
-def number(
+def number_field(
     name: str,
     value: float,
     low: float,
@@ -128,7 +128,15 @@ def number(
     return box
 
 
-class RegionChoice(Container[Widget]):
+class FieldRow(Container[Widget]):
+    """Fields and buttons beside each other, behind one label."""
+
+    def __init__(self, label: str, *widgets: Widget) -> None:
+        super().__init__(widgets=widgets, layout="horizontal", labels=False, label=label)
+        self.margins = (0, 0, 0, 0)
+
+
+class RegionField(FieldRow):
     """A layer of drawn shapes and, where they have classes, the one to keep to; or a new layer to draw in.
 
     Its fields are called `name` and `name_class`.
@@ -136,23 +144,16 @@ class RegionChoice(Container[Widget]):
 
     def __init__(self, name: str, viewer: ViewerModel, *, label: str = "Region") -> None:
         self._viewer = viewer
-        self.layer = LayerChoice(
+        self.layer = LayerField(
             name,
             viewer,
             lambda layer: isinstance(layer, Shapes),
             label=label,
             tooltip="The layer drawn in",
         )
-        self.only = Choice(f"{name}_class", self._classes, tooltip="Only regions of this class")
+        self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
-        super().__init__(
-            widgets=[self.layer, self.only, self.draw],
-            layout="horizontal",
-            labels=False,
-            label=label,
-            name=f"{name}_row",
-        )
-        self.margins = (0, 0, 0, 0)
+        super().__init__(label, self.layer, self.only, self.draw)
         self._watch = _Entered(self.native, self.reset_choices)
         self.draw.changed.connect(self.add)
         self.layer.changed.connect(self.reset_choices)
@@ -197,7 +198,7 @@ def add_drawing_layer(viewer: ViewerModel) -> Shapes:
     return layer
 
 
-class ModelChoice(ValuedContainerWidget[Any]):
+class ModelField(ValuedContainerWidget[Any]):
     """A model: one that comes with the package, one used before, or any folder.
 
     Parameters
@@ -213,7 +214,7 @@ class ModelChoice(ValuedContainerWidget[Any]):
         self.kind, self._more = kind, more
         used = next((path for path in recent_models() if _kind_of(path) == kind), None)
         meaning = "A trained model: bundled, used before, or in another folder"
-        self.known = Choice("known", self._offer, tooltip=meaning, first=used)
+        self.known = ChoiceField("known", self._offer, tooltip=meaning, first=used)
         self.elsewhere = FileEdit(
             mode=FileDialogMode.EXISTING_DIRECTORY,
             name="elsewhere",
@@ -276,24 +277,17 @@ class ModelChoice(ValuedContainerWidget[Any]):
         self.changed.emit(self.value)
 
 
-class SourceChoice(Container[Widget]):
+class SourceField(FieldRow):
     """A layer of spots, or a table of samples that is opened here; the field's value is that."""
 
     def __init__(self, name: str, viewer: ViewerModel, *, label: str, tooltip: str) -> None:
         self._viewer = viewer
         self._tables: list[BulkTable] = []
-        self.choice = Choice(name, self.offer, label=label, tooltip=tooltip)
+        self.choice = ChoiceField(name, self.offer, label=label, tooltip=tooltip)
         self.open_button = PushButton(
             text="Open table…", tooltip="Samples by genes: CSV, TSV, GCT or h5ad, plain or gzipped"
         )
-        super().__init__(
-            widgets=[self.choice, self.open_button],
-            layout="horizontal",
-            labels=False,
-            label=label,
-            name=f"{name}_row",
-        )
-        self.margins = (0, 0, 0, 0)
+        super().__init__(label, self.choice, self.open_button)
         self.open_button.changed.connect(lambda: self.open())
 
     @property
@@ -330,6 +324,11 @@ class SourceChoice(Container[Widget]):
 def source_of(chosen: Any) -> Any:
     """The section of a layer; a table as it is."""
     return section_of(chosen) if isinstance(chosen, Layer) else chosen
+
+
+def is_section(source: Section | BulkTable | None) -> TypeGuard[Section]:
+    """Whether a source has spots on a tissue, and is no table of samples."""
+    return hasattr(source, "slide")
 
 
 def _is_restored(layer: Layer) -> bool:

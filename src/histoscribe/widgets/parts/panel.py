@@ -91,6 +91,7 @@ class Panel(QWidget):
         self.tasks = TaskBar()
         self.added: Layer | None = None
         self._rules: list[tuple[Widget | QWidget, Rule | None, Rule | None]] = []
+        self._tabs: dict[str, QTabWidget] = {}
         self._forms: list[Container[Widget]] = []
         self._resetting = False
         content = QWidget()
@@ -170,6 +171,11 @@ class Panel(QWidget):
         self._place.addWidget(box)
         with self._inside(QVBoxLayout(box)):
             yield
+
+    def add_tabs(self, name: str) -> QTabWidget:
+        """Place tabs, to be filled by `tab`; which one is in front is kept like a field of this name."""
+        self._tabs[name] = self.add(QTabWidget(), stretch=1)
+        return self._tabs[name]
 
     @contextmanager
     def tab(self, tabs: QTabWidget, title: str) -> Iterator[None]:
@@ -279,13 +285,17 @@ class Panel(QWidget):
     def values(self) -> dict[str, Any]:
         """What is chosen, by the names of the fields: layers, words, numbers, truth values; see the class."""
         found = {name: _plain(field) for name, field in self.fields().items()}
-        return {name: value for name, value in found.items() if value is not None}
+        front = {name: tabs.currentIndex() for name, tabs in self._tabs.items()}
+        return {name: value for name, value in found.items() if value is not None} | front
 
     def restore(self, values: Mapping[str, Any]) -> None:
         """Choose again what `values` gave, from top to bottom; what does not fit is passed over."""
         for name, field in self.fields().items():
             if name in values:
                 _choose(field, values[name])
+        for name, tabs in self._tabs.items():
+            if isinstance(values.get(name), int):
+                tabs.setCurrentIndex(values[name])
 
     def kept(self) -> dict[str, Any]:
         """What a session keeps beside the fields: plain words, numbers, lists and dictionaries."""
@@ -326,13 +336,13 @@ class Scrolled(QScrollArea):
         return size.width() + self.verticalScrollBar().sizeHint().width()
 
 
-def beside(*parts: QWidget) -> QWidget:
-    """Widgets in one row; the first takes the room that is left."""
+def beside(*parts: QWidget, wide: int = 0) -> QWidget:
+    """Widgets in one row; that at place `wide` takes the room that is left."""
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
     for place, part in enumerate(parts):
-        layout.addWidget(part, 0 if place else 1)
+        layout.addWidget(part, int(place == wide))
     return row
 
 
@@ -348,16 +358,19 @@ def _in_order(layout: QLayout) -> Iterator[QWidget]:
     """The widgets of a layout and of the layouts in it, as one reads them."""
     for place in range(layout.count()):
         item = layout.itemAt(place)
+        if item is None:
+            continue
         widget, inner = item.widget(), item.layout()
         if widget is not None:
             yield widget
             pages = [widget]
             if isinstance(widget, QTabWidget | QSplitter):
-                pages = [widget.widget(page) for page in range(widget.count())]
-                yield from (page for page in pages if page.layout() is None)
+                pages = [page for place in range(widget.count()) if (page := widget.widget(place))]
+                yield from pages
             for page in pages:
-                if page.layout() is not None:
-                    yield from _in_order(page.layout())
+                within = page.layout()
+                if within is not None:
+                    yield from _in_order(within)
         elif inner is not None:
             yield from _in_order(inner)
 

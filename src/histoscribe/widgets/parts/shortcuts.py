@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of, slide_of
-from histoscribe.widgets.layers.painting import held_out_scores, paint, spot_layers
+from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
 from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.panels import open_panel
 from histoscribe.widgets.state.state import state_of
@@ -53,7 +53,8 @@ def toggle_panes(viewer: ViewerModel) -> None:
 def take_turns(viewer: ViewerModel) -> None:
     """Show the measured layers if the predicted ones are shown, and the other way round."""
     layers = [layer for layer in spot_layers(viewer) if DERIVED not in layer.metadata]
-    predicted = [layer for layer in layers if kind_of(section_of(layer)) == "predicted"]
+    sections = {layer: section_of(layer) for layer in layers}
+    predicted = [layer for layer, one in sections.items() if one is not None and kind_of(one) == "predicted"]
     if not predicted or len(predicted) == len(layers):
         return
     measured = [layer for layer in layers if layer not in predicted]
@@ -62,7 +63,7 @@ def take_turns(viewer: ViewerModel) -> None:
 
 def find_gene(viewer: ViewerModel) -> None:
     """Open the Genes panel with the cursor in its search field."""
-    _, panel = open_panel(viewer, "Genes")
+    panel: Any = open_panel(viewer, "Genes")[1]
     panel.search.setFocus()
     panel.search.selectAll()
 
@@ -94,7 +95,7 @@ def _step(viewer: ViewerModel, by: int) -> None:
 
 
 def _in_order(viewer: ViewerModel) -> list[str]:
-    sections = [section_of(layer) for layer in spot_layers(viewer)]
+    sections = sections_in(viewer)
     scores = {gene: r for one in sections for gene, r in held_out_scores(one).items()}
     genes = scores or {gene: 0.0 for one in sections for gene in one.genes}
     return sorted(genes, key=lambda gene: (-genes[gene], gene))

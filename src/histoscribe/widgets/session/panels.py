@@ -42,6 +42,24 @@ _AREAS = {
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
 _BEFORE = {
     "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
+    "Impute": {
+        "source.combo": "source",
+        "model.combo": "model",
+        "genes.which": "which",
+        "genes.search": "search",
+    },
+    "Generate": {
+        "model.combo": "model",
+        "primary.source.combo": "primary",
+        "primary.inside": "primary_inside",
+        "primary.region.combo": "primary_region",
+        "primary.region.only": "primary_region_class",
+        "normal.source.combo": "normal",
+        "normal.inside": "normal_inside",
+        "normal.region.combo": "normal_region",
+        "normal.region.only": "normal_region_class",
+        "imputer.combo": "imputer",
+    },
 }
 """Names of fields in sessions that were saved before fields had names of their own, by panel."""
 _OURS = "histoscribe.widgets."

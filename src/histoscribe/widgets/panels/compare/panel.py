@@ -31,8 +31,8 @@ from histoscribe.widgets.panels.compare.comparing import COLUMNS, MEANINGS, Comp
 from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.panels.compare.views import described_difference, difference_layer, is_kind
 from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.parts.scatter import Scatter
-from histoscribe.widgets.parts.score_table import ScoreModel, score_view
+from histoscribe.widgets.parts.plots import Scatter
+from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class ComparePanel(QWidget):
         self.lasso_button.setToolTip(
             "Draw around tissue; its spots are marked in the plot and on both layers"
         )
-        self.table = ScoreModel()
-        self.view = score_view(self.table)
+        self.table = TableModel()
+        self.view = table_view(self.table)
         self.export_button = QPushButton("Save the table…")
         self.export_button.setToolTip("Every gene's scores as CSV")
         self._timer = QTimer(self)

@@ -29,7 +29,7 @@ from histoscribe.widgets.panels.evidence.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.panels.genes.colour_scale import Bar
+from histoscribe.widgets.parts.plots import Bar
 from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:

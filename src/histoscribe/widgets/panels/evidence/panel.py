@@ -31,8 +31,8 @@ from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
-from histoscribe.widgets.panels.evidence.pictures import show_picture
 from histoscribe.widgets.parts.choosers import LayerCombo
+from histoscribe.widgets.parts.pictures import show_picture
 from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:

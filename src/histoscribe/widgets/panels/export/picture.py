@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = (".png", ".svg", ".pdf")
 INK, SOFT = "#101828", "#7a869a"
-_STYLE = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
+_STYLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
 _INCH = 100
 _STRIP, _TITLE, _MARGIN = 0.52, 0.24, 0.12
 _MOST_PIXELS = 60_000_000
@@ -136,7 +138,7 @@ def _panes(viewer: ViewerModel) -> dict[tuple[int, int], list[Layer]]:
 def _title(layers: list[Layer]) -> str:
     """The name of the uppermost layer of spots, else of the uppermost layer."""
     spots = [layer for layer in layers if section_of(layer) is not None]
-    return (spots or layers)[-1].name
+    return str((spots or layers)[-1].name)
 
 
 def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Window:
@@ -217,13 +219,11 @@ def _colour_bar(
     figure: Figure, strip: tuple[str, Any, Limits], place: int, count: int, size: tuple[float, float]
 ) -> None:
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+    from matplotlib.colors import ListedColormap, Normalize
 
     words, colours, limits = strip
-    if isinstance(colours, int):
-        colour_map = LinearSegmentedColormap.from_list("ink", ["white", BLEND[colours]])
-    else:
-        colour_map = ListedColormap(table_of(colours))
+    ink = isinstance(colours, int)
+    table = np.linspace((1, 1, 1), BLEND[colours][:3], 256) if ink else table_of(colours)
     room = (size[0] - 2 * _MARGIN) / count
     wide = min(room - 2 * _MARGIN, 3.2)
     box = (
@@ -232,9 +232,8 @@ def _colour_bar(
         wide / size[0],
         0.11 / size[1],
     )
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(*limits), colour_map), cax=figure.add_axes(box), orientation="horizontal"
-    )
+    mapped = ScalarMappable(Normalize(*limits), ListedColormap(table))
+    bar = figure.colorbar(mapped, cax=figure.add_axes(box), orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5, length=2, colors=INK)
     bar.ax.set_title(words, fontsize=8, color=INK, pad=2, loc="left")

@@ -15,8 +15,8 @@ from napari.layers import Shapes
 from histoscribe.errors import RegionError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.colours import UNITS
-from histoscribe.widgets.layers.layers import kind_of, section_of, slide_of
-from histoscribe.widgets.layers.painting import expression, held_out_scores, spot_layers
+from histoscribe.widgets.layers.layers import kind_of, slide_of
+from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in
 from histoscribe.widgets.layers.regions import drawn_regions
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 
@@ -33,7 +33,7 @@ _MOST_MAPS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportContent:
     """What a report is made of, taken from the viewer at one moment.
 
     Parameters
@@ -58,7 +58,7 @@ class Material:
     regions: tuple[dict[str, Any], ...]
 
 
-def material_of(viewer: ViewerModel, state: ViewState) -> Material:
+def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
     """Take from a viewer what its report needs; on the viewer's own thread.
 
     Raises
@@ -67,17 +67,17 @@ def material_of(viewer: ViewerModel, state: ViewState) -> Material:
         If nothing is visible.
     """
     slides = {id(slide.levels): slide for slide in map(slide_of, viewer.layers) if slide is not None}
-    return Material(
+    return ReportContent(
         picture_of(viewer, state, dpi=150),
         tuple(slides.values()),
-        tuple(section_of(layer) for layer in spot_layers(viewer)),
+        tuple(sections_in(viewer)),
         state.genes,
         state.colour_map,
         tuple(row for layer in viewer.layers if isinstance(layer, Shapes) for row in _classes(layer)),
     )
 
 
-def write_report(material: Material, path: Path, progress: Progress, title: str = "A session") -> Path:
+def write_report(content: ReportContent, path: Path, progress: Progress, title: str = "A session") -> Path:
     """Write one page that needs no network to be read; runs on any thread.
 
     Raises
@@ -96,16 +96,16 @@ def write_report(material: Material, path: Path, progress: Progress, title: str 
     )
     page = environment.get_template(_TEMPLATE).render(
         title=title,
-        view=Markup(to_svg(material.picture.figure, "The view as it stood")),
-        scale=f"{material.picture.um_per_inch:.4g} µm per inch of the original",
-        slides=[_slide_row(slide) for slide in material.slides],
-        sections=[_section_row(section) for section in material.sections],
-        warnings=[f"{one.name}: {words}" for one in material.sections for words in one.warnings],
-        models=[_model_row(one) for one in material.sections if kind_of(one) == "predicted"],
-        genes=[row for gene in material.genes for row in _gene_rows(gene, material)],
+        view=Markup(to_svg(content.picture.figure, "The view as it stood")),
+        scale=f"{content.picture.um_per_inch:.4g} µm per inch of the original",
+        slides=[_slide_row(slide) for slide in content.slides],
+        sections=[_section_row(section) for section in content.sections],
+        warnings=[f"{one.name}: {words}" for one in content.sections for words in one.warnings],
+        models=[_model_row(one) for one in content.sections if kind_of(one) == "predicted"],
+        genes=[row for gene in content.genes for row in _gene_rows(gene, content)],
         units=UNITS,
-        figures=list(_maps(material, progress)),
-        regions=material.regions,
+        figures=list(_maps(content, progress)),
+        regions=content.regions,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("napari-histoscribe"),
     )
@@ -134,8 +134,8 @@ def _model_row(one: Section) -> tuple[str, ...]:
     return one.name, *(word or "not stated" for word in words)
 
 
-def _gene_rows(gene: str, material: Material) -> Iterator[tuple[str, ...]]:
-    for one in material.sections:
+def _gene_rows(gene: str, content: ReportContent) -> Iterator[tuple[str, ...]]:
+    for one in content.sections:
         if gene not in one.table.var_names:
             continue
         values = expression(one, gene)
@@ -149,15 +149,13 @@ def _gene_rows(gene: str, material: Material) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _maps(material: Material, progress: Progress) -> Iterator[dict[str, Any]]:
+def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]]:
     """One figure for each gene and section, all of a gene with the same limits."""
     from markupsafe import Markup
 
     from histoscribe.evaluation.figures import Panel, limits_of, spot_figure, to_svg
 
-    pairs = [
-        (gene, one) for gene in material.genes for one in material.sections if gene in one.table.var_names
-    ]
+    pairs = [(gene, one) for gene in content.genes for one in content.sections if gene in one.table.var_names]
     pairs = pairs[:_MOST_MAPS]
     limits = {
         gene: limits_of(np.concatenate([expression(one, gene) for name, one in pairs if name == gene]))
@@ -165,7 +163,7 @@ def _maps(material: Material, progress: Progress) -> Iterator[dict[str, Any]]:
     }
     for gene, one in progress.track(pairs, "drawing genes", len(pairs)):
         caption = f"{gene} on {one.name}, {kind_of(one)}. {UNITS}; spots enlarged."
-        panel = Panel(gene, expression(one, gene), UNITS, material.colour_map, limits[gene])
+        panel = Panel(gene, expression(one, gene), UNITS, content.colour_map, limits[gene])
         yield {"svg": Markup(to_svg(spot_figure(one, [panel]), caption)), "caption": caption}
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError, TableError
 from histoscribe.record import amend_record, record_of
 from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.parts.fields import is_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from histoscribe.bulk import BulkTable
     from histoscribe.generator import Generator
+    from histoscribe.models import Card
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
@@ -134,12 +136,29 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         note = _what_was_restored(request.primary.source, generator)
         amend_record(table, notes=(*record_of(table).notes, note))
     progress.report("scoring")
-    section: Any = request.primary.source if hasattr(request.primary.source, "slide") else None
-    scores = None if section is None else spot_scores(section, table, spots_of(request.primary))
+    source = request.primary.source
+    scores = spot_scores(source, table, spots_of(request.primary)) if is_section(source) else None
     places, known, names = _map(generator, table)
     sets = gene_set_changes(table, shipped_gene_sets())
     components = _components(generator)
     return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
+
+
+def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
+    """Plain words where a primary lacks too many of a model's genes; empty where it has enough."""
+    from histoscribe.generator.parents import MOST_MISSING
+    from histoscribe.genes import match_genes
+
+    if card is None or source is None:
+        return ""
+    names = [str(name) for name in source.table.var_names]
+    there = len(match_genes(card.genes, names, card.settings.get("aliases", {})))
+    if there >= (1 - MOST_MISSING) * len(card.genes):
+        return ""
+    has = f"{source.name} has {there:,} of the model's {len(card.genes):,} genes"
+    if restored:
+        return f"{has}. The imputer restores the others; the fewer were measured, the rougher the profiles."
+    return f"{has}, too few. Tick “Restore missing genes first”, or choose another primary."
 
 
 def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
@@ -148,8 +167,13 @@ def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
 
     if parent.regions is None:
         return None
+    if not is_section(parent.source):
+        raise SettingError("a table has no spots", where=parent.source.name, remedy="choose a layer of spots")
     centres = parent.source.centres
-    return np.any([Region("", UNCLASSIFIED, polygon).contains(centres) for polygon in parent.regions], axis=0)
+    inside = np.zeros(len(centres), dtype=bool)
+    for polygon in parent.regions:
+        inside |= Region("", UNCLASSIFIED, polygon).contains(centres)
+    return inside
 
 
 def _components(generator: Generator) -> pd.DataFrame:
@@ -170,12 +194,12 @@ def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress
     from histoscribe.generator.parents import pseudo_bulk
 
     source: Any = parent.source
-    rows = spots_of(parent) if hasattr(source, "slide") else None
+    rows = spots_of(parent) if is_section(source) else None
     if rows is not None:
         pseudo_bulk(source, rows, name=f"{role} of {source.name}")
     if imputer is not None:
         source = _restored(source, imputer, progress)
-    return pseudo_bulk(source, rows, name=f"{role} of {source.name}") if hasattr(source, "slide") else source
+    return pseudo_bulk(source, rows, name=f"{role} of {source.name}") if is_section(source) else source
 
 
 def _what_was_restored(source: Source, generator: Generator) -> str:
@@ -194,7 +218,7 @@ def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
     from histoscribe.imputer.result import as_section
 
     table = Imputer.load(imputer).restore(source, progress=progress)
-    if hasattr(source, "slide"):
+    if is_section(source):
         return as_section(source, table)
     table.X = table.layers["restored"]
     return as_table(table, name=source.name)

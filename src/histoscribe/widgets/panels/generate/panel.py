@@ -2,56 +2,85 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Layer
+from magicgui.widgets import CheckBox, SpinBox
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
 
-from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.errors import SettingError
 from histoscribe.record import record_of
-from histoscribe.widgets.jobs.tasks import TaskBar, tell
-from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
-from histoscribe.widgets.panels.generate.choosers import (
-    GeneratorChooser,
-    ParentChooser,
-    refill_names,
+from histoscribe.widgets.panels.generate.generation import (
+    Generated,
+    GenerateRequest,
+    Parent,
+    generate,
     what_is_lacking,
 )
-from histoscribe.widgets.panels.generate.generation import Generated, GenerateRequest, generate
-from histoscribe.widgets.panels.generate.views import ResultTabs, score_layer
-from histoscribe.widgets.panels.impute.choosers import ImputerChooser
-from histoscribe.widgets.parts.choosers import number_box
+from histoscribe.widgets.panels.generate.views import COMPONENTS, GENES, SETS, map_groups, score_layer
+from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.fields import (
+    ChoiceField,
+    ModelField,
+    RegionField,
+    SourceField,
+    is_section,
+    words_field,
+)
+from histoscribe.widgets.parts.panel import Panel, Rule, wrapped_words
+from histoscribe.widgets.parts.plots import DotMap
+from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.state.recent import remember_model
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import napari
-
-    from histoscribe.models import Card
 
 _REFERENCES, _CHOSEN = "The model's references", "A layer or table"
 _ANY = "recognise it"
+_MOST_GENES = 200
 NOTICE = (
     "These profiles are made by a model. They are hypotheses for research: not measured, "
     "not a diagnosis, not a prognosis."
 )
 
 
-class GeneratePanel(QWidget):
+@dataclass(frozen=True, eq=False)
+class ParentFields:
+    """The fields of one parent: a layer of spots or a table, whole or inside drawn regions."""
+
+    source: SourceField
+    inside: CheckBox
+    region: RegionField
+
+    @property
+    def is_section(self) -> bool:
+        """Whether there are spots that a region can hold."""
+        return is_section(self.source.source)
+
+    def parent(self, role: str) -> Parent:
+        """The choice.
+
+        Raises
+        ------
+        HistoscribeError
+            If nothing is chosen, or no region is drawn though one was asked for.
+        """
+        source = self.source.source
+        if source is None:
+            raise SettingError(f"there is no {role}", remedy="open a section or a table of samples first")
+        if not is_section(source) or not self.inside.value:
+            return Parent(source)
+        outlines = self.region.outlines(source.mpp)
+        if outlines is None:
+            raise SettingError(
+                f"no region is drawn for the {role}", remedy="press Draw and outline the spots"
+            )
+        return Parent(source, tuple(outlines))
+
+
+class GeneratePanel(Panel):
     """Generates metastases of a primary and shows how they differ from it.
 
     Parameters
@@ -61,37 +90,59 @@ class GeneratePanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._layer: Layer | None = None
-        self._card: Card | None = None
+        super().__init__(napari_viewer)
         self.result: Generated | None = None
-        self.model = GeneratorChooser()
-        self.primary, self.normal = ParentChooser(self._viewer), ParentChooser(self._viewer)
-        self.cancer, self.site, self.tissue = QComboBox(), QComboBox(), QComboBox()
-        self.tissue.addItems([_REFERENCES, _CHOSEN])
-        self.samples, self.seed = number_box(100, 1, 10_000, "", 0), number_box(0, 0, 1e9, "", 0)
-        self.restore = QCheckBox("Restore missing genes first")
-        self.restore.setToolTip("The imputer fills in the model's genes that the section or table lacks")
-        self.imputer = ImputerChooser()
-        self.lacking = QLabel()
-        self.lacking.setWordWrap(True)
-        self.run_button, self.undo_button = QPushButton("Generate"), QPushButton("Undo")
-        self.undo_button.setToolTip("Take the generated profiles and the painted score away again")
-        self.save_button = QPushButton("Save…")
-        self.tasks, self.views = TaskBar(), ResultTabs()
-        self._arrange()
-        self._connect()
-        self._on_model()
-        self.reset_choices()
+        self.model = self.add(ModelField("model", "generator"))
+        self.primary = self._add_parent("primary", "Primary", lambda: True)
+        meaning = "Of the primary"
+        self.cancer = self.add(ChoiceField("cancer", self._cancers, label="Cancer", tooltip=meaning))
+        meaning = "The organ of the metastasis"
+        self.site = self.add(ChoiceField("site", self._sites, label="Site", tooltip=meaning))
+        meaning = "The organ without a tumour: as the model knows it, or your own"
+        self.tissue = self.add(
+            words_field("tissue", (_REFERENCES, _CHOSEN), label="Normal tissue", tooltip=meaning)
+        )
+        self.normal = self._add_parent("normal", "from", lambda: self.tissue.value == _CHOSEN)
+        meaning = "How many profiles are generated"
+        self.samples = self.add(
+            SpinBox(name="samples", value=100, min=1, max=10_000, label="Profiles", tooltip=meaning)
+        )
+        meaning = "The same seed gives the same profiles"
+        self.seed = self.add(SpinBox(name="seed", value=0, min=0, max=10**9, label="Seed", tooltip=meaning))
+        meaning = "The imputer fills in the model's genes that the section or table lacks"
+        self.restore_first = self.add(
+            CheckBox(name="restore", text="Restore missing genes first", tooltip=meaning)
+        )
+        self.imputer = self.add(
+            ModelField("imputer", "imputer", label="Imputer"), visible=lambda: bool(self.restore_first.value)
+        )
+        self.lacking = self.add(wrapped_words(), visible=lambda: bool(self.lacking.text()))
+        self.save_button = self.button(
+            "Save…", "The generated profiles as h5ad or CSV", self.save, enabled=self._has_result
+        )
+        self.add_run(
+            "Generate",
+            "Generate profiles of metastases from these parents",
+            ready=lambda: self.primary.source.source is not None and self.site.value is not None,
+            undo="Take the generated profiles and the painted score away again",
+        )
+        self.add(self.save_button)
+        self.add(wrapped_words(NOTICE))
+        self._add_views()
+        for field in (self.cancer, self.site):
+            self.model.changed.connect(field.reset_choices)
+        self.finish(stretch=False)
 
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the layers of now; napari calls it when the layer list changes."""
-        self.primary.refill()
-        self.normal.refill()
-        if self._layer is not None and self._layer not in self._viewer.layers:
-            self._layer = None
-        self._show_what_applies()
+    @property
+    def undoable(self) -> bool:
+        """Whether something was generated."""
+        return self.result is not None
+
+    def refresh(self, *_: object) -> None:
+        """Ask every rule again, and say what the primary lacks."""
+        primary, restored = self.primary.source.source, bool(self.restore_first.value)
+        self.lacking.setText(what_is_lacking(self.model.card, primary, restored))
+        super().refresh()
 
     def request(self) -> GenerateRequest:
         """What the panel asks for as it stands.
@@ -101,34 +152,29 @@ class GeneratePanel(QWidget):
         HistoscribeError
             If something is missing or does not go together.
         """
-        if self.model.card is None:
+        if self.model.card is None or self.model.folder is None:
             raise SettingError("there is no generator", remedy="choose the folder of a trained generator")
-        normal = None
-        if self.tissue.currentText() == _CHOSEN:
-            normal = self.normal.parent_of("normal tissue")
-        cancer = self.cancer.currentText()
         return GenerateRequest(
-            self.model.folder, self.primary.parent_of("primary"), normal, self.site.currentText(),
-            None if cancer == _ANY else cancer, int(self.samples.value()), int(self.seed.value()),
-            self.imputer.choice[0] if self.restore.isChecked() else None,
-        )  # fmt: skip
+            self.model.folder,
+            self.primary.parent("primary"),
+            self.normal.parent("normal tissue") if self.tissue.value == _CHOSEN else None,
+            self.site.value,
+            None if self.cancer.value == _ANY else self.cancer.value,
+            self.samples.value,
+            self.seed.value,
+            self.imputer.folder if self.restore_first.value else None,
+        )
 
     def start(self) -> None:
         """Generate; the result fills the tables and paints a score."""
-        try:
-            request = self.request()
-        except HistoscribeError as error:
-            tell(error)
-            return
-        self.tasks.run(partial(generate, request), self._show_result)
+        self.launch(self.request, generate, self._show_result)
 
-    def undo(self) -> None:
-        """Take the last result away."""
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        self._layer = self.result = None
-        self.views.clear_result()
-        self._show_what_applies()
+    def forget(self) -> None:
+        """Empty the tables and the map."""
+        self.result = None
+        for model in (self.genes, self.sets, self.components):
+            model.show_rows(())
+        self.map.show_groups(())
 
     def save(self, path: Path | None = None) -> None:
         """Write the generated profiles; asks for a file where none is given."""
@@ -136,85 +182,68 @@ class GeneratePanel(QWidget):
 
         if self.result is None:
             return
-        if path is None:
-            asked = QFileDialog.getSaveFileName(
-                self, "Generated profiles", "synthetic.h5ad", "Tables (*.h5ad *.csv)"
-            )
-            path = Path(asked[0]) if asked[0] else None
-        if path is None:
-            return
-        try:
-            write_generated(self.result.table, path)
-        except HistoscribeError as error:
-            tell(error)
+        path = path or path_to_write(self, "Generated profiles", "synthetic.h5ad", "Tables (*.h5ad *.csv)")
+        if path is not None:
+            with telling():
+                write_generated(self.result.table, path)
 
-    def _show_result(self, result: Generated) -> Generator[None]:
+    def _show_result(self, request: GenerateRequest, result: Generated) -> Generator[None]:
         """Fill the tables, add the layer of scores: step by step, so that the window answers in between."""
         self.undo()
-        remember_model(result.request.model)
+        remember_model(request.model)
         self.result = result
-        self.views.show_result(result)
-        source = result.request.primary.source
-        if result.scores is not None and self.primary.source.has(source):
+        self.genes.show_rows(list(result.genes.head(_MOST_GENES).itertuples()))
+        self.sets.show_rows(list(result.sets.itertuples()))
+        self.components.show_rows(list(result.components.itertuples()))
+        self.map.show_groups(map_groups(result))
+        if result.scores is not None and self.primary.source.has(request.primary.source):
             yield
-            self._layer = yield from added_in_turns(self._viewer, score_layer(result))
-            self._layer.face_colorbar.visible = True
+            layer = yield from self.show_layer(score_layer(result))
+            layer.face_colorbar.visible = True
         for note in record_of(result.table).notes[-2:]:
             show_info(note[0].upper() + note[1:] + ".")
-        self._show_what_applies()
+        self.refresh()
 
-    def _on_model(self, *_: object) -> None:
-        self._card = card = self.model.card
-        settings = {} if card is None else card.settings
-        refill_names(self.cancer, [_ANY, *map(str, settings.get("cancers", ()))])
-        refill_names(self.site, list(map(str, settings.get("sites", ()))))
-        self._show_what_applies()
+    def _add_parent(self, name: str, label: str, wanted: Rule) -> ParentFields:
+        meaning = "A layer of spots, or a table of samples"
+        fields = ParentFields(
+            SourceField(name, self.viewer, label=label, tooltip=meaning),
+            CheckBox(
+                name=f"{name}_inside",
+                text="Only spots in a drawn region",
+                tooltip="Outline them, or choose a layer",
+            ),
+            RegionField(f"{name}_region", self.viewer),
+        )
+        self.add(fields.source, visible=wanted)
+        self.add(fields.inside, visible=lambda: wanted() and fields.is_section)
+        self.add(fields.region, visible=lambda: wanted() and fields.is_section and bool(fields.inside.value))
+        return fields
 
-    def _show_what_applies(self, *_: object) -> None:
-        free = not self.tasks.running
-        self._form.setRowVisible(self.normal, self.tissue.currentText() == _CHOSEN)
-        self._form.setRowVisible(self.imputer, self.restore.isChecked())
-        primary = self.primary.source.source
-        there = primary is not None and self.site.count() > 0
-        words = what_is_lacking(self._card, primary, self.restore.isChecked())
-        self.lacking.setText(words)
-        self.lacking.setVisible(bool(words))
-        self.run_button.setEnabled(free and there)
-        for widget in (self.undo_button, self.save_button, self.views):
-            widget.setEnabled(free and self.result is not None)
+    def _add_views(self) -> None:
+        self.genes, self.sets, self.components = (TableModel(one) for one in (GENES, SETS, COMPONENTS))
+        self.map = DotMap("main direction of the training metastases", "second direction")
+        self.views = self.add_tabs("views")
+        self.views.setMinimumHeight(260)
+        self.rule(self.views, enabled=self._has_result)
+        for part, title in (
+            (table_view(self.genes), "Genes"),
+            (table_view(self.sets), "Gene sets"),
+            (self.map, "Map"),
+            (table_view(self.components), "Components"),
+        ):
+            with self.tab(self.views, title):
+                self.add(part, stretch=1)
 
-    def _connect(self) -> None:
-        for signal in (self.primary.changed, self.tissue.currentIndexChanged, self.restore.toggled):
-            signal.connect(self._show_what_applies)
-        self.tasks.running_changed.connect(self._show_what_applies)
-        self.model.changed.connect(self._on_model)
-        self.run_button.clicked.connect(self.start)
-        self.undo_button.clicked.connect(self.undo)
-        self.save_button.clicked.connect(lambda: self.save())
+    def _has_result(self) -> bool:
+        return self.free and self.result is not None
 
-    def _arrange(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows = [("Model", self.model), ("Primary", self.primary), ("Cancer", self.cancer)]
-        rows += [("Site", self.site), ("Normal tissue", self.tissue), ("from", self.normal)]
-        rows += [
-            ("Profiles", self.samples),
-            ("Seed", self.seed),
-            ("", self.restore),
-            ("Imputer", self.imputer),
-        ]
-        for label, widget in rows:
-            self._form.addRow(label, widget)
-        notice = QLabel(NOTICE)
-        notice.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        layout.addLayout(self._form)
-        layout.addWidget(self.lacking)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button, 1)
-        buttons.addWidget(self.undo_button)
-        buttons.addWidget(self.save_button)
-        layout.addLayout(buttons)
-        for widget in (self.tasks, notice):
-            layout.addWidget(widget)
-        layout.addWidget(self.views, 1)
+    def _cancers(self) -> list[tuple[str, str]]:
+        return [(_ANY, _ANY), *self._known("cancers")]
+
+    def _sites(self) -> list[tuple[str, str]]:
+        return self._known("sites")
+
+    def _known(self, what: str) -> list[tuple[str, str]]:
+        card = self.model.card
+        return [(str(one), str(one)) for one in (card.settings.get(what, ()) if card is not None else ())]

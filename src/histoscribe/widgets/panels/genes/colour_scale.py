@@ -2,47 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QPainter, QPaintEvent
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from superqt import QDoubleRangeSlider
 
-from histoscribe.widgets.layers.colours import UNITS
-from histoscribe.widgets.layers.strips import Strip, draw_strips, height_of
 from histoscribe.widgets.parts.choosers import number_box
-
-
-class Bar(QWidget):
-    """Colours from low to high, one strip a gene, with the limits written beneath."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._strips: Sequence[Strip] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip(f"Which value has which colour; {UNITS}")
-
-    def show_scales(self, strips: Sequence[Strip]) -> None:
-        """Show these strips."""
-        self._strips = strips
-        self.updateGeometry()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        """Qt asks how much room it wants."""
-        return QSize(200, max(height_of(self._strips), 30) + 2)
-
-    minimumSizeHint = sizeHint
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Qt asks for the picture."""
-        painter = QPainter(self)
-        font = painter.font()
-        font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
-        painter.setFont(font)
-        draw_strips(painter, self._strips, self.width(), self.palette().text().color())
-        painter.end()
 
 
 class PercentileHandles(QWidget):

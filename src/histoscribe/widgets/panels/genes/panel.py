@@ -27,14 +27,15 @@ from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
 from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.panels.genes.colour_scale import Bar, PercentileHandles
-from histoscribe.widgets.panels.genes.gene_list import (
+from histoscribe.widgets.panels.genes.colour_scale import PercentileHandles
+from histoscribe.widgets.panels.genes.shown_genes import ShownGenes
+from histoscribe.widgets.parts.gene_list import (
     GENE_ROLE,
     GeneListModel,
     Reliability,
     ReliabilityDelegate,
 )
-from histoscribe.widgets.panels.genes.shown_genes import ShownGenes
+from histoscribe.widgets.parts.plots import Bar
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from histoscribe.errors import SettingError
+from histoscribe.record import record_of
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.panels.genes.gene_list import Reliability
+from histoscribe.widgets.parts.fields import is_section
+from histoscribe.widgets.parts.gene_list import Reliability
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from histoscribe.bulk import BulkTable
@@ -103,6 +107,31 @@ class Restored:
     table: AnnData
     section: Section | None
 
+    @cached_property
+    def genes(self) -> list[str]:
+        """What was restored, the most reliable first."""
+        var = self.table.var
+        restored = var[var["restored"] > 0]
+        return [
+            str(gene)
+            for gene in restored.sort_values("held_out_r", ascending=False, na_position="last").index
+        ]
+
+    @property
+    def scores(self) -> dict[str, Reliability]:
+        """Their scores on held-out training patients, where known."""
+        held = self.imputer.card.held_out
+        return {gene: Reliability(**held[gene]) for gene in self.genes if gene in held}
+
+    @property
+    def words(self) -> str:
+        """What came back, in two sentences."""
+        own = record_of(self.table)
+        return (
+            f"{len(self.genes):,} genes restored from {own.overlap:,} that are shared with the model. "
+            f"Values are {own.target}."
+        )
+
 
 def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
     """Load the model or learn one.
@@ -142,8 +171,8 @@ def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) ->
         for gene in imputer.genes
         if gene not in found
     }
-    order = sorted(missing, key=lambda gene: -(missing[gene].r if missing[gene] else -2))
-    return Overview(imputer, {gene: missing[gene] for gene in order}, checked, bulk.warnings)
+    best = sorted(missing.items(), key=lambda pair: -2 if pair[1] is None else pair[1].r, reverse=True)
+    return Overview(imputer, dict(best), checked, bulk.warnings)
 
 
 def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:
@@ -159,14 +188,15 @@ def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress)
             remedy="choose a model that knows more genes",
         )
     table.obsm["summary"] = imputer.embed(request.source)
-    section: Any = request.source if hasattr(request.source, "slide") else None
-    return Restored(request, imputer, table, None if section is None else as_section(section, table))
+    section = as_section(request.source, table) if is_section(request.source) else None
+    return Restored(request, imputer, table, section)
 
 
-def carriers(restored: Restored, gene: str, progress: Progress) -> Any:
-    """Mean weight of each observed gene in a restored one, over samples; a DataFrame, strongest first."""
+def carriers(request: tuple[Restored, str], progress: Progress) -> pd.DataFrame:
+    """Mean weight of each observed gene in a restored one, over samples, strongest first."""
     import pandas as pd
 
+    restored, gene = request
     weights = restored.imputer.attention(restored.request.source, gene, progress=progress)
     frame = pd.DataFrame({"weight": weights.mean(), "absolute weight": weights.abs().mean()})
     frame.index.name = f"carried {gene}"

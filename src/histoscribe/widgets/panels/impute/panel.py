@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from napari.layers import Layer
+from magicgui.widgets import CheckBox, LineEdit
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-from histoscribe.errors import HistoscribeError, SettingError
-from histoscribe.widgets.jobs.tasks import TaskBar, tell
+from histoscribe.errors import SettingError
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
-from histoscribe.widgets.napari_private.window import added_in_turns, undrawn, unwrapped
-from histoscribe.widgets.panels.impute.choosers import ImputerChooser, SourceChooser
-from histoscribe.widgets.panels.impute.gene_list import MissingGenes
-from histoscribe.widgets.panels.impute.imputation import ImputeRequest, Overview, Restored, look, restore
-from histoscribe.widgets.panels.impute.results import ResultButtons
+from histoscribe.widgets.napari_private.window import undrawn
+from histoscribe.widgets.panels.impute.imputation import (
+    TABLES,
+    ImputeRequest,
+    Overview,
+    Restored,
+    carriers,
+    look,
+    restore,
+    write,
+)
+from histoscribe.widgets.panels.impute.views import CarriersView, SampleMap
+from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.fields import ChoiceField, ModelField, SourceField, source_of
+from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
+from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.state.recent import remember_model
-from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import napari
+    import pandas as pd
 
     from histoscribe.imputer import Imputer
     from histoscribe.progress import Progress
 
+Done = TypeVar("Done", Overview, Restored)
+_LISTS = (
+    ("Missing here, can be restored (r: held-out training patients)", "missing"),
+    ("Measured here (r: hidden here and restored)", "checked"),
+)
 
-class ImputePanel(QWidget):
+
+class ImputePanel(Panel):
     """Restores genes that a layer of spots or a table of samples lacks.
 
     Parameters
@@ -40,35 +57,52 @@ class ImputePanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._layer: Layer | None = None
+        super().__init__(napari_viewer)
         self._restored: Restored | None = None
         self._known: tuple[ImputeRequest, Imputer] | None = None
-        self.source = SourceChooser(self._viewer)
-        self.model = ImputerChooser()
-        self.tune = QCheckBox("Tune the model on it first (slower)")
-        self.check_button = QPushButton("Check")
-        self.check_button.setToolTip(
-            "Which genes are missing, and how well the model restores hidden ones here"
+        self._listed: dict[str, tuple[Sequence[str], Mapping[str, Reliability]]] = {}
+        self.views: list[QWidget] = []
+        meaning = "What lacks genes: a layer of spots, or a table of samples"
+        self.source = self.add(SourceField("source", self.viewer, label="Layer or table", tooltip=meaning))
+        self.model = self.add(ModelField("model", "imputer", more=self._teachers))
+        meaning = "Let a trained model learn from what it is to restore"
+        self.tune = self.add(
+            CheckBox(name="tune", text="Tune the model on it first (slower)", tooltip=meaning),
+            enabled=lambda: self.model.folder is not None,
         )
-        self.run_button = QPushButton("Restore")
-        self.undo_button = QPushButton("Undo")
-        self.undo_button.setToolTip("Take the restored genes away again")
-        self.tasks = TaskBar()
-        self.genes = MissingGenes()
-        self.results = ResultButtons(self.genes, self.tasks)
-        self._arrange()
-        self._connect()
-        self.reset_choices()
+        meaning = "Which genes are missing, and how well the model restores hidden ones here"
+        self.check_button = self.button("Check", meaning, self.check, enabled=self._ready)
+        meaning = "Restore the missing genes; the result is a new layer, or a table to save"
+        undo = "Take the restored genes away again"
+        self.add_run("Restore", meaning, self.check_button, ready=self._ready, undo=undo)
+        self.words = self.add(
+            wrapped_words("Check says which genes are missing and how well they can be restored.")
+        )
+        self.which = self.add(
+            ChoiceField("which", lambda: _LISTS, label="List", tooltip="Which genes are listed")
+        )
+        self.search = self.add(LineEdit(name="search", label="Search", tooltip="A part of a gene's name"))
+        self.search.native.setPlaceholderText("Search a gene")
+        self.search.native.setClearButtonEnabled(True)
+        self.genes = GeneListModel()
+        self.list = self.add(gene_view(self.genes, "What can be restored here, and how well"), stretch=1)
+        self.list.setMinimumHeight(120)
+        self._add_results()
+        self.source.choice.changed.connect(self.model.reset_choices)
+        self.which.changed.connect(self._fill)
+        self.search.changed.connect(self.genes.search)
+        self.list.selectionModel().currentChanged.connect(self.refresh)
+        self.finish(stretch=False)
 
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the layers of now; napari calls it when the layer list changes."""
-        self.source.refill()
-        self.model.refill(self.source.sources)
-        if self._layer is not None and self._layer not in self._viewer.layers:
-            self._layer = None
-        self._show_what_applies()
+    @property
+    def marked(self) -> str:
+        """The gene that is chosen in the list; empty where none is."""
+        return self.list.currentIndex().data(GENE_ROLE) or ""
+
+    @property
+    def undoable(self) -> bool:
+        """Whether something was restored: a layer, or a table that has none."""
+        return self._restored is not None
 
     def request(self) -> ImputeRequest:
         """What the panel asks for as it stands.
@@ -81,98 +115,123 @@ class ImputePanel(QWidget):
         source = self.source.source
         if source is None:
             raise SettingError("there is nothing to restore", remedy="open a section or a table first")
-        model, teacher = self.model.choice
-        return ImputeRequest(source, model, teacher, self.tune.isChecked() and model is not None)
+        model = self.model.folder
+        teacher = None if model is not None else source_of(self.model.value)
+        return ImputeRequest(source, model, teacher, bool(self.tune.value) and model is not None)
 
     def check(self) -> None:
         """Look which genes are missing and how well the model does here."""
-        self._start(look, self._show_overview)
+        self.launch(self.request, self._with_imputer(look), self._show_overview)
 
     def start(self) -> None:
         """Restore; the result becomes a layer, or a table to save."""
-        self._start(restore, self._show_restored)
+        self.launch(self.request, self._with_imputer(restore), self._show_restored)
 
-    def undo(self) -> None:
-        """Take the last restored genes away."""
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        self._layer = self._restored = None
-        self._show_what_applies()
+    def forget(self) -> None:
+        """Drop what was restored."""
+        self._restored = None
 
-    def _start(self, job, apply) -> None:
-        try:
-            request = self.request()
-        except HistoscribeError as error:
-            tell(error)
+    def explain(self) -> None:
+        """Trace which observed genes carried the marked one."""
+        gene, restored = self.marked, self._restored
+        if restored is not None and gene:
+            self.launch(lambda: (restored, gene), carriers, self._show_carriers)
+
+    def show_map(self) -> None:
+        """Draw the summary of each sample."""
+        if self._restored is not None:
+            self._open(SampleMap(self._restored.table, self._restored.request.source.name))
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the restored table; asks for a file where none is given."""
+        if self._restored is None:
             return
-        self.tasks.run(partial(self._with_imputer, job, request), apply)
+        path = path or path_to_write(self, "Restored table", "restored.h5ad", TABLES)
+        if path is not None:
+            with telling():
+                write(self._restored, path)
 
-    def _with_imputer(self, job, request: ImputeRequest, progress: Progress) -> Overview | Restored:
-        """Run a job with the imputer of the last one, where it was asked for the same."""
-        known = self._known
-        same = known is not None and known[0].wants_the_imputer_of(request)
-        done = job(request, known[1] if same else None, progress)
-        self._known = request, done.imputer
-        return done
+    def _ready(self) -> bool:
+        return self.free and self.source.source is not None
 
-    def _show_overview(self, overview: Overview) -> None:
-        self.genes.show_overview(overview)
-        self._show_what_applies()
+    def _teachers(self) -> list[tuple[str, object]]:
+        return [(f"Learn from {name}", value) for name, value in self.source.offer()]
 
-    def _show_restored(self, restored: Restored) -> Generator[None]:
+    def _with_imputer(
+        self, job: Callable[[ImputeRequest, Imputer | None, Progress], Done]
+    ) -> Callable[[ImputeRequest, Progress], Done]:
+        """A job with the imputer of the last one, where it is asked for the same."""
+
+        def run(request: ImputeRequest, progress: Progress) -> Done:
+            known = self._known
+            same = known is not None and known[0].wants_the_imputer_of(request)
+            done = job(request, known[1] if known is not None and same else None, progress)
+            self._known = request, done.imputer
+            return done
+
+        return run
+
+    def _show_overview(self, _: ImputeRequest, overview: Overview) -> None:
+        known = {gene: score for gene, score in overview.missing.items() if score is not None}
+        best = sorted(overview.checked, key=lambda gene: -overview.checked[gene].r)
+        self._listed = {"missing": (list(overview.missing), known), "checked": (best, overview.checked)}
+        self.words.setText(overview.words)
+        self._fill()
+
+    def _show_restored(self, request: ImputeRequest, restored: Restored) -> Generator[None]:
         """List the genes, add the layer, paint it: step by step, so that the window answers in between."""
-        if restored.request.model is not None:
-            remember_model(restored.request.model)
+        if request.model is not None:
+            remember_model(request.model)
         self.undo()
         self._restored = restored
-        count = int((restored.table.var["restored"] > 0).sum())
-        self.genes.show_restored(restored)
+        self._listed["missing"] = restored.genes, restored.scores
+        self.words.setText(restored.words)
+        self.which.value = "missing"
+        self._fill()
+        self.list.setCurrentIndex(self.genes.row_of(restored.genes[0]))
         if restored.section is None:
-            show_info(f"{count:,} genes were restored; save the table to keep them.")
-        elif not self.source.has(restored.request.source):
+            show_info(f"{len(restored.genes):,} genes were restored; save the table to keep them.")
+        elif not self.source.has(request.source):
             self._restored = None
             show_info("The layer was removed meanwhile; what was restored is discarded.")
         else:
             yield
             data, described, kind = shown_spots(restored.section)
             described["name"] = f"{restored.section.name} restored"
-            with undrawn(self._viewer):
-                self._layer = yield from added_in_turns(self._viewer, (data, described, kind))
+            with undrawn(self.viewer):
+                yield from self.show_layer((data, described, kind))
                 yield
-                if self.genes.marked:
-                    state_of(self._viewer).gene = self.genes.marked
-                paint(self._viewer, state_of(self._viewer))
+                if self.marked:
+                    self.state.gene = self.marked
+                paint(self.viewer, self.state)
                 yield
-        self._show_what_applies()
+        self.refresh()
 
-    def _show_what_applies(self, *_: object) -> None:
-        free, there = not self.tasks.running, self.source.source is not None
-        self.tune.setEnabled(self.model.choice[0] is not None)
-        for button in (self.check_button, self.run_button):
-            button.setEnabled(free and there)
-        self.undo_button.setEnabled(free and self._restored is not None)
-        self.results.show_what_applies(self._restored)
+    def _show_carriers(self, request: tuple[Restored, str], weights: pd.DataFrame) -> None:
+        self._open(CarriersView(request[1], weights))
 
-    def _connect(self) -> None:
-        self.source.changed.connect(self.reset_choices)
-        self.model.changed.connect(self._show_what_applies)
-        self.check_button.clicked.connect(self.check)
-        self.run_button.clicked.connect(self.start)
-        self.undo_button.clicked.connect(self.undo)
-        self.genes.marked_changed.connect(self._show_what_applies)
-        self.tasks.running_changed.connect(self._show_what_applies)
+    def _open(self, view: QWidget) -> None:
+        view.setParent(self, view.windowFlags())
+        self.views.append(view)
+        view.show()
 
-    def _arrange(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Layer or table", self.source)
-        form.addRow("Model", self.model)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.tune)
-        buttons = QHBoxLayout()
-        for button in (self.check_button, self.run_button, self.undo_button):
-            buttons.addWidget(button)
-        layout.addLayout(buttons)
-        for widget in (self.tasks, self.genes, self.results):
-            layout.addWidget(widget)
+    def _fill(self, *_: object) -> None:
+        self.genes.set_genes(*self._listed.get(self.which.value, ((), {})))
+        self.refresh()
+
+    def _add_results(self) -> None:
+        meaning = "The observed genes that the marked gene was restored from"
+        self.carried_button = self.button(
+            "What carried it",
+            meaning,
+            self.explain,
+            enabled=lambda: self.free and self.undoable and bool(self.marked),
+        )
+        meaning = "The model's summary of each sample or spot, coloured by class"
+        self.map_button = self.button("Map of samples", meaning, self.show_map, enabled=self._has_result)
+        meaning = "The restored table as h5ad, CSV or TSV"
+        self.save_button = self.button("Save…", meaning, self.save, enabled=self._has_result)
+        self.add(beside(self.carried_button, self.map_button, self.save_button))
+
+    def _has_result(self) -> bool:
+        return self.free and self.undoable

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QLabel,
-    QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.files import replacing
+from histoscribe.widgets.layers.maps import class_palette
+from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.panel import wrapped_words
+from histoscribe.widgets.parts.plots import DotMap, Dots
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +25,11 @@ if TYPE_CHECKING:
 _SHOWN = 40
 _CLASSES = 20
 _LATTICE = ("in_tissue", "array_row", "array_col")
+_CARRIERS = (
+    Column("gene", lambda row: str(row[0]), key=lambda row: row[0], left=True),
+    Column("mean weight", lambda row: f"{row[1]:+.4f}", key=lambda row: row[1]),
+    Column("mean absolute weight", lambda row: f"{row[2]:.4f}", key=lambda row: row[2]),
+)
 
 
 class CarriersView(QWidget):
@@ -43,33 +46,28 @@ class CarriersView(QWidget):
         super().__init__(None, Qt.WindowType.Tool)
         self.setWindowTitle(f"What carried {gene}")
         self.weights = weights
-        words = QLabel(
+        words = wrapped_words(
             f"{gene} was restored from these genes. Weights are value times slope in standard deviations, "
             "averaged over samples."
         )
-        words.setWordWrap(True)
-        self.table = QTableWidget(min(_SHOWN, len(weights)), 3)
-        self.table.setHorizontalHeaderLabels(["gene", "mean weight", "mean absolute weight"])
-        for row, (name, pair) in enumerate(weights.head(_SHOWN).iterrows()):
-            for column, text in enumerate((str(name), f"{pair.iloc[0]:+.4f}", f"{pair.iloc[1]:.4f}")):
-                self.table.setItem(row, column, QTableWidgetItem(text))
-        self.table.resizeColumnsToContents()
+        self.table = TableModel(_CARRIERS)
+        self.table.show_rows(list(weights.head(_SHOWN).itertuples()))
+        view = table_view(self.table, "The strongest genes")
+        view.resizeColumnsToContents()
         self.save_button = QPushButton("Save all as CSV…")
+        self.save_button.setToolTip("Every observed gene with its weights")
         self.save_button.clicked.connect(lambda: self.save())
         layout = QVBoxLayout(self)
-        for widget in (words, self.table, self.save_button):
+        for widget in (words, view, self.save_button):
             layout.addWidget(widget)
         self.resize(430, 520)
 
     def save(self, path: Path | None = None) -> None:
         """Write all weights; asks for a file where none is given."""
-        if path is None:
-            asked, _ = QFileDialog.getSaveFileName(self, self.windowTitle(), "carriers.csv", "CSV (*.csv)")
-            if not asked:
-                return
-            path = Path(asked)
-        with replacing(path) as fresh:
-            self.weights.to_csv(fresh, float_format="%.6g")
+        path = path or path_to_write(self, self.windowTitle(), "carriers.csv", "CSV (*.csv)")
+        if path is not None:
+            with telling(), replacing(path) as fresh:
+                self.weights.to_csv(fresh, float_format="%.6g")
 
 
 class SampleMap(QWidget):
@@ -84,19 +82,16 @@ class SampleMap(QWidget):
 
     def __init__(self, table: AnnData, name: str) -> None:
         super().__init__(None, Qt.WindowType.Tool)
-        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-        from matplotlib.figure import Figure
-
         self.setWindowTitle(f"{name}: the model's summary of each sample")
         self._table = table
         self.places = leading_components(table.obsm["summary"])
         self.colour = QComboBox()
+        self.colour.setToolTip("What the samples are coloured by")
         self.colour.addItems(["one colour", *class_columns(table.obs)])
-        self.figure = Figure(figsize=(6, 5), layout="constrained")
-        self.canvas = FigureCanvasQTAgg(self.figure)
+        self.map = DotMap("summary, component 1", "summary, component 2")
         layout = QVBoxLayout(self)
         layout.addWidget(self.colour)
-        layout.addWidget(self.canvas)
+        layout.addWidget(self.map, 1)
         self.colour.currentTextChanged.connect(self.draw)
         self.colour.setCurrentIndex(min(1, self.colour.count() - 1))
         self.draw()
@@ -104,27 +99,21 @@ class SampleMap(QWidget):
 
     def draw(self, *_: object) -> None:
         """Draw the map in the chosen colours."""
-        import matplotlib
-
-        self.figure.clear()
-        axes = self.figure.add_subplot()
-        size = float(np.clip(3000 / len(self.places), 3, 30))
+        size = float(np.clip(np.sqrt(4000 / max(len(self.places), 1)), 2, 7))
         column = self.colour.currentText()
         if column not in self._table.obs:
-            axes.scatter(*self.places.T, s=size, color="#7fb8d0")
-        else:
-            kinds = self._table.obs[column].astype(str).to_numpy()
-            colours = matplotlib.colormaps["tab20"]
-            for place, kind in enumerate(np.unique(kinds)):
-                some = self.places[kinds == kind]
-                axes.scatter(*some.T, s=size, color=colours(place % _CLASSES), label=kind)
-            axes.legend(title=column, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.5, fontsize=8)
-        axes.set_xlabel("summary, component 1")
-        axes.set_ylabel("summary, component 2")
-        self.canvas.draw_idle()
+            self.map.show_groups([Dots("", self.places, "#7fb8d0", size)])
+            return
+        kinds = self._table.obs[column].astype(str).to_numpy()
+        named = np.unique(kinds)
+        colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(named))]
+        groups = zip(named, colours, strict=True)
+        self.map.show_groups(
+            [Dots(str(kind), self.places[kinds == kind], colour, size) for kind, colour in groups], column
+        )
 
 
-def leading_components(summary: np.ndarray) -> np.ndarray:
+def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
     """The two leading principal components, shape (samples, 2); NaN where the summary is."""
     known = np.isfinite(summary).all(1)
     result = np.full((len(summary), 2), np.nan)

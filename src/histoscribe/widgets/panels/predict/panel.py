@@ -12,17 +12,17 @@ from napari.utils.notifications import show_info
 
 from histoscribe.errors import SettingError
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
-from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.painting import paint, sections_in
 from histoscribe.widgets.layers.suggestion import suggested_gene
 from histoscribe.widgets.napari_private.window import undrawn
 from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, predicted_layer
 from histoscribe.widgets.parts.fields import (
-    Choice,
-    LayerChoice,
-    ModelChoice,
-    RegionChoice,
-    number,
-    words_choice,
+    ChoiceField,
+    LayerField,
+    ModelField,
+    RegionField,
+    number_field,
+    words_field,
 )
 from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.state.preferences import follow_memory, preferences
@@ -50,28 +50,28 @@ class PredictPanel(Panel):
         super().__init__(napari_viewer)
         meaning = "The layer to look at: a section with its H&E, or a slide"
         self.target = self.add(
-            LayerChoice("target", self.viewer, self._is_target, label="Slide or section", tooltip=meaning)
+            LayerField("target", self.viewer, self._is_target, label="Slide or section", tooltip=meaning)
         )
         meaning = "The slide does not state its scale; 0.5 is usual for 20×, 0.25 for 40×"
         self.mpp = self.add(
-            number("mpp", 0.5, 0.01, 100, "µm per pixel", label="Scale", tooltip=meaning, decimals=3),
+            number_field("mpp", 0.5, 0.01, 100, "µm per pixel", label="Scale", tooltip=meaning, decimals=3),
             visible=lambda: self._slide is not None and self._slide.mpp is None,
         )
-        self.model = self.add(ModelChoice("model", "predictor"))
+        self.model = self.add(ModelField("model", "predictor"))
         meaning = "Where to predict: at measured spots, or on a grid"
-        self.place = self.add(Choice("place", self._places, label="Where", tooltip=meaning))
+        self.place = self.add(ChoiceField("place", self._places, label="Where", tooltip=meaning))
         self.region = self.add(
-            RegionChoice("region", self.viewer), visible=lambda: self.place.value == "region"
+            RegionField("region", self.viewer), visible=lambda: self.place.value == "region"
         )
         self.pitch = self.add(
-            number(
+            number_field(
                 "pitch", 55, 1, 5000, "µm", label="Grid pitch", tooltip="Distance of neighbouring grid points"
             ),
             visible=lambda: self.place.value != "spots",
         )
         meaning = "auto takes a graphics card where there is one"
         self.device = self.add(
-            words_choice("device", _DEVICES, label="Device", tooltip=meaning, first=preferences().device)
+            words_field("device", _DEVICES, label="Device", tooltip=meaning, first=preferences().device)
         )
         self.add_run(
             "Predict",
@@ -128,8 +128,7 @@ class PredictPanel(Panel):
     def _is_target(self, layer: Layer) -> bool:
         """Measured sections on their slide, and slides that no measured section stands for already."""
         section, slide = section_of(layer), slide_of(layer)
-        sections = [one for one in map(section_of, spot_layers(self.viewer)) if one is not None]
-        measured = [one for one in sections if kind_of(one) == "measured"]
+        measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
         if slide is not None:
             return not any(one.slide and one.slide.levels is slide.levels for one in measured)
         return section in measured and section is not None and section.slide is not None

@@ -27,8 +27,8 @@ from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.regions import Colour
-from histoscribe.widgets.parts.score_table import ScoreModel, score_view
-from histoscribe.widgets.parts.violins import Violins
+from histoscribe.widgets.parts.plots import Violins
+from histoscribe.widgets.parts.tables import TableModel, table_view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +86,7 @@ class RegionAnalysis(QTabWidget):
         super().__init__()
         self._state, self._chosen = state, chosen
         self.violins = Violins()
-        self.statistics, self.genes, self.space = ScoreModel(), ScoreModel(), ScoreModel()
+        self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first, self.second = QComboBox(), QComboBox()
         self.first.setToolTip("The class whose genes are looked for")
         self.second.setToolTip("What it is compared with")
@@ -149,7 +149,7 @@ class RegionAnalysis(QTabWidget):
         """Look for genes with a pattern inside the regions; of many genes, the 2,000 most variable."""
         self._run(_moran, self.space, "Moran's I of genes within the drawn regions")
 
-    def save(self, model: ScoreModel, path: Path | None = None) -> None:
+    def save(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
         if model.frame is None:
             return
@@ -166,7 +166,7 @@ class RegionAnalysis(QTabWidget):
         except Exception as error:
             tell(error)
 
-    def _run(self, job: Callable[[Chosen, Progress], DataFrame], model: ScoreModel, words: str) -> None:
+    def _run(self, job: Callable[[Chosen, Progress], DataFrame], model: TableModel, words: str) -> None:
         try:
             chosen = self._chosen()
             if not chosen.labels.any():
@@ -178,7 +178,7 @@ class RegionAnalysis(QTabWidget):
             return
         self.tasks.run(partial(job, chosen), partial(self._show, model, words))
 
-    def _show(self, model: ScoreModel, words: str, frame: DataFrame) -> None:
+    def _show(self, model: TableModel, words: str, frame: DataFrame) -> None:
         model.show_frame(frame, WORDS, MEANINGS)
         self.words.setText(words)
 
@@ -191,14 +191,14 @@ class RegionAnalysis(QTabWidget):
             combo.addItems(words)
             combo.setCurrentIndex(max(0, combo.findText(before)))
 
-    def _on_row(self, model: ScoreModel, current: QModelIndex, _previous: QModelIndex) -> None:
+    def _on_row(self, model: TableModel, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and model.gene_at(current.row()) not in self._state.genes:
             self._state.choose(model.gene_at(current.row()))
 
     def _arrange(self) -> None:
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.violins)
-        split.addWidget(score_view(self.statistics))
+        split.addWidget(table_view(self.statistics))
         pair = QHBoxLayout()
         for widget in (self.first, QLabel("against"), self.second):
             pair.addWidget(widget)
@@ -206,7 +206,7 @@ class RegionAnalysis(QTabWidget):
         buttons.addWidget(self.neighbours_button)
         buttons.addWidget(self.moran_button)
         self.views = {
-            name: score_view(model) for name, model in (("genes", self.genes), ("space", self.space))
+            name: table_view(model) for name, model in (("genes", self.genes), ("space", self.space))
         }
         for name, model in (("genes", self.genes), ("space", self.space)):
             self.views[name].selectionModel().currentChanged.connect(partial(self._on_row, model))
@@ -216,7 +216,7 @@ class RegionAnalysis(QTabWidget):
         )
         self.addTab(self._tab(buttons, self.views["space"], self._saver(self.space)), "In space")
 
-    def _saver(self, model: ScoreModel) -> QPushButton:
+    def _saver(self, model: TableModel) -> QPushButton:
         button = QPushButton("Save the table…")
         button.setToolTip("As CSV")
         button.clicked.connect(lambda: self.save(model))

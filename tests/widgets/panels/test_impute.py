@@ -13,6 +13,7 @@ from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.state.state import state_of
 
@@ -56,7 +57,7 @@ def panel(window: Any, npe2pm: Any, model: Path) -> Any:
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Impute")[1]
-    panel.model.choose(model)
+    panel.model.folder = model
     return panel
 
 
@@ -73,10 +74,10 @@ def test_missing_genes_are_restored_marked_and_undone(
     panel.check_button.click()
     done()
     missing = set(whole.genes) - set(lacking.genes)
-    assert set(panel.genes.genes.shown) <= missing
-    assert "can be restored" in panel.genes.words.text()
-    panel.genes.which.setCurrentIndex(1)
-    assert set(panel.genes.genes.shown) <= set(lacking.genes)
+    assert set(panel.genes.shown) <= missing
+    assert "can be restored" in panel.words.text()
+    panel.which.value = "checked"
+    assert set(panel.genes.shown) <= set(lacking.genes)
     panel.run_button.click()
     assert not panel.run_button.isEnabled()
     done()
@@ -101,16 +102,16 @@ def test_what_carried_a_gene_is_shown_and_written(
     show(window, [lacking])
     panel.start()
     done()
-    gene = panel.genes.marked
-    panel.results.carried_button.click()
+    gene = panel.marked
+    panel.carried_button.click()
     done()
-    view = panel.results.views[-1]
+    view = panel.views[-1]
     assert gene in view.windowTitle()
     assert view.table.rowCount() >= len(lacking.genes) - 1
     view.save(tmp_path / "carriers.csv")
     written = pd.read_csv(tmp_path / "carriers.csv", index_col=0)
     assert set(written.index) <= set(lacking.genes)
-    panel.results.save(tmp_path / "restored.h5ad")
+    panel.save(tmp_path / "restored.h5ad")
     from histoscribe.section import open_section
 
     assert gene in open_section(tmp_path / "restored.h5ad").genes
@@ -129,11 +130,11 @@ def test_a_table_without_a_layer_is_restored_mapped_and_saved(
     panel.start()
     done()
     assert spot_layers(window) == []
-    panel.results.map_button.click()
-    view = panel.results.views[-1]
+    panel.map_button.click()
+    view = panel.views[-1]
     assert view.colour.currentText() == "kind"
-    assert len(view.figure.axes[0].collections) == 3
-    panel.results.save(tmp_path / "out.csv")
+    assert [group.name for group in view.map.groups] == ["0", "1", "2"]
+    panel.save(tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv", index_col=0).shape == (len(counts), 40)
     assert (tmp_path / "out.sd.csv").exists()
 
@@ -142,14 +143,13 @@ def test_learning_from_another_layer(
     window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
 ) -> None:
     show(window, [whole, lacking])
-    names = [panel.model.combo.itemText(place) for place in range(panel.model.combo.count())]
-    teacher = next(place for place, choice in enumerate(panel.model._choices) if choice[1] is whole)
-    assert names[teacher].startswith("Learn from")
-    panel.model.combo.setCurrentIndex(teacher)
-    assert not panel.tune.isEnabled()
-    panel.source.combo.setCurrentIndex(
-        next(place for place, (_, one) in enumerate(panel.source.sources) if one is lacking)
+    teacher, learner = (
+        next(layer for layer in spot_layers(window) if section_of(layer) is one) for one in (whole, lacking)
     )
+    assert panel.model.known.get_choice(f"Learn from {teacher.name}") is teacher
+    panel.model.value = teacher
+    assert not panel.tune.enabled
+    panel.source.choice.value = learner
     panel.start()
     done()
     assert any("restored" in layer.name for layer in spot_layers(window))

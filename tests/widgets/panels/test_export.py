@@ -20,7 +20,7 @@ from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.panels.export.picture import picture_of, round_length, save_picture
-from histoscribe.widgets.panels.export.report import material_of, write_report
+from histoscribe.widgets.panels.export.report import content_of, write_report
 from histoscribe.widgets.panels.export.tables import save_table
 from histoscribe.widgets.state.state import state_of
 
@@ -162,7 +162,7 @@ def test_a_report_names_all_and_reaches_nowhere(
     state_of(viewer).choose("ERBB2")
     box = np.array([[0, 0], [0, 1000], [500, 1000], [500, 0]], float)
     viewer.add_shapes([box, box], features={"class": ["Tumour", "Stroma"]}, units=UM, name="regions")
-    write_report(material_of(viewer, state_of(viewer)), tmp_path / "a.html", Progress(), "A <session>")
+    write_report(content_of(viewer, state_of(viewer)), tmp_path / "a.html", Progress(), "A <session>")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     for words in ("ab" * 32, "&lt;C1&gt;", "A &lt;session&gt;", "ERBB2 on A1, predicted", "Tumour", "0.500"):
         assert words in page, words
@@ -177,7 +177,7 @@ def test_a_report_names_all_and_reaches_nowhere(
 def test_a_report_opens_in_a_browser_without_network(shown: Any, tmp_path: Path) -> None:
     from PIL import Image
 
-    path = write_report(material_of(shown, state_of(shown)), tmp_path / "a.html", Progress())
+    path = write_report(content_of(shown, state_of(shown)), tmp_path / "a.html", Progress())
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
     options += ["--enable-logging=stderr", f"--user-data-dir={tmp_path}", "--window-size=1200,1600"]
     command = ["chromium", *options, f"--screenshot={tmp_path / 'a.png'}", path.as_uri()]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from qtpy.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt
+from qtpy.QtCore import QModelIndex, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
-from qtpy.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from qtpy.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from histoscribe.widgets.panels.genes.gene_search import GeneSearch, Hit
+from histoscribe.widgets.parts.gene_search import GeneSearch, Hit
+from histoscribe.widgets.parts.tables import Column, Index, TableModel
 
 GENE_ROLE = Qt.ItemDataRole.UserRole
 SCORE_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -31,27 +33,21 @@ class Reliability:
         return f"{self.r:.2f}{interval}"
 
 
-class GeneListModel(QAbstractListModel):
-    """Gene names that match the search, pinned ones first.
-
-    Rows are handed to Qt in batches as the view scrolls: laying out 20,000 rows at every keystroke would take
-    longer than a frame.
-    """
+class GeneListModel(TableModel):
+    """Gene names that match the search, pinned ones first."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__([Column("gene", self._words, left=True)])
         self._search = GeneSearch()
         self._scores: Mapping[str, Reliability] = {}
         self._restored: frozenset[str] = frozenset()
         self._pinned: tuple[str, ...] = ()
         self._query = ""
-        self._hits: list[Hit] = []
-        self._loaded = 0
 
     @property
     def shown(self) -> list[str]:
         """The genes that match, in the order shown."""
-        return [hit.gene for hit in self._hits]
+        return [hit.gene for hit in self.rows]
 
     def set_genes(
         self,
@@ -69,14 +65,12 @@ class GeneListModel(QAbstractListModel):
     def search(self, query: str) -> None:
         """Show the genes of which a name contains `query`."""
         self._query = query
-        self.beginResetModel()
-        self._hits = self._search.find(query)
+        hits = self._search.find(query)
         if self._pinned:
-            first = [hit for hit in self._hits if hit.gene in self._pinned]
+            first = [hit for hit in hits if hit.gene in self._pinned]
             first.sort(key=lambda hit: self._pinned.index(hit.gene))
-            self._hits = first + [hit for hit in self._hits if hit.gene not in self._pinned]
-        self._loaded = min(_BATCH, len(self._hits))
-        self.endResetModel()
+            hits = first + [hit for hit in hits if hit.gene not in self._pinned]
+        self.show_rows(hits)
 
     def set_pinned(self, genes: tuple[str, ...]) -> None:
         """Put these genes first, marked with a star."""
@@ -86,49 +80,41 @@ class GeneListModel(QAbstractListModel):
 
     def row_of(self, gene: str) -> QModelIndex:
         """The row of a gene, loaded if need be; an invalid index where it does not match."""
-        row = next((row for row, hit in enumerate(self._hits) if hit.gene == gene), -1)
-        if row >= self._loaded:
-            self._load(row + _BATCH)
-        return self.index(row) if row >= 0 else QModelIndex()
+        row = next((row for row, hit in enumerate(self.rows) if hit.gene == gene), -1)
+        self.load(row + 1)
+        return self.index(row, 0)
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Qt asks how many rows are loaded."""
-        return self._loaded
-
-    def canFetchMore(self, parent: QModelIndex) -> bool:
-        """Qt asks whether more names match than are loaded."""
-        return self._loaded < len(self._hits)
-
-    def fetchMore(self, parent: QModelIndex) -> None:
-        """Qt has scrolled to the end of what is loaded."""
-        self._load(self._loaded + _BATCH)
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Qt asks for a row: its text, the bare gene name, its reliability, or what it all means."""
         if not index.isValid():
             return None
-        hit = self._hits[index.row()]
+        gene = self.rows[index.row()].gene
+        score = self._scores.get(gene)
         if role == GENE_ROLE:
-            return hit.gene
-        score = self._scores.get(hit.gene)
+            return gene
         if role == SCORE_ROLE:
             return score
-        if role == Qt.ItemDataRole.DisplayRole:
-            star = "★ " if hit.gene in self._pinned else ""
-            mark = "   restored" if hit.gene in self._restored else ""
-            return f"{star}{hit.gene}   {hit.via}{mark}" if hit.via else f"{star}{hit.gene}{mark}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if score is None:
-                return f"{hit.gene}: no prediction here says how reliable it is"
-            source = "restored" if hit.gene in self._restored else "predicted"
-            return f"{hit.gene}: r {score} between {source} and measured on held-out tissue"
-        return None
+                return f"{gene}: no prediction here says how reliable it is"
+            source = "restored" if gene in self._restored else "predicted"
+            return f"{gene}: r {score} between {source} and measured on held-out tissue"
+        return super().data(index, role)
 
-    def _load(self, rows: int) -> None:
-        rows = min(rows, len(self._hits))
-        self.beginInsertRows(QModelIndex(), self._loaded, rows - 1)
-        self._loaded = rows
-        self.endInsertRows()
+    def _words(self, hit: Hit) -> str:
+        star = "★ " if hit.gene in self._pinned else ""
+        mark = "   restored" if hit.gene in self._restored else ""
+        return f"{star}{hit.gene}   {hit.via}{mark}" if hit.via else f"{star}{hit.gene}{mark}"
+
+
+def gene_view(model: GeneListModel, meaning: str) -> QListView:
+    """A list of genes, each with its reliability beside it."""
+    view = QListView()
+    view.setUniformItemSizes(True)
+    view.setModel(model)
+    view.setItemDelegate(ReliabilityDelegate(view))
+    view.setToolTip(meaning)
+    return view
 
 
 class ReliabilityDelegate(QStyledItemDelegate):
@@ -136,7 +122,7 @@ class ReliabilityDelegate(QStyledItemDelegate):
 
     _WIDTH, _TEXT = 56, 40
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Qt asks for one visible row."""
         super().paint(painter, option, index)
         score = index.data(SCORE_ROLE)
@@ -164,7 +150,7 @@ class ReliabilityDelegate(QStyledItemDelegate):
             painter.drawRect(QRectF(start, middle - 0.5, max(end - start, 1), 1))
         painter.restore()
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Qt asks how high a row is."""
         return QSize(120, 22)
 

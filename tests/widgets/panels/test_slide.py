@@ -63,7 +63,7 @@ def _add(window: Any, slide: Slide) -> Any:
 
 def test_an_empty_viewer_is_told_what_to_do(panel: Any) -> None:
     assert "Open a slide" in panel.facts.text()
-    assert not panel.apply_button.isEnabled()
+    assert not panel.apply_button.native.isEnabled()
     panel.set_mpp()
 
 
@@ -73,9 +73,9 @@ def test_facts_doubts_and_pictures(window: Any, panel: Any, rich_slide: Slide) -
     assert "400 × 400 pixels" in panel.facts.text()
     assert "objective 20x" in panel.facts.text()
     assert "Mind: the µm per pixel are unknown" in panel.doubts.text()
-    assert panel.which.currentText() == "label"
+    assert panel.which.value == "label"
     assert panel.picture.pixmap().width() == 260
-    panel.which.setCurrentText("macro")
+    panel.which.value = "macro"
     assert "cannot be read" in panel.picture.text()
 
 
@@ -83,8 +83,8 @@ def test_a_stated_scale_moves_the_layer_to_micrometres(window: Any, panel: Any, 
     layer = _add(window, rich_slide)
     panel.reset_choices()
     assert "unknown" in layer.name
-    panel.mpp.setValue(0.25)
-    panel.apply_button.click()
+    panel.mpp.value = 0.25
+    panel.apply_button.native.click()
     assert tuple(layer.scale) == (0.25, 0.25)
     assert {str(unit) for unit in layer.units} == {"micrometer"}
     assert (layer.name, layer.metadata["slide"].mpp) == ("tissue", 0.25)
@@ -94,10 +94,10 @@ def test_colours_by_the_profile_and_back(window: Any, panel: Any, rich_slide: Sl
     layer = _add(window, rich_slide)
     panel.reset_choices()
     before = np.asarray(layer.data[0])
-    panel.managed.click()
+    panel.managed.native.click()
     assert np.abs(np.asarray(layer.data[0]).astype(int) - before).max() <= 1
     assert layer.metadata["slide"] is rich_slide
-    panel.managed.click()
+    panel.managed.native.click()
     np.testing.assert_array_equal(np.asarray(layer.data[0]), before)
 
 
@@ -106,7 +106,7 @@ def test_the_scale_of_a_section_is_left_alone(window: Any, panel: Any, section: 
 
     show(window, [section])
     panel.reset_choices()
-    assert not panel.apply_button.isEnabled()
+    assert not panel.apply_button.native.isEnabled()
 
 
 @pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])

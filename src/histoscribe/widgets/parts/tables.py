@@ -1,0 +1,229 @@
+"""One model for all tables: rows of any kind and columns that say how a row is shown, sorted and edited."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Index = QModelIndex | QPersistentModelIndex
+_BATCH = 500
+_ROOT = QModelIndex()
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column shows a row.
+
+    Parameters
+    ----------
+    heading : str
+    text : callable
+        From a row to the words of its cell.
+    meaning : str
+        The heading's tooltip.
+    key : callable, optional
+        From a row to what it is sorted by; without it the column does not sort.
+    colour : callable, optional
+        From a row to (red, green, blue), shown as a square before the words.
+    edit : callable, optional
+        Receives a row and the words typed into its cell; without it the cell cannot be edited.
+    left : bool
+        Whether words begin at the left, as names do, and not at the right, as numbers.
+    """
+
+    heading: str
+    text: Callable[[Any], str]
+    meaning: str = ""
+    key: Callable[[Any], Any] | None = None
+    colour: Callable[[Any], tuple[int, int, int]] | None = None
+    edit: Callable[[Any, str], object] | None = None
+    left: bool = False
+
+
+class TableModel(QAbstractTableModel):
+    """Rows and columns for Qt's views.
+
+    Rows are handed to Qt in batches as the view scrolls: laying out 20,000 rows at every keystroke would take
+    longer than a frame.
+    """
+
+    def __init__(self, columns: Sequence[Column] = ()) -> None:
+        super().__init__()
+        self.columns: Sequence[Column] = columns
+        self.rows: list[Any] = []
+        self._frame: DataFrame | None = None
+        self._loaded = 0
+
+    def show_rows(self, rows: Sequence[Any], columns: Sequence[Column] | None = None) -> None:
+        """Show these rows, in these columns where they are others than before."""
+        self.beginResetModel()
+        self.rows = list(rows)
+        self.columns = self.columns if columns is None else columns
+        self._loaded = min(_BATCH, len(self.rows))
+        self.endResetModel()
+
+    def show_frame(
+        self, frame: DataFrame | None, words: Mapping[str, str], meanings: Mapping[str, str] = {}
+    ) -> None:
+        """Show a data frame indexed by name: `words` gives its columns' headings, `meanings` their tooltips.
+
+        Numbers have two digits, and what is undefined is a dash.
+        """
+        self._frame = frame
+        if frame is None:
+            self.show_rows((), ())
+            return
+        names = [str(name) for name in (frame.index.name, *frame.columns)]
+        values = [frame.index.tolist(), *(frame[name].tolist() for name in frame.columns)]
+        columns = [
+            Column(
+                words.get(name, name),
+                partial(_cell, column),
+                meanings.get(name, ""),
+                column.__getitem__,
+                left=not place,
+            )
+            for place, (name, column) in enumerate(zip(names, values, strict=True))
+        ]
+        self.show_rows(range(len(frame)), columns)
+
+    @property
+    def frame(self) -> DataFrame | None:
+        """The data frame that is shown, in the order shown; None where there is none."""
+        return None if self._frame is None else self._frame.iloc[self.rows]
+
+    def gene_at(self, row: int) -> str:
+        """The name in the first column of a row."""
+        return self.columns[0].text(self.rows[row]) if 0 <= row < len(self.rows) else ""
+
+    def load(self, rows: int) -> None:
+        """Hand at least this many rows to Qt, where there are as many."""
+        rows = min(rows, len(self.rows))
+        if rows > self._loaded:
+            self.beginInsertRows(_ROOT, self._loaded, rows - 1)
+            self._loaded = rows
+            self.endInsertRows()
+
+    def index(self, row: int, column: int = 0, parent: Index = _ROOT) -> QModelIndex:
+        """Qt asks for the place of a cell; an invalid one where it is not loaded."""
+        return super().index(row, column, parent)
+
+    def rowCount(self, parent: Index = _ROOT) -> int:
+        """Qt asks how many rows are loaded."""
+        return 0 if parent.isValid() else self._loaded
+
+    def columnCount(self, parent: Index = _ROOT) -> int:
+        """Qt asks for the number of columns."""
+        return 0 if parent.isValid() else len(self.columns)
+
+    def canFetchMore(self, parent: Index) -> bool:
+        """Qt asks whether there are more rows than are loaded."""
+        return self._loaded < len(self.rows)
+
+    def fetchMore(self, parent: Index) -> None:
+        """Qt has scrolled to the end of what is loaded."""
+        self.load(self._loaded + _BATCH)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Qt asks for a cell."""
+        if not index.isValid():
+            return None
+        row, column = self.rows[index.row()], self.columns[index.column()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return column.text(row)
+        if role == Qt.ItemDataRole.DecorationRole and column.colour is not None:
+            return _square(column.colour(row))
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
+            return side | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> str | None:
+        """Qt asks for a heading or its tooltip."""
+        if orientation != Qt.Orientation.Horizontal or section >= len(self.columns):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.columns[section].heading
+        return self.columns[section].meaning if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        """Qt asks what can be done with a cell."""
+        able = super().flags(index)
+        editable = index.isValid() and self.columns[index.column()].edit is not None
+        return able | Qt.ItemFlag.ItemIsEditable if editable else able
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Qt hands over what was typed into a cell."""
+        edit = self.columns[index.column()].edit if index.isValid() else None
+        if edit is None or role != Qt.ItemDataRole.EditRole:
+            return False
+        edit(self.rows[index.row()], str(value))
+        return True
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Qt asks for another order; undefined values stay last, equals as they are."""
+        key = self.columns[column].key if 0 <= column < len(self.columns) else None
+        if key is None:
+            return
+        known = [row for row in self.rows if key(row) == key(row)]
+        unknown = [row for row in self.rows if key(row) != key(row)]
+        known.sort(key=key, reverse=order == Qt.SortOrder.DescendingOrder)
+        self.show_rows([*known, *unknown])
+
+
+def table_view(model: TableModel, meaning: str = "") -> QTableView:
+    """A view of a table: rows are chosen whole, headings sort."""
+    view = QTableView()
+    view.setModel(model)
+    view.setToolTip(meaning)
+    view.setSortingEnabled(True)
+    view.setTabKeyNavigation(False)
+    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    view.verticalHeader().hide()
+    view.verticalHeader().setDefaultSectionSize(22)
+    header = view.horizontalHeader()
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+    header.setDefaultSectionSize(64)
+    header.setMinimumSectionSize(48)
+    header.setSortIndicator(-1, Qt.SortOrder.DescendingOrder)
+
+    def make_room() -> None:
+        for column in range(model.columnCount()):
+            view.setColumnWidth(column, max(header.sectionSizeHint(column), 64 if column else 110))
+
+    model.modelReset.connect(make_room)
+    make_room()
+    return view
+
+
+def plain(value: object) -> str:
+    """A value of a table in words: two digits, small numbers by their power of ten, undefined ones a dash."""
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            return "–"
+        return f"{value:.2f}" if abs(float(value)) >= 0.005 or value == 0 else f"{value:.1e}"
+    return str(value)
+
+
+def _cell(column: Sequence[object], row: int) -> str:
+    return plain(column[row])
+
+
+def _square(colour: tuple[int, int, int]) -> QIcon:
+    picture = QPixmap(14, 14)
+    picture.fill(QColor(*colour))
+    return QIcon(picture)
