@@ -39,9 +39,8 @@ def main() -> None:
     start = time.monotonic()
     bed = simulate_metastases(read_tcga11(arguments.data), seed=SEED)
     progress = Progress(lambda step: sys.stderr.write(f"\r{step.message} {step.done}/{step.total}   "))
-    model = Generator(met_steps=MET_STEPS, mixing_steps=MIXING_STEPS, seed=SEED).fit(
-        join([bed.train, bed.parents, bed.test]), licence=LICENCE, progress=progress
-    )
+    model = Generator(met_steps=MET_STEPS, mixing_steps=MIXING_STEPS, seed=SEED, licence=LICENCE)
+    model.fit(join([bed.train, bed.parents, bed.test]), progress=progress)
     model.save(arguments.out)
     size = sum(path.stat().st_size for path in arguments.out.iterdir())
     sys.stderr.write(f"\n{arguments.out}: {size / 1024**2:.1f} MB, {time.monotonic() - start:.0f} s\n")

@@ -39,7 +39,7 @@ def main() -> None:
     bulk = with_samples(read_table(path), file_beside(path), roles={"patient": "patient"})
     checkpoint = arguments.out.parent.parent / f".{arguments.out.name}.training"
     progress = Progress(lambda step: sys.stderr.write(f"\r{step.message} {step.done}/{step.total}   "))
-    model = Imputer().fit(bulk, licence=LICENCE, checkpoint=checkpoint, progress=progress)
+    model = Imputer(licence=LICENCE).fit(bulk, checkpoint=checkpoint, progress=progress)
     model.save(arguments.out)
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
     seconds = time.monotonic() - start

@@ -194,7 +194,7 @@ def test_a_run_can_be_cancelled(cohort: Cohort, generator: Generator, primaries:
 
 
 def test_nothing_works_before_it_has_learned(primaries: anndata.AnnData) -> None:
-    with pytest.raises(ModelError, match="has not learned"):
+    with pytest.raises(ModelError, match="learned nothing"):
         Generator().generate(primaries, site="liver")
     with pytest.raises(SettingError):
         Generator(met_steps=0)

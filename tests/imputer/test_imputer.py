@@ -188,7 +188,7 @@ def test_cancelling_stops_training(table_maker: Maker) -> None:
 def test_wrong_settings_and_order_are_refused(fresh: AnnData, table_maker: Maker) -> None:
     with pytest.raises(SettingError):
         Imputer(factors=0)
-    with pytest.raises(ModelError, match="not learned"):
+    with pytest.raises(ModelError, match="learned nothing"):
         Imputer().restore(fresh)
     with pytest.raises(HistoscribeError):
         Imputer(steps=0).fit(table_maker(), patients="nobody")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from anndata import AnnData
 
 from histoscribe.errors import Cancelled, SettingError, TableError
-from histoscribe.imputer import Imputer
+from histoscribe.imputer import Imputer, ImputerSettings
 from histoscribe.imputer.checking import hidden_scores
 from histoscribe.imputer.reference import expect_classes
 from histoscribe.imputer.result import as_section
@@ -70,7 +71,7 @@ def test_a_tuned_model_knows_both_tables_and_fits_the_new_one(
     own.var_names = [*own.var_names[:-5], *(f"OWN{i}" for i in range(5))]
     steps = Imputer(factors=8, steps=0)
     trained.save(tmp_path / "model")
-    tuned = Imputer.load(tmp_path / "model").fine_tune(own, settings=steps.settings)
+    tuned = steps.fit(own, start=Imputer.load(tmp_path / "model"))
     assert set(tuned.genes) == set(own.var_names) | {f"GENE{i}" for i in range(60)}
     test = table_maker(samples=40, seed=9)
     test.X = test.X * 0.5 + 4
@@ -100,7 +101,7 @@ def test_old_samples_of_another_world_do_not_spoil_tuning(
     own, truth = own[:, :50].copy(), test[:, 30:50].X
     again = Imputer(factors=8, steps=0)
     trained.save(tmp_path / "model")
-    tuned = Imputer.load(tmp_path / "model").fine_tune(own, settings=again.settings)
+    tuned = Imputer(factors=8, steps=0).fit(own, start=Imputer.load(tmp_path / "model"))
     alone = again.fit(own)
     missed = [
         np.mean((one.restore(test[:, :30].copy())[:, names[30:50]].layers["restored"] - truth) ** 2)
@@ -116,8 +117,8 @@ def test_old_samples_of_the_same_world_are_learned_from(
     trained: Imputer, table_maker: Maker, tmp_path: Path
 ) -> None:
     trained.save(tmp_path / "model")
-    settings = Imputer(factors=8, steps=0).settings
-    tuned = Imputer.load(tmp_path / "model").fine_tune(table_maker(samples=24, seed=8), settings=settings)
+    start = Imputer.load(tmp_path / "model")
+    tuned = Imputer(factors=8, steps=0).fit(table_maker(samples=24, seed=8), start=start)
     assert tuned.card.settings["weight_of_old"] > 0
 
 
@@ -155,6 +156,21 @@ def test_a_restored_section_is_a_section_again(table_maker: Maker) -> None:
     assert record_of(found.table).kind == "restored"
 
 
-def test_unknown_devices_are_named() -> None:
-    with pytest.raises(SettingError, match="no device"):
-        Imputer(device="abacus")
+def test_unknown_devices_are_named(table_maker: Maker) -> None:
+    with pytest.raises(SettingError, match="no such device"):
+        Imputer(device="abacus").fit(table_maker())
+
+
+def test_a_fitted_and_a_loaded_model_keep_their_settings(trained: Imputer, tmp_path: Path) -> None:
+    assert trained.settings == ImputerSettings(factors=8, steps=12)
+    trained.save(tmp_path / "model")
+    loaded = Imputer.load(tmp_path / "model")
+    assert (loaded.settings.factors, loaded.settings.steps, loaded.seed) == (8, 12, 0)
+    assert loaded.licence == trained.licence == "not stated"
+
+
+def test_training_leaves_random_state_and_threads_as_they_were(table_maker: Maker) -> None:
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    Imputer(factors=4, steps=2).fit(table_maker(samples=40, genes=20))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads

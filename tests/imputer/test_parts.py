@@ -7,7 +7,7 @@ from histoscribe.imputer.gates import KNOTS, Gates
 from histoscribe.imputer.gaussian import GaussianStart, fit_factors
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
-from histoscribe.imputer.training.filled import Choice, FilledTable, assign_folds
+from histoscribe.imputer.training.filled import FilledTable, GaussianOptions, assign_folds
 
 
 def test_the_start_is_the_conditional_gaussian() -> None:
@@ -111,7 +111,11 @@ def test_held_out_samples_have_no_say_in_what_is_remembered() -> None:
         filled = np.random.default_rng(1).normal(size=(60, 12)).astype(np.float32)
         filled[folds == 1] *= scale
         filled[~blocks] = random.normal(size=80)
-        lesson, train, choice = FilledTable(filled, blocks, blocks, folds, 0), folds != 1, Choice(2, 1.0, 0.1)
+        lesson, train, choice = (
+            FilledTable(filled, blocks, blocks, folds, 0),
+            folds != 1,
+            GaussianOptions(2, 1.0, 0.1),
+        )
         memories.append(lesson.memory(train, choice, 100, lesson.start(train, choice)).samples)
     assert torch.equal(*memories)
     assert len(memories[0]) == 40

@@ -56,7 +56,6 @@ def generate(
     from histoscribe.generator.result import change_table, write_generated
     from histoscribe.generator.scores import gene_set_changes
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
-    from histoscribe.models import bundled
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
     if components is not None:
@@ -65,7 +64,7 @@ def generate(
     start = time.monotonic()
     with job() as progress:
         progress.report("opening model and parents")
-        generator = Generator.load(bundled(model))
+        generator = Generator.load(model)
         known = shipped_gene_sets()
         for path in sets or ():
             known.update(read_gene_sets(path))

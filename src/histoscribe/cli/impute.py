@@ -47,14 +47,13 @@ def impute(
     from histoscribe.bulk.writing import write_restored
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.result import as_section
-    from histoscribe.models import bundled
     from histoscribe.section import Section, write_section
 
     output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])
     start = time.monotonic()
     with job() as progress:
         progress.report("opening model and table")
-        imputer = Imputer.load(bundled(model))
+        imputer = Imputer.load(model)
         opened = open_table(table, section=section, scale=scale)
         result = imputer.restore(opened, adapt=adapt, progress=progress)
         amend_record(result, command=command_line(context))

@@ -47,8 +47,8 @@ def generator(
                 met500 / "M.mx.log2.txt.gz", met500 / "M.meta.plus.txt", probes[0] if probes else None
             )
             cohort = join_platforms(cohort, metastases)
-        model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed)
-        model.fit(cohort, licence=licence, progress=progress)
+        model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed, licence=licence)
+        model.fit(cohort, progress=progress)
         model.save(out)
     card = model.card
     caution(card.settings["notes"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,15 +45,15 @@ def imputer(
     from histoscribe.bulk import BulkTable
     from histoscribe.bulk.samples import file_beside, with_samples
     from histoscribe.imputer import Imputer
-    from histoscribe.models import bundled
 
     output_folder(out)
     start = time.monotonic()
     checkpoint = out.with_name(f"{out.name}.training")
     with job() as progress:
         model = Imputer(
-            factors=factors, references=references, steps=steps, seed=seed, device=device, devices=devices
-        )
+            factors=factors, references=references, steps=steps, devices=devices, seed=seed, device=device,
+            licence=licence,
+        )  # fmt: skip
         progress.report("opening the table")
         opened = open_table(table, section=section, scale=scale)
         warnings = opened.warnings
@@ -61,11 +61,8 @@ def imputer(
             beside = samples or file_beside(table)
             opened = with_samples(opened, beside, roles={} if patient is None else {"patient": patient})
             warnings = opened.warnings
-        told: dict[str, Any] = {"licence": licence, "checkpoint": checkpoint, "progress": progress}
-        if from_ is None:
-            model.fit(opened, **told)
-        else:
-            model = Imputer.load(bundled(from_)).fine_tune(opened, settings=model.settings, **told)
+        start_from = None if from_ is None else Imputer.load(from_)
+        model.fit(opened, start=start_from, checkpoint=checkpoint, progress=progress)
         model.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     card = model.card

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from os import PathLike
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError
+from histoscribe.errors import SettingError
+from histoscribe.features.device import resolve_device
 from histoscribe.generator.cohort import KINDS, Cohort, cohort_of
 from histoscribe.generator.components import component_table
 from histoscribe.generator.metgen import MetGen, rebuild
@@ -19,7 +20,8 @@ from histoscribe.generator.parents import Parents, bring, mix
 from histoscribe.generator.result import build_result
 from histoscribe.generator.settings import GeneratorSettings
 from histoscribe.generator.training.fitting import fit_model, usable
-from histoscribe.models import Card, TrainingSection, load_model, save_model, weights_hash
+from histoscribe.models import Card, Estimator, TrainingSection
+from histoscribe.models.settings import settings_from
 from histoscribe.models.standard import Standard, halve, to_tensors
 from histoscribe.progress import Progress
 
@@ -34,34 +36,55 @@ TARGET = "log2 of abundance, not below 0, on the scale of the training cohort"
 _CHUNK = 500
 
 
-class Generator:
+@dataclass(frozen=True, eq=False)
+class GeneratorState:
+    """What a generator has learned: its networks and references, and the units that they compute in."""
+
+    model: MetGen
+    standard: Standard
+
+
+class Generator(Estimator[GeneratorSettings, GeneratorState]):
     """Generates expression profiles of metastases: MetVAE, source encoder, mixer, contrastive learner.
 
     Parameters
     ----------
-    met_steps, mixing_steps, seed
+    met_steps, mixing_steps
         As `GeneratorSettings` says.
+    seed : int
+        The same seed gives the same model on the same CPU.
+    device : str
+        Where it trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. Generating takes the CPU.
+    licence : str
+        Under which terms the trained weights may be used; goes into the card.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of range.
     """
 
-    def __init__(self, *, met_steps: int = 600, mixing_steps: int = 500, seed: int = 0) -> None:
-        self.settings = GeneratorSettings(met_steps, mixing_steps, seed)
-        self._model: tuple[MetGen, Standard, Card] | None = None
+    kind = "generator"
 
-    def fit(
+    def __init__(
         self,
-        cohort: Cohort | AnnData,
         *,
-        licence: str = "of the training data",
-        progress: Progress | None = None,
-    ) -> Generator:
+        met_steps: int = 600,
+        mixing_steps: int = 500,
+        seed: int = 0,
+        device: str = "cpu",
+        licence: str = "not stated",
+    ) -> None:
+        settings = GeneratorSettings(met_steps, mixing_steps)
+        super().__init__(settings, seed=seed, device=device, licence=licence)
+
+    def fit(self, cohort: Cohort | AnnData, *, progress: Progress | None = None) -> Generator:
         """Learn from primaries, normal tissues and metastases.
 
         Parameters
         ----------
         cohort : Cohort or AnnData
             An AnnData needs `sample_type`, `cancer`, `site` and `patient` in `obs`.
-        licence : str
-            Under which terms the model may be used.
         progress : Progress, optional
 
         Raises
@@ -69,15 +92,18 @@ class Generator:
         TableError
             If there is too little to learn from, or a class has one sample only.
         """
+        device = resolve_device(self.device)
         whole = cohort if isinstance(cohort, Cohort) else cohort_of(cohort)
         used = usable(whole)
-        model, standard, cancers, sites = fit_model(used, self.settings, progress or Progress())
+        model, standard, cancers, sites = fit_model(
+            used, self.settings, seed=self.seed, device=device, progress=progress or Progress()
+        )
         halve(model)
         notes = list(whole.notes)
         if dropped := len(whole) - len(used):
             notes.append(f"{dropped} samples without a counterpart (cancer or site) were left out")
         settings = {
-            **asdict(self.settings), "cancers": list(cancers), "sites": list(sites),
+            **asdict(self.settings), "seed": self.seed, "cancers": list(cancers), "sites": list(sites),
             "pairs": sorted(
                 {f"{c} at {s}" for c, s in zip(used.cancers, used.sites, strict=True) if c and s}
             ),
@@ -85,23 +111,12 @@ class Generator:
         }  # fmt: skip
         training = zip(used.names.tolist(), used.patients.tolist(), strict=True)
         card = Card(
-            kind="generator", variant="metgen", genes=used.genes, target=TARGET,
+            kind=self.kind, variant="metgen", genes=used.genes, target=TARGET,
             panel_rule="all genes of the training cohort",
             training=tuple(TrainingSection(name, patient) for name, patient in training),
-            licence=licence, seed=self.settings.seed, settings=settings,
+            licence=self.licence, seed=self.seed, settings=settings,
         )  # fmt: skip
-        self._model = model, standard, replace(card, sha256=weights_hash(to_tensors(model, standard)))
-        return self
-
-    @property
-    def card(self) -> Card:
-        """What the model is and what it learned from."""
-        return self._fitted()[2]
-
-    @property
-    def genes(self) -> tuple[str, ...]:
-        """Genes of a generated profile, in order."""
-        return self._fitted()[1].genes
+        return self._learned(GeneratorState(model, standard), card)
 
     @property
     def cancers(self) -> tuple[str, ...]:
@@ -115,7 +130,7 @@ class Generator:
 
     def recognise(self, primary: Table, *, adapt: bool | None = None) -> str:
         """The cancer whose mean primary a table's mean is most like (Pearson r over genes)."""
-        model = self._fitted()[0]
+        model = self.fitted.model
         brought = self._bring(primary, model.primary_mean.mean(0), adapt)
         means = model.primary_mean.numpy()
         common = means.mean(0)
@@ -172,7 +187,7 @@ class Generator:
         TableError
             If the parents lack too many genes or cannot be brought to the model's scale.
         """
-        model, standard, card = self._fitted()
+        model, standard, card = self.fitted.model, self.fitted.standard, self.card
         where = _known(site, self.sites, "site")
         if not 1 <= samples <= MOST_SAMPLES:
             raise SettingError(f"{samples} samples were asked for", remedy=f"ask for 1 to {MOST_SAMPLES:,}")
@@ -238,13 +253,13 @@ class Generator:
 
     def encode(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
         """Codes of metastases, shape (samples, components)."""
-        model, standard, _ = self._fitted()
+        standard = self.fitted.standard
         brought = self._bring(table, torch.from_numpy(standard.mean), adapt)
-        return model.encode(standard.apply(brought.values))
+        return self.fitted.model.encode(standard.apply(brought.values))
 
     def known(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
         """Codes of the training metastases, shape (samples, components), with their cancers and sites."""
-        model = self._fitted()[0]
+        model = self.fitted.model
         pairs = model.known_pairs.long().tolist()
         names = [self.cancers[cancer] for cancer, _ in pairs], [self.sites[site] for _, site in pairs]
         return model.known_codes.numpy(), *names
@@ -257,36 +272,20 @@ class Generator:
         sets : mapping of str to tuple of str, optional
             Gene sets; by default those that come with Histoscribe.
         """
-        model, standard, _ = self._fitted()
-        return component_table(model, standard, sets)
-
-    def save(self, folder: str | PathLike[str]) -> None:
-        """Write the model's folder (`weights.safetensors`, `card.json`)."""
-        model, standard, card = self._fitted()
-        self._model = model, standard, save_model(folder, to_tensors(model, standard), card)
-
-    @classmethod
-    def load(cls, folder: str | PathLike[str]) -> Generator:
-        """Read a model's folder.
-
-        Raises
-        ------
-        ModelError
-            If it is missing, damaged or no generator.
-        """
-        tensors, card = load_model(folder, kind="generator")
-        model, standard = rebuild(tensors, card.genes, card.settings, str(folder))
-        generator = cls(seed=card.seed)
-        generator._model = model, standard, card
-        return generator
+        return component_table(self.fitted.model, self.fitted.standard, sets)
 
     def _bring(self, table: Table, reference: torch.Tensor, adapt: bool | None) -> Parents:
         return bring(table, self.genes, reference.numpy(), {}, adapt=adapt)
 
-    def _fitted(self) -> tuple[MetGen, Standard, Card]:
-        if self._model is None:
-            raise ModelError("this generator has not learned anything yet", remedy="call fit or load first")
-        return self._model
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
+        return to_tensors(self.fitted.model, self.fitted.standard)
+
+    @classmethod
+    def _from_tensors(
+        cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
+    ) -> tuple[GeneratorSettings, GeneratorState]:
+        model, standard = rebuild(tensors, card.genes, card.settings, where)
+        return settings_from(GeneratorSettings, card, where), GeneratorState(model, standard)
 
 
 def _known(name: str, names: tuple[str, ...], what: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ class MetGen(torch.nn.Module):
 
 
 def rebuild(
-    tensors: Mapping[str, NDArray[Any]], genes: tuple[str, ...], settings: dict[str, Any], where: str
+    tensors: Mapping[str, NDArray[Any]], genes: tuple[str, ...], settings: dict[str, Any], where: str | Path
 ) -> tuple[MetGen, Standard]:
     """Make a saved model again, checking every shape.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histoscribe.errors import SettingError
+from histoscribe.models.settings import require_whole
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,6 @@ class GeneratorSettings:
     ----------
     met_steps, mixing_steps : int
         Training steps of the MetVAE, and of source encoder and mixer.
-    seed : int
 
     Raises
     ------
@@ -25,9 +24,6 @@ class GeneratorSettings:
 
     met_steps: int = 600
     mixing_steps: int = 500
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in (("met_steps", self.met_steps), ("mixing_steps", self.mixing_steps)):
-            if value < 1:
-                raise SettingError(f"{name} is {value}", remedy="use 1 or more")
+        require_whole(self, met_steps=1, mixing_steps=1)

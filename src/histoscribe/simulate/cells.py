@@ -38,7 +38,7 @@ _DENSITY[GLAND, [FIBROBLAST, T_CELL, B_CELL, ENDOTHELIAL]] = 1100, 380, 260, 140
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class CellMap:
     """All cells of one section.
 
     Parameters
@@ -62,7 +62,7 @@ class Cells:
     chromatin: NDArray[np.float64]
 
 
-def place_cells(tissue: Tissue, seed: int) -> Cells:
+def place_cells(tissue: Tissue, seed: int) -> CellMap:
     """Scatter cells with each region's densities, then give every nucleus its shape."""
     rng = stream("cells", seed)
     density = _DENSITY.copy()
@@ -94,7 +94,7 @@ def _shape_nuclei(
     points: NDArray[np.float64],
     kind: NDArray[np.intp],
     angle: NDArray[np.float64],
-) -> Cells:
+) -> CellMap:
     here = tissue.index(points)
     grade = np.where(kind == TUMOUR_CELL, tissue.grade[here], 0.3)
     dying = (tissue.share[NECROSIS][here] > 0.5) & (kind == TUMOUR_CELL)
@@ -102,7 +102,7 @@ def _shape_nuclei(
     ratio = np.clip(_LOOKS[kind, 1] + rng.normal(0, 0.07, len(kind)) - 0.1 * grade, 0.16, 1)
     chromatin = _LOOKS[kind, 2] * np.exp(rng.normal(0, 0.1 + 0.15 * grade)) * (0.85 + 0.4 * grade)
     half_axes = np.stack([long, long * ratio], axis=1) * np.where(dying, 0.42, 1.0)[:, None]
-    return Cells(points, kind, half_axes, angle, chromatin * np.where(dying, 1.9, 1.0))
+    return CellMap(points, kind, half_axes, angle, chromatin * np.where(dying, 1.9, 1.0))
 
 
 def gland_position(

@@ -16,7 +16,7 @@ from histoscribe.simulate.cells import (
     MACROPHAGE,
     T_CELL,
     TUMOUR_CELL,
-    Cells,
+    CellMap,
 )
 from histoscribe.simulate.genes import PROGRAMMES, GenePlan
 from histoscribe.simulate.tissue import Tissue
@@ -47,7 +47,7 @@ class Expression:
 
 def express(
     tissue: Tissue,
-    cells: Cells,
+    cells: CellMap,
     plan: GenePlan,
     spots_um: NDArray[np.float64],
     spot_um: float,
@@ -93,7 +93,7 @@ def _membership(
     return sparse.csr_array((share, (pairs["i"], pairs["j"])), shape=(len(spots_um), len(cells_um)))
 
 
-def _cell_activity(tissue: Tissue, cells: Cells) -> NDArray[np.float64]:
+def _cell_activity(tissue: Tissue, cells: CellMap) -> NDArray[np.float64]:
     """Activity of every programme in every cell, shape (cells, programmes)."""
     here = tissue.index(cells.centres)
     mrna = _MRNA[cells.kind]

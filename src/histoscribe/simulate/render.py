@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
-from histoscribe.simulate.cells import EPITHELIUM_UM, TUMOUR_CELL, Cells, gland_position
+from histoscribe.simulate.cells import EPITHELIUM_UM, TUMOUR_CELL, CellMap, gland_position
 from histoscribe.simulate.fields import Floats, enlarge, smooth_field, stream
 from histoscribe.simulate.tissue import ADIPOSE, GLAND, IMMUNE, NECROSIS, STROMA, TUMOUR, Tissue
 
@@ -59,7 +59,7 @@ def section_stain(seed: int, patient: str) -> Stain:
     return Stain((tuple(haematoxylin), tuple(eosin)), (float(strength[0]), float(strength[1])), tuple(glass))
 
 
-def render(tissue: Tissue, cells: Cells, stain: Stain, mpp: float, seed: int) -> NDArray[np.uint8]:
+def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) -> NDArray[np.uint8]:
     """Paint a section.
 
     Parameters
@@ -86,7 +86,7 @@ def render(tissue: Tissue, cells: Cells, stain: Stain, mpp: float, seed: int) ->
     return pixels
 
 
-def paint_nuclei(cells: Cells, mpp: float, side: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def paint_nuclei(cells: CellMap, mpp: float, side: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Paint all nuclei on one canvas.
 
     Parameters
@@ -120,7 +120,7 @@ def _grain(rng: np.random.Generator, side: int) -> Floats:
     return np.ascontiguousarray(grain)
 
 
-def _ground(tissue: Tissue, cells: Cells, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _ground(tissue: Tissue, cells: CellMap, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Haematoxylin and eosin of everything but the nuclei, at `_COARSE_UM` per pixel."""
     side = round(tissue.size_um / _COARSE_UM)
     shape = (side, side)
@@ -169,7 +169,7 @@ def _fibres(along_columns: Floats, along_rows: Floats, rng: np.random.Generator)
     return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
 
 
-def _cell_bodies(cells: Cells, side: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _cell_bodies(cells: CellMap, side: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """A tint for each cell's cytoplasm (standard deviation 1) and the rim between neighbouring cells."""
     seeds = np.full((side, side), -1, dtype=np.int32)
     at = np.minimum((cells.centres / _COARSE_UM).astype(int), side - 1)
@@ -211,7 +211,7 @@ def _paint_glands(tissue: Tissue, haematoxylin: Floats, eosin: Floats, share: Fl
 
 
 def _patches(
-    cells: Cells, members: NDArray[np.intp], reach: int, mpp: float, side: int, rng: np.random.Generator
+    cells: CellMap, members: NDArray[np.intp], reach: int, mpp: float, side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], Floats, Floats]:
     """Canvas index, uptake and cover of every pixel of some nuclei, as three flat arrays."""
     count = len(members)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen
 from histoscribe.generator.parents import mix
-from histoscribe.generator.training.stages import MixingSamples, draw_parents
+from histoscribe.generator.training.batches import MixingSamples, draw_parents
 from histoscribe.models.standard import Standard
 
 _SAMPLES = 2048

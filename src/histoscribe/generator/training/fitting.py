@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from histoscribe.generator.metgen import MetGen, learn_standard
 from histoscribe.generator.network import CODE
 from histoscribe.generator.parents import estimate_purity
 from histoscribe.generator.settings import GeneratorSettings
+from histoscribe.generator.training.batches import MixingSamples
 from histoscribe.generator.training.calibration import calibrate, class_means, set_references
-from histoscribe.generator.training.stages import MixingSamples, train_metvae, train_mixer
+from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
@@ -58,7 +61,7 @@ def usable(cohort: Cohort) -> Cohort:
 
 
 def fit_model(
-    used: Cohort, settings: GeneratorSettings, progress: Progress
+    used: Cohort, settings: GeneratorSettings, *, seed: int, device: torch.device, progress: Progress
 ) -> tuple[MetGen, Standard, tuple[str, ...], tuple[str, ...]]:
     """Train on a cohort that is usable: MetVAE, then source encoder and mixer, then spread and texture.
 
@@ -66,17 +69,16 @@ def fit_model(
     -------
     The model, its units, its cancers and its sites
     """
-    torch.manual_seed(settings.seed)
-    random = np.random.default_rng(settings.seed)
+    from histoscribe.generator.training.stages import train_metvae, train_mixer
+    from histoscribe.models.training import TrainingOptions
+
+    random = np.random.default_rng(seed)
     met, tumours, normals = used.of("metastasis"), used.of("primary"), used.of("normal")
     standard = learn_standard(used.values[met], used.genes)
     cancers, of_met = np.unique(used.cancers[met], return_inverse=True)
     sites, at_site = np.unique(used.sites[met], return_inverse=True)
     pairs = np.stack([of_met, at_site], axis=1)
     profiles = standard.apply(used.values[met])
-    progress.report("finding the main directions")
-    model = MetGen(torch.from_numpy(learn_directions(profiles)), len(cancers), len(sites), len(met))
-    train_metvae(model, profiles, pairs, settings, progress)
     primaries, normal_tissues = used.values[tumours], used.values[normals]
     of_primary = np.searchsorted(cancers, used.cancers[tumours])
     of_normal = np.searchsorted(sites, used.sites[normals])
@@ -86,14 +88,23 @@ def fit_model(
     if used.purity is not None:
         known = used.purity[met]
         purity = np.where(np.isnan(known), purity, known).astype(np.float32)
-    codes = model.encode(profiles)
-    model.known_codes.copy_(torch.from_numpy(codes))
-    model.known_pairs.copy_(torch.from_numpy(pairs))
-    samples = MixingSamples(primaries, normal_tissues, of_primary, of_normal, pairs, codes, purity)
-    train_mixer(model, samples, standard, settings, progress)
-    progress.report("matching spread and texture")
-    set_references(model, standard, samples)
-    calibrate(model, standard, samples, profiles, random)
+    stage = partial(TrainingOptions, device=device, clip=1.0, report_every=10)
+    progress.report("finding the main directions")
+    with seeded(seed, device):
+        directions = torch.from_numpy(learn_directions(profiles))
+        model = MetGen(directions, len(cancers), len(sites), len(met))
+        options = stage("learning metastases", steps=settings.met_steps)
+        train_metvae(model, profiles, pairs, options, seed, progress)
+        samples = MixingSamples(
+            primaries, normal_tissues, of_primary, of_normal, pairs, model.encode(profiles), purity
+        )
+        options = stage("learning to mix", steps=settings.mixing_steps)
+        train_mixer(model, samples, standard, options, seed, progress)
+        progress.report("matching spread and texture")
+        model.known_codes.copy_(torch.from_numpy(samples.codes))
+        model.known_pairs.copy_(torch.from_numpy(pairs))
+        set_references(model, standard, samples)
+        calibrate(model, standard, samples, profiles, random)
     return model, standard, tuple(cancers.tolist()), tuple(sites.tolist())
 
 

@@ -1,29 +1,26 @@
-"""Training the correction with Lightning on rehearsed, held-out answers."""
+"""Training the correction on rehearsed, held-out answers."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
 from histoscribe.imputer.network import Corrector
-from histoscribe.imputer.settings import ImputerSettings
+from histoscribe.models.training import Checkpoints, Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
 _BATCH = 32
 _KEEP_EVERY = 100
-_ACCELERATORS = {"cuda": "gpu"}
+_RATE = 2e-3
 _TOLD, _ASKED = 2048, 1024
 
 Batch = tuple[torch.Tensor, ...]
@@ -80,35 +77,21 @@ def gather(
     yield torch.tensor([one.mode, one.knot])
 
 
-class CorrectionPlan(lightning.LightningModule):
+class Correction(torch.nn.Module):
     """Gaussian likelihood of the hidden values around the blended expectation plus the correction."""
 
-    def __init__(self, corrector: Corrector, gates: Gates, steps: int, seed: int, rate: float = 2e-3) -> None:
+    def __init__(self, corrector: Corrector, gates: Gates) -> None:
         super().__init__()
-        self.corrector, self.gates, self.steps, self.rate = corrector, gates, steps, rate
-        self.seed = seed
+        self.corrector, self.gates = corrector, gates
 
-    def setup(self, stage: str) -> None:
-        """Compute on one thread in a forked process: it would wait for OpenMP's others, which stay behind."""
-        if self.trainer.world_size > 1:
-            torch.set_num_threads(1)
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Draw dropout from the seed and the step, so that training goes on as if never stopped."""
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
-
-    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+    def loss(self, batch: Batch, _step: int = 0) -> torch.Tensor:
         """Negative log likelihood of one batch."""
-        missed, widening, spread, scored = self.correct(batch)
+        base, spread = self.blended(batch)
+        shift, widening = self.shift(batch)
+        missed, scored = batch[6] - base - shift, batch[7]
         loss = 0.5 * (missed / (spread * widening.exp())).square() + widening
         total: torch.Tensor = (loss * scored).sum() / scored.sum().clamp_min(1)
         return total
-
-    def correct(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """What is missed after the correction, its log widening, the gates' spread, what counts."""
-        base, spread = self.blended(batch)
-        shift, widening = self.shift(batch)
-        return batch[6] - base - shift, widening, spread, batch[7]
 
     def shift(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The correction itself."""
@@ -125,23 +108,14 @@ class CorrectionPlan(lightning.LightningModule):
         mean = gaussian + self.gates.gate[at] * (memory - gaussian)
         return mean, self.gates.spread[at][asked] * factor
 
-    def configure_optimizers(self) -> Any:
+    def optimise(self, steps: int) -> Optimisation:
         """AdamW with one cycle; the gene embedding, which starts well, learns slowly."""
         slow = [self.corrector.tokens.identity]
         fast = [p for p in self.corrector.parameters() if p is not slow[0]]
         groups = [{"params": fast}, {"params": slow}]
-        optimiser = torch.optim.AdamW(groups, lr=self.rate, weight_decay=0.02)
-        peaks = [self.rate, self.rate / 10]
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=max(self.steps, 2))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-
-
-class _Reporting(lightning.Callback):
-    def __init__(self, progress: Progress, steps: int) -> None:
-        self.progress, self.steps = progress, steps
-
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        self.progress.report("training the correction", trainer.global_step, self.steps)
+        optimiser = torch.optim.AdamW(groups, lr=_RATE, weight_decay=0.02)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, [_RATE, _RATE / 10], total_steps=max(steps, 2))
+        return optimiser, cycle
 
 
 def train_corrector(
@@ -150,7 +124,7 @@ def train_corrector(
     rehearsals: list[Rehearsal],
     held: NDArray[np.bool_],
     *,
-    settings: ImputerSettings,
+    options: TrainingOptions,
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> None:
@@ -161,48 +135,32 @@ def train_corrector(
     held : ndarray of bool, shape (training samples,)
         Samples that only weigh: how far the correction is taken at each knot (`gates.share`) is
         what helps them, and nothing where it does not.
+    options : TrainingOptions
+        Steps, seed and devices.
     checkpoint : Path, optional
         A folder that keeps the state of the training every 100 steps; where it holds one of the same data
         and settings, training goes on from there.
     """
-    steps = settings.steps
-    progress.report("training the correction", 0, steps)
+    steps, seed = options.steps or 0, options.seed or 0
     rows = np.flatnonzero(~held)
-    keeper, found, first = None, None, 0
+    kept = None
     if checkpoint is not None:
-        folder = checkpoint / _fingerprint(rehearsals, rows, settings)
-        found = max(folder.glob("step-*.ckpt"), key=_step_of, default=None)
-        first = 0 if found is None else _step_of(found)
-        keeper = ModelCheckpoint(
-            folder,
-            "step-{step}",
-            every_n_train_steps=_KEEP_EVERY,
-            save_top_k=-1,
-            auto_insert_metric_name=False,
-        )
-    data = RehearsalBatches(rehearsals, rows, gates.own, steps, settings.seed, first)
-    plan = CorrectionPlan(corrector, gates, steps, settings.seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        trainer = lightning.Trainer(
-            max_steps=steps, accelerator=_ACCELERATORS.get(settings.device, settings.device),
-            devices=settings.devices, strategy="auto" if settings.devices == 1 else "ddp_fork", logger=False,
-            enable_checkpointing=keeper is not None, enable_progress_bar=False, enable_model_summary=False,
-            gradient_clip_val=1.0,
-            callbacks=[_Reporting(progress, steps), *([] if keeper is None else [keeper])],
-        )  # fmt: skip
-        trainer.fit(plan, DataLoader(data, batch_size=None), ckpt_path=found, weights_only=True)
-    plan.cpu()
-    corrector.eval()
+        kept = Checkpoints(checkpoint / _fingerprint(rehearsals, rows, options), _KEEP_EVERY)
+    data = RehearsalBatches(rehearsals, rows, gates.own, steps, seed, 0 if kept is None else kept.step)
+    correction = Correction(corrector, gates)
+    train(
+        correction, DataLoader(data, batch_size=None), loss=correction.loss,
+        optimise=lambda: correction.optimise(steps), options=replace(options, checkpoints=kept),
+        progress=progress,
+    )  # fmt: skip
     with torch.no_grad():
         for one in rehearsals:
-            _weigh(plan, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
+            _weigh(correction, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
 
 
-def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings: ImputerSettings) -> str:
+def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], options: TrainingOptions) -> str:
     """What training depends on, in 16 hexadecimal digits."""
-    digest = hashlib.sha256(repr((settings, torch.__version__)).encode())
+    digest = hashlib.sha256(repr((options, torch.__version__)).encode())
     digest.update(rows.tobytes())
     for one in rehearsals:
         digest.update(one.truth.tobytes())
@@ -210,12 +168,7 @@ def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], settings:
     return digest.hexdigest()[:16]
 
 
-def _step_of(path: Path) -> int:
-    number = path.stem.removeprefix("step-")
-    return int(number) if number.isdigit() else 0
-
-
-def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> None:
+def _weigh(correction: Correction, one: Rehearsal, places: NDArray[np.int64]) -> None:
     """Set share and, where there is a correction, recalibrate the spread at one knot."""
     at = (one.mode, one.knot)
     genes = np.arange(one.truth.shape[1])
@@ -224,8 +177,8 @@ def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> N
     for start in range(0, len(places), _BATCH):
         rows = places[start : start + _BATCH]
         batch = tuple(gather(one, rows, np.flatnonzero(one.observed[rows].any(0)), genes))
-        mean, spread = plan.blended(batch)
-        shift, widening = plan.shift(batch)
+        mean, spread = correction.blended(batch)
+        shift, widening = correction.shift(batch)
         scored = batch[7]
         missed = (batch[6] - mean)[scored]
         gain += float((missed * shift[scored]).sum())
@@ -233,8 +186,8 @@ def _weigh(plan: CorrectionPlan, one: Rehearsal, places: NDArray[np.int64]) -> N
         kept.append((missed, shift[scored], widening[scored], spread[scored]))
     share = gain / power if power > 0 else 0.0
     share = min(share, 1.0) if share > 0.1 else 0.0
-    plan.gates.share[at] = share
+    correction.gates.share[at] = share
     if kept and share > 0:
         missed, shift, widening, spread = (torch.cat(part) for part in zip(*kept, strict=True))
         ratio = ((missed - share * shift).abs() / (spread * (share * widening).exp())).numpy()
-        plan.gates.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)
+        correction.gates.spread[at] *= max(float(np.quantile(ratio, 0.9)) / LEVEL_90, 1e-3)

@@ -18,7 +18,7 @@ _FOLDS = 4
 
 
 @dataclass(frozen=True)
-class Choice:
+class GaussianOptions:
     """What the Gaussian start is fitted with.
 
     Parameters
@@ -59,13 +59,13 @@ class FilledTable:
     folds: NDArray[np.int64]
     seed: int
 
-    def start(self, rows: NDArray[np.bool_], choice: Choice) -> GaussianStart:
+    def start(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> GaussianStart:
         """The conditional Gaussian of some samples; genes that none of them knows expect their mean."""
         loadings, noise = self.factors(rows, choice)
         return GaussianStart(torch.from_numpy(loadings), torch.from_numpy(choice.inflation * noise))
 
     def factors(
-        self, rows: NDArray[np.bool_], choice: Choice
+        self, rows: NDArray[np.bool_], choice: GaussianOptions
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Loadings and noise before inflation."""
         remembered = rows & (self.folds < 0)
@@ -84,7 +84,7 @@ class FilledTable:
         return loadings, noise
 
     def memory(
-        self, rows: NDArray[np.bool_], choice: Choice, limit: int, start: GaussianStart
+        self, rows: NDArray[np.bool_], choice: GaussianOptions, limit: int, start: GaussianStart
     ) -> ReferenceMemory:
         """The memory of at most `limit` of some samples.
 
@@ -98,7 +98,7 @@ class FilledTable:
             samples = torch.where(there, samples, start.expect(start.factors(samples, there)))
         return ReferenceMemory(samples)
 
-    def _counting(self, rows: NDArray[np.bool_], choice: Choice) -> NDArray[np.bool_]:
+    def _counting(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> NDArray[np.bool_]:
         return rows & (self.folds >= 0) if choice.old == 0 else rows
 
     def _add_lacking(

@@ -12,17 +12,24 @@ from histoscribe.imputer.gaussian import NOISE_INFLATION
 from histoscribe.imputer.network import Corrector, identities_from
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.settings import ImputerSettings
-from histoscribe.imputer.training.filled import Choice, assign_folds, fill_table
+from histoscribe.imputer.training.filled import GaussianOptions, assign_folds, fill_table
 from histoscribe.imputer.training.rehearsal import GRID, choose, rehearse
 from histoscribe.imputer.training.table import TrainingTable
+from histoscribe.models.reproducible import seeded
 from histoscribe.progress import Progress
 
 _PARTS = 6
 
 
 def fit_restorer(
-    table: TrainingTable, settings: ImputerSettings, progress: Progress, *, checkpoint: Path | None = None
-) -> tuple[Restorer, list[Rehearsal], Choice]:
+    table: TrainingTable,
+    settings: ImputerSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    checkpoint: Path | None = None,
+) -> tuple[Restorer, list[Rehearsal], GaussianOptions]:
     """Train a model on a standardised table.
 
     Samples remembered from an earlier model are learned from, never held out, and left aside where held-out
@@ -38,11 +45,10 @@ def fit_restorer(
     Restorer, the rehearsals that it was weighed by, and what the Gaussian was fitted with
     """
     progress.report("fitting the conditional Gaussian")
-    torch.manual_seed(settings.seed)
     samples, genes = table.values.shape
-    filled = fill_table(table, settings.seed)
+    filled = fill_table(table, seed)
     several = len(np.unique(filled.folds[table.old :])) > 1
-    choice = Choice(max(1, min(settings.factors or GRID[1], samples // 3)), NOISE_INFLATION)
+    choice = GaussianOptions(max(1, min(settings.factors or GRID[1], samples // 3)), NOISE_INFLATION)
     gates, rehearsals, least = Gates(genes, table.own), list[Rehearsal](), np.inf
     for tried in choose(filled, settings.factors, progress) if several else ():
         answers = rehearse(filled, tried, references=settings.references, progress=progress)
@@ -52,15 +58,20 @@ def fit_restorer(
     everyone = np.ones(samples, dtype=bool)
     start = filled.start(everyone, choice)
     memory = filled.memory(everyone, choice, settings.references, start)
-    corrector = Corrector(identities_from(start.loadings))
+    with seeded(seed):
+        corrector = Corrector(identities_from(start.loadings))
     if rehearsals and settings.steps > 0:
         from histoscribe.imputer.training.correction import train_corrector
+        from histoscribe.models.training import TrainingOptions
 
-        held = assign_folds(table.groups, _PARTS, settings.seed + 1) == 0
+        held = assign_folds(table.groups, _PARTS, seed + 1) == 0
         held[: table.old] = False
         if held.any() and not held[table.old :].all():
-            train_corrector(
-                corrector, gates, rehearsals, held, settings=settings, progress=progress,
-                checkpoint=checkpoint,
+            options = TrainingOptions(
+                "training the correction", steps=settings.steps, seed=seed, seed_each_step=True,
+                device=device, devices=settings.devices, clip=1.0,
             )  # fmt: skip
+            train_corrector(
+                corrector, gates, rehearsals, held, options=options, progress=progress, checkpoint=checkpoint
+            )
     return Restorer(start, memory, gates, corrector).eval(), rehearsals, choice

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from histoscribe.imputer.gates import KNOTS, Rehearsal
 from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart
 from histoscribe.imputer.reference import ReferenceMemory
-from histoscribe.imputer.training.filled import Choice, FilledTable
+from histoscribe.imputer.training.filled import FilledTable, GaussianOptions
 from histoscribe.progress import Progress
 
 GRID = (8, 15, 25, 50, 100, 200)
@@ -24,7 +24,7 @@ _CELLS = 6_000_000
 _CHUNK = 256
 
 
-def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[Choice, ...]:
+def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[GaussianOptions, ...]:
     """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
 
     Where there are samples of an earlier model, sizes are tried with and without them.
@@ -36,28 +36,32 @@ def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[C
 
     Returns
     -------
-    tuple of Choice
+    tuple of GaussianOptions
         The best for the table alone and, where there are old samples, the best that learns from them too.
     """
     most = max(1, int((table.folds >= 0).sum()) // 3)
     sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
     remembers = bool((table.folds < 0).any())
-    alone = _compare(table, [Choice(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress)
+    alone = _compare(
+        table, [GaussianOptions(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress
+    )
     if not remembers:
         return (_least(alone),)
-    beside = _compare(table, [Choice(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
+    beside = _compare(table, [GaussianOptions(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
     best = _least(beside)
-    others = [Choice(best.factors, 1.0, old) for old in _OLD if old != best.old]
+    others = [GaussianOptions(best.factors, 1.0, old) for old in _OLD if old != best.old]
     return _least(alone), _least(beside | _compare(table, others, progress))
 
 
-def _least(missed: dict[Choice, float]) -> Choice:
+def _least(missed: dict[GaussianOptions, float]) -> GaussianOptions:
     return min(missed, key=lambda choice: missed[choice])
 
 
-def _compare(table: FilledTable, tries: list[Choice], progress: Progress) -> dict[Choice, float]:
+def _compare(
+    table: FilledTable, tries: list[GaussianOptions], progress: Progress
+) -> dict[GaussianOptions, float]:
     """Squared error of each try at each inflation, over the same held-out samples and genes."""
-    missed: dict[Choice, float] = {}
+    missed: dict[GaussianOptions, float] = {}
     random = np.random.default_rng(table.seed)
     for fold in np.unique(table.folds[table.folds >= 0])[:_TRIED_FOLDS]:
         held = np.flatnonzero(table.folds == fold)
@@ -68,7 +72,7 @@ def _compare(table: FilledTable, tries: list[Choice], progress: Progress) -> dic
             loadings, noise = table.factors(table.folds != fold, one)
             for inflation in _INFLATIONS:
                 start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
-                found = Choice(one.factors, inflation, one.old)
+                found = GaussianOptions(one.factors, inflation, one.old)
                 missed[found] = missed.get(found, 0.0) + sum(
                     _missed(table, start, held, some) for some in shown if some.any()
                 )
@@ -86,7 +90,9 @@ def _missed(
     return float(((guess - values) ** 2)[hidden].mean()) if hidden.any() else 0.0
 
 
-def rehearse(table: FilledTable, choice: Choice, *, references: int, progress: Progress) -> list[Rehearsal]:
+def rehearse(
+    table: FilledTable, choice: GaussianOptions, *, references: int, progress: Progress
+) -> list[Rehearsal]:
     """Hide values and whole genes at every knot, and restore them fold by fold.
 
     Returns
