@@ -1,6 +1,6 @@
 """Tables of the generator's benchmark from what `histoscribe benchmark generator --keep` has kept.
 
-    python benchmarks/generator.py KEPT.json... [--json]
+    python benchmarks/generator.py KEPT.jsonl... [--json]
     python benchmarks/generator.py --speed MODEL
 
 Several files are merged, so that seeds and methods may be run apart. Prints Markdown: mean over seeds, with
@@ -14,48 +14,17 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
 
-from histoscribe.benchmark.generator.components import stable_sets
-from histoscribe.benchmark.generator.summary import records_of
-
-ORDER = (
-    "histoscribe", "histoscribe-references", "histoscribe-tuned", "conditional-vae", "wgan-gp", "diffusion",
-    "linear-mixture", "mixture-shifted", "identity", "real", "real (other half)",
-)  # fmt: skip
+from histoscribe.benchmark import Layout, Ledger, Record
+from histoscribe.benchmark.engine import summed_up
+from histoscribe.benchmark.generator import stable_sets
+from histoscribe.benchmark.tables import as_markdown, tables_of
 
 
-def merged(paths: list[Path]) -> dict[int, list[dict[str, Any]]]:
-    """Scores of all files by seed, each measure of a method once."""
-    scored: dict[int, dict[tuple[str, str, str], dict[str, Any]]] = {}
-    for path in paths:
-        for seed, rows in json.loads(path.read_text(encoding="utf-8"))["scored"].items():
-            for row in rows:
-                name = row["dataset"], row["method"], row["measure"]
-                scored.setdefault(int(seed), {}).setdefault(name, row)
-    return {seed: list(rows.values()) for seed, rows in sorted(scored.items())}
-
-
-def table(records: list[dict[str, Any]], bed: str) -> str:
-    """One bed as a Markdown table, measures in rows."""
-    means = {
-        (record["method"], record["measure"]): record
-        for record in records
-        if record["dataset"] == bed and record["fold"] == "all"
-    }
-    methods = sorted({method for method, _ in means}, key=ORDER.index)
-    measures = list(dict.fromkeys(measure for _, measure in means))
-    lines = [f"| {bed} | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
-    for measure in measures:
-        cells = [_cell(means.get((method, measure))) for method in methods]
-        lines.append(f"| {measure.replace('_', ' ')} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(record: dict[str, Any] | None) -> str:
-    if record is None:
-        return "-"
-    return f"{record['value']:.4g} ± {record['high'] - record['value']:.2g}"
+def merged(paths: list[Path]) -> list[Record]:
+    """Records of all files, each measure of a method and seed once."""
+    records = [record for path in paths for record in Ledger(path).records()]
+    return list({(one.dataset, one.method, one.measure, one.fold): one for one in reversed(records)}.values())
 
 
 def speed(folder: Path) -> tuple[float, float]:
@@ -93,18 +62,17 @@ def main() -> None:
         print(f"1,000 profiles in {wall:.2f} s on the wall, {used:.2f} s of processor time")
     if not arguments.kept:
         return
-    scored = merged(arguments.kept)
-    records = records_of(scored)
+    records = merged(arguments.kept)
+    seeds = sorted({record.fold for record in records})
+    outcome = {"records": [one.as_json() for one in summed_up(records, "seeds")], "paired": []}
     if arguments.json:
-        print(json.dumps({"settings": {"seeds": list(scored)}, "records": records}, indent=1))
+        print(json.dumps({"settings": {"seeds": seeds}, "records": outcome["records"]}, indent=1))
         return
-    print(f"Seeds: {', '.join(map(str, scored))}\n")
-    for bed in dict.fromkeys(record["dataset"] for record in records):
-        if bed != "components":
-            print(table(records, bed), end="\n\n")
-    rows = [record for record in records if record["dataset"] == "components"]
-    seeds = {record["fold"] for record in rows} - {"all"}
-    for name, worst in sorted(stable_sets(rows, len(seeds)).items(), key=lambda item: item[1]):
+    print(f"Seeds: {', '.join(seeds)}\n")
+    components = [record for record in records if record.dataset == "components"]
+    outcome["records"] = [one for one in outcome["records"] if one["dataset"] != "components"]
+    print(as_markdown(tables_of(outcome, Layout())))
+    for name, worst in sorted(stable_sets(components, len(seeds)).items(), key=lambda item: item[1]):
         print(f"- {name}: adjusted p at most {worst:.1e} at {len(seeds)} seeds")
 
 

@@ -9,7 +9,6 @@ python benchmarks/imputer.py memory SAMPLES GENES    peak of one restoration, ha
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import time
 from collections.abc import Sequence
@@ -18,7 +17,9 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
-from histoscribe.benchmark.imputer.scores import over_folds
+from histoscribe.benchmark import Layout, Ledger, Record
+from histoscribe.benchmark.engine import summed_up
+from histoscribe.benchmark.tables import as_markdown, tables_of
 from histoscribe.imputer import Imputer
 
 _PAIR = ("conditional Gaussian", "histoscribe")
@@ -26,41 +27,20 @@ _PAIR = ("conditional Gaussian", "histoscribe")
 
 def tables(paths: Sequence[Path]) -> None:
     """One table for each measure: methods in rows, what was hidden in columns, intervals over seeds."""
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    records = [one for line in lines for one in line["records"] if isinstance(one, dict)]
-    seeds = sorted({record["fold"] for record in records})
-    print(f"{', '.join(sorted({record['dataset'] for record in records}))}; {', '.join(seeds)}\n")
-    whole = over_folds(records)
-    cells = {(one["method"], one["measure"]): one for one in whole}
-    kinds = dict.fromkeys(str(one["measure"]).partition(", ")[0] for one in whole)
-    for kind in kinds:
-        columns = list(dict.fromkeys(one["measure"] for one in whole if _kind(one) == kind))
-        print(f"| {kind} | " + " | ".join(str(name).partition(", ")[2] or kind for name in columns) + " |")
-        print("| --- |" + " --- |" * len(columns))
-        for method in dict.fromkeys(one["method"] for one in whole if _kind(one) == kind):
-            print(f"| {method} | " + " | ".join(_cell(cells.get((method, name))) for name in columns) + " |")
-        print()
+    records = [record for path in paths for record in Ledger(path).records()]
+    seeds = sorted({record.fold for record in records})
+    print(f"{', '.join(sorted({record.dataset for record in records}))}; {', '.join(seeds)}\n")
+    outcome = {"records": [one.as_json() for one in summed_up(records, "seeds")], "paired": []}
+    print(as_markdown(tables_of(outcome, Layout())))
     _gains(records)
 
 
-def _kind(record: dict[str, object]) -> str:
-    return str(record["measure"]).partition(", ")[0]
-
-
-def _cell(record: dict[str, float] | None) -> str:
-    if record is None:
-        return ""
-    half = record["high"] - record["value"]
-    return f"{record['value']:.3f}" if np.isnan(half) else f"{record['value']:.3f} ± {half:.3f}"
-
-
-def _gains(records: Sequence[dict[str, object]]) -> None:
+def _gains(records: Sequence[Record]) -> None:
     """How far below the conditional Gaussian the RMSE lies, seed by seed."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for one in records:
-        if _kind(one) == "RMSE" and one["method"] in _PAIR:
-            by_seed = found.setdefault(str(one["measure"]), {}).setdefault(str(one["fold"]), {})
-            by_seed[str(one["method"])] = float(str(one["value"]))
+        if one.measure.startswith("RMSE") and one.method in _PAIR:
+            found.setdefault(one.measure, {}).setdefault(one.fold, {})[one.method] = one.value
     rows = [
         (measure, [1 - pair[_PAIR[1]] / pair[_PAIR[0]] for pair in seeds.values() if len(pair) == 2])
         for measure, seeds in found.items()

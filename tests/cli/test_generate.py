@@ -186,8 +186,8 @@ def test_a_cohort_that_does_not_say_what_it_is(folder: Path, shell: Callable, tm
 def test_the_benchmark_scores_and_goes_on_where_it_was(
     folder: Path, shell: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoscribe.benchmark.generator import methods
-    from histoscribe.benchmark.generator.classifiers import DenseClassifier
+    from histoscribe.benchmark.generator import bed
+    from histoscribe.benchmark.generator.semisynthetic import DenseClassifier
     from histoscribe.generator import Generator
 
     fits = []
@@ -196,7 +196,7 @@ def test_the_benchmark_scores_and_goes_on_where_it_was(
         fits.append(seed)
         return Generator(met_steps=20, mixing_steps=20, seed=seed).fit(train)
 
-    monkeypatch.setattr(methods, "fit_generator", quick)
+    monkeypatch.setattr(bed, "fit_generator", quick)
     monkeypatch.setitem(DenseClassifier.__init__.__kwdefaults__, "steps", 40)
     words = ("--beds", "semi-synthetic", "--methods", "histoscribe,identity", "--per-pair", 4)
     words = ("benchmark", "generator", folder, *words, "--keep", tmp_path / "kept.json", "--json")
@@ -209,9 +209,14 @@ def test_the_benchmark_scores_and_goes_on_where_it_was(
     assert found["settings"]["seeds"] == [0, 1]
     assert {"histoscribe", "identity", "real"} == {record["method"] for record in found["records"]}
     assert {"seed 0", "seed 1", "all"} == {record["fold"] for record in found["records"]}
-    wrong = shell(*words, "--seeds", 1, "--methods", "identity")
-    assert wrong.exit_code == 2
-    assert "other settings" in wrong.stderr
+    other = shell(*words, "--seeds", 1, "--methods", "identity", "--out", tmp_path / "r.html")
+    assert other.exit_code == 0, other.stderr
+    assert fits == [0, 1]
+    assert "joint of each method" in (tmp_path / "r.html").read_text()
+    (tmp_path / "kept.json").write_text('{"asked": {}, "scored": {}}')
+    old = shell(*words, "--seeds", 1)
+    assert old.exit_code == 2
+    assert "earlier version" in old.stderr
     unknown = shell("benchmark", "generator", folder, "--beds", "martian")
     assert unknown.exit_code == 2
     assert "no bed called martian" in unknown.stderr

@@ -1,26 +1,57 @@
-"""The ledger: scores that a run has written already, so that a stopped benchmark goes on where it was."""
+"""The ledger: what a benchmark has scored already, so that a stopped run goes on where it was."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from histoscribe.benchmark.predictor.scores import Scores
 from histoscribe.errors import StorageError, TableError
-from histoscribe.predictor import EncodedSection
 
-_MOST = 256 * 1024**2
+_MOST = 1024**3
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One number of a benchmark.
+
+    Parameters
+    ----------
+    method, dataset, split : str
+    fold : str
+        What was held out; `all` for the mean over folds.
+    measure : str
+    value : float
+    low, high : float
+        95 % interval; the value itself where one value says nothing of its spread.
+    each : tuple of float
+        The values that `value` is the mean of, one a gene, for paired tests; empty where there are none.
+    """
+
+    method: str
+    dataset: str
+    split: str
+    fold: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    each: tuple[float, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As DESIGN's JSON has it: without `each`."""
+        return {name: value for name, value in asdict(self).items() if name != "each"}
 
 
 class Ledger:
-    """Scores in a file of JSON lines, each under a key that names all that they depend on.
+    """Records in a file of JSON lines, each job under a key of all that they depend on.
 
     Parameters
     ----------
@@ -30,80 +61,114 @@ class Ledger:
     Raises
     ------
     TableError
-        If the file is no ledger.
+        If the file is no ledger, or one of an earlier version, which does not say by what code it was scored.
     """
 
     def __init__(self, path: str | PathLike[str] | None) -> None:
         self.path = None if path is None else Path(path)
         self._known: dict[str, dict[str, Any]] = {}
+        self._whole: int | None = None
         if self.path is None or not self.path.exists():
             return
         if self.path.stat().st_size > _MOST:
             raise TableError("this file is too large for a ledger", where=self.path, remedy="name another")
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = self.path.read_bytes().splitlines(keepends=True)
         for number, line in enumerate(lines):
             try:
                 entry = json.loads(line)
-                self._known[entry["key"]] = entry
-            except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines) - 1:
-                    break  # cut short by a stop: that one is computed again
-                raise TableError(
-                    f"line {number + 1} is no entry of a ledger", where=self.path, remedy="name another file"
-                ) from error
+            except ValueError as error:
+                if number == len(lines) - 1 and number:
+                    self._whole = sum(map(len, lines[:-1]))  # cut short by a stop: that one is computed again
+                    return
+                raise self._refused(number) from error
+            if not isinstance(entry, dict) or not {"key", "code", "records"} <= set(entry):
+                old = isinstance(entry, dict) and ("key" in entry or "scored" in entry)
+                raise self._refused(number, old=old)
+            self._known[entry["key"]] = entry
 
-    def find(self, key: str) -> tuple[dict[str, Scores], float] | None:
-        """Scores by section and the seconds they took, or None."""
-        entry = self._known.get(key)
-        if entry is None:
-            return None
-        found = {
-            section: {
-                measure: np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-                for measure, values in scores.items()
-            }
-            for section, scores in entry["scores"].items()
-        }
-        return found, float(entry["seconds"])
+    def remember(
+        self, about: Mapping[str, Any], code: str, compute: Callable[[], tuple[Sequence[Record], float]]
+    ) -> tuple[list[Record], float]:
+        """Records and the seconds they took: from the file, or computed and written at once.
 
-    def add(self, key: str, about: dict[str, Any], scores: dict[str, Scores], seconds: float) -> None:
-        """Write one entry at once.
+        Parameters
+        ----------
+        about : mapping
+            All that the records depend on beside the code; read by people too.
+        code : str
+            Digest of the code behind them: records of other code are not taken.
+        compute : callable
 
         Raises
         ------
         StorageError
             If the file cannot be written.
         """
+        key = hashlib.sha256(json.dumps([about, code], sort_keys=True, default=str).encode()).hexdigest()[:24]
+        known = self._known.get(key)
+        if known is None:
+            records, seconds = compute()
+            known = {
+                "key": key, "code": code, "about": dict(about), "seconds": round(seconds, 2),
+                "records": [_plain(record) for record in records],
+            }  # fmt: skip
+            self._known[key] = known
+            self._write(known)
+        return [_record(fields) for fields in known["records"]], float(known["seconds"])
+
+    def records(self) -> list[Record]:
+        """Everything that is kept, whatever its key."""
+        return [_record(fields) for entry in self._known.values() for fields in entry["records"]]
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
         if self.path is None:
             return
-        plain = {
-            section: {
-                measure: [None if math.isnan(value) else round(float(value), 7) for value in values]
-                for measure, values in found.items()
-            }
-            for section, found in scores.items()
-        }
-        entry = {"key": key, **about, "seconds": round(seconds, 2), "scores": plain}
         try:
+            if self._whole is not None:
+                with self.path.open("r+b") as stream:
+                    stream.truncate(self._whole)
+                self._whole = None
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry, allow_nan=False) + "\n")
+                stream.write(json.dumps(entry, allow_nan=False, default=str) + "\n")
         except OSError as error:
             raise StorageError(
                 f"cannot write ({error.strerror})", where=self.path, remedy="choose another place"
             ) from error
 
+    def _refused(self, line: int, *, old: bool = False) -> TableError:
+        problem = "was kept by an earlier version, which does not say by what code it was scored"
+        return TableError(
+            f"this ledger {problem}" if old else f"line {line + 1} is no entry of a ledger",
+            where=self.path,
+            remedy="name a new file" if old else "name another file",
+        )
 
-def fingerprint(sections: Sequence[EncodedSection]) -> str:
-    """Of descriptors, places and counts: other data are never taken for these."""
+
+def data_digest(*arrays: NDArray[Any] | Sequence[str]) -> str:
+    """Of values and names: other data are never taken for these."""
     digest = hashlib.sha256()
-    for section in sections:
-        counts = section.counts.tocsr() if hasattr(section.counts, "tocsr") else np.asarray(section.counts)
-        digest.update(f"{section.name}|{section.patient}|{section.pitch_um}".encode())
-        for values in (section.features, section.centres_um, getattr(counts, "data", counts)):
-            digest.update(np.ascontiguousarray(values).tobytes())
+    for values in arrays:
+        array = np.asarray(values)
+        digest.update(f"{array.dtype.kind}{array.shape}".encode())
+        digest.update(
+            "\0".join(map(str, array.ravel())).encode()
+            if array.dtype.kind in "OUS"
+            else np.ascontiguousarray(array).tobytes()
+        )
     return digest.hexdigest()[:16]
 
 
-def key_of(**about: Any) -> str:
-    """A key that changes with anything in `about`."""
-    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
+def _plain(record: Record) -> dict[str, Any]:
+    return {name: _null(value) for name, value in asdict(record).items() if name != "each" or value}
+
+
+def _null(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_null(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    known: dict[str, Any] = {name: np.nan if value is None else value for name, value in fields.items()}
+    each = tuple(np.nan if value is None else float(value) for value in known.pop("each", ()))
+    return Record(**known, each=each)

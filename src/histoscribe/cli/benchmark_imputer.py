@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show, show_rows
+from histoscribe.cli.benchmark_outcome import finish, names_in
+from histoscribe.cli.console import caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_cohort
+from histoscribe.cli.targets import open_cohort, output_file
 from histoscribe.errors import SettingError
 
 if TYPE_CHECKING:
-    from histoscribe.benchmark.imputer import Plan
+    from histoscribe.benchmark import Benchmark
     from histoscribe.bulk import BulkTable
     from histoscribe.progress import Progress
     from histoscribe.section import Section
@@ -58,17 +59,24 @@ def imputer(
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="Spots: how many genes are hidden.")] = 300,
     model: Annotated[str, typer.Option(help="Spots: the model that is tuned.")] = "imputer-tcga11",
-    keep: Annotated[Path | None, typer.Option(help="File that keeps what is done, to go on later.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", "--ledger", help="File that keeps what is done, to go on later.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
+    table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Hide what is known, restore it with the imputer and with its baselines, and score both."""
-    from histoscribe import __version__
-    from histoscribe.benchmark.imputer import TASKS, run_imputer_benchmark
+    from histoscribe.benchmark import run_benchmark
+    from histoscribe.benchmark.imputer import TASKS, imputer_benchmark
 
     if task not in TASKS:
         raise SettingError(
             f"no task is called {task!r}", where="--task", remedy=f"choose from {', '.join(TASKS)}"
         )
+    for target, ending in ((out, ".html"), (table, ".md")):
+        if target is not None:
+            output_file(target, ending, inputs=[Path(data)])
     known = _KNOWN[task] if Path(data).is_dir() else {}
     path = Path(data) / known["table"] if known else Path(data)
     roles = {
@@ -76,34 +84,22 @@ def imputer(
         "time": time or known.get("time"),
         "event": event or known.get("event"),
     }
+    chosen, numbers = names_in(methods) or [], range(first_seed, first_seed + seeds)
     with job() as progress:
         if task == "spots":
-            plan, warnings = _spots_plan(data, path, section, genes, hidden, model, progress)
+            benchmark, warnings = _on_spots(
+                data, path, section, genes, hidden, model, chosen, numbers, progress
+            )
         else:
             bulk = _table(path, samples, roles, only or known.get("only"))
-            plan, warnings = _table_plan(task, bulk, genes), list(bulk.warnings)
-        chosen = tuple(name.strip() for name in (methods or "").split(",") if name.strip())
-        outcome = run_imputer_benchmark(
-            _replaced(plan, tuple(range(first_seed, first_seed + seeds)), chosen),
-            kept=keep,
-            progress=progress,
-        )
+            some = genes if task in ("random", "low") else None
+            benchmark = imputer_benchmark(
+                task, bulk, seeds=numbers, methods=chosen, genes=some, progress=progress
+            )
+            warnings = list(bulk.warnings)
+        outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
     caution(warnings)
-    settings = {
-        **outcome["settings"],
-        "command": command_line(context),
-        "versions": {"napari-histoscribe": __version__},
-    }
-    if as_json:
-        emit({"settings": settings, "records": outcome["records"]})
-        return
-    show("Benchmark", settings.items())
-    rows = [
-        (one["method"], one["measure"], f"{one['value']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}")
-        for one in outcome["records"]
-        if one["fold"] == "all"
-    ]
-    show_rows(("method", "measure", "mean over seeds", "95 % interval"), rows)
+    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
 
 
 def _table(path: Path, samples: Path | None, roles: dict[str, str | None], only: str | None) -> BulkTable:
@@ -115,17 +111,18 @@ def _table(path: Path, samples: Path | None, roles: dict[str, str | None], only:
     return with_samples(bulk, samples or file_beside(path), roles=given, only=only)
 
 
-def _table_plan(task: str, bulk: BulkTable, genes: int) -> Plan:
-    from histoscribe.benchmark.imputer import Plan
-
-    some = genes if task in ("random", "low") else None
-    return Plan(task, bulk, bulk.name, (), genes=some)
-
-
-def _spots_plan(
-    data: str, path: Path, section: str | None, genes: int, hidden: int, model: str, progress: Progress
-) -> tuple[Plan, list[str]]:
-    from histoscribe.benchmark.imputer import Plan, gather
+def _on_spots(
+    data: str,
+    path: Path,
+    section: str | None,
+    genes: int,
+    hidden: int,
+    model: str,
+    methods: list[str],
+    seeds: range,
+    progress: Progress,
+) -> tuple[Benchmark, list[str]]:
+    from histoscribe.benchmark.imputer import spots_benchmark
     from histoscribe.imputer import Imputer
     from histoscribe.models import bundled
 
@@ -140,23 +137,17 @@ def _spots_plan(
         genes = len(sections[0].genes)
         hidden = genes // 3
 
-    def maker(seed: int) -> Any:
-        return gather(sections, test, genes=genes, hidden=hidden, seed=seed)
-
     dataset = (
         f"{SIMULATED if data == SIMULATED else path.parent.name}, {test}, {hidden} of {genes} genes hidden"
     )
-    plan = Plan("spots", maker, dataset, (), pretrained=Imputer.load(bundled(model)))
-    return plan, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
+    benchmark = spots_benchmark(
+        sections, test, dataset=dataset, seeds=seeds, methods=methods, genes=genes, hidden=hidden,
+        pretrained=Imputer.load(bundled(model)), progress=progress,
+    )  # fmt: skip
+    return benchmark, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
 
 
 def _simulated(progress: Progress) -> list[Section]:
     from histoscribe.simulate import simulate_section
 
     return [simulate_section(seed, genes=300, progress=progress) for seed in (1, 2, 3, 4)]
-
-
-def _replaced(plan: Plan, seeds: tuple[int, ...], methods: tuple[str, ...]) -> Plan:
-    from dataclasses import replace
-
-    return replace(plan, seeds=seeds, methods=methods)

@@ -7,27 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
+from histoscribe.cli.benchmark_outcome import finish, names_in
+from histoscribe.cli.console import caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort, output_file
 from histoscribe.cli.train import read_panel
 
 if TYPE_CHECKING:
     from histoscribe.benchmark.predictor import Panel
-    from histoscribe.benchmark.predictor.methods import Tiles
+    from histoscribe.benchmark.predictor.peers import Tiles
     from histoscribe.progress import Progress
     from histoscribe.section import Section
-
-_SHOWN = (
-    "pearson",
-    "pearson_top50",
-    "pearson_best50",
-    "spearman",
-    "mse",
-    "ssim",
-    "svg_recovered",
-    "coverage",
-)
 
 
 def predictor(
@@ -51,84 +41,55 @@ def predictor(
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
     store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="Scores are kept here; a stopped run goes on from it.")
+        Path | None,
+        typer.Option("--ledger", "--keep", help="Scores are kept here; a stopped run goes on from it."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
     table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
-    from histoscribe import __version__
-    from histoscribe.benchmark.predictor import ABLATIONS, run_benchmark
-    from histoscribe.benchmark.report import write_benchmark_report
-    from histoscribe.benchmark.tables import write_tables
+    from histoscribe.benchmark import methods_of, run_benchmark
+    from histoscribe.benchmark.predictor import predictor_benchmark
     from histoscribe.features import encoder_named, storing
     from histoscribe.predictor import encode_section
 
-    if out is not None:
-        output_file(out, ".html", inputs=[data])
-    if table is not None:
-        output_file(table, ".md", inputs=[data])
-    chosen_panel = _panel(panel, panel_size, _names(panel_chosen_on) or [])
-    chosen = _names(methods)
+    for path, ending in ((out, ".html"), (table, ".md")):
+        if path is not None:
+            output_file(path, ending, inputs=[data])
+    chosen_panel = _panel(panel, panel_size, names_in(panel_chosen_on) or [])
+    known, chosen = methods_of("predictor"), names_in(methods)
     if ablation:
-        chosen = [*(chosen or []), *ABLATIONS, "histoscribe"]
+        chosen = [
+            *(chosen or []),
+            *(name for name in known if name.startswith("histoscribe ")),
+            "histoscribe",
+        ]
     with job() as progress:
         described_by = encoder_named(encoder)
         sections = open_cohort([data], progress=progress)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        wants_pixels = chosen is None or "brstnet" in chosen
-        outcome = run_benchmark(
+        wants_pixels = chosen is None or any(known[name].needs for name in chosen if name in known)
+        benchmark = predictor_benchmark(
             encoded,
             dataset=data.parent.name if data.stem == "cohort" else data.stem,
             split=split,
-            methods=None if chosen is None else list(dict.fromkeys(chosen)),
+            methods=chosen,
             panel=chosen_panel,
             target=target,
             seeds=range(seeds),
             tiles=_pixels(sections, progress) if wants_pixels else None,
-            folds=_names(folds),
-            ledger=ledger,
-            progress=progress,
+            folds=names_in(folds),
         )
-        outcome["settings"] |= {
-            "encoder": described_by.name,
-            "command": command_line(context),
-            "versions": {"napari-histoscribe": __version__},
-        }
-        if out is not None:
-            progress.report("drawing the report")
-            write_benchmark_report(outcome, out)
-        if table is not None:
-            write_tables(outcome, table)
+        outcome = run_benchmark(benchmark, ledger=ledger, progress=progress)
+        outcome["settings"]["encoder"] = described_by.name
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     if target == "published":
         caution(
             ["the published target lets depth leak into every gene: these numbers reproduce, not compare"]
         )
-    if as_json:
-        emit(outcome)
-        return
-    show("Benchmark", outcome["settings"].items())
-    means = [record for record in outcome["records"] if record["fold"] == "all"]
-    rows = [
-        (
-            record["method"],
-            record["measure"],
-            f"{record['value']:.3f}",
-            f"{record['low']:.3f} to {record['high']:.3f}",
-        )
-        for record in means
-        if record["measure"] in _SHOWN
-    ]
-    show_rows(("method", "measure", "mean over sections", "95 % interval"), rows)
-    if out is not None:
-        words.print(f"Report: {out}", markup=False)
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
 
 
 def _panel(given: str | None, size: int, chosen_on: list[str]) -> Panel:
@@ -145,7 +106,7 @@ def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:
     """Crops of every section's counted spots for the peer that learns from pixels."""
     import numpy as np
 
-    from histoscribe.benchmark.predictor.peers.brstnet import CROP_UM, SIDE
+    from histoscribe.benchmark.predictor.methods.brstnet import CROP_UM, SIDE
     from histoscribe.tiles import read_crops, spot_tiles
 
     found = {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
 EXPRESSION, DIFFERENCE = "viridis", "RdBu_r"
-INK, SOFT, ACCENT, MARK = "#101828", "#7a869a", "#5b6ee1", "#e07a3f"
+INK, SOFT, ACCENT, MARK, PALE = "#101828", "#7a869a", "#5b6ee1", "#e07a3f", "#c9cfdd"
 LONGEST_SIDE = 420
 _FILLED = 0.94
 _MAP_SIDE, _BAR_ROOM, _GAP, _TITLE_ROOM, _SCALE_ROOM = 2.2, 0.8, 0.12, 0.28, 0.3
@@ -217,6 +217,14 @@ def draw_tissue(axes: Axes, slide: Slide, section: Section, longest: int = LONGE
     _scale_bar(axes, section)
 
 
+def blank_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A transparent figure with one pair of axes, without frame and ticks; sizes in inches."""
+    with _styled():
+        figure, (axes,) = _row(1, size=(width, height))
+        axes.tick_params(length=0)
+    return figure, axes
+
+
 def to_svg(figure: Figure, label: str) -> str:
     """The figure as an `<svg>` element for a web page; its ink takes the page's text colour.
 
@@ -247,12 +255,15 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def _row(count: int, *, side: float = 2.35, wide: float = 1.0) -> tuple[Figure, list[Axes]]:
+def _row(
+    count: int, *, side: float = 2.35, wide: float = 1.0, size: tuple[float, float] | None = None
+) -> tuple[Figure, list[Axes]]:
     """A transparent figure with axes side by side; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(side * wide * count, side * 1.12), layout="constrained", facecolor="none")
+    size = size or (side * wide * count, side * 1.12)
+    figure = Figure(figsize=size, layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     grid: Any = figure.subplots(1, count, squeeze=False)
     for axes in grid[0]:

@@ -21,7 +21,6 @@ from histoscribe.record import SPLIT_MEANING
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_TEMPLATE = "report.html.j2"
 _TONES = {"in training": "bad", "patient out": "good"}
 FIRST_GENES = 50
 
@@ -58,23 +57,14 @@ def write_report(
     StorageError
         If the page cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     chosen = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
     if not chosen:
         raise TableError("there is no comparison to report", remedy="compare at least one section")
     progress = progress or Progress()
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    environment.filters["width"] = _width
     sections = [_section(one) for one in progress.track(chosen, "drawing figures", len(chosen))]
-    page = environment.get_template(_TEMPLATE).render(
+    render_page(
+        Path(__file__).parent / "report.html.j2",
+        path,
         title=title,
         sections=sections,
         pooled=pooled(chosen),
@@ -84,6 +74,27 @@ def write_report(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=_version(),
     )
+
+
+def render_page(template: Path, path: str | PathLike[str], **shown: Any) -> None:
+    """Fill a template beside our style sheet, and write it as one page, atomically.
+
+    Raises
+    ------
+    StorageError
+        If the page cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "width": _width}
+    page = environment.get_template(template.name).render(**shown)
     with replacing(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
 

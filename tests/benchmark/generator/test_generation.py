@@ -1,21 +1,34 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
-from histoscribe.benchmark.generator import measures
-from histoscribe.benchmark.generator.baselines import conditional_vae, diffusion, parents, wgan
-from histoscribe.benchmark.generator.classifiers import DenseClassifier
-from histoscribe.benchmark.generator.components import stable_sets
-from histoscribe.benchmark.generator.methods import chosen_methods
-from histoscribe.benchmark.generator.run import Trial, score_trial
-from histoscribe.benchmark.generator.sampling import Asked
-from histoscribe.benchmark.generator.summary import records_of
+from histoscribe.benchmark import run_benchmark
+from histoscribe.benchmark.generator import (
+    Request,
+    Seed,
+    bed as beds,
+    generator_benchmark,
+    measures,
+    stable_sets,
+)
+from histoscribe.benchmark.generator.colorectal import columns_of
+from histoscribe.benchmark.generator.methods import conditional_vae, diffusion, parents, wgan
+from histoscribe.benchmark.generator.semisynthetic import DenseClassifier
+from histoscribe.benchmark.ledger import Record
 from histoscribe.errors import SettingError
-from histoscribe.generator import Generator
-from histoscribe.simulate.metastases import Bed
+from histoscribe.generator import Cohort, Generator
+from histoscribe.simulate.metastases import Bed, simulate_metastases
+
+
+@pytest.fixture
+def seed(bed: Bed, tcga: Cohort, tmp_path: Path) -> Seed:
+    """An opened fold on the small bed; its generator is trained for a moment."""
+    return Seed(bed, tcga, tmp_path)
 
 
 @pytest.fixture
@@ -70,22 +83,25 @@ def test_the_classifier_learns_classes(bed: Bed) -> None:
     ("module", "name"), [(conditional_vae, "conditional_vae"), (wgan, "wgan"), (diffusion, "diffusion")]
 )
 def test_parentless_baselines_learn_the_classes(
-    bed: Bed, module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+    seed: Seed, module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_STEPS", 100)
+    bed, state = seed.bed, torch.random.get_rng_state()
     test = bed.test.take(bed.test.of("metastasis"))
-    made = getattr(module, name)(bed.train, 0)(Asked(bed.parents, test.cancers, test.sites, 3))
+    made = getattr(module, name)(seed)(Request(bed.parents, test.cancers, test.sites, 3))
+    assert torch.equal(torch.random.get_rng_state(), state)
     assert made.values.shape == test.values.shape
     assert np.isfinite(made.values).all()
     assert (made.values >= 0).all()
     assert measures.mean_correlation(made.values, test.values) > 0.9
 
 
-def test_parents_alone(bed: Bed) -> None:
+def test_parents_alone(seed: Seed) -> None:
+    bed = seed.bed
     test = bed.test.take(bed.test.of("metastasis"))
-    asked = Asked(bed.parents, test.cancers, test.sites, 3)
-    same = parents.identity(bed.train, 0)(asked)
-    mixed = parents.linear_mixture(bed.train, 0)(asked)
+    asked = Request(bed.parents, test.cancers, test.sites, 3)
+    same = parents.identity(seed)(asked)
+    mixed = parents.linear_mixture(seed)(asked)
     assert same.primaries is not None
     assert np.array_equal(same.primaries, mixed.primaries)
     assert set(same.primaries) <= set(bed.parents.names)
@@ -93,40 +109,50 @@ def test_parents_alone(bed: Bed) -> None:
     assert away[1] < away[0]
 
 
-def test_a_trial_is_scored_and_summed_up(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(train: Cohort, seed: int, progress: object) -> Generator:
+    return Generator(met_steps=80, mixing_steps=80, seed=seed).fit(train)
+
+
+def test_every_seed_is_scored_and_summed_up(
+    tcga: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(DenseClassifier.__init__.__kwdefaults__, "steps", 100)
-    generator = Generator(met_steps=80, mixing_steps=80).fit(bed.train)
-    trial = Trial(bed.train, bed.parents, bed.test, bed.primary_of, 1)
-    rows = score_trial(trial, generator, ["histoscribe", "linear-mixture"])
-    found = {(row["method"], row["measure"]): row["value"] for row in rows}
+    monkeypatch.setattr(beds, "fit_generator", quick)
+    monkeypatch.setattr("histoscribe.simulate.metastases.SITES", ("liver", "lung"))
+    monkeypatch.setitem(simulate_metastases.__kwdefaults__, "sites", ("liver", "lung"))
+    outcome = run_benchmark(
+        generator_benchmark(
+            tcga,
+            tmp_path,
+            beds=["semi-synthetic", "components"],
+            methods=["histoscribe", "linear-mixture"],
+            seeds=[1, 2],
+            per_pair=8,
+        )
+    )
+    folds = [one for one in outcome["records"] if one["fold"] == "seed 1"]
+    found = {(one["method"], one["measure"]): one["value"] for one in folds}
     assert found["histoscribe", "cancer_accuracy"] > 0.9
     assert found["histoscribe", "nearest_ratio"] > 0.5
+    assert found["histoscribe", "fit_seconds"] > 0
+    assert "significant_components" in {measure for _, measure in found}
     assert 0 <= found["linear-mixture", "joint"] <= 1
     assert found["real", "two_sample_auc"] < 0.8
-    assert {row["method"] for row in rows} == {"histoscribe", "linear-mixture", "real"}
-    dated = [{**row, "dataset": "bed"} for row in rows]
-    records = records_of({1: dated, 2: dated})
-    fold = [record for record in records if record["fold"] == "all"]
-    assert len(fold) == len(rows)
-    assert all(
-        set(record) == {"method", "dataset", "split", "fold", "measure", "value", "low", "high"}
-        for record in fold
-    )
-    assert all(record["low"] == record["value"] == record["high"] for record in fold)
+    assert {one["method"] for one in folds} == {"histoscribe", "linear-mixture", "real"}
+    assert {one["dataset"] for one in folds} == {"semi-synthetic", "components"}
+    whole = {(one["method"], one["measure"]) for one in outcome["records"] if one["fold"] == "all"}
+    assert whole >= set(found)
+    assert {pair["other"] for pair in outcome["paired"]} == {"linear-mixture", "real"}
 
 
-def test_intervals_are_students_over_seeds() -> None:
-    row = {"dataset": "d", "method": "m", "measure": "x"}
-    records = records_of({seed: [{**row, "value": value}] for seed, value in enumerate((1.0, 2.0, 3.0))})
-    mean = records[-1]
-    assert mean["fold"] == "all"
-    assert mean["value"] == 2
-    assert mean["high"] - mean["value"] == pytest.approx(4.303 / 3**0.5, rel=1e-3)
+def test_columns_are_taken_by_name() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert columns_of(values, ("A", "B", "C"), ["C", "A"]).tolist() == [[2, 0], [5, 3]]
 
 
 def test_stable_sets_need_every_seed() -> None:
     rows = [
-        {"fold": fold, "measure": f"p {name}", "value": value}
+        Record("histoscribe", "components", "patient", fold, f"p {name}", value, value, value)
         for fold, name, value in (
             ("seed 0", "A", 0.01), ("seed 1", "A", 0.04), ("seed 0", "B", 0.01), ("seed 1", "B", 0.2),
             ("seed 0", "C", 0.01), ("all", "C", 0.01),
@@ -135,6 +161,9 @@ def test_stable_sets_need_every_seed() -> None:
     assert stable_sets(rows, 2) == {"A": 0.04}
 
 
-def test_an_unknown_method_is_named() -> None:
-    with pytest.raises(SettingError, match="no method called magic"):
-        chosen_methods(["magic", "identity"])
+@pytest.mark.parametrize(("beds", "methods"), [(["semi-synthetic"], ["magic"]), (["magic"], None)])
+def test_unknown_beds_and_methods_are_named(
+    tcga: Cohort, tmp_path: Path, beds: list[str], methods: list[str] | None
+) -> None:
+    with pytest.raises(SettingError, match="magic"):
+        generator_benchmark(tcga, tmp_path, beds=beds, methods=methods, seeds=[0])

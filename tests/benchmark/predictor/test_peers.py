@@ -5,13 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histoscribe.benchmark.predictor.methods import PEERS
-from histoscribe.benchmark.predictor.peers import brstnet, contrastive, linear, triplex
-from histoscribe.benchmark.predictor.peers.inputs import Example, make_example
+from histoscribe.benchmark.predictor.methods import brstnet, contrastive, linear, triplex
+from histoscribe.benchmark.predictor.peers import Example, HeldOut, make_example, peer
 from histoscribe.errors import SettingError
 from histoscribe.predictor.encoded import EncodedSection
 
 GENES = 12
+PEERS = {
+    "mean": linear.mean,
+    "depth-only": linear.depth_only,
+    "ridge": linear.ridge,
+    "ridge-context": linear.ridge_context,
+    "knn": linear.knn,
+    "bleep": contrastive.bleep,
+    "mclstexp": contrastive.mclstexp,
+    "triplex": triplex.triplex,
+    "brstnet": brstnet.brstnet,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +105,23 @@ def test_the_mean_is_the_training_mean(examples: list[Example]):
     (predicted,) = linear.mean(examples[:2], examples[2:], 0)
     expected = np.concatenate([examples[0].expression, examples[1].expression]).mean(axis=0)
     np.testing.assert_allclose(predicted, np.tile(expected, (60, 1)), rtol=1e-6)
+
+
+def test_a_peer_learns_from_targets_centred_per_section(sections: list[EncodedSection]):
+    """What a section adds to all of its spots is not learned; the mean over sections is given back."""
+    seen = []
+
+    def zeros(train, tests, seed):
+        seen.extend(example.expression for example in train)
+        return [np.zeros_like(test.expression) for test in tests]
+
+    fold = HeldOut(sections[:2], sections[2:], sections[0].genes)
+    (centred,) = peer(zeros)(fold, 0)
+    (plain,) = peer(zeros, as_they_are=True)(fold, 0)
+    np.testing.assert_allclose([part.mean(axis=0) for part in seen[:2]], 0, atol=1e-5)
+    assert not plain.expression.any()
+    expected = np.mean([example.expression.mean(axis=0) for example in fold.examples[0]], axis=0)
+    np.testing.assert_allclose(centred.expression, np.tile(expected, (60, 1)), rtol=1e-6)
 
 
 def test_ridge_learns_from_a_single_section(examples: list[Example]):

@@ -10,50 +10,112 @@ only what is asked for, and subtypes are never learned from.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.benchmark.generator.colorectal_data import (
-    CANCER,
-    SITE,
-    Metastases,
-    read_metastases,
-    read_subtyped,
-)
+from histoscribe.benchmark.generator.bed import Seed, Values
 from histoscribe.benchmark.generator.measures import correlation_agreement
-from histoscribe.benchmark.generator.methods import as_bulk
-from histoscribe.generator import Generator
-from histoscribe.generator.cohort import Cohort, join_platforms
+from histoscribe.benchmark.methods import Method
+from histoscribe.bulk import BulkTable
+from histoscribe.bulk.reading import read_table
+from histoscribe.errors import TableError
+from histoscribe.generator.cohort import Cohort, join_platforms, to_log2
 from histoscribe.generator.parents import mix
-from histoscribe.progress import Progress
 
-Values = NDArray[np.float32]
+CANCER, SITE = "COAD", "liver"
+REAL_HALF = "real (other half)"
 _SIGNATURE = 50
 
 
 @dataclass(frozen=True, eq=False)
-class _Parents:
-    """Primaries and livers, drawn for each held-out metastasis, and the asked purity."""
+class Parents:
+    """Primaries and livers, drawn for each held-out metastasis, and the asked purity.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    tumours, livers : ndarray of int64, shape (metastases,)
+        Rows of the cohort.
+    purity : ndarray of float32, shape (metastases,)
+    """
 
     cohort: Cohort
     tumours: NDArray[np.int64]
     livers: NDArray[np.int64]
     purity: Values
 
+    def mixed(self, share: Values) -> Values:
+        """Linear mixtures of both at a share of tumour each."""
+        return mix(self.cohort.values[self.tumours], self.cohort.values[self.livers], share)
 
-def score_colorectal(
-    data: Path,
-    cohort: Cohort,
-    generator: Generator,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Score the methods on held-out patients.
+
+@dataclass(frozen=True, eq=False)
+class Colorectal:
+    """Real metastases, half of their patients held out, and the parents of the held-out ones.
+
+    Parameters
+    ----------
+    genes : list of str
+        Those that both platforms have.
+    metastases : ndarray of float32, shape (metastases, genes)
+        log2 intensity of all real ones.
+    held : ndarray of bool, shape (metastases,)
+    liver : ndarray of float64, shape (metastases,)
+        Annotated share of liver tissue.
+    parents : Parents
+        On all genes of the primaries' platform.
+    joined : Cohort
+        Primaries, livers and the training half, on the common genes and the primaries' scale.
+    subtypes : callable
+        The subtype of profiles on `genes`.
+    """
+
+    genes: list[str]
+    metastases: Values
+    held: NDArray[np.bool_]
+    liver: NDArray[np.float64]
+    parents: Parents
+    joined: Cohort
+    subtypes: Callable[[Values], NDArray[np.str_]]
+
+    def shared(self, values: Values, genes: Sequence[str]) -> Values:
+        """The columns of the common genes."""
+        return columns_of(values, genes, self.genes)
+
+    @cached_property
+    def joined_parents(self) -> Parents:
+        """The same parents on the genes and the scale of `joined`."""
+        small = self.joined.take(np.flatnonzero(self.joined.kinds != "metastasis"))
+        return Parents(small, self.parents.tumours, self.parents.livers, self.parents.purity)
+
+    @cached_property
+    def subtypes_of_parents(self) -> NDArray[np.str_]:
+        """The subtype of each drawn primary."""
+        cohort = self.parents.cohort
+        own = self.subtypes(self.shared(cohort.values[cohort.of("primary")], cohort.genes))
+        return own[self.parents.tumours]
+
+    @cached_property
+    def signature(self) -> Values:
+        """Genes higher in liver than in colorectal primaries less those lower, in tcga11, 50 each."""
+        cohort = self.parents.cohort
+        values = self.shared(cohort.values, cohort.genes)
+        tumour, liver = values[cohort.of("primary")], values[cohort.of("normal")]
+        step = (liver.mean(0) - tumour.mean(0)) / np.sqrt(liver.var(0) + tumour.var(0) + 0.1)
+        order = np.argsort(step)
+        signature = np.zeros(len(self.genes), dtype=np.float32)
+        signature[order[-_SIGNATURE:]], signature[order[:_SIGNATURE]] = 1 / _SIGNATURE, -1 / _SIGNATURE
+        return signature
+
+
+def open_colorectal(data: Path, cohort: Cohort, seed: int) -> Colorectal:
+    """Read the real metastases, hold half of their patients out and draw parents for these.
 
     Parameters
     ----------
@@ -61,61 +123,55 @@ def score_colorectal(
         The folder of real data.
     cohort : Cohort
         tcga11.
-    generator : Generator
-        Trained on a semi-synthetic bed.
-
-    Returns
-    -------
-    list of dict
-        `method`, `measure`, `value`.
+    seed : int
     """
-    progress = progress or Progress()
-    real = read_metastases(data)
-    held = _half(real.patients, seed)
-    parents = cohort.take(
-        np.concatenate([cohort.of("primary", cancer=CANCER), cohort.of("normal", site=SITE)])
-    )
-    shared = [gene for gene in cohort.genes if gene in set(real.genes)]
-    learned = _as_cohort(real, np.flatnonzero(~held))
-    drawn = _draw(parents, 1 - real.liver[held], np.random.default_rng(seed))
-    joined = join_platforms(parents, learned)
-    made = {
-        name: _columns(values, parents.genes, shared)
-        for name, values in (
-            ("identity", parents.values[drawn.tumours]), ("linear-mixture", _mixture(drawn, joined)),
-        )
-    }  # fmt: skip
-    small = joined.take(np.flatnonzero(joined.kinds != "metastasis"))
-    made["mixture-shifted"] = _columns(_shifted(drawn, joined, small), joined.genes, shared)
-    whole = _generated(generator, drawn, seed)
-    made["histoscribe"] = _columns(whole, parents.genes, shared)
-    progress.report(f"seed {seed}: training on real metastases")
-    tuned = Generator(seed=seed).fit(joined, progress=progress)
-    own = _Parents(small, drawn.tumours, drawn.livers, drawn.purity)
-    made["histoscribe-tuned"] = _columns(_generated(tuned, own, seed), joined.genes, shared)
-    metastases = _columns(real.values, real.genes, shared)
-    subtypes = _subtype_model(data, shared, seed)
-    of_primaries = subtypes(_columns(parents.values[parents.of("primary")], parents.genes, shared))
-    signature = _signature(parents, shared)
-    records = []
-    for name, values in {**made, "real (other half)": metastases[~held]}.items():
-        found = _closeness(values, metastases[held])
-        if name in made:
-            of_generated, of_parents = subtypes(values), of_primaries[drawn.tumours]
-            found["subtype_kept"] = float((of_generated == of_parents).mean())
-            found["subtype_by_chance"] = _by_chance(of_generated, of_parents)
-        found["liver_rank_r"] = _rank_r(values @ signature, real.liver[held if name in made else ~held])
-        records += [{"method": name, "measure": key, "value": value} for key, value in found.items()]
-    return records
+    import pandas as pd
+
+    bulk = _read(data, "mcrcOSLOsubset", "log2")
+    about = pd.read_csv(_path(data, "mcrcOSLOsubset.pheno.csv"), index_col=0)
+    about = about.set_index("Sample name").loc[list(bulk.table.obs_names)]
+    patients = about["Patient ID"].astype(str).to_numpy(dtype=str)
+    liver = about["liver_proportion"].to_numpy(dtype=float)
+    real, genes = np.asarray(bulk.table.X, dtype=np.float32), tuple(map(str, bulk.table.var_names))
+    names = np.random.default_rng(seed).permutation(np.unique(patients))
+    held = np.isin(patients, names[: len(names) // 2])
+    own = cohort.take(np.concatenate([cohort.of("primary", cancer=CANCER), cohort.of("normal", site=SITE)]))
+    known = set(genes)
+    shared = [gene for gene in cohort.genes if gene in known]
+    rows = np.flatnonzero(~held)
+    learned = Cohort(
+        real[rows], genes, np.full(len(rows), "metastasis"), np.full(len(rows), CANCER),
+        np.full(len(rows), SITE), patients[rows], np.array([f"mcrc-{row}" for row in rows]), (),
+        np.clip(1 - liver[rows], 0.05, 1).astype(np.float32),
+    )  # fmt: skip
+    return Colorectal(
+        shared, columns_of(real, genes, shared), held, liver, _draw(own, 1 - liver[held], seed),
+        join_platforms(own, learned), _subtype_model(data, shared, seed),
+    )  # fmt: skip
 
 
-def _closeness(values: Values, truth: Values) -> dict[str, float]:
-    """Rank correlations over genes of mean and standard deviation; agreement of gene–gene correlations."""
-    return {
+def score_colorectal(seed: Seed, method: Method) -> dict[str, float]:
+    """How close a method's metastases are to the held-out real ones."""
+    bed = seed.colorectal
+    values, truth = method.learn(seed), bed.metastases[bed.held]
+    found = {
         "mean_rank_r": _rank_r(values.mean(0), truth.mean(0)),
         "sd_rank_r": _rank_r(values.std(0), truth.std(0)),
         "gene_gene_r": correlation_agreement(values, truth, genes=values.shape[1]),
     }
+    if method.name != REAL_HALF:
+        generated = bed.subtypes(values)
+        found["subtype_kept"] = float((generated == bed.subtypes_of_parents).mean())
+        found["subtype_by_chance"] = _by_chance(generated, bed.subtypes_of_parents)
+    asked = ~bed.held if method.name == REAL_HALF else bed.held
+    found["liver_rank_r"] = _rank_r(values @ bed.signature, bed.liver[asked])
+    return found
+
+
+def columns_of(values: Values, genes: Sequence[str], wanted: Sequence[str]) -> Values:
+    """Columns of the genes wanted, in their order."""
+    places = {gene: place for place, gene in enumerate(genes)}
+    return values[:, [places[gene] for gene in wanted]]
 
 
 def _by_chance(one: NDArray[np.str_], other: NDArray[np.str_]) -> float:
@@ -123,92 +179,54 @@ def _by_chance(one: NDArray[np.str_], other: NDArray[np.str_]) -> float:
     return float(sum((one == name).mean() * (other == name).mean() for name in np.unique(other)))
 
 
-def _half(patients: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:
-    names = np.random.default_rng(seed).permutation(np.unique(patients))
-    return np.isin(patients, names[: len(names) // 2])
-
-
-def _as_cohort(real: Metastases, rows: NDArray[np.int64]) -> Cohort:
-    count = len(rows)
-    return Cohort(
-        real.values[rows], real.genes, np.full(count, "metastasis"), np.full(count, CANCER),
-        np.full(count, SITE), real.patients[rows], np.array([f"mcrc-{row}" for row in rows]), (),
-        np.clip(1 - real.liver[rows], 0.05, 1).astype(np.float32),
-    )  # fmt: skip
-
-
-def _draw(parents: Cohort, purity: NDArray[np.float64], random: np.random.Generator) -> _Parents:
+def _draw(cohort: Cohort, purity: NDArray[np.float64], seed: int) -> Parents:
+    random = np.random.default_rng(seed)
     count = len(purity)
-    tumours, livers = parents.of("primary"), parents.of("normal")
+    tumours, livers = cohort.of("primary"), cohort.of("normal")
     turn = random.permutation(np.arange(count) % len(tumours))
     asked = np.clip(purity, 0.05, 1).astype(np.float32)
-    return _Parents(parents, turn, len(tumours) + random.integers(len(livers), size=count), asked)
+    return Parents(cohort, turn, len(tumours) + random.integers(len(livers), size=count), asked)
 
 
-def _generated(generator: Generator, drawn: _Parents, seed: int) -> Values:
-    """One sample for each pair of parents at its asked purity."""
-    rows = []
-    for place, (tumour, liver) in enumerate(zip(drawn.tumours, drawn.livers, strict=True)):
-        table = generator.generate(
-            as_bulk(drawn.cohort, np.array([tumour])), site=SITE, cancer=CANCER,
-            normal=as_bulk(drawn.cohort, np.array([liver])), samples=1, purity=float(drawn.purity[place]),
-            seed=seed + 10_000 + place, adapt=False,
-        )  # fmt: skip
-        rows.append(np.asarray(table.X)[0])
-    return np.stack(rows)
-
-
-def _mixture(drawn: _Parents, joined: Cohort) -> Values:
-    """The mean share of the training half."""
-    assert joined.purity is not None
-    share = np.full(len(drawn.tumours), np.nanmean(joined.purity), dtype=np.float32)
-    values = drawn.cohort.values
-    return mix(values[drawn.tumours], values[drawn.livers], share)
-
-
-def _shifted(drawn: _Parents, joined: Cohort, small: Cohort) -> Values:
-    mixed = mix(small.values[drawn.tumours], small.values[drawn.livers], drawn.purity)
-    shift = joined.values[joined.of("metastasis")].mean(0) - mixed.mean(0)
-    return np.asarray(np.maximum(mixed + shift, 0), dtype=np.float32)
-
-
-def _signature(parents: Cohort, shared: list[str]) -> Values:
-    """Genes higher in liver than in colorectal primaries less those lower, in tcga11, 50 each."""
-    values = _columns(parents.values, parents.genes, shared)
-    tumour, liver = values[parents.of("primary")], values[parents.of("normal")]
-    step = (liver.mean(0) - tumour.mean(0)) / np.sqrt(liver.var(0) + tumour.var(0) + 0.1)
-    order = np.argsort(step)
-    signature = np.zeros(len(shared), dtype=np.float32)
-    signature[order[-_SIGNATURE:]], signature[order[:_SIGNATURE]] = 1 / _SIGNATURE, -1 / _SIGNATURE
-    return signature
-
-
-def _subtype_model(data: Path, shared: list[str], seed: int) -> Any:
-    """CMS by logistic regression on labelled primaries, genes standardised within each set."""
+def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values], NDArray[np.str_]]:
+    """CMS by logistic regression on labelled primaries of crcTCGA, genes standardised within each set."""
+    import pandas as pd
     from sklearn.linear_model import LogisticRegression
 
-    known = read_subtyped(data)
-    genes = [gene for gene in shared if gene in set(known.genes)]
-    places = [shared.index(gene) for gene in genes]
+    bulk = _read(data, "crcTCGAsubset", "counts")
+    about = pd.read_csv(_path(data, "crcTCGAsubset.pheno.csv"), index_col=0)
+    labels = about["CMS.Syn"].reindex(list(bulk.table.obs_names))
+    labelled = labels.notna().to_numpy()
+    known, names = to_log2(bulk)[0][labelled], tuple(map(str, bulk.table.var_names))
+    have = set(names)
+    genes = [gene for gene in shared if gene in have]
     model = LogisticRegression(C=0.01, max_iter=500, class_weight="balanced", random_state=seed)
-    model.fit(_own_units(_columns(known.values, known.genes, genes)), known.subtype)
-
-    def predict(values: Values) -> NDArray[np.str_]:
-        return np.asarray(model.predict(_own_units(values[:, places])))
-
-    return predict
+    subtype = labels[labelled].astype(str).to_numpy(dtype=str)
+    model.fit(_own_units(columns_of(known, names, genes)), subtype)
+    return lambda values: np.asarray(model.predict(_own_units(columns_of(values, shared, genes))))
 
 
 def _own_units(values: Values) -> Values:
     return np.asarray((values - values.mean(0)) / np.maximum(values.std(0), 0.1), dtype=np.float32)
 
 
-def _columns(values: Values, genes: tuple[str, ...], wanted: list[str]) -> Values:
-    places = {gene: place for place, gene in enumerate(genes)}
-    return values[:, [places[gene] for gene in wanted]]
-
-
 def _rank_r(one: NDArray[Any], other: NDArray[Any]) -> float:
     from scipy.stats import spearmanr
 
     return float(spearmanr(one, other).statistic)
+
+
+def _read(data: Path, name: str, scale: str) -> BulkTable:
+    import pandas as pd
+
+    features = pd.read_csv(_path(data, f"{name}.features.csv"), dtype=str)
+    named = features.dropna(subset=["symbol"])
+    renamed = dict(zip(named.iloc[:, 0], named["symbol"], strict=True))
+    return read_table(_path(data, f"{name}.expr.csv.gz"), genes_in="rows", scale=scale, renamed=renamed)
+
+
+def _path(data: Path, name: str) -> Path:
+    path = data / "bulk" / name if (data / "bulk" / name).exists() else data / name
+    if not path.exists():
+        raise TableError("there is no such file", where=path, remedy="name the folder of real data")
+    return path

@@ -1,6 +1,9 @@
-"""The imputer's benchmark: hidden values, few genes, survival, spots, beside the baselines."""
+"""The imputer's benchmark: hidden values, few genes, survival, spots, beside the baselines.
 
-from histoscribe.benchmark.imputer.run import METHODS, TASKS, Plan, run_imputer_benchmark
-from histoscribe.benchmark.imputer.spots import Spots, gather
+Methods of `imputer random`, `low`, `panels` and `spots` are called with a `HeldOut` and return how they
+restore; those of `imputer classes` and `imputer survival` as the modules `classes` and `survival` say.
+"""
 
-__all__ = ["METHODS", "TASKS", "Plan", "Spots", "gather", "run_imputer_benchmark"]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

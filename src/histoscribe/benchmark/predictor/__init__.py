@@ -1,7 +1,5 @@
-"""The predictor's benchmark: folds, peers, and one run over all of them."""
+"""The predictor's benchmark. A method is called with a `HeldOut` fold and a seed; see `peers`."""
 
-from histoscribe.benchmark.predictor.methods import ABLATIONS, method_names
-from histoscribe.benchmark.predictor.run import Panel, Record, run_benchmark
-from histoscribe.benchmark.predictor.splits import Fold, make_folds
+from lazy_loader import attach_stub
 
-__all__ = ["ABLATIONS", "Fold", "Panel", "Record", "make_folds", "method_names", "run_benchmark"]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

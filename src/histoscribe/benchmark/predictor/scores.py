@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.benchmark.predictor.methods import Prediction
+from histoscribe.benchmark.predictor.peers import Prediction
 from histoscribe.evaluation.measures import (
     mae_per_gene,
     mse_per_gene,

@@ -1,0 +1,184 @@
+"""The engine: methods × folds × measures, kept as they are done and summed up over folds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from histoscribe import __version__
+from histoscribe.benchmark.ledger import Ledger, Record
+from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
+from histoscribe.benchmark.paired import Pair, compare_methods
+from histoscribe.benchmark.tables import Layout
+from histoscribe.evaluation.measures import bootstrap_mean
+from histoscribe.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """What a kind of benchmark declares: its data, splits, methods and measures.
+
+    Parameters
+    ----------
+    kind : str
+        `predictor`, `imputer TASK` or `generator`.
+    folds : mapping of str to callable
+        For each fold, how to open it; opened only where a score is missing, one at a time.
+    methods : sequence of Method
+        In the order in which they run.
+    score : callable
+        Given a fold's name, the opened fold, a method and a progress, its records. Records that several
+        methods give, such as a control, are taken from the last.
+    over : str
+        What folds are: means over `sections` get a bootstrap interval, over `seeds` Student's.
+    about : dict
+        What scores depend on beside fold, method and code: data, panel, settings.
+    code : tuple of str
+        Modules that score.
+    settings : dict
+        For the reader: split, panel, target and the like.
+    layout : Layout
+        How tables and report show it.
+    """
+
+    kind: str
+    folds: Mapping[str, Callable[[], Any]]
+    methods: Sequence[Method]
+    score: Callable[[str, Any, Method, Progress], Iterable[Record]]
+    over: Literal["sections", "seeds"]
+    about: dict[str, Any]
+    code: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    *,
+    ledger: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score every method on every fold.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+    ledger : path, optional
+        A file that scores are added to as they are done, and taken from where it has them.
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict
+        `settings`, `records` and `paired` (`histoscribe` beside each other method), ready for JSON.
+
+    Raises
+    ------
+    TableError
+        If the file is no ledger.
+    StorageError
+        If it cannot be written.
+    """
+    progress = progress or Progress()
+    book = Ledger(ledger)
+    found: dict[tuple[str, str, str, str], Record] = {}
+    seconds = {method.name: 0.0 for method in benchmark.methods}
+    total = len(benchmark.folds) * len(benchmark.methods)
+    for number, (name, open_fold) in enumerate(benchmark.folds.items()):
+        opened = _Opened(open_fold)
+        for place, method in enumerate(benchmark.methods):
+            progress.report(f"{name}: {method.name}", number * len(benchmark.methods) + place, total)
+            about = {
+                "benchmark": benchmark.kind, "fold": name, "method": method.name, "task": method.tasks,
+                "settings": method.settings, "version": __version__, **benchmark.about,
+            }  # fmt: skip
+            code = f"{method.code} {code_digest(benchmark.code)}"
+            records, spent = book.remember(
+                about, code, partial(_score, benchmark, name, opened, method, progress)
+            )
+            seconds[method.name] += spent
+            found |= {(one.dataset, one.method, one.measure, one.fold): one for one in records}
+    progress.report("summing up", total, total)
+    finite = [record for record in found.values() if np.isfinite(record.value)]
+    return {
+        "settings": {
+            **benchmark.settings,
+            "methods": list(seconds),
+            "seconds": {name: round(spent, 1) for name, spent in seconds.items()},
+        },
+        "records": [record.as_json() for record in summed_up(finite, benchmark.over)],
+        "paired": [asdict(pair) for pair in _pairs(finite, benchmark)],
+    }
+
+
+def summed_up(
+    records: Iterable[Record], over: Literal["sections", "seeds"], *, means_only: bool = False
+) -> list[Record]:
+    """Records by method and measure, each group followed by its mean over folds as fold `all`."""
+    grouped: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        grouped.setdefault((record.dataset, record.method, record.measure), []).append(record)
+    whole = []
+    for group in grouped.values():
+        value, low, high = mean_over(over, [record.value for record in group])
+        mean = replace(group[0], fold="all", value=value, low=low, high=high, each=())
+        whole += [mean] if means_only else [*group, mean]
+    return whole
+
+
+def mean_over(over: Literal["sections", "seeds"], values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean over folds and its 95 % interval; of a single fold its value.
+
+    Sections are resampled (percentile bootstrap), seeds get Student's interval.
+    """
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return mean, mean, mean
+    if over == "sections":
+        interval = bootstrap_mean(values, over=over)
+        return interval.mean, interval.low, interval.high
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    return mean, mean - half, mean + half
+
+
+class _Opened:
+    """A fold that is opened when it is first needed."""
+
+    def __init__(self, open_fold: Callable[[], Any]) -> None:
+        self._open, self._fold = open_fold, None
+
+    def __call__(self) -> Any:
+        self._fold = self._open() if self._fold is None else self._fold
+        return self._fold
+
+
+def _score(
+    benchmark: Benchmark, name: str, opened: _Opened, method: Method, progress: Progress
+) -> tuple[list[Record], float]:
+    fold = opened()
+    start = time.perf_counter()
+    return list(benchmark.score(name, fold, method, progress)), time.perf_counter() - start
+
+
+def _pairs(records: Sequence[Record], benchmark: Benchmark) -> list[Pair]:
+    """The reference beside every other method, on the measures that the layout leads with."""
+    by_method: dict[tuple[str, str], dict[str, dict[str, Record]]] = {}
+    for record in records:
+        if benchmark.layout.leads(record.measure):
+            measured = by_method.setdefault((record.dataset, record.measure), {})
+            measured.setdefault(record.method, {})[record.fold] = record
+    names = [method.name for method in benchmark.methods if method.name != REFERENCE]
+    return [
+        compare_methods(scored[REFERENCE], scored[other])
+        for scored in by_method.values()
+        for other in names
+        if REFERENCE in scored and other in scored and set(scored[REFERENCE]) == set(scored[other])
+    ]

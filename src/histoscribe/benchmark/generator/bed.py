@@ -1,0 +1,142 @@
+"""What a seed of the generator's benchmark holds, and what its methods are asked for and give."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.generator.cohort import Cohort
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.benchmark.generator.colorectal import Colorectal
+    from histoscribe.benchmark.generator.semisynthetic import Judge
+    from histoscribe.bulk import BulkTable
+    from histoscribe.generator import Generator
+    from histoscribe.simulate.metastases import Bed
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Metastases to generate, and whom from.
+
+    Parameters
+    ----------
+    parents : Cohort
+        Primaries and normal tissues.
+    cancers, sites : ndarray of str, shape (samples,)
+    seed : int
+    """
+
+    parents: Cohort
+    cancers: NDArray[np.str_]
+    sites: NDArray[np.str_]
+    seed: int
+
+    def draw_parents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """A random primary of each cancer and normal tissue of each site, as rows of the parents."""
+        random = np.random.default_rng(self.seed)
+        of_cancer = {c: self.parents.of("primary", cancer=str(c)) for c in np.unique(self.cancers)}
+        of_site = {s: self.parents.of("normal", site=str(s)) for s in np.unique(self.sites)}
+        primaries = np.array([random.choice(of_cancer[c]) for c in self.cancers])
+        normals = np.array([random.choice(of_site[s]) for s in self.sites])
+        return primaries, normals
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """What a method generated.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (samples, genes)
+        log2 of abundance.
+    primaries : ndarray of str, shape (samples,), or None
+        Name of the primary of each sample; None where the method has no parents.
+    """
+
+    values: Values
+    primaries: NDArray[np.str_] | None = None
+
+
+Sampler = Callable[[Request], Profiles]
+
+
+@dataclass(eq=False)
+class Seed:
+    """An opened fold: a bed whose parts have no patient in common, and the generator trained on it once.
+
+    Parameters
+    ----------
+    bed : Bed
+    cohort : Cohort
+        tcga11.
+    data : Path
+        The folder of real data.
+    progress : Progress
+    """
+
+    bed: Bed
+    cohort: Cohort
+    data: Path
+    progress: Progress = field(default_factory=Progress)
+    fit_seconds: float | None = None
+
+    @property
+    def train(self) -> Cohort:
+        """What methods learn from."""
+        return self.bed.train
+
+    @property
+    def seed(self) -> int:
+        """Of the bed and of every method."""
+        return self.bed.seed
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The product with its default settings, trained on the bed."""
+        start = time.perf_counter()
+        model = fit_generator(self.train, self.seed, self.progress)
+        self.fit_seconds = time.perf_counter() - start
+        return model
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What recognises metastases of this bed."""
+        from histoscribe.benchmark.generator.semisynthetic import learn_judge
+
+        return learn_judge(self.bed, self.progress)
+
+    @cached_property
+    def colorectal(self) -> Colorectal:
+        """Real liver metastases, half of their patients held out."""
+        from histoscribe.benchmark.generator.colorectal import open_colorectal
+
+        return open_colorectal(self.data, self.cohort, self.seed)
+
+
+def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:
+    """The generator with its default settings."""
+    from histoscribe.generator import Generator
+
+    return Generator(seed=seed).fit(train, progress=progress)
+
+
+def as_bulk(cohort: Cohort, rows: NDArray[np.int64]) -> BulkTable:
+    """Samples of a cohort as a table that the generator takes."""
+    import pandas as pd
+    from anndata import AnnData
+
+    from histoscribe.bulk import BulkTable
+
+    obs, var = pd.DataFrame(index=cohort.names[rows]), pd.DataFrame(index=list(cohort.genes))
+    return BulkTable("cohort", AnnData(cohort.values[rows], obs=obs, var=var), "log2", "symbol")

@@ -1,0 +1,163 @@
+"""The generator's benchmark: three beds over several seeds, from patients that no method has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from histoscribe.benchmark.engine import Benchmark
+from histoscribe.benchmark.generator.bed import Seed
+from histoscribe.benchmark.generator.colorectal import score_colorectal
+from histoscribe.benchmark.generator.semisynthetic import JOINT, REAL, score_semisynthetic
+from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
+from histoscribe.benchmark.tables import Layout
+from histoscribe.errors import SettingError
+from histoscribe.generator.cohort import Cohort
+from histoscribe.generator.components import SIGNIFICANT
+from histoscribe.progress import Progress
+
+BEDS = ("semi-synthetic", "colorectal", "components")
+_LAYOUT = Layout(
+    title="Generators beside real metastases",
+    lead="A fifth of the patients gives parents, another the metastases to compare with.",
+    headline="joint",
+)
+_CODE = tuple(
+    f"histoscribe.benchmark.generator.{name}" for name in ("semisynthetic", "colorectal", "measures")
+)
+
+
+def generator_benchmark(
+    cohort: Cohort,
+    data: Path,
+    *,
+    beds: Sequence[str] = BEDS,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int],
+    per_pair: int = 30,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Make a bed for each seed, train the generator on it once, and score every method on every bed.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        tcga11.
+    data : Path
+        The folder of real data.
+    beds : sequence of str
+        Of `BEDS`.
+    methods : sequence of str, optional
+        On the semi-synthetic bed; all by default. The other beds have methods of their own.
+    seeds : sequence of int
+    per_pair : int
+        Metastases of each cancer at each site to learn from.
+    progress : Progress, optional
+
+    Raises
+    ------
+    SettingError
+        For an unknown bed or method.
+    """
+    from histoscribe.simulate.metastases import SITES, simulate_metastases
+
+    chosen = [
+        replace(method, tasks=(f"generator {bed}",))
+        for bed in check_beds(beds)
+        for method in chosen_methods(f"generator {bed}", methods if bed == BEDS[0] else None)
+    ]
+    if BEDS[0] in beds and methods:
+        chosen += [one for one in chosen_methods(f"generator {BEDS[0]}", [REAL]) if REAL not in methods]
+
+    def open_fold(seed: int) -> Seed:
+        if progress is not None:
+            progress.report(f"seed {seed}: making the bed")
+        bed = simulate_metastases(cohort, per_pair=per_pair, seed=seed)
+        return Seed(bed, cohort, data, progress or Progress())
+
+    about: dict[str, Any] = {"per_pair": per_pair, "first_bed": beds[0]}
+    return Benchmark(
+        kind="generator",
+        folds={f"seed {seed}": partial(open_fold, seed) for seed in seeds},
+        methods=chosen,
+        score=partial(_score, first=beds[0]),
+        over="seeds",
+        about={**about, "data": data_digest(cohort.values, cohort.genes, cohort.names)},
+        code=(*_CODE, "histoscribe.simulate.metastases", __name__),
+        settings={
+            "beds": list(beds), "per_pair": per_pair,
+            "split": "patient: 60 % to learn from, 20 % parents, 20 % compared with", "seeds": list(seeds),
+            "panel": f"{len(cohort.genes)} genes of tcga11", "target": "log2 of abundance",
+            "sites": list(SITES), "joint": JOINT,
+        },
+        layout=_LAYOUT,
+    )  # fmt: skip
+
+
+def check_beds(beds: Sequence[str]) -> Sequence[str]:
+    """The same beds.
+
+    Raises
+    ------
+    SettingError
+        If one is unknown, or there is none.
+    """
+    unknown = sorted(set(beds) - set(BEDS))
+    if unknown or not beds:
+        raise SettingError(
+            f"no bed called {', '.join(unknown)}", where="--beds", remedy=f"choose from {', '.join(BEDS)}"
+        )
+    return beds
+
+
+def stable_sets(records: Sequence[Record], seeds: int) -> dict[str, float]:
+    """Gene sets that lead a significant component at every seed, with their worst adjusted p.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of a benchmark; means over seeds are left out.
+    seeds : int
+        How many there were.
+    """
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record.fold != "all" and record.measure.startswith("p "):
+            found.setdefault(record.measure.removeprefix("p "), []).append(record.value)
+    return {
+        name: max(values)
+        for name, values in found.items()
+        if len(values) == seeds and max(values) < SIGNIFICANT
+    }
+
+
+def _score(name: str, fold: Seed, method: Method, progress: Progress, *, first: str) -> Iterator[Record]:
+    bed = method.tasks[0].removeprefix("generator ")
+    scored = {"semi-synthetic": score_semisynthetic, "colorectal": score_colorectal}.get(
+        bed, _score_components
+    )
+    untrained = fold.fit_seconds is None
+    for measure, value in scored(fold, method).items():
+        yield Record(method.name, bed, "patient", name, measure, value, value, value)
+    if untrained and fold.fit_seconds is not None:
+        spent = fold.fit_seconds
+        yield Record(REFERENCE, first, "patient", name, "fit_seconds", spent, spent, spent)
+
+
+def _score_components(fold: Seed, method: Method) -> dict[str, float]:
+    """Of each gene set that leads a component the best adjusted p; how many components have one below .05."""
+    table = method.learn(fold)
+    best = table.groupby("gene_set")["adjusted"].min()
+    count = int(table[table["adjusted"] < SIGNIFICANT]["component"].nunique())
+    return {**{f"p {name}": float(p) for name, p in best.items()}, "significant_components": count}
+
+
+_SCORED = {
+    "semi-synthetic": score_semisynthetic,
+    "colorectal": score_colorectal,
+    "components": _score_components,
+}

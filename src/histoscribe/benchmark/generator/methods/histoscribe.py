@@ -1,0 +1,85 @@
+"""The generator itself: on known and left-out normal tissue, and on real metastases, tuned or not."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values, as_bulk
+from histoscribe.benchmark.generator.colorectal import CANCER, SITE, Parents
+from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.generator import Generator
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_CODE = ("histoscribe.generator", "histoscribe.models", "histoscribe.benchmark.generator.bed", __name__)
+
+
+def sampler_of(seed: Seed, *, references: bool = False) -> Sampler:
+    """Samples of the trained generator; `references` leaves the normal tissue to the model."""
+    generator = seed.generator
+
+    def sample(request: Request) -> Profiles:
+        parents = request.parents
+        values = np.empty((len(request.cancers), len(generator.genes)), dtype=np.float32)
+        primaries = np.empty(len(values), dtype=parents.names.dtype)
+        pairs = sorted(set(zip(request.cancers.tolist(), request.sites.tolist(), strict=True)))
+        for place, (cancer, site) in enumerate(pairs):
+            rows = np.flatnonzero((request.cancers == cancer) & (request.sites == site))
+            tissue = parents.of("normal", site=site)
+            table = generator.generate(
+                as_bulk(parents, parents.of("primary", cancer=cancer)), site=site, cancer=cancer,
+                normal=None if references else as_bulk(parents, tissue), samples=len(rows),
+                seed=request.seed + 1000 * place, adapt=False,
+            )  # fmt: skip
+            values[rows], primaries[rows] = table.X, table.obs["primary"].to_numpy(dtype=str)
+        return Profiles(values, primaries)
+
+    return sample
+
+
+def to_liver(seed: Seed) -> Values:
+    """Colorectal metastases without a look at real ones."""
+    bed = seed.colorectal
+    return bed.shared(_pairwise(seed.generator, bed.parents, seed.seed), bed.parents.cohort.genes)
+
+
+def to_liver_tuned(seed: Seed) -> Values:
+    """Colorectal metastases after training on the real ones of half of the patients."""
+    bed = seed.colorectal
+    seed.progress.report(f"seed {seed.seed}: training on real metastases")
+    tuned = Generator(seed=seed.seed).fit(bed.joined, progress=seed.progress)
+    return bed.shared(_pairwise(tuned, bed.joined_parents, seed.seed), bed.joined.genes)
+
+
+def leading_sets(seed: Seed) -> DataFrame:
+    """The gene sets of the trained generator's components."""
+    return seed.generator.components()
+
+
+def _pairwise(generator: Generator, parents: Parents, seed: int) -> Values:
+    """One sample for each pair of parents at its asked purity."""
+    rows = []
+    for place, (tumour, liver) in enumerate(zip(parents.tumours, parents.livers, strict=True)):
+        table = generator.generate(
+            as_bulk(parents.cohort, np.array([tumour])), site=SITE, cancer=CANCER,
+            normal=as_bulk(parents.cohort, np.array([liver])), samples=1, purity=float(parents.purity[place]),
+            seed=seed + 10_000 + place, adapt=False,
+        )  # fmt: skip
+        rows.append(np.asarray(table.X)[0])
+    return np.stack(rows)
+
+
+METHODS = (
+    Method(REFERENCE, ("generator semi-synthetic",), sampler_of, depends=_CODE),
+    Method(
+        "histoscribe-references", ("generator semi-synthetic",), partial(sampler_of, references=True),
+        {"references": True}, _CODE,
+    ),
+    Method(REFERENCE, ("generator colorectal",), to_liver, depends=_CODE),
+    Method("histoscribe-tuned", ("generator colorectal",), to_liver_tuned, depends=_CODE),
+    Method(REFERENCE, ("generator components",), leading_sets, depends=_CODE),
+)  # fmt: skip

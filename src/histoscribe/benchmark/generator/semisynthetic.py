@@ -1,0 +1,219 @@
+"""What every method generates on a semi-synthetic bed, beside real metastases of unseen patients."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.benchmark.generator import measures
+from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
+from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.benchmark.training import descend, seeded
+from histoscribe.generator.cohort import Cohort
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.simulate.metastases import Bed
+
+JOINT = "mean of cancer accuracy, site accuracy, 1 - 2 |two-sample AUC - .5| and variance correlation"
+REAL = "real"
+"""Metastases of the parents' own patients: what a perfect generator would reach."""
+
+_HIDDEN, _BATCH = 128, 128
+_SUBTYPE_COMPONENTS = 10
+
+
+class DenseClassifier:
+    """One hidden layer on standardised genes, trained with dropout: recognises cancer, site and subtype.
+
+    Parameters
+    ----------
+    steps : int
+    seed : int
+    """
+
+    def __init__(self, *, steps: int = 400, seed: int = 0) -> None:
+        self.steps, self.seed = steps, seed
+
+    def fit(self, values: Values, labels: NDArray[np.str_]) -> DenseClassifier:
+        """Learn from profiles, shape (samples, genes), and a label each."""
+        self.classes, places = np.unique(labels, return_inverse=True)
+        self.mean, self.sd = values.mean(0), np.maximum(values.std(0), 0.1)
+        wanted = torch.from_numpy(places.astype(np.int64))
+
+        with seeded(self.seed) as random:
+
+            def loss(step: int) -> torch.Tensor:
+                rows = random.integers(len(values), size=min(_BATCH, len(values)))
+                return torch.nn.functional.cross_entropy(
+                    self.network(self._units(values[rows])), wanted[rows]
+                )
+
+            self.network = torch.nn.Sequential(
+                torch.nn.Dropout(0.2), torch.nn.Linear(values.shape[1], _HIDDEN), torch.nn.ReLU(),
+                torch.nn.Dropout(0.4), torch.nn.Linear(_HIDDEN, len(self.classes)),
+            )  # fmt: skip
+            optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
+            descend(optimiser, loss, self.steps, falling=True)
+        self.network.eval()
+        return self
+
+    def predict(self, values: Values) -> NDArray[np.str_]:
+        """The likeliest label of each profile."""
+        with torch.inference_mode():
+            found = self.network(self._units(values)).argmax(1).numpy()
+        return np.asarray(self.classes[found])
+
+    def _units(self, values: Values) -> torch.Tensor:
+        return torch.from_numpy(np.clip((values - self.mean) / self.sd, -8, 8).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """What recognises metastases of a bed, learned from its training part.
+
+    Parameters
+    ----------
+    bed : Bed
+    train, test : Cohort
+        Real metastases.
+    space : Space
+    cancer, site : DenseClassifier
+    subtypes : dict of str to str
+        By the primary's name.
+    subtype_real : float
+        Accuracy on real held-out metastases of a classifier that learned from real ones.
+    """
+
+    bed: Bed
+    train: Cohort
+    test: Cohort
+    space: measures.Space
+    cancer: DenseClassifier
+    site: DenseClassifier
+    subtypes: dict[str, str]
+    subtype_real: float
+
+    @property
+    def real(self) -> tuple[Profiles, Profiles]:
+        """Every other training metastasis, and those of the parents' own patients."""
+        own = self.bed.parents.take(self.bed.parents.of("metastasis"))
+        half = self.train.take(np.arange(0, len(self.train), 2))
+        return (
+            Profiles(half.values, _primaries(half, self.bed)),
+            Profiles(own.values, _primaries(own, self.bed)),
+        )
+
+    def labelled(self, primaries: NDArray[np.str_]) -> NDArray[np.str_]:
+        """The subtype of each primary by name."""
+        return np.array([self.subtypes[str(name)] for name in primaries], dtype=str)
+
+    def subtype_accuracy(self, generated: Profiles) -> float:
+        """Accuracy on real held-out metastases of a classifier that learned from generated ones."""
+        assert generated.primaries is not None
+        truth = self.labelled(_primaries(self.test, self.bed))
+        model = DenseClassifier(seed=self.bed.seed)
+        model.fit(generated.values, self.labelled(generated.primaries))
+        return float((model.predict(self.test.values) == truth).mean())
+
+
+def learn_judge(bed: Bed, progress: Progress) -> Judge:
+    """Learn classifiers, subtypes and the space of principal components from the training part."""
+    from dataclasses import replace
+
+    progress.report(f"seed {bed.seed}: training the classifiers")
+    train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
+    judge = Judge(
+        bed, train, test, measures.learn_space(train.values),
+        DenseClassifier(seed=bed.seed).fit(train.values, train.cancers),
+        DenseClassifier(seed=bed.seed).fit(train.values, train.sites),
+        subtypes_of(bed.train, [bed.parents, bed.test], seed=bed.seed), 0.0,
+    )  # fmt: skip
+    real = Profiles(train.values, _primaries(train, bed))
+    return replace(judge, subtype_real=judge.subtype_accuracy(real))
+
+
+def subtypes_of(train: Cohort, others: Sequence[Cohort], *, seed: int = 0) -> dict[str, str]:
+    """Two subtypes of each cancer, by the primary's name.
+
+    k-means on the ten main components of a cancer's training primaries; primaries of other cohorts get the
+    nearer centre.
+    """
+    from sklearn.cluster import KMeans
+
+    found: dict[str, str] = {}
+    for cancer in np.unique(train.cancers[train.of("primary")]):
+        rows = train.of("primary", cancer=str(cancer))
+        space = measures.learn_space(train.values[rows], _SUBTYPE_COMPONENTS)
+        model = KMeans(2, n_init=10, random_state=seed).fit(space.place(train.values[rows]))
+        for cohort in (train, *others):
+            some = cohort.of("primary", cancer=str(cancer))
+            which = model.predict(space.place(cohort.values[some]))
+            names = cohort.names[some].tolist()
+            found.update({name: f"{cancer}-{one}" for name, one in zip(names, which, strict=True)})
+    return found
+
+
+def score_semisynthetic(seed: Seed, method: Method) -> dict[str, float]:
+    """Every measure of one method.
+
+    A method learns from the seed's training part and returns a sampler; `fit_seconds` and `sample_seconds`
+    are of this machine.
+    """
+    judge, bed = seed.judge, seed.bed
+    if method.name == REAL:
+        return _measured(judge, *method.learn(seed), real=True)
+    start = time.perf_counter()
+    sampler: Sampler = method.learn(seed)
+    fitted = time.perf_counter()
+    training = sampler(Request(bed.train, judge.train.cancers, judge.train.sites, bed.seed + 1))
+    held_out = sampler(Request(bed.parents, judge.test.cancers, judge.test.sites, bed.seed + 2))
+    seconds = {"fit_seconds": fitted - start, "sample_seconds": time.perf_counter() - fitted}
+    if method.name.startswith(REFERENCE):
+        del seconds["fit_seconds"]  # trained once for all beds
+    return {**_measured(judge, training, held_out), **seconds}
+
+
+def _measured(
+    judge: Judge, training: Profiles, held_out: Profiles, *, real: bool = False
+) -> dict[str, float]:
+    """`training` was generated from training parents, `held_out` from held-out ones."""
+    values, truth, space, parents = held_out.values, judge.test.values, judge.space, judge.bed.parents
+    like = parents.take(parents.of("metastasis")) if real else judge.test
+    against = judge.train.values[1::2] if real else judge.train.values
+    auc = measures.two_sample_auc((training.values, values), (against, truth), space, seed=judge.bed.seed)
+    precision, recall = measures.precision_recall(values, truth, space)
+    found = {
+        "cancer_accuracy": float((judge.cancer.predict(values) == like.cancers).mean()),
+        "site_accuracy": float((judge.site.predict(values) == like.sites).mean()),
+        "two_sample_auc": auc,
+        "mean_correlation": measures.mean_correlation(values, truth),
+        "variance_correlation": measures.variance_correlation(values, truth),
+        "variance_ratio": measures.variance_ratio(values, truth),
+        "gene_gene_agreement": measures.correlation_agreement(values, truth),
+        "precision": precision,
+        "recall": recall,
+        "nearest_ratio": measures.nearest_ratio(values, judge.train.values, truth, space),
+        "closer_than_control": measures.closer_than_control(values, judge.train.values, truth, space),
+        "mmd": measures.discrepancy(values, truth, space),
+        "subtype_real": judge.subtype_real,
+    }
+    parts = (
+        found["cancer_accuracy"], found["site_accuracy"], 1 - 2 * abs(auc - 0.5),
+        found["variance_correlation"],
+    )  # fmt: skip
+    found["joint"] = float(np.mean(parts))
+    if training.primaries is not None:
+        found["subtype_generated"] = judge.subtype_accuracy(training)
+        found["subtype_power"] = found["subtype_generated"] / judge.subtype_real
+    return found
+
+
+def _primaries(metastases: Cohort, bed: Bed) -> NDArray[np.str_]:
+    return np.array([bed.primary_of[str(name)] for name in metastases.names], dtype=str)

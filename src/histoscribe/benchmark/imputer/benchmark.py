@@ -1,0 +1,203 @@
+"""The imputer's benchmark: hidden values, few genes, classes, survival and spots, each over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histoscribe.benchmark.engine import Benchmark
+from histoscribe.benchmark.imputer.classes import score_classes
+from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, hold_out, masks, score
+from histoscribe.benchmark.imputer.spots import hold_section, score_spots
+from histoscribe.benchmark.imputer.survival import patients_in, score_survival
+from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.methods import Method, chosen_methods
+from histoscribe.benchmark.tables import Layout
+from histoscribe.errors import SettingError
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.bulk import BulkTable
+    from histoscribe.imputer import Imputer
+    from histoscribe.section import Section
+
+_STANDARD = "standard deviations of the training patients"
+_FIFTH = "a fifth of the patients held out"
+_INTERVALS = "95 %; of a seed by bootstrap over held-out samples (gene r: over genes), of all by Student's"
+_ROOM = "histoscribe.benchmark.imputer"
+_CODE = (__name__, f"{_ROOM}.heldout", f"{_ROOM}.classes", f"{_ROOM}.survival", f"{_ROOM}.spots")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """How a task divides, in what units it scores, and the measure that methods are compared by."""
+
+    split: str
+    units: str
+    headline: str = "RMSE"
+
+
+TASKS = {
+    "random": _Task(_FIFTH, _STANDARD),
+    "low": _Task(_FIFTH, _STANDARD),
+    "panels": _Task(_FIFTH, _STANDARD),
+    "classes": _Task("five folds of whole patients", "share of samples told rightly", "accuracy"),
+    "survival": _Task(
+        "five folds of patients, within classes", "Harrell's C, a higher risk dies sooner", "C-index"
+    ),
+    "spots": _Task(
+        "one section held out",
+        "log1p of counts per 10,000; RMSE in standard deviations of the training spots",
+        "gene r",
+    ),
+}
+
+
+def imputer_benchmark(
+    task: str,
+    bulk: BulkTable,
+    *,
+    seeds: Sequence[int],
+    methods: Sequence[str] = (),
+    genes: int | None = None,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Hide what a table of samples knows, and restore it.
+
+    Parameters
+    ----------
+    task : str
+        `random`, `low`, `panels`, `classes` or `survival`.
+    bulk : BulkTable
+    seeds : sequence of int
+        Each draws its own patients and hidden values.
+    methods : sequence of str
+        All of the task by default.
+    genes : int, optional
+        So many random genes, for values missing at random.
+    progress : Progress, optional
+
+    Raises
+    ------
+    SettingError
+        For an unknown task or method.
+    """
+    if task not in TASKS or task == "spots":
+        raise SettingError(f"no task is called {task!r}", remedy=f"choose from {', '.join(TASKS)}")
+    told = progress or Progress()
+
+    def open_fold(seed: int) -> Any:
+        if task == "classes":
+            return bulk, seed
+        return patients_in(bulk, seed, told) if task == "survival" else hold_out(bulk, seed, genes=genes)
+
+    def scored(fold: Any, method: Method) -> dict[str, Figure]:
+        if task == "classes":
+            return score_classes(fold[0], method, fold[1])
+        return score_survival(fold, method) if task == "survival" else _score_values(task, fold, method)
+
+    obs = bulk.table.obs
+    known = [
+        np.asarray(obs[name].astype(str)) for name in ("patient", "class", "time", "event") if name in obs
+    ]
+    values = np.asarray(bulk.table.X)
+    about = {"genes": genes, "data": data_digest(values, list(bulk.table.var_names), *known)}
+    settings = {"genes": genes or "all"}
+    return _declared(task, bulk.name, seeds, methods, open_fold, scored, about, settings)
+
+
+def spots_benchmark(
+    sections: Sequence[Section],
+    test: str,
+    *,
+    dataset: str,
+    seeds: Sequence[int],
+    methods: Sequence[str] = (),
+    genes: int = 1000,
+    hidden: int = 300,
+    pretrained: Imputer | None = None,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Hide genes of one section, and restore them from the others.
+
+    Parameters
+    ----------
+    sections : sequence of Section
+    test : str
+        Name of the section that is restored.
+    dataset : str
+        Name for the records.
+    seeds : sequence of int
+        Each hides other genes.
+    methods : sequence of str
+    genes, hidden : int
+        How many of the best-measured genes, and how many of these are hidden.
+    pretrained : Imputer, optional
+        What `histoscribe` tunes.
+    progress : Progress, optional
+
+    Raises
+    ------
+    SettingError
+        For an unknown method.
+    """
+
+    def open_fold(seed: int) -> HeldOut:
+        return hold_section(
+            sections, test, genes=genes, hidden=hidden, seed=seed, pretrained=pretrained, progress=progress
+        )
+
+    digests = [data_digest(np.asarray(one.table.X.sum(axis=0)), one.genes, [one.name]) for one in sections]
+    model = None if pretrained is None else pretrained.card.sha256
+    about = {"genes": genes, "hidden": hidden, "test": test, "data": digests, "model": model}
+    settings = {"genes": genes, "hidden": hidden, "section": test}
+    return _declared("spots", dataset, seeds, methods, open_fold, score_spots, about, settings)
+
+
+def _declared(
+    task: str,
+    dataset: str,
+    seeds: Sequence[int],
+    methods: Sequence[str],
+    open_fold: Callable[[int], Any],
+    scored: Callable[[Any, Method], dict[str, Figure]],
+    about: dict[str, Any],
+    settings: dict[str, Any],
+) -> Benchmark:
+    own = TASKS[task]
+    split = "section" if task == "spots" else "patient"
+
+    def score_fold(name: str, fold: Any, method: Method, progress: Progress) -> Iterator[Record]:
+        for measure, (value, low, high) in scored(fold, method).items():
+            yield Record(method.name, dataset, split, name, measure, value, low, high)
+
+    return Benchmark(
+        kind=f"imputer {task}",
+        folds={f"seed {seed}": partial(open_fold, seed) for seed in seeds},
+        methods=chosen_methods(f"imputer {task}", methods),
+        score=score_fold,
+        over="seeds",
+        about={"dataset": dataset, **about},
+        code=_CODE,
+        settings={
+            "task": task, "dataset": dataset, "split": own.split, **settings, "seeds": list(seeds),
+            "units": own.units, "intervals": _INTERVALS,
+        },
+        layout=Layout(
+            title=f"Imputers on {dataset}: {task}", lead=f"{own.split.capitalize()}; {own.units}.",
+            headline=own.headline, lower=own.headline == "RMSE",
+        ),
+    )  # fmt: skip
+
+
+def _score_values(task: str, held: HeldOut, method: Method) -> dict[str, Figure]:
+    restore = method.learn(held)
+    return {
+        f"{measure}, {where}": figure
+        for where, seen in masks(task, held)
+        for measure, figure in score(held, restore, seen).items()
+    }

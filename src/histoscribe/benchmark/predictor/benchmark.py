@@ -1,0 +1,267 @@
+"""The predictor's benchmark: sections or patients held out, measures averaged over genes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from histoscribe.benchmark.engine import Benchmark
+from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
+from histoscribe.benchmark.predictor.peers import HeldOut, Tiles
+from histoscribe.benchmark.predictor.scores import (
+    TOP,
+    Scores,
+    Truth,
+    mean_over_seeds,
+    measured_truth,
+    permuted,
+    score,
+)
+from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
+from histoscribe.benchmark.tables import Layout
+from histoscribe.errors import SettingError
+from histoscribe.evaluation.measures import bootstrap_mean
+from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.target import (
+    PANEL_SIZE,
+    TARGETS,
+    Target,
+    choose_panel,
+    common_genes,
+    panel_expression,
+)
+from histoscribe.progress import Progress
+
+CONTROL = "permuted control"
+_PAIRED = "pearson"
+_CODE = (
+    __name__, "histoscribe.benchmark.predictor.scores", "histoscribe.benchmark.predictor.peers",
+    "histoscribe.benchmark.training", "histoscribe.evaluation.measures",
+    "histoscribe.evaluation.spatial", "histoscribe.predictor.target", "histoscribe.graphs",
+)  # fmt: skip
+_LAYOUT = Layout(
+    headline=_PAIRED,
+    label="r",
+    columns={
+        f"pearson_top{TOP}": f"top {TOP} (by training)",
+        f"pearson_best{TOP}": f"best {TOP} (by test)",
+        "spearman": "Spearman",
+        "mse": "MSE",
+        "mae": "MAE",
+        "ssim": "SSIM",
+        "svg_pearson": "r of spatial genes",
+        "svg_recovered": "spatial genes recovered",
+    },
+    held=(
+        ("coverage of the 90 % intervals", REFERENCE, "coverage"),
+        ("mean r with spots permuted", CONTROL, _PAIRED),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Which genes are scored.
+
+    Parameters
+    ----------
+    size : int
+        The most variable ones of each fold's training sections, where `genes` is None.
+    genes : tuple of str, or None
+        A given list.
+    chosen_on : tuple of str
+        The sections that a given list was chosen with; a fold that tests on one of them is refused.
+    """
+
+    size: int = PANEL_SIZE
+    genes: tuple[str, ...] | None = None
+    chosen_on: tuple[str, ...] = ()
+
+    def of(self, train: Sequence[EncodedSection], shared: set[str]) -> list[str]:
+        """The genes of one fold, those of highest training variance first."""
+        if self.genes is None:
+            return [gene for gene in choose_panel(train, self.size) if gene in shared]
+        wanted = shared.intersection(self.genes)
+        if not wanted:
+            raise SettingError(
+                "no gene of the panel is in all sections",
+                where="--panel",
+                remedy="check the kind of gene names",
+            )
+        return [gene for gene in choose_panel(train, len(common_genes(train))) if gene in wanted]
+
+    def describe(self) -> str:
+        """In words, for the settings of a run."""
+        if self.genes is None:
+            return f"{self.size} most variable genes of the training sections of each fold, common to all"
+        chosen = ", ".join(self.chosen_on) or "sections that are not stated"
+        return f"{len(self.genes)} given genes, chosen with {chosen}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened(HeldOut):
+    """A fold with what was measured on its test sections, looked at once."""
+
+    @cached_property
+    def truths(self) -> list[Truth]:
+        return [measured_truth(test, panel_expression(test, self.panel, self.target)) for test in self.tests]
+
+
+def predictor_benchmark(
+    sections: Sequence[EncodedSection],
+    *,
+    dataset: str,
+    split: Split = "section",
+    methods: Sequence[str] | None = None,
+    panel: Panel | None = None,
+    target: Target = "clean",
+    seeds: Sequence[int] = (0,),
+    tiles: Tiles | None = None,
+    folds: Sequence[str] | None = None,
+) -> Benchmark:
+    """Hold out every section or patient once.
+
+    The panel is chosen on the training sections of each fold. Scores are taken per section and seed,
+    averaged over seeds and then over sections: never pooled over spots of several sections. The
+    permuted control scores the last method against spots in random order.
+
+    Parameters
+    ----------
+    sections : sequence of EncodedSection
+    dataset : str
+        Name for the records.
+    split : str
+        `section` or `patient`.
+    methods : sequence of str, optional
+        All by default; `histoscribe without PART` measures the ablation.
+    panel : Panel, optional
+    target : str
+        `clean`, or `published` to reproduce papers.
+    seeds : sequence of int
+    tiles : mapping, optional
+        Pixels around the spots by section name, for methods that need them.
+    folds : sequence of str, optional
+        Only these, by the name of the held-out section or patient.
+
+    Raises
+    ------
+    SettingError
+        For an unknown method, split or fold, missing input, or a leak between training and test.
+    """
+    panel, given = panel or Panel(), tiles or {}
+    chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)
+    kept = _chosen_folds(make_folds(sections, split), folds)
+    for fold in kept:
+        refuse_seen_panel(panel.chosen_on, fold, sections)
+    shared = set(common_genes(sections))
+
+    def open_fold(fold: Fold) -> _Opened:
+        train, tests = ([sections[place] for place in places] for places in (fold.train, fold.test))
+        return _Opened(train, tests, panel.of(train, shared), target, given)
+
+    by_pixels = [method.name for method in chosen if method.needs == "pixels"]
+    described = f"{sections[0].features.shape[1]} descriptors per spot, the same for every method"
+    return Benchmark(
+        kind="predictor",
+        folds={fold.name: partial(open_fold, fold) for fold in kept},
+        methods=chosen,
+        score=partial(_score, dataset=dataset, split=split, seeds=tuple(seeds)),
+        over="sections",
+        about={
+            "dataset": dataset, "split": split, "target": target, "seeds": list(seeds),
+            "panel": asdict(panel), "data": [_digest(section) for section in sections],
+        },
+        code=_CODE,
+        settings={
+            "dataset": dataset, "split": split,
+            "sections": {section.name: section.patient for section in sections},
+            "tested": [sections[place].name for fold in kept for place in fold.test],
+            "panel": panel.describe(), "target": TARGETS[target],
+            "learned from": "targets centred per training section; mean, depth-only and gr2st-published: "
+            "as they are",
+            "features": described + (f" but {', '.join(by_pixels)}, from pixels" if by_pixels else ""),
+            "seeds": list(seeds),
+        },
+        layout=_layout(dataset, split),
+    )  # fmt: skip
+
+
+def _score(
+    fold_name: str,
+    fold: _Opened,
+    method: Method,
+    progress: Progress,
+    *,
+    dataset: str,
+    split: str,
+    seeds: Sequence[int],
+) -> Iterator[Record]:
+    runs = [method.learn(fold, seed) for seed in seeds]
+    for place, truth in enumerate(fold.truths):
+        section = truth.section.name
+        own = mean_over_seeds([score(truth, run[place]) for run in runs])
+        control = mean_over_seeds([permuted(truth, run[place]) for run in runs])
+        yield from _records(own, method.name, dataset, split, section)
+        yield from _records(control, CONTROL, dataset, split, section)
+
+
+def _records(scores: Scores, method: str, dataset: str, split: str, fold: str) -> Iterator[Record]:
+    """Means over genes with their bootstrap interval; a single gene's interval is its value."""
+    for measure, values in scores.items():
+        found = bootstrap_mean(values, over="genes")
+        low, high = (found.mean if np.isnan(end) else end for end in (found.low, found.high))
+        each = tuple(values.tolist()) if measure == _PAIRED else ()
+        yield Record(method, dataset, split, fold, measure, found.mean, low, high, each)
+
+
+def _with_input(
+    methods: list[Method], *, named: bool, tiles: Tiles, of: Sequence[EncodedSection]
+) -> list[Method]:
+    """Methods whose input is there; one that was asked for by name and lacks it is refused."""
+    lacking = [section.name for section in of if section.name not in tiles]
+    blind = [method.name for method in methods if method.needs == "pixels" and lacking]
+    if blind and named:
+        raise SettingError(
+            f"{blind[0]} learns from pixels, and {', '.join(lacking)} come without",
+            where="--methods",
+            remedy="leave it out, or give sections with their slides",
+        )
+    return [method for method in methods if method.name not in blind]
+
+
+def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None) -> list[Fold]:
+    unknown = sorted(set(names or ()) - {fold.name for fold in folds})
+    if unknown:
+        raise SettingError(
+            f"no fold is called {unknown[0]!r}",
+            where="--folds",
+            remedy=f"choose from {', '.join(fold.name for fold in folds)}",
+        )
+    return [fold for fold in folds if names is None or fold.name in names]
+
+
+def _digest(section: EncodedSection) -> str:
+    counts: Any = section.counts.tocsr() if hasattr(section.counts, "tocsr") else np.asarray(section.counts)
+    name = [section.name, section.patient, str(section.pitch_um)]
+    stored = [counts.data, counts.indices] if hasattr(counts, "indices") else [counts]
+    return data_digest(name, list(section.genes), section.features, section.centres_um, *stored)
+
+
+def _layout(dataset: str, split: Split) -> Layout:
+    from dataclasses import replace
+
+    known = {
+        "section": "Other sections of a held-out section's patient stay in training: for a new patient the "
+        "numbers are lower.",
+        "patient": "No section of a held-out patient is in training.",
+    }
+    lead = (
+        "r is Pearson's correlation over the spots of one section, averaged over genes and then over "
+        f"sections; genes and sections are never pooled. {known[split]}"
+    )
+    return replace(_LAYOUT, title=f"Predictors on {dataset}, one {split} held out", lead=lead)

@@ -1,0 +1,1 @@
+"""One file a method or a family of them: each names its methods in `METHODS`."""

@@ -1,0 +1,52 @@
+"""The predictor itself: as published, in its default settings, and with parts left out or added."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.predictor import Predictor
+from histoscribe.predictor.settings import PARTS
+
+if TYPE_CHECKING:
+    from histoscribe.benchmark.predictor.peers import HeldOut, Prediction
+
+_WITHOUT = f"{REFERENCE} without"
+_VARIED: dict[str, dict[str, Any]] = {
+    **{f"{_WITHOUT} {part}": {"without": (part,)} for part in PARTS},
+    f"{REFERENCE} with the spatial graph": {"graphs": ("spatial",)},
+    f"{REFERENCE} with the functional graph": {"graphs": ("functional",)},
+    f"{REFERENCE} with both graphs": {"graphs": ("spatial", "functional")},
+    f"{_WITHOUT} context": {"radii": ()},
+    f"{_WITHOUT} section units": {"units": ("training",)},
+    f"{_WITHOUT} training units": {"units": ("section",)},
+    f"{_WITHOUT} three members": {"members": 1},
+    f"{_WITHOUT} chosen reach": {"radii": (1.5, 3.0)},
+}
+
+
+def predict(fold: HeldOut, seed: int, **settings: Any) -> list[Prediction]:
+    """Fit a predictor on the training sections and predict the test sections, with its intervals."""
+    from histoscribe.benchmark.predictor.peers import Prediction
+
+    model = Predictor(seed=seed, panel=fold.panel, target=fold.target, **settings).fit_encoded(fold.train)
+    intervals, predictions = model.fitted.intervals, []
+    for test in fold.tests:
+        expression = model.predict_encoded(test.features, test.centres_um)
+        bounds = (None, None) if intervals is None else intervals.around(expression)
+        predictions.append(Prediction(expression, *bounds))
+    return predictions
+
+
+def _method(name: str, settings: dict[str, Any], *, default: bool) -> Method:
+    learn = partial(predict, **settings)
+    code = ("histoscribe.predictor", "histoscribe.graphs", "histoscribe.models")
+    return Method(name, ("predictor",), learn, settings, depends=(__name__, *code), default=default)
+
+
+METHODS = (
+    _method("gr2st-published", {"variant": "published"}, default=True),
+    _method(REFERENCE, {}, default=True),
+    *(_method(name, settings, default=False) for name, settings in _VARIED.items()),
+)

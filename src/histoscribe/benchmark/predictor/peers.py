@@ -1,0 +1,172 @@
+"""What a method of the predictor's benchmark is given, what it gives back, and what peers share.
+
+A method is called with a `HeldOut` fold and a seed, learns once, and returns the target of each test section.
+A peer is simpler: a function of training examples, test examples and a seed; `peer` makes a method of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histoscribe.graphs.context import context_means
+from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.target import Target, panel_expression
+
+Values = NDArray[np.float32]
+Tiles = Mapping[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a method says of one test section.
+
+    Parameters
+    ----------
+    expression : ndarray of float32, shape (spots, panel)
+    low, high : ndarray of float32, shape (spots, panel), or None
+        90 % intervals, from methods that have them.
+    """
+
+    expression: Values
+    low: Values | None = None
+    high: Values | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One section as a peer sees it.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (spots, d)
+        Descriptors, each with mean 0 and standard deviation 1 over the section.
+    context : ndarray of float32, shape (spots, 3 d)
+        The same, followed by their means within 1.5 and 3 pitches.
+    places : ndarray of float32, shape (spots, 2)
+        Spot centres in pitches from the section's corner as (row, column).
+    log_depth : ndarray of float32, shape (spots, 1)
+        log1p of all counts of a spot. Only the leakage probe may look at it on test sections.
+    expression : ndarray of float32, shape (spots, genes)
+        The target on the panel. No peer may look at it on test sections.
+    tiles : ndarray of uint8, shape (spots, side, side, 3), or None
+        Pixels around the spots, for the peer that learns from them.
+    """
+
+    features: Values
+    context: Values
+    places: Values
+    log_depth: Values
+    expression: Values
+    tiles: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """One opened fold.
+
+    Parameters
+    ----------
+    train, tests : sequence of EncodedSection
+        Of test sections a method looks at descriptors, places and tiles only.
+    panel : sequence of str
+        Genes that all sections have.
+    target : str
+    tiles : mapping of str to ndarray
+        Pixels around the spots by section name; empty where no method reads them.
+    """
+
+    train: Sequence[EncodedSection]
+    tests: Sequence[EncodedSection]
+    panel: Sequence[str]
+    target: Target = "clean"
+    tiles: Tiles = field(default_factory=dict)
+
+    @cached_property
+    def examples(self) -> tuple[list[Example], list[Example]]:
+        """Training and test sections as peers see them."""
+        train, tests = (
+            [
+                make_example(section, self.panel, target=self.target, tiles=self.tiles.get(section.name))
+                for section in part
+            ]
+            for part in (self.train, self.tests)
+        )
+        return train, tests
+
+
+Peer = Callable[[Sequence[Example], Sequence[Example], int], list[Values]]
+
+
+def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOut, int], list[Prediction]]:
+    """A method's `learn` from a function of examples.
+
+    Unless `as_they_are`, it learns from targets centred per training section, as the default does (sections
+    differ in depth and batch), and the mean over sections is added to what it says.
+    """
+
+    @wraps(function)
+    def learn(fold: HeldOut, seed: int) -> list[Prediction]:
+        train, tests = fold.examples
+        if as_they_are:
+            return [Prediction(found) for found in function(train, tests, seed)]
+        own = [example.expression.mean(axis=0) for example in train]
+        centred = [
+            replace(example, expression=example.expression - middle)
+            for example, middle in zip(train, own, strict=True)
+        ]
+        average = np.mean(own, axis=0)
+        return [Prediction(found + average) for found in function(centred, tests, seed)]
+
+    return learn
+
+
+def make_example(
+    section: EncodedSection,
+    panel: Sequence[str],
+    *,
+    target: Target = "clean",
+    tiles: NDArray[np.uint8] | None = None,
+) -> Example:
+    """Standardise the descriptors of a section and restrict its target to `panel`."""
+    raw = section.features.astype(np.float64)
+    features = ((raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-6)).astype(np.float32)
+    means = context_means(features, section.centres_um, section.pitch_um, (1.5, 3.0))
+    places = (section.centres_um - section.centres_um.min(axis=0)) / section.pitch_um
+    depth = np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1, 1)
+    return Example(
+        features=features,
+        context=np.concatenate([features, means], axis=1),
+        places=places.astype(np.float32),
+        log_depth=np.log1p(depth).astype(np.float32),
+        expression=panel_expression(section, panel, target),
+        tiles=tiles,
+    )
+
+
+def stacked(examples: Sequence[Example], name: str = "expression") -> Values:
+    """One of the arrays of all examples, one below the other."""
+    return np.concatenate([getattr(example, name) for example in examples])
+
+
+class ProjectionHead(torch.nn.Module):
+    """Linear, GELU, linear, dropout, with a residual and a layer norm, as in CLIP-style peers."""
+
+    def __init__(self, inputs: int, outputs: int = 256, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.first = torch.nn.Linear(inputs, outputs)
+        self.rest = torch.nn.Sequential(
+            torch.nn.GELU(), torch.nn.Linear(outputs, outputs), torch.nn.Dropout(dropout)
+        )
+        self.norm = torch.nn.LayerNorm(outputs)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Project (n, inputs) to (n, outputs)."""
+        projected = self.first(values)
+        result: torch.Tensor = self.norm(projected + self.rest(projected))
+        return result

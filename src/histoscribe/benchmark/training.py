@@ -1,0 +1,86 @@
+"""What the learned peers and classifiers share: seeding, batches and the steps of descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from histoscribe.models.reproducible import one_thread
+
+Batch = TypeVar("Batch")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[np.random.Generator]:
+    """Seed torch for a while, and yield numpy's generator of the same seed; then torch's state comes back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield np.random.default_rng(seed)
+
+
+def descend(
+    optimiser: torch.optim.Optimizer,
+    loss: Callable[[int], torch.Tensor],
+    steps: int,
+    *,
+    falling: bool = False,
+) -> None:
+    """Take steps down a loss.
+
+    Parameters
+    ----------
+    optimiser : torch.optim.Optimizer
+    loss : callable
+        Of the number of the step.
+    steps : int
+    falling : bool
+        Whether the rate falls to 0 along a cosine.
+    """
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if falling else None
+    for step in range(steps):
+        value = loss(step)
+        optimiser.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        if fall is not None:
+            fall.step()
+
+
+def train_network(
+    build: Callable[[], torch.nn.Module],
+    loss: Callable[[torch.nn.Module, Batch], torch.Tensor],
+    batches: Sequence[Batch],
+    *,
+    seed: int,
+    epochs: int,
+    rate: float = 1e-3,
+) -> torch.nn.Module:
+    """Build a network and train it, a batch per step, in another random order each epoch.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network; called after seeding, so that a seed gives the same digits on the CPU.
+    loss : callable
+        Of the network and one batch.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
+    """
+    with seeded(seed), one_thread():
+        network = build().train()
+        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+        for _ in range(epochs):
+            order = torch.randperm(len(batches)).tolist()
+
+            def of_batch(step: int, order: list[int] = order) -> torch.Tensor:
+                return loss(network, batches[order[step]])
+
+            descend(optimiser, of_batch, len(order))
+    return network.eval()
