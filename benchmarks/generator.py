@@ -15,13 +15,13 @@ import json
 import time
 from pathlib import Path
 
-from histoscribe.benchmark import Layout, Ledger, Record
+from histoscribe.benchmark import Layout, Ledger, Score
 from histoscribe.benchmark.engine import summed_up
 from histoscribe.benchmark.generator import stable_sets
 from histoscribe.benchmark.tables import as_markdown, tables_of
 
 
-def merged(paths: list[Path]) -> list[Record]:
+def merged(paths: list[Path]) -> list[Score]:
     """Records of all files, each measure of a method and seed once."""
     records = [record for path in paths for record in Ledger(path).records()]
     return list({(one.dataset, one.method, one.measure, one.fold): one for one in reversed(records)}.values())

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
-from histoscribe.benchmark import Layout, Ledger, Record
+from histoscribe.benchmark import Layout, Ledger, Score
 from histoscribe.benchmark.engine import summed_up
 from histoscribe.benchmark.tables import as_markdown, tables_of
 from histoscribe.imputer import Imputer
@@ -35,7 +35,7 @@ def tables(paths: Sequence[Path]) -> None:
     _gains(records)
 
 
-def _gains(records: Sequence[Record]) -> None:
+def _gains(records: Sequence[Score]) -> None:
     """How far below the conditional Gaussian the RMSE lies, seed by seed."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for one in records:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from histoscribe.benchmark.engine import Benchmark, mean_over, run_benchmark, summed_up
-from histoscribe.benchmark.ledger import Record
+from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.tables import Layout
 from histoscribe.errors import Cancelled
@@ -24,7 +24,7 @@ def made(opened: list[str], values: dict[str, dict[str, float]]) -> Benchmark:
     def score(name, fold, method, progress):
         assert fold == name
         number = values[method.name][name]
-        yield Record(method.name, "made", "patient", name, "RMSE", number, number, number)
+        yield Score(method.name, "made", "patient", name, "RMSE", number, number, number)
 
     return Benchmark(
         kind="imputer random",
@@ -74,7 +74,7 @@ def test_a_cancelled_run_keeps_what_it_has_done(tmp_path: Path):
 
     def stop(name, fold, method, told):
         told.cancel()
-        yield Record(method.name, "made", "patient", name, "RMSE", 1.0, 1.0, 1.0)
+        yield Score(method.name, "made", "patient", name, "RMSE", 1.0, 1.0, 1.0)
 
     object.__setattr__(benchmark, "score", stop)
     with pytest.raises(Cancelled):
@@ -96,7 +96,7 @@ def test_intervals_are_students_over_seeds_and_resampled_over_sections():
 
 
 def test_each_group_is_followed_by_its_mean():
-    records = [Record("m", "d", "s", fold, "x", value, 0, 0) for fold, value in (("a", 1.0), ("b", 3.0))]
+    records = [Score("m", "d", "s", fold, "x", value, 0, 0) for fold, value in (("a", 1.0), ("b", 3.0))]
     assert [one.fold for one in summed_up(records, "seeds")] == ["a", "b", "all"]
     (mean,) = summed_up(records, "seeds", means_only=True)
     assert (mean.fold, mean.value) == ("all", 2)

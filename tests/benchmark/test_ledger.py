@@ -8,19 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from histoscribe.benchmark.ledger import Ledger, Record, data_digest
+from histoscribe.benchmark.ledger import Ledger, Score, data_digest
 from histoscribe.errors import StorageError, TableError
 
-RECORD = Record(
-    "ridge", "made", "section", "A", "pearson", 1 / 3, float("nan"), 0.5, (0.1, float("nan"), 0.7)
-)
+RECORD = Score("ridge", "made", "section", "A", "pearson", 1 / 3, float("nan"), 0.5, (0.1, float("nan"), 0.7))
 
 
-def remembered(path: Path | None, about: dict, code: str = "c") -> tuple[Record, bool]:
+def remembered(path: Path | None, about: dict, code: str = "c") -> tuple[Score, bool]:
     """The record, and whether it was computed."""
     computed = []
 
-    def compute() -> tuple[list[Record], float]:
+    def compute() -> tuple[list[Score], float]:
         computed.append(True)
         return [RECORD], 1.25
 
@@ -29,7 +27,7 @@ def remembered(path: Path | None, about: dict, code: str = "c") -> tuple[Record,
     return record, bool(computed)
 
 
-def same(one: Record, other: Record) -> None:
+def same(one: Score, other: Score) -> None:
     assert (one.method, one.fold, one.value, one.high) == (other.method, other.fold, other.value, other.high)
     np.testing.assert_equal((one.low, *one.each), (other.low, *other.each))
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoscribe.benchmark.ledger import Record
+from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.paired import compare_methods, sign_flip
 
 
-def records(gain: float, sizes: dict[str, int], method: str) -> dict[str, Record]:
+def records(gain: float, sizes: dict[str, int], method: str) -> dict[str, Score]:
     """By section, `each` gene better by `gain` than the method called old."""
     rng = np.random.default_rng(0)
     found = {}
@@ -16,7 +16,7 @@ def records(gain: float, sizes: dict[str, int], method: str) -> dict[str, Record
         noise = rng.normal(0, 0.05, size)
         each = base if method == "old" else base + gain + noise
         mean = float(each.mean())
-        found[name] = Record(method, "made", "section", name, "pearson", mean, mean, mean, tuple(each))
+        found[name] = Score(method, "made", "section", name, "pearson", mean, mean, mean, tuple(each))
     return found
 
 
@@ -42,7 +42,7 @@ def test_a_method_does_not_differ_from_itself():
 def test_folds_of_one_value_are_compared_without_genes():
     ours, others = (
         {
-            fold: Record(name, "made", "patient", fold, "RMSE", value, value, value)
+            fold: Score(name, "made", "patient", fold, "RMSE", value, value, value)
             for fold, value in zip("abc", values, strict=True)
         }
         for name, values in (("new", (0.4, 0.5, 0.6)), ("old", (0.5, 0.7, 0.7)))

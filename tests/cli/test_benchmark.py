@@ -64,3 +64,21 @@ def test_a_panel_chosen_with_a_held_out_section_is_refused(shell: Callable, coho
     result = shell("benchmark", "predictor", cohort, *words)
     assert result.exit_code == 2
     assert "chosen with S2" in result.stderr
+
+
+def test_a_foreign_method_runs_in_the_benchmark(
+    foreign_package: Path, shell: Callable, cohort: Path, tmp_path: Path
+) -> None:
+    words = ("--methods", "foreign-median,mean", "--panel-size", 10, "--folds", "S1", "--json")
+    result = shell("benchmark", "predictor", cohort, *words, "--table", tmp_path / "t.md")
+    assert result.exit_code == 0, result.stderr
+    scores = {
+        (one["method"], one["measure"]): one["value"]
+        for one in json.loads(result.stdout)["records"]
+        if one["fold"] == "S1"
+    }
+    assert scores["foreign-median", "mse"] != scores["mean", "mse"]
+    assert scores["foreign-median", "pearson"] == 0
+    assert "| foreign-median |" in (tmp_path / "t.md").read_text()
+    unknown = shell("benchmark", "predictor", cohort, "--methods", "magic")
+    assert "foreign-median" in unknown.stderr

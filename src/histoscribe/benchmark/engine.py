@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from histoscribe import __version__
-from histoscribe.benchmark.ledger import Ledger, Record
+from histoscribe.benchmark.ledger import Ledger, Score
 from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
 from histoscribe.benchmark.paired import Pair, compare_methods
 from histoscribe.benchmark.tables import Layout
@@ -50,7 +50,7 @@ class Benchmark:
     kind: str
     folds: Mapping[str, Callable[[], Any]]
     methods: Sequence[Method]
-    score: Callable[[str, Any, Method, Progress], Iterable[Record]]
+    score: Callable[[str, Any, Method, Progress], Iterable[Score]]
     over: Literal["sections", "seeds"]
     about: dict[str, Any]
     code: tuple[str, ...]
@@ -87,7 +87,7 @@ def run_benchmark(
     """
     progress = progress or Progress()
     book = Ledger(ledger)
-    found: dict[tuple[str, str, str, str], Record] = {}
+    found: dict[tuple[str, str, str, str], Score] = {}
     seconds = {method.name: 0.0 for method in benchmark.methods}
     total = len(benchmark.folds) * len(benchmark.methods)
     for number, (name, open_fold) in enumerate(benchmark.folds.items()):
@@ -118,10 +118,10 @@ def run_benchmark(
 
 
 def summed_up(
-    records: Iterable[Record], over: Literal["sections", "seeds"], *, means_only: bool = False
-) -> list[Record]:
+    records: Iterable[Score], over: Literal["sections", "seeds"], *, means_only: bool = False
+) -> list[Score]:
     """Records by method and measure, each group followed by its mean over folds as fold `all`."""
-    grouped: dict[tuple[str, str, str], list[Record]] = {}
+    grouped: dict[tuple[str, str, str], list[Score]] = {}
     for record in records:
         grouped.setdefault((record.dataset, record.method, record.measure), []).append(record)
     whole = []
@@ -162,15 +162,15 @@ class _Opened:
 
 def _score(
     benchmark: Benchmark, name: str, opened: _Opened, method: Method, progress: Progress
-) -> tuple[list[Record], float]:
+) -> tuple[list[Score], float]:
     fold = opened()
     start = time.perf_counter()
     return list(benchmark.score(name, fold, method, progress)), time.perf_counter() - start
 
 
-def _pairs(records: Sequence[Record], benchmark: Benchmark) -> list[Pair]:
+def _pairs(records: Sequence[Score], benchmark: Benchmark) -> list[Pair]:
     """The reference beside every other method, on the measures that the layout leads with."""
-    by_method: dict[tuple[str, str], dict[str, dict[str, Record]]] = {}
+    by_method: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for record in records:
         if benchmark.layout.leads(record.measure):
             measured = by_method.setdefault((record.dataset, record.measure), {})

@@ -19,7 +19,7 @@ _MOST = 1024**3
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class Score:
     """One number of a benchmark.
 
     Parameters
@@ -87,8 +87,8 @@ class Ledger:
             self._known[entry["key"]] = entry
 
     def remember(
-        self, about: Mapping[str, Any], code: str, compute: Callable[[], tuple[Sequence[Record], float]]
-    ) -> tuple[list[Record], float]:
+        self, about: Mapping[str, Any], code: str, compute: Callable[[], tuple[Sequence[Score], float]]
+    ) -> tuple[list[Score], float]:
         """Records and the seconds they took: from the file, or computed and written at once.
 
         Parameters
@@ -116,7 +116,7 @@ class Ledger:
             self._write(known)
         return [_record(fields) for fields in known["records"]], float(known["seconds"])
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Score]:
         """Everything that is kept, whatever its key."""
         return [_record(fields) for entry in self._known.values() for fields in entry["records"]]
 
@@ -158,7 +158,7 @@ def data_digest(*arrays: NDArray[Any] | Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _plain(record: Score) -> dict[str, Any]:
     return {name: _null(value) for name, value in asdict(record).items() if name != "each" or value}
 
 
@@ -168,7 +168,7 @@ def _null(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _record(fields: Mapping[str, Any]) -> Record:
+def _record(fields: Mapping[str, Any]) -> Score:
     known: dict[str, Any] = {name: np.nan if value is None else value for name, value in fields.items()}
     each = tuple(np.nan if value is None else float(value) for value in known.pop("each", ()))
-    return Record(**known, each=each)
+    return Score(**known, each=each)

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.benchmark.ledger import Record
+from histoscribe.benchmark.ledger import Score
 
 _DRAWS = 2000
 _EXACT = 14
@@ -45,12 +45,12 @@ class Pair:
     p_genes: float | None
 
 
-def compare_methods(ours: Mapping[str, Record], others: Mapping[str, Record]) -> Pair:
+def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> Pair:
     """Compare two methods on one measure.
 
     Parameters
     ----------
-    ours, others : mapping of str to Record
+    ours, others : mapping of str to Score
         By fold; the same folds.
     """
     differences = [_values(ours[fold]) - _values(others[fold]) for fold in ours]
@@ -85,7 +85,7 @@ def sign_flip(values: NDArray[np.float64]) -> float:
     return float(np.mean(np.abs((signs * values).mean(axis=1)) >= seen - 1e-12))
 
 
-def _values(record: Record) -> NDArray[np.float64]:
+def _values(record: Score) -> NDArray[np.float64]:
     return np.array(record.each or (record.value,), dtype=np.float64)
 
 

@@ -19,7 +19,7 @@ from histoscribe.benchmark.generator import (
 from histoscribe.benchmark.generator.colorectal import columns_of
 from histoscribe.benchmark.generator.methods import conditional_vae, diffusion, parents, wgan
 from histoscribe.benchmark.generator.semisynthetic import DenseClassifier
-from histoscribe.benchmark.ledger import Record
+from histoscribe.benchmark.ledger import Score
 from histoscribe.errors import SettingError
 from histoscribe.generator import Cohort, Generator
 from histoscribe.simulate.metastases import Bed, simulate_metastases
@@ -152,7 +152,7 @@ def test_columns_are_taken_by_name() -> None:
 
 def test_stable_sets_need_every_seed() -> None:
     rows = [
-        Record("histoscribe", "components", "patient", fold, f"p {name}", value, value, value)
+        Score("histoscribe", "components", "patient", fold, f"p {name}", value, value, value)
         for fold, name, value in (
             ("seed 0", "A", 0.01), ("seed 1", "A", 0.04), ("seed 0", "B", 0.01), ("seed 1", "B", 0.2),
             ("seed 0", "C", 0.01), ("all", "C", 0.01),

@@ -12,7 +12,7 @@ from histoscribe.benchmark.engine import Benchmark
 from histoscribe.benchmark.generator.bed import Seed
 from histoscribe.benchmark.generator.colorectal import score_colorectal
 from histoscribe.benchmark.generator.semisynthetic import JOINT, REAL, score_semisynthetic
-from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
 from histoscribe.benchmark.tables import Layout
 from histoscribe.errors import SettingError
@@ -114,12 +114,12 @@ def check_beds(beds: Sequence[str]) -> Sequence[str]:
     return beds
 
 
-def stable_sets(records: Sequence[Record], seeds: int) -> dict[str, float]:
+def stable_sets(records: Sequence[Score], seeds: int) -> dict[str, float]:
     """Gene sets that lead a significant component at every seed, with their worst adjusted p.
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of Score
         Of a benchmark; means over seeds are left out.
     seeds : int
         How many there were.
@@ -135,17 +135,17 @@ def stable_sets(records: Sequence[Record], seeds: int) -> dict[str, float]:
     }
 
 
-def _score(name: str, fold: Seed, method: Method, progress: Progress, *, first: str) -> Iterator[Record]:
+def _score(name: str, fold: Seed, method: Method, progress: Progress, *, first: str) -> Iterator[Score]:
     bed = method.tasks[0].removeprefix("generator ")
     scored = {"semi-synthetic": score_semisynthetic, "colorectal": score_colorectal}.get(
         bed, _score_components
     )
     untrained = fold.fit_seconds is None
     for measure, value in scored(fold, method).items():
-        yield Record(method.name, bed, "patient", name, measure, value, value, value)
+        yield Score(method.name, bed, "patient", name, measure, value, value, value)
     if untrained and fold.fit_seconds is not None:
         spent = fold.fit_seconds
-        yield Record(REFERENCE, first, "patient", name, "fit_seconds", spent, spent, spent)
+        yield Score(REFERENCE, first, "patient", name, "fit_seconds", spent, spent, spent)
 
 
 def _score_components(fold: Seed, method: Method) -> dict[str, float]:

@@ -14,7 +14,7 @@ from histoscribe.benchmark.imputer.classes import score_classes
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, hold_out, masks, score
 from histoscribe.benchmark.imputer.spots import hold_section, score_spots
 from histoscribe.benchmark.imputer.survival import patients_in, score_survival
-from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.tables import Layout
 from histoscribe.errors import SettingError
@@ -171,9 +171,9 @@ def _declared(
     own = TASKS[task]
     split = "section" if task == "spots" else "patient"
 
-    def score_fold(name: str, fold: Any, method: Method, progress: Progress) -> Iterator[Record]:
+    def score_fold(name: str, fold: Any, method: Method, progress: Progress) -> Iterator[Score]:
         for measure, (value, low, high) in scored(fold, method).items():
-            yield Record(method.name, dataset, split, name, measure, value, low, high)
+            yield Score(method.name, dataset, split, name, measure, value, low, high)
 
     return Benchmark(
         kind=f"imputer {task}",

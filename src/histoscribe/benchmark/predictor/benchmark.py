@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from histoscribe.benchmark.engine import Benchmark
-from histoscribe.benchmark.ledger import Record, data_digest
+from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
 from histoscribe.benchmark.predictor.peers import HeldOut, Tiles
 from histoscribe.benchmark.predictor.scores import (
@@ -200,7 +200,7 @@ def _score(
     dataset: str,
     split: str,
     seeds: Sequence[int],
-) -> Iterator[Record]:
+) -> Iterator[Score]:
     runs = [method.learn(fold, seed) for seed in seeds]
     for place, truth in enumerate(fold.truths):
         section = truth.section.name
@@ -210,13 +210,13 @@ def _score(
         yield from _records(control, CONTROL, dataset, split, section)
 
 
-def _records(scores: Scores, method: str, dataset: str, split: str, fold: str) -> Iterator[Record]:
+def _records(scores: Scores, method: str, dataset: str, split: str, fold: str) -> Iterator[Score]:
     """Means over genes with their bootstrap interval; a single gene's interval is its value."""
     for measure, values in scores.items():
         found = bootstrap_mean(values, over="genes")
         low, high = (found.mean if np.isnan(end) else end for end in (found.low, found.high))
         each = tuple(values.tolist()) if measure == _PAIRED else ()
-        yield Record(method, dataset, split, fold, measure, found.mean, low, high, each)
+        yield Score(method, dataset, split, fold, measure, found.mean, low, high, each)
 
 
 def _with_input(

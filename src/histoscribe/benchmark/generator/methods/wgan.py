@@ -38,7 +38,7 @@ def wgan(seed: Seed) -> Sampler:
             share = torch.rand(_BATCH, 1)
             between = (share * real + (1 - share) * fake).requires_grad_()
             slope = torch.autograd.grad(judged(between, labels).sum(), between, create_graph=True)[0]
-            penalty = _PENALTY * (slope.norm(dim=1) - 1).square().mean()
+            penalty: torch.Tensor = _PENALTY * (slope.norm(dim=1) - 1).square().mean()
             away: torch.Tensor = judged(fake, labels).mean() - judged(real, labels).mean()
             return away + penalty
 
