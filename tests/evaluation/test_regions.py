@@ -11,13 +11,14 @@ import pytest
 from scipy import sparse
 
 from histoscribe.errors import RegionError
-from histoscribe.evaluation.kept_regions import keep_regions, kept_regions
 from histoscribe.evaluation.regions import (
     REST,
     class_neighbourhood,
     class_statistics,
     classes_of,
     differential_genes,
+    keep_regions,
+    kept_regions,
     morans_i,
 )
 from histoscribe.section import Section, open_section, write_section
@@ -75,6 +76,35 @@ def test_the_planted_gene_differs_most(section: Section, labels: np.ndarray) -> 
         assert table.at["G0", "log2_fold_change"] > 1.5
         assert table.at["G0", "p_adjusted"] < 1e-6
     assert differential_genes(section, labels, "Stroma", "Tumour").at["G0", "score"] < 0
+
+
+def test_a_gene_of_one_class_alone_has_no_ratio_and_all_others_theirs(
+    section: Section, labels: np.ndarray
+) -> None:
+    before = differential_genes(section, labels, "Tumour", "Stroma")
+    counts = section.table.X.toarray()
+    counts[labels == "Stroma", 2] = 0
+    counts[:, 3] = 0
+    table = section.table.copy()
+    table.X = sparse.csr_matrix(counts)
+    found = differential_genes(section.with_table(table), labels, "Tumour", "Stroma")
+    assert np.isnan(found.loc[["G2", "G3"], "log2_fold_change"]).all()
+    assert found.at["G2", "p_adjusted"] < 1e-6
+    assert found.at["G3", "p_adjusted"] == 1
+    assert np.isfinite(found.drop(index=["G2", "G3"]).to_numpy()).all()
+    assert found["log2_fold_change"].abs().max() < 20
+    assert np.sign(found.at["G0", "score"]) == np.sign(before.at["G0", "score"])
+
+
+def test_a_constant_gene_has_no_pattern_and_spoils_no_other(section: Section) -> None:
+    table = section.table.copy()
+    counts = table.X.toarray()
+    counts[:, 4] = 0
+    table.X = sparse.csr_matrix(counts)
+    found = morans_i(section.with_table(table), section.genes)
+    assert found.index[-1] == "G4"
+    assert np.isnan(found.at["G4", "I"])
+    assert np.isfinite(found.drop(index="G4").to_numpy()).all()
 
 
 def test_too_small_or_equal_classes_are_refused(section: Section, labels: np.ndarray) -> None:

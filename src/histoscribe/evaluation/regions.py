@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.evaluation.matching import dense
+from histoscribe.evaluation.spatial import FEWEST, moran_per_gene, neighbour_enrichment
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
-from histoscribe.record import record_of
+from histoscribe.record import amend_record, record_of
+from histoscribe.section.lattice import neighbour_distance
+from histoscribe.tiles import Region, read_regions, write_regions
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from pandas import DataFrame
 
     from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
-FEWEST = 3
 REST = "all other spots"
 _CLASS = "class"
-_NEIGHBOURS = 6
+_FEWEST_FOR_PATTERN = 10
 
 
 def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
@@ -112,8 +116,9 @@ def differential_genes(
     Returns
     -------
     DataFrame
-        Indexed by gene, strongest first: `score` (z of the test), `log2_fold_change`, `p_adjusted`
-        (Benjamini and Hochberg), `in_first` and `in_second` (share of spots above zero).
+        Indexed by gene, strongest first: `score` (z of the test), `log2_fold_change` (NaN where one
+        class has no spot above zero), `p_adjusted` (Benjamini and Hochberg), `in_first`
+        and `in_second` (share of spots above zero).
 
     Raises
     ------
@@ -146,13 +151,15 @@ def differential_genes(
     shares = table.uns["rank_genes_groups"]["pts"].loc[found["names"]]
     result = found.set_index("names")[["scores", "logfoldchanges", "pvals_adj"]]
     result.columns = ["score", "log2_fold_change", "p_adjusted"]
+    apart = (shares == 0).any(axis=1).to_numpy()
+    result.loc[apart, "log2_fold_change"] = np.nan  # over nothing there is no ratio
     result["in_first"], result["in_second"] = shares["first"].to_numpy(), shares["second"].to_numpy()
     result = result.rename_axis("gene")
     return result.iloc[np.argsort(-result["score"].abs().to_numpy(), kind="stable")]
 
 
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
-    """How often spots of one class lie beside those of another, by squidpy's permutation test.
+    """How often spots of one class lie beside those of another: see `neighbour_enrichment`.
 
     Returns
     -------
@@ -165,27 +172,21 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
         If fewer than two classes hold spots.
     """
     import pandas as pd
-    import squidpy
 
     named = labels != ""
-    names = sorted(set(labels[named]))
-    if len(names) < 2:
+    if len(set(labels[named].tolist())) < 2:
         raise RegionError(
             "neighbourhoods need spots in at least two classes",
             where=section.name,
             remedy="draw another class",
         )
-    table = _graph(section.table[named, :0].copy())
-    table.obs[_CLASS] = pd.Categorical(labels[named], categories=names)
-    squidpy.gr.nhood_enrichment(
-        table, cluster_key=_CLASS, seed=seed, n_perms=500, show_progress_bar=False, n_jobs=1
-    )
-    scores = table.uns[f"{_CLASS}_nhood_enrichment"]["zscore"]
+    centres = section.centres_um[named]
+    names, scores = neighbour_enrichment(labels[named], centres, _reach(section), seed=seed)
     return pd.DataFrame(scores, index=names, columns=names).rename_axis("class")
 
 
 def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] | None = None) -> DataFrame:
-    """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any, by squidpy.
+    """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
     Parameters
     ----------
@@ -197,39 +198,32 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
     Returns
     -------
     DataFrame
-        Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg).
+        Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg); a
+        gene that is the same in all spots has neither and comes last.
 
     Raises
     ------
     RegionError
         If fewer than ten spots are left.
     """
-    import squidpy
+    import pandas as pd
 
-    table = _expression_table(section)[:, list(genes)]
-    table = _graph_checked(table if inside is None else table[inside], section.name)
-    squidpy.gr.spatial_autocorr(
-        table, mode="moran", n_perms=None, n_jobs=1, show_progress_bar=False, corr_method="fdr_bh"
-    )
-    found: DataFrame = table.uns["moranI"]
-    result = found[["I", "pval_norm_fdr_bh"]].rename(columns={"pval_norm_fdr_bh": "p_adjusted"})
-    return result.rename_axis("gene").sort_values("I", ascending=False, kind="stable")
-
-
-def _graph_checked(table: AnnData, where: str) -> AnnData:
-    if table.n_obs < 10:
+    chosen = np.ones(section.table.n_obs, dtype=bool) if inside is None else inside
+    if chosen.sum() < _FEWEST_FOR_PATTERN:
         raise RegionError(
-            f"{table.n_obs} spots are too few for Moran's I", where=where, remedy="draw a larger region"
+            f"{chosen.sum()} spots are too few for Moran's I",
+            where=section.name,
+            remedy="draw a larger region",
         )
-    return _graph(table.copy())
+    values = dense(_expression_table(section)[chosen, list(genes)].X)
+    moran, p = moran_per_gene(values, section.centres_um[chosen], _reach(section))
+    result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
+    return result.sort_values("I", ascending=False, kind="stable", na_position="last")
 
 
-def _graph(table: AnnData) -> AnnData:
-    import squidpy
-
-    neighbours = min(_NEIGHBOURS, table.n_obs - 1)
-    squidpy.gr.spatial_neighbors(table, coord_type="generic", n_neighs=neighbours)
-    return table
+def _reach(section: Section) -> float:
+    """The distance of neighbours in µm: the pitch, or what is usual between cells, which have none."""
+    return section.pitch_um or float(neighbour_distance(section.centres_um))
 
 
 def _expression_table(section: Section) -> AnnData:
@@ -252,9 +246,32 @@ def _expression_table(section: Section) -> AnnData:
 
 def _area(region: Region) -> float:
     """Square pixels, holes left out."""
-    return _shoelace(region.polygon) - sum(_shoelace(hole) for hole in region.holes)
+    from shapely import Polygon
+
+    return float(Polygon(region.polygon, region.holes).area)
 
 
-def _shoelace(ring: NDArray[np.float64]) -> float:
-    rows, columns = ring.T
-    return float(abs(rows @ np.roll(columns, 1) - columns @ np.roll(rows, 1)) / 2)
+def keep_regions(table: AnnData, regions: Sequence[Region]) -> None:
+    """Write regions into the table's record as QuPath's GeoJSON; none removes what was there."""
+    text = ""
+    if regions:
+        with tempfile.TemporaryDirectory() as folder:
+            text = write_regions(regions, Path(folder) / "regions.geojson").read_text(encoding="utf-8")
+    amend_record(table, regions=text)
+
+
+def kept_regions(table: AnnData) -> list[Region]:
+    """The regions that a table holds; none where it holds none.
+
+    Raises
+    ------
+    RegionError
+        If what it holds is damaged.
+    """
+    text = record_of(table).regions
+    if not text:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "the section's own regions"
+        path.write_text(text, encoding="utf-8")
+        return read_regions(path)

@@ -1,9 +1,12 @@
-"""Measures that look at where spots lie: likeness of the two maps, and genes that vary in space.
+"""Spatial statistics: likeness of two maps, genes that vary in space, how classes of spots lie to each other.
 
-Arrays of shape (spots, genes), measured first, and the spots' centres; one float64 per gene.
+Arrays have shape (spots, genes), measured first; results are one float64 per gene. What cannot be told (a
+constant gene, too few spots, spots without neighbours) is NaN for that gene or class alone.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +15,9 @@ from histoscribe.graphs import spatial_graph
 
 Scores = NDArray[np.float64]
 
+FEWEST = 3
+"""Spots that a class needs."""
+_FEWEST_FOR_MORAN = 4
 _WINDOW = 7
 
 
@@ -67,21 +73,22 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
     Returns
     -------
     (I, corrected p)
-        NaN and 1 where a gene is constant.
+        NaN and 1 where a gene is constant or not finite; for every gene where there are fewer than four
+        spots or none has a neighbour.
     """
     import squidpy
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
     expression = np.asarray(values, dtype=np.float32)
-    source, target = spatial_graph(centres, pitch, self_edges=False)
-    degree = np.bincount(target, minlength=len(expression))
-    near = csr_matrix((1 / degree[target], (target, source)), shape=(len(expression),) * 2)
-    table = AnnData(expression, obsp={"spatial_connectivities": near})
+    near = neighbour_graph(centres, pitch)
+    degree = near.sum(axis=1)
+    weights = csr_matrix(near.multiply(1 / np.maximum(degree, 1)[:, None]))
+    table = AnnData(expression, obsp={"spatial_connectivities": weights})
     table.var_names = [str(number) for number in range(expression.shape[1])]
     found, corrected = np.full(expression.shape[1], np.nan), np.ones(expression.shape[1])
-    varying = np.flatnonzero(np.ptp(expression, axis=0) > 0)
-    if len(varying) and near.nnz:
+    varying = np.flatnonzero(np.isfinite(expression).all(axis=0) & (np.ptp(expression, axis=0) > 0))
+    if len(varying) and near.nnz and len(expression) >= _FEWEST_FOR_MORAN:
         squidpy.gr.spatial_autocorr(
             table,
             mode="moran",
@@ -94,6 +101,64 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
         order = result.index.astype(int)
         found[order], corrected[order] = result["I"], result["pval_norm_fdr_bh"]
     return found, corrected
+
+
+def neighbour_enrichment(
+    labels: NDArray[np.str_], centres: ArrayLike, pitch: float, *, draws: int = 500, seed: int = 0
+) -> tuple[list[str], Scores]:
+    """How often spots of one class lie beside those of another, by squidpy's permutation test.
+
+    Neighbours lie within 1.5 pitches; spots without any have no say.
+
+    Parameters
+    ----------
+    labels : ndarray of str, shape (spots,)
+    centres : array, shape (spots, 2)
+        In the unit of `pitch`.
+    pitch : float
+    draws, seed : int
+        Of the permutations.
+
+    Returns
+    -------
+    (list of str, ndarray of shape (classes, classes))
+        The classes in alphabetical order, and z scores against random placing; NaN for a class of fewer than
+        three spots with a neighbour, and where every placing is alike.
+    """
+    import pandas as pd
+    import squidpy
+    from anndata import AnnData
+    from scipy.sparse import csr_matrix
+
+    near = neighbour_graph(centres, pitch)
+    met = np.flatnonzero(near.sum(axis=1) > 0)
+    names = sorted(set(labels.tolist()))
+    sizes = {name: int((labels[met] == name).sum()) for name in names}
+    kept = [name for name in names if sizes[name] >= FEWEST]
+    scores = np.full((len(names), len(names)), np.nan)
+    if len(kept) > 1:
+        rows = met[np.isin(labels[met], kept)]
+        table = AnnData(
+            np.zeros((len(rows), 0)), obsp={"spatial_connectivities": csr_matrix(near)[rows][:, rows]}
+        )
+        table.obs["class"] = pd.Categorical(labels[rows], categories=kept)
+        with np.errstate(all="ignore"):
+            squidpy.gr.nhood_enrichment(
+                table, cluster_key="class", seed=seed, n_perms=draws, show_progress_bar=False, n_jobs=1
+            )
+        z = np.asarray(table.uns["class_nhood_enrichment"]["zscore"], dtype=np.float64)
+        places = [place for place, name in enumerate(names) if name in set(kept)]
+        scores[np.ix_(places, places)] = np.where(np.isfinite(z), z, np.nan)
+    return names, scores
+
+
+def neighbour_graph(centres: ArrayLike, pitch: float) -> Any:
+    """Which spots lie within 1.5 pitches of each other: CSR of float64, shape (spots, spots), ones."""
+    from scipy.sparse import csr_array
+
+    source, target = spatial_graph(centres, pitch, self_edges=False)
+    count = len(np.asarray(centres).reshape(-1, 2))
+    return csr_array((np.ones(len(source)), (target, source)), shape=(count, count))
 
 
 def recovered_share(measured: Scores, predicted: Scores, count: int = 50) -> float:

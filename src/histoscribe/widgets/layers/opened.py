@@ -52,7 +52,7 @@ def section_layers(section: Section) -> list[LayerData]:
 
 def _kept_regions(section: Section) -> list[LayerData]:
     """The regions that the section's table brought along; damaged ones are told and left out."""
-    from histoscribe.evaluation.kept_regions import kept_regions
+    from histoscribe.evaluation.regions import kept_regions
 
     try:
         regions = kept_regions(section.table)

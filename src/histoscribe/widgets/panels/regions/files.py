@@ -80,7 +80,7 @@ class RegionFiles(QWidget):
 
     def keep(self, path: Path | None = None) -> None:
         """Write the section with its regions as h5ad; asks where to if no path is given."""
-        from histoscribe.evaluation.kept_regions import keep_regions
+        from histoscribe.evaluation.regions import keep_regions
         from histoscribe.section import write_section
 
         try:
