@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from histoscribe.benchmark.methods import REFERENCE
 from histoscribe.benchmark.tables import VARIED, Layout, Values, tables_of, values_of
-from histoscribe.evaluation.figures import ACCENT, INK, MARK, PALE, SOFT, blank_figure, to_svg
+from histoscribe.evaluation.figures import blank_figure, to_svg
 from histoscribe.evaluation.report import render_page
+from histoscribe.palette import ACCENT, INK, MARK, PALE, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.palette import ACCENT, INK, MARK, SOFT, scale_bar
 from histoscribe.section import Section
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
 EXPRESSION, DIFFERENCE = "viridis", "RdBu_r"
-INK, SOFT, ACCENT, MARK, PALE = "#101828", "#7a869a", "#5b6ee1", "#e07a3f", "#c9cfdd"
 LONGEST_SIDE = 420
 _FILLED = 0.94
 _MAP_SIDE, _BAR_ROOM, _GAP, _TITLE_ROOM, _SCALE_ROOM = 2.2, 0.8, 0.12, 0.28, 0.3
@@ -122,7 +122,7 @@ def spot_figure(section: Section, panels: Sequence[Panel], *, with_tissue: bool 
         for place, panel in zip(axes[slide is not None :], panels, strict=True):
             _draw_panel(place, section, panel)
         if slide is None and axes:
-            _scale_bar(axes[0], section)
+            _bar_below(axes[0])
     return figure
 
 
@@ -142,7 +142,7 @@ def tissue_figure(section: Section) -> Figure:
         axes.add_collection(rings)
         if section.slide is None:
             _frame(axes, section)
-            _scale_bar(axes, section)
+            _bar_below(axes)
     return figure
 
 
@@ -214,7 +214,7 @@ def draw_tissue(axes: Axes, slide: Slide, section: Section, longest: int = LONGE
     image = thumbnail(slide, longest)
     axes.imshow(image, extent=(0, columns, rows, 0), interpolation="antialiased")
     _frame(axes, section)
-    _scale_bar(axes, section)
+    _bar_below(axes)
 
 
 def blank_figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -319,14 +319,8 @@ def _draw_panel(axes: Axes, section: Section, panel: Panel) -> None:
         bar.ax.tick_params(labelsize=8, length=2)
 
 
-def _scale_bar(axes: Axes, section: Section) -> None:
-    """A bar of a round length in µm below the picture's lower left corner."""
+def _bar_below(axes: Axes) -> None:
+    """A scale bar below the picture's lower left corner."""
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    wanted = (right - left) / 4
-    power = 10 ** np.floor(np.log10(wanted))
-    length = float(max(step * power for step in (1, 2, 5) if step * power <= wanted))
-    height = bottom + 0.03 * (bottom - top)
-    axes.plot([left, left + length], [height, height], color=INK, linewidth=2.2, clip_on=False)
-    text = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
-    axes.text(left + length / 2, height + 0.02 * (bottom - top), text, ha="center", va="top", fontsize=8)
+    scale_bar(axes, left, bottom + 0.03 * (bottom - top), (right - left) / 4)

@@ -16,6 +16,7 @@ from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import CODE
 from histoscribe.genes.sets import present, shipped_gene_sets
 from histoscribe.models.standard import Standard
+from histoscribe.palette import PALE, TISSUE, TUMOUR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,6 @@ TOP = 100
 SIGNIFICANT = 0.05
 _LEAST_GENES = 4
 _DRAWN = 25
-_PRIMARY, _SITE, _BOTH = "#d1495b", "#2a6f97", "#c9ced6"
 
 
 def loadings(model: MetGen) -> NDArray[np.float32]:
@@ -136,9 +136,9 @@ def draw_components(table: pd.DataFrame, path: Path) -> None:
     axes = figure.add_subplot()
     places = range(len(shown))
     primary, site = shown["from_primary"].to_numpy(), shown["from_site"].to_numpy()
-    axes.barh(places, primary, color=_PRIMARY, label="from the primary")
-    axes.barh(places, 1 - primary - site, left=primary, color=_BOTH, label="from both together")
-    axes.barh(places, site, left=1 - site, color=_SITE, label="from the site")
+    axes.barh(places, primary, color=TUMOUR, label="from the primary")
+    axes.barh(places, 1 - primary - site, left=primary, color=PALE, label="from both together")
+    axes.barh(places, site, left=1 - site, color=TISSUE, label="from the site")
     words = [
         f"{name.replace('_', ' ').lower()}  ({component}{end}, p {p:.0e})"
         for name, component, end, p in zip(

@@ -15,7 +15,6 @@ UNITS = "log1p of counts per 10,000"
 DIFFERENCE = "predicted − measured"
 BLEND = ((0.0, 0.62, 0.85), (0.85, 0.0, 0.5), (0.95, 0.8, 0.0))
 BLEND_NAMES = ("cyan", "magenta", "yellow")
-MARK = "#e07a3f"
 MISSING = (0.55, 0.55, 0.55, 0.35)
 _STEPS = 256
 _FAINT = 0.25

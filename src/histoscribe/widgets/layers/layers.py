@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.palette import SPOT
 from histoscribe.record import record_of
 from histoscribe.slide import Slide
 
@@ -21,7 +22,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 UM = "um"
 PIXEL = "pixel"
-UNPAINTED = "#7fb8d0"
+UNPAINTED = SPOT
 DERIVED = "derived"
 GENE = "gene"
 

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers.colours import DIFFERENCE, MARK, UNITS, Limits, blended, colours_of
+from histoscribe.palette import MARK
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
 from histoscribe.widgets.layers.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
 from histoscribe.widgets.layers.raster import paint_raster
 from histoscribe.widgets.layers.strips import show_scale, strips_of

@@ -11,7 +11,8 @@ from napari.utils import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
-from histoscribe.widgets.layers.colours import DIFFERENCE, MARK, Limits, blended, colours_of, table_of
+from histoscribe.palette import MARK
+from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, blended, colours_of, table_of
 from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, spot_layer
 
 if TYPE_CHECKING:

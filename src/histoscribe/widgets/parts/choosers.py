@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from histoscribe.palette import DRAWN
 from histoscribe.widgets.layers.layers import UM
 from histoscribe.widgets.layers.regions import classes_in
 from histoscribe.widgets.state.recent import recent_models
@@ -105,7 +106,7 @@ class RegionChooser(QWidget):
     def add(self) -> None:
         """Add an empty layer of shapes in µm and start drawing."""
         layer = Shapes(ndim=2, name="region", units=(UM, UM), face_color="transparent")
-        layer.current_edge_color, layer.current_edge_width = "#ffb000", 8
+        layer.current_edge_color, layer.current_edge_width = DRAWN, 8
         self._viewer.add_layer(layer)
         layer.mode = "add_polygon"
         self.combo.refill()

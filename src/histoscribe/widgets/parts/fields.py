@@ -15,6 +15,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from histoscribe.errors import HistoscribeError
+from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.layers import UM, section_of
 from histoscribe.widgets.layers.painting import spot_layers
@@ -192,7 +193,7 @@ class RegionField(FieldRow):
 def add_drawing_layer(viewer: ViewerModel) -> Shapes:
     """Add an empty layer of shapes in µm, ready for a polygon."""
     layer = Shapes(ndim=2, name="region", units=(UM, UM), face_color="transparent")
-    layer.current_edge_color, layer.current_edge_width = "#ffb000", 8
+    layer.current_edge_color, layer.current_edge_width = DRAWN, 8
     viewer.add_layer(layer)
     layer.mode = "add_polygon"
     return layer

@@ -11,13 +11,15 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from histoscribe.palette import ACCENT, MARK
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.strips import Strip, draw_strips, height_of
 
 Values = NDArray[np.floating]
 _MANY = 20_000  # above, dots on one pixel are drawn once
 _LEFT, _TOP, _LINE, _MARGIN = 34, 20, 14, 8
-_DOT, _CHOSEN = QColor(91, 110, 225, 130), QColor("#e07a3f")
+_DOT, _CHOSEN = QColor(ACCENT), QColor(MARK)
+_DOT.setAlpha(130)
 _CENTRE, _RIGHT = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignRight
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.palette import DRAWN
 from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import UM
@@ -77,7 +78,7 @@ def add_shapes(viewer: ViewerModel, shapes: Content, name: str) -> Layer:
         ndim=2,
         name=name,
         shape_type=shapes["types"] or "polygon",
-        edge_color=np.asarray(shapes["edge_color"]).reshape(-1, 4) if shapes["data"] else "#ffb000",
+        edge_color=np.asarray(shapes["edge_color"]).reshape(-1, 4) if shapes["data"] else DRAWN,
         face_color=np.asarray(shapes["face_color"]).reshape(-1, 4) if shapes["data"] else "transparent",
         edge_width=shapes["edge_width"] or 1,
         affine=np.asarray(shapes["affine"]),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from histoscribe.widgets.layers.colours import MARK
+from histoscribe.palette import MARK
 from histoscribe.widgets.layers.layers import UM
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.layers.raster import is_raster, mark_bins

@@ -10,6 +10,7 @@ import numpy as np
 
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.palette import INK, SOFT, scale_bar
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.layers.layers import UM, section_of
 from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from histoscribe.widgets.layers.view_state import ViewState
 
 KINDS = (".png", ".svg", ".pdf")
-INK, SOFT = "#101828", "#7a869a"
 _STYLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
 _INCH = 100
 _STRIP, _TITLE, _MARGIN = 0.52, 0.24, 0.12
@@ -97,7 +97,9 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
                 layer.name for place, layer in enumerate(layers) if not draw(axes, layer, window, place)
             ]
             _frame(axes, window, _title(layers) if title else "")
-            _scale_bar(axes, window, "µm" if _in_um(layers) else "pixels")
+            left, height = window.left + 0.03 * window.width, window.top + 0.955 * window.height
+            unit = "µm" if _in_um(layers) else "pixels"
+            scale_bar(axes, left, height, window.width / 4, unit=unit, inside=True)
         for place, strip in enumerate(strips):
             _colour_bar(figure, strip, place, len(strips), size)
     return Picture(figure, um_per_inch, tuple(left_out))
@@ -159,37 +161,6 @@ def _frame(axes: Axes, window: Window, title: str) -> None:
     )
     axes.spines[:].set(color=SOFT, linewidth=0.6)
     axes.set_title(title, fontsize=9, color=INK, pad=3)
-
-
-def _scale_bar(axes: Axes, window: Window, unit: str) -> None:
-    """A bar of a round length at the lower left, on a white ground."""
-    length = round_length(window.width / 4)
-    left, bottom = window.left + 0.03 * window.width, window.top + 0.955 * window.height
-    words = f"{length / 1000:g} mm" if unit == "µm" and length >= 1000 else f"{length:g} {unit}"
-    axes.plot(
-        [left, left + length], [bottom, bottom], color=INK, linewidth=3, zorder=1000, solid_capstyle="butt"
-    )
-    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
-    axes.annotate(
-        words,
-        (left + length / 2, bottom),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8.5,
-        color=INK,
-        bbox=ground,
-        zorder=1001,
-    )
-
-
-def round_length(most: float) -> float:
-    """The largest of 1, 2, 5 times a power of ten that is at most `most`."""
-    import math
-
-    power = 10.0 ** math.floor(math.log10(most))
-    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 
 
 def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limits]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoscribe.palette import PALE, SPOT, TISSUE, TUMOUR
 from histoscribe.widgets.layers.layers import LayerData, spot_layer
 from histoscribe.widgets.parts.fields import is_section
 from histoscribe.widgets.parts.plots import Dots
@@ -13,8 +14,6 @@ from histoscribe.widgets.parts.tables import Column
 
 if TYPE_CHECKING:
     from histoscribe.widgets.panels.generate.generation import Generated
-
-_PLAIN, _SITE, _PAIR, _MADE = "#c9ced6", "#7fb8d0", "#2a6f97", "#d1495b"
 
 
 def _words(name: object) -> str:
@@ -48,12 +47,12 @@ def map_groups(result: Generated) -> list[Dots]:
     names = np.array(result.known_names)
     at_site, pair = np.char.endswith(names, f" at {site}"), names == f"{cancer} at {site}"
     kin = (
-        (~at_site, _PLAIN, "other metastases"),
-        (at_site & ~pair, _SITE, f"other cancers at {site}"),
-        (pair, _PAIR, f"{cancer} at {site}"),
+        (~at_site, PALE, "other metastases"),
+        (at_site & ~pair, SPOT, f"other cancers at {site}"),
+        (pair, TISSUE, f"{cancer} at {site}"),
     )
     known = [Dots(name, result.known[rows], colour) for rows, colour, name in kin if rows.any()]
-    return [*known, Dots("generated", result.places, _MADE, 5.0)]
+    return [*known, Dots("generated", result.places, TUMOUR, 5.0)]
 
 
 def score_layer(result: Generated) -> LayerData:

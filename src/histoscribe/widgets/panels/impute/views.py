@@ -12,6 +12,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.files import replacing
+from histoscribe.palette import SPOT
 from histoscribe.widgets.layers.maps import class_palette
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
 from histoscribe.widgets.parts.panel import wrapped_words
@@ -102,7 +103,7 @@ class SampleMap(QWidget):
         size = float(np.clip(np.sqrt(4000 / max(len(self.places), 1)), 2, 7))
         column = self.colour.currentText()
         if column not in self._table.obs:
-            self.map.show_groups([Dots("", self.places, "#7fb8d0", size)])
+            self.map.show_groups([Dots("", self.places, SPOT, size)])
             return
         kinds = self._table.obs[column].astype(str).to_numpy()
         named = np.unique(kinds)
