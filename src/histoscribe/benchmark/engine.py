@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 
-from histoscribe import __version__
 from histoscribe.benchmark.ledger import Ledger, Score
 from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
 from histoscribe.benchmark.paired import Pair, compare_methods
 from histoscribe.benchmark.tables import Layout
 from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.progress import Progress
+
+Over = Literal["sections", "seeds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class Benchmark:
     methods : sequence of Method
         In the order in which they run.
     score : callable
-        Given a fold's name, the opened fold, a method and a progress, its records. Records that several
-        methods give, such as a control, are taken from the last.
+        Given a fold's name, the opened fold and a method, its records. Records that several methods give,
+        such as a control, are taken from the last.
     over : str
         What folds are: means over `sections` get a bootstrap interval, over `seeds` Student's.
     about : dict
@@ -50,8 +51,8 @@ class Benchmark:
     kind: str
     folds: Mapping[str, Callable[[], Any]]
     methods: Sequence[Method]
-    score: Callable[[str, Any, Method, Progress], Iterable[Score]]
-    over: Literal["sections", "seeds"]
+    score: Callable[[str, Any, Method], Iterable[Score]]
+    over: Over
     about: dict[str, Any]
     code: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
@@ -91,17 +92,15 @@ def run_benchmark(
     seconds = {method.name: 0.0 for method in benchmark.methods}
     total = len(benchmark.folds) * len(benchmark.methods)
     for number, (name, open_fold) in enumerate(benchmark.folds.items()):
-        opened = _Opened(open_fold)
+        opened = cache(open_fold)
         for place, method in enumerate(benchmark.methods):
             progress.report(f"{name}: {method.name}", number * len(benchmark.methods) + place, total)
             about = {
                 "benchmark": benchmark.kind, "fold": name, "method": method.name, "task": method.tasks,
-                "settings": method.settings, "version": __version__, **benchmark.about,
+                "settings": method.settings, **benchmark.about,
             }  # fmt: skip
             code = f"{method.code} {code_digest(benchmark.code)}"
-            records, spent = book.remember(
-                about, code, partial(_score, benchmark, name, opened, method, progress)
-            )
+            records, spent = book.remember(about, code, partial(_timed, benchmark, name, opened, method))
             seconds[method.name] += spent
             found |= {(one.dataset, one.method, one.measure, one.fold): one for one in records}
     progress.report("summing up", total, total)
@@ -117,9 +116,7 @@ def run_benchmark(
     }
 
 
-def summed_up(
-    records: Iterable[Score], over: Literal["sections", "seeds"], *, means_only: bool = False
-) -> list[Score]:
+def summed_up(records: Iterable[Score], over: Over) -> list[Score]:
     """Records by method and measure, each group followed by its mean over folds as fold `all`."""
     grouped: dict[tuple[str, str, str], list[Score]] = {}
     for record in records:
@@ -127,12 +124,11 @@ def summed_up(
     whole = []
     for group in grouped.values():
         value, low, high = mean_over(over, [record.value for record in group])
-        mean = replace(group[0], fold="all", value=value, low=low, high=high, each=())
-        whole += [mean] if means_only else [*group, mean]
+        whole += [*group, replace(group[0], fold="all", value=value, low=low, high=high, each=())]
     return whole
 
 
-def mean_over(over: Literal["sections", "seeds"], values: Sequence[float]) -> tuple[float, float, float]:
+def mean_over(over: Over, values: Sequence[float]) -> tuple[float, float, float]:
     """The mean over folds and its 95 % interval; of a single fold its value.
 
     Sections are resampled (percentile bootstrap), seeds get Student's interval.
@@ -149,36 +145,25 @@ def mean_over(over: Literal["sections", "seeds"], values: Sequence[float]) -> tu
     return mean, mean - half, mean + half
 
 
-class _Opened:
-    """A fold that is opened when it is first needed."""
-
-    def __init__(self, open_fold: Callable[[], Any]) -> None:
-        self._open, self._fold = open_fold, None
-
-    def __call__(self) -> Any:
-        self._fold = self._open() if self._fold is None else self._fold
-        return self._fold
-
-
-def _score(
-    benchmark: Benchmark, name: str, opened: _Opened, method: Method, progress: Progress
+def _timed(
+    benchmark: Benchmark, name: str, opened: Callable[[], Any], method: Method
 ) -> tuple[list[Score], float]:
-    fold = opened()
-    start = time.perf_counter()
-    return list(benchmark.score(name, fold, method, progress)), time.perf_counter() - start
+    fold, start = opened(), time.perf_counter()
+    return list(benchmark.score(name, fold, method)), time.perf_counter() - start
 
 
 def _pairs(records: Sequence[Score], benchmark: Benchmark) -> list[Pair]:
     """The reference beside every other method, on the measures that the layout leads with."""
+    known = {method.name for method in benchmark.methods}
     by_method: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for record in records:
         if benchmark.layout.leads(record.measure):
             measured = by_method.setdefault((record.dataset, record.measure), {})
             measured.setdefault(record.method, {})[record.fold] = record
-    names = [method.name for method in benchmark.methods if method.name != REFERENCE]
-    return [
-        compare_methods(scored[REFERENCE], scored[other])
-        for scored in by_method.values()
-        for other in names
-        if REFERENCE in scored and other in scored and set(scored[REFERENCE]) == set(scored[other])
-    ]
+    pairs = []
+    for scored in by_method.values():
+        ours = scored.pop(REFERENCE, {})
+        several = len(ours) > 1 or any(score.each for score in ours.values())
+        same = [own for name, own in scored.items() if name in known and set(own) == set(ours)]
+        pairs += [compare_methods(ours, own) for own in same if several]
+    return pairs

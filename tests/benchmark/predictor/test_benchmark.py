@@ -122,13 +122,13 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert len(lines) == 8
     ledger.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:50])  # stopped while writing
     asked = []
-    score = engine._score
+    score = engine._timed
 
-    def counted(benchmark, name, opened, method, progress):
+    def counted(benchmark, name, opened, method):
         asked.append(method.name)
-        return score(benchmark, name, opened, method, progress)
+        return score(benchmark, name, opened, method)
 
-    monkeypatch.setattr(engine, "_score", counted)
+    monkeypatch.setattr(engine, "_timed", counted)
     assert run(cohort, ledger=ledger)["records"] == first["records"]
     assert asked == ["ridge"]
     assert run(cohort, ledger=ledger)["records"] == first["records"]

@@ -135,7 +135,7 @@ def stable_sets(records: Sequence[Score], seeds: int) -> dict[str, float]:
     }
 
 
-def _score(name: str, fold: Seed, method: Method, progress: Progress, *, first: str) -> Iterator[Score]:
+def _score(name: str, fold: Seed, method: Method, *, first: str) -> Iterator[Score]:
     bed = method.tasks[0].removeprefix("generator ")
     scored = {"semi-synthetic": score_semisynthetic, "colorectal": score_colorectal}.get(
         bed, _score_components

@@ -171,7 +171,7 @@ def _declared(
     own = TASKS[task]
     split = "section" if task == "spots" else "patient"
 
-    def score_fold(name: str, fold: Any, method: Method, progress: Progress) -> Iterator[Score]:
+    def score_fold(name: str, fold: Any, method: Method) -> Iterator[Score]:
         for measure, (value, low, high) in scored(fold, method).items():
             yield Score(method.name, dataset, split, name, measure, value, low, high)
 

@@ -35,7 +35,6 @@ from histoscribe.predictor.target import (
     common_genes,
     panel_expression,
 )
-from histoscribe.progress import Progress
 
 CONTROL = "permuted control"
 _PAIRED = "pearson"
@@ -195,7 +194,6 @@ def _score(
     fold_name: str,
     fold: _Opened,
     method: Method,
-    progress: Progress,
     *,
     dataset: str,
     split: str,

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from histoscribe.errors import SettingError
+from histoscribe.predictor.encoded import EncodedSection
 
 Split = Literal["section", "patient"]
-
-
-class Owned(Protocol):
-    """Anything that has a name and belongs to a patient."""
-
-    @property
-    def name(self) -> str:
-        """The section's name."""
-        ...
-
-    @property
-    def patient(self) -> str:
-        """Whose tissue it is."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +29,7 @@ class Fold:
     test: tuple[int, ...]
 
 
-def make_folds(sections: Sequence[Owned], split: Split) -> list[Fold]:
+def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:
     """Hold out every section, or every patient, once.
 
     By section, the other sections of the same patient stay in training: say so beside the number.
@@ -67,20 +54,15 @@ def make_folds(sections: Sequence[Owned], split: Split) -> list[Fold]:
             where="--split",
             remedy="add sections of another patient, or split by section",
         )
-    folds = [
-        Fold(
-            name,
-            tuple(place for place, key in enumerate(keys) if key != name),
-            tuple(place for place, key in enumerate(keys) if key == name),
-        )
-        for name in names
-    ]
+    places = {name: tuple(place for place, key in enumerate(keys) if key == name) for name in names}
+    every = range(len(keys))
+    folds = [Fold(name, tuple(p for p in every if p not in own), own) for name, own in places.items()]
     for fold in folds:
         refuse_leak(fold, sections, split)
     return folds
 
 
-def refuse_leak(fold: Fold, sections: Sequence[Owned], split: Split) -> None:
+def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) -> None:
     """Raise `SettingError` if a section, or by patient a patient, stands on both sides of a fold."""
     train = [sections[place] for place in fold.train]
     test = [sections[place] for place in fold.test]
@@ -95,7 +77,7 @@ def refuse_leak(fold: Fold, sections: Sequence[Owned], split: Split) -> None:
         )
 
 
-def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[Owned]) -> None:
+def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[EncodedSection]) -> None:
     """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on.
 
     Parameters
