@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
-from histoscribe.cli.benchmark_outcome import finish, names_in
+from histoscribe.cli.benchmark_outcome import (
+    AsJson,
+    Keep,
+    Report,
+    Tables,
+    check_outputs,
+    finish,
+    names_in,
+)
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import output_file
 
 BEDS = "semi-synthetic,colorectal,components"
 
@@ -26,21 +33,17 @@ def generator(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds.")] = 5,
     first_seed: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
     per_pair: Annotated[int, typer.Option(min=2, help="Metastases of each cancer at each site.")] = 30,
-    keep: Annotated[
-        Path | None, typer.Option("--keep", "--ledger", help="File that keeps what is done, to go on later.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
-    table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    keep: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
 ) -> None:
     """Generate from patients that no method has seen, and score beside the baselines."""
     from histoscribe.benchmark import run_benchmark
     from histoscribe.benchmark.generator import check_beds, generator_benchmark
     from histoscribe.simulate.metastases import read_tcga11
 
-    for path, ending in ((out, ".html"), (table, ".md")):
-        if path is not None:
-            output_file(path, ending, inputs=[data])
+    check_outputs(data, out, table)
     wanted, chosen = check_beds(names_in(beds) or []), names_in(methods)
     with job() as progress:
         benchmark = generator_benchmark(

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.benchmark_outcome import finish, names_in
+from histoscribe.cli.benchmark_outcome import (
+    AsJson,
+    Keep,
+    Methods,
+    Report,
+    Tables,
+    check_outputs,
+    finish,
+    names_in,
+)
 from histoscribe.cli.console import caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_cohort, output_file
+from histoscribe.cli.targets import open_cohort
 from histoscribe.errors import SettingError
 
 if TYPE_CHECKING:
@@ -43,7 +52,7 @@ def imputer(
         ),
     ],
     task: Annotated[str, typer.Option(help="random, low, panels, classes, survival or spots.")] = "random",
-    methods: Annotated[str | None, typer.Option(help="Names with commas between; all by default.")] = None,
+    methods: Methods = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds.")] = 3,
     first_seed: Annotated[int, typer.Option(min=0, help="The first; defaults were chosen on seed 0.")] = 1,
     genes: Annotated[
@@ -59,12 +68,10 @@ def imputer(
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="Spots: how many genes are hidden.")] = 300,
     model: Annotated[str, typer.Option(help="Spots: the model that is tuned.")] = "imputer-tcga11",
-    keep: Annotated[
-        Path | None, typer.Option("--keep", "--ledger", help="File that keeps what is done, to go on later.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
-    table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    keep: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
 ) -> None:
     """Hide what is known, restore it with the imputer and with its baselines, and score both."""
     from histoscribe.benchmark import run_benchmark
@@ -74,9 +81,7 @@ def imputer(
         raise SettingError(
             f"no task is called {task!r}", where="--task", remedy=f"choose from {', '.join(TASKS)}"
         )
-    for target, ending in ((out, ".html"), (table, ".md")):
-        if target is not None:
-            output_file(target, ending, inputs=[Path(data)])
+    check_outputs(Path(data), out, table)
     known = _KNOWN[task] if Path(data).is_dir() else {}
     path = Path(data) / known["table"] if known else Path(data)
     roles = {

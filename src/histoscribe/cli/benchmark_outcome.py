@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from histoscribe.cli.console import command_line, emit, show, show_rows, words
+from histoscribe.cli.targets import output_file
 
 if TYPE_CHECKING:
     from histoscribe.benchmark import Layout
+
+Methods = Annotated[str | None, typer.Option(help="Names with commas between; all by default.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option("--ledger", "--keep", help="Scores are kept here; a stopped run goes on from it."),
+]
+Report = Annotated[Path | None, typer.Option(help="An HTML report.")]
+Tables = Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
+    """Refuse a report or a table that cannot be written, before anything is computed."""
+    for path, ending in ((out, ".html"), (table, ".md")):
+        if path is not None:
+            output_file(path, ending, inputs=[data])
 
 
 def finish(

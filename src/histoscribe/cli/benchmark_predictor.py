@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from histoscribe.cli.benchmark_outcome import finish, names_in
+from histoscribe.cli.benchmark_outcome import (
+    AsJson,
+    Keep,
+    Methods,
+    Report,
+    Tables,
+    check_outputs,
+    finish,
+    names_in,
+)
 from histoscribe.cli.console import caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_cohort, output_file
+from histoscribe.cli.targets import open_cohort
 from histoscribe.cli.train import read_panel
 
 if TYPE_CHECKING:
@@ -24,7 +33,7 @@ def predictor(
     context: typer.Context,
     data: Annotated[Path, typer.Argument(help="A cohort CSV of measured sections.")],
     split: Annotated[Literal["section", "patient"], typer.Option(help="What is held out.")] = "section",
-    methods: Annotated[str | None, typer.Option(help="Names with commas between; all by default.")] = None,
+    methods: Methods = None,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="The default with each part left out or added.")
     ] = False,
@@ -40,13 +49,10 @@ def predictor(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds, from 0 on.")] = 1,
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
     store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", "--keep", help="Scores are kept here; a stopped run goes on from it."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="An HTML report.")] = None,
-    table: Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    ledger: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
     from histoscribe.benchmark import methods_of, run_benchmark
@@ -54,9 +60,7 @@ def predictor(
     from histoscribe.features import encoder_named, storing
     from histoscribe.predictor import encode_section
 
-    for path, ending in ((out, ".html"), (table, ".md")):
-        if path is not None:
-            output_file(path, ending, inputs=[data])
+    check_outputs(data, out, table)
     chosen_panel = _panel(panel, panel_size, names_in(panel_chosen_on) or [])
     known, chosen = methods_of("predictor"), names_in(methods)
     if ablation:
