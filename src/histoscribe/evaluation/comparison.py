@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +74,11 @@ class Comparison:
 
     def column(self, gene: str) -> int:
         """Where a gene stands in `measured` and `predicted`."""
-        return self.genes.index(gene)
+        return self._columns[gene]
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {gene: column for column, gene in enumerate(self.genes)}
 
     def to_json(self) -> str:
         """Summary, settings, warnings and every gene's scores; what is undefined becomes null."""

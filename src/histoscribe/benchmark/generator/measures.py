@@ -50,16 +50,6 @@ def learn_space(values: Values, components: int = _COMPONENTS) -> Space:
     return Space(mean, sd, axes.astype(np.float32))
 
 
-def mean_correlation(generated: Values, real: Values) -> float:
-    """Pearson r over genes of the mean."""
-    return correlation(generated.mean(0), real.mean(0))
-
-
-def variance_correlation(generated: Values, real: Values) -> float:
-    """Pearson r over genes of the standard deviation."""
-    return correlation(generated.std(0), real.std(0))
-
-
 def variance_ratio(generated: Values, real: Values) -> float:
     """Median over genes of generated over real variance; 1 is right."""
     return float(np.median(generated.var(0) / np.maximum(real.var(0), 1e-6)))

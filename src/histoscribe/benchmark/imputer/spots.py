@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, Values, score
 from histoscribe.benchmark.methods import Method
+from histoscribe.evaluation.matching import dense
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 
@@ -112,5 +113,4 @@ def _held(bulk: BulkTable, test: str, seed: int) -> HeldSection:
 
 def _logs(section: Section, genes: Sequence[str]) -> Values:
     """log1p of counts per 10,000 of all genes, shape (spots, genes asked)."""
-    logs: Any = log_cp10k(section.table.X)[:, section.table.var_names.get_indexer(list(genes))]
-    return np.asarray(logs.toarray() if hasattr(logs, "toarray") else logs, dtype=np.float32)
+    return dense(log_cp10k(section.table.X)[:, section.table.var_names.get_indexer(list(genes))])
