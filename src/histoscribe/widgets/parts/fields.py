@@ -74,9 +74,7 @@ class ChoiceField(ComboBox):
         last = self.value
         offered = list(self._offer())
         there = [(combo.itemText(place), combo.itemData(place)) for place in range(combo.count())]
-        if [words for words, _ in offered] == [words for words, _ in there] and all(
-            new is old or new == old for (_, new), (_, old) in zip(offered, there, strict=True)
-        ):
+        if offered == there:
             return
         before = last if there else self._first
         combo.blockSignals(True)

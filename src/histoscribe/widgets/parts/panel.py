@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
 from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QFrame,
     QGroupBox,
     QHBoxLayout,
     QLabel,
-    QLayout,
     QPushButton,
-    QScrollArea,
-    QSplitter,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -28,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
+from histoscribe.widgets.parts.scrolling import Scrolled, in_order
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
 
@@ -44,8 +41,6 @@ Result = TypeVar("Result")
 Rule = Callable[[], bool]
 Applied = Generator[None, None, None] | None
 Field = BaseValueWidget[Any]
-
-_MOST_WIDE = 340
 
 
 class Panel(QWidget):
@@ -189,7 +184,7 @@ class Panel(QWidget):
         """Call last in a panel's `__init__`: room follows, the Tab order is set, all rules are asked."""
         if stretch:
             self._place.addStretch(1)
-        reached = [one for one in _in_order(self._place) if one.focusPolicy() & Qt.FocusPolicy.TabFocus]
+        reached = [one for one in in_order(self._place) if one.focusPolicy() & Qt.FocusPolicy.TabFocus]
         for before, after in pairwise(reached):
             QWidget.setTabOrder(before, after)
         self.reset_choices()
@@ -305,37 +300,6 @@ class Panel(QWidget):
         """Bring back what `kept` gave; called once all layers that were chosen are there."""
 
 
-class Scrolled(QScrollArea):
-    """Scrolls its content; as wide as the content needs, up to a bound, and of any height."""
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self._content = content
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows what has the focus
-        self.setWidget(content)
-        content.installEventFilter(self)
-
-    def minimumSizeHint(self) -> QSize:
-        """Qt asks how little room will do."""
-        return QSize(min(self._across(self._content.minimumSizeHint()), _MOST_WIDE), 80)
-
-    def sizeHint(self) -> QSize:
-        """Qt asks how much room it wants."""
-        wanted = self._content.sizeHint()
-        return QSize(self._across(wanted), wanted.height())
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Where the content wants more or less room, so does this."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return super().eventFilter(watched, event)
-
-    def _across(self, size: QSize) -> int:
-        return size.width() + self.verticalScrollBar().sizeHint().width()
-
-
 def beside(*parts: QWidget, wide: int = 0) -> QWidget:
     """Widgets in one row; that at place `wide` takes the room that is left."""
     row = QWidget()
@@ -352,27 +316,6 @@ def wrapped_words(words: str = "") -> QLabel:
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
-
-
-def _in_order(layout: QLayout) -> Iterator[QWidget]:
-    """The widgets of a layout and of the layouts in it, as one reads them."""
-    for place in range(layout.count()):
-        item = layout.itemAt(place)
-        if item is None:
-            continue
-        widget, inner = item.widget(), item.layout()
-        if widget is not None:
-            yield widget
-            pages = [widget]
-            if isinstance(widget, QTabWidget | QSplitter):
-                pages = [page for place in range(widget.count()) if (page := widget.widget(place))]
-                yield from pages
-            for page in pages:
-                within = page.layout()
-                if within is not None:
-                    yield from _in_order(within)
-        elif inner is not None:
-            yield from _in_order(inner)
 
 
 def _show(part: Widget | QWidget, on: bool) -> None:

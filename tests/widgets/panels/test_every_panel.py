@@ -1,0 +1,67 @@
+"""What every panel owes its user: little room, an order, a meaning of each field, choices that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from magicgui.widgets import PushButton
+from npe2 import PluginManifest
+from qtpy.QtWidgets import QAbstractButton, QComboBox
+
+from histoscribe.section import Section
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.parts.panel import Panel
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+NAMES = ("Predict", "Impute", "Generate", "Slide", "Export", "First steps")
+LOW = 160
+"""Pixels: several panels share the height of a small screen."""
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any, make_section: Callable[..., Section]) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    window = make_napari_viewer_proxy(show=True)
+    show(window, [make_section("A1"), make_section("A2")])
+    return window
+
+
+@pytest.fixture(params=NAMES)
+def panel(window: Any, request: pytest.FixtureRequest) -> Panel:
+    return window.window.add_plugin_dock_widget(PLUGIN, request.param)[1]
+
+
+def test_a_panel_needs_little_room_and_has_an_order(
+    panel: Panel, qtbot: Any, focus_order: Callable[[Any], list[tuple[int, int]]]
+) -> None:
+    assert panel.minimumSizeHint().height() <= LOW
+    assert panel.minimumSizeHint().width() <= 400
+    qtbot.wait(50)
+    places = focus_order(panel)
+    assert places
+    assert places == sorted(places)
+
+
+def test_each_field_and_button_says_what_it_means(panel: Panel) -> None:
+    assert [name for name, field in panel.fields().items() if not field.tooltip] == []
+    unnamed = [one for one in panel.findChildren(QAbstractButton) if one.text() and not one.toolTip()]
+    ours = [one for one in unnamed if one is not panel.tasks.cancel_button]
+    assert [one.text() for one in ours] == []
+
+
+def test_what_is_chosen_comes_back(panel: Panel, window: Any, qtbot: Any) -> None:
+    """Another choice in every field that has one, in a second panel of the same kind."""
+    for field in panel.fields().values():
+        native = field.native
+        if isinstance(native, QComboBox) and native.count() > 1 and field.name != "place":
+            native.setCurrentIndex(native.count() - 1)
+        elif isinstance(native, QAbstractButton) and not isinstance(field, PushButton):
+            native.setChecked(not native.isChecked())
+    kept = panel.values()
+    again = type(panel)(window)
+    qtbot.addWidget(again)
+    again.restore(kept)
+    assert again.values() == kept
