@@ -74,7 +74,7 @@ def test_measured_predicted_and_difference_have_a_pane_each(window: Any, panel: 
 def test_a_row_of_the_table_chooses_the_gene(window: Any, panel: Any) -> None:
     panel.view.setCurrentIndex(panel.table.index(3, 0))
     assert state_of(window).gene == panel.table.gene_at(3)
-    assert panel.scatter._title.startswith(panel.table.gene_at(3))
+    assert panel.scatter.title.startswith(panel.table.gene_at(3))
 
 
 def test_the_table_sorts_and_is_saved(panel: Any, tmp_path: Path) -> None:

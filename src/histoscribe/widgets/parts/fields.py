@@ -223,7 +223,9 @@ class ModelField(ValuedContainerWidget[Any]):
         self.elsewhere.choose_btn.native.setFixedWidth(28)
         self.elsewhere.choose_btn.tooltip = "Choose the folder of a trained model"
         self.elsewhere.line_edit.native.setPlaceholderText("folder with card.json")
-        super().__init__(widgets=[self.known, self.elsewhere], labels=False, label=label, name=name)
+        super().__init__(
+            widgets=[self.known, self.elsewhere], labels=False, label=label, name=name, tooltip=meaning
+        )
         self.margins = (0, 0, 0, 0)
         self.known.changed.connect(self._on_change)
         self.elsewhere.changed.connect(self._on_change)
