@@ -10,7 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from histoscribe.errors import RegionError
-from histoscribe.tiles import Region, geojson, grid_tiles, read_regions, write_regions
+from histoscribe.tiles import (
+    DamagedRegionWarning,
+    Region,
+    geojson,
+    grid_tiles,
+    read_regions,
+    region_at,
+    rings_of,
+    write_regions,
+)
 
 _SQUARE = [[100, 10], [300, 10], [300, 210], [100, 210], [100, 10]]
 _HOLE = [[150, 60], [250, 60], [250, 160], [150, 160], [150, 60]]
@@ -100,6 +109,30 @@ def test_damaged_files_are_told(write, content, problem):
     assert caught.value.where.endswith("regions.geojson")
 
 
+@pytest.mark.parametrize("bad", [[], [[]], [[[1, 2], [3, 4]]], [[[0, 0], [1, float("nan")], [2, 2]]]])
+def test_one_damaged_area_among_others_is_left_out_and_named(write, bad):
+    empty = _feature({"type": "Polygon", "coordinates": bad})
+    empty["properties"]["name"] = "left"
+    path = write([_feature(_POLYGON), empty, _feature(_POLYGON)])
+    with pytest.warns(DamagedRegionWarning, match=r"area 2 of Tumor, left \("):
+        regions = read_regions(path)
+    assert [region.area for region in regions] == [200 * 200] * 2
+
+
+def test_the_parts_of_an_annotation_stay_together(write, tmp_path):
+    moved = [[x + 400, y] for x, y in _SQUARE]
+    parts = {"type": "MultiPolygon", "coordinates": [[_SQUARE, _HOLE], [moved]]}
+    whole = {**_feature(parts), "id": "1c2e"}
+    other = {**_feature(_POLYGON), "id": "77aa"}
+    again = {**_feature(_POLYGON), "id": "77aa"}  # what belongs to another annotation may not claim its id
+    regions = read_regions(write([whole, other, again]))
+    assert [region.identity for region in regions] == ["1c2e", "1c2e", "77aa", ""]
+    written = json.loads(write_regions(regions, tmp_path / "out.geojson").read_text())["features"]
+    assert [feature.get("id") for feature in written] == ["1c2e", "77aa", None]
+    assert written[0]["geometry"] == parts
+    assert read_regions(tmp_path / "out.geojson") == regions
+
+
 def test_size_is_bounded(write, monkeypatch, tmp_path):
     path = write(_POLYGON)
     monkeypatch.setattr(geojson, "_MOST_POINTS", 3)
@@ -137,6 +170,7 @@ def test_any_json_gives_polygons_or_one_clear_error(write, content, kind):
 
 
 _NUMBER = st.floats(-1e7, 1e7)
+_PLACE = st.integers(-20, 20)
 _RING = st.lists(st.tuples(_NUMBER, _NUMBER), min_size=3, max_size=8, unique=True)
 _REGION = st.builds(
     Region,
@@ -203,6 +237,74 @@ def test_a_region_knows_what_it_holds(slide):
     assert len(inside) == 20 * 20 - 10 * 10
     with pytest.raises(ValueError, match="read-only"):
         region.polygon[0] = 0
+
+
+def test_the_area_is_that_of_the_polygon_without_its_holes():
+    square = [[0, 0], [0, 40], [30, 40], [30, 0]]
+    assert Region("", (0, 0, 0), square, ([[10, 10], [10, 20], [20, 20], [20, 10]],)).area == 1100
+    crossed = [[0, 0], [10, 10], [0, 10], [10, 0]]  # two triangles of 25
+    assert Region("", (0, 0, 0), crossed).area == 50
+    joined = Region("", (0, 0, 0), square, ([[10, 10], [10, 20], [20, 20], [20, 10]],)).outline
+    assert Region("", (0, 0, 0), joined).area == 1100
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    regions=st.lists(
+        st.builds(
+            Region,
+            name=st.just(""),
+            colour=st.just((0, 0, 0)),
+            polygon=st.lists(st.tuples(_PLACE, _PLACE), min_size=3, max_size=3, unique=True),
+        ),
+        max_size=6,
+    ),
+    points=st.lists(st.tuples(_PLACE, _PLACE), min_size=1, max_size=20),
+)
+def test_the_last_region_that_holds_a_point(regions, points):
+    expected = np.full(len(points), -1)
+    for place, region in enumerate(regions):
+        expected[region.contains(points)] = place
+    np.testing.assert_array_equal(region_at(regions, points), expected)
+
+
+def test_a_point_that_is_nowhere_lies_in_no_region():
+    everywhere = Region("", (0, 0, 0), [[-9e9, -9e9], [-9e9, 9e9], [9e9, 9e9], [9e9, -9e9]])
+    assert region_at([everywhere], [[0, 0], [np.nan, 0]]).tolist() == [0, -1]
+    assert region_at([], [[0, 0]]).tolist() == [-1]
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    polygon=st.lists(st.tuples(*[st.integers(0, 99)] * 2), min_size=3, max_size=8, unique=True),
+    holes=st.lists(
+        st.lists(st.tuples(*[st.integers(100, 199)] * 2), min_size=3, max_size=6, unique=True), max_size=3
+    ),
+    angle=st.floats(0, 6.3),
+    shift=st.floats(-1e4, 1e4),
+)
+def test_holes_come_back_from_an_outline_that_was_moved_turned_and_stretched(polygon, holes, angle, shift):
+    turn = 1.7 * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    rings = [np.asarray(ring, dtype=float) @ turn + shift for ring in (polygon, *holes)]
+    outline = Region("", (0, 0, 0), polygon, tuple(holes)).outline @ turn + shift
+    found, inner = rings_of(outline)
+    assert len(inner) == len(holes)
+    for ring, expected in zip((found, *inner), rings, strict=True):
+        np.testing.assert_allclose(ring, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [[0, 0], [0, 1], [1, 1]],
+        [[0, 0], [0, 9], [9, 9], [0, 0], [2, 2], [2, 3], [3, 3]],  # a cut without its way back
+        [[0, 0], [0, 9], [9, 9], [0, 0], [2, 2], [2, 3], [3, 3], [2, 2], [5, 5]],
+    ],
+)
+def test_an_outline_that_is_not_joined_is_all_polygon(outline):
+    polygon, holes = rings_of(outline)
+    np.testing.assert_array_equal(polygon, outline)
+    assert holes == ()
 
 
 @pytest.mark.parametrize(

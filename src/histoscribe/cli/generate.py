@@ -137,11 +137,10 @@ def read_purity(text: str | None) -> float | tuple[float, float] | None:
 
 def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
     """A bulk table as it is, a section (or a region of it) as the pseudo-bulk of its spots."""
-    import numpy as np
 
     from histoscribe.bulk import BulkTable
     from histoscribe.generator.parents import pseudo_bulk
-    from histoscribe.tiles import read_regions
+    from histoscribe.tiles import read_regions, region_at
 
     opened = open_table(path, section=section)
     if isinstance(opened, BulkTable):
@@ -150,5 +149,5 @@ def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
         return opened
     rows = None
     if region is not None:
-        rows = np.any([one.contains(opened.centres) for one in read_regions(region)], axis=0)
+        rows = region_at(read_regions(region), opened.centres) >= 0
     return pseudo_bulk(opened, rows)

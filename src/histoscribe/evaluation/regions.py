@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
 from histoscribe.section.lattice import neighbour_distance
-from histoscribe.tiles import Region, read_regions, write_regions
+from histoscribe.tiles import Region, parse_regions, region_at, regions_text
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,12 +41,8 @@ def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
     -------
     ndarray of str, shape (spots,)
     """
-    longest = max([1, *(len(region.name) for region in regions)])
-    labels = np.full(section.table.n_obs, "", dtype=f"<U{longest}")
-    centres = section.centres
-    for region in regions:
-        labels[region.contains(centres)] = region.name
-    return labels
+    names = np.array([*(region.name for region in regions), ""], dtype=np.str_)
+    return np.asarray(names[region_at(regions, section.centres)])
 
 
 def class_statistics(
@@ -75,7 +69,7 @@ def class_statistics(
     rows = {}
     for name in (*dict.fromkeys(region.name for region in regions), ""):
         here = np.asarray(values, dtype=np.float64)[labels == name]
-        area = sum(_area(region) for region in regions if region.name == name) * (mpp / 1000) ** 2
+        area = sum(region.area for region in regions if region.name == name) * (mpp / 1000) ** 2
         known = here if here.size else np.array([np.nan])
         low, median, high = np.percentile(known, [10, 50, 90])
         rows[name or "outside"] = {
@@ -244,20 +238,9 @@ def _expression_table(section: Section) -> AnnData:
     )
 
 
-def _area(region: Region) -> float:
-    """Square pixels, holes left out."""
-    from shapely import Polygon
-
-    return float(Polygon(region.polygon, region.holes).area)
-
-
 def keep_regions(table: AnnData, regions: Sequence[Region]) -> None:
     """Write regions into the table's record as QuPath's GeoJSON; none removes what was there."""
-    text = ""
-    if regions:
-        with tempfile.TemporaryDirectory() as folder:
-            text = write_regions(regions, Path(folder) / "regions.geojson").read_text(encoding="utf-8")
-    amend_record(table, regions=text)
+    amend_record(table, regions=regions_text(regions) if regions else "")
 
 
 def kept_regions(table: AnnData) -> list[Region]:
@@ -269,9 +252,4 @@ def kept_regions(table: AnnData) -> list[Region]:
         If what it holds is damaged.
     """
     text = record_of(table).regions
-    if not text:
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "the section's own regions"
-        path.write_text(text, encoding="utf-8")
-        return read_regions(path)
+    return parse_regions(text.encode(), "the section's own regions") if text else []

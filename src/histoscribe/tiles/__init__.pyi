@@ -1,5 +1,11 @@
 from .crops import read_crops as read_crops
-from .geojson import read_regions as read_regions, write_regions as write_regions
+from .geojson import (
+    DamagedRegionWarning as DamagedRegionWarning,
+    parse_regions as parse_regions,
+    read_regions as read_regions,
+    regions_text as regions_text,
+    write_regions as write_regions,
+)
 from .model import Tiles as Tiles
 from .placing import grid_tiles as grid_tiles, sample_tiles as sample_tiles, spot_tiles as spot_tiles
-from .regions import Region as Region
+from .regions import Region as Region, region_at as region_at, rings_of as rings_of

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,15 @@ _REMEDY = "export the annotations again from QuPath as GeoJSON"
 _SIMPLIFY = "export only the regions that you need, simplified"
 
 
+class DamagedRegionWarning(UserWarning):
+    """An area of an annotation file cannot be used and was left out."""
+
+
 def read_regions(path: str | os.PathLike[str]) -> list[Region]:
     """Read every polygon of a GeoJSON file; points and lines are passed over.
+
+    An area among others that cannot be used (without an outline, or with fewer than three corners) is left
+    out and named in a `DamagedRegionWarning`.
 
     Parameters
     ----------
@@ -35,27 +45,61 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
     Returns
     -------
     list of Region
-        One per polygon: an annotation of several parts gives several regions of the same class.
+        One per polygon: an annotation of several parts gives several regions of one identity.
 
     Raises
     ------
     RegionError
-        If the file is missing, too large, not GeoJSON, or holds no area.
+        If the file is missing, too large, not GeoJSON, or holds no area that can be used.
     """
     path = Path(path)
-    content = _parsed(path)
     try:
-        regions = [
-            Region(name, colour, _xy(rings[0]), tuple(_xy(ring) for ring in rings[1:]), label)
-            for rings, (name, colour, label) in _polygons(content, ("", UNCLASSIFIED, ""))
-        ]
-    except (ValueError, TypeError, RecursionError, OverflowError, RegionError) as error:
-        problem = error.problem if isinstance(error, RegionError) else str(error)
-        raise RegionError(
-            f"a region in it is damaged ({problem})" if problem else "a region in it is damaged",
-            where=path,
-            remedy=_REMEDY,
-        ) from error
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise RegionError(
+                f"{size / 2**20:.0f} MB are too much for drawn regions", where=path, remedy=_SIMPLIFY
+            )
+        return parse_regions(path.read_bytes(), path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RegionError(f"cannot be read ({reason})", where=path, remedy="check the path") from error
+
+
+def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
+    """Every polygon of a GeoJSON text; see `read_regions`.
+
+    Parameters
+    ----------
+    text : bytes
+        UTF-8.
+    path : str or path
+        Where it was read from, for messages.
+    """
+    if 72 * (text.count(b"[") + text.count(b"{")) + 40 * text.count(b",") > _MOST_PARSED:
+        raise RegionError("it holds far more values than drawn regions have", where=path, remedy=_SIMPLIFY)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
+    regions, problems = [], []
+    try:
+        for number, (rings, about) in enumerate(_polygons(content, _Described(), set()), start=1):
+            try:
+                regions.append(_region(rings, about))
+            except (ValueError, TypeError, OverflowError, RegionError) as error:
+                problem = error.problem if isinstance(error, RegionError) else str(error)
+                problems.append(f"area {number}{about.words} ({problem})" if problem else f"area {number}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RegionError(f"a region in it is damaged ({error})", where=path, remedy=_REMEDY) from error
+    if problems and not regions:
+        raise RegionError(f"a region in it is damaged: {problems[0]}", where=path, remedy=_REMEDY)
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        warnings.warn(
+            f"{os.path.basename(path)}: left out as damaged: {', '.join(problems[:3])}{more}",
+            DamagedRegionWarning,
+            stacklevel=2,
+        )
     if not regions:
         raise RegionError("it holds no area", where=path, remedy="draw a polygon, rectangle or ellipse")
     if sum(len(ring) for region in regions for ring in (region.polygon, *region.holes)) > _MOST_POINTS:
@@ -87,14 +131,31 @@ def write_regions(regions: Iterable[Region], path: str | os.PathLike[str]) -> Pa
     StorageError
         If there is no room, or no permission.
     """
-    content = {"type": "FeatureCollection", "features": [_feature(region) for region in regions]}
     with replacing(path) as fresh:
-        fresh.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        fresh.write_text(regions_text(regions), encoding="utf-8")
     return Path(path)
 
 
-def _feature(region: Region) -> dict[str, Any]:
-    rings = [np.concatenate((ring, ring[:1]))[:, ::-1].tolist() for ring in (region.polygon, *region.holes)]
+def regions_text(regions: Iterable[Region]) -> str:
+    """Regions as GeoJSON; see `write_regions`."""
+    features = [_feature(list(parts)) for _, parts in itertools.groupby(regions, _annotation())]
+    content = {"type": "FeatureCollection", "features": features}
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def _annotation() -> Callable[[Region], object]:
+    """What is the same for the parts of one annotation and for no others."""
+    count = itertools.count()
+    return lambda one: (one.identity or next(count), one.name, one.colour, one.label)
+
+
+def _feature(parts: Sequence[Region]) -> dict[str, Any]:
+    """The annotation that regions of one identity are."""
+    region = parts[0]
+    rings = [
+        [np.concatenate((ring, ring[:1]))[:, ::-1].tolist() for ring in (one.polygon, *one.holes)]
+        for one in parts
+    ]
     properties: dict[str, Any] = {"objectType": "annotation"}
     if region.label:
         properties["name"] = region.label
@@ -102,52 +163,57 @@ def _feature(region: Region) -> dict[str, Any]:
         properties["classification"] = {"name": region.name, "color": list(region.colour)}
     else:
         properties["color"] = list(region.colour)
-    geometry = {"type": "Polygon", "coordinates": rings}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+    several = len(parts) > 1
+    geometry = {
+        "type": "MultiPolygon" if several else "Polygon",
+        "coordinates": rings if several else rings[0],
+    }
+    named = {"id": region.identity} if region.identity else {}
+    return {"type": "Feature", **named, "geometry": geometry, "properties": properties}
 
 
-def _parsed(path: Path) -> Any:
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise RegionError(
-                f"{size / 2**20:.0f} MB are too much for drawn regions", where=path, remedy=_SIMPLIFY
-            )
-        text = path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RegionError(f"cannot be read ({reason})", where=path, remedy="check the path") from error
-    if 72 * (text.count(b"[") + text.count(b"{")) + 40 * text.count(b",") > _MOST_PARSED:
-        raise RegionError("it holds far more values than drawn regions have", where=path, remedy=_SIMPLIFY)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
+@dataclass(frozen=True)
+class _Described:
+    """What an annotation says of itself."""
+
+    name: str = ""
+    colour: Colour = UNCLASSIFIED
+    label: str = ""
+    identity: str = ""
+
+    @property
+    def words(self) -> str:
+        named = ", ".join(word for word in (self.name, self.label) if word)
+        return f" of {named}" if named else ""
 
 
-Described = tuple[str, Colour, str]
+def _region(rings: Any, about: _Described) -> Region:
+    if not isinstance(rings, list) or not rings:
+        raise ValueError("a polygon has no outline")
+    polygon, *holes = (_xy(ring) for ring in rings)
+    return Region(about.name, about.colour, polygon, tuple(holes), about.label, about.identity)
 
 
-def _polygons(content: Any, described: Described) -> Iterator[tuple[list[Any], Described]]:
-    """Every polygon in a piece of GeoJSON: its rings, and its class, colour and label."""
+def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple[Any, _Described]]:
+    """Every polygon in a piece of GeoJSON: its rings, and what its annotation says of itself."""
     if isinstance(content, list):
         for item in content:
-            yield from _polygons(item, described)
+            yield from _polygons(item, about, seen)
         return
     if not isinstance(content, dict):
         raise ValueError("a feature is not an object")
     match content.get("type"):
         case "FeatureCollection":
-            yield from _polygons(_listed(content, "features"), described)
+            yield from _polygons(_listed(content, "features"), about, seen)
         case "Feature":
             if content.get("geometry") is not None:
-                yield from _polygons(content["geometry"], _described(content.get("properties")))
+                yield from _polygons(content["geometry"], _described(content, seen), seen)
         case "GeometryCollection":
-            yield from _polygons(_listed(content, "geometries"), described)
+            yield from _polygons(_listed(content, "geometries"), about, seen)
         case "Polygon":
-            yield _rings(_listed(content, "coordinates")), described
+            yield _listed(content, "coordinates"), about
         case "MultiPolygon":
-            yield from ((_rings(polygon), described) for polygon in _listed(content, "coordinates"))
+            yield from ((polygon, about) for polygon in _listed(content, "coordinates"))
         case "Point" | "MultiPoint" | "LineString" | "MultiLineString":
             return
         case kind:
@@ -161,12 +227,6 @@ def _listed(content: dict[str, Any], key: str) -> list[Any]:
     return value
 
 
-def _rings(rings: Any) -> list[Any]:
-    if not isinstance(rings, list) or not rings:
-        raise ValueError("a polygon has no outline")
-    return rings
-
-
 def _xy(ring: Any) -> Any:
     """The points of a ring as (row, column); heights are dropped."""
     points = np.asarray(ring, dtype=np.float64)
@@ -175,18 +235,22 @@ def _xy(ring: Any) -> Any:
     return points[:, 1::-1]
 
 
-def _described(properties: Any) -> Described:
-    """Class, colour and label; whatever is written otherwise counts as absent."""
+def _described(feature: dict[str, Any], seen: set[str]) -> _Described:
+    """Class, colour, label and identity; whatever is written otherwise counts as absent."""
+    properties, identity = feature.get("properties"), feature.get("id")
+    identity = identity if isinstance(identity, str) and identity not in seen else ""
+    seen.add(identity)
     found = properties if isinstance(properties, dict) else {}
     kind = found.get("classification")
     kind = kind if isinstance(kind, dict) else {}
     names = kind.get("names")
     name = ": ".join(map(str, names)) if isinstance(names, list) else kind.get("name")
     label = found.get("name")
-    return (
+    return _Described(
         name if isinstance(name, str) else "",
         _colour(kind) or _colour(found) or UNCLASSIFIED,
         label if isinstance(label, str) else "",
+        identity,
     )
 
 

@@ -14,13 +14,16 @@ from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide.model import Slide
 from histoscribe.slide.tissue import tissue_mask
 from histoscribe.tiles.model import Tiles
-from histoscribe.tiles.regions import Region
+from histoscribe.tiles.regions import UNCLASSIFIED, Region
 
 if TYPE_CHECKING:
+    from shapely import Polygon
+
     from histoscribe.section import Section
 
 _MOST_LOOKED_AT = 100_000_000
 _MOST_TILES = 10_000_000
+_AT_ONCE = 2**20  # places of a grid that are looked up in a region at once
 
 
 def spot_tiles(section: Section) -> Tiles:
@@ -72,10 +75,10 @@ def grid_tiles(
         raise SettingError(f"a grid of {pitch_um} µm is not possible", remedy="give a positive number")
     pitch = pitch_um / slide.mpp
     rows, columns = (max(1, math.ceil(side / pitch - 0.5)) for side in slide.shape)
-    outlines = None if region is None else [_outline(part) for part in region]
+    areas = None if region is None else [_area(part) for part in region]
     first, last = (0, 0), (rows, columns)
-    if outlines is not None:
-        first, last = _window(outlines, pitch, (rows, columns))
+    if areas is not None:
+        first, last = _window(areas, pitch, (rows, columns))
     extent = (max(0, last[0] - first[0]), max(0, last[1] - first[1]))
     _check(extent[0] * extent[1], "places", _MOST_LOOKED_AT, pitch_um)
     down, across = (
@@ -83,10 +86,10 @@ def grid_tiles(
         for begin, number in zip(first, extent, strict=True)
     )
     keep = np.ones(extent, dtype=np.bool_)
-    if outlines is not None:
+    if areas is not None:
         keep[:] = False
-        for outline in outlines:
-            keep |= _inside(outline, down, across)
+        for area in areas:
+            _mark(keep, area, down, across)
         if not keep.any():
             raise RegionError(
                 "no tile lies in the drawn region",
@@ -127,18 +130,19 @@ def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:
             yield start + ends[column]
 
 
-def _outline(part: Region | NDArray[np.float64]) -> NDArray[np.float64]:
-    return part.outline if isinstance(part, Region) else np.asarray(part, dtype=np.float64)
+def _area(part: Region | NDArray[np.float64]) -> Polygon:
+    return (part if isinstance(part, Region) else Region("", UNCLASSIFIED, part)).geometry
 
 
 def _window(
-    outlines: Sequence[NDArray[np.float64]], pitch: float, extent: tuple[int, int]
+    areas: Sequence[Polygon], pitch: float, extent: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First place and last (exclusive) of a grid that the outlines can reach, along rows and columns."""
-    if not outlines:
+    """First place and last (exclusive) of a grid that the areas can reach, along rows and columns."""
+    import shapely
+
+    if not areas:
         return (0, 0), (0, 0)
-    low = np.min([outline.min(axis=0) for outline in outlines], axis=0)
-    high = np.max([outline.max(axis=0) for outline in outlines], axis=0)
+    low, high = shapely.total_bounds(areas).reshape(2, 2)
     first = np.clip(np.floor(low / pitch - 0.5), 0, extent).astype(int)
     last = np.clip(np.ceil(high / pitch + 0.5), first, extent).astype(int)
     return (int(first[0]), int(first[1])), (int(last[0]), int(last[1]))
@@ -162,21 +166,16 @@ def _sampled(
     return np.asarray(bordered[np.ix_(rows, columns)], dtype=np.bool_)
 
 
-def _inside(
-    polygon: NDArray[np.float64], down: NDArray[np.float64], across: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Which places of a grid lie in a polygon, by the even-odd rule; shape (len(down), len(across)).
+def _mark(
+    keep: NDArray[np.bool_], area: Polygon, down: NDArray[np.float64], across: NDArray[np.float64]
+) -> None:
+    """Set `keep`, of shape (len(down), len(across)), where a place of a grid lies in an area."""
+    import shapely
 
-    Row by row: a place is inside if an odd number of edges crosses its row before it.
-    """
-    start, end = polygon, np.roll(polygon, -1, axis=0)
-    inside = np.zeros((len(down), len(across)), dtype=np.bool_)
-    reached = (down >= polygon[:, 0].min()) & (down <= polygon[:, 0].max())
-    for number in np.flatnonzero(reached):
-        row = down[number]
-        crossing = (start[:, 0] <= row) != (end[:, 0] <= row)
-        first, last = start[crossing], end[crossing]
-        share = (row - first[:, 0]) / (last[:, 0] - first[:, 0])
-        where = np.sort(first[:, 1] + share * (last[:, 1] - first[:, 1]))
-        inside[number] = np.searchsorted(where, across, side="right") % 2
-    return inside
+    low, high = np.reshape(area.bounds, (2, 2))
+    first, last = np.searchsorted(down, (low[0], high[0]), side="left")
+    left, right = np.searchsorted(across, (low[1], high[1]), side="left")
+    step = max(1, _AT_ONCE // max(1, int(right - left)))
+    for top in range(int(first), int(last), step):
+        rows = down[top : min(top + step, last), None]
+        keep[top : top + len(rows), left:right] |= shapely.contains_xy(area, rows, across[None, left:right])

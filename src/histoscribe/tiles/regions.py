@@ -1,14 +1,19 @@
-"""Drawn regions: named, coloured areas of a slide."""
+"""Drawn regions: named, coloured areas of a slide, with shapely's geometry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.errors import RegionError
+
+if TYPE_CHECKING:
+    from shapely import Polygon
 
 Colour = tuple[int, int, int]
 
@@ -33,6 +38,8 @@ class Region:
         Areas within the outline that do not belong to it.
     label : str
         The name of this one area; empty where it has none.
+    identity : str
+        Of the annotation that it is (a part of): parts of one annotation share it; empty where unknown.
 
     Raises
     ------
@@ -45,6 +52,7 @@ class Region:
     polygon: NDArray[np.float64]
     holes: tuple[NDArray[np.float64], ...] = ()
     label: str = ""
+    identity: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "polygon", _ring(self.polygon))
@@ -57,21 +65,42 @@ class Region:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Region):
             return NotImplemented
-        words = (self.name, self.colour, self.label) == (other.name, other.colour, other.label)
+        words = ("name", "colour", "label", "identity")
         mine, theirs = (self.polygon, *self.holes), (other.polygon, *other.holes)
-        return words and len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+        alike = all(getattr(self, word) == getattr(other, word) for word in words)
+        return alike and len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
 
     __hash__ = None  # type: ignore[assignment]
 
+    @cached_property
+    def geometry(self) -> Polygon:
+        """The area as shapely's polygon in (row, column), its holes as interiors; prepared."""
+        import shapely
+
+        polygon = shapely.Polygon(self.polygon, self.holes)
+        shapely.prepare(polygon)
+        return polygon
+
+    @property
+    def area(self) -> float:
+        """Square full-resolution pixels, holes left out; even-odd where the outline crosses itself."""
+        import shapely
+
+        polygon = self.geometry
+        return float(shapely.area(polygon if polygon.is_valid else shapely.make_valid(polygon)))
+
     @property
     def outline(self) -> NDArray[np.float64]:
-        """Polygon and holes as one closed outline, joined by cuts without width."""
+        """Polygon and holes as one closed outline (row, column), joined by cuts without width.
+
+        `rings_of` takes it apart again, also after it was moved, turned or stretched as a whole.
+        """
         closed = [np.concatenate((ring, ring[:1])) for ring in (self.polygon, *self.holes)]
         back = self.polygon[:1]
         return np.concatenate([closed[0], *(part for hole in closed[1:] for part in (hole, back))])
 
     def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
-        """Which points lie in the region, by the even-odd rule.
+        """Which points lie in the region, by the even-odd rule; not those on its edge.
 
         Parameters
         ----------
@@ -82,25 +111,65 @@ class Region:
         -------
         ndarray of bool, shape (points,)
         """
+        import shapely
+
         places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        order = np.argsort(places[:, 0], kind="stable")
-        rows, columns = places[order, 0], places[order, 1]
-        inside = np.zeros(len(places), dtype=np.bool_)
-        for start, end in _edges(self.polygon, *self.holes):
-            low, high = (start, end) if start[0] <= end[0] else (end, start)
-            first, last = np.searchsorted(rows, (low[0], high[0]), side="left")
-            if first == last:
-                continue
-            share = (rows[first:last] - low[0]) / (high[0] - low[0])
-            inside[first:last] ^= columns[first:last] >= low[1] + share * (high[1] - low[1])
-        found = np.empty_like(inside)
-        found[order] = inside
+        found: NDArray[np.bool_] = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
         return found
 
 
-def _edges(*rings: NDArray[np.float64]) -> Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    for ring in rings:
-        yield from zip(ring, np.roll(ring, -1, axis=0), strict=True)
+def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]:
+    """The last of the regions that holds each point; quick for many regions and many points.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+    points : array, shape (points, 2)
+        (row, column) in full-resolution pixels.
+
+    Returns
+    -------
+    ndarray of int64, shape (points,)
+        A place in `regions`; -1 outside all.
+    """
+    import shapely
+
+    places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    found = np.full(len(places), -1, dtype=np.int64)
+    known = np.flatnonzero(np.isfinite(places).all(axis=1))
+    if len(regions) and len(known):
+        tree = shapely.STRtree(shapely.points(places[known]))
+        region, place = tree.query([region.geometry for region in regions], predicate="contains")
+        np.maximum.at(found, known[place], region)
+    return found
+
+
+def rings_of(outline: ArrayLike) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+    """Take an outline as `Region.outline` joins it apart into its polygon and its holes.
+
+    Parameters
+    ----------
+    outline : array, shape (points, 2)
+
+    Returns
+    -------
+    polygon : ndarray of float64, shape (points, 2)
+        All of the outline where it is not joined in this way.
+    holes : tuple of ndarray, each of shape (points, 2)
+    """
+    points = np.asarray(outline, dtype=np.float64)
+    rings, start = [], 0
+    while start < len(points):
+        again = np.flatnonzero((points[start + 1 :] == points[start]).all(axis=1))
+        if not len(again):
+            return points, ()
+        end = start + 1 + int(again[0])
+        rings.append(points[start:end])
+        # after a hole's end the outline goes back to its own first point
+        if len(rings) > 1 and not (end + 1 < len(points) and np.array_equal(points[end + 1], points[0])):
+            return points, ()
+        start = end + 1 + (len(rings) > 1)
+    return rings[0], tuple(rings[1:])
 
 
 def _ring(points: ArrayLike) -> NDArray[np.float64]:

@@ -103,15 +103,10 @@ def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
 
 
 def _area_and_centre(ring: Any) -> tuple[float, float, float]:
-    """The shoelace formula, about the first corner for precision."""
+    import shapely
+
     points = np.asarray(ring, dtype=np.float64)
     if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise ValueError("not an outline")
-    x, y = (points[:, :2] - points[0, :2]).T
-    cross = x * np.roll(y, -1) - np.roll(x, -1) * y
-    area = float(cross.sum() / 2)
-    if abs(area) < 1e-9:
-        return float(points[:, 1].mean()), float(points[:, 0].mean()), 0.0
-    column = float(((x + np.roll(x, -1)) * cross).sum() / (6 * area))
-    row = float(((y + np.roll(y, -1)) * cross).sum() / (6 * area))
-    return row + float(points[0, 1]), column + float(points[0, 0]), abs(area)
+    cell = shapely.Polygon(points[:, :2])
+    return cell.centroid.y, cell.centroid.x, cell.area

@@ -10,7 +10,7 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
-from histoscribe.tiles import Region
+from histoscribe.tiles import Region, rings_of
 from histoscribe.widgets.layers.layers import UM, LayerData
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 _FILL, _EDGE_UM = 0.15, 8
-_READ = "regions read"
+_LABEL, _ANNOTATION = "label", "annotation"
 
 
 def is_region_layer(layer: Layer) -> bool:
@@ -60,21 +60,39 @@ def described_regions(regions: Sequence[Region], mpp: float, name: str) -> Layer
         "name": name,
         "shape_type": "polygon",
         "units": (UM, UM),
-        "features": {CLASS: [region.name for region in regions]},
+        "features": _features(regions),
         "edge_color": np.array([_rgba(region.colour, 1.0) for region in regions]),
         "face_color": np.array([_rgba(region.colour, _FILL) for region in regions]),
         "edge_width": _EDGE_UM,
-        "metadata": {_READ: list(regions)},
     }
     return [region.outline * mpp for region in regions], described, "shapes"
 
 
 def add_regions(layer: Shapes, regions: Sequence[Region], mpp: float) -> None:
     """Add regions to a layer, in µm; holes are joined to the outline by cuts without width."""
-    for region in regions:
-        use_class(layer, region.name, region.colour)
-        layer.add_polygons(region.outline * mpp)
-    layer.metadata[_READ] = [*layer.metadata.get(_READ, ()), *regions]
+    if not regions:
+        return
+    known = len(layer.data)
+    layer.selected_data = set()
+    layer.add_polygons(
+        [region.outline * mpp for region in regions],
+        edge_color=np.array([_rgba(region.colour, 1.0) for region in regions]),
+        face_color=np.array([_rgba(region.colour, _FILL) for region in regions]),
+        edge_width=_EDGE_UM,
+    )
+    features = layer.features.copy()
+    for column, words in _features(regions).items():
+        before = features[column].tolist() if column in features else [""] * known
+        features[column] = [*before[:known], *words]
+    layer.features = features
+
+
+def _features(regions: Sequence[Region]) -> dict[str, list[str]]:
+    return {
+        CLASS: [region.name for region in regions],
+        _LABEL: [region.label for region in regions],
+        _ANNOTATION: [region.identity for region in regions],
+    }
 
 
 def use_class(layer: Shapes, name: str, colour: Colour) -> None:
@@ -118,16 +136,16 @@ def regions_of(layer: Shapes, mpp: float) -> list[Region]:
     closed = [kind in _CLOSED for kind in layer.shape_type]
     colours: Mapping[str, Colour] = class_colours(layer)
     names = [name for name, keep in zip(classes_in(layer), closed, strict=True) if keep]
-    read = layer.metadata.get(_READ, ())
-    regions = []
-    for name, polygon in zip(names, drawn_regions(layer, mpp), strict=True):
-        same = [
-            one for one in read if one.outline.shape == polygon.shape and np.allclose(one.outline, polygon)
-        ]
-        holes = same[0].holes if same else ()
-        outline = same[0].polygon if same else polygon
-        regions.append(Region(name, colours[name], outline, holes, same[0].label if same else ""))
-    return regions
+    labels, annotations = (
+        [word for word, keep in zip(_words_in(layer, column), closed, strict=True) if keep]
+        for column in (_LABEL, _ANNOTATION)
+    )
+    return [
+        Region(name, colours[name], *rings_of(outline), label, annotation)
+        for name, outline, label, annotation in zip(
+            names, drawn_regions(layer, mpp), labels, annotations, strict=True
+        )
+    ]
 
 
 def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[NDArray[np.float64]]:
@@ -154,11 +172,14 @@ def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[N
     """
     polygons = []
     classes = classes_in(shapes)
+    # a layer's transform is affine: three corners tell where all of them go
+    corner, down, across = (np.array(shapes.data_to_world(at)) for at in ((0, 0), (1, 0), (0, 1)))
+    steps = np.stack((down - corner, across - corner))
     for corners, kind, own in zip(shapes.data, shapes.shape_type, classes, strict=True):
         if kind not in _CLOSED or (name is not None and own != name):
             continue
         outline = _ellipse(corners) if kind == "ellipse" else np.asarray(corners, dtype=float)
-        polygons.append(np.array([shapes.data_to_world(corner) for corner in outline]) / mpp)
+        polygons.append((corner + outline @ steps) / mpp)
     if not polygons:
         raise RegionError(
             "no closed shape is drawn in this layer" + (f" for {name!r}" if name else ""),
@@ -170,9 +191,14 @@ def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[N
 
 def classes_in(shapes: Shapes) -> list[str]:
     """The class of every shape; empty where it has none."""
-    if CLASS not in shapes.features:
+    return _words_in(shapes, CLASS)
+
+
+def _words_in(shapes: Shapes, column: str) -> list[str]:
+    """A column of the shapes' features; empty where it holds nothing."""
+    if column not in shapes.features:
         return [""] * len(shapes.data)
-    return ["" if one is None or one != one else str(one) for one in shapes.features[CLASS]]
+    return ["" if one is None or one != one else str(one) for one in shapes.features[column]]
 
 
 def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:

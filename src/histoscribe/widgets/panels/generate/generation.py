@@ -163,17 +163,14 @@ def what_is_lacking(card: Card | None, source: Source | None, restored: bool) ->
 
 def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
     """Which spots of a section lie in the regions; None for all."""
-    from histoscribe.tiles.regions import UNCLASSIFIED, Region
+    from histoscribe.tiles.regions import UNCLASSIFIED, Region, region_at
 
     if parent.regions is None:
         return None
     if not is_section(parent.source):
         raise SettingError("a table has no spots", where=parent.source.name, remedy="choose a layer of spots")
-    centres = parent.source.centres
-    inside = np.zeros(len(centres), dtype=bool)
-    for polygon in parent.regions:
-        inside |= Region("", UNCLASSIFIED, polygon).contains(centres)
-    return inside
+    drawn = [Region("", UNCLASSIFIED, polygon) for polygon in parent.regions]
+    return region_at(drawn, parent.source.centres) >= 0
 
 
 def _components(generator: Generator) -> pd.DataFrame:
