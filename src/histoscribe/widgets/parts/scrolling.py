@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QFrame, QLayout, QScrollArea, QSplitter, QTabWidget, QWidget
 
-_MOST_WIDE = 340
+_WIDE = 320  # pixels: what a panel gets at first, and the most that it demands
 
 
 class Scrolled(QScrollArea):
@@ -24,12 +24,12 @@ class Scrolled(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """Qt asks how little room will do."""
-        return QSize(min(self._across(self._content.minimumSizeHint()), _MOST_WIDE), 80)
+        return QSize(min(self._across(self._content.minimumSizeHint()), _WIDE), 80)
 
     def sizeHint(self) -> QSize:
         """Qt asks how much room it wants."""
         wanted = self._content.sizeHint()
-        return QSize(self._across(wanted), wanted.height())
+        return QSize(max(self._across(wanted), _WIDE), wanted.height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Where the content wants more or less room, so does this."""
