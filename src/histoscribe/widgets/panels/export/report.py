@@ -17,7 +17,7 @@ from histoscribe.files import replacing
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import kind_of, slide_of
 from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in
-from histoscribe.widgets.layers.regions import drawn_regions
+from histoscribe.widgets.layers.regions import regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
 def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
     """The closed shapes of a layer by class (its first feature of words) and colour."""
     try:
-        outlines = drawn_regions(layer, 1.0)
+        regions = regions_of(layer, 1.0)
     except RegionError:
         return
     closed = [
@@ -178,10 +178,10 @@ def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
     ]
     words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]
     found: dict[tuple[str, str], list[float]] = {}
-    for place, outline in zip(closed, outlines, strict=True):
+    for place, one in zip(closed, regions, strict=True):
         name = str(layer.features[words[0]].iloc[place]) if words else layer.name
         red, green, blue = (round(255 * float(part)) for part in layer.edge_color[place][:3])
-        found.setdefault((name, f"rgb({red}, {green}, {blue})"), []).append(_area(outline))
+        found.setdefault((name, f"rgb({red}, {green}, {blue})"), []).append(one.area)
     for (name, colour), areas in found.items():
         yield {
             "layer": layer.name,
@@ -190,9 +190,3 @@ def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
             "count": len(areas),
             "area": f"{sum(areas) / 1e6:.3f}",
         }
-
-
-def _area(outline: np.ndarray) -> float:
-    """Area inside a closed outline, in the square of its units, by the shoelace formula."""
-    rows, columns = np.asarray(outline, dtype=float).T
-    return float(abs(rows @ np.roll(columns, 1) - columns @ np.roll(rows, 1)) / 2)
