@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from histoscribe.features.builtin.nuclei import Nuclei, describe_nuclei, find_nuclei
-from histoscribe.features.builtin.views import views_of
+from histoscribe.features.builtin.stain_scales import stain_scales
 
 
 def found(crop: np.ndarray) -> Nuclei:
-    return find_nuclei(views_of(crop[None], 1.0, 1, core_um=256)[0])
+    return find_nuclei(stain_scales(crop[None], 1.0, 1, core_um=256)[0])
 
 
 def described(nuclei: Nuclei) -> dict[str, float]:
@@ -58,6 +58,6 @@ def test_nothing_is_found_on_glass_and_still_described() -> None:
 
 def test_neighbours_in_another_crop_do_not_count(paint: Callable[..., np.ndarray]) -> None:
     crop = paint(nuclei=200)
-    both = find_nuclei(views_of(np.stack([crop, paint(3, nuclei=400)]), 1.0, 1, core_um=256)[0])
+    both = find_nuclei(stain_scales(np.stack([crop, paint(3, nuclei=400)]), 1.0, 1, core_um=256)[0])
     alone, beside = found(crop), [values[0] for _, values in describe_nuclei(both, 2, 256)]
     assert list(described(alone).values()) == beside

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from histoscribe.features.builtin.colour import Named
+from histoscribe.features.builtin.stain_scales import StainScale
 from histoscribe.features.builtin.texture import detail, direction, modulation, patterns
-from histoscribe.features.builtin.views import View
 
 
-def view(maps: np.ndarray, um: float = 1.0) -> View:
+def view(maps: np.ndarray, um: float = 1.0) -> StainScale:
     """One crop with the same map for each stain."""
-    return View(um, np.repeat(maps[None, None].astype(np.float32), 3, axis=0))
+    return StainScale(um, np.repeat(maps[None, None].astype(np.float32), 3, axis=0))
 
 
 def only(values: list[Named]) -> list[float]:

@@ -106,7 +106,7 @@ def describe_tiles(
     progress.report(message, 0, len(tiles))
     store = store_in_use()
     shelf = None if store is None or not len(tiles) else open_shelf(store, slide, tiles, encoder)
-    whole, damaged = (set(), set()) if shelf is None else shelf.survey()
+    whole, damaged = (set(), set()) if shelf is None else shelf.checked()
     if damaged:
         message += f" ({len(damaged)} damaged chunks of the store again)"
     parts = [

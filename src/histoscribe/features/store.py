@@ -95,7 +95,7 @@ class Shelf:
         start = chunk * CHUNK
         zarr.open_array(self.path, mode="r+")[start : start + len(values)] = values
 
-    def survey(self) -> tuple[set[int], set[int]]:
+    def checked(self) -> tuple[set[int], set[int]]:
         """Read everything that is there; return the chunks that are whole and those that are damaged."""
         import zarr
 

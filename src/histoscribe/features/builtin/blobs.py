@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from histoscribe.features.builtin.compiled import compiled
 
 MEASURES = 9
+_TOUCHING = np.ones((3, 3), dtype=np.int64)
 
 
 def measure_blobs(
@@ -34,58 +36,10 @@ def measure_blobs(
         pixel's own) in the first two; mean and variance of darkness; mean eosin. In the order of first
         pixels.
     """
-    labels, count = _label(mask)
+    labels, count = label(mask, _TOUCHING)
     sums = _measure(labels, count, darkness, eosin)
     sizes = sums[:, 0]
     return sums[(sizes >= smallest) & (sizes <= largest)]
-
-
-@compiled
-def _label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Number the blobs from 0 on, background -1: first by runs that are joined, then in order."""
-    rows, columns = mask.shape
-    labels = np.full((rows, columns), -1, dtype=np.int32)
-    parent = np.empty(rows * (columns // 2 + 1), dtype=np.int32)
-    made = 0
-    for row in range(rows):
-        for column in range(columns):
-            if not mask[row, column]:
-                continue
-            own = labels[row, column - 1] if column > 0 else -1
-            if row > 0:
-                for other in range(max(column - 1, 0), min(column + 2, columns)):
-                    above = labels[row - 1, other]
-                    if above >= 0 and above != own:
-                        root = above
-                        while parent[root] != root:
-                            root = parent[root]
-                        if own < 0:
-                            own = root
-                        else:
-                            mine = own
-                            while parent[mine] != mine:
-                                mine = parent[mine]
-                            parent[max(root, mine)] = min(root, mine)
-                            own = min(root, mine)
-            if own < 0:
-                own = made
-                parent[made] = made
-                made += 1
-            labels[row, column] = own
-    number = np.empty(made, dtype=np.int32)
-    count = 0
-    for label in range(made):
-        # A parent is never newer than its child, so its number is known.
-        if parent[label] == label:
-            number[label] = count
-            count += 1
-        else:
-            number[label] = number[parent[label]]
-    for row in range(rows):
-        for column in range(columns):
-            if labels[row, column] >= 0:
-                labels[row, column] = number[labels[row, column]]
-    return labels, count
 
 
 @compiled
@@ -96,31 +50,31 @@ def _measure(
     rows, columns = labels.shape
     for row in range(rows):
         for column in range(columns):
-            label = labels[row, column]
-            if label >= 0:
+            blob = labels[row, column] - 1
+            if blob >= 0:
                 stain = np.float64(darkness[row, column])
-                out[label, 0] += 1
-                out[label, 1] += row
-                out[label, 2] += column
-                out[label, 6] += stain
-                out[label, 7] += stain * stain
-                out[label, 8] += eosin[row, column]
-    for label in range(count):
-        size = out[label, 0]
+                out[blob, 0] += 1
+                out[blob, 1] += row
+                out[blob, 2] += column
+                out[blob, 6] += stain
+                out[blob, 7] += stain * stain
+                out[blob, 8] += eosin[row, column]
+    for blob in range(count):
+        size = out[blob, 0]
         for measure in (1, 2, 6, 7, 8):
-            out[label, measure] /= size
-        out[label, 7] = max(out[label, 7] - out[label, 6] ** 2, 0.0)
+            out[blob, measure] /= size
+        out[blob, 7] = max(out[blob, 7] - out[blob, 6] ** 2, 0.0)
     for row in range(rows):
         for column in range(columns):
-            label = labels[row, column]
-            if label >= 0:
-                down, along = row - out[label, 1], column - out[label, 2]
-                out[label, 3] += down * down
-                out[label, 4] += along * along
-                out[label, 5] += down * along
-    for label in range(count):
-        size = out[label, 0]
-        out[label, 3] = out[label, 3] / size + 1 / 12
-        out[label, 4] = out[label, 4] / size + 1 / 12
-        out[label, 5] /= size
+            blob = labels[row, column] - 1
+            if blob >= 0:
+                down, along = row - out[blob, 1], column - out[blob, 2]
+                out[blob, 3] += down * down
+                out[blob, 4] += along * along
+                out[blob, 5] += down * along
+    for blob in range(count):
+        size = out[blob, 0]
+        out[blob, 3] = out[blob, 3] / size + 1 / 12
+        out[blob, 4] = out[blob, 4] / size + 1 / 12
+        out[blob, 5] /= size
     return out

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.features.builtin.compiled import compiled
+from histoscribe.features.builtin.stain_scales import StainScale, margin
 from histoscribe.features.builtin.stains import STAINS
 from histoscribe.features.builtin.sums import window_means
-from histoscribe.features.builtin.views import View, margin
 
 Named = tuple[str, NDArray[np.floating]]
 
@@ -20,12 +20,12 @@ _BARE = 0.12  # total stain, in optical density, below which a pixel is glass or
 _TINY = np.float32(1e-6)
 
 
-def colour(view: View, window_um: float) -> Iterator[Named]:
+def colour(view: StainScale, window_um: float) -> Iterator[Named]:
     """Yield mean, sd, asymmetry, quantiles and correlations of the stains, and the bare fraction.
 
     Parameters
     ----------
-    view : View
+    view : StainScale
         At the resolution at which single pixels count.
     window_um : float
         Side of the central window in µm.
@@ -53,7 +53,7 @@ def colour(view: View, window_um: float) -> Iterator[Named]:
     yield f"bare fraction, {place}", bare
 
 
-def gaps(view: View, window_um: float) -> Iterator[Named]:
+def gaps(view: StainScale, window_um: float) -> Iterator[Named]:
     """Yield the fraction of a window that is bare over a whole coarse pixel: lumina, fat, tears."""
     edge = margin(view.stains, view.um, window_um)
     stop = view.stains.shape[-1] - edge

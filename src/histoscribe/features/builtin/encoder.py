@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError
 from histoscribe.features.builtin.colour import Named, colour, gaps
 from histoscribe.features.builtin.nuclei import describe_nuclei, find_nuclei
+from histoscribe.features.builtin.stain_scales import stain_scales
 from histoscribe.features.builtin.texture import detail, direction, modulation, patterns
-from histoscribe.features.builtin.views import views_of
 
 _BATCH = 4  # crops described at once: few, so that their maps stay in memory that is at hand
 
@@ -74,7 +74,7 @@ class BuiltinEncoder:
 
 def _describe(crops: NDArray[np.uint8], mpp: float) -> Iterator[Named]:
     """Yield every descriptor with its name."""
-    views = views_of(crops, mpp, levels=6, core_um=256)
+    views = stain_scales(crops, mpp, levels=6, core_um=256)
     one, two, four, eight, sixteen, coarsest = views
     yield from colour(two, 64)
     yield from colour(two, 128)

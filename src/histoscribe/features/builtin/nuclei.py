@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from histoscribe.features.builtin.blobs import measure_blobs
 from histoscribe.features.builtin.colour import Named
 from histoscribe.features.builtin.planes import box_mean
-from histoscribe.features.builtin.views import View
+from histoscribe.features.builtin.stain_scales import StainScale
 
 _CONTRAST = 0.02  # OD above the surroundings from which hematoxylin counts as nucleus
 _AROUND_UM = 9.0  # side of the surroundings, averaged twice: narrow, so that touching nuclei part
@@ -67,9 +67,9 @@ class Nuclei:
         return dict(zip(names, (distance[:, 0], distance[:, -1], agreement), strict=True))
 
 
-def find_nuclei(view: View) -> Nuclei:
+def find_nuclei(view: StainScale) -> Nuclei:
     """Find dark blobs: connected pixels with more hematoxylin than their surroundings and the crop's mean."""
-    hematoxylin = view.survey.hematoxylin
+    hematoxylin = view.statistics.hematoxylin
     size = round(_AROUND_UM / view.um) | 1
     around = box_mean(box_mean(hematoxylin, size), size)
     usual = np.maximum(hematoxylin, 0).mean(axis=(-2, -1), keepdims=True)

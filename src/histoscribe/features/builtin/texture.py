@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from histoscribe.features.builtin.colour import Named
 from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.planes import halved
+from histoscribe.features.builtin.stain_scales import WINDOWS_UM, Maps, StainScale, margin
 from histoscribe.features.builtin.stains import STAINS
 from histoscribe.features.builtin.sums import band_power
-from histoscribe.features.builtin.views import WINDOWS_UM, Maps, View, margin
 
 _FLOOR = np.float32(1e-6)  # variance in OD² far below that of any stained tissue
 _EVEN = np.float32(1e-4)  # difference in OD that does not count, so that rounding makes no patterns
@@ -20,7 +20,7 @@ _PATTERNS = 10
 _COARSER = 3  # octaves over which modulation is followed
 
 
-def detail(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
+def detail(view: StainScale, windows_um: Sequence[float]) -> Iterator[Named]:
     """Yield the energy of a difference-of-Gaussians band, its asymmetry, and how stains share it.
 
     The band is the map less its smoothing by σ = 1 pixel, as in a Laplacian pyramid (Burt and Adelson,
@@ -29,17 +29,17 @@ def detail(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
     for window_um in windows_um:
         place = f"at {view.um:g} µm, {window_um:g} µm window"
         window = WINDOWS_UM.index(window_um)
-        power, cube = view.survey.power[window], view.survey.cube[window]
+        power, cube = view.statistics.power[window], view.statistics.cube[window]
         for stain, name in enumerate(STAINS):
             yield f"{name} detail {place} (log OD²)", np.log(power[stain] + _FLOOR)
-        shared = view.survey.product[window] / (np.sqrt(power[0] * power[1]) + _FLOOR)
+        shared = view.statistics.product[window] / (np.sqrt(power[0] * power[1]) + _FLOOR)
         yield f"hematoxylin–eosin correlation of detail {place}", shared
         for stain in (0, 1):
             lean = np.cbrt(cube[stain]) / np.sqrt(power[stain] + _FLOOR)
             yield f"{STAINS[stain]} asymmetry of detail {place}", lean
 
 
-def direction(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
+def direction(view: StainScale, windows_um: Sequence[float]) -> Iterator[Named]:
     """Yield how much edges agree on a direction, near each pixel and over the window.
 
     Structure tensor of the sum of hematoxylin and eosin, smoothed by σ = 2 pixels; its coherence is the
@@ -48,25 +48,25 @@ def direction(view: View, windows_um: Sequence[float]) -> Iterator[Named]:
     for window_um in windows_um:
         place = f"at {view.um:g} µm, {window_um:g} µm window"
         window = WINDOWS_UM.index(window_um)
-        whole = view.survey.tensor[window]
+        whole = view.statistics.tensor[window]
         slope = whole[2] + _FLOOR
         yield f"edge strength {place} (log OD²)", np.log(slope)
-        yield f"local coherence of edges {place}", view.survey.near[window] / slope
+        yield f"local coherence of edges {place}", view.statistics.near[window] / slope
         yield f"overall coherence of edges {place}", np.hypot(whole[0], whole[1]) / slope
 
 
-def modulation(view: View, window_um: float) -> Iterator[Named]:
+def modulation(view: StainScale, window_um: float) -> Iterator[Named]:
     """Yield how sparse the detail of a scale is, and at which coarser scales it comes and goes.
 
     The size of the band of `detail` is treated as a map of its own, and its bands at coarser scales are
     measured relative to its energy: second-order scattering (Bruna and Mallat, IEEE PAMI 35, 2013).
     """
     window = WINDOWS_UM.index(window_um)
-    root = np.sqrt(view.survey.power[window, :2]) + np.float32(1e-4)
+    root = np.sqrt(view.statistics.power[window, :2]) + np.float32(1e-4)
     for stain, name in enumerate(STAINS[:2]):
-        even = view.survey.size[window, stain] / root[stain]
+        even = view.statistics.size[window, stain] / root[stain]
         yield f"{name} evenness of detail at {view.um:g} µm, {window_um:g} µm window", even
-    um, sizes = 2 * view.um, view.survey.sizes
+    um, sizes = 2 * view.um, view.statistics.sizes
     for _ in range(_COARSER):
         if sizes.shape[-1] < 8:
             return
@@ -78,13 +78,13 @@ def modulation(view: View, window_um: float) -> Iterator[Named]:
         um, sizes = 2 * um, halved(sizes)
 
 
-def patterns(view: View, window_um: float) -> Iterator[Named]:
+def patterns(view: StainScale, window_um: float) -> Iterator[Named]:
     """Yield the shares of the local binary patterns of hematoxylin.
 
     Rotation-invariant uniform patterns on the eight neighbours (Ojala et al., IEEE PAMI 24, 2002): 0-8
     neighbours above the pixel in one arc, 9 where in several arcs.
     """
-    maps = view.survey.hematoxylin
+    maps = view.statistics.hematoxylin
     counts = np.zeros((len(maps), _PATTERNS), dtype=np.int64)
     inner = maps[:, 1:-1, 1:-1]  # the outermost pixels lack neighbours
     _count_patterns(maps, margin(inner, view.um, window_um), _EVEN, counts)

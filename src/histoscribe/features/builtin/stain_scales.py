@@ -1,4 +1,4 @@
-"""Views: the same crops at several µm per pixel, as stain maps, each half as fine as the one before."""
+"""Stain scales: the same crops at several µm per pixel, as stain maps, each half as fine as the last."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.features.builtin.bands import BandStatistics, band_statistics
 from histoscribe.features.builtin.planes import halved
 from histoscribe.features.builtin.stains import stain_maps
-from histoscribe.features.builtin.survey import Survey, survey
 
 WINDOWS_UM = (512.0, 256.0, 128.0, 64.0)
 """Sides of the central windows, widest first."""
@@ -19,7 +19,7 @@ Maps = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class StainScale:
     """Stain maps of a batch of crops at one resolution.
 
     Parameters
@@ -34,14 +34,14 @@ class View:
     stains: Maps
 
     @cached_property
-    def survey(self) -> Survey:
+    def statistics(self) -> BandStatistics:
         """What texture needs of it, over the windows of `WINDOWS_UM`."""
         half = self.stains[..., ::2, ::2]
         margins = [
             [margin(maps, um, window) for window in WINDOWS_UM]
             for maps, um in ((self.stains, self.um), (half, 2 * self.um))
         ]
-        return survey(self.stains, *np.array(margins, dtype=np.int64))
+        return band_statistics(self.stains, *np.array(margins, dtype=np.int64))
 
 
 def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
@@ -50,8 +50,8 @@ def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
     return max(0, (side - round(window_um / um)) // 2)
 
 
-def views_of(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[View]:
-    """Build the views of a batch, finest first.
+def stain_scales(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[StainScale]:
+    """Build the stain maps of a batch at several scales, finest first.
 
     Parameters
     ----------
@@ -66,16 +66,16 @@ def views_of(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -
 
     Returns
     -------
-    list of View
+    list of StainScale
         `levels` of them, at `um`, 2 `um`, 4 `um`, ... per pixel.
     """
     side = crops.shape[1]
     edge = (side - round(core_um / um)) // 2
     core = np.ascontiguousarray(crops[:, edge : side - edge, edge : side - edge])
-    views = [View(um, stain_maps(core))]
+    views = [StainScale(um, stain_maps(core))]
     stains = stain_maps(np.ascontiguousarray(crops), block=2)
     while len(views) < levels:
         um *= 2
-        views.append(View(um, stains))
+        views.append(StainScale(um, stains))
         stains = halved(stains)
     return views

@@ -1,4 +1,4 @@
-"""Survey: everything that texture needs of one view, gathered crop by crop while it is in the cache."""
+"""Bands: what texture needs of one scale, gathered crop by crop while it is in the cache."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ Maps = NDArray[np.float32]
 Sums = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+# where the means lie beside each other: power of three stains, cube and size of two, product, tensor, near
+_PARTS = _CUBE, _SIZE, _PRODUCT, _TENSOR, _NEAR = 3, 5, 7, 8, 11
+_MEANS = 12
+
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class BandStatistics:
     """Means over central windows of a batch of crops, and the maps that other scales go on from.
 
     The band is the map less its smoothing by σ = 1 pixel. The tensor is made of the slopes d along rows
@@ -50,8 +54,8 @@ class Survey:
     hematoxylin: Maps
 
 
-def survey(stains: Maps, margins: Indices, coarse_margins: Indices) -> Survey:
-    """Survey the stain maps of a batch.
+def band_statistics(stains: Maps, margins: Indices, coarse_margins: Indices) -> BandStatistics:
+    """Gather the statistics of the stain maps of a batch.
 
     Parameters
     ----------
@@ -63,33 +67,13 @@ def survey(stains: Maps, margins: Indices, coarse_margins: Indices) -> Survey:
         The same on maps of half as many pixels.
     """
     count, side = stains.shape[1:3]
-    windows = len(margins)
-    found = Survey(
-        power=np.empty((windows, 3, count)),
-        cube=np.empty((windows, 2, count)),
-        size=np.empty((windows, 2, count)),
-        product=np.empty((windows, count)),
-        tensor=np.empty((windows, 3, count)),
-        near=np.empty((windows, count)),
-        sizes=np.empty((2, count, side // 2, side // 2), dtype=np.float32),
-        hematoxylin=np.empty((count, side, side), dtype=np.float32),
-    )
-    _survey(
-        stains,
-        margins,
-        coarse_margins,
-        _rings(side, margins),
-        _rings(side // 2, coarse_margins),
-        found.power,
-        found.cube,
-        found.size,
-        found.product,
-        found.tensor,
-        found.near,
-        found.sizes,
-        found.hematoxylin,
-    )
-    return found
+    means = np.empty((len(margins), _MEANS, count))
+    sizes = np.empty((2, count, side // 2, side // 2), dtype=np.float32)
+    hematoxylin = np.empty((count, side, side), dtype=np.float32)
+    rings = _rings(side, margins), _rings(side // 2, coarse_margins)
+    _gather_all(stains, margins, coarse_margins, *rings, means, sizes, hematoxylin)
+    power, cube, size, product, tensor, near = np.split(means, _PARTS, axis=1)
+    return BandStatistics(power, cube, size, product[:, 0], tensor, near[:, 0], sizes, hematoxylin)
 
 
 def _rings(side: int, margins: Indices) -> Indices:
@@ -101,18 +85,13 @@ def _rings(side: int, margins: Indices) -> Indices:
 
 
 @compiled
-def _survey(
+def _gather_all(
     stains: Maps,
     margins: Indices,
     coarse_margins: Indices,
     rings: Indices,
     coarse_rings: Indices,
-    power: Sums,
-    cube: Sums,
-    size: Sums,
-    product: Sums,
-    tensor: Sums,
-    near: Sums,
+    means: Sums,
     sizes: Maps,
     hematoxylin: Maps,
 ) -> None:
@@ -120,27 +99,17 @@ def _survey(
     smoothed = np.empty((3, side, side), dtype=np.float32)
     held = np.empty((3, side, side), dtype=np.float32)
     for number in range(stains.shape[1]):
-        crop = stains[:, number]
+        crop, mean = stains[:, number], means[:, :, number]
         for stain in range(3):
             smooth(crop[stain], held[0], smoothed[stain])
         for row in range(side):
             for column in range(side):
                 hematoxylin[number, row, column] = smoothed[0, row, column]
-        _bands(
-            crop,
-            smoothed,
-            margins,
-            rings,
-            held,
-            power[:, :, number],
-            cube[:, :, number],
-            size[:, :, number],
-            product[:, number],
-        )
+        _bands(crop, smoothed, margins, rings, held, mean)
         for stain in range(2):
             halve(held[stain], sizes[stain, number])
-        _tensor(smoothed, margins, rings, held, tensor[:, :, number])
-        _nearness(held, coarse_margins, coarse_rings, near[:, number])
+        _tensor(smoothed, margins, rings, held, mean[:, _TENSOR:_NEAR])
+        _nearness(held, coarse_margins, coarse_rings, mean[:, _NEAR])
 
 
 @compiled
@@ -162,10 +131,7 @@ def _bands(
     margins: Indices,
     rings: Indices,
     sizes: Maps,
-    power: Sums,
-    cube: Sums,
-    size: Sums,
-    product: Sums,
+    means: Sums,
 ) -> None:
     side = crop.shape[1]
     bands = np.empty((3, side), dtype=np.float32)
@@ -200,11 +166,11 @@ def _bands(
         for column in range(side):
             total[column] += band[column] * other[column]
     for stain in range(3):
-        _gather(squares[stain], margins, power[:, stain])
+        _gather(squares[stain], margins, means[:, stain])
     for stain in range(2):
-        _gather(cubes[stain], margins, cube[:, stain])
-        _gather(lengths[stain], margins, size[:, stain])
-    _gather(products, margins, product)
+        _gather(cubes[stain], margins, means[:, _CUBE + stain])
+        _gather(lengths[stain], margins, means[:, _SIZE + stain])
+    _gather(products, margins, means[:, _PRODUCT])
 
 
 @compiled

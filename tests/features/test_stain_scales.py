@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import correlate1d, uniform_filter
 
 from histoscribe.features.builtin.planes import box_mean, halved, slopes, smoothed
+from histoscribe.features.builtin.stain_scales import WINDOWS_UM, StainScale, margin, stain_scales
 from histoscribe.features.builtin.sums import band_power, window_means
-from histoscribe.features.builtin.views import WINDOWS_UM, View, margin, views_of
 
 RANDOM = np.random.default_rng(0)
 
@@ -64,9 +64,9 @@ def test_sums_are_over_the_middle(window_um: float, inside: slice) -> None:
 
 
 @pytest.mark.parametrize("um", [1.0, 4.0, 8.0])
-def test_a_survey_is_what_numpy_finds_in_every_window(um: float) -> None:
+def test_band_statistics_are_what_numpy_finds_in_every_window(um: float) -> None:
     maps = RANDOM.random((3, 2, 128, 128), dtype=np.float32)
-    found = View(um, maps).survey
+    found = StainScale(um, maps).statistics
     smooth = smoothed(maps)
     band, slope = maps - smooth, tensor(smooth[0] + smooth[1])
     near = smoothed(halved(slope[:2].astype(np.float32)))
@@ -92,7 +92,7 @@ def test_a_survey_is_what_numpy_finds_in_every_window(um: float) -> None:
 
 
 def test_views_have_doubling_pixels_and_agree_on_the_amount(crops: np.ndarray) -> None:
-    views = views_of(crops[:2], 1.0, levels=6, core_um=256)
+    views = stain_scales(crops[:2], 1.0, levels=6, core_um=256)
     assert [view.um for view in views] == [1, 2, 4, 8, 16, 32]
     assert [view.stains.shape[-1] for view in views] == [256, 256, 128, 64, 32, 16]
     means = [window_means(view.stains, margin(view.stains, view.um, 256)) for view in views]
