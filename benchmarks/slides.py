@@ -92,7 +92,7 @@ def napari(work: Path, threads: int) -> list[Record]:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from histoscribe.widgets.contributions.readers import slide_reader
+    from histoscribe.widgets.contributions.readers import get_reader
 
     path = jpeg_pyramid(work)
     viewer = napari.Viewer()
@@ -107,7 +107,7 @@ def napari(work: Path, threads: int) -> list[Record]:
         return time.perf_counter() - start, time.process_time() - used
 
     def slide() -> Any:
-        reader = slide_reader(str(path))
+        reader = get_reader(str(path))
         assert reader is not None
         ((pixels, described, _),) = reader(str(path))
         return viewer.add_image(pixels, **described)

@@ -184,11 +184,11 @@ def _hd_bins(folder: Path) -> Section:
     """About a million bins of 2 µm: a simulated run, written to the disk, opened as napari opens it."""
     from histoscribe.simulate.hd import simulate_hd
     from histoscribe.simulate.spaceranger_hd import write_spaceranger_hd
-    from histoscribe.widgets.contributions.readers import folder_reader
+    from histoscribe.widgets.contributions.readers import get_reader
 
     write_spaceranger_hd(simulate_hd(0, genes=40, size_um=2300), folder / "hd" / "outs")
     bins = str(folder / "hd" / "outs" / "binned_outputs" / "square_002um")
-    reader = folder_reader(bins)
+    reader = get_reader(bins)
     assert reader is not None
     (section,) = {
         id(one): one for _, more, _ in reader(bins) if (one := more["metadata"].get("section"))

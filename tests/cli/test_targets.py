@@ -1,34 +1,19 @@
-"""Where results may go, and what a path stands for."""
+"""What a path is opened as, and where results may go."""
 
 from __future__ import annotations
 
 import pytest
 
-from histoscribe.cli.targets import kind_of, output_file, output_folder
+from histoscribe.cli.targets import open_cohort, open_target, output_file, output_folder
 from histoscribe.errors import HistoscribeError, SettingError, StorageError
 
 
-def test_kinds_are_told_apart(tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "card.json").write_text("{}")
-    (tmp_path / "visium" / "spatial").mkdir(parents=True)
-    (tmp_path / "slide.zarr").mkdir()
-    for name in ("cohort.csv", "a.h5ad", "slide.SVS"):
-        (tmp_path / name).touch()
-    found = {path.name: kind_of(path) for path in tmp_path.iterdir()}
-    assert found == {
-        "model": "model",
-        "visium": "section",
-        "slide.zarr": "slide",
-        "cohort.csv": "cohort",
-        "a.h5ad": "section",
-        "slide.SVS": "slide",
-    }
-
-
-def test_nothing_there_is_said(tmp_path):
-    with pytest.raises(HistoscribeError, match="no such file"):
-        kind_of(tmp_path / "gone.svs")
+def test_what_a_verb_cannot_use_is_said_with_what_it_is(tmp_path):
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(HistoscribeError, match="this is a model, not a slide or a section"):
+        open_target(tmp_path)
+    with pytest.raises(HistoscribeError, match=r"this is a model, not a cohort or a section"):
+        open_cohort([tmp_path])
 
 
 def test_a_result_never_replaces_its_input(tmp_path):

@@ -28,10 +28,18 @@ def test_every_public_name_is_there() -> None:
         histoscribe.section.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("content", [b"", b"hello world\n", b"\xff\xd8\xff\xe0", bytes(range(256)) * 40])
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"hello world\n", "not a section in a known format"),
+        (b"\xff\xd8\xff\xe0", "this is a slide, not a section"),
+        (bytes(range(256)) * 40, "not a section in a known format"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "file.bin").write_bytes(content)
-    with pytest.raises(SectionError, match="not a section in a known format"):
+    with pytest.raises(SectionError, match=says):
         open_section(tmp_path / "file.bin")
 
 

@@ -14,7 +14,7 @@ from npe2 import PluginManifest
 from histoscribe.progress import Progress
 from histoscribe.simulate import simulate_hd, write_spaceranger_hd
 from histoscribe.widgets.contributions.launch import PLUGIN
-from histoscribe.widgets.contributions.readers import open_any, read_slices, slices_reader
+from histoscribe.widgets.contributions.readers import get_reader, opened, read
 from histoscribe.widgets.jobs.waiting import JobDialog
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
@@ -45,12 +45,12 @@ def settings(plugin_settings: None, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_other_hdf5_files_are_left_to_others(run: Path, tmp_path: Path) -> None:
-    assert slices_reader(str(run / "outs" / "feature_slice.h5")) is read_slices
+    assert get_reader(str(run / "outs" / "feature_slice.h5")) is read
     with h5py.File(tmp_path / "my_feature_slice.h5", "w") as file:
         file["something"] = 1
     (tmp_path / "broken_feature_slice.h5").write_bytes(b"\x89HDF")
     for name in ("my_feature_slice.h5", "broken_feature_slice.h5", "absent_feature_slice.h5"):
-        assert slices_reader(str(tmp_path / name)) is None
+        assert get_reader(str(tmp_path / name)) is None
 
 
 @pytest.mark.viewer
@@ -92,8 +92,8 @@ def test_stopping_adds_nothing_and_says_so(
 @pytest.mark.viewer
 @pytest.mark.usefixtures("own_settings")
 def test_folders_open_in_the_preferred_bins_where_they_have_them(run: Path, settings: Any) -> None:
-    assert open_any(run).spot_um == 8
-    for wished, opened in ((16, 16), (2, 2), (4, 8)):
+    assert opened(run)[0].spot_um == 8
+    for wished, found in ((16, 16), (2, 2), (4, 8)):
         settings.opening.bin_um = str(wished)
-        assert open_any(run).spot_um == opened
-    assert open_any(run / "outs" / "feature_slice.h5").spot_um == 4
+        assert opened(run)[0].spot_um == found
+    assert opened(run / "outs" / "feature_slice.h5")[0].spot_um == 4

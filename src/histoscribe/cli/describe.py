@@ -13,8 +13,9 @@ import typer
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import kind_of, open_target, slide_of
+from histoscribe.cli.targets import open_target, slide_of
 from histoscribe.errors import HistoscribeError
+from histoscribe.formats import kind_of
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -89,15 +90,14 @@ def describe(
 
 def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Section | Slide]]]:
     """Every slide or section that a path stands for, with what opens it."""
-    if not (path.is_file() and kind_of(path) == "cohort"):
-        yield str(path), partial(open_target, path, mpp=mpp)
-        return
     from histoscribe.section import read_cohort_csv
 
     try:
-        rows = read_cohort_csv(path)
+        rows = read_cohort_csv(path) if kind_of(path) == "cohort" else None
     except HistoscribeError:
-        yield str(path), partial(open_target, path)  # fails in its turn, and says why
+        rows = None  # it fails in its turn, and says why
+    if rows is None:
+        yield str(path), partial(open_target, path, mpp=mpp)
         return
     for row in rows:
         yield row.section, row.read

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
-from histoscribe.cli.impute import open_table
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import output_file
+from histoscribe.cli.targets import open_samples, output_file
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
@@ -142,7 +141,7 @@ def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
     from histoscribe.generator.parents import pseudo_bulk
     from histoscribe.tiles import read_regions, region_at
 
-    opened = open_table(path, section=section)
+    opened = open_samples(path, section=section)
     if isinstance(opened, BulkTable):
         if region is not None:
             raise SettingError("a bulk table has no regions", where=path, remedy="leave --region out")

@@ -10,16 +10,13 @@ import typer
 
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import kind_of, open_measured, output_file
-from histoscribe.errors import SettingError
+from histoscribe.cli.targets import open_samples, output_file
 from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from histoscribe.bulk import BulkTable
-    from histoscribe.section import Section
 
 _CARRIERS = 50
 
@@ -54,7 +51,7 @@ def impute(
     with job() as progress:
         progress.report("opening model and table")
         imputer = Imputer.load(model)
-        opened = open_table(table, section=section, scale=scale)
+        opened = open_samples(table, section=section, scale=scale)
         result = imputer.restore(opened, adapt=adapt, progress=progress)
         amend_record(result, command=command_line(context))
         result.obsm["summary"] = imputer.embed(opened, adapt=adapt)
@@ -86,41 +83,6 @@ def impute(
     words.print(
         'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.', markup=False
     )
-
-
-def open_table(path: Path, *, section: str | None = None, scale: str | None = None) -> BulkTable | Section:
-    """Open a table of samples, or a section as one of spots.
-
-    Raises
-    ------
-    HistoscribeError
-        If it is neither, or cannot be read.
-    """
-    from histoscribe.bulk import read_table
-
-    if section is not None or (path.is_dir() and kind_of(path) == "section") or _is_section_file(path):
-        return open_measured(path, section=section)
-    if path.is_dir():
-        raise SettingError("this folder is no section", where=path, remedy="name a table's file")
-    return read_table(path, scale=scale)
-
-
-def _is_section_file(path: Path) -> bool:
-    """A 10x HDF5 file, an h5ad with positions, or a cohort CSV."""
-    if path.suffix.lower() == ".h5":
-        return True
-    if path.suffix.lower() == ".csv" and path.is_file():
-        with path.open("rb") as stream:
-            return stream.readline(4096).startswith((b"section,patient", b"\xef\xbb\xbfsection,patient"))
-    if path.suffix.lower() != ".h5ad" or not path.is_file():
-        return False
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return "spatial" in file.get("obsm", ())
-    except OSError:
-        return False
 
 
 def _write_carriers(weights: pd.DataFrame, path: Path) -> Path:

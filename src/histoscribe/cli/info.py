@@ -1,18 +1,20 @@
-"""`histoscribe info`: what a slide, section, table or model is, and everything doubtful about it."""
+"""`histoscribe info`: what something is, whatever its kind, and everything doubtful about it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from histoscribe.cli.console import caution, emit, show, show_rows
-from histoscribe.cli.targets import kind_of, open_cohort
+from histoscribe.cli.targets import open_cohort
+from histoscribe.formats import Kind, kind_of
 from histoscribe.record import record_of
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
-BEST = 10
+BEST, FIRST = 10, 5
 
 if TYPE_CHECKING:
     from histoscribe.models import Card
@@ -51,21 +53,72 @@ def _row(section: dict[str, Any]) -> list[object]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    match kind_of(path):
-        case "model":
-            return _model(path)
-        case "slide":
-            from histoscribe.slide import open_slide
+    kind = kind_of(path)
+    facts = _DESCRIBED[kind](path)
+    return {"kind": kind, **facts}
 
-            return {"kind": "slide", **_slide(open_slide(path))}
-        case "section":
-            from histoscribe.section import open_section
 
-            return {"kind": "section", **_section(open_section(path)), **_parts(path)}
-        case "cohort":
-            sections = [_section(section) for section in open_cohort([path])]
-            patients = sorted({str(section["patient"]) for section in sections})
-            return {"kind": "cohort", "patients": patients, "sections": sections, "warnings": []}
+def _slide_at(path: Path) -> dict[str, Any]:
+    from histoscribe.slide import open_slide
+
+    return _slide(open_slide(path))
+
+
+def _section_at(path: Path) -> dict[str, Any]:
+    from histoscribe.section import open_section
+
+    return {**_section(open_section(path)), **_parts(path)}
+
+
+def _cohort(path: Path) -> dict[str, Any]:
+    sections = [_section(section) for section in open_cohort([path])]
+    patients = sorted({str(section["patient"]) for section in sections})
+    return {"patients": patients, "sections": sections, "warnings": []}
+
+
+def _table(path: Path) -> dict[str, Any]:
+    from histoscribe.bulk import SCALES, read_table
+
+    bulk = read_table(path)
+    samples, genes = list(bulk.table.obs_names), list(bulk.table.var_names)
+    return {
+        "name": bulk.name,
+        "samples": len(samples),
+        "genes": len(genes),
+        "first_samples": samples[:FIRST],
+        "first_genes": genes[:FIRST],
+        "known_of_samples": list(bulk.table.obs.columns)[:BEST],
+        "values": SCALES[bulk.scale],
+        "identifiers": bulk.identifiers,
+        "warnings": list(bulk.warnings),
+    }
+
+
+def _regions(path: Path) -> dict[str, Any]:
+    from collections import Counter
+
+    from histoscribe.tiles import read_regions
+
+    regions = read_regions(path)
+    classes = Counter(region.name or "without a class" for region in regions)
+    return {
+        "regions": len(regions),
+        "classes": [f"{name}: {count}" for name, count in classes.most_common(BEST)],
+        "holes": sum(len(region.holes) for region in regions),
+        "warnings": ["it does not say on which slide its regions were drawn"],
+    }
+
+
+def _session(path: Path) -> dict[str, Any]:
+    from histoscribe.formats import open as open_any
+
+    content = open_any(path)
+    return {
+        "layers": [layer.get("name") for layer in content["layers"]],
+        "sources": [source["path"] for source in content["sources"]],
+        "panels": [panel.get("name") for panel in content["panels"]],
+        "warnings": [],
+    }
 
 
 def _slide(slide: Slide) -> dict[str, Any]:
@@ -131,7 +184,6 @@ def _model(path: Path) -> dict[str, Any]:
     scores = {gene: found["r"] for gene, found in card.held_out.items() if "r" in found}
     best = sorted(scores, key=lambda gene: -scores[gene])[:BEST]
     return {
-        "kind": "model",
         "model": f"{card.kind}, {card.variant}",
         "genes": len(card.genes),
         "target": card.target,
@@ -163,3 +215,9 @@ def _model_doubts(card: Card) -> list[str]:
     if card.licence == "not stated":
         doubts.append("its licence is not stated")
     return doubts
+
+
+_DESCRIBED: dict[Kind, Callable[[Path], dict[str, Any]]] = {
+    "slide": _slide_at, "section": _section_at, "cohort": _cohort, "table": _table, "model": _model,
+    "regions": _regions, "session": _session,
+}  # fmt: skip

@@ -13,8 +13,9 @@ import typer
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import kind_of, open_target, output_file, slide_of
+from histoscribe.cli.targets import open_target, output_file, slide_of
 from histoscribe.errors import ModelError, SettingError
+from histoscribe.formats import kind_of
 from histoscribe.record import amend_record
 
 GRID_UM = 55.0

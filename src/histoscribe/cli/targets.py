@@ -1,50 +1,23 @@
-"""What a path on the command line stands for, and where a result may go."""
+"""What a path on the command line is opened as, and where a result may go."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError
+from histoscribe.formats import WORDS, Kind, UnknownFormat, kind_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
+    from histoscribe.bulk import BulkTable
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
-Kind = Literal["slide", "section", "cohort", "model"]
 CARD = "card.json"
-_SECTION_FOLDERS = ("spatial", "outs", "binned_outputs", "segmented_outputs")
 _ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup")
-_SECTION_FILES = (".h5ad", ".h5")
-
-
-def kind_of(path: Path) -> Kind:
-    """Say what `path` is by what it looks like, without reading it.
-
-    Raises
-    ------
-    HistoscribeError
-        If there is nothing at `path`.
-    """
-    from histoscribe.slide.zarr.place import remote_url
-
-    if remote_url(path) is not None:
-        return "slide"
-    if not path.exists():
-        raise HistoscribeError("there is no such file or folder", where=path, remedy="check the path")
-    if path.is_dir():
-        if (path / CARD).exists():
-            return "model"
-        is_section = any((path / name).exists() for name in _SECTION_FOLDERS)
-        is_section = is_section or any(path.glob("*feature_bc_matrix*"))
-        is_section = is_section or (path.suffix == ".zarr" and (path / "tables").is_dir())
-        return "section" if is_section else "slide"
-    if path.suffix.lower() == ".csv":
-        return "cohort"
-    return "section" if path.suffix.lower() in _SECTION_FILES else "slide"
 
 
 def open_target(path: Path, *, section: str | None = None, mpp: float | None = None) -> Section | Slide:
@@ -59,9 +32,7 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
     mpp : float, optional
         µm per full-resolution pixel of a slide that does not state it.
     """
-    kind = kind_of(path)
-    if kind == "model":
-        raise HistoscribeError("this is a model", where=path, remedy="name a slide or a section instead")
+    kind = _one_of_kinds(path, "slide", "section", "cohort", remedy="name a slide or a section instead")
     if kind == "slide":
         from histoscribe.slide import open_slide
 
@@ -88,18 +59,33 @@ def slide_of(opened: Section | Slide, path: Path) -> Slide:
 
 def open_measured(path: Path, *, section: str | None = None) -> Section:
     """Open a section, or one section of a cohort file."""
-    kind = kind_of(path)
-    if kind == "cohort":
-        return _one_of(path, section)
-    if kind != "section":
-        raise SectionError(
-            f"this looks like a {kind}, not like a section",
-            where=path,
-            remedy="name a Space Ranger folder, an h5ad file or a cohort CSV",
-        )
+    remedy = "name a Space Ranger folder, an h5ad file or a cohort CSV"
+    if _one_of_kinds(path, "section", "cohort", remedy=remedy) == "cohort":
+        return _named_in(path, section)
     from histoscribe.section import open_section
 
     return open_section(path)
+
+
+def open_samples(path: Path, *, section: str | None = None, scale: str | None = None) -> BulkTable | Section:
+    """Open a table of samples, or a section as one of spots.
+
+    Raises
+    ------
+    HistoscribeError
+        If it is neither, or cannot be read.
+    """
+    try:
+        kind = _one_of_kinds(path, "table", "section", "cohort", remedy="name a table's file or a section")
+    except UnknownFormat:
+        if not path.is_file():
+            raise
+        kind = "table"  # whose reader says best what is wrong
+    if kind != "table" or section is not None:
+        return open_measured(path, section=section)
+    from histoscribe.bulk import read_table
+
+    return read_table(path, scale=scale)
 
 
 def open_cohort(
@@ -118,14 +104,9 @@ def open_cohort(
     """
     from histoscribe.section import read_cohort, read_cohort_csv
 
-    for path in paths:
-        if kind_of(path) in ("slide", "model"):
-            raise SectionError(
-                f"this looks like a {kind_of(path)}, not like a cohort",
-                where=path,
-                remedy="name a cohort CSV, Space Ranger folders or h5ad files",
-            )
-    if len(paths) > 1 or kind_of(paths[0]) != "cohort":
+    remedy = "name a cohort CSV, Space Ranger folders or h5ad files"
+    kinds = [_one_of_kinds(path, "cohort", "section", remedy=remedy) for path in paths]
+    if kinds != ["cohort"]:
         if exclude or only:
             raise SettingError("sections were named one by one", remedy="leave --exclude and --only out")
         return read_cohort(list(paths), progress=progress)
@@ -203,7 +184,16 @@ def output_folder(path: Path) -> Path:
     return path
 
 
-def _one_of(path: Path, name: str | None) -> Section:
+def _one_of_kinds(path: Path, *kinds: Kind, remedy: str) -> Kind:
+    """The kind of what lies at a path, if it is one of these."""
+    kind = kind_of(path)
+    if kind not in kinds:
+        wanted = " or ".join(WORDS[one] for one in kinds)
+        raise HistoscribeError(f"this is {WORDS[kind]}, not {wanted}", where=path, remedy=remedy)
+    return kind
+
+
+def _named_in(path: Path, name: str | None) -> Section:
     from histoscribe.section import read_cohort_csv
 
     rows = {row.section: row for row in read_cohort_csv(path)}

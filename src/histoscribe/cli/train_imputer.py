@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.console import caution, command_line, emit, show, words
-from histoscribe.cli.impute import open_table
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import output_folder
+from histoscribe.cli.targets import open_samples, output_folder
 
 
 def imputer(
@@ -55,7 +54,7 @@ def imputer(
             licence=licence,
         )  # fmt: skip
         progress.report("opening the table")
-        opened = open_table(table, section=section, scale=scale)
+        opened = open_samples(table, section=section, scale=scale)
         warnings = opened.warnings
         if isinstance(opened, BulkTable):
             beside = samples or file_beside(table)

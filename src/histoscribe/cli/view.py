@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from histoscribe.cli.targets import kind_of, open_cohort, open_target
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
+from histoscribe.cli.targets import open_measured
+from histoscribe.formats import kind_of
 
 
 def view(
@@ -22,19 +19,15 @@ def view(
 ) -> None:
     """Open napari with slides, sections and predictions; those of one name side by side."""
     from histoscribe.cli.screen import need_screen
-    from histoscribe.widgets.session.file import SUFFIX
 
-    sessions = [path for path in paths if path.name.endswith(SUFFIX)]
-    targets = [path for path in paths if path not in sessions]
-    for path in targets:
-        kind_of(path)
+    kinds = [kind_of(path) for path in paths]
     need_screen()
-    opened: list[Section | Slide] = []
-    for path in targets:
-        if kind_of(path) == "cohort" and section is None:
-            opened += open_cohort([path])
-        else:
-            opened.append(open_target(path, section=section))
     from histoscribe.widgets.contributions.launch import view as launch
 
-    launch([*opened, *sessions])
+    chosen = section is not None
+    launch(
+        [
+            open_measured(path, section=section) if chosen and kind == "cohort" else path
+            for path, kind in zip(paths, kinds, strict=True)
+        ]
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import HistoscribeError, SectionError
+from histoscribe.formats import WORDS, find, kind_of
 from histoscribe.section.model import Section
 from histoscribe.slide import Slide
 
@@ -48,68 +50,40 @@ def open_section(
         If the slide that was named cannot be read.
     """
     path = Path(path)
-    if not path.exists():
-        raise SectionError("there is no such file or folder", where=path, remedy="check the path")
-    if path.is_dir():
-        from histoscribe.section.readers.spaceranger import looks_like_space_ranger, open_space_ranger
-        from histoscribe.section.readers.spatial_data import looks_like_spatial_data, open_spatial_data
+    known = find(path, "section")
+    if known is None:
+        raise _refusal(path)
+    stated = {
+        "slide": slide, "patient": patient, "name": name,
+        "pitch_um": pitch_um, "spot_um": spot_um, "bin_um": bin_um,
+    }  # fmt: skip
+    given = {option: value for option, value in stated.items() if value is not None}
+    section: Section = known.open(path, **given)
+    return section
 
-        if looks_like_spatial_data(path):
-            return open_spatial_data(
-                path,
-                slide=slide,
-                patient=patient,
-                name=name,
-                pitch_um=pitch_um,
-                spot_um=spot_um,
-                bin_um=bin_um,
-            )
-        if path.name == "spatial" and not looks_like_space_ranger(path):
-            path = path.resolve().parent
-        if not looks_like_space_ranger(path):
-            raise SectionError(
-                "this folder is no Space Ranger run: it has no spatial/ folder", where=path, remedy=_READABLE
-            )
-        return open_space_ranger(
-            path, slide=slide, patient=patient, name=name, pitch_um=pitch_um, spot_um=spot_um, bin_um=bin_um
-        )
-    with open(path, "rb") as stream:
-        start = stream.read(8)
-    if start == b"\x89HDF\r\n\x1a\n" or path.suffix == ".h5ad":
-        return _open_hdf5(path, slide, patient, name, pitch_um, spot_um, bin_um)
+
+def refuse_matrix(path: Path, **_: object) -> Section:
+    """Say what a matrix of counts lacks to be a section."""
+    raise SectionError(
+        "this is a matrix of counts without positions",
+        where=path,
+        remedy="name the Space Ranger folder that it lies in, with its spatial/ folder",
+    )
+
+
+def _refusal(path: Path) -> SectionError:
     from histoscribe.section.readers.legacy import looks_like_counts_table
 
-    if looks_like_counts_table(path):
-        raise SectionError(
+    if path.is_dir():
+        problem = "this folder is no Space Ranger run: it has no spatial/ folder"
+    elif looks_like_counts_table(path):
+        return SectionError(
             "this is a table of counts without positions",
             where=path,
             remedy="name its positions and slide in a cohort CSV (section,patient,path,positions,slide)",
         )
-    raise SectionError("this is not a section in a known format", where=path, remedy=_READABLE)
-
-
-def _open_hdf5(
-    path: Path,
-    slide: Slide | str | Path | None,
-    patient: str | None,
-    name: str | None,
-    pitch_um: float | None,
-    spot_um: float | None,
-    bin_um: float | None,
-) -> Section:
-    from histoscribe.section.bounds.hdf5 import opened_hdf5
-    from histoscribe.section.readers.h5ad import open_h5ad
-
-    with opened_hdf5(path, whole=False) as file:
-        parts = set(file)
-    if "feature_slices" in parts:
-        from histoscribe.section.readers.sliced import open_feature_slice
-
-        return open_feature_slice(path, slide=slide, patient=patient, name=name, bin_um=bin_um)
-    if "matrix" in parts and "obs" not in parts:
-        raise SectionError(
-            "this is a matrix of counts without positions",
-            where=path,
-            remedy="name the Space Ranger folder that it lies in, with its spatial/ folder",
-        )
-    return open_h5ad(path, slide=slide, patient=patient, name=name, pitch_um=pitch_um, spot_um=spot_um)
+    else:
+        problem = "this is not a section in a known format"
+    with contextlib.suppress(HistoscribeError):
+        problem = f"this is {WORDS[kind_of(path)]}, not a section"
+    return SectionError(problem, where=path, remedy=_READABLE)

@@ -28,10 +28,6 @@ HEADER = 2**17
 """Bytes from which an extent can be told; ICC profiles and comments before it may take some."""
 
 
-def is_tiff(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
-    return head.startswith(_TIFF)
-
 
 def is_known(compression: int) -> bool:
     """Whether tiles of a TIFF packed in this way can be decoded within bounds."""

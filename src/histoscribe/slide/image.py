@@ -17,11 +17,6 @@ from histoscribe.slide.pixels import MAX_DECODE, TO_PYRAMID, DecodedPixels
 from histoscribe.slide.pyramid import Level
 
 
-def accepts(path: Path, head: bytes) -> bool:
-    """Whether a file that starts with `head` is a JPEG or PNG image."""
-    return head.startswith((JPEG, PNG))
-
-
 def read(path: Path) -> Slide:
     """Open an image as a slide of one level; µm per pixel are unknown.
 

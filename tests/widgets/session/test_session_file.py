@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from histoscribe.errors import StorageError
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
-from histoscribe.widgets.contributions.session_reader import session_reader
+from histoscribe.widgets.contributions.readers import get_reader
 from histoscribe.widgets.session.file import SUFFIX, read_content, write_content
 from histoscribe.widgets.session.session import capture
 from histoscribe.widgets.state.state import state_of
@@ -80,6 +80,6 @@ def test_other_files_are_no_session(tmp_path: Path, text: bytes) -> None:
     path.write_bytes(text)
     with pytest.raises(StorageError):
         read_content(path)
-    assert session_reader(str(path)) is not None
-    assert session_reader(str(tmp_path / "other.json")) is None
-    assert session_reader([str(path), str(path)]) is None
+    assert get_reader(str(path)) is not None
+    assert get_reader(str(tmp_path / "other.json")) is None
+    assert get_reader([str(path), str(path)]) is None

@@ -30,15 +30,6 @@ _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix", "raw_probe_b
 _POSITIONS = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
 
 
-def looks_like_space_ranger(folder: Path) -> bool:
-    """Whether a folder, or its `outs/`, has the parts that Space Ranger writes."""
-    parts = ("spatial", "binned_outputs", "segmented_outputs")
-    roots = (folder, folder / "outs")
-    if any(root.is_dir() and slice_file(root) is not None for root in roots):
-        return True
-    return holds_cells(folder) or any((root / part).is_dir() for root in roots for part in parts)
-
-
 def open_space_ranger(
     folder: Path,
     *,
@@ -70,6 +61,8 @@ def open_space_ranger(
     SectionError
         If a part is missing or damaged, or the parts do not belong together.
     """
+    if folder.name == "spatial" and not (folder / "spatial").is_dir():
+        folder = folder.resolve().parent
     root = folder / "outs" if (folder / "outs").is_dir() and not (folder / "spatial").is_dir() else folder
     sliced = slice_file(root)
     if sliced is not None and not bin_folders(root) and not _has_counts(root):

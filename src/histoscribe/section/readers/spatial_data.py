@@ -29,12 +29,6 @@ _BIN = re.compile(r"square_(\d{3})um")
 _AGAIN = "write the folder again with a current spatialdata"
 
 
-def looks_like_spatial_data(folder: Path) -> bool:
-    """Whether a folder is a zarr store with tables."""
-    marks = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
-    return (folder / "tables").is_dir() and any((folder / mark).is_file() for mark in marks)
-
-
 def open_spatial_data(
     path: Path,
     *,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, HistoscribeError, SlideError, reason_of
 from histoscribe.slide.colour import to_rgb
-from histoscribe.slide.encoded import JPEG, is_tiff
 from histoscribe.slide.model import AssociatedImages, Slide
 from histoscribe.slide.openslide.handles import Handles, library, try_out
 from histoscribe.slide.openslide.pixels import OpenSlidePixels
@@ -20,7 +19,7 @@ from histoscribe.slide.pixels import COPY_AGAIN, check_associated
 from histoscribe.slide.pyramid import Level
 from histoscribe.slide.scale import believable, positive
 
-_DICOM, _CZI, _VMS = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]"
+_DICOM = b"DICM"
 _MIRAX_INDEX = "Slidedat.ini"
 _TILE = 512  # read where the file states no sensible tiles
 _SENSIBLE = range(64, 1025)
@@ -39,19 +38,6 @@ _VENDORS = {
     "ventana": "Ventana",
     "zeiss": "Zeiss",
 }
-
-
-def accepts(path: Path, head: bytes) -> bool:
-    """Whether OpenSlide is the one to read this file, or folder of DICOM or MIRAX files."""
-    if path.is_dir():
-        return file_in(path) is not None
-    if head[128:132] == _DICOM or head.startswith(_CZI) or _VMS in head:
-        return True
-    if head.startswith(JPEG):
-        return _is_mirax(path)
-    if is_tiff(head):
-        return _is_foreign_tiff(path)
-    return is_known_to_openslide(path)
 
 
 def read(path: Path) -> Slide:
@@ -160,11 +146,7 @@ def _starts_as_dicom(file: Path) -> bool:
         return False
 
 
-def _is_mirax(path: Path) -> bool:
-    return path.suffix.lower() == ".mrxs" or (path.with_suffix("") / _MIRAX_INDEX).is_file()
-
-
-def _is_foreign_tiff(path: Path) -> bool:
+def is_foreign_tiff(path: Path) -> bool:
     """Whether a TIFF is Hamamatsu's or Ventana's, whose tiles tifffile does not know how to place."""
     from tifffile import TiffFile
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from histoscribe.errors import SlideError, reason_of
 from histoscribe.slide.colour import GREY, TRANSPARENT
-from histoscribe.slide.encoded import is_tiff
 from histoscribe.slide.model import Slide
 from histoscribe.slide.orientation import TURNED, UprightPixels, is_turned
 from histoscribe.slide.pixels import (
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
 _MAX_TILE = 2**26  # pixels
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters becomes a warning of the slide
-
-
-def accepts(path: Path, head: bytes) -> bool:
-    """Whether a file that starts with `head` is a TIFF or BigTIFF."""
-    return is_tiff(head)
 
 
 def read(path: Path) -> Slide:

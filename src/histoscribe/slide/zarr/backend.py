@@ -17,13 +17,6 @@ from histoscribe.slide.zarr.metadata import RGB, OmeImage, OmeLevel, read_image
 from histoscribe.slide.zarr.pixels import ZarrPixels
 from histoscribe.slide.zarr.place import Folder, Place, Remote
 
-_MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-
-
-def accepts(path: Path, head: bytes) -> bool:
-    """Whether a folder is a zarr store."""
-    return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
-
 
 def read(path: Path) -> Slide:
     """Open a folder with the levels that it has.

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 from typing import Any, Protocol
 
 from histoscribe.errors import DependencyError, SlideError, reason_of
 
-_URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
 _SECONDS = 8  # to connect, and between two pieces of an answer
 _ABSENT = (401, 403, 404, 410)  # what servers answer for an object that is not there
-
-
-def remote_url(place: str | os.PathLike[str]) -> str | None:
-    """The URL that a string, or a path made of one, stands for; None for a local path."""
-    found = _URL.match(str(place).replace("\\", "/") if os.name == "nt" else str(place))
-    if found is None:
-        return None
-    scheme, rest = found[1].lower(), found[2]
-    return f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
 
 
 class Place(Protocol):

@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histoscribe.formats import kind_of as kind_of_path
 from histoscribe.progress import Progress
 from histoscribe.slide import Slide
-from histoscribe.widgets.contributions.readers import open_any
+from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.layers import LayerData, kind_of, slide_layer
 from histoscribe.widgets.layers.opened import section_layers, shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.suggestion import suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
-from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import restore
-from histoscribe.widgets.session.sources import reopen
+from histoscribe.widgets.session.sources import Reopened, reopen
 from histoscribe.widgets.state.panels import open_panel
 from histoscribe.widgets.state.state import state_of
 
@@ -54,9 +54,18 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     HistoscribeError
         If something cannot be opened; no window is shown then.
     """
-    sessions = [one for one in paths if isinstance(one, str | Path) and str(one).endswith(SUFFIX)]
-    opened = [found for one in paths if one not in sessions for found in _open(one)]
-    kept = [reopen(Path(one), Progress()) for one in sessions]
+    opened: list[Section | Slide] = []
+    kept: list[Reopened] = []
+    drawn: list[Path] = []
+    for one in paths:
+        if not isinstance(one, str | Path):
+            opened.append(one)
+        elif kind_of_path(one) == "session":
+            kept.append(reopen(Path(one), Progress()))
+        elif kind_of_path(one) == "regions":
+            drawn.append(Path(one))
+        else:
+            opened += opened_from(one)
     import napari
 
     viewer = napari.Viewer(title="Histoscribe")
@@ -64,6 +73,8 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
         show(viewer, opened)
     for session in kept:
         restore(viewer, session)
+    for path in drawn:
+        _add(viewer, region_layer(path, viewer))
     if not any(session.content["panels"] for session in kept):
         open_panel(viewer, "Predict")
         open_panel(viewer, "Genes", tabify=True)
@@ -102,16 +113,6 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
 def show_sections(viewer: ViewerModel, measured: Section, predicted: Section) -> None:
     """Show measured and predicted side by side on the same H&E, cameras linked, one gene painted."""
     show(viewer, [measured, replace(predicted, name=measured.name)])
-
-
-def _open(what: Openable | Section) -> list[Section | Slide]:
-    if not isinstance(what, str | Path):
-        return [what]
-    if Path(what).suffix.lower() == ".csv":
-        from histoscribe.section import read_cohort
-
-        return list(read_cohort(Path(what)))
-    return [open_any(what)]
 
 
 def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:

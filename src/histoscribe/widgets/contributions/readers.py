@@ -1,178 +1,181 @@
-"""Readers: decide quickly whether a path is ours, and open it lazily."""
+"""Readers: what the table of formats knows is offered to napari, and opened lazily."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from histoscribe.errors import HistoscribeError
+from histoscribe.formats import WORDS, UnknownFormat, format_of, kind_of, remote_url
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 PathOrPaths = str | Sequence[str]
-Reader = Callable[[PathOrPaths], list[tuple[Any, ...]]]
+LayerData = tuple[Any, ...]
+Reader = Callable[[PathOrPaths], list[LayerData]]
 
-NOTHING_MORE = [(None,)]
+NOTHING_MORE: list[LayerData] = [(None,)]
 """What napari takes for: read, and no layer to add."""
-
-_CERTAIN = {".svs", ".scn", ".qptiff", ".ndpi", ".mrxs", ".bif", ".vms", ".svslide"}
-_TIFF = {".tif", ".tiff"}
-_SHARED = {".dcm", ".czi"}  # most such files are no slides
-_URL = ("http://", "https://", "file://", "s3://", "gs://")
-_FOLDER_MARKS = (
-    "spatial/tissue_positions*",
-    "*feature_bc_matrix*",
-    "binned_outputs",
-    "segmented_outputs",
-    "*feature_slice.h5",
-)
+_INSTEAD = {
+    "table": "restore its genes in the Impute panel, or generate from it in the Generate panel",
+    "model": "choose it in the Predict, Impute or Generate panel",
+}
 
 
-def slide_reader(path: PathOrPaths) -> Reader | None:
-    """Offer to open a whole-slide image; None for anything else, stacks of files included."""
-    if isinstance(path, str) and path.lower().startswith(_URL):
-        return read if path.rstrip("/").lower().endswith(".zarr") else None
-    file = _single(path)
-    if file is None or not file.is_file():
+def get_reader(path: PathOrPaths) -> Reader | None:
+    """Offer to open a path that the table of formats knows; None for anything else, stacks of files included.
+
+    A path that could be several things, or that a viewer cannot show, is offered too: its reader says why in
+    one sentence.
+    """
+    place = _single(path)
+    if place is None or (remote_url(place) and not str(place).rstrip("/").lower().endswith(".zarr")):
         return None
-    ending = file.suffix.lower()
-    certain = ending in _CERTAIN or (ending in _TIFF and _is_pyramid(file))
-    return read if certain or (ending in _SHARED and _is_known_to_openslide(file)) else None
-
-
-def folder_reader(path: PathOrPaths) -> Reader | None:
-    """Offer to open a Space Ranger, OME-Zarr, SpatialData, DICOM or MIRAX folder; None for any other."""
-    folder = _single(path)
-    if folder is None or not folder.is_dir():
-        return None
-    return read if _is_section(folder) or _is_slide_folder(folder) else None
-
-
-def table_reader(path: PathOrPaths) -> Reader | None:
-    """Offer to open an h5ad file that holds positions of spots; None without them."""
-    file = _single(path)
-    if file is None or file.suffix.lower() != ".h5ad" or not file.is_file():
-        return None
-    return read if _holds(file, "obsm/spatial") else None
-
-
-def slices_reader(path: PathOrPaths) -> Reader | None:
-    """Offer to open the `feature_slice.h5` of a Visium HD run; None for any other HDF5 file."""
-    file = _single(path)
-    if file is None or not file.is_file():
-        return None
-    return read_slices if _holds(file, "feature_slices") else None
-
-
-def read_slices(path: PathOrPaths) -> list[tuple[Any, ...]]:
-    """Open all genes of a `feature_slice.h5` in the preferred bins; the window stays alive meanwhile."""
-    from histoscribe.errors import Cancelled
-    from histoscribe.section.readers.sliced import open_feature_slice
-    from histoscribe.widgets.jobs.tasks import tell
-    from histoscribe.widgets.jobs.waiting import waited_for
-    from histoscribe.widgets.layers.opened import layers_of
-    from histoscribe.widgets.state.preferences import preferences
-
-    file, bin_um = _single(path), preferences().bin_um
-    assert file is not None
     try:
-        section = waited_for(
-            lambda progress: open_feature_slice(file, bin_um=bin_um, progress=progress),
-            f"Opening {file.name} in bins of {bin_um:g} µm",
-        )
+        kind = kind_of(place)
+    except UnknownFormat:
+        return None
+    except HistoscribeError as error:
+        return partial(_refuse, error) if os.path.exists(place) else None
+    if kind in _INSTEAD:
+        words = f"this is {WORDS[kind]}, which a viewer cannot show by itself"
+        return partial(_refuse, HistoscribeError(words, where=place, remedy=_INSTEAD[kind]))
+    return read
+
+
+def read(path: PathOrPaths) -> list[LayerData]:
+    """Open one path as napari layer data; the pixels stay on disk until they are looked at.
+
+    A session is brought back into the viewer at hand, which leaves no layer to add.
+    """
+    place = _single(path)
+    assert place is not None
+    match kind_of(place):
+        case "session":
+            return _restored(place)
+        case "regions":
+            import napari
+
+            return [region_layer(place, napari.current_viewer())]
+    from histoscribe.errors import Cancelled
+    from histoscribe.widgets.jobs.tasks import tell
+    from histoscribe.widgets.layers.opened import layers_of
+
+    try:
+        return [layer for one in opened(place, waiting=True) for layer in layers_of(one)]
     except Cancelled as error:
         tell(error)
         return NOTHING_MORE
-    return layers_of(section)
 
 
-def read(path: PathOrPaths) -> list[tuple[Any, dict[str, Any], str]]:
-    """Open one path as napari layer data; the pixels stay on disk until they are looked at."""
-    from histoscribe.widgets.layers.opened import layers_of
+def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Section | Slide]:
+    """Open a slide, a section or all sections of a cohort, Visium HD in the preferred bins.
 
-    return layers_of(open_any(path if isinstance(path, str | os.PathLike) else path[0]))
-
-
-def open_any(path: str | os.PathLike[str]) -> Section | Slide:
-    """Open a Space Ranger or SpatialData folder or an h5ad file as a section, everything else as a slide.
+    Parameters
+    ----------
+    place : str or path
+    waiting : bool
+        Whether what takes long is opened on another thread while the window stays alive.
 
     Raises
     ------
     HistoscribeError
-        If it cannot be read.
+        If it cannot be read, or is nothing of these.
     """
-    if _is_section(Path(path)) or Path(path).suffix.lower() in (".h5ad", ".h5"):
-        from histoscribe.section import open_section
-        from histoscribe.section.readers.visium_hd import bin_folders
-        from histoscribe.widgets.state.preferences import preferences
+    known = format_of(place)
+    if known.kind == "slide":
+        from histoscribe.slide import open_slide
 
-        wished = preferences().bin_um
-        sizes = {**bin_folders(Path(path)), **bin_folders(Path(path) / "outs")}
-        possible = wished in sizes or Path(path).suffix.lower() == ".h5"
-        return open_section(Path(path), bin_um=wished if possible else None)
-    from histoscribe.slide import open_slide
+        return [open_slide(place)]
+    if known.kind not in ("section", "cohort"):
+        raise HistoscribeError(
+            f"this is {WORDS[known.kind]}", where=place, remedy="name a slide, a section or a cohort"
+        )
+    path = Path(place)
+    slow = known.kind == "cohort" or known.name == "a feature_slice.h5"
+    if not (waiting and slow):
+        return _sections(path, known.kind == "cohort", None)
+    from histoscribe.widgets.jobs.waiting import waited_for
 
-    return open_slide(path)
+    bins = "" if known.kind == "cohort" else f" in bins of {_bin_um(path):g} µm"
+    return waited_for(partial(_sections, path, known.kind == "cohort"), f"Opening {path.name}{bins}")
+
+
+def _sections(path: Path, cohort: bool, progress: Progress | None) -> list[Section | Slide]:
+    from histoscribe.section import open_section, read_cohort
+
+    if cohort:
+        return [*read_cohort(path, progress)]
+    if path.is_file() and (bin_um := _bin_um(path)):
+        from histoscribe.section.readers.sliced import open_feature_slice
+
+        return [open_feature_slice(path, bin_um=bin_um, progress=progress)]
+    return [open_section(path, bin_um=_bin_um(path))]
+
+
+def _bin_um(path: Path) -> float | None:
+    """The preferred bin size, where a run has it; a `feature_slice.h5` has all."""
+    from histoscribe.section.readers.visium_hd import bin_folders
+    from histoscribe.widgets.state.preferences import preferences
+
+    wished = preferences().bin_um
+    sizes = {**bin_folders(path), **bin_folders(path / "outs")}
+    sliced = path.is_file() and format_of(path).name == "a feature_slice.h5"
+    return wished if wished in sizes or sliced else None
+
+
+def _restored(path: Path) -> list[LayerData]:
+    import napari
+
+    from histoscribe.progress import Progress
+    from histoscribe.widgets.napari_private.window import unwrapped
+    from histoscribe.widgets.session.session import restore
+    from histoscribe.widgets.session.sources import reopen
+
+    viewer = napari.current_viewer()
+    assert viewer is not None
+    restore(unwrapped(viewer), reopen(path, Progress()))
+    return NOTHING_MORE
+
+
+def region_layer(path: Path, viewer: ViewerModel | None) -> LayerData:
+    """Describe regions in µm of the slide that is open: a file does not say on which one they were drawn.
+
+    Raises
+    ------
+    HistoscribeError
+        If no slide is open, or several of different scale are.
+    """
+    from histoscribe.tiles import read_regions
+    from histoscribe.widgets.layers.layers import section_of, slide_of
+    from histoscribe.widgets.layers.regions import described_regions
+
+    layers = viewer.layers if viewer is not None else ()
+    behind = [section_of(layer) or slide_of(layer) for layer in layers]
+    scales = {one.mpp for one in behind if one is not None and one.mpp is not None}
+    if len(scales) != 1:
+        which = "several slides with different µm per pixel are" if scales else "no slide with a scale is"
+        raise HistoscribeError(
+            f"{which} open, and regions do not say which is theirs",
+            where=path,
+            remedy="open their slide first, or load them in the Regions panel",
+        )
+    return described_regions(read_regions(path), scales.pop(), f"{path.stem} regions")
+
+
+def _refuse(error: HistoscribeError, path: PathOrPaths) -> NoReturn:
+    raise error
 
 
 def _single(path: PathOrPaths) -> Path | None:
     if isinstance(path, str | os.PathLike):
         return Path(path)
     return Path(path[0]) if len(path) == 1 else None
-
-
-def _is_section(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    if path.suffix.lower() == ".zarr":
-        return (path / "tables").is_dir()  # SpatialData
-    roots = [root for root in (path, path / "outs") if root.is_dir()]
-    return any(True for root in roots for mark in _FOLDER_MARKS for _ in root.glob(mark))
-
-
-def _is_slide_folder(folder: Path) -> bool:
-    """Whether a folder is an OME-Zarr image, or holds the files of one DICOM or MIRAX slide."""
-    from histoscribe.errors import HistoscribeError
-    from histoscribe.slide.openslide import backend as openslide_files
-    from histoscribe.slide.zarr import backend as ome_zarr
-    from histoscribe.slide.zarr.metadata import read_image
-    from histoscribe.slide.zarr.place import Folder
-
-    try:
-        if ome_zarr.accepts(folder, b""):
-            return read_image(Folder(folder)) is not None
-        file = openslide_files.file_in(folder)
-        return file is not None and (file.suffix.lower() == ".mrxs" or _is_known_to_openslide(file))
-    except (HistoscribeError, OSError, ValueError):
-        return False
-
-
-def _is_known_to_openslide(file: Path) -> bool:
-    from histoscribe.slide.openslide.backend import is_known_to_openslide
-
-    return is_known_to_openslide(file)
-
-
-def _is_pyramid(file: Path) -> bool:
-    """Whether a TIFF is a tiled 8-bit RGB image of slide size, from its first header alone."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            page = tiff.pages.first
-            large = page.imagewidth * page.imagelength > 4_000_000
-            return page.is_tiled and large and page.samplesperpixel == 3 and page.bitspersample == 8
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError):
-        return False
-
-
-def _holds(file: Path, part: str) -> bool:
-    import h5py
-
-    try:
-        with h5py.File(file, "r") as content:
-            return part in content
-    except OSError:
-        return False

@@ -1,0 +1,170 @@
+"""One table of all that can be opened: what a path is, told by its content, and who opens it.
+
+Sniffing reads little (64 KiB of a file, the names in a folder, the uppermost names in an HDF5 file) and
+imports nothing heavy. Rooms are named by their place and imported when something is opened, so that every
+floor may ask this table. Other packages add a `Format` by an entry point of the group `histoscribe.formats`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any, get_args
+
+from histoscribe.errors import HistoscribeError, SectionError, SlideError
+from histoscribe.formats.glimpse import Glimpse, glimpse, located, remote_url
+from histoscribe.formats.model import WORDS, Format, Kind
+from histoscribe.formats.own import OWN, Late
+
+__all__ = [
+    "WORDS", "Format", "Glimpse", "Kind", "UnknownFormat", "find", "format_of", "formats", "glimpse",
+    "kind_of", "located", "open", "remote_url",
+]  # fmt: skip
+
+_ERRORS: dict[Kind, type[HistoscribeError]] = {"slide": SlideError, "section": SectionError}
+_OPENERS: dict[Kind, Late] = {"slide": Late("slide:open_slide"), "section": Late("section:open_section")}
+GROUP = "histoscribe.formats"
+_MOST_HINTS = 5
+_LOOKED_AT = 50
+
+
+class UnknownFormat(HistoscribeError):
+    """Nothing in the table knows what lies at a path."""
+
+
+def formats() -> tuple[Format, ...]:
+    """Every format: those of other packages, then our own."""
+    return (*_added(tuple(sys.path)), *OWN)
+
+
+def format_of(place: str | os.PathLike[str]) -> Format:
+    """What lies at a path or URL, by its content.
+
+    Raises
+    ------
+    UnknownFormat
+        If nothing in the table knows it.
+    HistoscribeError
+        If there is nothing, it cannot be read, or it could be things of different kinds.
+    """
+    seen = glimpse(place)
+    claims = _claims(seen, formats())
+    kinds = {one.kind: one for one in reversed(claims)}
+    if len(kinds) > 1:
+        several = " and ".join(f"{WORDS[one.kind]} ({one.name})" for one in kinds.values())
+        raise HistoscribeError(
+            f"this could be {several}", where=seen.url or seen.path, remedy="name the part that is meant"
+        )
+    if not claims:
+        raise _unknown(seen)
+    return claims[0]
+
+
+def find(place: str | os.PathLike[str], kind: Kind) -> Format | None:
+    """The format of one kind that knows what lies at a path; None where none does.
+
+    Raises
+    ------
+    SlideError, SectionError or HistoscribeError
+        By the kind: if there is nothing, or it cannot be read.
+    """
+    seen = glimpse(place, _ERRORS.get(kind, HistoscribeError))
+    claims = _claims(seen, (one for one in formats() if one.kind == kind), most=1)
+    return claims[0] if claims else None
+
+
+def kind_of(place: str | os.PathLike[str]) -> Kind:
+    """The kind of what lies at a path or URL; raises as `format_of`."""
+    return format_of(place).kind
+
+
+def open(place: str | os.PathLike[str], **options: Any) -> Any:
+    """Open whatever lies at a path or URL.
+
+    Parameters
+    ----------
+    place : str or path
+        A slide, a section, a cohort CSV, a table of samples, a model's folder, GeoJSON or a session.
+    **options
+        What its kind takes: `mpp` for a slide; `slide`, `patient`, `name`, `pitch_um`, `spot_um` and
+        `bin_um` for a section; `scale` for a table.
+
+    Returns
+    -------
+    Slide, Section, list of Section, BulkTable, Predictor, Imputer, Generator, list of Region, or dict
+
+    Raises
+    ------
+    HistoscribeError
+        If it is nothing that can be opened, is damaged, or could be several things.
+    """
+    found = format_of(place)
+    opener = _OPENERS.get(found.kind, found.open)
+    return opener(located(place), **options)
+
+
+def _claims(seen: Glimpse, asked: Iterable[Format], most: int | None = None) -> list[Format]:
+    return list(itertools.islice((one for one in asked if one.sniff(seen)), most))
+
+
+def _unknown(seen: Glimpse) -> UnknownFormat:
+    if seen.is_folder:
+        held = [f"{name} ({WORDS[kind]})" for name, kind in _held(seen)]
+        problem = "this folder is nothing that is known"
+        if held:
+            return UnknownFormat(
+                f"{problem}, but it holds {', '.join(held)}", where=seen.path, remedy="name one of them"
+            )
+        remedy = "name a Space Ranger, SpatialData, OME-Zarr or DICOM folder, a model, or a file"
+        return UnknownFormat(problem, where=seen.path, remedy=remedy)
+    name = seen.path.name.lower()
+    promised = [one.name for one in formats() if any(fnmatch(name, shape) for shape in one.patterns)]
+    if promised:
+        return UnknownFormat(
+            f"it is named like {promised[0]}, but its content is something else",
+            where=seen.path,
+            remedy="copy it again, or name it as what it is",
+        )
+    return UnknownFormat(
+        "not a file that is known",
+        where=seen.path,
+        remedy="name a slide, a section, a cohort CSV, a table, a model's folder, GeoJSON or a session",
+    )
+
+
+def _held(seen: Glimpse) -> list[tuple[str, Kind]]:
+    """The first things in a folder that are known; nothing below them is looked at."""
+    found: list[tuple[str, Kind]] = []
+    for name in sorted(name for name in seen.names if not name.startswith("."))[:_LOOKED_AT]:
+        try:
+            claims = _claims(glimpse(seen.path / name), formats(), most=1)
+        except HistoscribeError:
+            continue
+        if claims:
+            found.append((name, claims[0].kind))
+        if len(found) == _MOST_HINTS:
+            break
+    return found
+
+
+@lru_cache(maxsize=1)
+def _added(_: tuple[str, ...]) -> tuple[Format, ...]:
+    """The formats of other packages on this search path; one that cannot be used is logged and left out."""
+    found = []
+    for entry in entry_points(group=GROUP):
+        try:
+            known = entry.load()
+        except Exception as error:  # whatever another package raises, our own formats still open
+            logging.getLogger(__name__).warning("the format %s is left out: %s", entry.value, error)
+            continue
+        if isinstance(known, Format) and known.kind in get_args(Kind):
+            found.append(known)
+        else:
+            logging.getLogger(__name__).warning("the format %s is left out: no Format", entry.value)
+    return tuple(found)

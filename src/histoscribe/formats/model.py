@@ -1,0 +1,48 @@
+"""What a format is: one row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from histoscribe.formats.glimpse import Glimpse
+
+Kind = Literal["slide", "section", "cohort", "table", "model", "regions", "session"]
+WORDS: dict[Kind, str] = {
+    "slide": "a slide",
+    "section": "a section",
+    "cohort": "a cohort",
+    "table": "a table of samples",
+    "model": "a model",
+    "regions": "a file of regions",
+    "session": "a session",
+}
+"""Each kind with its article, for sentences."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way in which something lies on disk.
+
+    Parameters
+    ----------
+    kind : str
+        What it stands for: slide, section, cohort, table, model, regions or session.
+    name : str
+        As it is called in sentences.
+    sniff : callable
+        Takes a `Glimpse`, says whether this is it. Fast, reads a bounded amount, imports nothing heavy.
+    open : callable
+        Takes the path (a URL as str) and gives a `Slide` with the levels that the file has, a `Section`, a
+        list of sections, a `BulkTable`, a model, regions or a session's content. For a section it takes
+        `slide`, `patient`, `name`, `pitch_um`, `spot_um` and `bin_um` as well, where they are stated.
+    patterns : tuple of str
+        Names of such files, `*/` for a folder: what a viewer or a dialog asks for before it looks inside.
+    """
+
+    kind: Kind
+    name: str
+    sniff: Callable[[Glimpse], bool]
+    open: Callable[..., Any]
+    patterns: tuple[str, ...] = ()
