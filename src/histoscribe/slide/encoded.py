@@ -10,7 +10,6 @@ import struct
 from typing import BinaryIO
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 END = b"\xff\xd9"
 """Last marker of a JPEG or a JPEG 2000 codestream; it cannot stand within their pixels."""
 
@@ -26,7 +25,6 @@ _BOUNDED = frozenset((1, 5, 8, 32773, 32946, 34926, 50000))
 
 HEADER = 2**17
 """Bytes from which an extent can be told; ICC profiles and comments before it may take some."""
-
 
 
 def is_known(compression: int) -> bool:
