@@ -11,7 +11,7 @@ import pytest
 from histoscribe.errors import Cancelled, TableError
 from histoscribe.evaluation import compare, write_report
 from histoscribe.evaluation.figures import (
-    Panel,
+    SpotMap,
     expression_panels,
     limits_of,
     spot_figure,
@@ -149,7 +149,7 @@ def test_spot_figure_draws_tissue_and_panels(simulated):
 def test_limits_widen_where_all_is_equal():
     low, high = limits_of(np.zeros(9))
     assert low < 0 < high
-    assert Panel("x", np.zeros(9)).limits is None
+    assert SpotMap("x", np.zeros(9)).limits is None
 
 
 @pytest.mark.parametrize("longest", [100, 420, 5000])

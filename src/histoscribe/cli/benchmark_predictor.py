@@ -23,7 +23,7 @@ from histoscribe.cli.targets import open_cohort
 from histoscribe.cli.train import read_panel
 
 if TYPE_CHECKING:
-    from histoscribe.benchmark.predictor import Panel
+    from histoscribe.benchmark.predictor import GenePanel
     from histoscribe.benchmark.predictor.peers import Tiles
     from histoscribe.progress import Progress
     from histoscribe.section import Section
@@ -96,14 +96,14 @@ def predictor(
     finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
 
 
-def _panel(given: str | None, size: int, chosen_on: list[str]) -> Panel:
-    from histoscribe.benchmark.predictor import Panel
+def _panel(given: str | None, size: int, chosen_on: list[str]) -> GenePanel:
+    from histoscribe.benchmark.predictor import GenePanel
 
     if given is None:
-        return Panel(size)
+        return GenePanel(size)
     if given == "all":
-        return Panel(1_000_000)
-    return Panel(genes=tuple(read_panel(Path(given))), chosen_on=tuple(chosen_on))
+        return GenePanel(1_000_000)
+    return GenePanel(genes=tuple(read_panel(Path(given))), chosen_on=tuple(chosen_on))
 
 
 def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:

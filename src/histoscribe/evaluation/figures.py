@@ -45,7 +45,7 @@ _STYLE: Any = {
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class SpotMap:
     """One map of values on the spots of a section.
 
     Parameters
@@ -74,18 +74,19 @@ def expression_panels(
     measured: NDArray[np.floating],
     predicted: NDArray[np.floating],
     truth: NDArray[np.floating] | None = None,
-) -> list[Panel]:
+) -> list[SpotMap]:
     """Measured, predicted and (where known) true values of a gene, then the difference."""
     shown = {"measured": measured, "predicted": predicted}
     if truth is not None:
         shown["truth"] = truth
     together = limits_of(np.concatenate(list(shown.values())))
     panels = [
-        Panel(title, values, limits=together, bar=title == list(shown)[-1]) for title, values in shown.items()
+        SpotMap(title, values, limits=together, bar=title == list(shown)[-1])
+        for title, values in shown.items()
     ]
     difference = np.asarray(predicted, dtype=float) - measured
     most = float(np.quantile(np.abs(difference), 0.99)) or 1.0
-    return [*panels, Panel("predicted − measured", difference, "difference", DIFFERENCE, (-most, most))]
+    return [*panels, SpotMap("predicted − measured", difference, "difference", DIFFERENCE, (-most, most))]
 
 
 def limits_of(values: NDArray[np.floating]) -> tuple[float, float]:
@@ -94,7 +95,7 @@ def limits_of(values: NDArray[np.floating]) -> tuple[float, float]:
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
-def spot_figure(section: Section, panels: Sequence[Panel], *, with_tissue: bool = True) -> Figure:
+def spot_figure(section: Section, panels: Sequence[SpotMap], *, with_tissue: bool = True) -> Figure:
     """Draw values on the spots of a section, side by side, the H&E image first.
 
     Spots are drawn enlarged until neighbours almost touch, so that the pattern can be seen.
@@ -103,7 +104,7 @@ def spot_figure(section: Section, panels: Sequence[Panel], *, with_tissue: bool 
     ----------
     section : Section
         Its spots, and its slide where it has one.
-    panels : sequence of Panel
+    panels : sequence of SpotMap
         From left to right.
     with_tissue : bool
         Whether the H&E image comes first; without a slide there is none.
@@ -296,7 +297,7 @@ def _frame(axes: Axes, section: Section) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_panel(axes: Axes, section: Section, panel: Panel) -> None:
+def _draw_panel(axes: Axes, section: Section, panel: SpotMap) -> None:
     from matplotlib.collections import EllipseCollection
 
     size = section.pitch_um * _FILLED

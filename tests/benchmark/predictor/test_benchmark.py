@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from histoscribe.benchmark import engine, methods_of, run_benchmark
-from histoscribe.benchmark.predictor import HeldOut, Panel, Prediction, predictor_benchmark
+from histoscribe.benchmark.predictor import GenePanel, HeldOutSections, Prediction, predictor_benchmark
 from histoscribe.benchmark.predictor.methods import histoscribe
 from histoscribe.errors import SettingError
 from histoscribe.predictor import EncodedSection, Predictor, choose_panel
@@ -36,7 +36,7 @@ def cohort() -> list[EncodedSection]:
 
 
 def run(sections: list[EncodedSection], *, ledger: Path | None = None, **settings) -> dict:
-    settings = {"dataset": "made", "methods": CHEAP, "panel": Panel(8), **settings}
+    settings = {"dataset": "made", "methods": CHEAP, "panel": GenePanel(8), **settings}
     return run_benchmark(predictor_benchmark(sections, **settings), ledger=ledger)
 
 
@@ -84,13 +84,13 @@ def test_the_panel_of_a_fold_does_not_see_the_held_out_section(
     loud[:, 13] = np.where(np.arange(80) % 2, 400, 0)
     panels = {}
 
-    def spy(fold: HeldOut, seed: int) -> list[Prediction]:
+    def spy(fold: HeldOutSections, seed: int) -> list[Prediction]:
         panels[fold.tests[0].name] = list(fold.panel)
         shapes = [(len(test.spots), len(fold.panel)) for test in fold.tests]
         return [Prediction(np.zeros(shape, dtype=np.float32)) for shape in shapes]
 
     benchmark = predictor_benchmark(
-        [replace(cohort[0], counts=loud), *cohort[1:]], dataset="made", methods=["mean"], panel=Panel(3)
+        [replace(cohort[0], counts=loud), *cohort[1:]], dataset="made", methods=["mean"], panel=GenePanel(3)
     )
     run_benchmark(replace(benchmark, methods=[replace(benchmark.methods[0], learn=spy)]))
     assert {name for name, panel in panels.items() if "g13" in panel} == {"a2", "b1", "b2"}
@@ -106,7 +106,7 @@ def test_ours_predicts_the_asked_panel_in_its_order(
 ):
     monkeypatch.setattr(histoscribe, "Predictor", partial(Predictor, epochs=2))
     panel = choose_panel(cohort[:3], 6)[::-1]
-    fold = HeldOut(cohort[:3], cohort[3:], panel)
+    fold = HeldOutSections(cohort[:3], cohort[3:], panel)
     (predicted,) = methods_of("predictor")["gr2st-published"].learn(fold, 0)
     assert predicted.expression.shape == (80, 6)
     assert (predicted.expression >= 0).all()
@@ -138,10 +138,10 @@ def test_a_stopped_run_goes_on_where_it_was(
 
 
 def test_a_given_panel_that_saw_the_test_section_is_refused(cohort: list[EncodedSection]):
-    given = Panel(genes=("g1", "g2", "g3"), chosen_on=("a1",))
+    given = GenePanel(genes=("g1", "g2", "g3"), chosen_on=("a1",))
     with pytest.raises(SettingError, match="chosen with a1"):
         run(cohort, methods=["mean"], panel=given)
-    outcome = run(cohort, methods=["mean"], panel=Panel(genes=("g1", "g2")))
+    outcome = run(cohort, methods=["mean"], panel=GenePanel(genes=("g1", "g2")))
     assert "not stated" in outcome["settings"]["panel"]
 
 

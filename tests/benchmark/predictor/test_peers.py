@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from histoscribe.benchmark.predictor.methods import brstnet, contrastive, linear, triplex
-from histoscribe.benchmark.predictor.peers import Example, HeldOut, make_example, peer
+from histoscribe.benchmark.predictor.peers import Example, HeldOutSections, make_example, peer
 from histoscribe.errors import SettingError
 from histoscribe.predictor.encoded import EncodedSection
 
@@ -115,7 +115,7 @@ def test_a_peer_learns_from_targets_centred_per_section(sections: list[EncodedSe
         seen.extend(example.expression for example in train)
         return [np.zeros_like(test.expression) for test in tests]
 
-    fold = HeldOut(sections[:2], sections[2:], sections[0].genes)
+    fold = HeldOutSections(sections[:2], sections[2:], sections[0].genes)
     (centred,) = peer(zeros)(fold, 0)
     (plain,) = peer(zeros, as_they_are=True)(fold, 0)
     np.testing.assert_allclose([part.mean(axis=0) for part in seen[:2]], 0, atol=1e-5)

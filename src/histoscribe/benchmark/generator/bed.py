@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,12 @@ from histoscribe.generator.cohort import Cohort
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    from histoscribe.benchmark.generator.colorectal import Colorectal
-    from histoscribe.benchmark.generator.semisynthetic import Judge
     from histoscribe.bulk import BulkTable
     from histoscribe.generator import Generator
     from histoscribe.simulate.metastases import Bed
 
 Values = NDArray[np.float32]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +89,7 @@ class Seed:
     data: Path
     progress: Progress = field(default_factory=Progress)
     fit_seconds: float | None = None
+    _made: dict[Callable[[Seed], Any], Any] = field(default_factory=dict)
 
     @property
     def train(self) -> Cohort:
@@ -109,19 +109,12 @@ class Seed:
         self.fit_seconds = time.perf_counter() - start
         return model
 
-    @cached_property
-    def judge(self) -> Judge:
-        """What recognises metastases of this bed."""
-        from histoscribe.benchmark.generator.semisynthetic import learn_judge
-
-        return learn_judge(self.bed, self.progress)
-
-    @cached_property
-    def colorectal(self) -> Colorectal:
-        """Real liver metastases, half of their patients held out."""
-        from histoscribe.benchmark.generator.colorectal import open_colorectal
-
-        return open_colorectal(self.data, self.cohort, self.seed)
+    def once(self, make: Callable[[Seed], Made]) -> Made:
+        """What `make` makes of this seed, made when it is first asked for."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        result: Made = self._made[make]
+        return result
 
 
 def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:

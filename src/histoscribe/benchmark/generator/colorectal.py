@@ -34,7 +34,7 @@ _SIGNATURE = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Parents:
+class DrawnParents:
     """Primaries and livers, drawn for each held-out metastasis, and the asked purity.
 
     Parameters
@@ -68,7 +68,7 @@ class Colorectal:
     held : ndarray of bool, shape (metastases,)
     liver : ndarray of float64, shape (metastases,)
         Annotated share of liver tissue.
-    parents : Parents
+    parents : DrawnParents
         On all genes of the primaries' platform.
     joined : Cohort
         Primaries, livers and the training half, on the common genes and the primaries' scale.
@@ -80,7 +80,7 @@ class Colorectal:
     metastases: Values
     held: NDArray[np.bool_]
     liver: NDArray[np.float64]
-    parents: Parents
+    parents: DrawnParents
     joined: Cohort
     subtypes: Callable[[Values], NDArray[np.str_]]
 
@@ -89,10 +89,10 @@ class Colorectal:
         return columns_of(values, genes, self.genes)
 
     @cached_property
-    def joined_parents(self) -> Parents:
+    def joined_parents(self) -> DrawnParents:
         """The same parents on the genes and the scale of `joined`."""
         small = self.joined.take(np.flatnonzero(self.joined.kinds != "metastasis"))
-        return Parents(small, self.parents.tumours, self.parents.livers, self.parents.purity)
+        return DrawnParents(small, self.parents.tumours, self.parents.livers, self.parents.purity)
 
     @cached_property
     def subtypes_of_parents(self) -> NDArray[np.str_]:
@@ -114,19 +114,15 @@ class Colorectal:
         return signature
 
 
-def open_colorectal(data: Path, cohort: Cohort, seed: int) -> Colorectal:
-    """Read the real metastases, hold half of their patients out and draw parents for these.
+def colorectal_of(seed: Seed) -> Colorectal:
+    """The real metastases, half of their patients held out, once a seed."""
+    return seed.once(_open_colorectal)
 
-    Parameters
-    ----------
-    data : Path
-        The folder of real data.
-    cohort : Cohort
-        tcga11.
-    seed : int
-    """
+
+def _open_colorectal(opened: Seed) -> Colorectal:
     import pandas as pd
 
+    data, cohort, seed = opened.data, opened.cohort, opened.seed
     bulk = _read(data, "mcrcOSLOsubset", "log2")
     about = pd.read_csv(_path(data, "mcrcOSLOsubset.pheno.csv"), index_col=0)
     about = about.set_index("Sample name").loc[list(bulk.table.obs_names)]
@@ -152,7 +148,7 @@ def open_colorectal(data: Path, cohort: Cohort, seed: int) -> Colorectal:
 
 def score_colorectal(seed: Seed, method: Method) -> dict[str, float]:
     """How close a method's metastases are to the held-out real ones."""
-    bed = seed.colorectal
+    bed = colorectal_of(seed)
     values, truth = method.learn(seed), bed.metastases[bed.held]
     found = {
         "mean_rank_r": _rank_r(values.mean(0), truth.mean(0)),
@@ -179,13 +175,13 @@ def _by_chance(one: NDArray[np.str_], other: NDArray[np.str_]) -> float:
     return float(sum((one == name).mean() * (other == name).mean() for name in np.unique(other)))
 
 
-def _draw(cohort: Cohort, purity: NDArray[np.float64], seed: int) -> Parents:
+def _draw(cohort: Cohort, purity: NDArray[np.float64], seed: int) -> DrawnParents:
     random = np.random.default_rng(seed)
     count = len(purity)
     tumours, livers = cohort.of("primary"), cohort.of("normal")
     turn = random.permutation(np.arange(count) % len(tumours))
     asked = np.clip(purity, 0.05, 1).astype(np.float32)
-    return Parents(cohort, turn, len(tumours) + random.integers(len(livers), size=count), asked)
+    return DrawnParents(cohort, turn, len(tumours) + random.integers(len(livers), size=count), asked)
 
 
 def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values], NDArray[np.str_]]:

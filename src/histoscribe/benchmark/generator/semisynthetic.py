@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,6 @@ from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.benchmark.training import descend, seeded
 from histoscribe.generator.cohort import Cohort
-from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.simulate.metastases import Bed
@@ -123,11 +122,14 @@ class Judge:
         return float((model.predict(self.test.values) == truth).mean())
 
 
-def learn_judge(bed: Bed, progress: Progress) -> Judge:
-    """Learn classifiers, subtypes and the space of principal components from the training part."""
-    from dataclasses import replace
+def judge_of(seed: Seed) -> Judge:
+    """Classifiers, subtypes and the space of components, learned from the training part once a seed."""
+    return seed.once(_learn_judge)
 
-    progress.report(f"seed {bed.seed}: training the classifiers")
+
+def _learn_judge(seed: Seed) -> Judge:
+    bed = seed.bed
+    seed.progress.report(f"seed {bed.seed}: training the classifiers")
     train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
     judge = Judge(
         bed, train, test, measures.learn_space(train.values),
@@ -166,7 +168,7 @@ def score_semisynthetic(seed: Seed, method: Method) -> dict[str, float]:
     A method learns from the seed's training part and returns a sampler; `fit_seconds` and `sample_seconds`
     are of this machine.
     """
-    judge, bed = seed.judge, seed.bed
+    judge, bed = judge_of(seed), seed.bed
     if method.name == REAL:
         return _measured(judge, *method.learn(seed), real=True)
     start = time.perf_counter()

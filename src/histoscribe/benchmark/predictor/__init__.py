@@ -1,4 +1,4 @@
-"""The predictor's benchmark. A method is called with a `HeldOut` fold and a seed; see `peers`."""
+"""The predictor's benchmark. A method is called with a `HeldOutSections` fold and a seed; see `peers`."""
 
 from lazy_loader import attach_stub
 

@@ -12,7 +12,7 @@ import numpy as np
 from histoscribe.benchmark.engine import Benchmark
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
-from histoscribe.benchmark.predictor.peers import HeldOut, Tiles
+from histoscribe.benchmark.predictor.peers import HeldOutSections, Tiles
 from histoscribe.benchmark.predictor.scores import (
     TOP,
     Scores,
@@ -64,7 +64,7 @@ _LAYOUT = Layout(
 
 
 @dataclass(frozen=True)
-class Panel:
+class GenePanel:
     """Which genes are scored.
 
     Parameters
@@ -103,7 +103,7 @@ class Panel:
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened(HeldOut):
+class _Opened(HeldOutSections):
     """A fold with what was measured on its test sections, looked at once."""
 
     @cached_property
@@ -117,7 +117,7 @@ def predictor_benchmark(
     dataset: str,
     split: Split = "section",
     methods: Sequence[str] | None = None,
-    panel: Panel | None = None,
+    panel: GenePanel | None = None,
     target: Target = "clean",
     seeds: Sequence[int] = (0,),
     tiles: Tiles | None = None,
@@ -138,7 +138,7 @@ def predictor_benchmark(
         `section` or `patient`.
     methods : sequence of str, optional
         All by default; `histoscribe without PART` measures the ablation.
-    panel : Panel, optional
+    panel : GenePanel, optional
     target : str
         `clean`, or `published` to reproduce papers.
     seeds : sequence of int
@@ -152,7 +152,7 @@ def predictor_benchmark(
     SettingError
         For an unknown method, split or fold, missing input, or a leak between training and test.
     """
-    panel, given = panel or Panel(), tiles or {}
+    panel, given = panel or GenePanel(), tiles or {}
     chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)
     kept = _chosen_folds(make_folds(sections, split), folds)
     for fold in kept:

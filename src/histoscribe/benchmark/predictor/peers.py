@@ -1,6 +1,6 @@
 """What a method of the predictor's benchmark is given, what it gives back, and what peers share.
 
-A method is called with a `HeldOut` fold and a seed, learns once, and returns the target of each test section.
+A method is called with `HeldOutSections` and a seed, learns once, and gives the target of each test section.
 A peer is simpler: a function of training examples, test examples and a seed; `peer` makes a method of it.
 """
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from histoscribe.graphs.context import context_means
@@ -67,7 +66,7 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutSections:
     """One opened fold.
 
     Parameters
@@ -103,7 +102,7 @@ class HeldOut:
 Peer = Callable[[Sequence[Example], Sequence[Example], int], list[Values]]
 
 
-def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOut, int], list[Prediction]]:
+def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOutSections, int], list[Prediction]]:
     """A method's `learn` from a function of examples.
 
     Unless `as_they_are`, it learns from targets centred per training section, as the default does (sections
@@ -111,7 +110,7 @@ def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOut, int
     """
 
     @wraps(function)
-    def learn(fold: HeldOut, seed: int) -> list[Prediction]:
+    def learn(fold: HeldOutSections, seed: int) -> list[Prediction]:
         train, tests = fold.examples
         if as_they_are:
             return [Prediction(found) for found in function(train, tests, seed)]
@@ -152,21 +151,3 @@ def make_example(
 def stacked(examples: Sequence[Example], name: str = "expression") -> Values:
     """One of the arrays of all examples, one below the other."""
     return np.concatenate([getattr(example, name) for example in examples])
-
-
-class ProjectionHead(torch.nn.Module):
-    """Linear, GELU, linear, dropout, with a residual and a layer norm, as in CLIP-style peers."""
-
-    def __init__(self, inputs: int, outputs: int = 256, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.first = torch.nn.Linear(inputs, outputs)
-        self.rest = torch.nn.Sequential(
-            torch.nn.GELU(), torch.nn.Linear(outputs, outputs), torch.nn.Dropout(dropout)
-        )
-        self.norm = torch.nn.LayerNorm(outputs)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Project (n, inputs) to (n, outputs)."""
-        projected = self.first(values)
-        result: torch.Tensor = self.norm(projected + self.rest(projected))
-        return result

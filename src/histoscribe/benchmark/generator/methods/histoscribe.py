@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values, as_bulk
-from histoscribe.benchmark.generator.colorectal import CANCER, SITE, Parents
+from histoscribe.benchmark.generator.colorectal import CANCER, SITE, DrawnParents, colorectal_of
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.generator import Generator
 
@@ -43,13 +43,13 @@ def sampler_of(seed: Seed, *, references: bool = False) -> Sampler:
 
 def to_liver(seed: Seed) -> Values:
     """Colorectal metastases without a look at real ones."""
-    bed = seed.colorectal
+    bed = colorectal_of(seed)
     return bed.shared(_pairwise(seed.generator, bed.parents, seed.seed), bed.parents.cohort.genes)
 
 
 def to_liver_tuned(seed: Seed) -> Values:
     """Colorectal metastases after training on the real ones of half of the patients."""
-    bed = seed.colorectal
+    bed = colorectal_of(seed)
     seed.progress.report(f"seed {seed.seed}: training on real metastases")
     tuned = Generator(seed=seed.seed).fit(bed.joined, progress=seed.progress)
     return bed.shared(_pairwise(tuned, bed.joined_parents, seed.seed), bed.joined.genes)
@@ -60,7 +60,7 @@ def leading_sets(seed: Seed) -> DataFrame:
     return seed.generator.components()
 
 
-def _pairwise(generator: Generator, parents: Parents, seed: int) -> Values:
+def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Values:
     """One sample for each pair of parents at its asked purity."""
     rows = []
     for place, (tumour, liver) in enumerate(zip(parents.tumours, parents.livers, strict=True)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
-from histoscribe.benchmark.generator.colorectal import REAL_HALF
-from histoscribe.benchmark.generator.semisynthetic import REAL
+from histoscribe.benchmark.generator.colorectal import REAL_HALF, colorectal_of
+from histoscribe.benchmark.generator.semisynthetic import REAL, judge_of
 from histoscribe.benchmark.methods import Method
 from histoscribe.generator.parents import PURITIES, mix
 
@@ -49,18 +49,20 @@ def linear_mixture(seed: Seed) -> Sampler:
 
 def real(seed: Seed) -> tuple[Profiles, Profiles]:
     """Every other training metastasis, and those of the parents' own patients."""
-    return seed.judge.real
+    return judge_of(seed).real
 
 
 def colorectal_identity(seed: Seed) -> Values:
     """Colorectal primaries as they are."""
-    parents = seed.colorectal.parents
-    return seed.colorectal.shared(parents.cohort.values[parents.tumours], parents.cohort.genes)
+    bed = colorectal_of(seed)
+    parents = bed.parents
+    return bed.shared(parents.cohort.values[parents.tumours], parents.cohort.genes)
 
 
 def colorectal_mixture(seed: Seed) -> Values:
     """The linear mixture at the mean purity of the training half."""
-    bed, parents = seed.colorectal, seed.colorectal.parents
+    bed = colorectal_of(seed)
+    parents = bed.parents
     assert bed.joined.purity is not None
     share = np.full(len(parents.tumours), np.nanmean(bed.joined.purity), dtype=np.float32)
     return bed.shared(parents.mixed(share), parents.cohort.genes)
@@ -68,7 +70,8 @@ def colorectal_mixture(seed: Seed) -> Values:
 
 def colorectal_shifted(seed: Seed) -> Values:
     """The linear mixture at the asked purity plus its mean difference from the training metastases."""
-    bed, parents = seed.colorectal, seed.colorectal.joined_parents
+    bed = colorectal_of(seed)
+    parents = bed.joined_parents
     mixed = parents.mixed(parents.purity)
     shift = bed.joined.values[bed.joined.of("metastasis")].mean(0) - mixed.mean(0)
     return bed.shared(np.asarray(np.maximum(mixed + shift, 0), dtype=np.float32), bed.joined.genes)
@@ -76,7 +79,8 @@ def colorectal_shifted(seed: Seed) -> Values:
 
 def colorectal_real(seed: Seed) -> Values:
     """The real metastases of the training half."""
-    return seed.colorectal.metastases[~seed.colorectal.held]
+    bed = colorectal_of(seed)
+    return bed.metastases[~bed.held]
 
 
 METHODS = (

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from histoscribe.benchmark.methods import Method
-from histoscribe.benchmark.predictor.peers import Example, ProjectionHead, peer, stacked
+from histoscribe.benchmark.predictor.peers import Example, peer, stacked
 from histoscribe.benchmark.training import train_network
+from histoscribe.predictor.variants.variant import ProjectionHead
 
 _EPOCHS = 60
+_WIDTH, _DROPOUT = 256, 0.1
 
 
 class Bleep(torch.nn.Module):
@@ -21,8 +23,8 @@ class Bleep(torch.nn.Module):
 
     def __init__(self, features: int, genes: int) -> None:
         super().__init__()
-        self.image = ProjectionHead(features)
-        self.spot = ProjectionHead(genes)
+        self.image = ProjectionHead(features, _WIDTH, _DROPOUT)
+        self.spot = ProjectionHead(genes, _WIDTH, _DROPOUT)
 
     def embed_spots(self, example: Example) -> torch.Tensor:
         """Embed the spots of a training section, shape (spots, 256)."""
@@ -35,11 +37,11 @@ class MclSTExp(Bleep):
 
     def __init__(self, features: int, genes: int) -> None:
         super().__init__(features, genes)
-        self.gene_input = torch.nn.Linear(genes, 256)
-        self.place_input = torch.nn.Linear(2, 256)
-        layer = torch.nn.TransformerEncoderLayer(256, 8, 512, dropout=0.1, batch_first=True)
+        self.gene_input = torch.nn.Linear(genes, _WIDTH)
+        self.place_input = torch.nn.Linear(2, _WIDTH)
+        layer = torch.nn.TransformerEncoderLayer(_WIDTH, 8, 2 * _WIDTH, dropout=_DROPOUT, batch_first=True)
         self.spots = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.spot = ProjectionHead(256)
+        self.spot = ProjectionHead(_WIDTH, _WIDTH, _DROPOUT)
 
     def embed_spots(self, example: Example) -> torch.Tensor:
         """Embed the spots of a training section, each in the light of the others, shape (spots, 256)."""

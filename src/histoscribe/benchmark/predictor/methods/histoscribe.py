@@ -10,7 +10,7 @@ from histoscribe.predictor import Predictor
 from histoscribe.predictor.settings import PARTS
 
 if TYPE_CHECKING:
-    from histoscribe.benchmark.predictor.peers import HeldOut, Prediction
+    from histoscribe.benchmark.predictor.peers import HeldOutSections, Prediction
 
 _WITHOUT = f"{REFERENCE} without"
 _VARIED: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ _VARIED: dict[str, dict[str, Any]] = {
 }
 
 
-def predict(fold: HeldOut, seed: int, **settings: Any) -> list[Prediction]:
+def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Prediction]:
     """Fit a predictor on the training sections and predict the test sections, with its intervals."""
     from histoscribe.benchmark.predictor.peers import Prediction
 

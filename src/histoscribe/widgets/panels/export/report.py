@@ -153,7 +153,7 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
     """One figure for each gene and section, all of a gene with the same limits."""
     from markupsafe import Markup
 
-    from histoscribe.evaluation.figures import Panel, limits_of, spot_figure, to_svg
+    from histoscribe.evaluation.figures import SpotMap, limits_of, spot_figure, to_svg
 
     pairs = [(gene, one) for gene in content.genes for one in content.sections if gene in one.table.var_names]
     pairs = pairs[:_MOST_MAPS]
@@ -163,7 +163,7 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
     }
     for gene, one in progress.track(pairs, "drawing genes", len(pairs)):
         caption = f"{gene} on {one.name}, {kind_of(one)}. {UNITS}; spots enlarged."
-        panel = Panel(gene, expression(one, gene), UNITS, content.colour_map, limits[gene])
+        panel = SpotMap(gene, expression(one, gene), UNITS, content.colour_map, limits[gene])
         yield {"svg": Markup(to_svg(spot_figure(one, [panel]), caption)), "caption": caption}
 
 
