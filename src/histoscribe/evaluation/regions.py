@@ -221,7 +221,7 @@ def _reach(section: Section) -> float:
 
 
 def _expression_table(section: Section) -> AnnData:
-    """A table of log expression with positions, and nothing else."""
+    """A table of log expression and nothing else."""
     import anndata
     import pandas as pd
     from scipy import sparse
@@ -234,7 +234,6 @@ def _expression_table(section: Section) -> AnnData:
         x,
         obs=pd.DataFrame(index=table.obs_names),
         var=pd.DataFrame(index=table.var_names),
-        obsm={"spatial": np.asarray(table.obsm["spatial"])},
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histoscribe import __version__
 from histoscribe.errors import TableError
 from histoscribe.evaluation.comparison import Comparison, pooled
 from histoscribe.files import replacing
@@ -72,7 +73,7 @@ def write_report(
         tones=_TONES,
         first=FIRST_GENES,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=_version(),
+        version=__version__,
     )
 
 
@@ -200,12 +201,3 @@ def _number(value: float | None, digits: int = 3) -> str:
 def _width(r: float) -> int:
     """The width of a bar for an r, in percent."""
     return 0 if not np.isfinite(r) else round(100 * min(max(r, 0), 1))
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("napari-histoscribe")
-    except PackageNotFoundError:
-        return "not installed"
