@@ -33,7 +33,7 @@ def difference(device: str, folder: Path) -> float:
     sections = sample_cohort()
     Predictor(device="cpu").fit(sections[:-1]).save(folder / "model")
     here, there = (
-        np.asarray(Predictor.load(folder / "model", device=name).predict_section(sections[-1]).table.X)
+        np.asarray(Predictor.load(folder / "model", device=name).predict(sections[-1]).table.X)
         for name in ("cpu", device)
     )
     return float(np.abs(here - there).max())

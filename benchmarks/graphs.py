@@ -17,7 +17,7 @@ import torch
 
 from histoscribe.models.reproducible import one_thread
 from histoscribe.predictor.settings import GRAPHS, PredictorSettings
-from histoscribe.predictor.training.batches import Spots, make_batches
+from histoscribe.predictor.training.batches import TrainingSpots, make_batches
 from histoscribe.predictor.variants.histoscribe import VARIANT
 
 GENES = 250
@@ -46,7 +46,7 @@ def main() -> None:
     settings, rng = PredictorSettings(graphs=GRAPHS), np.random.default_rng(0)
     side = int(np.ceil(np.sqrt(spots)))
     places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:spots]
-    section = Spots(
+    section = TrainingSpots(
         features=rng.normal(size=(spots, settings.components)).astype(np.float32),
         expression=rng.normal(size=(spots, GENES)).astype(np.float32),
         places=places.astype(np.float32),

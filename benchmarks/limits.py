@@ -32,7 +32,7 @@ from scipy import sparse
 from histoscribe.benchmark.predictor.splits import make_folds
 from histoscribe.features import encoder_named
 from histoscribe.predictor import EncodedSection, Predictor, choose_panel, encode_section, log_cp10k
-from histoscribe.predictor.blend import gene_correlation
+from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.inputs import scale_of, standardised
 from histoscribe.predictor.linear import weighted_ridge
 from histoscribe.predictor.novelty import squared_distances

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from histoscribe.predictor import Predictor, log_cp10k
-from histoscribe.predictor.blend import gene_correlation
+from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.section import Section, read_cohort
 
 JOBS = (
@@ -62,7 +62,7 @@ def main() -> None:
         predictor = Predictor(options.variant, seed=options.seed)
         predictor.fit([sections[name] for name in training])
         fitted = time.perf_counter()
-        predicted = predictor.predict_section(sections[held_out])
+        predicted = predictor.predict(sections[held_out])
         done = time.perf_counter()
         results.append(
             {

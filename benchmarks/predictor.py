@@ -15,12 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 SIZES = (20_000, 40_000, 80_000)
 
@@ -82,75 +80,37 @@ def memory() -> list[dict[str, Any]]:
 
 
 def retrieve(references: int) -> dict[str, Any]:
-    """Exact search beside the bare product of the matrices in the same blocks, and the index's recall.
-
-    Once among spots around 2,000 kinds of tissue, and once among spots that fill all directions evenly.
-    Seconds are the middle one of three runs.
-    """
+    """Exact search beside the bare product of the matrices in the same blocks, the middle of three runs."""
     from threadpoolctl import threadpool_info
 
-    from histoscribe.predictor.retrieval.gallery import normalised
+    from histoscribe.predictor.retrieval.gallery import retrieve as search
 
     rng = np.random.default_rng(0)
-    kinds = normalised(rng.normal(size=(2000, 256)).astype(np.float32))
-
-    def clustered(count: int) -> NDArray[np.float32]:
-        """Kinds of tissue, which mix pairwise."""
-        first, second = kinds[rng.integers(0, 2000, count)], kinds[rng.integers(0, 2000, count)]
-        share = rng.uniform(0.5, 1, (count, 1)).astype(np.float32)
-        noise = rng.standard_normal((count, 256), dtype=np.float32) * np.float32(0.03)
-        return share * first + (1 - share) * second + noise
-
-    def even(count: int) -> NDArray[np.float32]:
-        return rng.standard_normal((count, 256), dtype=np.float32)
-
-    return {
-        "references": references,
-        "threads": {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()},
-        "clustered": _searches(clustered(references), clustered(1000), (1, 2, 4, 8, 16)),
-        "even": _searches(even(references), even(1000), (8, 64, 256)),
-    }
-
-
-def _searches(
-    keys: NDArray[np.float32], queries: NDArray[np.float32], probes: tuple[int, ...]
-) -> dict[str, Any]:
-    from histoscribe.predictor.retrieval.gallery import retrieve as exact
-    from histoscribe.predictor.retrieval.index import build_index
+    keys, queries = (rng.standard_normal((count, 256), dtype=np.float32) for count in (references, 1000))
 
     def multiply() -> None:
         for block in range(0, len(keys), 16_384):
             queries @ keys[block : block + 16_384].T
 
-    product, _ = _timed(multiply)
-    search, found = _timed(lambda: exact(queries, keys, 200))
-    start = time.perf_counter()
-    index = build_index(keys)
-    build = time.perf_counter() - start
-    rows = []
-    for count in probes:
-        spent, near = _timed(partial(index.search, queries, 200, probes=count))
-        hits = [len(np.intersect1d(a, b)) / 200 for a, b in zip(near.index, found.index, strict=True)]
-        rows.append({"probes": count, **spent, "recall": float(np.mean(hits))})
+    product, exact = _timed(multiply), _timed(lambda: search(queries, keys, 200))
     return {
+        "references": references,
+        "threads": {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()},
         "product": product,
-        "exact": search,
-        "ratio": search["seconds"] / product["seconds"],
-        "build_seconds": build,
-        "cells": len(index.centres),
-        "approximate": rows,
+        "exact": exact,
+        "ratio": exact["seconds"] / product["seconds"],
     }
 
 
-def _timed(job: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Middle of three runs, in seconds of the clock and of the processor, and what the last one gave."""
+def _timed(job: Callable[[], Any]) -> dict[str, float]:
+    """Middle of three runs, in seconds of the clock and of the processor."""
     spent = []
     for _ in range(3):
         start, used = time.perf_counter(), time.process_time()
-        result = job()
+        job()
         spent.append((time.perf_counter() - start, time.process_time() - used))
     clock, processor = (sorted(column)[1] for column in zip(*spent, strict=True))
-    return {"seconds": clock, "processor_seconds": processor}, result
+    return {"seconds": clock, "processor_seconds": processor}
 
 
 def main() -> None:

@@ -231,7 +231,7 @@ def _sections(arguments: argparse.Namespace, folder: Path) -> tuple[Section, Sec
     else:
         model = Predictor().fit([one for one in cohort if one.patient != held_out.patient])
         model.save(folder)
-    return held_out, model.predict_section(held_out)
+    return held_out, model.predict(held_out)
 
 
 def _measured(path: Path, name: str | None) -> Section:

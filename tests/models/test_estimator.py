@@ -89,7 +89,7 @@ def test_nothing_is_told_before_it_was_learned(tmp_path: Path):
 def test_an_encoder_must_be_the_one_that_the_card_names(fitted: MeanModel, tmp_path: Path):
     fitted.save(tmp_path / "model")
     MeanModel.load(tmp_path / "model", encoder=SimpleNamespace(name="colour-1"))
-    with pytest.raises(ModelError, match="described by colour-1, not by colour-2"):
+    with pytest.raises(ModelError, match="needs the encoder colour-1, not colour-2"):
         MeanModel.load(tmp_path / "model", encoder=SimpleNamespace(name="colour-2"))
     with pytest.raises(SettingError, match="reads no images"):
         TextModel.load(tmp_path / "model", encoder=SimpleNamespace(name="colour-1"))

@@ -10,9 +10,10 @@ import torch
 
 from histoscribe.errors import Cancelled, TableError
 from histoscribe.predictor import Predictor, attention_maps, attribute
-from histoscribe.predictor.blend import Blend
-from histoscribe.predictor.core import Fitted, View, project
-from histoscribe.predictor.novelty import Familiar
+from histoscribe.predictor.ensemble import EnsembleWeights
+from histoscribe.predictor.inputs import InputSpace
+from histoscribe.predictor.model import FittedPredictor, ImageInputs, project
+from histoscribe.predictor.novelty import NoveltyReference
 from histoscribe.predictor.variants.histoscribe import VARIANT
 from histoscribe.progress import Progress
 
@@ -54,7 +55,7 @@ def test_what_is_attributed_adds_up_over_reaches_and_descriptors(fitted, unseen)
     assert strongest[0][1] >= strongest[1][1] >= strongest[2][1] > 0
 
 
-def a_blend_of_everything(features: int, genes: int, references: int = 40) -> Fitted:
+def an_ensemble_of_everything(features: int, genes: int, references: int = 40) -> FittedPredictor:
     """A predictor whose arrays and untrained network follow from a seed alone, all three answers in use.
 
     Every reference counts, so that the prediction has no steps where one takes another's place.
@@ -67,10 +68,9 @@ def a_blend_of_everything(features: int, genes: int, references: int = 40) -> Fi
 
     inputs, axes, rank = 2 * features, 10, 3
     none, one = np.zeros(0, np.float32), np.ones(features, np.float32)
-    return Fitted(
+    return FittedPredictor(
         settings=settings,
-        pitch_um=100.0,
-        scales=((0 * one, one), (0 * one, one)),
+        space=InputSpace(100.0, settings.reaches, settings.measures, (0 * one, one), (0 * one, one)),
         components=draw(inputs, axes) / 4,
         mean=draw(genes),
         deviation=np.abs(draw(genes)) + 0.5,
@@ -80,23 +80,23 @@ def a_blend_of_everything(features: int, genes: int, references: int = 40) -> Fi
         trust=np.abs(draw(references)) + 0.1,
         keys=[draw(references, 16)],
         networks=[VARIANT.build(settings, axes, genes, 3).eval()],
-        familiar=Familiar(none, none, none, none, none, none),
-        blend=Blend(0.4, 0.3, 0.3, neighbours=references, temperature=0.2),
+        familiar=NoveltyReference(none, none, none, none, none, none),
+        weights=EnsembleWeights(0.4, 0.3, 0.3, neighbours=references, temperature=0.2),
     )
 
 
 def test_the_gradient_is_that_of_the_prediction(unseen):
     """Central differences of what is predicted, along every input of the image."""
     features, genes, column, step = unseen.features, ("A", "B", "C"), 1, 0.02
-    model = a_blend_of_everything(features.shape[1], len(genes))
+    model = an_ensemble_of_everything(features.shape[1], len(genes))
     found = attribute(SimpleNamespace(fitted=model, genes=genes), features, unseen.centres_um, genes[column])
     gradient = found.gradient.reshape(len(features), -1)
-    seen = np.concatenate(list(model.blocks(features, unseen.centres_um)), axis=1)
+    seen = np.concatenate(list(model.space.blocks(features, unseen.centres_um)), axis=1)
 
     def answer(inputs: np.ndarray) -> np.ndarray:
-        view = View(project(inputs, model.components, inputs.shape[1]), inputs @ model.ridge, inputs)
-        blended = model.answers(view, torch.device("cpu"))[0].blended(model.blend)
-        return blended[:, column].astype(np.float64) * model.deviation[column]
+        given = ImageInputs(project(inputs, model.components, inputs.shape[1]), inputs @ model.ridge, inputs)
+        weighed = model.partial_predictions(given, torch.device("cpu"))[0].weighed(model.weights)
+        return weighed[:, column].astype(np.float64) * model.deviation[column]
 
     told = np.empty_like(gradient)
     for number in range(seen.shape[1]):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SettingError
-from histoscribe.predictor.retrieval import gallery, index as index_module
+from histoscribe.predictor.retrieval import gallery
 from histoscribe.predictor.retrieval.gallery import average, retrieve
-from histoscribe.predictor.retrieval.index import build_index
 
 
 def rows(count: int, seed: int) -> np.ndarray:
@@ -64,49 +63,3 @@ def test_queries_in_several_blocks_and_ties_across_blocks(monkeypatch):
 def test_keys_may_be_halves():
     found = retrieve(rows(5, 0), rows(40, 1).astype(np.float16), 7)
     assert (found.index == retrieve(rows(5, 0), rows(40, 1), 7).index).mean() > 0.9
-
-
-def clustered(count: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(60, 16))
-    return (centres[rng.integers(0, 60, count)] + 0.5 * rng.normal(size=(count, 16))).astype(np.float32)
-
-
-def test_the_index_finds_nearly_all_and_looks_at_every_cell_if_asked():
-    keys, queries = clustered(6000, 1), clustered(50, 2)
-    index = build_index(keys, seed=0)
-    exact = retrieve(queries, keys, 20)
-    few = index.search(queries, 20, probes=16)
-    recall = np.mean([len(set(a) & set(b)) / 20 for a, b in zip(few.index, exact.index, strict=True)])
-    assert recall > 0.9
-    all_cells = index.search(queries, 20, probes=10_000)
-    np.testing.assert_allclose(all_cells.similarity, exact.similarity, atol=1e-5)
-
-
-def test_every_found_key_has_the_similarity_that_is_told(monkeypatch):
-    keys, queries = clustered(3000, 1), clustered(40, 2)
-    index = build_index(keys, seed=0)
-    whole = index.search(queries, 20, probes=5)
-    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, keys)]
-    told = (unit[0][:, None] * unit[1][whole.index]).sum(axis=2)
-    np.testing.assert_allclose(whole.similarity, told, atol=1e-5)
-    assert all(len(set(line)) == 20 for line in whole.index)
-
-    monkeypatch.setattr(index_module, "_SCORE_BYTES", 1)
-    one_by_one = index.search(queries, 20, probes=5)
-    np.testing.assert_array_equal(one_by_one.index, whole.index)
-    assert index.search(queries[:0], 20).index.shape == (0, 20)
-
-
-def test_cells_with_too_few_keys_repeat_the_nearest_without_weight():
-    keys = clustered(40, 1)
-    found = build_index(keys, cells=10, seed=0).search(clustered(5, 2), 30, probes=1)
-    assert found.index.shape == (5, 30)
-    weights = found.weights(0.05)
-    assert np.isfinite(weights).all()
-    assert weights[found.similarity == -1].max(initial=0) < 1e-3
-
-
-def test_an_index_of_nothing_is_refused():
-    with pytest.raises(SettingError, match="no reference"):
-        build_index(rows(0, 0))

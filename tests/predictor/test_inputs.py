@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.inputs import MIN_TILES, image_input, training_scales
+from histoscribe.predictor.inputs import MIN_TILES, InputSpace, Unit
 
 
 def tiles(seed: int, count: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -20,33 +20,40 @@ def encoded(features: np.ndarray, places: np.ndarray) -> EncodedSection:
     return EncodedSection("S", "P", features, places, 100.0, np.ones((len(features), 1)), ("a",))
 
 
+def space(
+    features: np.ndarray,
+    places: np.ndarray,
+    radii: tuple[float, ...] = (),
+    units: tuple[Unit, ...] = ("section",),
+) -> InputSpace:
+    return InputSpace.learned([encoded(features, places)], radii, units)
+
+
 @given(st.integers(0, 99), st.floats(0.1, 10), st.floats(-100, 100))
 def test_staining_is_taken_out(seed, factor, shift):
     features, places = tiles(seed)
     stained = (features * factor + shift).astype(np.float32)
-    scales = training_scales([encoded(features, places)], 100.0, (1.5,))
-    plain = image_input(features, places, 100.0, (1.5,), scales)
-    np.testing.assert_allclose(image_input(stained, places, 100.0, (1.5,), scales), plain, atol=2e-2)
+    known = space(features, places, (1.5,))
+    plain = known.of(encoded(features, places))
+    np.testing.assert_allclose(known.of(encoded(stained, places)), plain, atol=2e-2)
 
 
 def test_units_of_training_keep_the_staining():
     features, places = tiles(0)
-    scales = training_scales([encoded(features, places)], 100.0, ())
-    shifted = features + 2 * features.std(axis=0)
-    both = image_input(shifted, places, 100.0, (), scales, units=("section", "training"))
+    shifted = encoded(features + 2 * features.std(axis=0), places)
+    both = space(features, places, units=("section", "training")).of(shifted)
     np.testing.assert_allclose(both[:, :5].mean(axis=0), 0, atol=1e-4)
     inside = np.abs(both[:, 5:]) < 5  # beyond, values are cut off
-    plain = image_input(features, places, 100.0, (), scales)
+    plain = space(features, places).of(encoded(features, places))
     np.testing.assert_allclose(both[:, 5:][inside], (plain + 2)[inside], atol=1e-4)
 
 
 @given(st.integers(0, 99), st.sets(st.integers(0, 63), min_size=1))
 def test_a_part_is_measured_in_units_of_the_whole(seed, chosen):
     features, places = tiles(seed)
+    whole, known = encoded(features, places), space(features, places)
     rows = np.array(sorted(chosen))
-    scales = training_scales([encoded(features, places)], 100.0, ())
-    part = image_input(features[rows], places[rows], 100.0, (), scales, slide=features)
-    np.testing.assert_array_equal(part, image_input(features, places, 100.0, (), scales)[rows])
+    np.testing.assert_array_equal(known.of(whole.part(rows, "part")), known.of(whole)[rows])
 
 
 def test_halves_of_a_section_remember_the_whole():
@@ -56,15 +63,15 @@ def test_halves_of_a_section_remember_the_whole():
     quarter = half.part(np.arange(16), "first of first")
     assert half.slide is features
     assert quarter.slide is features
-    scales = training_scales([half], 100.0, (1.5,))
-    np.testing.assert_allclose(scales[0][0], features.mean(axis=0), rtol=1e-5)
+    known = InputSpace.learned([half], (1.5,), ("section",))
+    np.testing.assert_allclose(known.descriptors[0], features.mean(axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("slide", [False, True])
 def test_a_few_tiles_are_measured_in_training_units_unless_their_slide_is_known(slide):
     features, places = tiles(0)
-    training = training_scales([encoded(2 * features, places)], 100.0, ())
+    known = space(2 * features, places)
     few = features[: MIN_TILES - 1]
-    found = image_input(few, places[: len(few)], 100.0, (), training, slide=features if slide else None)
-    mean, deviation = (features.mean(0), features.std(0)) if slide else training[0]
+    (found,) = known.blocks(few, places[: len(few)], features if slide else None)
+    mean, deviation = (features.mean(0), features.std(0)) if slide else known.descriptors
     np.testing.assert_allclose(found, np.clip((few - mean) / deviation, -5, 5), atol=1e-4)

@@ -10,9 +10,9 @@ import pytest
 
 from histoscribe.errors import Cancelled, ModelError, SectionError, SettingError, TableError
 from histoscribe.predictor import Predictor, panel_expression
-from histoscribe.predictor.blend import gene_correlation
-from histoscribe.predictor.state import from_tensors, to_tensors
-from histoscribe.predictor.training.inner import REACHES
+from histoscribe.predictor.ensemble import gene_correlation
+from histoscribe.predictor.storage import from_tensors, to_tensors
+from histoscribe.predictor.training.validation import REACHES
 from histoscribe.progress import Progress
 
 QUICK = {"epochs": 30, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from histoscribe.predictor import Predictor, log_cp10k
-from histoscribe.predictor.blend import gene_correlation
+from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.section import read_cohort
 
 pytestmark = pytest.mark.realdata
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.realdata
 def test_another_animal_reaches_the_bar(real_data):
     sections = {section.name: section for section in read_cohort(real_data / "mob" / "cohort.csv")}
     predictor = Predictor(device="cpu").fit([sections["MOB1"]])
-    measured, predicted = sections["MOB3"], predictor.predict_section(sections["MOB3"])
+    measured, predicted = sections["MOB3"], predictor.predict(sections["MOB3"])
     columns = [measured.genes.index(gene) for gene in predictor.genes if gene in measured.genes]
     shared = [gene for gene in predictor.genes if gene in measured.genes]
     counted = np.asarray(measured.table.X.sum(axis=1)).reshape(-1) > 0

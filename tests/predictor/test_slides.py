@@ -10,9 +10,10 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.errors import ModelError, SectionError, TableError
+from histoscribe.features import encoder_named
 from histoscribe.predictor import Predictor, evidence_of, panel_expression
-from histoscribe.predictor.blend import gene_correlation
 from histoscribe.predictor.encoded import encode_section
+from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.section import Section, open_section, write_section
 from histoscribe.slide import Level, Slide
 from histoscribe.tiles import spot_tiles
@@ -73,7 +74,7 @@ def unseen():
 
 @pytest.fixture(scope="module")
 def predicted(fitted, unseen):
-    return fitted.predict_section(unseen)
+    return fitted.predict(unseen)
 
 
 def test_colour_is_read(fitted, unseen, predicted):
@@ -128,8 +129,8 @@ def test_a_region_is_read_in_the_units_of_its_slide(fitted, unseen, predicted):
     rows = np.flatnonzero(red > np.median(red))  # a region unlike the rest
     region = replace(whole, centres=whole.centres[rows], names=tuple(whole.names[row] for row in rows))
     wanted = predicted.table.X[rows]
-    told = fitted.predict(unseen.slide, region, units=whole).X
-    alone = fitted.predict(unseen.slide, region).X
+    told = fitted.predict_tiles(unseen.slide, region, units=whole).table.X
+    alone = fitted.predict_tiles(unseen.slide, region).table.X
     assert np.abs(told - wanted).mean() < 0.5 * np.abs(alone - wanted).mean()
 
 
@@ -150,7 +151,7 @@ def test_a_prediction_carries_bounds_novelty_and_attention(fitted, predicted, un
 def test_counts_of_the_target_are_never_read(fitted, unseen, predicted):
     other = unseen.with_table(unseen.table.copy())
     other.table.X = np.zeros_like(other.table.X)
-    np.testing.assert_array_equal(fitted.predict_section(other).table.X, predicted.table.X)
+    np.testing.assert_array_equal(fitted.predict(other).table.X, predicted.table.X)
 
 
 def test_a_prediction_survives_its_file(predicted, tmp_path):
@@ -163,7 +164,7 @@ def test_a_prediction_survives_its_file(predicted, tmp_path):
 def test_a_section_without_slide_is_refused(fitted, unseen):
     bare = replace(unseen, slide=None)
     with pytest.raises(SectionError, match="no slide"):
-        fitted.predict_section(bare)
+        fitted.predict(bare)
     with pytest.raises(SectionError, match="no slide"):
         Predictor().fit([bare])
 
@@ -172,7 +173,7 @@ def test_a_table_of_other_genes_is_refused(fitted, unseen):
     table = unseen.table.copy()
     table.var_names = [f"ENSMUSG{number}" for number in range(30)]
     with pytest.raises(TableError, match="no gene of the table"):
-        fitted.predict_section(unseen.with_table(table))
+        fitted.predict(unseen.with_table(table))
 
 
 def test_spots_without_counts_are_not_learned_from(unseen):
@@ -184,4 +185,42 @@ def test_spots_without_counts_are_not_learned_from(unseen):
 def test_a_model_without_encoder_says_so(make_section, unseen):
     predictor = Predictor(epochs=1, members=1, device="cpu", width=16).fit_encoded([make_section()])
     with pytest.raises((ModelError, TableError)):
-        predictor.predict_section(unseen)
+        predictor.predict(unseen)
+
+
+QUICK = {"epochs": 2, "members": 1, "width": 16, "panel_size": 5, "device": "cpu"}
+
+
+def test_an_encoder_of_ones_own_is_given_again_when_its_model_is_loaded(unseen, tmp_path):
+    fitted = Predictor(**QUICK).fit([painted("A", 1), painted("B", 2)], encoder=ColourEncoder())
+    fitted.save(tmp_path / "model")
+    expected = fitted.predict(unseen).table.X
+    with pytest.raises(ModelError, match="described by colour-1, which is not here"):
+        Predictor.load(tmp_path / "model", device="cpu").predict(unseen)
+    loaded = Predictor.load(tmp_path / "model", device="cpu", encoder=ColourEncoder())
+    np.testing.assert_array_equal(loaded.predict(unseen).table.X, expected)
+
+
+def test_an_encoder_of_another_package_is_found_when_its_model_is_loaded(unseen, tmp_path, foreign_package):
+    encoder = encoder_named("colour", device="cpu")
+    fitted = Predictor(**QUICK).fit([painted("A", 1), painted("B", 2)], encoder=encoder)
+    assert fitted.card.encoder == "colour@1"
+    fitted.save(tmp_path / "model")
+    loaded = Predictor.load(tmp_path / "model", device="cpu")
+    np.testing.assert_array_equal(loaded.predict(unseen).table.X, fitted.predict(unseen).table.X)
+
+
+def test_a_grid_over_a_section_is_a_section_of_the_same_patient(fitted, unseen):
+    corner = np.array([[0.0, 0], [0, 100], [100, 100], [100, 0]])
+    grid = fitted.predict(unseen, pitch_um=25.0, region=[corner])
+    assert (grid.name, grid.patient, grid.pitch_um, grid.mpp) == ("C", "P-C", 25.0, 1.0)
+    assert grid.table.n_obs == 16
+    assert grid.slide is not None
+
+
+def test_fitting_leaves_the_settings_as_they_were_given(make_section):
+    predictor = Predictor(**QUICK)
+    before = predictor.settings
+    predictor.fit_encoded([make_section()])
+    assert predictor.settings is before
+    assert predictor.fitted.settings.radii is not None

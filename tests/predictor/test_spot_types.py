@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from histoscribe.errors import SectionError, SettingError, TableError
 from histoscribe.features import encoder_named
 from histoscribe.predictor import Predictor
 from histoscribe.predictor.training.spot_types import (
     NUCLEAR_TYPES,
-    Cells,
+    ClassifiedCells,
     nuclear_types,
     prevailing,
     read_cells,
@@ -73,7 +74,7 @@ def test_damaged_tables_of_cells_are_refused(tmp_path, name, content):
 
 
 def test_the_majority_within_reach_decides():
-    cells = Cells(np.array([[0.0, 0], [0, 1], [1, 0], [50, 50]]), ("b", "a", "b", "c"))
+    cells = ClassifiedCells(np.array([[0.0, 0], [0, 1], [1, 0], [50, 50]]), ("b", "a", "b", "c"))
     assert prevailing(cells, np.array([[0.0, 0], [50, 49], [200, 200]]), 3.0) == ["b", "c", "no cell"]
 
 
@@ -92,9 +93,8 @@ def test_labels_teach_the_gate(make_section):
     model = Predictor(**quick, type_source="given").fit_encoded(labelled)
     assert model.card.settings["type_names"] == ["dark", "light"]
     unseen = make_section("S3", seed=3)
-    told = model.fitted.tell(
-        model.fitted.view(unseen.features, unseen.centres_um), __import__("torch").device("cpu")
-    )
+    inputs = model.fitted.read(unseen.features, unseen.centres_um)
+    told = model.fitted.predict(inputs, torch.device("cpu"))
     assert (told.types == (unseen.features[:, 0] <= 0)).mean() > 0.7
     with pytest.raises(SectionError, match="S1"):
         Predictor(**quick, type_source="given").fit_encoded([replace(labelled[0], types=None), labelled[1]])

@@ -48,10 +48,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("models") / "small"
     predictor.save(folder)
     measured = simulate_section(3, name="S3", genes=30, size_um=900)
-    whole = predictor.predict_section(measured)
+    whole = predictor.predict(measured)
     half = np.array([(0, 0), (0, 900), (450, 900), (450, 0)]) / measured.mpp
     slide = measured.slide.with_mpp(measured.mpp)
-    table = predictor.predict_grid(slide, 90.0, region=[half], name="S3")
+    table = predictor.predict(slide, pitch_um=90.0, region=[half]).table
     part = replace(whole, table=table, pitch_um=90.0, spot_um=50.0)
     return Made(folder, predictor, whole, part)
 

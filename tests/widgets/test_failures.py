@@ -168,7 +168,7 @@ def test_the_viewer_closed_in_mid_run(
             stopped.set()
         return section
 
-    monkeypatch.setattr(Predictor, "predict_section", long)
+    monkeypatch.setattr(Predictor, "predict", long)
     before = threading.active_count()
     panel.run_button.click()
     qtbot.waitUntil(begun.is_set, timeout=20_000)
@@ -213,7 +213,7 @@ def test_out_of_memory(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(Predictor, "predict_section", greedy)
+        patched.setattr(Predictor, "predict", greedy)
         run(panel, qtbot)
     plain(told()[-1], "memory is not enough")
     works_again(panel, window, qtbot)

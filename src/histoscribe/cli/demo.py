@@ -73,7 +73,6 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     from histoscribe.predictor import Predictor
     from histoscribe.section import write_section
     from histoscribe.simulate.sample import sample_cohort, sample_folder
-    from histoscribe.tiles import grid_tiles
 
     progress.report("opening the sample")
     sections = sample_cohort()
@@ -82,12 +81,10 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     model = Predictor(**MODEL).fit(training, progress=progress)
     model.save(out / "model")
 
-    predicted = model.predict_section(held_out, progress=progress)
+    predicted = model.predict(held_out, progress=progress)
     amend_record(predicted.table, command=command)
     write_section(predicted, out / "predicted.h5ad")
-    assert held_out.slide is not None
-    tiles = grid_tiles(held_out.slide, GRID_UM)
-    grid = model.predict(held_out.slide, tiles, name=held_out.name, progress=progress)
+    grid = model.predict(held_out, pitch_um=GRID_UM, progress=progress).table
     amend_record(grid, command=command)
     write_section(grid, out / "predicted_grid.h5ad")
 

@@ -13,8 +13,8 @@ import typer
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit, show, words
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_target, output_file, slide_of
-from histoscribe.errors import ModelError, SettingError
+from histoscribe.cli.targets import open_target, output_file
+from histoscribe.errors import SettingError
 from histoscribe.formats import kind_of
 from histoscribe.record import amend_record
 
@@ -50,8 +50,7 @@ def predict(
     Of several targets, one that fails is reported and left out; with --store a run that was stopped or
     killed goes on where it was.
     """
-    from histoscribe.features import connected, encoder_named, same_encoder, storing
-    from histoscribe.models import bundled
+    from histoscribe.features import connected, encoder_named, storing
     from histoscribe.predictor import Predictor
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions
@@ -59,27 +58,19 @@ def predict(
     files = _files(targets, out)
     with job() as progress:
         progress.report("opening model and target" if len(targets) == 1 else "opening the model")
-        predictor = Predictor.load(bundled(model), device=device)
-        if encoder is not None:
-            chosen = encoder_named(encoder, device=device)
-            if not same_encoder(chosen.name, predictor.card.encoder):
-                raise ModelError(
-                    f"this model needs the encoder {predictor.card.encoder}, not {chosen.name}",
-                    where=model,
-                    remedy="give the folder that it was trained with",
-                )
+        chosen = None if encoder is None else encoder_named(encoder, device=device)
+        predictor = Predictor.load(model, device=device, encoder=chosen)
 
         def work(target: Path, file: Path) -> dict[str, Any]:
             start = time.monotonic()
             opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
-            if isinstance(opened, Section) and grid_um is None and region is None:
-                table = predictor.predict_section(opened, progress=progress).table
-            else:
-                slide = slide_of(opened, target)
-                drawn = None if region is None else read_regions(region)
-                table = predictor.predict_grid(
-                    slide, grid_um or GRID_UM, region=drawn, name=opened.name, progress=progress
-                )
+            spots = isinstance(opened, Section) and grid_um is None and region is None
+            table = predictor.predict(
+                opened,
+                pitch_um=None if spots else grid_um or GRID_UM,
+                region=None if region is None else read_regions(region),
+                progress=progress,
+            ).table
             amend_record(table, command=command_line(context))
             progress.report("writing")
             write_section(table, file)

@@ -1,10 +1,17 @@
-"""Encoders by name."""
+"""Encoders by name: our own, fetched ones, folders, and those of other packages.
+
+Another package offers an encoder by an entry point of the group `histoscribe.encoders`: its name is the
+encoder's, and it points to a callable that takes `device` and makes a `TileEncoder`. The encoder's own
+`name`, which cards and feature stores keep, is the entry point's, with `@` and a version or hash behind it
+where its descriptors may change.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from histoscribe.errors import ModelError, SettingError
+from histoscribe.errors import DependencyError, ModelError, SettingError
 from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.features.networks.catalogue import PUBLISHED
@@ -12,6 +19,8 @@ from histoscribe.features.networks.fetching import encoders_folder
 
 # A card keeps the full name with its version; the short one means the present version.
 _BUILTIN = ("builtin", BuiltinEncoder.name)
+
+GROUP = "histoscribe.encoders"
 
 _FOLDERS: dict[str, Path] = {}  # hash → folder of those that were named in this process
 
@@ -22,11 +31,11 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     Parameters
     ----------
     name : str
-        `builtin`; a published encoder that has been fetched; a folder with safetensors; or the last
-        name of such a folder with `@` and the hash of its files, as a card keeps it: it is found where
-        encoders are fetched to, or if this process has opened it before.
+        `builtin`; a published encoder that has been fetched; an encoder of another package; a folder with
+        safetensors; or the last name of such a folder with `@` and the hash of its files, as a card keeps
+        it: it is found where encoders are fetched to, or if this process has opened it before.
     device : str
-        For learned networks: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        Where it computes: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Raises
     ------
@@ -35,11 +44,13 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     ModelError
         If it has not been fetched, is damaged, or its files are not those of the hash.
     DependencyError
-        If the package that builds it is not installed.
+        If the package that builds or offers it is not installed or does not work.
     """
     if name in _BUILTIN:
         return BuiltinEncoder()
     short, _, digest = name.partition("@")
+    if short not in PUBLISHED and (offered := entry_points(group=GROUP, name=short)):
+        return _offered(next(iter(offered)), name, device)
     folder = _FOLDERS.get(digest, encoders_folder() / short)
     if name not in PUBLISHED and Path(name).is_dir():
         folder, digest = Path(name), ""
@@ -55,6 +66,31 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
             remedy="describe and train again with it, or give the other one's folder with --encoder",
         )
     _FOLDERS[encoder.name.partition("@")[2]] = folder
+    return encoder
+
+
+def _offered(entry: EntryPoint, name: str, device: str) -> TileEncoder:
+    package = entry.dist.name if entry.dist else entry.value
+    try:
+        encoder = entry.load()(device=device)
+    except Exception as error:  # whatever another package raises
+        raise DependencyError(
+            f"the encoder {entry.name} of the package {package} cannot be made ({error})",
+            where=entry.value,
+            remedy=f"mend or update {package}",
+        ) from error
+    if not isinstance(encoder, TileEncoder) or encoder.name.partition("@")[0] != entry.name:
+        raise ModelError(
+            f"what the package {package} offers as {entry.name} is no tile encoder of this name",
+            where=entry.value,
+            remedy=f"mend or update {package}",
+        )
+    if "@" in name and encoder.name != name:
+        raise ModelError(
+            f"the {entry.name} that is here is {encoder.name}",
+            where=name,
+            remedy=f"install the {package} that the model learned with, or describe and train again",
+        )
     return encoder
 
 
@@ -74,9 +110,9 @@ def _absent(name: str, short: str) -> Exception:
         )
     if "@" in name:
         return ModelError(
-            "this encoder came from a folder that is not known here",
+            "this encoder came from a folder or a package that is not known here",
             where=name,
-            remedy="give that folder with --encoder",
+            remedy="give that folder with --encoder, or install that package",
         )
-    known = ", ".join(["builtin", *PUBLISHED])
+    known = ", ".join(["builtin", *PUBLISHED, *sorted(entry_points(group=GROUP).names)])
     return SettingError("there is no such encoder", where=name, remedy=f"choose one of: {known}; or a folder")

@@ -173,7 +173,7 @@ def _check_encoder(encoder: TileEncoder, card: Card, where: Path, *, reads_image
         raise SettingError(f"a model of kind {card.kind} reads no images", remedy="leave the encoder out")
     if card.encoder and not same_encoder(encoder.name, card.encoder):
         raise ModelError(
-            f"this model learned from tiles described by {card.encoder}, not by {encoder.name}",
+            f"this model needs the encoder {card.encoder}, not {encoder.name}",
             where=where,
-            remedy="give the encoder that it learned with",
+            remedy="give the one that it was trained with",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -34,17 +35,9 @@ def standardised(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float3
     return np.clip((values - mean) / safe, -_CLIP, _CLIP).astype(np.float32)
 
 
-def image_input(
-    features: NDArray[np.float32],
-    centres_um: NDArray[np.float64],
-    pitch_um: float,
-    radii: Sequence[float],
-    training: tuple[Scale, Scale],
-    *,
-    units: Sequence[Unit] = ("section",),
-    slide: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Z-scored descriptors, beside their means around each spot, z-scored likewise.
+@dataclass(frozen=True, eq=False)
+class InputSpace:
+    """How descriptors become the image input: z-scores, beside their means around each spot, z-scored too.
 
     Staining differs from slide to slide; units of the section itself take that out and need no label, and
     units of the training sections keep it: slides of one laboratory tell by it whom they are like. A part of
@@ -53,72 +46,67 @@ def image_input(
 
     Parameters
     ----------
-    features : ndarray, shape (tiles, d)
-    centres_um : ndarray, shape (tiles, 2)
     pitch_um : float
         Length in which `radii` are counted: the pitch of the training sections.
-    radii : sequence of float
-    training : (Scale, Scale)
-        Of the training descriptors and of the training context.
-    units : sequence of str
+    radii : tuple of float
+        Reaches of the context.
+    units : tuple of str
         `section`, `training` or both.
-    slide : ndarray, shape (other tiles, d), optional
-        Descriptors of tiles all over the slide, where the tiles are a part of it.
-
-    Returns
-    -------
-    ndarray of float32, shape (tiles, units × (1 + radii) × d)
+    descriptors, context : Scale
+        Of the training descriptors, and of their context: one radius after the other.
     """
-    return np.concatenate(
-        list(image_blocks(features, centres_um, pitch_um, radii, training, units=units, slide=slide)), axis=1
-    )
 
+    pitch_um: float
+    radii: tuple[float, ...]
+    units: tuple[Unit, ...]
+    descriptors: Scale
+    context: Scale
 
-def image_blocks(
-    features: NDArray[np.float32],
-    centres_um: NDArray[np.float64],
-    pitch_um: float,
-    radii: Sequence[float],
-    training: tuple[Scale, Scale],
-    *,
-    units: Sequence[Unit] = ("section",),
-    slide: NDArray[np.float32] | None = None,
-) -> Iterator[NDArray[np.float32]]:
-    """Yield `image_input` as blocks of d columns: per unit the descriptors, then their means per radius."""
-    whole = features if slide is None else slide
-    width = features.shape[1]
-    for unit in units:
-        own = unit == "section" and len(whole) >= MIN_TILES
-        plain = standardised(features, scale_of(whole) if own else training[0])
-        yield plain
-        for number, radius in enumerate(radii):
-            around = context_means(plain, centres_um, pitch_um, (radius,))
-            columns = slice(number * width, (number + 1) * width)
-            known = training[1][0][columns], training[1][1][columns]
-            yield standardised(around, scale_of(around) if own and slide is None else known)
+    @classmethod
+    def learned(
+        cls,
+        sections: Sequence[EncodedSection],
+        radii: tuple[float, ...],
+        units: tuple[Unit, ...],
+        pitch_um: float | None = None,
+    ) -> InputSpace:
+        """With the scales, and where none is given the median pitch, of these training sections."""
+        pitch_um = pitch_um or float(np.median([section.pitch_um for section in sections]))
+        wholes = [section.features if section.slide is None else section.slide for section in sections]
+        scale = scale_of(np.concatenate(wholes))
+        around = [
+            context_means(standardised(section.features, scale), section.centres_um, pitch_um, radii)
+            for section in sections
+        ]
+        return cls(pitch_um, radii, units, scale, scale_of(np.concatenate(around)))
 
+    def blocks(
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the image input as blocks (tiles, d): per unit the descriptors, then their means per radius.
 
-def section_input(
-    section: EncodedSection,
-    pitch_um: float,
-    radii: Sequence[float],
-    training: tuple[Scale, Scale],
-    units: Sequence[Unit],
-) -> NDArray[np.float32]:
-    """`image_input` of an encoded section."""
-    return image_input(
-        section.features, section.centres_um, pitch_um, radii, training, units=units, slide=section.slide
-    )
+        Parameters
+        ----------
+        features : ndarray, shape (tiles, d)
+        centres_um : ndarray, shape (tiles, 2)
+        slide : ndarray, shape (other tiles, d), optional
+            Descriptors of tiles all over the slide, where the tiles are a part of it.
+        """
+        whole = features if slide is None else slide
+        width = features.shape[1]
+        for unit in self.units:
+            own = unit == "section" and len(whole) >= MIN_TILES
+            plain = standardised(features, scale_of(whole) if own else self.descriptors)
+            yield plain
+            for number, radius in enumerate(self.radii):
+                around = context_means(plain, centres_um, self.pitch_um, (radius,))
+                columns = slice(number * width, (number + 1) * width)
+                known = self.context[0][columns], self.context[1][columns]
+                yield standardised(around, scale_of(around) if own and slide is None else known)
 
-
-def training_scales(
-    sections: Sequence[EncodedSection], pitch_um: float, radii: Sequence[float]
-) -> tuple[Scale, Scale]:
-    """Pooled scales of descriptors and context over the training sections, for `image_input`."""
-    wholes = [section.features if section.slide is None else section.slide for section in sections]
-    scale = scale_of(np.concatenate(wholes))
-    around = [
-        context_means(standardised(section.features, scale), section.centres_um, pitch_um, radii)
-        for section in sections
-    ]
-    return scale, scale_of(np.concatenate(around))
+    def of(self, section: EncodedSection) -> NDArray[np.float32]:
+        """The image input of a section's spots, shape (spots, units × (1 + radii) × d)."""
+        return np.concatenate(list(self.blocks(section.features, section.centres_um, section.slide)), axis=1)

@@ -6,36 +6,25 @@ their evidence and the noise of single genes stays out, and trusts spots with ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 _RIDGE = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class Components:
-    """The main components of standardised expression.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (spots, rank)
-        Of the training spots.
-    loadings : ndarray of float32, shape (rank, genes)
-    """
-
-    scores: NDArray[np.float64]
-    loadings: NDArray[np.float32]
-
-
 def expression_components(
     expression: NDArray[np.float32], weights: NDArray[np.float64], rank: int
-) -> Components:
-    """Principal components of centred expression (spots, genes) in which every spot counts by its weight."""
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Principal components of centred expression (spots, genes) in which every spot counts by its weight.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (spots, rank)
+    loadings : ndarray of float32, shape (rank, genes)
+    """
     values = np.asarray(expression, dtype=np.float64)
     axes = principal_axes(values * np.sqrt(weights)[:, None], rank, centred=True).astype(np.float64)
-    return Components(values @ axes, axes.T.astype(np.float32))
+    return values @ axes, axes.T.astype(np.float32)
 
 
 def weighted_ridge(

@@ -19,7 +19,7 @@ _BLOCK = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class Familiar:
+class NoveltyReference:
     """Training tiles in two coordinate systems, and how far apart they usually are.
 
     The first is absolute (stain and texture in the units of all training tiles): it tells glass, pen, folds
@@ -64,7 +64,7 @@ class Familiar:
 
 def learn_familiar(
     features: Sequence[NDArray[np.float32]], reduced: Sequence[NDArray[np.float32]], seed: int
-) -> Familiar:
+) -> NoveltyReference:
     """Remember the training tiles (at most 2,000) and how far they are from tiles of other sections.
 
     A single section is compared with itself, each tile with all others.
@@ -93,7 +93,7 @@ def learn_familiar(
         usual = np.concatenate(far) if far else distance_to(chosen, chosen, skip=1)
         limits.append(max(float(np.quantile(usual, _USUAL)), 1e-6))
         kept.append(chosen)
-    return Familiar(mean, deviation, axes, kept[0], kept[1], np.asarray(limits, dtype=np.float32))
+    return NoveltyReference(mean, deviation, axes, kept[0], kept[1], np.asarray(limits, dtype=np.float32))
 
 
 def distance_to(

@@ -20,87 +20,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.errors import ModelError, SectionError, TableError
-from histoscribe.models import Card
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from histoscribe.features import TileEncoder
-    from histoscribe.predictor.core import Told
     from histoscribe.predictor.explaining.attention import Attention
-    from histoscribe.predictor.intervals import Intervals
-    from histoscribe.predictor.retrieval.evidence import Crops
+    from histoscribe.predictor.model import TilePredictions
+    from histoscribe.predictor.predictor import Predictor
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
 
 
-def card_encoder(card: Card) -> TileEncoder:
-    """The encoder that a model's card names.
-
-    Raises
-    ------
-    ModelError
-        If it names none.
-    """
-    from histoscribe.features import encoder_named
-
-    if not card.encoder:
-        raise ModelError(
-            "this model does not say which encoder described its tiles",
-            remedy="pass encoder= when fitting, or use predict_encoded",
-        )
-    encoder: TileEncoder = encoder_named(card.encoder)
-    return encoder
-
-
-def slide_to_predict(section: Section, genes: Sequence[str]) -> Slide:
-    """The slide beneath a section whose spots are to be predicted.
-
-    Raises
-    ------
-    SectionError
-        If it has no slide.
-    TableError
-        If its table shares no gene with the model.
-    """
-    if section.slide is None:
-        raise SectionError(
-            "this section has no slide to predict from",
-            where=section.name,
-            remedy="state the full-resolution image",
-        )
-    if section.genes and not set(section.genes) & set(genes):
-        raise TableError(
-            f"no gene of the table is among the model's {len(genes)} "
-            f"({genes[0]} and others; the table has {section.genes[0]} and others)",
-            where=section.name,
-            remedy="use a model of the same species and kind of gene names",
-        )
-    return section.slide.with_mpp(section.mpp)
-
-
-def prediction_table(
-    card: Card,
+def predicted_section(
+    predictor: Predictor,
     slide: Slide,
     tiles: Tiles,
-    told: Told,
-    *,
-    intervals: Intervals | None,
+    told: TilePredictions,
     attention: Mapping[str, Attention],
-    crops: Crops | None,
+    *,
     name: str,
     patient: str | None,
-) -> AnnData:
-    """Put what was told of tiles into an AnnData that says where it comes from."""
+) -> Section:
+    """Put what was predicted at tiles of a slide into a section that says where it comes from."""
     import pandas as pd
     from anndata import AnnData
 
@@ -109,6 +56,7 @@ def prediction_table(
     from histoscribe.slide.identity import refer_to
 
     assert slide.mpp is not None
+    card, fitted = predictor.card, predictor.fitted
     reliability = pd.DataFrame(
         [card.held_out.get(gene, {}) for gene in card.genes],
         index=pd.Index(card.genes, dtype=str),
@@ -131,15 +79,15 @@ def prediction_table(
             "evidence_weight": told.shares,
         },
     )
-    if intervals is not None:
-        table.layers["low"], table.layers["high"] = intervals.around(told.expression)
+    if fitted.intervals is not None:
+        table.layers["low"], table.layers["high"] = fitted.intervals.around(told.expression)
     gallery = card.settings["gallery"]
     evidence = EvidenceRecord(
         np.array(gallery["section"], dtype=object), np.array(gallery["spot"], dtype=object)
     )
-    if crops is not None:
+    if fitted.crops is not None:
         shown = np.unique(told.evidence)
-        kept = crops.some(shown)
+        kept = fitted.crops.some(shown)
         evidence = replace(evidence, crops=kept.data, crop_ends=kept.ends, crop_of=shown)
     record = Record(
         "predicted",
@@ -161,4 +109,4 @@ def prediction_table(
     keep_record(table, record)
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)
     describe(table, section, "predicted")
-    return table
+    return section

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import ModelError, SectionError, SettingError, TableError
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import KIND, PredictorSettings
@@ -19,10 +19,8 @@ from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from histoscribe.features import TileEncoder
-    from histoscribe.predictor.core import Fitted, Told
+    from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Region, Tiles
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 _SAMPLED = 500
 
 
-class Predictor(Estimator[PredictorSettings, "Fitted"]):
+class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
     """Expression from histology.
 
     Parameters
@@ -56,7 +54,7 @@ class Predictor(Estimator[PredictorSettings, "Fitted"]):
 
     kind = KIND
     reads_images = True
-    panel: tuple[str, ...] | None = None
+    panel: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -68,10 +66,35 @@ class Predictor(Estimator[PredictorSettings, "Fitted"]):
         panel: Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(
-            variant_named(variant).settings(**settings), seed=seed, device=device, licence=licence
-        )
-        self.panel = None if panel is None else tuple(panel)
+        chosen = variant_named(variant).settings(**settings)
+        super().__init__(chosen, seed=seed, device=device, licence=licence)
+        self.panel = tuple(panel or ())
+
+    @property
+    def encoder(self) -> TileEncoder:
+        """What describes tiles for this model: as given to `fit` or `load`, else found by the card's name.
+
+        Raises
+        ------
+        ModelError
+            If the card names none, or it is not here.
+        """
+        from histoscribe.features import encoder_named
+
+        if self._encoder is None:
+            if not self.card.encoder:
+                raise ModelError(
+                    "this model does not say which encoder described its tiles",
+                    remedy="pass encoder= when fitting, or use predict_encoded",
+                )
+            try:
+                self._encoder = encoder_named(self.card.encoder, device=self.device)
+            except SettingError as error:
+                raise ModelError(
+                    f"this model learned from tiles described by {self.card.encoder}, which is not here",
+                    remedy="install the package that offers this encoder, or give it to load(encoder=…)",
+                ) from error
+        return self._encoder
 
     def fit(
         self,
@@ -140,48 +163,75 @@ class Predictor(Estimator[PredictorSettings, "Fitted"]):
         encoder: TileEncoder | None,
         progress: Progress | None,
     ) -> Predictor:
+        from histoscribe.features.device import resolve_device
+        from histoscribe.predictor.training.fitting import FitOptions
         from histoscribe.predictor.training.learning import learn
 
-        fitted, card = learn(
-            sections,
-            settings,
-            seed=self.seed,
-            device=self.device,
-            panel=self.panel,
-            licence=self.licence,
-            encoder=encoder,
-            progress=progress or Progress(),
-        )
+        device = resolve_device(self.device)
+        options = FitOptions(settings, self.panel, self.seed, device, progress or Progress())
+        fitted, card = learn(sections, options, self.licence)
+        if encoder is not None:
+            mpp, crop_um = float(encoder.mpp), float(encoder.crop_um)
+            card = replace(card, encoder=encoder.name, mpp=mpp, crop_um=crop_um)
         self._encoder = encoder
         return self._learned(fitted, card)
 
-    def predict_encoded(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        """Predict tiles that have been described already.
+    def predict(
+        self,
+        target: Section | Slide,
+        *,
+        pitch_um: float | None = None,
+        region: Sequence[Region | NDArray[np.float64]] | None = None,
+        progress: Progress | None = None,
+    ) -> Section:
+        """Predict the spots of a section, or a square grid over a slide's tissue or over regions of it.
+
+        Nothing of a section but its slide and its spots' places is read: no counts.
 
         Parameters
         ----------
-        features : ndarray, shape (tiles, d)
-            By the encoder of the training sections.
-        centres_um : ndarray, shape (tiles, 2)
-            As (row, column).
+        target : Section or Slide
+        pitch_um : float, optional
+            Of the grid. Where neither it nor `region` is given, a section is predicted at its own spots;
+            otherwise it is the pitch of the training sections.
+        region : sequence of Region or ndarray, optional
+            As in `tiles.grid_tiles`. The rest of the slide's tissue is looked at in up to 500 tiles.
+        progress : Progress, optional
 
         Returns
         -------
-        ndarray of float32, shape (tiles, genes)
-            log1p of counts per 10,000, never negative.
+        Section
+            On the same slide, with bounds, novelty, attention and evidence in its table: see
+            `histoscribe.predictor.output` for every key.
 
         Raises
         ------
-        ModelError
-            If the predictor has not been fitted, or the descriptors are of another length.
         SectionError
-            If a descriptor or position is not finite.
+            If the section has no slide.
+        TableError
+            If its table shares no gene with the model.
+        RegionError, SettingError, SlideError, ModelError
+            If the region or the pitch makes no sense, or slide or encoder cannot be used.
         """
-        return self._told(features, centres_um).expression
+        from histoscribe.section import Section
+        from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
-    def predict(
+        name, patient = target.name, None
+        if isinstance(target, Section):
+            slide, patient = _slide_of(target), target.patient
+            if pitch_um is None and region is None:
+                self._check_genes(target)
+                predicted = self.predict_tiles(
+                    slide, spot_tiles(target), name=name, patient=patient, progress=progress
+                )
+                return replace(target, table=predicted.table, slide=slide, warnings=())
+        else:
+            slide = target
+        tiles = grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region)
+        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _SAMPLED)
+        return self.predict_tiles(slide, tiles, units=units, name=name, patient=patient, progress=progress)
+
+    def predict_tiles(
         self,
         slide: Slide,
         tiles: Tiles,
@@ -190,8 +240,8 @@ class Predictor(Estimator[PredictorSettings, "Fitted"]):
         name: str | None = None,
         patient: str | None = None,
         progress: Progress | None = None,
-    ) -> AnnData:
-        """Predict expression at tiles of a slide.
+    ) -> Section:
+        """Predict expression at tiles of a slide; see `predict`.
 
         Parameters
         ----------
@@ -207,115 +257,103 @@ class Predictor(Estimator[PredictorSettings, "Fitted"]):
             The name if not given.
         progress : Progress, optional
 
-        Returns
-        -------
-        AnnData
-            With bounds, novelty, attention and evidence: see `histoscribe.predictor.output` for every key.
-
         Raises
         ------
         SlideError, ModelError, SectionError
         """
         from histoscribe.features import encode_tiles
         from histoscribe.predictor.explaining.attention import attention_maps
-        from histoscribe.predictor.output import card_encoder, prediction_table
+        from histoscribe.predictor.output import predicted_section
 
-        card = self.card
         if len(tiles) == 0:
             raise SectionError(
                 "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
             )
-        self._encoder = self._encoder or card_encoder(card)
-        features = encode_tiles(slide, tiles, self._encoder, progress=progress)
-        whole = None if units is None else encode_tiles(slide, units, self._encoder, progress=progress)
+        features = encode_tiles(slide, tiles, self.encoder, progress=progress)
+        whole = None if units is None else encode_tiles(slide, units, self.encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
-        told = self._told(features, centres_um, whole)
-        return prediction_table(
-            card,
-            slide,
-            tiles,
-            told,
-            attention=attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um),
-            intervals=self.fitted.intervals,
-            crops=self.fitted.crops,
-            name=name or slide.name,
-            patient=patient,
+        told = self._predict(features, centres_um, whole)
+        attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
+        return predicted_section(
+            self, slide, tiles, told, attention, name=name or slide.name, patient=patient
         )
 
-    def predict_grid(
+    def predict_encoded(
         self,
-        slide: Slide,
-        pitch_um: float,
-        *,
-        region: Sequence[Region | NDArray[np.float64]] | None = None,
-        name: str | None = None,
-        progress: Progress | None = None,
-    ) -> AnnData:
-        """Predict a square grid over the tissue of a slide, or over drawn regions of it; see `predict`.
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Predict tiles that have been described already.
 
         Parameters
         ----------
-        slide : Slide
-        pitch_um : float
-        region : sequence of Region or ndarray, optional
-            As in `tiles.grid_tiles`. The rest of the slide's tissue is looked at in up to 500 tiles.
-        name : str, optional
-        progress : Progress, optional
+        features : ndarray, shape (tiles, d)
+            By the encoder of the training sections.
+        centres_um : ndarray, shape (tiles, 2)
+            As (row, column).
+        slide : ndarray, shape (other tiles, d), optional
+            Descriptors of tiles all over the slide, where the tiles are a part of it.
+
+        Returns
+        -------
+        ndarray of float32, shape (tiles, genes)
+            log1p of counts per 10,000, never negative.
 
         Raises
         ------
-        RegionError, SettingError, SlideError, ModelError
-        """
-        from histoscribe.tiles import grid_tiles, sample_tiles
-
-        tiles = grid_tiles(slide, pitch_um, region=region)
-        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _SAMPLED)
-        return self.predict(slide, tiles, units=units, name=name, progress=progress)
-
-    def predict_section(self, section: Section, *, progress: Progress | None = None) -> Section:
-        """Predict at the spots of a section: same barcodes, same slide, none of its counts are read.
-
-        Raises
-        ------
+        ModelError
+            If the predictor has not been fitted, or the descriptors are of another length.
         SectionError
-            If it has no slide.
-        TableError
-            If its table shares no gene with the model.
+            If a descriptor or position is not finite.
         """
-        from histoscribe.predictor.output import slide_to_predict
-        from histoscribe.tiles import spot_tiles
+        return self._predict(features, centres_um, slide).expression
 
-        slide = slide_to_predict(section, self.genes)
-        table = self.predict(
-            slide, spot_tiles(section), name=section.name, patient=section.patient, progress=progress
-        )
-        return replace(section.with_table(table), slide=slide, warnings=())
+    def _predict(
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None,
+    ) -> TilePredictions:
+        from histoscribe.features.device import resolve_device
+
+        fitted = self.fitted
+        features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
+        fitted.check(features, centres_um)
+        return fitted.predict(fitted.read(features, centres_um, slide), resolve_device(self.device))
+
+    def _check_genes(self, section: Section) -> None:
+        genes = self.genes
+        if section.genes and not set(section.genes) & set(genes):
+            raise TableError(
+                f"no gene of the table is among the model's {len(genes)} "
+                f"({genes[0]} and others; the table has {section.genes[0]} and others)",
+                where=section.name,
+                remedy="use a model of the same species and kind of gene names",
+            )
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
-        from histoscribe.predictor.state import to_tensors
+        from histoscribe.predictor.storage import to_tensors
 
         return to_tensors(self.fitted)
 
     @classmethod
     def _from_tensors(
         cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
-    ) -> tuple[PredictorSettings, Fitted]:
-        from histoscribe.predictor.state import from_tensors
+    ) -> tuple[PredictorSettings, FittedPredictor]:
+        from histoscribe.predictor.storage import from_tensors
 
         fitted = from_tensors(tensors, card, where=where)
         return fitted.settings, fitted
 
-    def _told(
-        self,
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
-    ) -> Told:
-        """All that the model says of tiles."""
-        from histoscribe.features.device import resolve_device
 
-        fitted = self.fitted
-        features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
-        fitted.check(features, centres_um)
-        return fitted.tell(fitted.view(features, centres_um, slide), resolve_device(self.device))
+def _slide_of(section: Section) -> Slide:
+    """The slide beneath a section, at the section's scale."""
+    if section.slide is None:
+        raise SectionError(
+            "this section has no slide to predict from",
+            where=section.name,
+            remedy="state the full-resolution image",
+        )
+    return section.slide.with_mpp(section.mpp)

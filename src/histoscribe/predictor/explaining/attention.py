@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histoscribe.predictor.core import Fitted
-from histoscribe.predictor.training.batches import Spots, make_batches
+from histoscribe.predictor.model import FittedPredictor
+from histoscribe.predictor.training.batches import TrainingSpots, make_batches
 from histoscribe.predictor.variants.variant import variant_named
 
 
@@ -48,7 +48,7 @@ class Attention:
 
 
 def attention_maps(
-    fitted: Fitted,
+    fitted: FittedPredictor,
     expression: NDArray[np.float32],
     centres_um: NDArray[np.float64],
     types: NDArray[np.int64],
@@ -60,7 +60,7 @@ def attention_maps(
 
     Parameters
     ----------
-    fitted : Fitted
+    fitted : FittedPredictor
     expression : ndarray of float32, shape (tiles, genes)
         Predicted log expression.
     centres_um : ndarray, shape (tiles, 2)
@@ -79,7 +79,7 @@ def attention_maps(
     variant = variant_named(fitted.settings.variant)
     places = (centres_um - centres_um.mean(axis=0)) / pitch_um
     count = len(expression)
-    spots = Spots(
+    spots = TrainingSpots(
         np.zeros((count, 1), dtype=np.float32),
         ((expression - fitted.mean) / fitted.deviation).astype(np.float32),
         places.astype(np.float32),

@@ -1,6 +1,6 @@
 """Attribution: which tiles and which descriptors a gene was read from.
 
-Gradient times input (Shrikumar et al. 2016) through the whole blend: ridge, networks and
+Gradient times input (Shrikumar et al. 2016) through the whole ensemble: ridge, networks and
 retrieval. Inputs are z-scores of the slide, so what is attributed is why a tile differs from its slide.
 """
 
@@ -21,7 +21,7 @@ from histoscribe.predictor.retrieval.gallery import retrieve
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    from histoscribe.predictor.core import Fitted
+    from histoscribe.predictor.model import FittedPredictor
     from histoscribe.predictor.predictor import Predictor
 
 _CHUNK = 1024
@@ -111,7 +111,7 @@ def attribute(
         )
     fitted, column = predictor.fitted, predictor.genes.index(gene)
     progress = progress or Progress()
-    blocks = list(fitted.blocks(np.asarray(features, dtype=np.float32), centres_um, slide))
+    blocks = list(fitted.space.blocks(np.asarray(features, dtype=np.float32), centres_um, slide))
     gradients = []
     for start in range(0, len(features), _CHUNK):
         progress.report(f"tracing {gene}", start, len(features))
@@ -137,24 +137,24 @@ def attribute(
     )
 
 
-def _one_gene(fitted: Fitted, inputs: Tensor, column: int) -> Tensor:
-    """The blend's standardised answer for one gene, differentiable in the image input (tiles, inputs)."""
-    blend, loadings = fitted.blend, torch.from_numpy(fitted.loadings[:, column].copy())
+def _one_gene(fitted: FittedPredictor, inputs: Tensor, column: int) -> Tensor:
+    """The ensemble's standardised prediction of one gene, differentiable in its inputs (tiles, inputs)."""
+    weights, loadings = fitted.weights, torch.from_numpy(fitted.loadings[:, column].copy())
     components = torch.from_numpy(fitted.components)
     reduced = inputs
     if components.shape[1]:
         reduced = inputs @ components / float(np.sqrt(len(components) / components.shape[1]))
-    total = blend.linear * (inputs @ (torch.from_numpy(fitted.ridge) @ loadings))
+    total = weights.linear * (inputs @ (torch.from_numpy(fitted.ridge) @ loadings))
     values, trust = torch.from_numpy(fitted.values[:, column].copy()), torch.from_numpy(fitted.trust)
     for network, keys in zip(fitted.networks, fitted.keys, strict=True):
         network.eval()
         share = 1 / len(fitted.networks)
         embedding = network.embed_image(reduced)
-        total = total + share * blend.regression * network.regress(embedding)[0][:, column]
-        index = torch.from_numpy(retrieve(embedding.detach().numpy(), keys, blend.neighbours).index)
+        total = total + share * weights.regression * network.regress(embedding)[0][:, column]
+        index = torch.from_numpy(retrieve(embedding.detach().numpy(), keys, weights.neighbours).index)
         known = F.normalize(torch.from_numpy(keys), dim=-1)[index]
         cosine = (F.normalize(embedding, dim=-1)[:, None] * known).sum(-1)
-        weights = torch.softmax(cosine / blend.temperature, dim=1) * trust[index]
-        weights = weights / weights.sum(dim=1, keepdim=True)
-        total = total + share * blend.retrieval * (weights * values[index]).sum(dim=1)
+        trusted = torch.softmax(cosine / weights.temperature, dim=1) * trust[index]
+        trusted = trusted / trusted.sum(dim=1, keepdim=True)
+        total = total + share * weights.retrieval * (trusted * values[index]).sum(dim=1)
     return total

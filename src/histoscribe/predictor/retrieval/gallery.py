@@ -14,7 +14,7 @@ _QUERIES = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Retrieved:
+class Neighbours:
     """What was found for every query.
 
     Parameters
@@ -34,12 +34,12 @@ class Retrieved:
         weights = np.exp(logits)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
-    def nearest(self, k: int) -> Retrieved:
+    def nearest(self, k: int) -> Neighbours:
         """Only the k closest."""
-        return Retrieved(self.index[:, :k], self.similarity[:, :k])
+        return Neighbours(self.index[:, :k], self.similarity[:, :k])
 
 
-def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) -> Retrieved:
+def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) -> Neighbours:
     """Find the k keys of highest cosine similarity for every query, exactly, block by block.
 
     Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a few
@@ -63,21 +63,21 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
             f"cannot retrieve {k} of {len(keys)} reference spots", remedy="ask for at least one"
         )
     k = min(k, len(keys))
-    unit = normalised(queries)
+    unit = _normalised(queries)
     step = max(k, _BLOCK_BYTES // (4 * max(keys.shape[1], _QUERIES)))
-    best = [Best(len(unit[start : start + _QUERIES]), k) for start in range(0, len(unit), _QUERIES)]
+    best = [_Best(len(unit[start : start + _QUERIES]), k) for start in range(0, len(unit), _QUERIES)]
     for start in range(0, len(keys), step):
-        block = normalised(keys[start : start + step]).T
+        block = _normalised(keys[start : start + step]).T
         for number, found in enumerate(best):
             scores = unit[number * _QUERIES : (number + 1) * _QUERIES] @ block
             found.add(scores, start)
     parts = [found.sorted() for found in best]
     if not parts:
-        return Retrieved(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
-    return Retrieved(np.concatenate([i for i, _ in parts]), np.concatenate([s for _, s in parts]))
+        return Neighbours(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
+    return Neighbours(np.concatenate([i for i, _ in parts]), np.concatenate([s for _, s in parts]))
 
 
-class Best:
+class _Best:
     """The k highest scores of each query so far, and which keys they belong to.
 
     Parameters
@@ -168,7 +168,7 @@ def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return np.take_along_axis(columns, order, axis=1).astype(np.int64)
 
 
-def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length 1; rows of zeros stay zero."""
     rows = np.asarray(rows, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

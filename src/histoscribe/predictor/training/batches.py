@@ -14,7 +14,7 @@ from histoscribe.graphs import spatial_graph
 
 
 @dataclass(frozen=True, eq=False)
-class Spots:
+class TrainingSpots:
     """Prepared spots of one section.
 
     Parameters
@@ -36,13 +36,13 @@ class Spots:
     numbers: NDArray[np.int64]
     trust: NDArray[np.float32]
 
-    def part(self, rows: NDArray[np.int64]) -> Spots:
+    def part(self, rows: NDArray[np.int64]) -> TrainingSpots:
         """Only these rows."""
-        return Spots(*(getattr(self, entry.name)[rows] for entry in fields(self)))
+        return TrainingSpots(*(getattr(self, entry.name)[rows] for entry in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class SpotBatch:
     """Spots of one or more sections as tensors; `spatial` (2, edges) never joins two sections."""
 
     features: Tensor
@@ -53,23 +53,23 @@ class Batch:
     trust: Tensor
     spatial: Tensor
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> SpotBatch:
         """The same batch on another device."""
-        return Batch(*(getattr(self, entry.name).to(device) for entry in fields(self)))
+        return SpotBatch(*(getattr(self, entry.name).to(device) for entry in fields(self)))
 
 
-def make_batches(sections: Sequence[Spots], size: int, *, radius: float) -> list[Batch]:
+def make_batches(sections: Sequence[TrainingSpots], size: int, *, radius: float) -> list[SpotBatch]:
     """Group sections, in their order, into batches of about `size` spots.
 
     Parameters
     ----------
-    sections : sequence of Spots
+    sections : sequence of TrainingSpots
     size : int
         A section with more spots is cut along its longer side into equal pieces.
     radius : float
         Of the spatial graph, in pitches.
     """
-    groups: list[list[Spots]] = []
+    groups: list[list[TrainingSpots]] = []
     room = 0
     for piece in (piece for section in sections for piece in _pieces(section, size)):
         count = len(piece.features)
@@ -81,7 +81,7 @@ def make_batches(sections: Sequence[Spots], size: int, *, radius: float) -> list
     return [_joined(group, radius) for group in groups]
 
 
-def _pieces(section: Spots, size: int) -> list[Spots]:
+def _pieces(section: TrainingSpots, size: int) -> list[TrainingSpots]:
     count = -(-len(section.features) // size)
     if count == 1:
         return [section]
@@ -90,7 +90,7 @@ def _pieces(section: Spots, size: int) -> list[Spots]:
     return [section.part(np.sort(rows)) for rows in np.array_split(order, count)]
 
 
-def _joined(group: Sequence[Spots], radius: float) -> Batch:
+def _joined(group: Sequence[TrainingSpots], radius: float) -> SpotBatch:
     starts = np.cumsum([0, *(len(piece.features) for piece in group)])
     edges = [
         spatial_graph(piece.places, 1.0, radius=radius) + start
@@ -98,6 +98,6 @@ def _joined(group: Sequence[Spots], radius: float) -> Batch:
     ]
     columns = {
         entry.name: torch.from_numpy(np.concatenate([getattr(piece, entry.name) for piece in group]))
-        for entry in fields(Spots)
+        for entry in fields(TrainingSpots)
     }
-    return Batch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))
+    return SpotBatch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))

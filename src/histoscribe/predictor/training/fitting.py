@@ -3,85 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from histoscribe.predictor.core import Fitted, project
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.inputs import section_input, training_scales
-from histoscribe.predictor.linear import (
-    expression_components,
-    principal_axes,
-    weighted_ridge,
-)
+from histoscribe.predictor.inputs import InputSpace
+from histoscribe.predictor.linear import expression_components, principal_axes, weighted_ridge
+from histoscribe.predictor.model import FittedPredictor, project
 from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.batches import Batch, Spots, make_batches
+from histoscribe.predictor.training.batches import SpotBatch, TrainingSpots, make_batches
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
 
 
-def fit_core(
-    sections: Sequence[EncodedSection],
-    panel: Sequence[str],
-    settings: PredictorSettings,
-    *,
-    seed: int,
-    members: int,
-    device: torch.device,
-    progress: Progress,
-    message: str = "training",
-) -> Fitted:
-    """Learn everything but the blend and the intervals.
+@dataclass(frozen=True)
+class FitOptions:
+    """What all trainings of one fit share: those of inner validation and the last.
+
+    Parameters
+    ----------
+    settings : PredictorSettings
+    panel : tuple of str
+        Genes that every section has; empty where they are still to be chosen.
+    seed : int
+        Member i is trained from seed + i.
+    device : torch.device
+    progress : Progress
+    """
+
+    settings: PredictorSettings
+    panel: tuple[str, ...]
+    seed: int
+    device: torch.device
+    progress: Progress
+
+
+def fit_parts(
+    sections: Sequence[EncodedSection], options: FitOptions, *, members: int = 1, message: str = "training"
+) -> FittedPredictor:
+    """Learn everything but the ensemble's weights and the intervals.
 
     Parameters
     ----------
     sections : sequence of EncodedSection
-    panel : sequence of str
-        Genes that every section has.
-    settings : PredictorSettings
-    seed : int
-        Member i is trained from seed + i.
+    options : FitOptions
     members : int
         How many networks.
-    device : torch.device
-    progress : Progress
     message : str
-        What to tell `progress`.
+        What to tell progress.
     """
+    settings, panel, seed = options.settings, options.panel, options.seed
     variant = variant_named(settings.variant)
-    without = settings.without
-    pitch = float(np.median([section.pitch_um for section in sections]))
     features = [section.features for section in sections]
-    radii = settings.reaches
-    scales = training_scales(sections, pitch, radii)
-    inputs = np.concatenate(
-        [section_input(section, pitch, radii, scales, settings.measures) for section in sections]
-    )
+    space = InputSpace.learned(sections, settings.reaches, settings.measures)
+    inputs = np.concatenate([space.of(section) for section in sections])
     starts = np.cumsum([0, *(len(values) for values in features)])
     targets = [panel_expression(section, panel, settings.target) for section in sections]
-    weighed = variant.weighs_spots and "depth weights" not in without
+    weighed = variant.weighs_spots and "depth weights" not in settings.without
     trust = spot_weights(sections) if weighed else np.ones(len(inputs))
-    genes = len(panel)
-    mean, deviation, expression = np.zeros(genes, np.float32), np.ones(genes, np.float32), targets
+    mean, deviation = np.zeros(len(panel), np.float32), np.ones(len(panel), np.float32)
+    expression = targets
     if variant.standardises:
         mean, deviation, expression = standardised_targets(targets, np.split(trust, starts[1:-1]))
     wanted = np.concatenate(expression)
-    types = spot_types(sections, inputs[:, : features[0].shape[1]], settings, seed)
+    types = _spot_types(sections, inputs[:, : features[0].shape[1]], settings, seed)
     components = principal_axes(inputs, settings.components)
     reduced = project(inputs, components, len(components))
     ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
-    loadings = np.zeros((1, genes), dtype=np.float32)
+    loadings = np.zeros((1, len(panel)), dtype=np.float32)
     if variant.has_ridge:
-        rank = genes if "low rank" in without else settings.rank
-        main = expression_components(wanted, trust, rank)
-        ridge, loadings = weighted_ridge(inputs, main.scores, trust), main.loadings
+        rank = len(panel) if "low rank" in settings.without else settings.rank
+        scores, loadings = expression_components(wanted, trust, rank)
+        ridge = weighted_ridge(inputs, scores, trust)
     spots = [
-        Spots(
+        TrainingSpots(
             reduced[start:stop],
             values,
             variant.places(section.centres_um / section.pitch_um),
@@ -95,17 +96,15 @@ def fit_core(
     batches = [
         part for group in groups for part in make_batches(group, settings.batch_spots, radius=variant.radius)
     ]
-    networks, keys = [], []
+    networks = []
     for member in range(members):
-        network = variant.build(settings, reduced.shape[1], genes, seed + member)
+        network = variant.build(settings, reduced.shape[1], len(panel), seed + member)
         told = message if members == 1 else f"{message}, network {member + 1} of {members}"
-        _train(network, batches, settings, seed=seed + member, device=device, progress=progress, message=told)
+        _train(network, batches, options, seed + member, told)
         networks.append(network)
-        keys.append(_gallery_keys(network, batches, settings.width))
-    return Fitted(
+    return FittedPredictor(
         settings=settings,
-        pitch_um=pitch,
-        scales=scales,
+        space=space,
         components=components,
         mean=mean,
         deviation=deviation,
@@ -113,59 +112,10 @@ def fit_core(
         loadings=loadings,
         values=wanted,
         trust=trust.astype(np.float32),
-        keys=keys,
+        keys=[_gallery_keys(network, batches, settings.width) for network in networks],
         networks=networks,
         familiar=learn_familiar(features, np.split(reduced, starts[1:-1]), seed),
     )
-
-
-def _train(
-    network: PredictorNetwork,
-    batches: Sequence[Batch],
-    settings: PredictorSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    message: str,
-) -> None:
-    from histoscribe.models.training import TrainingOptions, train
-
-    variant = variant_named(settings.variant)
-    data: DataLoader[Batch] = DataLoader(
-        [batch.to(device) for batch in batches],  # type: ignore[arg-type]
-        batch_size=None,
-        shuffle=len(batches) > 1,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    train(
-        network,
-        data,
-        loss=lambda batch, _: variant.loss(network, batch, settings),
-        optimise=lambda: variant.optimise(network, settings, settings.epochs * len(batches)),
-        options=TrainingOptions(message, epochs=settings.epochs, seed=seed, device=device, clip=variant.clip),
-        progress=progress,
-    )
-
-
-def spot_types(
-    sections: Sequence[EncodedSection],
-    descriptors: NDArray[np.float32],
-    settings: PredictorSettings,
-    seed: int,
-) -> NDArray[np.int64]:
-    """The type of every training spot: given with the sections, or k-means clusters of the images.
-
-    Never from expression. Types teach the network's gate, which later reads them from the image alone.
-    """
-    if "spot types" in settings.without:
-        return np.zeros(len(descriptors), dtype=np.int64)
-    if settings.type_source == "given":
-        return np.concatenate([section.types for section in sections if section.types is not None])
-    from sklearn.cluster import KMeans
-
-    found = KMeans(min(settings.types, len(descriptors)), n_init=3, random_state=seed).fit(descriptors)
-    return np.asarray(found.labels_, dtype=np.int64)
 
 
 def standardised_targets(
@@ -185,7 +135,52 @@ def standardised_targets(
     return mean.astype(np.float32), deviation, scaled
 
 
-def _gallery_keys(network: PredictorNetwork, batches: Sequence[Batch], width: int) -> NDArray[np.float32]:
+def _train(
+    network: PredictorNetwork, batches: Sequence[SpotBatch], options: FitOptions, seed: int, message: str
+) -> None:
+    from histoscribe.models.training import TrainingOptions, train
+
+    settings = options.settings
+    variant = variant_named(settings.variant)
+    data: DataLoader[SpotBatch] = DataLoader(
+        [batch.to(options.device) for batch in batches],  # type: ignore[arg-type]
+        batch_size=None,
+        shuffle=len(batches) > 1,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    train(
+        network,
+        data,
+        loss=lambda batch, _: variant.loss(network, batch, settings),
+        optimise=lambda: variant.optimise(network, settings, settings.epochs * len(batches)),
+        options=TrainingOptions(
+            message, epochs=settings.epochs, seed=seed, device=options.device, clip=variant.clip
+        ),
+        progress=options.progress,
+    )
+
+
+def _spot_types(
+    sections: Sequence[EncodedSection],
+    descriptors: NDArray[np.float32],
+    settings: PredictorSettings,
+    seed: int,
+) -> NDArray[np.int64]:
+    """The type of every training spot: given with the sections, or k-means clusters of the images.
+
+    Never from expression. Types teach the network's gate, which later reads them from the image alone.
+    """
+    if "spot types" in settings.without:
+        return np.zeros(len(descriptors), dtype=np.int64)
+    if settings.type_source == "given":
+        return np.concatenate([section.types for section in sections if section.types is not None])
+    from sklearn.cluster import KMeans
+
+    found = KMeans(min(settings.types, len(descriptors)), n_init=3, random_state=seed).fit(descriptors)
+    return np.asarray(found.labels_, dtype=np.int64)
+
+
+def _gallery_keys(network: PredictorNetwork, batches: Sequence[SpotBatch], width: int) -> NDArray[np.float32]:
     count = sum(len(batch.numbers) for batch in batches)
     keys = np.empty((count, width), dtype=np.float32)
     with torch.inference_mode():

@@ -4,101 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histoscribe.errors import SectionError, SettingError
-from histoscribe.features.device import resolve_device
 from histoscribe.models import Card, TrainingSection
 from histoscribe.models.reproducible import one_thread
-from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.settings import KIND, PredictorSettings
-from histoscribe.predictor.state import to_settings
+from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel
-from histoscribe.predictor.training.fitting import fit_core
-from histoscribe.predictor.training.inner import Inner, choose_inputs, validate
-from histoscribe.predictor.variants.variant import variant_named
-from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
+from histoscribe.predictor.training.fitting import FitOptions, fit_parts
+from histoscribe.predictor.training.validation import choose_inputs, validate
 
 
 def learn(
-    sections: Sequence[EncodedSection],
-    settings: PredictorSettings,
-    *,
-    seed: int,
-    device: str,
-    panel: Sequence[str] | None,
-    licence: str,
-    encoder: TileEncoder | None,
-    progress: Progress,
-) -> tuple[Fitted, Card]:
-    """Learn a predictor; see `Predictor.fit_encoded`."""
-    check_sections(sections)
-    chosen = resolve_device(device)
-    genes = list(panel or choose_panel(sections, settings.panel_size))
-    settings = choose_inputs(sections, genes, settings)
-    settings, type_names = _with_types(settings, sections)
-    with one_thread():
-        fixed = variant_named(settings.variant).blend
-        if fixed is not None:
-            inner = Inner(fixed, {}, "nothing")
-        else:
-            inner = validate(sections, genes, settings, seed=seed, device=chosen, progress=progress)
-        fitted = fit_core(
-            sections,
-            genes,
-            settings,
-            seed=seed,
-            members=settings.members,
-            device=chosen,
-            progress=progress,
-        )
-    fitted = replace(fitted, blend=inner.blend, intervals=inner.intervals, crops=_crops(sections))
-    gallery = {
-        "section": [section.name for section in sections for _ in section.spots],
-        "spot": [spot for section in sections for spot in section.spots],
-    }
-    card = Card(
-        kind=KIND,
-        variant=settings.variant,
-        genes=tuple(genes),
-        target=TARGETS[settings.target],
-        panel_rule=f"{len(genes)} genes that were named beforehand"
-        if panel
-        else f"{len(genes)} most variable genes of the training sections (variance of the target)",
-        training=tuple(TrainingSection(section.name, section.patient) for section in sections),
-        licence=licence,
-        seed=seed,
-        mpp=None if encoder is None else float(encoder.mpp),
-        crop_um=None if encoder is None else float(encoder.crop_um),
-        encoder="" if encoder is None else encoder.name,
-        held_out=inner.held_out,
-        settings={
-            **to_settings(fitted),
-            "inner_split": inner.split,
-            "gallery": gallery,
-            "type_names": type_names,
-        },
-    )
-    return fitted, card
+    sections: Sequence[EncodedSection], options: FitOptions, licence: str
+) -> tuple[FittedPredictor, Card]:
+    """Learn a predictor, and say on its card what it learned from.
 
-
-def check_sections(sections: Sequence[EncodedSection]) -> None:
-    """Refuse what cannot be learned from.
+    The panel that inner validation predicts was chosen on all training sections; only the test section of
+    whoever validates this predictor must not have been seen.
 
     Raises
     ------
     SettingError
         If there is no section.
     SectionError
-        If names repeat or the descriptors are of different encoders.
+        If names repeat, the descriptors are of different encoders, or spot types are wanted and lacking.
+    TableError
+        If counts are not counts, or the sections have no gene in common.
     """
+    _check(sections)
+    given = bool(options.panel)
+    panel = options.panel or tuple(choose_panel(sections, options.settings.panel_size))
+    settings, type_names = _with_types(choose_inputs(sections, panel, options.settings), sections)
+    options = replace(options, panel=panel, settings=settings)
+    with one_thread():
+        inner = validate(sections, options)
+        fitted = fit_parts(sections, options, members=settings.members)
+    fitted = replace(fitted, weights=inner.weights, intervals=inner.intervals, crops=_crops(sections))
+    rule = "most variable genes of the training sections (variance of the target)"
+    card = Card(
+        kind=KIND,
+        variant=settings.variant,
+        genes=panel,
+        target=TARGETS[settings.target],
+        panel_rule=f"{len(panel)} {'genes that were named beforehand' if given else rule}",
+        training=tuple(TrainingSection(section.name, section.patient) for section in sections),
+        licence=licence,
+        seed=options.seed,
+        held_out=inner.held_out,
+        settings={
+            **to_settings(fitted),
+            "inner_split": inner.split,
+            "gallery": {
+                "section": [section.name for section in sections for _ in section.spots],
+                "spot": [spot for section in sections for spot in section.spots],
+            },
+            "type_names": type_names,
+        },
+    )
+    return fitted, card
+
+
+def _check(sections: Sequence[EncodedSection]) -> None:
     if not sections:
         raise SettingError("there is no section to learn from", remedy="give at least one measured section")
     names = [section.name for section in sections]

@@ -37,7 +37,7 @@ _SPOT = ("barcode", "spot", "spot_id", "index")
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class ClassifiedCells:
     """Classified cells of one slide: centres (cells, 2) in full-resolution pixels as (row, column)."""
 
     centres: NDArray[np.float64]
@@ -120,7 +120,7 @@ def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArra
     return np.asarray(np.where(density > 0, kind, 0), dtype=np.int64)
 
 
-def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Cells:
+def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> ClassifiedCells:
     """Read classified cells.
 
     Parameters
@@ -149,10 +149,10 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Cells:
             where=path,
             remedy="give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class",
         ) from error
-    return Cells(np.stack([rows, columns], axis=1), classes)
+    return ClassifiedCells(np.stack([rows, columns], axis=1), classes)
 
 
-def prevailing(cells: Cells, centres: NDArray[np.float64], reach: float) -> list[str]:
+def prevailing(cells: ClassifiedCells, centres: NDArray[np.float64], reach: float) -> list[str]:
     """The most frequent class of the cells within `reach` pixels of each centre; `no cell` where none is."""
     from scipy.spatial import cKDTree
 
@@ -220,13 +220,15 @@ def with_labels(
     ]
 
 
-def _hovernet(content: Any) -> Cells:
+def _hovernet(content: Any) -> ClassifiedCells:
     nuclei = list(content["nuc"].values())
     centres = np.array([entry["centroid"] for entry in nuclei], dtype=np.float64).reshape(-1, 2)[:, ::-1]
     if not np.isfinite(centres).all():
         raise ValueError("a centroid is not finite")
     kinds = [int(entry.get("type") or 0) for entry in nuclei]
-    return Cells(centres, tuple(_PANNUKE[kind] if 0 <= kind < 6 else f"type {kind}" for kind in kinds))
+    return ClassifiedCells(
+        centres, tuple(_PANNUKE[kind] if 0 <= kind < 6 else f"type {kind}" for kind in kinds)
+    )
 
 
 def _checked(path: str | PathLike[str]) -> Path:

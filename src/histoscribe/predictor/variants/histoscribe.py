@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from histoscribe.graphs import functional_graph
 from histoscribe.predictor.settings import PredictorSettings
-from histoscribe.predictor.training.batches import Batch
+from histoscribe.predictor.training.batches import SpotBatch
 from histoscribe.predictor.variants.variant import PredictorNetwork, ProjectionHead, Variant
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class HistoscribeVariant(Variant[HistoscribeNetwork]):
             graphs=settings.graphs,
         )
 
-    def loss(self, network: HistoscribeNetwork, batch: Batch, settings: PredictorSettings) -> Tensor:
+    def loss(self, network: HistoscribeNetwork, batch: SpotBatch, settings: PredictorSettings) -> Tensor:
         """Spots that are alike may be taken for each other; deep spots count more in the error."""
         image = network.embed_image(batch.features)
         spot = network.embed_spots(batch.expression, batch.places, batch.types, batch.spatial)
@@ -231,7 +231,7 @@ class HistoscribeVariant(Variant[HistoscribeNetwork]):
             optimiser, max_lr=rate, total_steps=steps, pct_start=rise
         )
 
-    def attention(self, network: HistoscribeNetwork, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+    def attention(self, network: HistoscribeNetwork, batch: SpotBatch) -> dict[str, tuple[Tensor, Tensor]]:
         """Along the graphs that it was trained with."""
         return network.spot_branch.attend(batch.expression, batch.places, batch.types, batch.spatial)
 

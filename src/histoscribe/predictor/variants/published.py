@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histoscribe.predictor.blend import Blend
+from histoscribe.predictor.ensemble import EnsembleWeights
 from histoscribe.predictor.settings import PredictorSettings
-from histoscribe.predictor.training.batches import Batch
+from histoscribe.predictor.training.batches import SpotBatch
 from histoscribe.predictor.variants.variant import PredictorNetwork, ProjectionHead, Variant
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class PublishedVariant(Variant[PublishedNetwork]):
     standardises = False
     weighs_spots = False
     has_ridge = False
-    blend = Blend(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
+    weights = EnsembleWeights(retrieval=0.4, regression=0.6, linear=0.0, neighbours=200, temperature=1.0)
 
     def network(self, settings: PredictorSettings, inputs: int, genes: int) -> PublishedNetwork:
         """See `PublishedNetwork`."""
@@ -142,7 +142,7 @@ class PublishedVariant(Variant[PublishedNetwork]):
             inputs, genes, width=settings.width, heads=settings.heads, dropout=settings.dropout
         )
 
-    def loss(self, network: PublishedNetwork, batch: Batch, settings: PredictorSettings) -> Tensor:
+    def loss(self, network: PublishedNetwork, batch: SpotBatch, settings: PredictorSettings) -> Tensor:
         """The sum of four."""
         image = network.embed_image(batch.features)
         spot, attention = network.attended(batch.expression, batch.places, batch.types, batch.spatial)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from histoscribe.errors import SettingError
 from histoscribe.models.reproducible import seeded
-from histoscribe.predictor.blend import Blend
+from histoscribe.predictor.ensemble import EnsembleWeights
 from histoscribe.predictor.settings import PredictorSettings
-from histoscribe.predictor.training.batches import Batch
+from histoscribe.predictor.training.batches import SpotBatch
 from histoscribe.predictor.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Variant(ABC, Generic[NetworkT]):
         Whether deep spots count more.
     has_ridge : bool
         Whether a ridge regression answers beside the network.
-    blend : Blend or None
-        How the answers are weighed; None where inner validation chooses.
+    weights : EnsembleWeights or None
+        How the parts are weighed; None where inner validation chooses.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Variant(ABC, Generic[NetworkT]):
     standardises: ClassVar[bool] = True
     weighs_spots: ClassVar[bool] = True
     has_ridge: ClassVar[bool] = True
-    blend: ClassVar[Blend | None] = None
+    weights: ClassVar[EnsembleWeights | None] = None
 
     def settings(self, **changes: Any) -> PredictorSettings:
         """Its defaults with some changes; `SettingError` where one does not exist or is out of range."""
@@ -107,7 +107,7 @@ class Variant(ABC, Generic[NetworkT]):
         """An untrained network, drawn from PyTorch's random state."""
 
     @abstractmethod
-    def loss(self, network: NetworkT, batch: Batch, settings: PredictorSettings) -> Tensor:
+    def loss(self, network: NetworkT, batch: SpotBatch, settings: PredictorSettings) -> Tensor:
         """What training makes small."""
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Variant(ABC, Generic[NetworkT]):
         """Where the spots of one section lie for the network: places (spots, 2) in pitches → the same."""
         return np.asarray(places - places.mean(axis=0), dtype=np.float32)
 
-    def attention(self, network: NetworkT, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+    def attention(self, network: NetworkT, batch: SpotBatch) -> dict[str, tuple[Tensor, Tensor]]:
         """Of each graph the edges (2, e) and the attention along them (e,); nothing without such graphs."""
         return {}
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _SAME = 1e-3
 _MOST_BYTES = 6 * 2**30
 _ARRAYS = 4  # of the size of the image input are held at once
-_WHOLE = 500  # tiles by which `Predictor.predict_grid` knows the slide around a drawn region
+_WHOLE = 500  # tiles by which `Predictor.predict` knows the slide around a drawn region
 _NEEDED = (
-    "histoscribe.predictor.state",
+    "histoscribe.predictor.storage",
     "histoscribe.predictor.output",
     "histoscribe.predictor.explaining.attribution",
     "histoscribe.features.tasks",
@@ -151,12 +151,11 @@ def describe(section: Section, folder: Path, progress: Progress) -> Described:
     """
     from histoscribe.features import encode_tiles
     from histoscribe.predictor import Predictor
-    from histoscribe.predictor.output import card_encoder
     from histoscribe.tiles import sample_tiles, spot_tiles
 
     progress.report("loading the model")
     predictor = Predictor.load(folder, device="cpu")
-    fitted, encoder = predictor.fitted, card_encoder(predictor.card)
+    fitted, encoder = predictor.fitted, predictor.encoder
     _refuse_what_is_too_much(section, predictor, encoder.dimension)
     assert section.slide is not None
     slide = section.slide.with_mpp(section.mpp)
@@ -182,10 +181,7 @@ def _off(
     section: Section, predictor: Predictor, features: NDArray[np.float32], slide: NDArray[np.float32] | None
 ) -> float:
     """Mean difference of what tiles predict now from what the section holds, over the genes of both."""
-    import torch
-
-    view = predictor.fitted.view(features, section.centres_um, slide)
-    told = predictor.fitted.tell(view, torch.device("cpu")).expression
+    told = predictor.predict_encoded(features, section.centres_um, slide)
     columns = section.table.var_names.get_indexer(list(predictor.genes))
     there = columns >= 0
     held = np.asarray(section.table.X[:, columns[there]])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Where = Literal["spots", "grid", "region"]
 
 _NEEDED = (
-    "histoscribe.predictor.state",
+    "histoscribe.predictor.storage",
     "histoscribe.predictor.output",
     "histoscribe.predictor.explaining.attention",
     "histoscribe.features.tasks",
@@ -112,15 +112,10 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
 
     predictor = Predictor.load(request.model, device=request.device)
     if request.where == "spots":
-        assert not isinstance(request.target, Slide)
-        return predictor.predict_section(request.target, progress=progress)
-    slide = _slide(request.target)
+        return predictor.predict(request.target, progress=progress)
     progress.report("finding tissue")
     regions = list(request.regions) if request.where == "region" else None
-    table = predictor.predict_grid(
-        slide, request.pitch_um, region=regions, name=request.target.name, progress=progress
-    )
-    return _as_section(table, slide, request)
+    return predictor.predict(request.target, pitch_um=request.pitch_um, region=regions, progress=progress)
 
 
 def predicted_layer(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
@@ -134,22 +129,3 @@ def _slide(target: Slide | Section) -> Slide:
         return target
     assert target.slide is not None
     return target.slide if target.slide.mpp is not None else target.slide.with_mpp(target.mpp)
-
-
-def _as_section(table: Any, slide: Slide, request: PredictRequest) -> Section:
-    from histoscribe.section import Section
-
-    assert slide.mpp is not None
-    target = request.target
-    if not isinstance(target, Slide):
-        pitch_um = request.pitch_um
-        return replace(target, table=table, pitch_um=pitch_um, spot_um=pitch_um, warnings=())
-    return Section(
-        name=target.name,
-        table=table,
-        slide=slide,
-        mpp=slide.mpp,
-        spot_um=request.pitch_um,
-        pitch_um=request.pitch_um,
-        patient=target.name,
-    )

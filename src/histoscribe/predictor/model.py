@@ -1,34 +1,29 @@
-"""A fitted predictor as arrays and networks, and what its parts answer."""
+"""A fitted predictor as arrays and networks, and what its parts predict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SectionError
-from histoscribe.predictor.blend import Answers, Blend
-from histoscribe.predictor.inputs import Scale, image_blocks
+from histoscribe.predictor.ensemble import EnsembleWeights, PartialPredictions
+from histoscribe.predictor.inputs import InputSpace
 from histoscribe.predictor.intervals import Intervals
-from histoscribe.predictor.novelty import Familiar
+from histoscribe.predictor.novelty import NoveltyReference
 from histoscribe.predictor.retrieval.evidence import Crops
-from histoscribe.predictor.retrieval.gallery import Retrieved, retrieve
-from histoscribe.predictor.retrieval.index import Index, build_index
+from histoscribe.predictor.retrieval.gallery import Neighbours, retrieve
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.variants.variant import PredictorNetwork
 
 MOST_NEIGHBOURS = 200
 _CHUNK = 4096
-_MOST_EXACT = 200_000
-_PROBES = 16
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ImageInputs:
     """What a fitted predictor sees of some tiles.
 
     Parameters
@@ -45,12 +40,12 @@ class View:
     linear: NDArray[np.float32]
     raw: NDArray[np.float32]
 
-    def __getitem__(self, rows: slice) -> View:
-        return View(self.reduced[rows], self.linear[rows], self.raw[rows])
+    def __getitem__(self, rows: slice) -> ImageInputs:
+        return ImageInputs(self.reduced[rows], self.linear[rows], self.raw[rows])
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class TilePredictions:
     """What a predictor says of some tiles.
 
     Parameters
@@ -73,22 +68,20 @@ class Told:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedPredictor:
     """Everything that a trained predictor knows.
 
     Parameters
     ----------
     settings : PredictorSettings
-    pitch_um : float
-        Length in which the context radii are counted: the training sections' median pitch.
-    scales : (Scale, Scale)
-        Of descriptors and context over the training spots, for targets with few tiles.
+    space : InputSpace
+        How descriptors become the image input.
     components : ndarray, shape (inputs, components)
         Principal axes of the image input; empty columns where it is not reduced.
     mean, deviation : ndarray, shape (genes,)
-        Of the training target; 0 and 1 in the published form.
+        Of the training target; 0 and 1 where the variant does not standardise.
     ridge : ndarray, shape (inputs, rank)
-        Weights of the linear answer; zeros in the published form.
+        Weights of the linear answer; zeros where the variant has none.
     loadings : ndarray, shape (rank, genes)
         What the scores of the ridge stand for.
     values : ndarray, shape (references, genes)
@@ -98,9 +91,9 @@ class Fitted:
     keys : list of ndarray, each of shape (references, width)
         Embeddings of the gallery's spots, one array per member.
     networks : list of PredictorNetwork
-    familiar : Familiar
+    familiar : NoveltyReference
         What the training tiles look like.
-    blend : Blend
+    weights : EnsembleWeights
     intervals : Intervals or None
         None where nothing was held out.
     crops : Crops or None
@@ -108,8 +101,7 @@ class Fitted:
     """
 
     settings: PredictorSettings
-    pitch_um: float
-    scales: tuple[Scale, Scale]
+    space: InputSpace
     components: NDArray[np.float32]
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
@@ -119,10 +111,15 @@ class Fitted:
     trust: NDArray[np.float32]
     keys: list[NDArray[np.float32]]
     networks: list[PredictorNetwork]
-    familiar: Familiar
-    blend: Blend = field(default_factory=Blend)
+    familiar: NoveltyReference
+    weights: EnsembleWeights = field(default_factory=EnsembleWeights)
     intervals: Intervals | None = None
     crops: Crops | None = None
+
+    @property
+    def pitch_um(self) -> float:
+        """The training sections' median pitch, in which the context radii are counted."""
+        return self.space.pitch_um
 
     def check(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> None:
         """Refuse tiles that this model cannot read.
@@ -134,7 +131,7 @@ class Fitted:
         SectionError
             If a descriptor or position is not finite.
         """
-        expected = len(self.scales[0][0])
+        expected = len(self.space.descriptors[0])
         if features.ndim != 2 or features.shape[1] != expected or len(features) != len(centres_um):
             raise ModelError(
                 f"descriptors of shape {features.shape} for {len(centres_um)} tiles do not fit a model of "
@@ -146,93 +143,74 @@ class Fitted:
                 "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
             )
 
-    def blocks(
+    def read(
         self,
         features: NDArray[np.float32],
         centres_um: NDArray[np.float64],
         slide: NDArray[np.float32] | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """The image input of tiles, one block of d columns after the other; see `inputs.image_input`."""
-        return image_blocks(
-            features,
-            centres_um,
-            self.pitch_um,
-            self.settings.reaches,
-            self.scales,
-            units=self.settings.measures,
-            slide=slide,
-        )
-
-    def view(
-        self,
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
-    ) -> View:
-        """Look at tiles, of which `slide` may show the rest of theirs.
+    ) -> ImageInputs:
+        """Look at tiles, of which `slide` may show the rest of theirs; see `InputSpace.blocks`.
 
         Memory grows by one block at a time, not with the number of context radii.
         """
         reduced: NDArray[np.float32] | None = None
         linear = np.zeros((len(features), self.ridge.shape[1]), dtype=np.float32)
         width = features.shape[1]
-        for number, block in enumerate(self.blocks(features, centres_um, slide)):
+        for number, block in enumerate(self.space.blocks(features, centres_um, slide)):
             rows = slice(number * width, (number + 1) * width)
             linear += block @ self.ridge[rows]
             part = project(block, self.components[rows], len(self.components))
             reduced = part if reduced is None else reduced + part
         assert reduced is not None
-        return View(reduced, linear, np.asarray(features, dtype=np.float32))
+        return ImageInputs(reduced, linear, np.asarray(features, dtype=np.float32))
 
-    def answers(self, view: View, device: torch.device) -> tuple[Answers, NDArray[np.int64]]:
+    def partial_predictions(
+        self, inputs: ImageInputs, device: torch.device
+    ) -> tuple[PartialPredictions, NDArray[np.int64]]:
         """What each part predicts, in standardised expression, and the types that the gate reads."""
-        regression: NDArray[np.float32] = np.zeros((len(view.reduced), len(self.mean)), dtype=np.float32)
-        gates: NDArray[np.float32] = np.zeros((len(view.reduced), self.settings.types), dtype=np.float32)
-        retrieved: list[Retrieved] = []
+        regression: NDArray[np.float32] = np.zeros((len(inputs.reduced), len(self.mean)), dtype=np.float32)
+        gates: NDArray[np.float32] = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
+        retrieved: list[Neighbours] = []
         for network, keys in zip(self.networks, self.keys, strict=True):
             network.to(device).eval()
             with torch.inference_mode():
-                embedding = network.embed_image(torch.from_numpy(view.reduced).to(device))
+                embedding = network.embed_image(torch.from_numpy(inputs.reduced).to(device))
                 written, gate = network.regress(embedding)
             regression += written.cpu().numpy()
             gates += torch.softmax(gate, -1).cpu().numpy()
             network.to("cpu")
-            retrieved.append(self._found(len(retrieved), embedding.cpu().numpy(), keys))
-        answers = Answers(
+            retrieved.append(retrieve(embedding.cpu().numpy(), keys, MOST_NEIGHBOURS))
+        parts = PartialPredictions(
             np.asarray(regression / len(self.networks), dtype=np.float32),
-            view.linear @ self.loadings,
+            inputs.linear @ self.loadings,
             retrieved,
             self.values,
             self.trust,
         )
-        return answers, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
+        return parts, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
 
-    def _found(self, member: int, queries: NDArray[np.float32], keys: NDArray[np.float32]) -> Retrieved:
-        if len(keys) <= _MOST_EXACT:
-            return retrieve(queries, keys, MOST_NEIGHBOURS)
-        return self.indexes[member].search(queries, MOST_NEIGHBOURS, probes=_PROBES)
-
-    @cached_property
-    def indexes(self) -> list[Index]:
-        """One index of the gallery per member, made when it is first needed."""
-        return [build_index(keys) for keys in self.keys]
-
-    def tell(self, view: View, device: torch.device) -> Told:
+    def predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
         """Predict tiles, a few thousand at a time."""
-        parts = []
-        for start in range(0, len(view.reduced), _CHUNK):
-            part = view[start : start + _CHUNK]
-            answers, types = self.answers(part, device)
-            expression = self.expression(answers.blended(self.blend))
-            evidence, shares = answers.evidence(self.blend)
-            parts.append((expression, evidence, shares, types, self.familiar.novelty(part.raw, part.reduced)))
-        kept = min(evidence.shape[1] for _, evidence, _, _, _ in parts)
-        return Told(
-            np.concatenate([part[0] for part in parts]),
-            np.concatenate([part[1][:, :kept] for part in parts]),
-            np.concatenate([part[2][:, :kept] for part in parts]),
-            np.concatenate([part[3] for part in parts]),
-            np.concatenate([part[4] for part in parts]),
+        parts = [
+            self._predict(inputs[start : start + _CHUNK], device)
+            for start in range(0, len(inputs.reduced), _CHUNK)
+        ]
+        kept = min(part.evidence.shape[1] for part in parts)
+        columns = {
+            entry.name: np.concatenate([getattr(part, entry.name) for part in parts])
+            if entry.name not in ("evidence", "shares")
+            else np.concatenate([getattr(part, entry.name)[:, :kept] for part in parts])
+            for entry in fields(TilePredictions)
+        }
+        return TilePredictions(**columns)
+
+    def _predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
+        parts, types = self.partial_predictions(inputs, device)
+        return TilePredictions(
+            self.expression(parts.weighed(self.weights)),
+            *parts.evidence(self.weights),
+            types,
+            self.familiar.novelty(inputs.raw, inputs.reduced),
         )
 
     def expression(self, standardised: NDArray[np.float32]) -> NDArray[np.float32]:

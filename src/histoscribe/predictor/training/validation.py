@@ -1,4 +1,4 @@
-"""Inner validation: the blend and the reliability of each gene, from training sections held out in turn."""
+"""Inner validation: weights of the ensemble and reliability of genes, from sections held out in turn."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from histoscribe.predictor.blend import Answers, Blend, choose_blend, gene_correlation
-from histoscribe.predictor.core import Fitted
 from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.inputs import Unit, section_input, training_scales
+from histoscribe.predictor.ensemble import (
+    EnsembleWeights,
+    PartialPredictions,
+    choose_weights,
+    gene_correlation,
+)
+from histoscribe.predictor.inputs import InputSpace, Unit
 from histoscribe.predictor.intervals import Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
+from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.fitting import fit_core, standardised_targets
-from histoscribe.progress import Progress
+from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
+from histoscribe.predictor.variants.variant import variant_named
 
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
@@ -29,12 +33,12 @@ HALVES = "half of the section"
 
 
 @dataclass(frozen=True, eq=False)
-class Inner:
+class InnerValidation:
     """What inner validation found.
 
     Parameters
     ----------
-    blend : Blend
+    weights : EnsembleWeights
     held_out : dict
         Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ.
     split : str
@@ -43,7 +47,7 @@ class Inner:
         Conformal bounds from the residuals on what was held out.
     """
 
-    blend: Blend
+    weights: EnsembleWeights
     held_out: dict[str, dict[str, float]]
     split: str
     intervals: Intervals | None = None
@@ -94,59 +98,41 @@ def choose_inputs(
         parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
         targets = [panel_expression(section, panel, settings.target) for section in training]
         expression = np.concatenate(standardised_targets(targets, parts)[2])
-        main = expression_components(expression, trust, settings.rank)
+        scores, loadings = expression_components(expression, trust, settings.rank)
         for number, (radii, units) in enumerate(choices):
-            scales = training_scales(training, pitch, radii)
-            inputs = np.concatenate([section_input(s, pitch, radii, scales, units) for s in training])
-            weights = weighted_ridge(inputs, main.scores, trust) @ main.loadings
+            space = InputSpace.learned(training, radii, units, pitch)
+            inputs = np.concatenate([space.of(section) for section in training])
+            weights = weighted_ridge(inputs, scores, trust) @ loadings
             for section in held_out:
-                predicted = section_input(section, pitch, radii, scales, units) @ weights
                 truth = panel_expression(section, panel, settings.target)
-                reached[number] += gene_correlation(predicted, truth).mean()
+                reached[number] += gene_correlation(space.of(section) @ weights, truth).mean()
     radii, units = choices[int(np.argmax(reached))]
     return replace(settings, radii=radii, units=units)
 
 
-def validate(
-    sections: Sequence[EncodedSection],
-    panel: Sequence[str],
-    settings: PredictorSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-) -> Inner:
-    """Train without each fold, answer it, and choose what predicts the held-out folds best.
+def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerValidation:
+    """Train without each fold, predict it, and choose what predicts the held-out folds best.
 
-    The panel was chosen on all training sections; only the outer split's test section must not see it.
+    Nothing is held out where the variant says how its parts are weighed, or sections are too small.
     """
+    fixed = variant_named(options.settings.variant).weights
+    if fixed is not None:
+        return InnerValidation(fixed, {}, "nothing")
     folds, split = inner_folds(sections)
     smallest = min(len(section.features) for fold in folds for part in fold for section in part)
     if smallest < _MIN_SPOTS:
-        return Inner(Blend(), {}, "nothing")
-    found: list[tuple[Answers, NDArray[np.float32]]] = []
-    predicted: list[tuple[Fitted, Answers, NDArray[np.float32]]] = []
+        return InnerValidation(EnsembleWeights(), {}, "nothing")
+    found: list[tuple[FittedPredictor, PartialPredictions, NDArray[np.float32]]] = []
     for number, (training, held_out) in enumerate(folds, start=1):
-        fitted = fit_core(
-            training,
-            panel,
-            settings,
-            seed=seed,
-            members=1,
-            device=device,
-            progress=progress,
-            message=f"inner validation {number} of {len(folds)}",
-        )
+        fitted = fit_parts(training, options, message=f"inner validation {number} of {len(folds)}")
         for section in held_out:
-            view = fitted.view(section.features, section.centres_um, section.slide)
-            answers = fitted.answers(view, device)[0]
-            truth = panel_expression(section, panel, settings.target)
-            found.append((answers, truth))
-            predicted.append((fitted, answers, truth))
-    blend = choose_blend(found, settings.without)
-    told = [(fitted.expression(answers.blended(blend)), truth) for fitted, answers, truth in predicted]
+            inputs = fitted.read(section.features, section.centres_um, section.slide)
+            parts = fitted.partial_predictions(inputs, options.device)[0]
+            found.append((fitted, parts, panel_expression(section, options.panel, options.settings.target)))
+    weights = choose_weights([(parts, truth) for _, parts, truth in found], options.settings.without)
+    told = [(fitted.expression(parts.weighed(weights)), truth) for fitted, parts, truth in found]
     independent = len(told) // 2 if split == HALVES else len(told)
-    return Inner(blend, _reliability(panel, told, independent), split, conformal(told))
+    return InnerValidation(weights, _reliability(options.panel, told, independent), split, conformal(told))
 
 
 def _reliability(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from os import PathLike
 from typing import Any
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.models import Card, require_shapes
-from histoscribe.predictor.blend import Blend
-from histoscribe.predictor.core import Fitted
+from histoscribe.predictor.ensemble import EnsembleWeights
+from histoscribe.predictor.inputs import InputSpace
 from histoscribe.predictor.intervals import BINS, Intervals
-from histoscribe.predictor.novelty import Familiar
+from histoscribe.predictor.model import FittedPredictor
+from histoscribe.predictor.novelty import NoveltyReference
 from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
@@ -24,37 +25,41 @@ from histoscribe.predictor.variants.variant import PredictorNetwork, variant_nam
 _MAX_WIDTH = 65_536
 _MAX_MEMBERS = 64
 _PLAIN = ("components", "mean", "deviation", "ridge", "loadings", "values", "trust")
-_FAMILIAR = ("mean", "deviation", "axes", "appearance", "structure", "limits")
-_INTERVALS = ("edges", "low", "high")
+_FAMILIAR, _INTERVALS, _CROPS = (
+    tuple(entry.name for entry in fields(kind)) for kind in (NoveltyReference, Intervals, Crops)
+)
+_SIZES = ("members_kept", "descriptors", "references", "familiar_kept")
 # Not needed to build the network, but kept on the card.
-_TOLD = ("variant", "gallery", "inner_split", "type_names", "uses")
+_BESIDE = ("variant", "gallery", "inner_split", "type_names", "uses")
+_REMEDY = "fetch or train it anew"
 
 
-def to_tensors(fitted: Fitted) -> dict[str, NDArray[Any]]:
+def to_tensors(fitted: FittedPredictor) -> dict[str, NDArray[Any]]:
     """Every array of a fitted predictor under its name."""
     tensors = {name: getattr(fitted, name) for name in _PLAIN}
-    for name, (mean, deviation) in zip(("descriptors", "context"), fitted.scales, strict=True):
-        tensors[f"{name}.mean"], tensors[f"{name}.deviation"] = mean, deviation
-    tensors |= {f"familiar.{name}": getattr(fitted.familiar, name) for name in _FAMILIAR}
-    if fitted.intervals is not None:
-        tensors |= {f"intervals.{name}": getattr(fitted.intervals, name) for name in _INTERVALS}
-    if fitted.crops is not None:
-        tensors["crops.data"], tensors["crops.ends"] = fitted.crops.data, fitted.crops.ends
+    for name in ("descriptors", "context"):
+        tensors[f"{name}.mean"], tensors[f"{name}.deviation"] = getattr(fitted.space, name)
+    for prefix, names, part in (
+        ("familiar", _FAMILIAR, fitted.familiar),
+        ("intervals", _INTERVALS, fitted.intervals),
+        ("crops", _CROPS, fitted.crops),
+    ):
+        if part is not None:
+            tensors |= {f"{prefix}.{name}": getattr(part, name) for name in names}
     for number, (network, keys) in enumerate(zip(fitted.networks, fitted.keys, strict=True)):
         tensors[f"keys{number}"] = keys
-        for name, value in network.state_dict().items():
-            tensors[f"network{number}.{name}"] = value.numpy()
+        tensors |= {f"network{number}.{name}": v.numpy() for name, v in network.state_dict().items()}
     return tensors
 
 
-def to_settings(fitted: Fitted) -> dict[str, Any]:
+def to_settings(fitted: FittedPredictor) -> dict[str, Any]:
     """What else is needed to rebuild it, as plain values for the card."""
     return {
         **fitted.settings.to_dict(),
         "pitch_um": fitted.pitch_um,
-        "blend": asdict(fitted.blend),
+        "blend": asdict(fitted.weights),
         "members_kept": len(fitted.networks),
-        "descriptors": len(fitted.scales[0][0]),
+        "descriptors": len(fitted.space.descriptors[0]),
         "references": len(fitted.values),
         "familiar_kept": len(fitted.familiar.appearance),
     }
@@ -62,7 +67,7 @@ def to_settings(fitted: Fitted) -> dict[str, Any]:
 
 def from_tensors(
     tensors: Mapping[str, NDArray[Any]], card: Card, *, where: str | PathLike[str] | None = None
-) -> Fitted:
+) -> FittedPredictor:
     """Rebuild a fitted predictor.
 
     Raises
@@ -71,21 +76,20 @@ def from_tensors(
         If the card's settings are impossible or an array is missing or of a wrong shape.
     """
     try:
-        kept = {name: value for name, value in card.settings.items() if name not in _TOLD}
+        kept = {name: value for name, value in card.settings.items() if name not in _BESIDE}
         pitch = float(kept.pop("pitch_um"))
-        blend = Blend(**kept.pop("blend"))
-        sizes = ("members_kept", "descriptors", "references", "familiar_kept")
-        members, descriptors, references, familiar = (_bounded(kept.pop(name)) for name in sizes)
+        weights = EnsembleWeights(**kept.pop("blend"))
+        members, descriptors, references, familiar = (_bounded(kept.pop(name)) for name in _SIZES)
         settings = PredictorSettings.of(card.variant, kept)
         if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
             raise ValueError("a size is out of range")
-        if not all(np.isfinite(value) and value > 0 for value in (pitch, blend.temperature)):
+        if not all(np.isfinite(value) and value > 0 for value in (pitch, weights.temperature)):
             raise ValueError("the pitch or the blend is out of range")
-        if not 1 <= blend.neighbours <= 10_000:
+        if not 1 <= weights.neighbours <= 10_000:
             raise ValueError("the blend is out of range")
     except (KeyError, TypeError, ValueError, SettingError) as error:
         raise ModelError(
-            f"the card's settings cannot be used ({error})", where=where, remedy="fetch or train it anew"
+            f"the card's settings cannot be used ({error})", where=where, remedy=_REMEDY
         ) from error
     variant = variant_named(settings.variant)
     genes, inputs = len(card.genes), descriptors * settings.blocks
@@ -124,7 +128,7 @@ def from_tensors(
         raise ModelError(
             f"the weights hold {foreign[0]}, which the card's settings do not have",
             where=where,
-            remedy="fetch or train it anew",
+            remedy=_REMEDY,
         )
     networks: list[PredictorNetwork] = []
     for number in range(members):
@@ -133,39 +137,30 @@ def from_tensors(
         own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
         networks.append(network.eval())
-    return Fitted(
+    space = InputSpace(
+        pitch,
+        settings.reaches,
+        settings.measures,
+        (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
+        (tensors["context.mean"], tensors["context.deviation"]),
+    )
+    crops = None
+    if "crops.data" in tensors:
+        require_shapes(tensors, {"crops.ends": (references,)}, where=where)
+        crops = Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
+    return FittedPredictor(
         settings=settings,
-        pitch_um=pitch,
-        scales=(
-            (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
-            (tensors["context.mean"], tensors["context.deviation"]),
-        ),
-        familiar=Familiar(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
+        space=space,
+        familiar=NoveltyReference(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
         keys=[tensors[f"keys{number}"] for number in range(members)],
         networks=networks,
-        blend=blend,
+        weights=weights,
         intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
         if "intervals.low" in tensors
         else None,
-        crops=crops_from(tensors, references, where=where),
+        crops=crops,
         **{name: tensors[name] for name in _PLAIN},
     )
-
-
-def crops_from(
-    tensors: Mapping[str, NDArray[Any]], references: int, *, where: str | PathLike[str] | None = None
-) -> Crops | None:
-    """The reference crops, where the model keeps them.
-
-    Raises
-    ------
-    ModelError
-        If there are not as many as reference spots.
-    """
-    if "crops.data" not in tensors:
-        return None
-    require_shapes(tensors, {"crops.ends": (references,)}, where=where)
-    return Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
 
 
 def _bounded(value: Any) -> int:

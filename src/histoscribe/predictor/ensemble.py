@@ -1,4 +1,4 @@
-"""The blend: how much each answer makes of the prediction, chosen on inner folds."""
+"""The ensemble: how much each of its parts makes of the prediction, chosen on inner folds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.predictor.retrieval.gallery import Retrieved, average
+from histoscribe.predictor.retrieval.gallery import Neighbours, average
 
 _NEIGHBOURS = (20, 50, 100, 200)
 _TEMPERATURES = (0.05, 0.2, 1.0)
 _STEPS = 10
 _AS_GOOD = 0.003
-ANSWERS = ("retrieval", "regression", "linear")
+_PARTS = ("retrieval", "regression", "linear")
 
 
 @dataclass(frozen=True)
-class Blend:
-    """Shares of the three answers, and how retrieval averages.
+class EnsembleWeights:
+    """Shares of the three parts, and how retrieval averages.
 
     Parameters
     ----------
@@ -40,19 +40,19 @@ class Blend:
 
     @property
     def shares(self) -> tuple[float, float, float]:
-        """In the order of `ANSWERS`."""
+        """In the order of `_PARTS`."""
         return self.retrieval, self.regression, self.linear
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class PartialPredictions:
     """What the parts of a fitted predictor say of some tiles, in standardised expression.
 
     Parameters
     ----------
     regression, linear : ndarray of float32, shape (tiles, genes)
         Of the guided experts (mean over members) and of the ridge.
-    retrieved : list of Retrieved
+    retrieved : list of Neighbours
         One per member.
     values : ndarray of float32, shape (references, genes)
         What the reference spots express.
@@ -62,27 +62,29 @@ class Answers:
 
     regression: NDArray[np.float32]
     linear: NDArray[np.float32]
-    retrieved: list[Retrieved]
+    retrieved: list[Neighbours]
     values: NDArray[np.float32]
     trust: NDArray[np.float32]
 
-    def _weights(self, near: Retrieved, temperature: float) -> NDArray[np.float32]:
-        weights = near.weights(temperature) * self.trust[near.index]
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+    def _nearest(self, k: int, temperature: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The nearest k of every member side by side, and their weights: both (tiles, members × k)."""
+        index, weights = [], []
+        for found in (neighbours.nearest(k) for neighbours in self.retrieved):
+            trusted = found.weights(temperature) * self.trust[found.index]
+            index.append(found.index)
+            weights.append(trusted / trusted.sum(axis=1, keepdims=True))
+        joined = np.concatenate(weights, axis=1) / len(weights)
+        return np.concatenate(index, axis=1), np.asarray(joined, dtype=np.float32)
 
     def retrieval(self, neighbours: int, temperature: float) -> NDArray[np.float32]:
         """Mean over members of the weighted means of the closest reference spots."""
-        near = [found.nearest(neighbours) for found in self.retrieved]
-        weights = np.concatenate([self._weights(found, temperature) for found in near], axis=1)
-        index = np.concatenate([found.index for found in near], axis=1)
-        return average(self.values, index, np.asarray(weights / len(near), dtype=np.float32))
+        return average(self.values, *self._nearest(neighbours, temperature))
 
-    def evidence(self, blend: Blend, count: int = 8) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def evidence(
+        self, chosen: EnsembleWeights, count: int = 8
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The reference spots that weigh most in retrieval, and their shares: both (tiles, ≤ count)."""
-        near = [found.nearest(blend.neighbours) for found in self.retrieved]
-        index = np.concatenate([found.index for found in near], axis=1)
-        weights = np.concatenate([self._weights(found, blend.temperature) for found in near], axis=1)
-        weights = weights / len(near)
+        index, weights = self._nearest(chosen.neighbours, chosen.temperature)
         # Bring equal references of a row together, and give their summed weight to the last of each run.
         order = np.argsort(index, axis=1, kind="stable")
         index, weights = np.take_along_axis(index, order, 1), np.take_along_axis(weights, order, 1)
@@ -98,26 +100,28 @@ class Answers:
             np.take_along_axis(summed, top, 1).astype(np.float32),
         )
 
-    def blended(self, blend: Blend) -> NDArray[np.float32]:
+    def weighed(self, weights: EnsembleWeights) -> NDArray[np.float32]:
         """The prediction in standardised expression, shape (tiles, genes)."""
-        mixed = blend.regression * self.regression + blend.linear * self.linear
-        if blend.retrieval:
-            mixed = mixed + blend.retrieval * self.retrieval(blend.neighbours, blend.temperature)
+        mixed = weights.regression * self.regression + weights.linear * self.linear
+        if weights.retrieval:
+            mixed = mixed + weights.retrieval * self.retrieval(weights.neighbours, weights.temperature)
         return np.asarray(mixed, dtype=np.float32)
 
 
-def choose_blend(folds: Sequence[tuple[Answers, NDArray[np.float32]]], without: Sequence[str] = ()) -> Blend:
-    """The blend whose mean per-gene Pearson r, averaged over held-out folds, is highest.
+def choose_weights(
+    folds: Sequence[tuple[PartialPredictions, NDArray[np.float32]]], without: Sequence[str] = ()
+) -> EnsembleWeights:
+    """The weights whose mean per-gene Pearson r, averaged over held-out folds, is highest.
 
     Retrieval is chosen first, by itself; then the shares, on a grid of tenths. The optimum is flat and the
     folds are few, so the shares that come within 0.003 of the best are averaged.
 
     Parameters
     ----------
-    folds : sequence of (Answers, ndarray)
+    folds : sequence of (PartialPredictions, ndarray)
         What was answered on each held-out fold, and the measured expression (tiles, genes).
     without : sequence of str
-        Answers that get no share.
+        Parts that get no share.
     """
     found = {
         (k, temperature): [answers.retrieval(k, temperature) for answers, _ in folds]
@@ -141,16 +145,16 @@ def choose_blend(folds: Sequence[tuple[Answers, NDArray[np.float32]]], without: 
     highest = max(reached.values())
     good = np.mean([shares for shares, r in reached.items() if r >= highest - _AS_GOOD], axis=0)
     retrieval, regression, linear = (round(float(share), 3) for share in good)
-    return Blend(retrieval, regression, linear, neighbours, temperature)
+    return EnsembleWeights(retrieval, regression, linear, neighbours, temperature)
 
 
 def _grid(without: Sequence[str]) -> list[tuple[float, ...]]:
     shares = [
         (*parts, _STEPS - sum(parts))
-        for parts in product(range(_STEPS + 1), repeat=len(ANSWERS) - 1)
+        for parts in product(range(_STEPS + 1), repeat=len(_PARTS) - 1)
         if sum(parts) <= _STEPS
     ]
-    off = [number for number, name in enumerate(ANSWERS) if name in without]
+    off = [number for number, name in enumerate(_PARTS) if name in without]
     return [tuple(part / _STEPS for part in parts) for parts in shares if not any(parts[i] for i in off)]
 
 
