@@ -15,8 +15,8 @@ from histoscribe.errors import SettingError
 from histoscribe.features.device import resolve_device
 from histoscribe.generator.cohort import KINDS, Cohort, cohort_of
 from histoscribe.generator.components import component_table
-from histoscribe.generator.metgen import MetGen, rebuild
-from histoscribe.generator.parents import Parents, bring, mix
+from histoscribe.generator.metgen import MetGen, draft_samples, rebuild
+from histoscribe.generator.parents import Parents, bring
 from histoscribe.generator.result import build_result
 from histoscribe.generator.settings import GeneratorSettings
 from histoscribe.generator.training.fitting import fit_model, usable
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 100_000
 TARGET = "log2 of abundance, not below 0, on the scale of the training cohort"
-_CHUNK = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +186,7 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         TableError
             If the parents lack too many genes or cannot be brought to the model's scale.
         """
-        model, standard, card = self.fitted.model, self.fitted.standard, self.card
+        model, standard = self.fitted.model, self.fitted.standard
         where = _known(site, self.sites, "site")
         if not 1 <= samples <= MOST_SAMPLES:
             raise SettingError(f"{samples} samples were asked for", remedy=f"ask for 1 to {MOST_SAMPLES:,}")
@@ -196,16 +195,14 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         what = _known(cancer, self.cancers, "cancer")
         tumours = self._bring(primary, model.primary_mean[what], adapt)
         notes = list(tumours.notes)
-        if f"{cancer} at {site}" not in card.settings.get("pairs", ()):
+        if f"{cancer} at {site}" not in self.card.settings.get("pairs", ()):
             notes.append(
                 f"no metastasis of {cancer} at {site} was learned from: this pair is an extrapolation"
             )
         random = np.random.default_rng(seed)
         noise = torch.Generator().manual_seed(int(random.integers(2**31)))
         if normal is None:
-            axes = torch.randn(samples, model.normal_axes.shape[1], generator=noise)
-            beside = (model.normal_mean[where] + axes @ model.normal_axes[where]).clamp_min(0).numpy()
-            beside_names = [f"reference {site}"] * samples
+            beside, beside_names = model.draw_normals(where, samples, noise), [f"reference {site}"] * samples
         else:
             tissue = self._bring(normal, model.normal_mean[where], adapt)
             notes += tissue.notes
@@ -219,37 +216,18 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         share = np.quantile(model.purity.numpy(), random.random(samples)).astype(np.float32)
         if low is not None:
             share = random.uniform(low, high, samples).astype(np.float32)
-        pairs = torch.tensor([[what, where]]).repeat(samples, 1)
-        progress = progress or Progress()
-        profiles = np.empty((samples, len(standard.genes)), dtype=np.float32)
-        facts = []
-        for at in range(0, samples, _CHUNK):
-            progress.report("generating", at, samples)
-            some = slice(at, at + _CHUNK)
-            ours, theirs = tumours.values[turn[some]], beside[some]
-            units = [standard.apply(part) for part in (ours, theirs, mix(ours, theirs, share[some]))]
-            with torch.inference_mode():
-                draft = model(
-                    *(torch.from_numpy(part) for part in units),
-                    torch.from_numpy(share[some]),
-                    pairs[some],
-                    noise,
-                )
-            profiles[some] = standard.undo(draft.profiles.numpy())
-            facts.append(draft)
-        progress.report("generating", samples, samples)
+        parents = tumours.values[turn]
+        draft = draft_samples(
+            model, standard, parents, beside, share, (what, where), noise, progress or Progress()
+        )
         obs = {
             "cancer": [cancer] * samples, "site": [site] * samples,
             "primary": [tumours.names[row] for row in turn], "normal": beside_names, "purity": share,
-            **{
-                name: torch.cat([getattr(draft, part) for draft in facts]).numpy()
-                for name, part in (
-                    ("cancer_probability", "cancer"), ("site_probability", "site"), ("pulled", "pulled"),
-                )
-            },
+            "cancer_probability": draft.cancer.numpy(), "site_probability": draft.site.numpy(),
+            "pulled": draft.pulled.numpy(),
         }  # fmt: skip
-        codes = torch.cat([draft.codes for draft in facts]).numpy()
-        return build_result(profiles, codes, obs, tumours.values[turn], standard.genes, card, notes)
+        profiles = standard.undo(draft.profiles.numpy())
+        return build_result(profiles, draft.codes.numpy(), obs, parents, standard.genes, self.card, notes)
 
     def encode(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
         """Codes of metastases, shape (samples, components)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError
 from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder, Texture
+from histoscribe.generator.parents import mix
 from histoscribe.models.standard import ANEW, Standard, fill
+from histoscribe.progress import Progress
 
 REFERENCE_AXES = 6
 PURITY_KNOTS = 21
@@ -21,6 +23,7 @@ SURE = 0.97
 _LARGEST = 200_000
 _MOST_CLASSES = 1_000
 _CHUNK = 512
+_DRAFTED = 500
 _LIMIT = 8.0
 _LEAST_SD = 0.1
 _PULLS = (0.15, 0.3, 0.45, 0.6, 0.8)
@@ -148,6 +151,45 @@ class MetGen(torch.nn.Module):
                 for at in range(0, len(profiles), _CHUNK)
             ]
         return np.concatenate(parts)
+
+    def draw_normals(self, site: int, samples: int, generator: torch.Generator) -> NDArray[np.float32]:
+        """Normal tissues of a site, shape (samples, genes): its mean, varied along its main directions."""
+        axes = torch.randn(samples, self.normal_axes.shape[1], generator=generator)
+        drawn = (self.normal_mean[site] + axes @ self.normal_axes[site]).clamp_min(0)
+        return np.asarray(drawn.numpy())
+
+
+def draft_samples(
+    model: MetGen,
+    standard: Standard,
+    primaries: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    purity: NDArray[np.float32],
+    pair: tuple[int, int],
+    generator: torch.Generator,
+    progress: Progress,
+) -> Draft:
+    """Generate a sample from each pair of parents, 500 at a time.
+
+    Parameters
+    ----------
+    primaries, normals : ndarray of float32, shape (samples, genes)
+        On the scale of `standard`.
+    purity : ndarray of float32, shape (samples,)
+    pair : (int, int)
+        Cancer and site asked for.
+    """
+    drafts = []
+    for at in range(0, len(primaries), _DRAFTED):
+        progress.report("generating", at, len(primaries))
+        some = slice(at, at + _DRAFTED)
+        ours, theirs, share = primaries[some], normals[some], purity[some]
+        units = (standard.apply(part) for part in (ours, theirs, mix(ours, theirs, share)))
+        asked = torch.tensor([pair]).repeat(len(ours), 1)
+        with torch.inference_mode():
+            drafts.append(model(*map(torch.from_numpy, units), torch.from_numpy(share), asked, generator))
+    progress.report("generating", len(primaries), len(primaries))
+    return Draft(*(torch.cat([getattr(one, part.name) for one in drafts]) for part in fields(Draft)))
 
 
 def rebuild(
