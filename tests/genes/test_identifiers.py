@@ -9,8 +9,14 @@ from histoscribe.genes.identifiers import gene_likeness
 
 @pytest.mark.parametrize(
     ("date", "symbol"),
-    [("1-Mar", "MARCH1"), ("Mar-01", "MARCH1"), ("2-Sep", "SEPT2"), ("01-Dec", "DEC1"), ("10/Sep", "SEPT10")],
-)
+    [
+        ("1-Mar", "MARCH1"), ("Mar-01", "MARCH1"), ("2-Sep", "SEPT2"), ("01-Dec", "DEC1"),
+        ("10/Sep", "SEPT10"), ("15-Sep", "SEP15"), ("2023-03-01", "MARCH1"),
+        ("2021-09-07 00:00:00", "SEPT7"), ("3/1/2023", "MARCH1"), ("01.03.2023", "MARCH1"),
+        ("9/15/21", "SEP15"), ("44986", "MARCH1"), ("1. Mrz", "MARCH1"), ("1-Dez", "DEC1"),
+        ("Sept-7", "SEPT7"),
+    ],
+)  # fmt: skip
 def test_a_spreadsheet_date_becomes_its_gene_again(date: str, symbol: str) -> None:
     cleaned = clean_names(["TP53", date])
     assert cleaned.names == ("TP53", symbol)
@@ -22,6 +28,19 @@ def test_a_date_that_stands_for_two_genes_is_left_as_it_is() -> None:
     assert cleaned.names == ("1-Mar", "1-Mar", "TP53")
     assert cleaned.doubtful == ("1-Mar",)
     assert clean_names(["MARCH1", "1-Mar"]).doubtful == ("1-Mar",)
+
+
+@pytest.mark.parametrize("name", ["20-Sep", "2023-05-01", "31-Dec", "1-Foo", "13/13/2023", "2023-13-01"])
+def test_what_no_gene_becomes_is_no_gene(name: str) -> None:
+    assert clean_names(["TP53", name]).names == ("TP53", name)
+
+
+def test_a_day_and_a_month_that_may_be_swapped_are_left() -> None:
+    assert clean_names(["TP53", "3/9/2023"]).doubtful == ("3/9/2023",)
+
+
+def test_numbers_among_entrez_numbers_are_no_dates() -> None:
+    assert clean_names(["44986", "29974", "7157"]).dates == ()
 
 
 def test_ensembl_versions_are_dropped() -> None:

@@ -1,4 +1,4 @@
-"""Delimited text: CSV, TSV and GCT, plain or gzipped, read in bounded pieces."""
+"""Delimited text: CSV, TSV and GCT, plain or gzipped, in any common encoding, read in bounded pieces."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import csv
 import gzip
 import io
 import os
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.layouts import Layout, gct_layout, header_layout, is_descriptor
 from histoscribe.errors import TableError
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ _MAX_LINE = 64 * 1024**2
 _MAX_COLUMNS = 500_000
 _MAX_COMMENTS = 500
 _CHUNK_CELLS = 4_000_000
+_PEEKED, _PEEKED_CELLS = 50, 2000
+_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+_POINT = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "-"]
 
 
@@ -39,17 +45,25 @@ class TextTable:
         NaN where a cell was empty.
     rows, columns : list of str
     notes : dict of str to list of str
-        Text columns that stood beside the numbers, a value for each row.
+        Columns of text, and those that describe genes, beside the numbers: a value for each row.
+    layout : Layout
+        What the file declares.
+    said : tuple of str
+        What was doubtful about its text, in plain words.
     """
 
     values: NDArray[np.float32]
     rows: list[str]
     columns: list[str]
     notes: dict[str, list[str]]
+    layout: Layout
+    said: tuple[str, ...] = ()
 
 
 def read_matrix(path: Path, *, memory: int) -> TextTable:
     """Read a delimited table as it lies in the file: first column names, first line names.
+
+    UTF-8, UTF-16, and Latin-1 where it is neither; tabs, commas or semicolons; decimal points or commas.
 
     Parameters
     ----------
@@ -60,26 +74,25 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
     Raises
     ------
     TableError
-        If it is empty, no table, damaged, has a text among numbers, or is larger than `memory`.
+        If it is empty, no table, damaged, has a text among numbers, its commas may mean two things, or it is
+        larger than `memory`.
     """
     import pandas as pd
 
     try:
-        with warnings.catch_warnings(), _open(path) as stream:
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            header, separator = _header(stream, path)
-            header = _with_corner(stream, header, separator, path)
-            reader = pd.read_csv(
-                stream, sep=separator, header=None, names=range(len(header)), index_col=False, na_values=_NA,
-                keep_default_na=False, low_memory=False, chunksize=max(1, _CHUNK_CELLS // len(header)),
-                decimal="," if separator == ";" else ".", dtype={0: str}, on_bad_lines="error",
-            )  # fmt: skip
-            return _collect(reader, header, path, memory)
+        encoding = _encoding(path)
+        try:
+            return _read(path, encoding, memory)
+        except UnicodeDecodeError:
+            if encoding != "utf-8-sig":
+                raise
+            found = _read(path, "latin-1", memory)
+            return replace(found, said=("its text is not UTF-8 and was read as Latin-1", *found.said))
     except (OSError, EOFError, zlib.error) as error:
         raise TableError(
             f"the file cannot be read ({error})", where=path, remedy="check it, or copy it anew"
         ) from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, csv.Error) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeError, csv.Error) as error:
         raise TableError(
             f"this is no table of text ({str(error).splitlines()[0]})",
             where=path,
@@ -87,13 +100,44 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
         ) from error
 
 
+def _read(path: Path, encoding: str, memory: int) -> TextTable:
+    import pandas as pd
+
+    with warnings.catch_warnings(), _open(path) as plain:
+        stream = io.TextIOWrapper(plain, encoding=encoding, newline="")
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        header, separator, layout = _header(stream, path)
+        here = stream.tell()
+        cells = [_cells(stream, separator, path) for _ in range(_PEEKED)]
+        stream.seek(here)
+        if len(cells[0]) == len(header) + 1:  # as R writes it
+            header = ["", *header]
+        reader = pd.read_csv(
+            stream, sep=separator, header=None, names=range(len(header)), index_col=False, na_values=_NA,
+            keep_default_na=False, low_memory=False, chunksize=max(1, _CHUNK_CELLS // len(header)),
+            decimal=_decimal(cells, separator, path), dtype={0: str}, on_bad_lines="error",
+        )  # fmt: skip
+        return _collect(reader, header, layout, path, memory)
+
+
 @contextmanager
-def _open(path: Path) -> Iterator[IO[str]]:
+def _open(path: Path) -> Iterator[Any]:
     with open(path, "rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        plain: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-        yield io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+        yield gzip.GzipFile(fileobj=raw) if packed else raw
+
+
+def _encoding(path: Path) -> str:
+    """UTF-16 by its mark, or by the zero bytes of its ASCII; else UTF-8."""
+    with _open(path) as plain:
+        start = plain.read(4096)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if max(even, odd) > 0.4 * len(start) / 2 and min(even, odd) == 0:
+        return "utf-16-le" if odd else "utf-16-be"
+    return "utf-8-sig"
 
 
 def _line(stream: IO[str], path: Path) -> str:
@@ -105,10 +149,15 @@ def _line(stream: IO[str], path: Path) -> str:
     return line
 
 
-def _header(stream: IO[str], path: Path) -> tuple[list[str], str]:
+def _cells(stream: IO[str], separator: str, path: Path) -> list[str]:
+    return next(csv.reader([_line(stream, path).rstrip("\r\n")], delimiter=separator), [])
+
+
+def _header(stream: IO[str], path: Path) -> tuple[list[str], str, Layout]:
     line = _line(stream, path)
+    declared = None
     if line.startswith("#1."):
-        _line(stream, path)
+        declared = gct_layout(line, _line(stream, path), path)
         line = _line(stream, path)
     for _ in range(_MAX_COMMENTS):
         if not line.startswith(("#", "!")):
@@ -117,24 +166,35 @@ def _header(stream: IO[str], path: Path) -> tuple[list[str], str]:
     if not line.strip():
         raise TableError("the file is empty", where=path, remedy="give a table of samples and genes")
     separator = max("\t,;", key=line.count)
-    header = next(csv.reader([line.rstrip("\r\n")], delimiter=separator))
+    header = [cell.strip() for cell in next(csv.reader([line.rstrip("\r\n")], delimiter=separator))]
     if len(header) < 2 or len(header) > _MAX_COLUMNS:
         raise TableError(
             f"the first line has {len(header):,} cells", where=path,
             remedy="give a table with row names in the first column and column names in the first line",
         )  # fmt: skip
-    return [cell.strip() for cell in header], separator
+    layout = declared or header_layout(header)
+    for _ in range(layout.skipped):
+        _line(stream, path)
+    return header, separator, layout
 
 
-def _with_corner(stream: IO[str], header: list[str], separator: str, path: Path) -> list[str]:
-    """The header with a name for the first column where the file has none, as R writes it."""
-    here = stream.tell()
-    first = next(csv.reader([_line(stream, path).rstrip("\r\n")], delimiter=separator), [])
-    stream.seek(here)
-    return ["", *header] if len(first) == len(header) + 1 else header
+def _decimal(lines: list[list[str]], separator: str, path: Path) -> str:
+    """What marks decimals: between semicolons a comma; elsewhere it may part thousands."""
+    cells = [cell.strip() for line in lines for cell in line[1:_PEEKED_CELLS]]
+    if separator == ";":
+        return "." if any(_POINT.fullmatch(cell) for cell in cells) else ","
+    numbers = [cell for cell in cells if _COMMA.fullmatch(cell)]
+    if not numbers:
+        return "."
+    if all(_THOUSANDS.fullmatch(cell) for cell in numbers):
+        raise TableError(
+            f"the comma in {numbers[0]!r} may mark thousands or decimals", where=path,
+            remedy="write numbers without thousands separators, with a point before decimals",
+        )  # fmt: skip
+    return ","
 
 
-def _collect(reader: Any, header: list[str], path: Path, memory: int) -> TextTable:
+def _collect(reader: Any, header: list[str], layout: Layout, path: Path, memory: int) -> TextTable:
     names: list[str] = []
     pieces: list[NDArray[np.float32]] = []
     notes: dict[int, list[str]] = {}
@@ -143,8 +203,11 @@ def _collect(reader: Any, header: list[str], path: Path, memory: int) -> TextTab
     used = 0
     for number, piece in enumerate(reader):
         if number == 0:
-            numeric = [place for place in range(1, len(header)) if not _is_text(piece[place])]
-            notes = {place: [] for place in range(1, len(header)) if place not in set(numeric)}
+            places = range(1, len(header))
+            aside = {p for p in places if p <= layout.descriptors or is_descriptor(header[p])}
+            aside |= {p for p in places if p not in aside and _is_text(piece[p])}
+            numeric = [place for place in places if place not in aside]
+            notes = {place: [] for place in sorted(aside)}
             if not numeric:
                 raise TableError("no column holds numbers", where=path, remedy="check the file")
         names += [str(name).strip() for name in piece[0]]
@@ -167,9 +230,8 @@ def _collect(reader: Any, header: list[str], path: Path, memory: int) -> TextTab
     if not names:
         raise TableError("there is a first line and nothing below it", where=path, remedy="check the file")
     columns = [header[place] for place in numeric]
-    return TextTable(
-        np.concatenate(pieces), names, columns, {header[place]: kept for place, kept in notes.items()}
-    )
+    beside = {header[place]: kept for place, kept in notes.items()}
+    return TextTable(np.concatenate(pieces), names, columns, beside, layout)
 
 
 def _is_text(column: pd.Series) -> bool:

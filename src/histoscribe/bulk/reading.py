@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from histoscribe.bulk.delimited import read_matrix
+from histoscribe.bulk.delimited import TextTable, read_matrix
+from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names, gene_likeness
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_CLEAR, _SOME, _PLAIN = 0.2, 0.3, 0.5  # of how much names look like genes
+_MANY, _STEEP = 500, 10
 
 
 def read_table(
@@ -63,28 +67,83 @@ def read_table(
     name = path.name.split(".")[0]
     if start == _HDF5:
         return as_table(_read_h5ad(path, memory), name=name, scale=scale, renamed=renamed)
-    matrix = read_matrix(path, memory=memory)
-    values, samples, genes = matrix.values, matrix.rows, matrix.columns
-    said: list[str] = []
-    turn = genes_in == "rows"
-    if genes_in is None:
-        by_rows, by_columns = gene_likeness(matrix.rows), gene_likeness(matrix.columns)
-        turn = by_rows > by_columns or (by_rows == by_columns and len(matrix.rows) > len(matrix.columns))
-        if abs(by_rows - by_columns) < 0.2:
-            said.append(
-                f"it is not plain whether genes are in rows or columns; they were taken to be in "
-                f"{'rows' if turn else 'columns'}"
-            )
+    text = read_matrix(path, memory=memory)
+    said = list(text.said)
+    turn, doubt = (genes_in == "rows", "") if genes_in else _genes_in_rows(text, path)
+    if doubt:
+        said.append(doubt)
+    values, samples, genes = (
+        (np.ascontiguousarray(text.values.T), text.columns, text.rows) if turn
+        else (text.values, text.rows, text.columns)
+    )  # fmt: skip
     if turn:
-        values, samples, genes = np.ascontiguousarray(values.T), matrix.columns, matrix.rows
-        if renamed is None and "Description" in matrix.notes and clean_names(genes).kind != "symbol":
-            said.append("gene symbols were taken from the column Description")
-            genes = matrix.notes["Description"]
-    if matrix.notes:
-        said.append(f"columns without numbers were left out: {', '.join(list(matrix.notes)[:5])}")
+        values, samples = _one_quantity(values, samples, name, said)
+        if renamed is None:
+            genes = _symbols(genes, text.notes, said)
+    if text.notes:
+        said.append(f"columns without samples were left out: {', '.join(list(text.notes)[:5])}")
+    special = np.array([is_special(gene) for gene in genes], dtype=bool)
+    if special.any():
+        shown = [gene for gene, left_out in zip(genes, special, strict=True) if left_out]
+        said.append(f"reads without a gene were left out: {', '.join(shown[:5])}")
+        values, genes = values[:, ~special], [gene for gene in genes if not is_special(gene)]
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
+
+
+def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:
+    """Whether genes are in rows, and what is doubtful: as declared, else by shape and names together.
+
+    Raises
+    ------
+    TableError
+        If both ways look like genes.
+    """
+    by_rows, by_columns = gene_likeness(text.rows), gene_likeness(text.columns)
+    if text.layout.genes_in == "rows" and by_columns - by_rows < _PLAIN:
+        return True, ""
+    rows, columns = len(text.rows), len(text.columns)
+    tall = rows >= max(_MANY, _STEEP * columns) and by_rows > _SOME
+    wide = columns >= max(_MANY, _STEEP * rows) and by_columns > _SOME
+    if tall != wide:
+        return tall, ""
+    if abs(by_rows - by_columns) >= _CLEAR:
+        return by_rows > by_columns, ""
+    if min(by_rows, by_columns) >= _PLAIN:
+        theirs = (", ".join(names[:3]) for names in (text.rows, text.columns))
+        raise TableError(
+            "its rows ({}…) and its columns ({}…) both look like genes".format(*theirs), where=path,
+            remedy="write gene into its first cell if genes are in rows, else give the table turned round",
+        )  # fmt: skip
+    turn = by_rows > by_columns or (by_rows == by_columns and rows > columns)
+    side = "rows" if turn else "columns"
+    return turn, f"it is not plain whether genes are in rows or columns; they were taken to be in {side}"
+
+
+def _one_quantity(
+    values: NDArray[np.float32], samples: list[str], name: str, said: list[str]
+) -> tuple[NDArray[np.float32], list[str]]:
+    """One sample where the columns are its quantities; alignments' files by their names."""
+    if (taken := quantity_of(samples)) is not None:
+        if len(samples) > 1:
+            said.append(f"its columns are quantities of one sample; {taken} was taken")
+        return values[[samples.index(taken)]], [name]
+    if all(sample.endswith((".bam", ".sam", ".cram")) for sample in samples):
+        return values, [Path(sample).stem for sample in samples]
+    return values, samples
+
+
+def _symbols(genes: list[str], notes: Mapping[str, list[str]], said: list[str]) -> list[str]:
+    """Gene symbols from a column beside identifiers, where there is one that looks like it."""
+    if clean_names(genes).kind == "symbol":
+        return genes
+    for column, values in notes.items():
+        if column.lower() in SYMBOL_COLUMNS and gene_likeness(values) > _SOME:
+            said.append(f"gene symbols were taken from the column {column}")
+            empty = ("nan", "", "na")
+            return [gene if one.lower() in empty else one for gene, one in zip(genes, values, strict=True)]
+    return genes
 
 
 def free_memory() -> int:

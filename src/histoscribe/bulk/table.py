@@ -110,6 +110,8 @@ def as_table(
     if clean.dates:
         shown = ", ".join(f"{old} → {new}" for old, new in clean.dates[:5])
         said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
+        if any(new in ("MARCH1", "MARCH2") for _, new in clean.dates):
+            said.append("MARCH1 and MARCH2 may have been MARC1 and MARC2, which a spreadsheet makes the same")
     if clean.doubtful:
         said.append(
             f"{', '.join(clean.doubtful[:5])}: dates that stand for more than one gene; left as they are"

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 _ENSEMBL = re.compile(r"^(ENS[A-Z]{0,6}G\d{6,})(?:\.\d+)?(?:_PAR_Y)?$")
 _SYMBOL = re.compile(
     r"^(?:[A-Z][A-Z0-9]{1,11}(?:[-.@][A-Z0-9]{1,6}){0,2}|C\d{1,2}orf\d+|[A-Z][a-z0-9]{1,9}\d*)$"
 )
-_MONTHS = {"mar": "MARCH", "sep": "SEPT", "dec": "DEC", "oct": "OCT", "apr": "APR"}
-_DAY_MONTH = re.compile(r"^(\d{1,2})[-/. ]([A-Za-z]{3})[a-z]*(?:[-/. ]\d{2,4})?$")
-_MONTH_DAY = re.compile(r"^([A-Za-z]{3})[a-z]*[-/. ](\d{1,2})$")
+_MONTHS = {
+    "jan": 1, "feb": 2, "mar": 3, "mär": 3, "mrz": 3, "apr": 4, "avr": 4, "may": 5, "mai": 5, "jun": 6,
+    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12, "déc": 12,
+}  # fmt: skip
+_GENES_OF_MONTH = {3: ("MARCH", 11), 4: ("APR", 3), 9: ("SEPT", 14), 10: ("OCT", 11), 12: ("DEC", 2)}
+_DAY_MONTH = re.compile(r"(\d{1,2})[-/. ]{1,2}([A-Za-zäé]{3})[a-z]*\.?(?:[-/. ]\d{2,4})?")
+_MONTH_DAY = re.compile(r"([A-Za-zäé]{3})[a-z]*\.?[-/. ](\d{1,2})")
+_ISO = re.compile(r"(?:19|20)\d\d[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
+_SLASHES = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(?:\d\d)?\d\d")
+_SERIAL = re.compile(r"[34]\d{4}")
+_SERIAL_EPOCH = date(1899, 12, 30)
 _RENAMED = (("MARCH", "MARCHF"), ("SEPT", "SEPTIN"), ("MARC", "MTARC"))
+_RENAMED_ALONE = {"DEC1": "DELEC1", "SEP15": "SELENOF", "DELEC1": "DEC1", "SELENOF": "SEP15"}
 _RUNNING = re.compile(r"^(.*?)\d+$")
 
 
@@ -42,19 +52,25 @@ class CleanNames:
 def clean_names(names: Iterable[object]) -> CleanNames:
     """Strip blanks and Ensembl versions, and turn spreadsheet dates back into gene symbols.
 
-    `1-Mar` becomes `MARCH1`, `2-Sep` `SEPT2`, `1-Dec` `DEC1`. A date that occurs twice (`MARCH1`
-    and `MARC1` both become `1-Mar`) is left as it is, since nothing tells the two apart.
+    `1-Mar`, `2023-03-01`, `01.03.2023` and, among symbols, the serial number 44986 become `MARCH1`; `2-Sep`
+    `SEPT2`, `15-Sep` `SEP15`, `1-Dec` `DEC1`. A date that occurs twice (`MARCH1` and `MARC1` both become
+    `1-Mar`), or that may be two genes (`3/9/2023`), is left as it is, since nothing tells the two apart.
     """
     stripped = [str(name).strip().strip('"') for name in names]
-    found = [_from_date(name) for name in stripped]
+    serials = _kind(stripped) == "symbol"
+    dated = [_from_date(name, serials=serials) for name in stripped]
+    found = [genes[0] if len(genes) == 1 else None for genes in dated]
     counts: dict[str, int] = {}
     for symbol in found:
         if symbol is not None:
             counts[symbol] = counts.get(symbol, 0) + 1
     present = set(stripped)
     cleaned, dates, doubtful = [], [], []
-    for name, symbol in zip(stripped, found, strict=True):
-        if symbol is None:
+    for name, genes, symbol in zip(stripped, dated, found, strict=True):
+        if len(genes) > 1:
+            cleaned.append(name)
+            doubtful.append(name)
+        elif symbol is None:
             ensembl = _ENSEMBL.match(name)
             cleaned.append(ensembl.group(1) if ensembl else name)
         elif counts[symbol] > 1 or symbol in present:
@@ -101,9 +117,9 @@ def match_genes(
 
 
 def gene_likeness(names: Sequence[str]) -> float:
-    """How much these names look like genes, 0 to 1: symbols, Ensembl ids, Entrez numbers."""
+    """How much these names look like genes, 0 to 1: symbols, Ensembl ids, Entrez numbers, not a count."""
     some = [str(name) for name in names[:2000]]
-    if not some:
+    if not some or some in ([str(at + first) for at in range(len(some))] for first in (0, 1)):
         return 0.0
     share = sum(bool(_ENSEMBL.match(n) or _SYMBOL.match(n) or _from_date(n) or n.isdigit()) for n in some)
     stems: dict[str, int] = {}
@@ -122,21 +138,36 @@ def _kind(names: Sequence[str]) -> str:
     return "entrez" if some and sum(name.isdigit() for name in some) * 2 > len(some) else "symbol"
 
 
-def _from_date(name: str) -> str | None:
-    if match := _DAY_MONTH.match(name):
-        day, month = match.group(1), match.group(2)
-    elif match := _MONTH_DAY.match(name):
-        month, day = match.group(1), match.group(2)
+def _from_date(name: str, *, serials: bool = False) -> tuple[str, ...]:
+    """The genes that a spreadsheet may have made this date of: none, one, or two where day and month swap."""
+    if match := _DAY_MONTH.fullmatch(name):
+        days = [(match.group(1), _MONTHS.get(match.group(2).lower(), 0))]
+    elif match := _MONTH_DAY.fullmatch(name):
+        days = [(match.group(2), _MONTHS.get(match.group(1).lower(), 0))]
+    elif match := _ISO.fullmatch(name):
+        days = [(match.group(2), int(match.group(1)))]
+    elif match := _SLASHES.fullmatch(name):
+        days = [(match.group(3), int(match.group(1))), (match.group(1), int(match.group(3)))]
+    elif serials and _SERIAL.fullmatch(name):
+        day = _SERIAL_EPOCH + timedelta(days=int(name))
+        days = [(str(day.day), day.month)]
     else:
-        return None
-    stem = _MONTHS.get(month.lower())
-    return f"{stem}{int(day)}" if stem and int(day) <= 31 else None
+        return ()
+    genes = (_gene_of_day(int(day), month) for day, month in days)
+    return tuple(dict.fromkeys(gene for gene in genes if gene))
+
+
+def _gene_of_day(day: int, month: int) -> str:
+    stem, last = _GENES_OF_MONTH.get(month, ("", 0))
+    if (day, month) == (15, 9):
+        return "SEP15"
+    return f"{stem}{day}" if 1 <= day <= last else ""
 
 
 def renamed_symbols(gene: str) -> list[str]:
     """Old and new symbols of the genes that were renamed because of spreadsheets."""
-    if gene in ("DEC1", "DELEC1"):
-        return ["DELEC1" if gene == "DEC1" else "DEC1"]
+    if gene in _RENAMED_ALONE:
+        return [_RENAMED_ALONE[gene]]
     for old, new in _RENAMED:
         for here, there in ((old, new), (new, old)):
             if (rest := gene.removeprefix(here)) != gene and rest.isdigit():
