@@ -4,14 +4,12 @@ from pathlib import Path
 
 import anndata
 import numpy as np
-import pandas as pd
 import pytest
 
-from histoscribe.errors import Cancelled, ModelError, RegionError, SettingError, TableError
+from histoscribe.errors import Cancelled, ModelError, SettingError, TableError
 from histoscribe.generator import Cohort, Generator
-from histoscribe.generator.parents import pseudo_bulk
-from histoscribe.generator.result import build_result, change_table, write_generated
-from histoscribe.generator.scores import gene_set_changes, spot_scores
+from histoscribe.generator.result import change_table
+from histoscribe.generator.scores import gene_set_changes
 from histoscribe.genes import shipped_gene_sets
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
@@ -58,15 +56,6 @@ def test_what_leaves_is_never_negative_nor_missing(generator: Generator, primari
     made = generator.generate(primaries, site="liver", samples=40, purity=0.99)
     assert np.isfinite(made.X).all()
     assert (made.X >= 0).all()
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e-3])
-def test_a_faulty_profile_is_stopped(generator: Generator, wrong: float) -> None:
-    values = np.ones((2, len(generator.genes)), dtype=np.float32)
-    values[1, 1] = wrong
-    obs = {"cancer": ["LUSC"] * 2, "site": ["liver"] * 2}
-    with pytest.raises(ModelError, match="no expression"):
-        build_result(values, values[:, :3], obs, values, generator.genes, generator.card, [])
 
 
 def test_a_saved_model_answers_as_the_fitted_one(
@@ -142,36 +131,6 @@ def test_samples_of_mixed_scales_are_refused(generator: Generator, primaries: an
         generator.generate(primaries, site="liver", samples=5)
 
 
-def test_every_export_says_synthetic(
-    generator: Generator, primaries: anndata.AnnData, tmp_path: Path
-) -> None:
-    made = generator.generate(primaries, site="liver", samples=4)
-    write_generated(made, tmp_path / "x.h5ad")
-    write_generated(made, tmp_path / "x.csv")
-    back = anndata.read_h5ad(tmp_path / "x.h5ad")
-    assert back.uns["histoscribe"]["synthetic"]
-    assert back.obs["synthetic"].all()
-    assert back[:2].obs["synthetic"].all()
-    frame = pd.read_csv(tmp_path / "x.csv", index_col=0)
-    assert frame["synthetic"].all()
-    assert frame.index.str.startswith("synthetic-LUSC-liver").all()
-    assert "diagnosis" in back.uns["histoscribe"]["notice"]
-    with pytest.raises(SettingError, match="h5ad or"):
-        write_generated(made, tmp_path / "x.txt")
-
-
-def test_components_name_what_was_planted(generator: Generator) -> None:
-    table = generator.components()
-    found = set(table[table["adjusted"] < 0.05]["gene_set"])
-    assert {"SITE_LIVER", "SQUAMOUS"} <= found
-    by_set = table[table["adjusted"] < 0.05].groupby("gene_set")
-    assert by_set["from_site"].max()["SITE_LIVER"] > 0.5
-    assert by_set["from_primary"].max()["SQUAMOUS"] > 0.5
-    assert (table["from_primary"] + table["from_site"] < 1.001).all()
-    with pytest.raises(TableError, match="no gene set"):
-        generator.components({"NONE": ("X", "Y")})
-
-
 def test_codes_of_metastases_tell_their_classes(generator: Generator, table: anndata.AnnData) -> None:
     met = table[(table.obs["sample_type"] == "metastatic").to_numpy()].copy()
     codes = generator.encode(met, adapt=False)
@@ -198,29 +157,3 @@ def test_nothing_works_before_it_has_learned(primaries: anndata.AnnData) -> None
         Generator().generate(primaries, site="liver")
     with pytest.raises(SettingError):
         Generator(met_steps=0)
-
-
-def test_spots_become_one_profile_and_get_a_score(generator: Generator, primaries: anndata.AnnData) -> None:
-    from histoscribe.section import Section
-
-    random = np.random.default_rng(0)
-    made = generator.generate(primaries, site="liver", samples=20)
-    along = made.var["change"].to_numpy() * np.repeat([0.0, 1.0], 20)[:, None]
-    counts = random.poisson(np.exp2(made.var["primary"].to_numpy() + along - 2))
-    table = anndata.AnnData(
-        counts.astype(np.float32), var=pd.DataFrame(index=list(generator.genes)),
-        obsm={"spatial": random.uniform(0, 100, (40, 2))}, uns={"histoscribe": {"kind": "measured"}},
-    )  # fmt: skip
-    section = Section("A1", table, None, 0.5, 55.0, 100.0, "P1")
-    first = np.arange(40) < 20
-    whole = pseudo_bulk(section, first, name="tumour")
-    assert np.array_equal(whole.table.X[0], counts[:20].sum(0))
-    assert whole.scale == "counts"
-    scores = spot_scores(section, made, first)
-    assert abs(scores[:20].mean()) < 0.05
-    assert 0.6 < scores[20:].mean() < 1.2
-    with pytest.raises(RegionError, match="no spot lies"):
-        pseudo_bulk(section, np.zeros(40, dtype=bool))
-    table.uns["histoscribe"]["kind"] = "predicted"
-    table.X = np.log1p(table.X)
-    assert np.allclose(np.expm1(pseudo_bulk(section, first).table.X), counts[:20].mean(0), rtol=1e-3)
