@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+import multiprocessing
 import os
+import random
+import signal
 import sys
 import tomllib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 _SCREEN = {"napari", "qtpy", "PySide6", "PyQt6", "magicgui", "superqt", "vispy"}
@@ -62,3 +71,61 @@ def foreign_package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     beside = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(folder), *([beside] if beside else [])]))
     return folder
+
+
+def process_state() -> dict[str, Any]:
+    """Whatever of this process a guest must leave as it was found."""
+    state: dict[str, Any] = {
+        "turns of threads": sys.getswitchinterval(),
+        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "start of processes": multiprocessing.get_start_method(allow_none=True),
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "warnings": list(warnings.filters),
+        "random": random.getstate(),
+        "numpy": repr(np.random.get_state()),  # noqa: NPY002
+        "levels of logs": {
+            name: log.level
+            for name, log in [*logging.root.manager.loggerDict.items(), ("root", logging.root)]
+            if isinstance(log, logging.Logger)
+        },
+    }
+    if "torch" in sys.modules:
+        import torch
+
+        state["torch's threads"] = torch.get_num_threads()
+        state["torch's numbers"] = torch.get_rng_state().tolist()
+        state["torch's exactness"] = torch.are_deterministic_algorithms_enabled()
+        state["torch's gradients"] = torch.is_grad_enabled(), torch.get_default_dtype()
+    if "matplotlib" in sys.modules:
+        state["matplotlib"] = repr(dict(sys.modules["matplotlib"].rcParams))
+    return state
+
+
+def changes(before: dict[str, Any], after: dict[str, Any], imported: bool) -> list[str]:
+    """What differs of what was there before; libraries may add to some of it when they are imported."""
+    by_imports = {"warnings", "environment", "levels of logs"} if imported else set()
+    found = []
+    for name, value in before.items():
+        now = after[name]
+        if name == "levels of logs":
+            now = {log: level for log, level in now.items() if log in value}
+        if name == "environment":
+            value, now = (one | {"PYTEST_CURRENT_TEST": ""} for one in (value, now))
+        if now != value and name not in by_imports:
+            found.append(f"{name}: {value!s:.200} became {now!s:.200}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def polite() -> Callable[[], AbstractContextManager[None]]:
+    """A block that fails where it leaves the process otherwise than it found it."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        modules, before = len(sys.modules), process_state()
+        yield
+        assert changes(before, process_state(), len(sys.modules) > modules) == []
+
+    return block

@@ -21,11 +21,15 @@ GENES = 30
 
 
 @pytest.fixture(scope="session")
-def shell() -> Callable:
-    """Run a verb in this process: `shell("info", path)` → result with exit_code, stdout, stderr."""
+def shell(polite: Callable) -> Callable:
+    """Run a verb in this process: `shell("info", path)` → result with exit_code, stdout, stderr.
+
+    However it ends, it must leave the process as it found it.
+    """
 
     def run(*words: object):
-        return CliRunner().invoke(app, [str(word) for word in words], prog_name="histoscribe")
+        with polite():
+            return CliRunner().invoke(app, [str(word) for word in words], prog_name="histoscribe")
 
     return run
 

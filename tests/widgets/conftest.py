@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,36 @@ def nothing_told_before() -> None:
     from napari.utils.notifications import notification_manager
 
     notification_manager.records.clear()
+
+
+@pytest.fixture(autouse=True)
+def polite_jobs(
+    polite: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever job a panel runs, at its end the process must be as it was at its start."""
+    from histoscribe.widgets.jobs.tasks import TaskBar
+
+    start, faults = TaskBar.run, list[AssertionError]()
+
+    def run(tasks: TaskBar, job: Any, apply: Any) -> bool:
+        block = polite()
+        block.__enter__()
+
+        def end(running: bool) -> None:
+            tasks.running_changed.disconnect(end)
+            try:
+                block.__exit__(None, None, None)
+            except AssertionError as error:
+                faults.append(error)
+
+        started = start(tasks, job, apply)
+        if started:
+            tasks.running_changed.connect(end)
+        return started
+
+    monkeypatch.setattr(TaskBar, "run", run)
+    yield
+    assert faults == []
 
 
 class Pixels:

@@ -48,9 +48,7 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         debug = bool(os.environ.get(DEBUG))
-        with warnings.catch_warnings():
-            if not debug:
-                _be_quiet()
+        with contextlib.nullcontext() if debug else _quiet():
             try:
                 return function(*args, **kwargs)
             except typer.Exit:
@@ -135,8 +133,17 @@ def mendable(error: BaseException) -> HistoscribeError | None:
     return None
 
 
-def _be_quiet() -> None:
-    """Silence other libraries' warnings and logs, so that the words on screen are ours."""
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "tifffile", "distributed"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence other libraries' warnings and logs meanwhile, so that the words on screen are ours."""
+    names = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "tifffile", "distributed")
+    levels = {log: log.level for log in map(logging.getLogger, names)}
+    for log in levels:
+        log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level in levels.items():
+            log.setLevel(level)

@@ -1,6 +1,9 @@
-"""On what to compute: the asked device, or the best that is there."""
+"""On what to compute: the asked device, or the best that is there; and on how many threads."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -34,3 +37,20 @@ def resolve_device(name: str = "auto") -> torch.device:
 def precision_of(device: torch.device) -> torch.dtype:
     """What learned encoders compute in: half precision on a CUDA device, single precision elsewhere."""
     return torch.float16 if device.type == "cuda" else torch.float32
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread of the processor, and restore their number afterwards.
+
+    Sums depend on the order in which threads finish; one thread gives the same digits each time.
+    """
+    before = torch.get_num_threads()
+    if before == 1:  # perhaps another thread's doing, which that one sets back
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.jobs.loading import lent, load_libraries
 
 _TICKING = """
 import sys, threading, time
@@ -19,7 +19,8 @@ from histoscribe.widgets.jobs.loading import load_libraries
 assert not {"torch", "llvmlite"} & {*sys.modules}
 sys.setswitchinterval(0.001)
 ticks = []
-loader = threading.Thread(target=load_libraries, args=("torch", "histoscribe.features.builtin.compiled"))
+names = ("torch", "numba", "histoscribe.features.builtin.compiled")
+loader = threading.Thread(target=load_libraries, args=names)
 loader.start()
 while loader.is_alive():
     ticks.append((time.perf_counter(), time.process_time()))
@@ -60,8 +61,53 @@ def test_what_cannot_be_imported_is_told_and_the_collector_works_again() -> None
     assert gc.isenabled()
 
 
+def test_the_collector_looks_away_until_the_job_has_ended() -> None:
+    with lent():
+        load_libraries("loaded_for_test")
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_the_host_has_frozen_stays_frozen() -> None:
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    with lent():
+        load_libraries("loaded_for_test")
+    assert gc.get_freeze_count() == frozen
+
+
+def test_the_last_of_several_jobs_gives_the_turns_back() -> None:
+    before = sys.getswitchinterval()
+    with lent():
+        with lent():
+            assert sys.getswitchinterval() < before
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+
+
+def test_turns_that_somebody_else_has_set_meanwhile_are_kept() -> None:
+    before = sys.getswitchinterval()
+    try:
+        with lent():
+            sys.setswitchinterval(0.01)
+        assert sys.getswitchinterval() == pytest.approx(0.01)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_no_library_is_mapped_that_was_not_asked_for() -> None:
+    words = """
+import sys
+from histoscribe.widgets.jobs.loading import load_libraries
+load_libraries("json.tool")
+if sys.platform == "linux":
+    mapped = open("/proc/self/maps").read()
+    assert "libtorch" not in mapped and "libllvmlite" not in mapped
+"""
+    subprocess.run([sys.executable, "-c", words], check=True)
+
+
 def test_what_is_there_already_costs_nothing() -> None:
-    gc.unfreeze()
     load_libraries("gc", "sys")
     assert gc.get_freeze_count() == 0
 

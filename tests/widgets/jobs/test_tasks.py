@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +161,18 @@ def test_our_own_fault_is_told_as_ours(qtbot: Any, tasks: TaskBar, told: list[No
     ended(qtbot, tasks)
     assert len(told) == 1
     assert told[0].message.startswith("This is a fault of Histoscribe, not yours: ZeroDivisionError")
+
+
+def test_a_job_and_its_panel_leave_the_turns_of_threads_as_they_were(qtbot: Any, tasks: TaskBar) -> None:
+    before, during = sys.getswitchinterval(), []
+    tasks.run(lambda _: during.append(sys.getswitchinterval()), lambda _: None)
+    ended(qtbot, tasks)
+    assert during[0] < before == sys.getswitchinterval()
+    bar = TaskBar()
+    bar.run(forever, lambda _: None)
+    assert sys.getswitchinterval() < before
+    bar.deleteLater()
+    qtbot.waitUntil(lambda: sys.getswitchinterval() == before, timeout=5000)
 
 
 def test_closing_the_panel_stops_the_job(qtbot: Any, told: list[Notification]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.features.device import precision_of, resolve_device
+from histoscribe.features.device import one_thread, precision_of, resolve_device
 from histoscribe.features.networks.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -82,14 +83,12 @@ class NetworkEncoder:
         device = resolve_device(self.device)
         with _LOCK:
             forward = _loaded(self.folder, self.name, device)
-        if device.type == "cpu":
-            torch.set_num_threads(1)
         mean, std = (torch.from_numpy(colour).to(device) for colour in self._colours)
         precision = precision_of(device)
         found = torch.empty(len(crops), self.dimension, dtype=precision, device=device)
         size = _BATCH[device.type]
         # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread() if device.type == "cpu" else nullcontext():
             for start in range(0, len(crops), size):
                 batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
                 light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()

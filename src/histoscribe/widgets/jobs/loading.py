@@ -1,22 +1,65 @@
-"""Libraries that a job needs, imported on its own thread without holding up the window."""
+"""What a job borrows of the host's process and gives back: turns of threads, the collector, libraries."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
+_TURN_S = 0.0002
 _LOADING = Lock()
-_BINARIES = (
-    ("torch", "lib/libtorch_global_deps", ctypes.RTLD_GLOBAL),
-    ("torch", "lib/libtorch_python", ctypes.RTLD_LOCAL),
-    ("llvmlite", "binding/libllvmlite", ctypes.RTLD_LOCAL),
-)
+_BINARIES = {
+    "torch": (
+        "torch",
+        {"lib/libtorch_global_deps": ctypes.RTLD_GLOBAL, "lib/libtorch_python": ctypes.RTLD_LOCAL},
+    ),
+    "numba": ("llvmlite", {"binding/libllvmlite": ctypes.RTLD_LOCAL}),
+}
+
+
+@dataclass
+class _Process:
+    """The host's process as the first job found it, and how many jobs are under way."""
+
+    jobs: int = 0
+    turn_s: float = 0.0
+    frozen: int = 0
+
+
+_PROCESS, _COUNTING = _Process(), Lock()
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Let the window answer while a job runs; the last one leaves the process as the first found it.
+
+    Python's threads take turns 25 times as often as usual: the window asks for its turn many times in each
+    thing it does. What `load_libraries` keeps from the collector of garbage is kept from it as long.
+    """
+    with _COUNTING:
+        if not _PROCESS.jobs:
+            _PROCESS.turn_s, _PROCESS.frozen = sys.getswitchinterval(), gc.get_freeze_count()
+            sys.setswitchinterval(_TURN_S)
+        _PROCESS.jobs += 1
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            _PROCESS.jobs -= 1
+            if not _PROCESS.jobs:
+                if math.isclose(sys.getswitchinterval(), _TURN_S):  # nobody else has set it meanwhile
+                    sys.setswitchinterval(_PROCESS.turn_s)
+                if not _PROCESS.frozen:
+                    gc.unfreeze()
 
 
 def load_libraries(*modules: str) -> None:
@@ -25,47 +68,51 @@ def load_libraries(*modules: str) -> None:
     An import holds Python's lock while the linker maps PyTorch (0.3 s) or LLVM (0.2 s), so that is asked for
     beforehand by a call that gives the lock away. Imports make hundreds of thousands of objects, at which the
     collector of garbage looks again and again, all of Python waiting up to half a second each time: it rests
-    meanwhile, and never looks again at what is there by then (`gc.freeze`). Numba makes as many when it
-    compiles for the first time; where loops of ours are compiled, it does that here as well.
+    meanwhile, and does not look at what is there by then until the job has ended (`lent`). Numba makes as
+    many when it compiles for the first time; where it is named, it does that here as well.
 
     Parameters
     ----------
     *modules : str
-        Full names; those that are there already cost nothing.
+        Full names; those that are there already cost nothing. `torch` and `numba` are named where they are
+        needed, and first: no library is mapped for what is not.
 
     Raises
     ------
     ImportError
         As `import` does.
     """
-    with _LOADING:
+    with _LOADING, lent():
         if all(name in sys.modules for name in modules):
             return
         collects = gc.isenabled()
         gc.disable()
         try:
-            _map_binaries()
+            for name in _BINARIES.keys() & {*modules}:
+                _map_binaries(*_BINARIES[name])
             for name in modules:
                 import_module(name)
-            if "histoscribe.features.builtin.compiled" in sys.modules:
+            if "numba" in modules:
                 import_module("numba").njit("void()")(lambda: None)
         finally:
-            gc.freeze()
+            if not _PROCESS.frozen:
+                gc.freeze()
             if collects:
                 gc.enable()
 
 
-def _map_binaries() -> None:
-    """Map large shared libraries as their own packages would, but without Python's lock.
+def _map_binaries(package: str, libraries: dict[str, int]) -> None:
+    """Map large shared libraries as their own package would, but without Python's lock.
 
-    Where that does not work, their import does it with the lock.
+    Where that does not work, its import does it with the lock.
     """
-    if os.name != "posix":
+    if os.name != "posix" or package in sys.modules:
+        return
+    found = find_spec(package)
+    if found is None or found.origin is None:
         return
     ending = "dylib" if sys.platform == "darwin" else "so"
     linker = ctypes.CDLL(None).dlopen
     linker.restype, linker.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
-    for package, library, visible in _BINARIES:
-        found = find_spec(package)
-        if package not in sys.modules and found is not None and found.origin is not None:
-            linker(os.fsencode(Path(found.origin).parent / f"{library}.{ending}"), os.RTLD_NOW | visible)
+    for library, visible in libraries.items():
+        linker(os.fsencode(Path(found.origin).parent / f"{library}.{ending}"), os.RTLD_NOW | visible)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,12 +16,12 @@ from superqt.utils import FunctionWorker, create_worker
 
 from histoscribe.errors import Cancelled, HistoscribeError
 from histoscribe.progress import Progress, Step
+from histoscribe.widgets.jobs.loading import lent
 
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_STEPS = 0.05
 _BETWEEN_STEPS_MS = 20
-_TURN_S = 0.0002
 
 
 class _Relay(QObject):
@@ -86,6 +86,8 @@ class TaskBar(QWidget):
         self._apply: Callable[..., Generator[None] | None] | None = None
         self._pace: _Pace | None = None
         self._steps: Generator[None] | None = None
+        self._loan = ExitStack()
+        self.destroyed.connect(self._loan.close)
         self._turn = QTimer(self, singleShot=True, interval=_BETWEEN_STEPS_MS)
         self._turn.timeout.connect(self._on_finished)
         policy = self.sizePolicy()
@@ -101,8 +103,7 @@ class TaskBar(QWidget):
     def run(self, job: Callable[[Progress], R], apply: Callable[[R], Generator[None] | None]) -> bool:
         """Run `job` on another thread, then `apply` its result on this one.
 
-        From then on Python's threads take turns 25 times as often as usual: the window asks for its turn
-        many times in each thing it does.
+        What the window needs of the process to answer meanwhile is given back when the job has ended.
 
         An `apply` that takes the window long yields in between: what the window has to do meanwhile is done
         then, and the job counts as running until the last step.
@@ -114,11 +115,11 @@ class TaskBar(QWidget):
         """
         if self.running:
             return False
-        sys.setswitchinterval(_TURN_S)
         self._relay = _Relay()
         self._relay.stepped.connect(self._on_step)
         self._progress = Progress(self._relay.listen)
         self._apply = apply
+        self._loan.enter_context(lent())
         self.destroyed.connect(self._progress.cancel)
         self._worker = create_worker(job, self._progress, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
@@ -168,6 +169,7 @@ class TaskBar(QWidget):
             self._turn.start()
             return
         self._worker = self._progress = self._relay = self._apply = self._pace = None
+        self._loan.close()
         self.setVisible(False)
         self.running_changed.emit(False)
 

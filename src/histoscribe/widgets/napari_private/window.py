@@ -82,6 +82,7 @@ def added_in_turns(
     Layer
         In the viewer, unless somebody has removed it in between.
     """
+    viewer = unwrapped(viewer)
     layer = Layer.create(*described)
     yield
     controls = reach(viewer, "window._qt_viewer.controls")

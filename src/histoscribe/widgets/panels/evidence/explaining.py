@@ -25,6 +25,8 @@ _MOST_BYTES = 6 * 2**30
 _ARRAYS = 4  # of the size of the image input are held at once
 _WHOLE = 500  # tiles by which `Predictor.predict` knows the slide around a drawn region
 _NEEDED = (
+    "torch",
+    "numba",
     "histoscribe.predictor.storage",
     "histoscribe.predictor.output",
     "histoscribe.predictor.explaining.attribution",

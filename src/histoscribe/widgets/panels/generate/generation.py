@@ -117,7 +117,7 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
             "this folder holds no model", where=request.model, remedy="choose a generator's folder"
         )
     progress.report("loading the model")
-    load_libraries("histoscribe.generator.generator", "histoscribe.generator.scores")
+    load_libraries("torch", "histoscribe.generator.generator", "histoscribe.generator.scores")
     from histoscribe.generator import Generator
     from histoscribe.generator.result import change_table
     from histoscribe.generator.scores import gene_set_changes, spot_scores

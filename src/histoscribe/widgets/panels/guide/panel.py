@@ -163,7 +163,9 @@ def _rows_of_keys() -> str:
 
 def _train(folder: Path, progress: Progress) -> Path:
     progress.report("reading the simulated sections")
-    load_libraries("histoscribe.predictor.training.learning", "histoscribe.predictor.training.fitting")
+    load_libraries(
+        "torch", "histoscribe.predictor.training.learning", "histoscribe.predictor.training.fitting"
+    )
     from histoscribe.predictor import Predictor
     from histoscribe.simulate.sample import sample_cohort
 

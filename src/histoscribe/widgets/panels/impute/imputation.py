@@ -144,7 +144,7 @@ def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
     if request.model is None and request.teacher is None:
         raise SettingError("there is no model", remedy="choose one, or a layer to learn from")
     progress.report("loading the model")
-    load_libraries("histoscribe.imputer.imputer")
+    load_libraries("torch", "histoscribe.imputer.imputer")
     from histoscribe.imputer import Imputer
 
     if request.model is None:

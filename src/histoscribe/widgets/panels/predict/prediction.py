@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Where = Literal["spots", "grid", "region"]
 
 _NEEDED = (
+    "torch",
+    "numba",
     "histoscribe.predictor.storage",
     "histoscribe.predictor.output",
     "histoscribe.predictor.explaining.attention",
