@@ -293,9 +293,9 @@ class TestChoices:
         maps.novelty.click()
         panel.tabs.setCurrentIndex(1)
         captured = capture(unwrapped(window), state_of(window))
-        assert [layer["show"] for layer in captured.content["layers"]] == ["slide", "spots", "map"]
+        assert [layer.show for layer in captured.content.layers] == ["slide", "spots", "map"]
         maps.novelty.click()
         panel.tabs.setCurrentIndex(0)
         layers = [window.layers[0], spot_layers(window)[-1]]
-        assert open_panels(unwrapped(window), captured.content["panels"], layers) == []
+        assert open_panels(unwrapped(window), captured.content.panels, layers) == []
         assert find_map(window, predicted, NOVELTY) is not None

@@ -106,7 +106,7 @@ def test_maps_beyond_what_a_file_should_hold_are_named(
     spots = section_of(spot_layers(mapped)[0]).table.n_obs
     monkeypatch.setattr(session, "MOST_NUMBERS", 3 * spots)
     captured = capture(mapped, state_of(mapped))
-    assert [layer["show"] for layer in captured.content["layers"]].count("map") == 1
+    assert [layer.show for layer in captured.content.layers].count("map") == 1
     (left_out,) = captured.left_out
     assert left_out in [layer.name for layer in mapped.layers if map_of(layer) is not None]
 

@@ -75,7 +75,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
         restore(viewer, session)
     for path in drawn:
         _add(viewer, region_layer(path, viewer))
-    if not any(session.content["panels"] for session in kept):
+    if not any(session.content.panels for session in kept):
         open_panel(viewer, "Predict")
         open_panel(viewer, "Genes", tabify=True)
     if block:

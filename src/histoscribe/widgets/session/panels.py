@@ -26,12 +26,12 @@ from qtpy.QtWidgets import (
 from histoscribe.widgets.napari_private.window import panels_of
 from histoscribe.widgets.parts.choosers import LayerCombo
 from histoscribe.widgets.parts.panel import Panel
+from histoscribe.widgets.session.schema import KeptPanel
 from histoscribe.widgets.state.panels import open_panel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from histoscribe.widgets.session.file import Content
 
 _AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -65,7 +65,7 @@ _BEFORE = {
 _OURS = "histoscribe.widgets."
 
 
-def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> list[Content]:
+def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPanel, ...]:
     """What is open in a viewer's window, in the order in which it was opened.
 
     Parameters
@@ -85,29 +85,28 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> list[Content
         with_it = [one for one, other in found.items() if other in main.tabifiedDockWidgets(dock)]
         found[name] = dock
         box, area = dock.geometry(), main.dockWidgetArea(dock)
-        own = panel.kept() if hasattr(panel, "kept") else {}
         kept.append(
-            {
-                "name": name,
-                "area": next((words for words, one in _AREAS.items() if one == area), "right"),
-                "floating": dock.isFloating(),
-                "tabbed_with": with_it[0] if with_it else "",
-                "front": not dock.visibleRegion().isEmpty(),
-                "box": [box.x(), box.y(), box.width(), box.height()],
-                "choices": _choices(panel, layers),
-                "own": own,
-            }
+            KeptPanel.of(
+                name=name,
+                area=next((words for words, one in _AREAS.items() if one == area), "right"),
+                floating=dock.isFloating(),
+                tabbed_with=with_it[0] if with_it else "",
+                front=not dock.visibleRegion().isEmpty(),
+                box=(box.x(), box.y(), box.width(), box.height()),
+                choices=_choices(panel, layers),
+                own=panel.kept() if hasattr(panel, "kept") else {},
+            )
         )
-    return kept
+    return tuple(kept)
 
 
-def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[Layer | None]) -> list[str]:
+def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence[Layer | None]) -> list[str]:
     """Open panels where they were and choose in them what was chosen; returns the names of those unknown.
 
     Parameters
     ----------
     viewer : ViewerModel
-    kept : sequence of dict
+    kept : sequence of KeptPanel
         As `capture_panels` gave them.
     layers : sequence of Layer or None
         The layers that came back, in the order of the session; None for those that did not.
@@ -118,33 +117,31 @@ def open_panels(viewer: ViewerModel, kept: Sequence[Content], layers: Sequence[L
     unknown = []
     for one in kept:
         try:
-            dock, panel = open_panel(viewer, one["name"])
+            dock, panel = open_panel(viewer, one.name)
         except KeyError:
-            unknown.append(one["name"])
+            unknown.append(one.name)
             continue
-        _place(dock, one, docks.get(one["tabbed_with"]))
-        docks[one["name"]] = dock
+        _place(dock, one, docks.get(one.tabbed_with))
+        docks[one.name] = dock
         if isinstance(panel, Panel):
             chosen = _restore(panel, one, layers)
         else:
             inputs = dict(_inputs(panel))
             chosen = [
-                _choose(inputs[path], value, layers)
-                for path, value in one["choices"].items()
-                if path in inputs
+                _choose(inputs[path], value, layers) for path, value in one.choices.items() if path in inputs
             ]
-        if one["own"] and all(chosen) and hasattr(panel, "take_back"):
-            panel.take_back(one["own"])
-    front = [(docks[one["name"]], one) for one in kept if one["name"] in docks and one["front"]]
+        if one.own and all(chosen) and hasattr(panel, "take_back"):
+            panel.take_back(one.own)
+    front = [(docks[one.name], one) for one in kept if one.name in docks and one.front]
     for dock, one in front:
         dock.raise_()
-        if not one["floating"]:
-            for size, along in zip(one["box"][2:], _ALONG, strict=True):
+        if not one.floating:
+            for size, along in zip(one.box[2:], _ALONG, strict=True):
                 dock.parent().resizeDocks([dock], [round(size)], along)
     return unknown
 
 
-def _choices(panel: QWidget, layers: Sequence[Layer]) -> Content:
+def _choices(panel: QWidget, layers: Sequence[Layer]) -> dict[str, Any]:
     if not isinstance(panel, Panel):
         found = {path: _value(widget, layers) for path, widget in _inputs(panel)}
         return {path: value for path, value in found.items() if value is not None}
@@ -155,11 +152,11 @@ def _choices(panel: QWidget, layers: Sequence[Layer]) -> Content:
     }
 
 
-def _restore(panel: Panel, kept: Content, layers: Sequence[Layer | None]) -> list[bool]:
+def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> list[bool]:
     """Choose in a panel what was chosen; whether each layer that was is there."""
-    renamed = _BEFORE.get(kept["name"], {})
+    renamed = _BEFORE.get(kept.name, {})
     chosen = {}
-    for name, value in kept["choices"].items():
+    for name, value in kept.choices.items():
         place = value.get("layer") if isinstance(value, dict) else None
         known = isinstance(place, int) and 0 <= place < len(layers)
         chosen[renamed.get(name, name)] = (
@@ -169,14 +166,14 @@ def _restore(panel: Panel, kept: Content, layers: Sequence[Layer | None]) -> lis
     return [value is not None for value in chosen.values()]
 
 
-def _place(dock: QDockWidget, kept: Content, beneath: QDockWidget | None) -> None:
+def _place(dock: QDockWidget, kept: KeptPanel, beneath: QDockWidget | None) -> None:
     main: QMainWindow = dock.parent()
-    main.addDockWidget(_AREAS[kept["area"]], dock)
+    main.addDockWidget(_AREAS[kept.area], dock)
     if beneath is not None:
         main.tabifyDockWidget(beneath, dock)
-    left, top, width, height = map(round, kept["box"])
-    dock.setFloating(kept["floating"])
-    if kept["floating"] and QGuiApplication.screenAt(QPoint(left, top)) is not None:
+    left, top, width, height = map(round, kept.box)
+    dock.setFloating(kept.floating)
+    if kept.floating and QGuiApplication.screenAt(QPoint(left, top)) is not None:
         dock.setGeometry(left, top, width, height)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES
-from histoscribe.widgets.session.file import MOST_NUMBERS
 from histoscribe.widgets.session.layers import (
     add_points,
     add_shapes,
@@ -25,6 +25,19 @@ from histoscribe.widgets.session.layers import (
     pack_shapes,
 )
 from histoscribe.widgets.session.panels import capture_panels, open_panels
+from histoscribe.widgets.session.schema import (
+    FORMAT,
+    MOST_NUMBERS,
+    VERSION,
+    KeptLayer,
+    MapLayer,
+    OpenedLayer,
+    PointsLayer,
+    Session,
+    ShapesLayer,
+    Source,
+    View,
+)
 from histoscribe.widgets.session.sources import Captured, Reopened
 from histoscribe.widgets.state.state import state_of
 
@@ -35,7 +48,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.widgets.layers.view_state import ViewState
-    from histoscribe.widgets.session.file import Content
 
 SOURCE = "source_path"
 
@@ -46,52 +58,55 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     Layers that the panels make by themselves (differences, panes, repeated slides) are made again
     from the settings, not kept.
     """
-    sources: list[Content] = []
+    sources: list[Source] = []
     tables: dict[str, Section] = {}
     by_slide: dict[int, str] = {}
-    layers, left_out = [], []
-    kept: list[Layer] = []
-    room = MOST_NUMBERS // 2
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
         section, path = section_of(layer), _path_of(layer)
-        key = f"s{len(sources)}"
-        sources.append(_section_source(section, key, path))
-        by_layer[layer] = key
+        source = _section_source(section, f"s{len(sources)}", path)
+        sources.append(source)
+        by_layer[layer] = source.id
         if not path:
-            tables[key] = section
+            tables[source.id] = section
         if section.slide is not None:
-            by_slide.setdefault(id(section.slide.levels), key)
+            by_slide.setdefault(id(section.slide.levels), source.id)
+    layers: dict[Layer, KeptLayer] = {}
+    left_out = []
+    room = MOST_NUMBERS // 2
     for layer in viewer.layers:
-        painted = map_of(layer)
+        painted, slide = map_of(layer), slide_of(layer)
+        shown = {"name": layer.name, "visible": bool(layer.visible), "opacity": float(layer.opacity)}
         if is_copy(layer) or (DERIVED in layer.metadata and painted is None):
             continue
-        slide, shown = slide_of(layer), _common(layer)
         if layer in by_layer:
-            layers.append(shown | {"show": "spots", "source": by_layer[layer]})
+            layers[layer] = OpenedLayer(show="spots", source=by_layer[layer], **shown)
         elif painted is not None:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
-            if beside not in by_layer or room < 0:
-                left_out.append(layer.name)
-                continue
-            layers.append(shown | {"show": "map", "source": by_layer[beside], "drawn": pack_map(painted)})
+            if beside in by_layer and room >= 0:
+                layers[layer] = MapLayer(source=by_layer[beside], drawn=pack_map(painted), **shown)
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
                 sources.append(_slide_source(slide, f"s{len(sources)}"))
-            layers.append(shown | {"show": "slide", "source": by_slide[id(slide.levels)]})
+            layers[layer] = OpenedLayer(show="slide", source=by_slide[id(slide.levels)], **shown)
         elif isinstance(layer, Shapes) and layer.ndim == 2:
-            layers.append(shown | {"show": "shapes", "drawn": pack_shapes(layer)})
+            layers[layer] = ShapesLayer(drawn=pack_shapes(layer), **shown)
         elif isinstance(layer, Points) and layer.ndim == 2:
-            layers.append(shown | {"show": "points", "drawn": pack_points(layer)})
-        else:
+            layers[layer] = PointsLayer(drawn=pack_points(layer), **shown)
+        if layer not in layers:
             left_out.append(layer.name)
-            continue
-        kept.append(layer)
+    kept = list(layers)
     active = viewer.layers.selection.active
-    view = _view(viewer, state) | {"active": kept.index(active) if active in kept else None}
-    content = {"sources": sources, "layers": layers, "view": view, "panels": capture_panels(viewer, kept)}
+    content = Session(
+        format=FORMAT,
+        version=VERSION,
+        sources=tuple(sources),
+        layers=tuple(layers.values()),
+        view=_view(viewer, state, kept.index(active) if active in layers else None),
+        panels=capture_panels(viewer, kept),
+    )
     return Captured(content, tables, tuple(left_out))
 
 
@@ -100,12 +115,12 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
 
     On the viewer's own thread. What the Compare panel showed is compared again there.
     """
-    state, view = state_of(viewer), found.content["view"]
+    state, view = state_of(viewer), found.content.view
     lost = list(found.lost)
-    layers, before = found.content["layers"], len(viewer.layers)
+    layers, before = found.content.layers, len(viewer.layers)
     back: list[Layer | None] = [None] * len(layers)
     # A map is drawn as the spots that it is of, so these come first.
-    for place in sorted(range(len(layers)), key=lambda place: layers[place]["show"] == "map"):
+    for place in sorted(range(len(layers)), key=lambda place: layers[place].show == "map"):
         layer = layers[place]
         try:
             added = _add(viewer, layer, found)
@@ -113,41 +128,40 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
             added = None
         back[place] = added
         if added is None:
-            lost.append(f"The layer {layer['name']} could not be brought back.")
+            lost.append(f"The layer {layer.name} could not be brought back.")
             continue
-        added.name, added.opacity = layer["name"], layer["opacity"]
+        added.name, added.opacity = layer.name, layer.opacity
         beneath = sum(one is not None for one in back[:place])
         viewer.layers.move(viewer.layers.index(added), before + beneath)
     _show_as_kept(back, layers)
-    state.more, state.pinned = tuple(view["more"])[: MOST_GENES - 1], tuple(view["pinned"])
-    state.low, state.high = min(view["low"], view["high"]), max(view["low"], view["high"])
-    state.shared, state.layout = view["shared"], view["layout"]
-    if view["colour_map"] in COLOUR_MAPS:
-        state.colour_map = view["colour_map"]
-    state.gene = view["gene"]
+    state.more, state.pinned = view.more[: MOST_GENES - 1], view.pinned
+    state.low, state.high = sorted((view.low, view.high))
+    state.shared, state.layout = view.shared, view.layout
+    if view.colour_map in COLOUR_MAPS:
+        state.colour_map = view.colour_map
+    state.gene = view.gene
     panes = state.genes[1:] if state.layout == "multiples" else ()
-    if view["side_by_side"] != is_side_by_side(viewer):
-        side_by_side(viewer, view["side_by_side"], panes)
+    if view.side_by_side != is_side_by_side(viewer):
+        side_by_side(viewer, view.side_by_side, panes)
         _show_as_kept(back, layers)
     paint(viewer, state)
-    viewer.canvas.overlays.scale_bar.visible = view["scale_bar"]
-    active = None if view["active"] is None else int(view["active"])
-    if active is not None and active < len(back) and back[active] is not None:
-        viewer.layers.selection.active = back[active]
-    unknown = open_panels(viewer, found.content["panels"], back)
+    viewer.canvas.overlays.scale_bar.visible = view.scale_bar
+    if view.active is not None and view.active < len(back) and back[view.active] is not None:
+        viewer.layers.selection.active = back[view.active]
+    unknown = open_panels(viewer, found.content.panels, back)
     lost += [f"There is no panel {name}." for name in unknown]
-    viewer.scene.camera.center = tuple(view["centre"])
-    viewer.scene.camera.zoom = view["zoom"]
+    viewer.scene.camera.center = view.centre
+    viewer.scene.camera.zoom = view.zoom
     if lost:
         show_warning("The session is back, but not all of it:\n" + "\n".join(lost))
     else:
         show_info("The session is back.")
 
 
-def _show_as_kept(back: list[Layer | None], layers: list[Content]) -> None:
+def _show_as_kept(back: list[Layer | None], layers: Sequence[KeptLayer]) -> None:
     for added, layer in zip(back, layers, strict=True):
         if added is not None:
-            added.visible = layer["visible"]
+            added.visible = layer.visible
 
 
 def _path_of(layer: Layer) -> str:
@@ -156,70 +170,58 @@ def _path_of(layer: Layer) -> str:
     return str(Path(path).resolve()) if path and Path(path).exists() else ""
 
 
-def _section_source(section: Section, key: str, path: str) -> Content:
+def _section_source(section: Section, key: str, path: str) -> Source:
     slide, own = section.slide, Path(path) if path else None
     known = slide is not None and slide.path.exists() and slide.path.suffix != ".h5ad"
     known = known and own not in (slide.path.resolve(), *slide.path.resolve().parents)
-    return {
-        "id": key,
-        "kind": "section",
-        "path": path,
-        "slide": str(slide.path.resolve()) if known else "",
-        "slide_downsample": float(slide.levels[0].downsample) if known else 1.0,
-        "mpp": float(section.mpp),
-        "name": section.name,
-        "spots": int(section.table.n_obs),
-        "bin_um": float(section.spot_um) if section.spot_um == section.pitch_um else None,
-    }
+    return Source(
+        id=key,
+        kind="section",
+        path=path,
+        slide=str(slide.path.resolve()) if known else "",
+        slide_downsample=float(slide.levels[0].downsample) if known else 1.0,
+        mpp=float(section.mpp),
+        name=section.name,
+        spots=int(section.table.n_obs),
+        bin_um=float(section.spot_um) if section.spot_um == section.pitch_um else None,
+    )
 
 
-def _slide_source(slide: Slide, key: str) -> Content:
-    return {
-        "id": key,
-        "kind": "slide",
-        "path": slide.url or str(slide.path.resolve()),
-        "slide": "",
-        "slide_downsample": float(slide.levels[0].downsample),
-        "mpp": None if slide.mpp is None else float(slide.mpp),
-        "name": slide.name,
-        "spots": 0,
-        "bin_um": None,
-    }
+def _slide_source(slide: Slide, key: str) -> Source:
+    return Source(
+        id=key,
+        kind="slide",
+        path=slide.url or str(slide.path.resolve()),
+        slide_downsample=float(slide.levels[0].downsample),
+        mpp=None if slide.mpp is None else float(slide.mpp),
+        name=slide.name,
+    )
 
 
-def _common(layer: Layer) -> Content:
-    shown = {"name": layer.name, "visible": bool(layer.visible), "opacity": float(layer.opacity)}
-    return {"source": "", "drawn": None, **shown}
+def _view(viewer: ViewerModel, state: ViewState, active: int | None) -> View:
+    overlays, camera = viewer.canvas.overlays, viewer.scene.camera
+    return View.of(
+        **{name: value for name, value in vars(state).items() if name in View.model_fields},
+        side_by_side=is_side_by_side(viewer),
+        centre=[float(place) for place in camera.center[-2:]],
+        zoom=float(camera.zoom),
+        scale_bar=bool(overlays.scale_bar.visible),
+        active=active,
+    )
 
 
-def _view(viewer: ViewerModel, state: ViewState) -> Content:
-    return {
-        "gene": state.gene,
-        "more": list(state.more),
-        "layout": state.layout,
-        "pinned": list(state.pinned),
-        "colour_map": state.colour_map,
-        "low": float(state.low),
-        "high": float(state.high),
-        "shared": state.shared,
-        "side_by_side": is_side_by_side(viewer),
-        "centre": [float(place) for place in viewer.scene.camera.center[-2:]],
-        "zoom": float(viewer.scene.camera.zoom),
-        "scale_bar": bool(viewer.canvas.overlays.scale_bar.visible),
-    }
-
-
-def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
-    if layer["show"] in ("shapes", "points"):
-        add = add_shapes if layer["show"] == "shapes" else add_points
-        return add(viewer, layer["drawn"], layer["name"])
-    section, slide = found.sections.get(layer["source"]), found.slides.get(layer["source"])
-    if layer["show"] == "map":
+def _add(viewer: ViewerModel, layer: KeptLayer, found: Reopened) -> Layer | None:
+    if isinstance(layer, ShapesLayer):
+        return add_shapes(viewer, layer.drawn, layer.name)
+    if isinstance(layer, PointsLayer):
+        return add_points(viewer, layer.drawn, layer.name)
+    section, slide = found.sections.get(layer.source), found.slides.get(layer.source)
+    if isinstance(layer, MapLayer):
         spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)
         if section is None or spots is None:
             return None
-        return show_map(viewer, spots, map_from(layer["drawn"], section.table.n_obs))
-    if layer["show"] == "slide":
+        return show_map(viewer, spots, map_from(layer.drawn, section.table.n_obs))
+    if layer.show == "slide":
         beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
         data = None if beneath is None else slide_layer(beneath)
     else:
@@ -227,5 +229,5 @@ def _add(viewer: ViewerModel, layer: Content, found: Reopened) -> Layer | None:
     if data is None:
         return None
     pixels, described, kind = data
-    described["metadata"][SOURCE] = str(found.paths[layer["source"]])
+    described["metadata"][SOURCE] = str(found.paths[layer.source])
     return getattr(viewer, f"add_{kind}")(pixels, **described)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import HistoscribeError, StorageError
-from histoscribe.widgets.session.file import Content, read_content, relative, resolved, write_content
+from histoscribe.widgets.session.file import read_content, relative, resolved, write_content
+from histoscribe.widgets.session.schema import Session, Source
 
 if TYPE_CHECKING:
     from histoscribe.progress import Progress
@@ -25,7 +26,7 @@ class Captured:
 
     Parameters
     ----------
-    content : dict
+    content : Session
         What the session file holds; paths are absolute, empty for tables that lie in no file.
     tables : dict of str to Section
         Those tables, by the id of their source.
@@ -33,7 +34,7 @@ class Captured:
         Layers that a session does not keep.
     """
 
-    content: Content
+    content: Session
     tables: dict[str, Section]
     left_out: tuple[str, ...] = ()
 
@@ -44,7 +45,7 @@ class Reopened:
 
     Parameters
     ----------
-    content : dict
+    content : Session
     sections, slides : dict
         By the id of their source.
     paths : dict of str to Path
@@ -53,7 +54,7 @@ class Reopened:
         What could not be brought back, in plain words.
     """
 
-    content: Content
+    content: Session
     sections: dict[str, Section] = field(default_factory=dict)
     slides: dict[str, Slide] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
@@ -76,20 +77,18 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     folder = _folder(path)
     before = _own_tables(path)
     sources = []
-    for source in progress.track(
-        captured.content["sources"], "writing tables", len(captured.content["sources"])
-    ):
-        section, place = captured.tables.get(source["id"]), source["path"]
+    every = captured.content.sources
+    for source in progress.track(every, "writing tables", len(every)):
+        section, place = captured.tables.get(source.id), source.path
         if section is not None:
-            place = str(folder / f"{_plain_name(source['name'])}-{secrets.token_hex(4)}.h5ad")
+            place = str(folder / f"{_plain_name(source.name)}-{secrets.token_hex(4)}.h5ad")
             write_section(section, place)
-        slide = relative(source["slide"], path) if source["slide"] else ""
-        sources.append(
-            {**source, "slide": slide, "path": place if _ADDRESS in place else relative(place, path)}
-        )
+        slide = relative(source.slide, path) if source.slide else ""
+        near = place if _ADDRESS in place else relative(place, path)
+        sources.append(source.model_copy(update={"slide": slide, "path": near}))
     progress.report("writing the session")
-    write_content({**captured.content, "sources": sources}, path)
-    kept = {resolved(source["path"], path) for source in sources}
+    write_content(captured.content.model_copy(update={"sources": tuple(sources)}), path)
+    kept = {resolved(source.path, path) for source in sources}
     for old in before - kept:
         old.unlink(missing_ok=True)
     return path
@@ -108,55 +107,55 @@ def reopen(path: Path, progress: Progress) -> Reopened:
     content = read_content(path)
     found = Reopened(content)
     lost: list[str] = []
-    for source in progress.track(content["sources"], "opening", len(content["sources"])):
-        place = resolved(source["path"], path)
+    for source in progress.track(content.sources, "opening", len(content.sources)):
+        place = resolved(source.path, path)
         try:
-            if _ADDRESS in source["path"]:
-                raise StorageError("lies on the network", where=source["path"], remedy="open it from there")
+            if _ADDRESS in source.path:
+                raise StorageError("lies on the network", where=source.path, remedy="open it from there")
             if not place.exists():
                 raise StorageError(
                     "is no longer there", where=place, remedy="put it back and open the session again"
                 )
-            if source["kind"] == "slide":
-                found.slides[source["id"]] = _slide(place, source)
+            if source.kind == "slide":
+                found.slides[source.id] = _slide(place, source)
             else:
-                found.sections[source["id"]] = _section(place, path, source, lost)
-            found.paths[source["id"]] = place
+                found.sections[source.id] = _section(place, path, source, lost)
+            found.paths[source.id] = place
         except HistoscribeError as error:
             lost.append(str(error))
     return replace(found, lost=tuple(lost))
 
 
-def _section(place: Path, session: Path, source: Content, lost: list[str]) -> Section:
+def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Section:
     from histoscribe.section import open_section
 
-    section, beneath = None, resolved(source["slide"], session) if source["slide"] else None
+    section, beneath = None, resolved(source.slide, session) if source.slide else None
     if beneath is not None and beneath.exists():
         try:
-            section = open_section(place, slide=_slide(beneath, source), bin_um=source["bin_um"])
+            section = open_section(place, slide=_slide(beneath, source), bin_um=source.bin_um)
         except HistoscribeError as error:
             lost.append(str(error))
     elif beneath is not None:
         lost.append(
             f"{beneath}: the slide of {source['name']} is no longer there; its table came back without."
         )
-    section = section or open_section(place, bin_um=source["bin_um"])
-    if section.table.n_obs != source["spots"]:
+    section = section or open_section(place, bin_um=source.bin_um)
+    if section.table.n_obs != source.spots:
         lost.append(
             f"{place}: holds {section.table.n_obs} spots, {source['spots']:.0f} when the session was saved."
         )
-    return replace(section, name=source["name"])
+    return replace(section, name=source.name)
 
 
-def _slide(place: Path, source: Content) -> Slide:
+def _slide(place: Path, source: Source) -> Slide:
     from histoscribe.slide import Level, open_slide
 
     slide = open_slide(place)
-    factor = source["slide_downsample"] / slide.levels[0].downsample
+    factor = source.slide_downsample / slide.levels[0].downsample
     levels: Any = slide.levels
     if factor != 1:
         levels = tuple(Level(level.pixels, level.downsample * factor) for level in levels)
-    return replace(slide, levels=levels, mpp=source["mpp"] or slide.mpp)
+    return replace(slide, levels=levels, mpp=source.mpp or slide.mpp)
 
 
 def _folder(path: Path) -> Path:
@@ -168,10 +167,10 @@ def _own_tables(path: Path) -> set[Path]:
     if not path.exists():
         return set()
     try:
-        sources = read_content(path)["sources"]
+        sources = read_content(path).sources
     except StorageError:
         return set()
-    places = [resolved(source["path"], path) for source in sources][:_MOST_OLD]
+    places = [resolved(source.path, path) for source in sources][:_MOST_OLD]
     return {place for place in places if place.parent == _folder(path.resolve()) and place.suffix == ".h5ad"}
 
 
