@@ -144,12 +144,12 @@ def regions(viewer: napari.Viewer, panel: Any) -> None:
         for item in panel.classes.findItems(panel.classes.marked, Qt.MatchFlag.MatchExactly):
             item.setText(name)
         panel.draw("add_polygon")
-        panel.drawn.layer.add_polygons(np.array(corner) + box * 520)
-        panel.drawn.layer.mode = "pan_zoom"
+        panel.drawn.value.add_polygons(np.array(corner) + box * 520)
+        panel.drawn.value.mode = "pan_zoom"
     panel.refresh()
-    panel.analysis.setCurrentIndex(1)
-    panel.analysis.compare()
-    _until(lambda: not panel.analysis.tasks.running)
+    panel.tabs.setCurrentIndex(1)
+    panel.compare()
+    _until(lambda: not panel.tasks.running)
 
 
 def impute(viewer: napari.Viewer, panel: Any) -> None:

@@ -177,7 +177,7 @@ def draw_regions(person: Any) -> None:
         person.click(panel.buttons["polygon"])
         left, right = low[1] - 40, high[1] + 40
         person.draw(np.array([[top, left], [top, right], [bottom, right], [bottom, left]]))
-    layer = panel.drawn.layer
+    layer = panel.drawn.value
     assert classes_in(layer) == ["Upper", "Lower"]
     labels = panel.chosen().labels
     assert min((labels == name).sum() for name in ("Upper", "Lower")) >= 10
@@ -185,10 +185,10 @@ def draw_regions(person: Any) -> None:
 
 def find_genes(person: Any) -> None:
     panel = person.panel("Regions")
-    analysis = panel.analysis
-    analysis.setCurrentIndex(1)
-    analysis.first.setCurrentText("Upper")
-    analysis.second.setCurrentText("Lower")
+    analysis = panel
+    analysis.tabs.setCurrentIndex(1)
+    analysis.first.value = "Upper"
+    analysis.second.value = "Lower"
     person.click(analysis.compare_button)
     person.qtbot.waitUntil(lambda: analysis.genes.frame is not None, timeout=LONG)
     person.click(analysis.views["genes"], 0, analysis.genes)

@@ -60,7 +60,7 @@ def drawn(window: Any, panel: Any, qtbot: Any) -> Any:
 
 
 def test_what_is_drawn_gets_the_marked_class_and_its_colour(drawn: Any) -> None:
-    layer = drawn.drawn.layer
+    layer = drawn.drawn.value
     assert classes_in(layer) == ["Tumour", "Stroma"]
     assert class_colours(layer) == {"Tumour": PALETTE[0], "Stroma": PALETTE[1]}
     chosen = drawn.chosen()
@@ -74,48 +74,48 @@ def test_renaming_and_recolouring_reach_the_shapes(drawn: Any) -> None:
     drawn.classes.setCurrentCell(0, 0)
     drawn.classes.item(0, 0).setText("In situ")
     drawn.choose_colour(QColor(10, 20, 30))
-    assert class_colours(drawn.drawn.layer) == {"In situ": (10, 20, 30), "Stroma": PALETTE[1]}
+    assert class_colours(drawn.drawn.value) == {"In situ": (10, 20, 30), "Stroma": PALETTE[1]}
     drawn.classes.item(0, 0).setText("Stroma")
     assert drawn.classes.item(0, 0).text() == "In situ"
 
 
 def test_a_selected_shape_is_given_another_class(drawn: Any) -> None:
-    drawn.drawn.layer.selected_data = {0}
+    drawn.drawn.value.selected_data = {0}
     drawn.classes.setCurrentCell(1, 0)
-    drawn.drawn.layer.selected_data = {0}
+    drawn.drawn.value.selected_data = {0}
     drawn.give()
-    assert classes_in(drawn.drawn.layer) == ["Stroma", "Stroma"]
+    assert classes_in(drawn.drawn.value) == ["Stroma", "Stroma"]
 
 
 def test_one_genes_spread_is_shown_by_class(window: Any, drawn: Any) -> None:
     state_of(window).choose("EPCAM")
-    frame = drawn.analysis.statistics.frame
+    frame = drawn.statistics.frame
     (layer,) = spot_layers(window)
     values = expression(layer.metadata["section"], "EPCAM")
     assert frame.at["Tumour", "mean"] == pytest.approx(values[: len(values) // 2].mean(), rel=1e-5)
     assert frame.at["Tumour", "area_mm2"] == pytest.approx(0.16 * 0.075)
-    assert "Tumour" in drawn.analysis.violins.toolTip()
-    assert not drawn.analysis.violins.grab().isNull()
+    assert "Tumour" in drawn.violins.toolTip()
+    assert not drawn.violins.grab().isNull()
 
 
 def test_differential_genes_are_found_and_choose_the_gene(
     window: Any, drawn: Any, qtbot: Any, tmp_path: Path
 ) -> None:
-    analysis = drawn.analysis
-    analysis.setCurrentIndex(1)
-    analysis.first.setCurrentText("Tumour")
-    analysis.second.setCurrentText("Stroma")
+    analysis = drawn
+    analysis.tabs.setCurrentIndex(1)
+    analysis.first.value = "Tumour"
+    analysis.second.value = "Stroma"
     qtbot.mouseClick(analysis.compare_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: analysis.genes.frame is not None, timeout=60_000)
     assert analysis.genes.gene_at(0) == "EPCAM"
     analysis.views["genes"].setCurrentIndex(analysis.genes.index(0, 0))
     assert state_of(window).gene == "EPCAM"
-    analysis.save(analysis.genes, tmp_path / "genes.csv")
+    analysis.save_table(analysis.genes, tmp_path / "genes.csv")
     assert (tmp_path / "genes.csv").read_text().startswith("gene,score")
 
 
 def test_neighbourhoods_and_patterns_are_computed(drawn: Any, qtbot: Any) -> None:
-    analysis = drawn.analysis
+    analysis = drawn
     analysis.neighbours_button.click()
     qtbot.waitUntil(lambda: analysis.space.frame is not None and not analysis.tasks.running, timeout=60_000)
     assert analysis.space.frame.at["Tumour", "Tumour"] > 0
@@ -125,10 +125,10 @@ def test_neighbourhoods_and_patterns_are_computed(drawn: Any, qtbot: Any) -> Non
 
 
 def test_too_few_spots_are_told(drawn: Any, qtbot: Any) -> None:
-    drawn.drawn.layer.data = [UPPER, np.array([[0, 0], [0, 1], [1, 1]])]
+    drawn.drawn.value.data = [UPPER, np.array([[0, 0], [0, 1], [1, 1]])]
     drawn.refresh()
-    drawn.analysis.neighbours_button.click()
-    qtbot.waitUntil(lambda: not drawn.analysis.tasks.running, timeout=60_000)
+    drawn.neighbours_button.click()
+    qtbot.waitUntil(lambda: not drawn.tasks.running, timeout=60_000)
     assert "at least two classes" in notification_manager.records[-1].message
 
 
@@ -138,16 +138,16 @@ def test_qupaths_regions_come_and_go_as_they_were(panel: Any, tmp_path: Path) ->
         Region("Tumor", (200, 0, 0), 2 * UPPER, (hole,), "no. 1"),
         Region("Immune cells", (160, 90, 160), 2 * LOWER),
     ]
-    panel.files.load(write_regions(regions, tmp_path / "in.geojson"))
-    assert class_colours(panel.drawn.layer) == {"Tumor": (200, 0, 0), "Immune cells": (160, 90, 160)}
-    panel.files.save(tmp_path / "out.geojson")
+    panel.open_regions(write_regions(regions, tmp_path / "in.geojson"))
+    assert class_colours(panel.drawn.value) == {"Tumor": (200, 0, 0), "Immune cells": (160, 90, 160)}
+    panel.save_regions(tmp_path / "out.geojson")
     assert read_regions(tmp_path / "out.geojson") == regions
-    panel.files.load(tmp_path / "nowhere.geojson")
+    panel.open_regions(tmp_path / "nowhere.geojson")
     assert "check the path" in notification_manager.records[-1].message
 
 
 def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: Path) -> None:
-    drawn.files.keep(tmp_path / "A1.h5ad")
+    drawn.keep_regions(tmp_path / "A1.h5ad")
     again = open_section(tmp_path / "A1.h5ad")
     before = len(window.layers)
     show(window, [again])
@@ -157,7 +157,7 @@ def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: 
 
 
 def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
-    (only,) = drawn_regions(drawn.drawn.layer, 0.5, "Stroma")
+    (only,) = drawn_regions(drawn.drawn.value, 0.5, "Stroma")
     np.testing.assert_allclose(only, 2 * LOWER)
 
 
@@ -172,6 +172,6 @@ def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtb
 
 def test_removing_the_layers_leaves_an_empty_panel(window: Any, drawn: Any) -> None:
     window.layers.clear()
-    assert drawn.analysis.statistics.frame is None
-    drawn.files.save(Path("never.geojson"))
+    assert drawn.statistics.frame is None
+    drawn.save_regions(Path("never.geojson"))
     assert not Path("never.geojson").exists()

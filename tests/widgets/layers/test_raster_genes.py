@@ -158,7 +158,7 @@ def test_measured_and_predicted_rasters_are_compared(
     measured, predicted = bins(), bins("predicted", seed=1)
     show(window, [measured, predicted])
     _, panel = window.window.add_plugin_dock_widget(PLUGIN, "Compare")
-    assert [combo.layer.name for combo in (panel.measured, panel.predicted)] == [
+    assert [one.value.name for one in (panel.measured, panel.predicted)] == [
         "HD measured",
         "HD predicted",
     ]
@@ -220,7 +220,7 @@ def test_regions_count_bins(make_napari_viewer: Any, few: None) -> None:
     panel.add_class()
     panel.draw("add_polygon")
     low, high = section.centres_um.min(axis=0) - 4, section.centres_um.mean(axis=0)
-    panel.drawn.layer.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
-    panel.drawn.layer.mode = "pan_zoom"
+    panel.drawn.value.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
+    panel.drawn.value.mode = "pan_zoom"
     inside = ((section.centres_um > low) & (section.centres_um < high)).all(axis=1).sum()
     assert (panel.chosen().labels != "").sum() == inside > 100

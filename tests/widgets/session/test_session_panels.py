@@ -144,8 +144,8 @@ def test_what_was_chosen_in_them_comes_back(
     _, regions = opened(window, "Regions")
     regions.add_class()
     regions.classes.setCurrentCell(1, 0)
-    regions.analysis.setCurrentIndex(1)
-    regions.analysis.first.setCurrentText("Tumour")
+    regions.tabs.setCurrentIndex(1)
+    regions.first.value = "Tumour"
     _, export = opened(window, "Export")
     export.dpi.value, export.every_gene.value = 444, True
     export.layer.value = export.layer.choices[1]
@@ -170,8 +170,8 @@ def test_what_was_chosen_in_them_comes_back(
     new = found["Regions"]
     assert list(new.classes.colours.items()) == list(regions.classes.colours.items())
     assert new.classes.marked == "Stroma"
-    assert new.analysis.currentIndex() == 1
-    assert new.analysis.first.currentText() == "Tumour"
+    assert new.tabs.currentIndex() == 1
+    assert new.first.value == "Tumour"
     new = found["Export"]
     assert (new.dpi.value, new.every_gene.value) == (444, True)
     assert new.layer.value.name == export.layer.value.name

@@ -41,6 +41,7 @@ _AREAS = {
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
 _BEFORE = {
+    "Regions": {"analysis.first": "first", "analysis.second": "second"},
     "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
     "Impute": {
         "source.combo": "source",

@@ -10,14 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.layers import DERIVED
+from histoscribe.widgets.layers.painting import expression
+from histoscribe.widgets.layers.raster import like
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
     from pandas import DataFrame
 
     from histoscribe.evaluation.matching import Match
     from histoscribe.progress import Progress
     from histoscribe.section import Section
+    from histoscribe.widgets.layers.layers import LayerData
 
+_COMPARED = "compared"
 _PITCHES_PER_PATCH = 5.0
 _NEEDED = (
     "scipy.stats",
@@ -42,6 +49,14 @@ MEANINGS = {
     "mae": "Mean absolute error, log1p of counts per 10,000",
     "detected": "Share of measured spots with at least one count",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class CompareRequest:
+    """Two sections of the same tissue."""
+
+    measured: Section
+    predicted: Section
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +86,6 @@ class Compared:
 
     def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Measured and predicted values of a gene on the matched spots."""
-        from histoscribe.widgets.layers.painting import expression
-
         measured, predicted = (expression(one, gene) for one in (self.measured, self.predicted))
         return measured[self.match.measured], predicted[self.match.predicted]
 
@@ -84,8 +97,6 @@ class _Difference:
     match: Match
 
     def __call__(self, gene: str) -> NDArray[np.float32] | None:
-        from histoscribe.widgets.layers.painting import expression
-
         if not all(gene in one.table.var_names for one in (self.measured, self.predicted)):
             return None
         measured = expression(self.measured, gene)
@@ -95,7 +106,7 @@ class _Difference:
         return values
 
 
-def compare_layers(measured: Section, predicted: Section, progress: Progress) -> Compared:
+def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
     """Score every common gene, with intervals.
 
     Raises
@@ -107,6 +118,7 @@ def compare_layers(measured: Section, predicted: Section, progress: Progress) ->
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.intervals import pearson_intervals
 
+    measured, predicted = request.measured, request.predicted
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
     patch = _PITCHES_PER_PATCH * measured.pitch_um
@@ -120,3 +132,16 @@ def compare_layers(measured: Section, predicted: Section, progress: Progress) ->
     stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
     table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
     return Compared(measured, predicted, done.match, table[list(COLUMNS)], str(done.summary["split"]))
+
+
+def described_difference(compared: Compared, beside: Layer) -> LayerData:
+    """Describe the layer of predicted − measured, shaped like `beside`."""
+    section = compared.measured
+    data, described, kind = like(beside, section, f"{section.name} difference")
+    described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference(), _COMPARED: compared}
+    return data, described, kind
+
+
+def is_difference_of(compared: Compared | None, layer: Layer) -> bool:
+    """Whether a layer shows the difference of this comparison."""
+    return compared is not None and layer.metadata.get(_COMPARED) is compared

@@ -1,4 +1,4 @@
-"""The Compare panel: measured, predicted and their difference, a scatter with lasso, a table of genes."""
+"""The Compare panel: measured and predicted of one tissue, on it, in a plot and in a table of genes."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QModelIndex, Qt, QTimer
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
-from histoscribe.widgets.jobs.tasks import TaskBar, tell
+from histoscribe.files import replacing
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
-from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
-from histoscribe.widgets.panels.compare.comparing import COLUMNS, MEANINGS, Compared, compare_layers
+from histoscribe.widgets.napari_private.window import added_in_turns
+from histoscribe.widgets.panels.compare.comparing import (
+    COLUMNS,
+    MEANINGS,
+    Compared,
+    CompareRequest,
+    compare_sections,
+    described_difference,
+    is_difference_of,
+)
 from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
-from histoscribe.widgets.panels.compare.views import described_difference, difference_layer, is_kind
-from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.parts.plots import Scatter
-from histoscribe.widgets.parts.tables import TableModel, table_view
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.fields import LayerChoice
+from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.scatter import Scatter
+from histoscribe.widgets.parts.score_table import ScoreModel, score_view
 
 if TYPE_CHECKING:
     import napari
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 _BLINK_MS = 700
 
 
-class ComparePanel(QWidget):
+class ComparePanel(Panel):
     """Compares a measured with a predicted layer of the same tissue.
 
     Parameters
@@ -52,59 +51,64 @@ class ComparePanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._state = state_of(self._viewer)
+        super().__init__(napari_viewer)
         self.compared: Compared | None = None
         self._marks: MarkedSpots | None = None
         self._pair: tuple[Layer, Layer] | None = None
         self._again: dict[str, Any] = {}
-        self.measured = LayerCombo(self._viewer, partial(is_kind, "measured"))
-        self.predicted = LayerCombo(self._viewer, partial(is_kind, "predicted"))
-        self.run_button = QPushButton("Compare")
-        self.run_button.setToolTip("Match the spots of both layers and score every gene")
-        self.measured.setToolTip("What was measured")
-        self.predicted.setToolTip("A prediction of the same tissue")
-        self.tasks = TaskBar()
-        self.words = QLabel("Choose a measured and a predicted layer of the same tissue.")
-        self.words.setWordWrap(True)
-        self.panes_button = _toggle(
-            "Panes", "Measured, predicted and difference side by side, moved together"
+        self._timer = QTimer(self, interval=_BLINK_MS)
+        self._timer.timeout.connect(self._blink)
+        self.measured = self._add_choice("measured", "What was measured")
+        self.predicted = self._add_choice("predicted", "A prediction of the same tissue")
+        self.add_run(
+            "Compare",
+            "Match the spots of both layers and score every gene",
+            ready=lambda: self.measured.value is not None and self.predicted.value is not None,
         )
-        self.blink_button = _toggle("Blink", "Show measured and predicted in turn at the same place")
-        self.all_button = _toggle("All sections", "Every section open here in a pane of its own")
-        self.scatter = Scatter()
-        self.lasso_button = QPushButton("Lasso on the tissue")
-        self.lasso_button.setToolTip(
-            "Draw around tissue; its spots are marked in the plot and on both layers"
+        self.words = self.add(wrapped_words("Choose a measured and a predicted layer of the same tissue."))
+        meaning = "Measured, predicted and difference side by side, moved together"
+        self.panes_button = self._toggle("Panes", meaning, self._on_panes)
+        meaning = "Show measured and predicted in turn at the same place"
+        self.blink_button = self._toggle("Blink", meaning, self._on_blink)
+        meaning = "Every section open here in a pane of its own"
+        self.all_button = self._toggle("All sections", meaning, self._on_all)
+        self.rule(self.all_button, enabled=lambda: len(spot_layers(self.viewer)) > 1)
+        self.add(beside(self.panes_button, self.blink_button, self.all_button))
+        self.scatter, self.table = Scatter(), ScoreModel()
+        self.view = score_view(self.table)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(self.scatter)
+        split.addWidget(self.view)
+        self.add(split, stretch=1)
+        self.lasso_button = self.button(
+            "Lasso on the tissue",
+            "Draw around tissue; its spots are marked in the plot and on both layers",
+            lambda: lasso_on_tissue(self.viewer, self._on_tissue_lasso),
         )
-        self.table = TableModel()
-        self.view = table_view(self.table)
-        self.export_button = QPushButton("Save the table…")
-        self.export_button.setToolTip("Every gene's scores as CSV")
-        self._timer = QTimer(self)
-        self._timer.setInterval(_BLINK_MS)
-        self._arrange()
-        self._connect()
-        self._show_what_applies()
+        self.export_button = self.button("Save the table…", "Every gene's scores as CSV", self.save_table)
+        self.add(beside(self.lasso_button, self.export_button))
+        for one in (self.panes_button, self.blink_button, self.lasso_button, self.export_button):
+            self.rule(one, enabled=lambda: self.compared is not None)
+        self.scatter.lassoed.connect(self._on_lasso)
+        self.view.selectionModel().currentChanged.connect(self._on_row)
+        self.state.events.gene.connect(self._show_gene)
+        self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
-        self.measured.refill()
-        self.predicted.refill()
-        if self._pair is not None and any(layer not in self._viewer.layers for layer in self._pair):
-            self._forget()
-        self._show_what_applies()
+        if self._pair is not None and any(layer not in self.viewer.layers for layer in self._pair):
+            self.forget()
+        super().reset_choices(event)
 
     def kept(self) -> dict[str, Any]:
         """What a session keeps beside the choices: whether layers were compared, and how they were shown."""
         if self.compared is None:
             return {}
-        layers = self._viewer.layers
+        difference = self._difference()
         return {
             "panes": self.panes_button.isChecked(),
             "blink": self.blink_button.isChecked(),
-            "difference": layers.index(self._difference()),
+            "difference": None if difference is None else self.viewer.layers.index(difference),
         }
 
     def take_back(self, kept: dict[str, Any]) -> None:
@@ -114,37 +118,39 @@ class ComparePanel(QWidget):
 
     def start(self) -> None:
         """Compare the two chosen layers."""
-        layers = self.measured.layer, self.predicted.layer
-        if None in layers:
-            tell(SettingError("there is nothing to compare", remedy="open or predict both layers first"))
-            return
-        self.tasks.run(partial(compare_layers, *map(section_of, layers)), partial(self._show, layers))
+        layers = self.measured.value, self.predicted.value
+        self.launch(self.request, compare_sections, partial(self._show, layers))
+
+    def request(self) -> CompareRequest:
+        """What the panel asks for as it stands.
+
+        Raises
+        ------
+        SettingError
+            If a layer is missing.
+        """
+        measured, predicted = self.measured.value, self.predicted.value
+        if measured is None or predicted is None:
+            raise SettingError("there is nothing to compare", remedy="open or predict both layers first")
+        return CompareRequest(section_of(measured), section_of(predicted))
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the table of genes as CSV; asks where to if no path is given."""
         if self.compared is None:
             return
-        if path is None:
-            name = f"{self.compared.measured.name}-genes.csv"
-            chosen, _ = QFileDialog.getSaveFileName(self, "Save the table", name, "CSV (*.csv)")
-            if not chosen:
-                return
-            path = Path(chosen)
-        from histoscribe.files import replacing
-
-        try:
-            with replacing(path) as fresh:
+        name = f"{self.compared.measured.name}-genes.csv"
+        path = path or path_to_write(self, "Save the table", name, "CSV (*.csv)")
+        if path is not None:
+            with telling(), replacing(path) as fresh:
                 self.compared.genes.to_csv(fresh, index_label="gene")
-        except Exception as error:
-            tell(error)
 
-    def _show(self, layers: tuple[Layer, Layer], compared: Compared) -> Generator[None]:
+    def _show(self, layers: tuple[Layer, Layer], _: CompareRequest, compared: Compared) -> Generator[None]:
         """Show a comparison step by step, until it is done or one of its layers has gone."""
-        self._forget()
-        if any(layer not in self._viewer.layers for layer in layers):
+        self.forget()
+        if any(layer not in self.viewer.layers for layer in layers):
             return
         self.compared, self._pair = compared, layers
-        for _ in self._in_turns(compared, layers):
+        for _step in self._in_turns(compared, layers):
             yield
             if self.compared is not compared:
                 return
@@ -158,14 +164,14 @@ class ComparePanel(QWidget):
             f"{compared.split}."
         )
         yield
-        if self._state.gene not in compared.genes.index:
-            self._state.choose(str(compared.genes.index[0]))
+        if self.state.gene not in compared.genes.index:
+            self.state.choose(str(compared.genes.index[0]))
         self._show_gene()
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
         self._marks = MarkedSpots(rows, self.scatter.mark)
         yield
-        yield from added_in_turns(self._viewer, described_difference(compared, layers[0]))
-        self._show_what_applies()
+        yield from added_in_turns(self.viewer, described_difference(compared, layers[0]))
+        self.refresh()
         yield
         again, self._again = self._again, {}
         if again:
@@ -175,23 +181,26 @@ class ComparePanel(QWidget):
 
     def _show_as(self, again: dict[str, Any]) -> None:
         """Show a comparison as `kept` described it; camera and what is visible stay."""
-        camera = self._viewer.scene.camera
+        camera = self.viewer.scene.camera
         seen = camera.center, camera.zoom
         difference, place = self._difference(), again.get("difference")
+        if difference is None:
+            return
         visible = {
-            one: one.visible for one in self._viewer.layers if not is_copy(one) and one is not difference
+            one: one.visible for one in self.viewer.layers if not is_copy(one) and one is not difference
         }
         difference.visible = False
-        if isinstance(place, int) and 0 <= place < len(self._viewer.layers):
-            self._viewer.layers.move(self._viewer.layers.index(difference), place)
-        paint(self._viewer, self._state)
+        if isinstance(place, int) and 0 <= place < len(self.viewer.layers):
+            self.viewer.layers.move(self.viewer.layers.index(difference), place)
+        paint(self.viewer, self.state)
         self.panes_button.setChecked(bool(again.get("panes")))
         self.blink_button.setChecked(bool(again.get("blink")))
         for layer, shown in visible.items():
             layer.visible = shown
         camera.center, camera.zoom = seen
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Let go of the last comparison and its marks."""
         if self._marks is not None:
             self._marks.mark(np.zeros(0, dtype=np.intp))
             self._marks.forget()
@@ -201,31 +210,40 @@ class ComparePanel(QWidget):
         self.scatter.show_values(np.zeros(0), np.zeros(0), "")
 
     def _show_gene(self, *_: object) -> None:
-        if self.compared is None or self._state.gene not in self.compared.genes.index:
+        if self.compared is None or self.state.gene not in self.compared.genes.index:
             return
-        r = self.compared.genes.at[self._state.gene, "pearson"]
-        self.scatter.show_values(*self.compared.values(self._state.gene), f"{self._state.gene}, r = {r:.2f}")
+        r = self.compared.genes.at[self.state.gene, "pearson"]
+        self.scatter.show_values(*self.compared.values(self.state.gene), f"{self.state.gene}, r = {r:.2f}")
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
-            self._state.choose(self.table.gene_at(current.row()))
+            self.state.choose(self.table.gene_at(current.row()))
 
     def _on_panes(self, on: bool) -> None:
         if self._pair is None or self.compared is None:
             return
         if on:
             self.blink_button.setChecked(False)
-        shown = [*self._pair, self._difference()]
-        painted = painted_layers(self._viewer)
-        show_only(painted, shown if on else [layer for layer in painted if layer is not shown[-1]])
-        side_by_side(self._viewer, on)
-        paint(self._viewer, self._state)
-        self._viewer.fit_to_view()
+        difference = self._difference()
+        if difference is None:
+            data, described, kind = described_difference(self.compared, self._pair[0])
+            difference = getattr(self.viewer, f"add_{kind}")(data, **described)
+        self._panes(on, [*self._pair, difference] if on else [], [] if on else [difference])
 
-    def _difference(self) -> Layer:
-        assert self.compared is not None
-        assert self._pair is not None
-        return difference_layer(self._viewer, self.compared, self._pair[0])
+    def _on_all(self, on: bool) -> None:
+        self._panes(on, [one for one in painted_layers(self.viewer) if DERIVED not in one.metadata], [])
+
+    def _panes(self, on: bool, shown: list[Layer], hidden: list[Layer]) -> None:
+        """Show these layers of spots and no other, or all but the hidden ones; with or without panes."""
+        painted = painted_layers(self.viewer)
+        show_only(painted, shown or [layer for layer in painted if layer not in hidden])
+        side_by_side(self.viewer, on)
+        paint(self.viewer, self.state)
+        self.viewer.fit_to_view()
+
+    def _difference(self) -> Layer | None:
+        """The layer of the difference, where it is there."""
+        return next((one for one in self.viewer.layers if is_difference_of(self.compared, one)), None)
 
     def _on_blink(self, on: bool) -> None:
         if self._pair is None or not on:
@@ -234,20 +252,13 @@ class ComparePanel(QWidget):
                 layer.visible = True
             return
         self.panes_button.setChecked(False)
-        show_only(painted_layers(self._viewer), self._pair[:1])
+        show_only(painted_layers(self.viewer), self._pair[:1])
         self._timer.start()
 
     def _blink(self) -> None:
         if self._pair is not None:
             first, second = self._pair
             first.visible, second.visible = not first.visible, first.visible
-
-    def _on_all(self, on: bool) -> None:
-        painted = painted_layers(self._viewer)
-        show_only(painted, [layer for layer in painted if DERIVED not in layer.metadata])
-        side_by_side(self._viewer, on)
-        paint(self._viewer, self._state)
-        self._viewer.fit_to_view()
 
     def _on_lasso(self, rows: NDArray[np.intp]) -> None:
         if self._marks is not None:
@@ -263,50 +274,16 @@ class ComparePanel(QWidget):
         self._marks.mark(places)
         self.scatter.mark(places)
 
-    def _show_what_applies(self, *_: object) -> None:
-        both = self.measured.layer is not None and self.predicted.layer is not None
-        self.run_button.setEnabled(both and not self.tasks.running)
-        for widget in (self.panes_button, self.blink_button, self.lasso_button, self.export_button):
-            widget.setEnabled(self.compared is not None)
-        self.all_button.setEnabled(len(spot_layers(self._viewer)) > 1)
+    def _add_choice(self, kind: str, meaning: str) -> LayerChoice:
+        def wanted(layer: Layer) -> bool:
+            section = section_of(layer)
+            return section is not None and DERIVED not in layer.metadata and kind_of(section) == kind
 
-    def _connect(self) -> None:
-        self.run_button.clicked.connect(self.start)
-        self.tasks.running_changed.connect(self._show_what_applies)
-        self.panes_button.toggled.connect(self._on_panes)
-        self.blink_button.toggled.connect(self._on_blink)
-        self.all_button.toggled.connect(self._on_all)
-        self.export_button.clicked.connect(lambda: self.save_table())
-        self.lasso_button.clicked.connect(lambda: lasso_on_tissue(self._viewer, self._on_tissue_lasso))
-        self.scatter.lassoed.connect(self._on_lasso)
-        self.view.selectionModel().currentChanged.connect(self._on_row)
-        self._timer.timeout.connect(self._blink)
-        self._state.events.gene.connect(self._show_gene)
+        return self.add(LayerChoice(kind, self.viewer, wanted, label=kind.capitalize(), tooltip=meaning))
 
-    def _arrange(self) -> None:
-        form = QFormLayout()
-        form.addRow("Measured", self.measured)
-        form.addRow("Predicted", self.predicted)
-        buttons = QHBoxLayout()
-        for button in (self.panes_button, self.blink_button, self.all_button):
-            buttons.addWidget(button)
-        below = QHBoxLayout()
-        below.addWidget(self.lasso_button)
-        below.addWidget(self.export_button)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(self.scatter)
-        split.addWidget(self.view)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        for widget in (self.run_button, self.tasks, self.words):
-            layout.addWidget(widget)
-        layout.addLayout(buttons)
-        layout.addWidget(split, 1)
-        layout.addLayout(below)
-
-
-def _toggle(words: str, meaning: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setCheckable(True)
-    button.setToolTip(meaning)
-    return button
+    def _toggle(self, words: str, meaning: str, act: Any) -> QPushButton:
+        button = QPushButton(words)
+        button.setCheckable(True)
+        button.setToolTip(meaning)
+        button.toggled.connect(act)
+        return button

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer, Shapes
 from napari.utils.notifications import show_info
+from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import (
-    QColorDialog,
-    QFormLayout,
-    QGridLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
-from histoscribe.errors import HistoscribeError, RegionError, SectionError
+from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
+from histoscribe.files import replacing
 from histoscribe.widgets.layers.layers import DERIVED, section_of
 from histoscribe.widgets.layers.regions import (
     PALETTE,
@@ -30,21 +26,33 @@ from histoscribe.widgets.layers.regions import (
     regions_of,
     use_class,
 )
-from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.panels.regions.analysis import Chosen, RegionAnalysis
+from histoscribe.widgets.panels.regions.analysis import (
+    MEANINGS,
+    WORDS,
+    ClassedSpots,
+    differential,
+    neighbourhood,
+    patterns,
+)
 from histoscribe.widgets.panels.regions.class_table import ClassTable
-from histoscribe.widgets.panels.regions.files import RegionFiles
-from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
+from histoscribe.widgets.parts.fields import Choice, LayerChoice
+from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.score_table import ScoreModel, score_view
+from histoscribe.widgets.parts.violins import Violins
 
 if TYPE_CHECKING:
     import napari
+    from pandas import DataFrame
 
     from histoscribe.section import Section
     from histoscribe.tiles import Region
+    from histoscribe.widgets.panels.regions.analysis import Analysis
+
+_GEOJSON = "GeoJSON (*.geojson *.json)"
 
 
-class RegionsPanel(QWidget):
+class RegionsPanel(Panel):
     """Draws and compares regions of one section.
 
     Parameters
@@ -54,52 +62,43 @@ class RegionsPanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._state = state_of(self._viewer)
+        super().__init__(napari_viewer)
         self._heard: Shapes | None = None
-        self.spots = LayerCombo(self._viewer, _is_spots)
-        self.drawn = LayerCombo(self._viewer, is_region_layer)
-        self.spots.setToolTip("The spots that are counted and compared")
-        self.drawn.setToolTip("The layer of shapes that are drawn in")
-        self.classes = ClassTable()
-        self.analysis = RegionAnalysis(self._state, self.chosen)
-        buttons = {
-            "add": ("Add class", "Another class, with the next colour", self.add_class),
-            "colour": ("Colour…", "Another colour for the marked class", self.choose_colour),
-            "give": ("Give class", "The selected shapes become the marked class", self.give),
-            "polygon": (
-                "Draw polygon",
-                "Click corner after corner; a double click ends it",
-                partial(self.draw, "add_polygon"),
-            ),
-            "freehand": ("Draw freehand", "Drag around the tissue", partial(self.draw, "add_polygon_lasso")),
-        }
-        self.buttons = {name: _button(words, meaning, act) for name, (words, meaning, act) in buttons.items()}
-        self.files = RegionFiles(self._section, self._regions, self._add)
-        self._arrange()
-        self.spots.currentIndexChanged.connect(self.refresh)
-        self.drawn.currentIndexChanged.connect(self._on_drawn)
+        meaning = "The spots that are counted and compared"
+        self.spots = self.add(LayerChoice("spots", self.viewer, _is_spots, label="Spots", tooltip=meaning))
+        meaning = "The layer of shapes that are drawn in"
+        self.drawn = self.add(
+            LayerChoice("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
+        )
+        self.classes = self.add(ClassTable())
+        self._add_buttons()
+        self.tabs = self.add(QTabWidget(), stretch=1)
+        self._add_analyses()
+        self.add(self.tasks)
+        self.words = self.add(wrapped_words())
+        self.drawn.changed.connect(self._on_drawn)
         self.classes.chosen.connect(self._on_class)
-        self.classes.renamed.connect(self._on_renamed)
-        self._state.events.gene.connect(self.analysis.refresh)
-        self.reset_choices()
+        self.classes.renamed.connect(lambda before, after: self._restyle(before, after))
+        self.state.events.gene.connect(self.refresh)
+        self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
-        self.spots.refill()
-        self.drawn.refill()
+        super().reset_choices(event)
         self._on_drawn()
 
     def kept(self) -> dict[str, Any]:
-        """What a session keeps beside the choices: all classes, drawn or not, and the marked one."""
-        return {"classes": {**self.classes.colours}, "marked": self.classes.marked}
+        """What a session keeps beside the choices: all classes, drawn or not, the marked one, the tab."""
+        classes = {**self.classes.colours}
+        return {"classes": classes, "marked": self.classes.marked, "tab": self.tabs.currentIndex()}
 
     def take_back(self, kept: dict[str, Any]) -> None:
         """Offer a session's classes again, and mark the one that was marked."""
         self.classes.take_back(kept.get("classes"), kept.get("marked"))
+        if isinstance(kept.get("tab"), int):
+            self.tabs.setCurrentIndex(kept["tab"])
 
-    def chosen(self) -> Chosen:
+    def classed(self) -> ClassedSpots:
         """Spots, regions and classes as they are now.
 
         Raises
@@ -115,19 +114,30 @@ class RegionsPanel(QWidget):
             raise RegionError(
                 "no shape has a class yet", remedy="mark a class and draw, or give it to a shape"
             )
-        return Chosen(
-            section, regions, classes_of(section, regions), {one.name: one.colour for one in regions}
-        )
+        labels = classes_of(section, regions)
+        return ClassedSpots(section, regions, labels, {one.name: one.colour for one in regions})
 
     def refresh(self, *_: object) -> None:
         """Count spots and areas again, and redo the plots."""
-        layer = self.drawn.layer
-        colours = (
-            {} if layer is None else {name: colour for name, colour in class_colours(layer).items() if name}
-        )
-        self.classes.show_classes(colours, [] if layer is None else classes_in(layer), self._counts())
-        self.files.setEnabled(self.spots.layer is not None)
-        self.analysis.refresh()
+        super().refresh()
+        layer = self.drawn.value
+        colours = {} if layer is None else class_colours(layer)
+        shown = {name: colour for name, colour in colours.items() if name}
+        try:
+            spots = self.classed()
+        except HistoscribeError:
+            self.classes.show_classes(shown, [] if layer is None else classes_in(layer), {})
+            self.violins.show_groups({}, "")
+            self.statistics.show_frame(None, {}, {})
+            return
+        self.classes.show_classes(shown, classes_in(layer), spots.counts())
+        self._classes = spots.classes
+        self.first.reset_choices()
+        self.second.reset_choices()
+        if self.state.gene in spots.section.table.var_names:
+            groups, frame = spots.spread(self.state.gene)
+            self.violins.show_groups(groups, self.state.gene)
+            self.statistics.show_frame(frame, WORDS, MEANINGS)
 
     def add_class(self) -> None:
         """Add a class with a free colour; what is drawn next belongs to it."""
@@ -141,12 +151,12 @@ class RegionsPanel(QWidget):
             self.add_class()
         layer = self._layer()
         use_class(layer, self.classes.marked, self.classes.colours[self.classes.marked])
-        self._viewer.layers.selection.active = layer
+        self.viewer.layers.selection.active = layer
         layer.mode = mode
 
     def give(self) -> None:
         """Give the marked class to the selected shapes."""
-        layer, name = self.drawn.layer, self.classes.marked
+        layer, name = self.drawn.value, self.classes.marked
         if layer is None or not name or not layer.selected_data:
             show_info("Select shapes and mark a class first.")
             return
@@ -160,51 +170,105 @@ class RegionsPanel(QWidget):
             return
         picked = colour or QColorDialog.getColor(QColor(*self.classes.colours[name]), self)
         if picked.isValid():
-            self._restyle(name, name, (picked.red(), picked.green(), picked.blue()))
+            self.classes.colours[name] = picked.red(), picked.green(), picked.blue()
+            self._restyle(name, name)
+
+    def compare(self) -> None:
+        """Look for genes that differ between the two chosen classes."""
+        first, second = self.first.value or "", self.second.value or ""
+        self._analyse(differential(first, second), self.genes, f"{first} against {second}")
+
+    def open_regions(self, path: Path | None = None) -> None:
+        """Add the regions of a GeoJSON file; asks which if no path is given."""
+        from histoscribe.tiles import read_regions
+
+        path = path or path_to_read(self, "Open regions", _GEOJSON)
+        if path is not None:
+            with telling():
+                regions = read_regions(path)
+                mpp = self._section().mpp
+                if regions:
+                    add_regions(self._layer(), regions, mpp)
+                    self.refresh()
+
+    def save_regions(self, path: Path | None = None) -> None:
+        """Write the regions as GeoJSON; asks where to if no path is given."""
+        from histoscribe.tiles import write_regions
+
+        with telling():
+            regions, name = self._regions(), f"{self._section().name}.geojson"
+            path = path or path_to_write(self, "Save regions", name, _GEOJSON)
+            if path is not None:
+                write_regions(regions, path)
+
+    def keep_regions(self, path: Path | None = None) -> None:
+        """Write the section with its regions as h5ad; asks where to if no path is given."""
+        from histoscribe.evaluation.kept_regions import keep_regions
+        from histoscribe.section import write_section
+
+        with telling():
+            section, regions = self._section(), self._regions()
+            path = path or path_to_write(self, "Keep in", f"{section.name}.h5ad", "h5ad (*.h5ad)")
+            if path is not None:
+                keep_regions(section.table, regions)
+                write_section(section, path)
+                show_info(f"{len(regions)} regions are kept in {path.name}.")
+
+    def save_table(self, model: ScoreModel, path: Path | None = None) -> None:
+        """Write a table as CSV; asks where to if no path is given."""
+        if model.frame is not None:
+            path = path or path_to_write(self, "Save the table", "regions.csv", "CSV (*.csv)")
+            if path is not None:
+                with telling(), replacing(path) as fresh:
+                    model.frame.to_csv(fresh)
+
+    def _analyse(self, analysis: Analysis, model: ScoreModel, words: str) -> None:
+        def show(_: ClassedSpots, frame: DataFrame) -> None:
+            model.show_frame(frame, WORDS, MEANINGS)
+            self.words.setText(words)
+
+        self.launch(self.request, analysis, show)
+
+    def request(self) -> ClassedSpots:
+        """What is analysed.
+
+        Raises
+        ------
+        HistoscribeError
+            If there are no spots, or none lies in a region with a class.
+        """
+        spots = self.classed()
+        if not spots.labels.any():
+            raise SettingError("no spot lies in a region that has a class", remedy="draw one around spots")
+        return spots
 
     def _section(self) -> Section:
-        layer = self.spots.layer
-        if layer is None:
+        section = None if self.spots.value is None else section_of(self.spots.value)
+        if section is None:
             raise SectionError("there are no spots to compare", remedy="open or predict a section first")
-        return section_of(layer)
+        return section
 
     def _regions(self) -> list[Region]:
         section = self._section()
-        if self.drawn.layer is None:
+        if self.drawn.value is None:
             raise RegionError("nothing is drawn", remedy="press Draw polygon and outline some tissue")
-        return regions_of(self.drawn.layer, section.mpp)
+        return regions_of(self.drawn.value, section.mpp)
 
     def _layer(self) -> Shapes:
-        if self.drawn.layer is None:
-            self.drawn.choose(add_region_layer(self._viewer))
-        return self.drawn.layer
-
-    def _add(self, regions: list[Region]) -> None:
-        if regions:
-            mpp = self._section().mpp
-            add_regions(self._layer(), regions, mpp)
-            self.refresh()
-
-    def _counts(self) -> dict[str, tuple[int, float]]:
-        """Spots and area in mm² of each class."""
-        from histoscribe.evaluation.regions import class_statistics
-
-        try:
-            chosen = self.chosen()
-        except HistoscribeError:
-            return {}
-        frame = class_statistics(chosen.labels != "", chosen.labels, chosen.regions, chosen.section.mpp)
-        return {str(name): (int(row["spots"]), float(row["area_mm2"])) for name, row in frame.iterrows()}
+        if self.drawn.value is None:
+            layer = add_region_layer(self.viewer)
+            self.drawn.reset_choices()
+            self.drawn.value = layer
+        return self.drawn.value
 
     def _on_drawn(self, *_: object) -> None:
-        layer = self.drawn.layer
+        layer = self.drawn.value
         if layer is not self._heard:
             if self._heard is not None:
                 self._heard.events.data.disconnect(self._on_shapes)
             if layer is not None:
                 layer.events.data.connect(self._on_shapes)
             self._heard = layer
-        self.refresh()
 
     def _on_shapes(self, event: object) -> None:
         """A shape was added, moved or removed (not while it is being drawn)."""
@@ -212,15 +276,12 @@ class RegionsPanel(QWidget):
             self.refresh()
 
     def _on_class(self, name: str) -> None:
-        if self.drawn.layer is not None and name:
-            use_class(self.drawn.layer, name, self.classes.colours[name])
+        if self.drawn.value is not None and name:
+            use_class(self.drawn.value, name, self.classes.colours[name])
 
-    def _on_renamed(self, before: str, after: str) -> None:
-        self._restyle(before, after, self.classes.colours[after])
-
-    def _restyle(self, before: str, after: str, colour: tuple[int, int, int]) -> None:
-        self.classes.colours[after] = colour
-        layer = self.drawn.layer
+    def _restyle(self, before: str, after: str) -> None:
+        """Give the shapes of a class its new name and colour."""
+        layer, colour = self.drawn.value, self.classes.colours[after]
         if layer is not None:
             rows = [row for row, name in enumerate(classes_in(layer)) if name == before]
             if rows:
@@ -228,29 +289,92 @@ class RegionsPanel(QWidget):
             use_class(layer, after, colour)
         self.refresh()
 
-    def _arrange(self) -> None:
-        form = QFormLayout()
-        form.addRow("Spots", self.spots)
-        form.addRow("Regions", self.drawn)
-        grid = QGridLayout()
-        for place, button in enumerate(self.buttons.values()):
-            grid.addWidget(button, place // 3, place % 3)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.classes)
-        layout.addLayout(grid)
-        layout.addWidget(self.files)
-        layout.addWidget(self.analysis, 1)
-        layout.addWidget(self.analysis.tasks)
-        layout.addWidget(self.analysis.words)
+    def _add_buttons(self) -> None:
+        polygon, freehand = partial(self.draw, "add_polygon"), partial(self.draw, "add_polygon_lasso")
+        actions = {
+            "add": ("Add class", "Another class, with the next colour", self.add_class),
+            "colour": ("Colour…", "Another colour for the marked class", self.choose_colour),
+            "give": ("Give class", "The selected shapes become the marked class", self.give),
+            "polygon": ("Draw polygon", "Click corner after corner; a double click ends it", polygon),
+            "freehand": ("Draw freehand", "Drag around the tissue", freehand),
+            "open": (
+                "Open GeoJSON…",
+                "Annotations from QuPath, with classes, colours and holes",
+                self.open_regions,
+            ),
+            "save": ("Save GeoJSON…", "For QuPath, with classes, colours and holes", self.save_regions),
+            "keep": (
+                "Keep in section…",
+                "Write an h5ad file of the section that brings its regions along",
+                self.keep_regions,
+            ),
+        }
+        self.buttons = {name: self.button(*one) for name, one in actions.items()}
+        rows = (("add", "colour", "give"), ("polygon", "freehand"), ("open", "save", "keep"))
+        for names in rows:
+            self.add(beside(*(self.buttons[name] for name in names)))
+        for name in rows[-1]:
+            self.rule(self.buttons[name], enabled=lambda: self.spots.value is not None)
+
+    def _add_analyses(self) -> None:
+        from histoscribe.evaluation.regions import REST
+
+        self._classes: list[str] = []
+        self.violins = Violins()
+        self.statistics, self.genes, self.space = ScoreModel(), ScoreModel(), ScoreModel()
+        self.views = {"genes": score_view(self.genes), "space": score_view(self.space)}
+        with self.tab(self.tabs, "One gene"):
+            split = QSplitter(Qt.Orientation.Vertical)
+            split.addWidget(self.violins)
+            split.addWidget(score_view(self.statistics))
+            self.add(split, stretch=1)
+        with self.tab(self.tabs, "Genes"):
+            meaning = "The class whose genes are looked for"
+            self.first = self.add(
+                Choice("first", lambda: _same(self._classes), label="Class", tooltip=meaning)
+            )
+            self.second = self.add(
+                Choice(
+                    "second",
+                    lambda: _same([REST, *self._classes]),
+                    label="Against",
+                    tooltip="What it is compared with",
+                )
+            )
+            meaning = "Wilcoxon rank-sum test of every gene (scanpy)"
+            self.compare_button = self.button("Differential genes", meaning, self.compare)
+            self.add(self.compare_button)
+            self._add_table("genes", self.genes)
+        with self.tab(self.tabs, "In space"):
+            words = "z scores: above 0, spots of two classes lie side by side more often than by chance"
+            self.neighbours_button = self.button(
+                "Neighbourhood",
+                "How often classes lie beside each other, against chance (squidpy)",
+                partial(self._analyse, neighbourhood, self.space, words),
+            )
+            words = "Moran's I of genes within the drawn regions"
+            self.moran_button = self.button(
+                "Moran's I",
+                "Which genes have a pattern within the drawn regions (squidpy)",
+                partial(self._analyse, patterns, self.space, words),
+            )
+            self.add(beside(self.neighbours_button, self.moran_button))
+            self._add_table("space", self.space)
+
+    def _add_table(self, name: str, model: ScoreModel) -> None:
+        view = self.add(self.views[name], stretch=1)
+        view.selectionModel().currentChanged.connect(partial(self._on_row, model))
+        self.add(self.button("Save the table…", "As CSV", partial(self.save_table, model)))
+
+    def _on_row(self, model: ScoreModel, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid() and model.gene_at(current.row()) not in self.state.genes:
+            self.state.choose(model.gene_at(current.row()))
 
 
 def _is_spots(layer: Layer) -> bool:
     return section_of(layer) is not None and DERIVED not in layer.metadata
 
 
-def _button(words: str, meaning: str, act: object) -> QPushButton:
-    button = QPushButton(words)
-    button.setToolTip(meaning)
-    button.clicked.connect(lambda: act())
-    return button
+def _same(words: list[str]) -> list[tuple[str, str]]:
+    """Words that are their own values."""
+    return [(one, one) for one in words]
