@@ -130,7 +130,7 @@ def trace(model: Path, viewer: napari.Viewer, panel: Any) -> None:
     panel.tabs.setCurrentIndex(1)
     panel.trace.model.folder = model
     panel.trace.start()
-    _until(lambda: not panel.trace.tasks.running)
+    _until(lambda: not panel.tasks.running)
     panel.trace.model.folder = Path("model")
 
 

@@ -92,15 +92,15 @@ class TestPanel:
     def test_the_keys_go_from_spot_to_spot(self, window: Any, panel: Any, qtbot: Any) -> None:
         from qtpy.QtCore import Qt
 
-        qtbot.keyClick(panel.row, Qt.Key.Key_Up)
+        qtbot.keyClick(panel.row.native, Qt.Key.Key_Up)
         qtbot.waitUntil(lambda: panel.shown is not None and panel.shown.name == "s1", timeout=10_000)
 
     def test_spots_on_foreign_tissue_are_ringed(self, window: Any, panel: Any, predicted: Section) -> None:
         layer = spot_layers(window)[-1]
-        panel.rings.setChecked(True)
+        panel.rings.value = True
         ringed = np.asarray(layer.border_width) > 0
         np.testing.assert_array_equal(ringed, predicted.table.obs["unlike_training"])
-        panel.rings.setChecked(False)
+        panel.rings.value = False
         assert not np.asarray(layer.border_width).any()
 
     def test_a_removed_layer_leaves_nothing_behind(self, window: Any, panel: Any, qtbot: Any) -> None:

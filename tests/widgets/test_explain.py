@@ -122,9 +122,9 @@ class TestPanel:
         self, window: Any, panel: Any, made: Made, qtbot: Any
     ) -> None:
         gene = made.predictor.genes[0]
-        assert panel.trace.button.text() == f"Trace {gene} to the image"
+        assert panel.run_button.text() == f"Trace {gene} to the image"
         for _ in range(2):  # again changes the layers that are there
-            panel.trace.button.click()
+            panel.run_button.click()
             ended(panel, qtbot)
             reaches = [one for one in maps_on(window, made.whole) if map_of(one).kind.startswith(REACH)]
             assert [one.name.split(" (log")[0] for one in reaches][-1] == f"S3: {gene} from own tile"
@@ -143,15 +143,15 @@ class TestPanel:
         behind = find_map(window, made.whole, BEHIND)
         assert behind.visible
         assert np.flatnonzero(behind.border_width).tolist() == [9]
-        panel.trace.behind.click()
+        panel.trace.behind.native.click()
         window.layers.remove(behind.name)
         panel.explain(layer, 5)
         qtbot.wait(300)
         assert find_map(window, made.whole, BEHIND) is None
 
     def test_attention_of_a_model_with_graphs_is_offered(self, window: Any, panel: Any, made: Made) -> None:
-        for box in (panel.maps.spatial, panel.maps.functional):
-            box.click()
+        for kind in ("attention_spatial", "attention_functional"):
+            panel.maps.boxes[kind].native.click()
         shown = {map_of(one).kind: map_of(one) for one in maps_on(window, made.whole)}
         assert set(shown) == {"attention_spatial", "attention_functional"}
         np.testing.assert_allclose(
@@ -164,14 +164,14 @@ class TestPanel:
         moved = tmp_path / "elsewhere"
         shutil.move(made.folder, moved)
         try:
-            panel.trace.button.click()
+            panel.run_button.click()
             ended(panel, qtbot)
             message = notification_manager.records[-1].message
             assert "not among those used lately" in message
             assert "choose its folder in the field Model" in message
             assert not maps_on(window, made.whole)
             panel.trace.model.folder = moved
-            panel.trace.button.click()
+            panel.run_button.click()
             ended(panel, qtbot)
             assert maps_on(window, made.whole)
             assert recent_models()[0] == moved
@@ -181,13 +181,13 @@ class TestPanel:
     def test_a_layer_deleted_during_the_run_takes_its_trace_along(
         self, window: Any, panel: Any, made: Made, qtbot: Any
     ) -> None:
-        panel.trace.button.click()
+        panel.run_button.click()
         window.layers.remove(spot_layers(window)[-1].name)
         ended(panel, qtbot)
         assert "discarded" in notification_manager.records[-1].message
         assert not maps_on(window, made.whole)
         assert panel.trace.traced is None
-        assert not panel.trace.button.isEnabled()
+        assert not panel.run_button.isEnabled()
 
     def test_a_feature_store_in_use_is_used(
         self, window: Any, panel: Any, made: Made, qtbot: Any, tmp_path: Path
@@ -198,7 +198,7 @@ class TestPanel:
         window.layers.clear()
         show(window, [on_disk])
         with storing(tmp_path / "store"):
-            panel.trace.button.click()
+            panel.run_button.click()
         ended(panel, qtbot)
         assert maps_on(window, on_disk)
         assert any((tmp_path / "store").iterdir())
@@ -206,21 +206,21 @@ class TestPanel:
     def test_a_cancelled_trace_leaves_nothing_and_can_be_started_again(
         self, window: Any, panel: Any, made: Made, qtbot: Any
     ) -> None:
-        panel.trace.button.click()
-        assert not panel.trace.button.isEnabled()
-        panel.trace.tasks.cancel_button.click()
+        panel.run_button.click()
+        assert not panel.run_button.isEnabled()
+        panel.tasks.cancel_button.click()
         ended(panel, qtbot)
         assert not maps_on(window, made.whole)
-        assert panel.trace.button.isEnabled()
+        assert panel.run_button.isEnabled()
 
     def test_a_prediction_without_its_slide_says_what_is_missing(
         self, window: Any, panel: Any, made: Made, qtbot: Any
     ) -> None:
         window.layers.clear()
         show(window, [replace(made.whole, slide=None)])
-        panel.trace.button.click()
+        panel.run_button.click()
         assert "together with its H&E" in notification_manager.records[-1].message
-        assert not panel.trace.tasks.running
+        assert not panel.tasks.running
 
 
 def behind_is_of(window: Any, section: Section, row: int) -> bool:
@@ -229,4 +229,4 @@ def behind_is_of(window: Any, section: Section, row: int) -> bool:
 
 
 def ended(panel: Any, qtbot: Any) -> None:
-    qtbot.waitUntil(lambda: not panel.trace.tasks.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)

@@ -72,7 +72,7 @@ def test_colours_and_limits_repaint(window: Any, genes: Any, section: Section) -
     show(window, [section])
     (layer,) = spot_layers(window)
     before = layer.face_color.copy()
-    genes.colour_map.setCurrentText("magma")
+    genes.colour_map.value = "magma"
     assert not np.allclose(before, layer.face_color)
     distinct = len(np.unique(layer.face_color, axis=0))
     genes.percentiles.high.setValue(60)
@@ -91,7 +91,7 @@ def test_up_to_three_genes_are_blended_or_get_a_pane_each(
     assert state_of(window).genes == ("EPCAM", "ERBB2", "MKI67")
     assert set(first.features) == {"EPCAM", "ERBB2", "MKI67"}
     assert set(second.features) == {"EPCAM"}
-    genes.shown.layout_choice.setCurrentIndex(1)
+    genes.layout_choice.value = "multiples"
     assert window.canvas.grid.enabled
     panes = painted_layers(window)
     assert sorted(next(iter(pane.features), "") for pane in panes) == [
@@ -102,10 +102,10 @@ def test_up_to_three_genes_are_blended_or_get_a_pane_each(
         "ERBB2",
         "MKI67",
     ]
-    genes.shown.chips[1].click()
+    genes.chips.chips[1].click()
     assert state_of(window).genes == ("EPCAM", "MKI67")
     assert len(painted_layers(window)) == 4
-    genes.shown.layout_choice.setCurrentIndex(0)
+    genes.layout_choice.value = "blend"
     assert painted_layers(window) == spot_layers(window)
 
 

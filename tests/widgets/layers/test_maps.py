@@ -218,6 +218,11 @@ def test_small_limits_are_written_with_the_digits_that_they_need() -> None:
     assert _written((-0.0041, 0.0041)) == ["-0.004", "0.004"]
 
 
+def tick(maps: Any, kind: str) -> None:
+    """Press the tick of a map."""
+    maps.boxes[kind].native.click()
+
+
 @pytest.mark.viewer
 class TestChoices:
     """In a real window."""
@@ -240,25 +245,25 @@ class TestChoices:
         return panel.maps
 
     def test_a_tick_adds_a_map_and_its_legend(self, window: Any, maps: Any, predicted: Section) -> None:
-        for box in (maps.novelty, maps.interval, maps.types):
-            box.click()
+        for kind in (NOVELTY, INTERVAL, TYPES):
+            tick(maps, kind)
         assert len(maps_on(window, predicted)) == 3
         assert not maps.bar.isHidden()
         assert "tumour" in maps.classes.text()
         assert "<b>" not in maps.classes.text()
-        maps.types.click()
+        tick(maps, TYPES)
         assert find_map(window, predicted, TYPES) is None
         assert maps.classes.isHidden()
 
     def test_deleting_the_layer_takes_the_tick_away(self, window: Any, maps: Any, predicted: Section) -> None:
-        maps.novelty.click()
+        tick(maps, NOVELTY)
         window.layers.remove(find_map(window, predicted, NOVELTY).name)
-        assert not maps.novelty.isChecked()
-        maps.novelty.click()
+        assert not maps.boxes[NOVELTY].value
+        tick(maps, NOVELTY)
         assert len(maps_on(window, predicted)) == 1
 
     def test_a_click_on_a_map_explains_its_spot(self, window: Any, panel: Any, maps: Any, qtbot: Any) -> None:
-        maps.novelty.click()
+        tick(maps, NOVELTY)
         spots = spot_layers(window)[-1]
         spots.visible = False
         event = SimpleNamespace(position=tuple(spots.data[7]), type="mouse_press", modifiers=())
@@ -269,32 +274,32 @@ class TestChoices:
         qtbot.waitUntil(lambda: panel.shown is not None and panel.shown.name == "r0c7", timeout=10_000)
 
     def test_attention_is_greyed_where_the_model_has_no_graphs(self, maps: Any) -> None:
-        assert not maps.spatial.isEnabled()
-        assert not maps.functional.isEnabled()
+        assert not maps.boxes[SPATIAL].enabled
+        assert not maps.boxes[FUNCTIONAL].enabled
         assert "--graphs" in maps.why.text()
         assert not maps.why.isHidden()
 
     def test_the_map_of_the_interval_follows_the_gene(
         self, window: Any, maps: Any, predicted: Section
     ) -> None:
-        maps.interval.click()
-        maps.novelty.click()
+        tick(maps, INTERVAL)
+        tick(maps, NOVELTY)
         state_of(window).choose("COL1A1")
         layer = find_map(window, predicted, INTERVAL)
         assert map_of(layer).title.startswith("COL1A1")
         assert not layer.visible
         state_of(window).choose("CD19")
         assert map_of(layer).title.startswith("COL1A1")
-        assert maps.interval.isChecked()
+        assert maps.boxes[INTERVAL].value
 
     def test_a_session_brings_the_ticks_and_with_them_the_maps_back(
         self, window: Any, panel: Any, maps: Any, predicted: Section
     ) -> None:
-        maps.novelty.click()
+        tick(maps, NOVELTY)
         panel.tabs.setCurrentIndex(1)
         captured = capture(unwrapped(window), state_of(window))
         assert [layer.show for layer in captured.content.layers] == ["slide", "spots", "map"]
-        maps.novelty.click()
+        tick(maps, NOVELTY)
         panel.tabs.setCurrentIndex(0)
         layers = [window.layers[0], spot_layers(window)[-1]]
         assert open_panels(unwrapped(window), captured.content.panels, layers) == []

@@ -41,6 +41,12 @@ _AREAS = {
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
 _BEFORE = {
+    "Genes": {"shown.layout_choice": "layout"},
+    "Evidence": {
+        **{f"maps.{name}": name for name in ("novelty", "interval", "spatial", "functional", "types")},
+        "trace.model.combo": "model",
+        "trace.behind": "behind",
+    },
     "Regions": {"analysis.first": "first", "analysis.second": "second"},
     "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
     "Impute": {

@@ -6,38 +6,27 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import CheckBox
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QCheckBox,
-    QFormLayout,
-    QHeaderView,
-    QLabel,
-    QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from histoscribe.errors import HistoscribeError
-from histoscribe.widgets.jobs.tasks import TaskBar, quietly, tell
+from histoscribe.errors import SectionError
+from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.panels.evidence.explaining import TraceRequest, check, trace
 from histoscribe.widgets.panels.evidence.traced import DIFFERENT, UNIT
-from histoscribe.widgets.parts.choosers import ModelChooser
+from histoscribe.widgets.parts.fields import ModelChoice
+from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.state.recent import recent_models, remember_model
-from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
     from histoscribe.widgets.panels.evidence.traced import Traced
 
+_FOUND = "The one it was made with, where it was used lately", object()
 _CHANGED = (
     "The image gives other values today, by {:.2f} on average: the slide or the spots have changed since the "
     "prediction, or another device made it. The maps explain the values of today."
@@ -48,50 +37,40 @@ _MEANING = (
 )
 
 
-class GeneTrace(QWidget):
+class GeneTrace:
     """Traces the gene shown to the image that it was predicted from.
-
-    Signals
-    -------
-    mapped
-        A layer was added or changed.
 
     Parameters
     ----------
-    viewer : ViewerModel
+    panel : Panel
+        Where its parts are placed, and whose run it is; refreshed where a layer was added or changed.
     """
 
-    mapped = Signal()
-
-    def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__()
-        self._viewer, self._state = viewer, state_of(viewer)
+    def __init__(self, panel: Panel) -> None:
+        self._panel, self._viewer, self._state = panel, panel.viewer, panel.state
         self._layer: Layer | None = None
         self._row: int | None = None
         self.traced: Traced | None = None
-        self.button = QPushButton()
-        self.model = ModelChooser()
-        self.model.combo.setEditText("")
-        self.model.combo.lineEdit().setPlaceholderText("found by itself where it was used lately")
-        self.model.setToolTip("The folder of the model that made the prediction")
-        self.tasks = TaskBar()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.behind = QCheckBox("Click a spot to see the tiles behind it")
-        self.behind.setToolTip("As a layer: what each tile brings to the gene at that spot")
-        self.behind.setChecked(True)
-        self.table = QTableWidget(0, 2)
-        self._arrange()
-        self.button.clicked.connect(self.start)
+        self.model = panel.add(ModelChoice("model", "predictor", more=lambda: [_FOUND]))
+        meaning = "Which tiles and which descriptors the gene was read from, as layers and a list"
+        panel.add_run("", meaning, ready=lambda: self._layer is not None and bool(self._state.gene))
+        self.words = panel.add(wrapped_words())
+        self.table = panel.add(_descriptor_table())
         self.table.cellClicked.connect(self._on_descriptor)
-        self.tasks.running_changed.connect(self._show_what_applies)
-        self._state.events.gene.connect(self._show_what_applies)
-        self._show_result()
+        meaning = "As a layer: what each tile brings to the gene at that spot"
+        self.behind = panel.add(
+            CheckBox(
+                name="behind", text="Click a spot to see the tiles behind it", value=True, tooltip=meaning
+            )
+        )
+        for part in (self.words, self.table, self.behind):
+            panel.rule(part, visible=lambda: self.traced is not None)
+        self._forget_model()
 
     def set_layer(self, layer: Layer | None) -> None:
         """Trace genes of this layer of predicted spots."""
         if layer is not self._layer:
-            self.model.combo.setEditText("")
+            self._forget_model()
         self._layer = layer
         if self.traced is not None and (
             layer is None or self.traced.described.section is not section_of(layer)
@@ -99,36 +78,44 @@ class GeneTrace(QWidget):
             self.traced = None
         self._show_result()
 
+    def refresh(self) -> None:
+        """Name the gene that would be traced."""
+        gene = self._state.gene
+        self._panel.run_button.setText(
+            f"Trace {gene} to the image" if gene else "Trace the gene shown to the image"
+        )
+
     def start(self) -> None:
         """Trace the gene shown; its maps become layers."""
-        layer = self._layer
-        if layer is None:
-            return
-        chosen = self.model.combo.currentText().strip()
-        request = TraceRequest(
-            section_of(layer),
-            self._state.gene,
-            self.model.folder if chosen else None,
-            recent_models(),
-            None if self.traced is None else self.traced.described,
-        )
-        try:
-            check(request)
-        except HistoscribeError as error:
-            tell(error)
-            return
-        job = partial(copy_context().run, trace, request)  # a feature store in use here is in use there
-        self.tasks.run(job, partial(self._show_traced, request, layer))
+        if self._layer is not None:
+            job = partial(copy_context().run, trace)  # a feature store in use here is in use there
+            self._panel.launch(self.request, job, partial(self._show_traced, self._layer))
+
+    def request(self) -> TraceRequest:
+        """What is asked for as the panel stands.
+
+        Raises
+        ------
+        HistoscribeError
+            If something is missing.
+        """
+        section = None if self._layer is None else section_of(self._layer)
+        if section is None:
+            raise SectionError("there is no prediction to explain", remedy="predict first")
+        described = None if self.traced is None else self.traced.described
+        request = TraceRequest(section, self._state.gene, self.model.folder, recent_models(), described)
+        check(request)
+        return request
 
     def on_spot(self, layer: Layer, row: int) -> None:
         """Show the tiles behind a spot, where its gene was traced and that is wished."""
         traced = self.traced
-        if traced is None or not self.behind.isChecked() or traced.described.section is not section_of(layer):
+        if traced is None or not self.behind.value or traced.described.section is not section_of(layer):
             return
         self._row = row
         quietly(partial(traced.behind, row), partial(self._show_behind, traced, row))
 
-    def _show_traced(self, request: TraceRequest, layer: Layer, traced: Traced) -> None:
+    def _show_traced(self, layer: Layer, request: TraceRequest, traced: Traced) -> None:
         if request.model is not None and request.model not in request.candidates:
             remember_model(request.model)
         if layer not in self._viewer.layers:
@@ -142,7 +129,6 @@ class GeneTrace(QWidget):
         for one in traced.reaches():
             show_map(self._viewer, layer, one)
         self._show_result()
-        self.mapped.emit()
 
     def _show_behind(self, traced: Traced, row: int, found: Map) -> None:
         """Show it, unless another spot was clicked or the layer went meanwhile."""
@@ -151,13 +137,19 @@ class GeneTrace(QWidget):
         layer = show_map(self._viewer, self._layer, found)
         if isinstance(layer, Points):
             rim(layer, [row])
-        self.mapped.emit()
+        self._panel.refresh()
 
     def _on_descriptor(self, line: int, _: int) -> None:
         if self.traced is not None and self._layer in self._viewer.layers:
             name = self.table.item(line, 0).text()
             show_map(self._viewer, self._layer, self.traced.descriptor(name))
-            self.mapped.emit()
+            self._panel.refresh()
+
+    def _on_descriptor(self, line: int, _: int) -> None:
+        if self.traced is not None and self._layer in self._viewer.layers:
+            name = self.table.item(line, 0).text()
+            show_map(self._viewer, self._layer, self.traced.descriptor(name))
+            self._panel.refresh()
 
     def _show_result(self) -> None:
         traced = self.traced
@@ -170,35 +162,25 @@ class GeneTrace(QWidget):
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
                 self.table.setItem(line, column, item)
         self.table.resizeRowsToContents()
-        for widget in (self.table, self.words, self.behind):
-            widget.setVisible(traced is not None)
         if traced is not None:
             off = traced.described.off
             changed = _CHANGED.format(off) if off > DIFFERENT else ""
             self.words.setText(f"{_MEANING.format(gene=traced.found.gene, unit=UNIT)} {changed}".strip())
-        self._show_what_applies()
+        self._panel.refresh()
 
-    def _show_what_applies(self, *_: object) -> None:
-        gene = self._state.gene
-        self.button.setText(f"Trace {gene} to the image" if gene else "Trace the gene shown to the image")
-        self.button.setEnabled(self._layer is not None and bool(gene) and not self.tasks.running)
+    def _forget_model(self) -> None:
+        with self.model.changed.blocked():
+            self.model.value = _FOUND[1]
 
-    def _arrange(self) -> None:
-        self.button.setToolTip(
-            "Which tiles and which descriptors the gene was read from, as layers and a list"
-        )
-        self.table.setHorizontalHeaderLabels(["Strongest descriptors", "Mean size"])
-        self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().sectionResized.connect(self.table.resizeRowsToContents)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setMinimumHeight(260)
-        form = QFormLayout()
-        form.addRow("Model", self.model)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        for widget in (self.button, self.tasks, self.words, self.table, self.behind):
-            layout.addWidget(widget)
+
+def _descriptor_table() -> QTableWidget:
+    table = QTableWidget(0, 2)
+    table.setHorizontalHeaderLabels(["Strongest descriptors", "Mean size"])
+    table.verticalHeader().hide()
+    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+    table.horizontalHeader().sectionResized.connect(table.resizeRowsToContents)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setMinimumHeight(260)
+    return table

@@ -6,8 +6,8 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import CheckBox
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import (
@@ -29,49 +29,45 @@ from histoscribe.widgets.panels.evidence.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.parts.plots import Bar
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.panels.genes.colour_scale import Bar
+from histoscribe.widgets.parts.panel import Panel, wrapped_words
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Layer
 
     from histoscribe.widgets.layers.strips import Strip
 
+_FIELDS = {
+    NOVELTY: "novelty",
+    INTERVAL: "interval",
+    SPATIAL: "spatial",
+    FUNCTIONAL: "functional",
+    TYPES: "types",
+}
 _SQUARE = "<span style='color: {}'>■</span> {}"
 
 
-class MapChoices(QWidget):
+class MapChoices:
     """A tick for each map: setting it adds the map's layer, or shows it anew; taking it away removes it.
 
     Parameters
     ----------
-    viewer : ViewerModel
+    panel : Panel
+        Where the ticks and the legend are placed.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__()
-        self._viewer, self._state = viewer, state_of(viewer)
+    def __init__(self, panel: Panel) -> None:
+        self._viewer, self._state = panel.viewer, panel.state
         self._layer: Layer | None = None
-        self.novelty, self.interval = QCheckBox(KINDS[NOVELTY]), QCheckBox(KINDS[INTERVAL])
-        self.spatial, self.functional = QCheckBox(KINDS[SPATIAL]), QCheckBox(KINDS[FUNCTIONAL])
-        self.types = QCheckBox(KINDS[TYPES])
-        boxes = (self.novelty, self.interval, self.spatial, self.functional, self.types)
-        self._boxes = dict(zip(KINDS, boxes, strict=True))
-        self.why, self.classes = QLabel(), QLabel()
-        self.bar = Bar()
+        self.boxes = {kind: CheckBox(name=name, text=KINDS[kind]) for kind, name in _FIELDS.items()}
+        for kind, box in self.boxes.items():
+            panel.add(box)
+            box.changed.connect(partial(self._on_tick, kind))
+        self.why, self.bar, self.classes = wrapped_words(), Bar(), wrapped_words()
         self.bar.setToolTip("Which value of a map has which colour")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for kind, box in self._boxes.items():
-            box.toggled.connect(partial(self._on_tick, kind))
-            layout.addWidget(box)
-        for words in (self.why, self.classes):
-            words.setWordWrap(True)
-        for widget in (self.why, self.bar, self.classes):
-            layout.addWidget(widget)
+        for part in (self.why, self.bar, self.classes):
+            panel.add(part)
         self._state.events.gene.connect(self._on_gene)
-        self.refresh()
 
     def set_layer(self, layer: Layer | None) -> None:
         """Offer the maps of a layer of predicted spots; none where there is no such layer."""
@@ -82,23 +78,23 @@ class MapChoices(QWidget):
         """Follow the layer list: a map whose layer was deleted is ticked no longer."""
         section = None if self._layer is None else section_of(self._layer)
         reasons = []
-        for kind, box in self._boxes.items():
+        for kind, box in self.boxes.items():
             reason = "" if section is None else lacking(section, kind, self._state.gene)
             there = section is not None and find_map(self._viewer, section, kind) is not None
-            box.setEnabled(section is not None and (there or not reason))
-            box.setToolTip(reason or "Shown as a layer of its own; delete the layer, or take the tick away")
-            box.blockSignals(True)
-            box.setChecked(there)
-            box.blockSignals(False)
-            if not box.isEnabled() and reason:
+            box.enabled = section is not None and (there or not reason)
+            box.tooltip = reason or "Shown as a layer of its own; delete the layer, or take the tick away"
+            with box.changed.blocked():
+                box.value = there
+            if not box.enabled and reason:
                 reasons.append(reason)
         self.why.setText("\n".join(dict.fromkeys(reasons)))
         self.why.setVisible(bool(reasons))
         self._show_legend([] if section is None else maps_on(self._viewer, section))
 
     def _on_tick(self, kind: str, on: bool) -> None:
-        assert self._layer is not None
-        section = section_of(self._layer)
+        section = None if self._layer is None else section_of(self._layer)
+        if section is None or self._layer is None:
+            return
         if on:
             show_map(self._viewer, self._layer, spot_map(section, kind, self._state.gene))
         elif (layer := find_map(self._viewer, section, kind)) is not None:

@@ -7,19 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from magicgui.widgets import CheckBox, SpinBox
 from napari.layers import Layer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QGridLayout,
-    QLabel,
-    QScrollArea,
-    QSpinBox,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QWidget
 
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import UNITS
@@ -27,24 +17,26 @@ from histoscribe.widgets.layers.layers import kind_of, section_of
 from histoscribe.widgets.layers.maps import spot_at, spots_of
 from histoscribe.widgets.layers.painting import rim, spot_layers, values_on
 from histoscribe.widgets.layers.raster import is_raster
-from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
-from histoscribe.widgets.parts.choosers import LayerCombo
-from histoscribe.widgets.parts.pictures import show_picture
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.panels.evidence.pictures import show_picture
+from histoscribe.widgets.parts.fields import LayerChoice
+from histoscribe.widgets.parts.panel import Panel, wrapped_words
 
 if TYPE_CHECKING:
     import napari
+
+    from histoscribe.section import Section
 
 _COLUMNS = 3
 _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
 _LIKE = "padding: 6px;"
 _HINT = "Click a predicted spot on the tissue, or choose its number above."
+_NOTHING = "Predict first: there is no layer that names its evidence."
 
 
-class EvidencePanel(QWidget):
+class EvidencePanel(Panel):
     """Shows what lies behind one predicted spot, and maps of what lies behind a whole prediction.
 
     Parameters
@@ -54,54 +46,70 @@ class EvidencePanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._state = state_of(self._viewer)
+        super().__init__(napari_viewer)
         self.shown: Behind | None = None
-        self.layer = LayerCombo(self._viewer, _can_explain)
-        self.row = QSpinBox()
-        self.row.setToolTip("Number of the spot; the arrow keys go through all of them")
-        self.rings = QCheckBox("Ring spots unlike the training tissue")
-        self.rings.setToolTip(
-            "A rim around each spot whose tissue lies further off than 99 % of the training tissue"
+        self._chosen: Layer | None = None
+        meaning = "The predicted spots to explain"
+        self.layer = self.add(LayerChoice("layer", self.viewer, _can_explain, label="Layer", tooltip=meaning))
+        meaning = "Number of the spot; the arrow keys go through all of them"
+        self.row = self.add(
+            SpinBox(name="row", label="Spot", tooltip=meaning), enabled=lambda: self.layer.value is not None
         )
-        self.title, self.novelty, self.value = QLabel(_HINT), QLabel(), QLabel()
-        self.own = QLabel()
-        self.maps, self.trace = MapChoices(self._viewer), GeneTrace(self._viewer)
-        self.tabs = QTabWidget()
-        for words in (self.title, self.novelty, self.value):
-            words.setWordWrap(True)
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(4)
-        self._arrange()
-        self.layer.currentIndexChanged.connect(self._on_layer)
-        self.row.valueChanged.connect(self._on_row)
-        self.rings.toggled.connect(self._on_rings)
-        self.trace.mapped.connect(self.maps.refresh)
-        self._state.events.gene.connect(self._show_value)
-        self._viewer.mouse_drag_callbacks.append(self._on_click)
-        callbacks, click = self._viewer.mouse_drag_callbacks, self._on_click
+        self.tabs = self.add(QTabWidget(), stretch=1)
+        with self.tab(self.tabs, "One spot"):
+            self.title, self.own = self.add(wrapped_words(_HINT)), self.add(QLabel())
+            self.novelty, self.value = self.add(wrapped_words()), self.add(wrapped_words())
+            self.add(QLabel("Reference spots behind it, by weight"))
+            self._grid = QGridLayout(self.add(QWidget()))
+            self._grid.setContentsMargins(0, 0, 0, 0)
+            self._grid.setHorizontalSpacing(4)
+            self.add(QWidget(), stretch=1)
+        with self.tab(self.tabs, "All spots"):
+            meaning = "A rim around each spot whose tissue lies further off than 99 % of the training tissue"
+            self.rings = self.add(
+                CheckBox(name="rings", text="Ring spots unlike the training tissue", tooltip=meaning),
+                enabled=self._can_ring,
+            )
+            self.maps = MapChoices(self)
+            self.trace = GeneTrace(self)
+            self.add(QWidget(), stretch=1)
+        self.layer.changed.connect(self._on_layer)
+        self.row.changed.connect(self._on_row)
+        self.rings.changed.connect(self._on_rings)
+        self.state.events.gene.connect(self._on_gene)
+        self.viewer.mouse_drag_callbacks.append(self._on_click)
+        callbacks, click = self.viewer.mouse_drag_callbacks, self._on_click
         self.destroyed.connect(lambda: callbacks.remove(click) if click in callbacks else None)
         self._on_layer()
+        self.finish(stretch=False)
 
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the layers of now; napari calls it when the layer list changes."""
-        before = self.layer.layer
-        self.layer.refill()
-        if self.layer.layer is not before:
-            self._on_layer()
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps beside the choices: the tab."""
+        return {"tab": self.tabs.currentIndex()}
+
+    def take_back(self, kept: dict[str, Any]) -> None:
+        """Show the tab that a session showed."""
+        if isinstance(kept.get("tab"), int):
+            self.tabs.setCurrentIndex(kept["tab"])
+
+    def refresh(self, *_: object) -> None:
+        """Ask every rule again, follow the maps that are there and the gene shown."""
+        super().refresh()
         self.maps.refresh()
+        self.trace.refresh()
+
+    def start(self) -> None:
+        """Trace the gene shown to the image."""
+        self.trace.start()
 
     def explain(self, layer: Layer, row: int) -> None:
         """Show what lies behind one spot of a layer."""
-        self.layer.choose(layer)
-        self.row.blockSignals(True)
-        self.row.setValue(row)
-        self.row.blockSignals(False)
+        self.layer.value = layer
+        with self.row.changed.blocked():
+            self.row.value = row
         self.trace.on_spot(layer, row)
-        at_hand = {
-            one.name: one for one in map(section_of, spot_layers(self._viewer)) if kind_of(one) == "measured"
-        }
+        sections = [one for one in map(section_of, spot_layers(self.viewer)) if one is not None]
+        at_hand = {one.name: one for one in sections if kind_of(one) == "measured"}
         quietly(partial(behind, section_of(layer), row, at_hand), partial(self._show, layer, row))
 
     def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
@@ -120,31 +128,42 @@ class EvidencePanel(QWidget):
                     self.explain(spots, row)
                     return
 
-    def _on_layer(self, *_: object) -> None:
-        layer = self.layer.layer
-        self.row.setEnabled(layer is not None)
-        section = None if layer is None else section_of(layer)
+    @property
+    def _section(self) -> Section | None:
+        return None if self.layer.value is None else section_of(self.layer.value)
+
+    def _can_ring(self) -> bool:
+        section = self._section
         known = section is not None and "unlike_training" in section.table.obs
-        self.rings.setEnabled(known and not is_raster(layer))
-        self.row.blockSignals(True)
-        self.row.setRange(0, 0 if section is None else max(0, section.table.n_obs - 1))
-        self.row.blockSignals(False)
+        return known and not is_raster(self.layer.value)
+
+    def _on_layer(self, *_: object) -> None:
+        layer, section = self.layer.value, self._section
+        if layer is self._chosen and layer is not None:
+            return
+        self._chosen = layer
+        with self.row.changed.blocked():
+            self.row.max = 0 if section is None else max(0, section.table.n_obs - 1)
         self.maps.set_layer(layer)
         self.trace.set_layer(layer)
         self._clear()
 
     def _on_row(self, row: int) -> None:
-        if self.layer.layer is not None:
-            self.explain(self.layer.layer, row)
+        if self.layer.value is not None:
+            self.explain(self.layer.value, row)
 
     def _on_rings(self, on: bool) -> None:
-        layer = self.layer.layer
-        if layer is not None:
-            unlike = section_of(layer).table.obs["unlike_training"].to_numpy(dtype=bool)
-            rim(layer, np.flatnonzero(unlike & on))
+        section = self._section
+        if section is not None and self._can_ring():
+            unlike = section.table.obs["unlike_training"].to_numpy(dtype=bool)
+            rim(self.layer.value, np.flatnonzero(unlike & on))
+
+    def _on_gene(self, *_: object) -> None:
+        self._show_value()
+        self.refresh()
 
     def _show(self, layer: Layer, row: int, found: Behind) -> None:
-        if layer not in self._viewer.layers:
+        if layer not in self.viewer.layers:
             self._clear()
             return
         self.shown = found
@@ -175,26 +194,21 @@ class EvidencePanel(QWidget):
             )
         self._show_value()
 
-    def _show_value(self, *_: object) -> None:
-        layer, gene = self.layer.layer, self._state.gene
+    def _show_value(self) -> None:
+        layer, gene, section = self.layer.value, self.state.gene, self._section
         values = None if layer is None or not gene or self.shown is None else values_on(layer, gene)
-        if values is None:
+        if values is None or section is None:
             self.value.clear()
             return
-        row = self.row.value()
-        ends = interval_of(section_of(layer), row, gene)
+        row = self.row.value
+        ends = interval_of(section, row, gene)
         words = "no interval is known" if ends is None else f"90 % interval {ends[0]:.2f} to {ends[1]:.2f}"
         self.value.setText(f"{gene}: {values[row]:.2f} {UNITS}; {words}.")
 
     def _clear(self) -> None:
         self.shown = None
         self._clear_grid()
-        hint = (
-            _HINT
-            if self.layer.layer is not None
-            else "Predict first: there is no layer that names its evidence."
-        )
-        self.title.setText(hint)
+        self.title.setText(_NOTHING if self.layer.value is None else _HINT)
         for words in (self.novelty, self.value, self.own):
             words.clear()
             words.setStyleSheet("")
@@ -205,41 +219,9 @@ class EvidencePanel(QWidget):
             widget.hide()
             widget.deleteLater()
 
-    def _arrange(self) -> None:
-        form = QFormLayout()
-        form.addRow("Layer", self.layer)
-        form.addRow("Spot", self.row)
-        content = QWidget()
-        inner = QVBoxLayout(content)
-        heading = QLabel("Reference spots behind it, by weight")
-        for widget in (self.title, self.own, self.novelty, self.value, heading):
-            inner.addWidget(widget)
-        inner.addLayout(self._grid)
-        inner.addStretch(1)
-        whole = QWidget()
-        parts = QVBoxLayout(whole)
-        for widget in (self.rings, self.maps, self.trace):
-            parts.addWidget(widget)
-        parts.addStretch(1)
-        self.tabs.addTab(_scrolled(content), "One spot")
-        self.tabs.addTab(_scrolled(whole), "All spots")
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.tabs, 1)
-
 
 def _can_explain(layer: Layer) -> bool:
     return has_evidence(section_of(layer))
-
-
-def _scrolled(content: QWidget) -> QScrollArea:
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    scroll.setWidget(content)
-    beside = scroll.verticalScrollBar().sizeHint().width() + 2 * scroll.frameWidth()
-    scroll.setMinimumWidth(content.minimumSizeHint().width() + beside)
-    return scroll
 
 
 def _short(spot: str) -> str:

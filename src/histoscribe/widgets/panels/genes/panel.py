@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import CheckBox, LineEdit
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QListView,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QListView
 
 from histoscribe.genes.aliases import other_names
-from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
-from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.panels.genes.colour_scale import PercentileHandles
-from histoscribe.widgets.panels.genes.shown_genes import ShownGenes
-from histoscribe.widgets.parts.gene_list import (
+from histoscribe.widgets.panels.genes.colour_scale import Bar, PercentileHandles
+from histoscribe.widgets.panels.genes.gene_list import (
     GENE_ROLE,
     GeneListModel,
     Reliability,
     ReliabilityDelegate,
 )
-from histoscribe.widgets.parts.plots import Bar
-from histoscribe.widgets.parts.shortcuts import install_shortcuts
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.panels.genes.shown_genes import LAYOUT_WORDS, GeneChips
+from histoscribe.widgets.parts.dialogs import telling
+from histoscribe.widgets.parts.fields import Choice, words_choice
+from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 
 if TYPE_CHECKING:
     import napari
@@ -46,7 +35,7 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 
-class GenesPanel(QWidget):
+class GenesPanel(Panel):
     """Chooses the genes, their colours and their limits for one viewer.
 
     Parameters
@@ -56,48 +45,47 @@ class GenesPanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = unwrapped(napari_viewer)
-        self._state = state_of(self._viewer)
-        self._known: list[Points] = []
+        super().__init__(napari_viewer)
+        self._known: list[Points] | None = None
         self._panes: tuple[str, ...] = ()
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search a gene: symbol, other name or Ensembl id")
+        self.query = self.add(LineEdit(name="search", label="Search"))
+        self.search = self.query.native
+        self.search.setPlaceholderText("Symbol, other name or Ensembl id")
         self.search.setToolTip("Enter shows the first gene found, Shift+Enter shows it beside the others")
         self.search.setClearButtonEnabled(True)
-        self.genes = GeneListModel()
-        self.list = QListView()
+        self.genes, self.list = GeneListModel(), QListView()
         self.list.setUniformItemSizes(True)
         self.list.setModel(self.genes)
         self.list.setItemDelegate(ReliabilityDelegate(self.list))
-        self.add_button = QPushButton("Show beside")
-        self.add_button.setToolTip("Show the marked gene beside the others, up to three at once (+)")
-        self.pin_button = QPushButton("★ Pin")
-        self.pin_button.setToolTip("Keep the marked gene at the top of the list, or let it go again (P)")
-        self.shown = ShownGenes(self._state)
-        self.scale = Bar()
-        self.percentiles = PercentileHandles()
-        self.colour_map = QComboBox()
-        self.colour_map.addItems(COLOUR_MAPS)
-        self.colour_map.setToolTip("All of these can be read without colour vision")
-        self.shared = QCheckBox("Same limits on all layers")
-        self.shared.setToolTip(
-            "One colour means one value on every layer; off: each layer has its own limits"
+        self.add(self.list, stretch=1)
+        meaning = "Show the marked gene beside the others, up to three at once (+)"
+        self.add_button = self.button("Show beside", meaning, self._add_marked)
+        meaning = "Keep the marked gene at the top of the list, or let it go again (P)"
+        self.pin_button = self.button("★ Pin", meaning, self._pin_marked)
+        self.add(beside(self.add_button, self.pin_button))
+        self.chips = self.add(GeneChips(self.state), visible=self._are_several)
+        self.layout_choice = self.add(
+            Choice("layout", lambda: LAYOUT_WORDS, tooltip="How several genes are shown at once"),
+            visible=self._are_several,
         )
-        self.beside = QCheckBox("Side by side")
-        self.beside.setToolTip("One pane for each layer of spots, moved and zoomed together")
-        self.legend = QLabel()
-        self.legend.setWordWrap(True)
-        self._arrange()
+        self.scale = self.add(Bar(), visible=lambda: bool(self.state.genes))
+        self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
+        self.percentiles = self.add(PercentileHandles())
+        meaning = "All of these can be read without colour vision"
+        self.colour_map = self.add(words_choice("colour_map", COLOUR_MAPS, label="Colours", tooltip=meaning))
+        meaning = "One colour means one value on every layer; off: each layer has its own limits"
+        self.shared = self.add(CheckBox(name="shared", text="Same limits on all layers", tooltip=meaning))
+        meaning = "One pane for each layer of spots, moved and zoomed together"
+        self.beside = self.add(CheckBox(name="beside", text="Side by side", tooltip=meaning))
         self._show_state()
         self._connect()
-        install_shortcuts(self._viewer)
-        self.reset_choices()
+        self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the genes of the layers of now; napari calls it when the layer list changes."""
+        super().reset_choices(event)
         self._show_beside()
-        layers = spot_layers(self._viewer)
+        layers = spot_layers(self.viewer)
         if layers == self._known:
             return
         self._known = layers
@@ -113,35 +101,31 @@ class GenesPanel(QWidget):
     def repaint_spots(self) -> None:
         """Paint the chosen genes with the settings of now."""
         self._show_beside()
-        genes = self._state.genes
-        self.scale.setVisible(bool(genes))
+        genes = self.state.genes
         if not genes:
-            self.legend.setText(
-                f"{len(self.genes.shown):,} genes" if self._known else "Open a section first."
-            )
-            return
-        try:
-            limits = paint(self._viewer, self._state)
-        except Exception as error:
-            tell(error)
-            return
-        self.scale.show_scales(strips_of(self._viewer, self._state, limits))
-        lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
-        self.legend.setText(f"No layer has {' or '.join(lacking)}." if lacking else "")
-        self.legend.setVisible(bool(lacking))
+            words = f"{len(self.genes.shown):,} genes" if self._known else "Open a section first."
+            self.legend.setText(words)
+        with telling():
+            if genes:
+                limits = paint(self.viewer, self.state)
+                self.scale.show_scales(strips_of(self.viewer, self.state, limits))
+                lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
+                self.legend.setText(f"No layer has {' or '.join(lacking)}." if lacking else "")
+        self.refresh()
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._on_search)
         self.list.selectionModel().currentChanged.connect(self._on_row)
-        self.add_button.clicked.connect(self._add_marked)
-        self.pin_button.clicked.connect(self._pin_marked)
-        self.colour_map.currentTextChanged.connect(lambda name: setattr(self._state, "colour_map", name))
+        for field in (self.colour_map, self.shared, self.layout_choice):  # called as the state calls it
+            field.changed.connect(partial(setattr, self.state, field.name))
         self.percentiles.changed.connect(self._on_percentiles)
-        self.shared.toggled.connect(lambda on: setattr(self._state, "shared", on))
-        self.beside.toggled.connect(self._on_beside)
-        self._state.events.connect(self._on_state)
+        self.beside.changed.connect(self._on_beside)
+        self.state.events.connect(self._on_state)
         self.search.installEventFilter(self)
         self.list.installEventFilter(self)
+
+    def _are_several(self) -> bool:
+        return len(self.state.genes) > 1
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys: Enter, Shift+Enter and Down while searching; + and P in the list."""
@@ -166,11 +150,11 @@ class GenesPanel(QWidget):
 
     def _choose_first(self) -> None:
         if self.genes.shown:
-            self._state.choose(self.genes.shown[0])
+            self.state.choose(self.genes.shown[0])
 
     def _add_first(self) -> None:
         if self.genes.shown:
-            self._state.add(self.genes.shown[0])
+            self.state.add(self.genes.shown[0])
 
     def _marked(self) -> str:
         return self.list.currentIndex().data(GENE_ROLE) or (self.genes.shown or [""])[0]
@@ -180,68 +164,56 @@ class GenesPanel(QWidget):
         found = self.genes.shown
         gene = found[0] if self.search.text() and found else self._marked()
         if gene:
-            self._state.add(gene)
+            self.state.add(gene)
 
     def _pin_marked(self) -> None:
         if self._marked():
-            self._state.pin(self._marked())
+            self.state.pin(self._marked())
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         gene = current.data(GENE_ROLE)
-        if gene and gene != self._state.gene:
-            self._state.choose(gene)
+        if gene and gene != self.state.gene:
+            self.state.choose(gene)
 
     def _on_percentiles(self, low: float, high: float) -> None:
-        self._state.low, self._state.high = low, high
+        self.state.low, self.state.high = low, high
 
     def _on_beside(self, on: bool) -> None:
-        side_by_side(self._viewer, on, self._panes if on else ())
+        side_by_side(self.viewer, on, self._panes if on else ())
         self.repaint_spots()
 
     def _on_state(self, *_: object) -> None:
-        panes = self._state.genes[1:] if self._state.layout == "multiples" else ()
+        panes = self.state.genes[1:] if self.state.layout == "multiples" else ()
         if panes != self._panes:
-            turned_on = bool(panes) or (is_side_by_side(self._viewer) and len(self._known) > 1)
+            turned_on = bool(panes) or (is_side_by_side(self.viewer) and len(self._known or ()) > 1)
             self._panes = panes
-            side_by_side(self._viewer, turned_on, panes)
+            side_by_side(self.viewer, turned_on, panes)
         self._show_state()
         self._mark_gene()
         self.repaint_spots()
 
     def _show_beside(self) -> None:
-        self.beside.blockSignals(True)
-        self.beside.setChecked(is_side_by_side(self._viewer))
-        self.beside.blockSignals(False)
+        with self.beside.changed.blocked():
+            self.beside.value = is_side_by_side(self.viewer)
 
     def _show_state(self) -> None:
-        self.colour_map.setCurrentText(self._state.colour_map)
-        self.percentiles.show_values(self._state.low, self._state.high)
-        self.shared.setChecked(self._state.shared)
-        self.shown.refresh()
-        self.genes.set_pinned(self._state.pinned)
+        shown: dict[Any, Any] = {
+            self.colour_map: self.state.colour_map,
+            self.shared: self.state.shared,
+            self.layout_choice: self.state.layout,
+        }
+        for field, value in shown.items():
+            with field.changed.blocked():
+                field.value = value
+        self.percentiles.show_values(self.state.low, self.state.high)
+        self.chips.refresh()
+        self.genes.set_pinned(self.state.pinned)
 
     def _mark_gene(self) -> None:
-        row = self.genes.row_of(self._state.gene)
+        row = self.genes.row_of(self.state.gene)
         if row.isValid() and row != self.list.currentIndex():
             self.list.setCurrentIndex(row)
             self.list.scrollTo(row, QListView.ScrollHint.PositionAtCenter)
-
-    def _arrange(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.add_button)
-        buttons.addWidget(self.pin_button)
-        form = QFormLayout()
-        form.addRow("Percentiles", self.percentiles)
-        form.addRow("Colours", self.colour_map)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.search)
-        layout.addWidget(self.list, 1)
-        layout.addLayout(buttons)
-        for widget in (self.shown, self.scale, self.legend):
-            layout.addWidget(widget)
-        layout.addLayout(form)
-        layout.addWidget(self.shared)
-        layout.addWidget(self.beside)
 
 
 def _genes_and_scores(sections: list[Section]) -> tuple[list[str], dict[str, Reliability]]:
