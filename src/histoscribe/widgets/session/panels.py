@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import PushButton
-from magicgui.widgets.bases import ValueWidget
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QDockWidget,
-    QDoubleSpinBox,
-    QLineEdit,
     QMainWindow,
-    QSpinBox,
-    QTabWidget,
-    QWidget,
 )
 
 from histoscribe.widgets.napari_private.window import panels_of
-from histoscribe.widgets.parts.choosers import LayerCombo
 from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.session.schema import KeptPanel
 from histoscribe.widgets.state.panels import open_panel
@@ -40,14 +29,16 @@ _AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
+_TAB = "tab"
 _BEFORE = {
     "Genes": {"shown.layout_choice": "layout"},
     "Evidence": {
         **{f"maps.{name}": name for name in ("novelty", "interval", "spatial", "functional", "types")},
         "trace.model.combo": "model",
         "trace.behind": "behind",
+        "tabs": _TAB,
     },
-    "Regions": {"analysis.first": "first", "analysis.second": "second"},
+    "Regions": {"analysis": _TAB, "analysis.first": "first", "analysis.second": "second"},
     "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
     "Impute": {
         "source.combo": "source",
@@ -69,7 +60,6 @@ _BEFORE = {
     },
 }
 """Names of fields in sessions that were saved before fields had names of their own, by panel."""
-_OURS = "histoscribe.widgets."
 
 
 def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPanel, ...]:
@@ -101,7 +91,7 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPa
                 front=not dock.visibleRegion().isEmpty(),
                 box=(box.x(), box.y(), box.width(), box.height()),
                 choices=_choices(panel, layers),
-                own=panel.kept() if hasattr(panel, "kept") else {},
+                own=panel.kept(),
             )
         )
     return tuple(kept)
@@ -130,15 +120,7 @@ def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence
             continue
         _place(dock, one, docks.get(one.tabbed_with))
         docks[one.name] = dock
-        if isinstance(panel, Panel):
-            chosen = _restore(panel, one, layers)
-        else:
-            inputs = dict(_inputs(panel))
-            chosen = [
-                _choose(inputs[path], value, layers) for path, value in one.choices.items() if path in inputs
-            ]
-        if one.own and all(chosen) and hasattr(panel, "take_back"):
-            panel.take_back(one.own)
+        _restore(panel, one, layers)
     front = [(docks[one.name], one) for one in kept if one.name in docks and one.front]
     for dock, one in front:
         dock.raise_()
@@ -148,10 +130,7 @@ def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence
     return unknown
 
 
-def _choices(panel: QWidget, layers: Sequence[Layer]) -> dict[str, Any]:
-    if not isinstance(panel, Panel):
-        found = {path: _value(widget, layers) for path, widget in _inputs(panel)}
-        return {path: value for path, value in found.items() if value is not None}
+def _choices(panel: Panel, layers: Sequence[Layer]) -> dict[str, Any]:
     return {
         name: {"layer": layers.index(value)} if isinstance(value, Layer) else value
         for name, value in panel.values().items()
@@ -159,18 +138,23 @@ def _choices(panel: QWidget, layers: Sequence[Layer]) -> dict[str, Any]:
     }
 
 
-def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> list[bool]:
-    """Choose in a panel what was chosen; whether each layer that was is there."""
-    renamed = _BEFORE.get(kept.name, {})
-    chosen = {}
-    for name, value in kept.choices.items():
+def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> None:
+    """Choose in a panel what was chosen; what else it kept comes back where each of its layers does."""
+    renamed, own = _BEFORE.get(kept.name, {}), dict(kept.own)
+    chosen: dict[str, Any] = {}
+    for before, value in kept.choices.items():
+        name = renamed.get(before, before)
         place = value.get("layer") if isinstance(value, dict) else None
-        known = isinstance(place, int) and 0 <= place < len(layers)
-        chosen[renamed.get(name, name)] = (
-            layers[place] if known else None if isinstance(value, dict) else value
-        )
+        if isinstance(value, dict):
+            known = isinstance(place, int) and 0 <= place < len(layers)
+            chosen[name] = layers[place] if known else None
+        elif name == _TAB:
+            own.setdefault(_TAB, value)
+        elif value != "" or name == before:  # an empty field of then named no model
+            chosen[name] = value
     panel.restore({name: value for name, value in chosen.items() if value is not None})
-    return [value is not None for value in chosen.values()]
+    if own and None not in chosen.values():
+        panel.take_back(own)
 
 
 def _place(dock: QDockWidget, kept: KeptPanel, beneath: QDockWidget | None) -> None:
@@ -182,61 +166,3 @@ def _place(dock: QDockWidget, kept: KeptPanel, beneath: QDockWidget | None) -> N
     dock.setFloating(kept.floating)
     if kept.floating and QGuiApplication.screenAt(QPoint(left, top)) is not None:
         dock.setGeometry(left, top, width, height)
-
-
-def _inputs(widget: QWidget, before: str = "") -> Iterator[tuple[str, QWidget | ValueWidget]]:
-    """What a panel lets the user choose, by the names of its attributes, parts of parts included."""
-    for name, part in vars(widget).items():
-        if name.startswith("_") or not isinstance(part, QWidget | ValueWidget):
-            continue
-        if isinstance(part, PushButton):
-            continue
-        yield before + name, part
-        if type(part).__module__.startswith(_OURS):
-            yield from _inputs(part, f"{before}{name}.")
-
-
-def _value(widget: QWidget | ValueWidget, layers: Sequence[Layer]) -> Any:
-    """What is chosen; None where nothing is, or the widget is no choice."""
-    if isinstance(widget, ValueWidget):
-        value = widget.value
-        return {"layer": layers.index(value)} if value in layers else value
-    if isinstance(widget, LayerCombo):
-        return {"layer": layers.index(widget.layer)} if widget.layer in layers else None
-    if isinstance(widget, QComboBox):
-        return widget.currentText()
-    if isinstance(widget, QSpinBox | QDoubleSpinBox):
-        return widget.value()
-    if isinstance(widget, QCheckBox):
-        return widget.isChecked()
-    if isinstance(widget, QLineEdit):
-        return widget.text()
-    return widget.currentIndex() if isinstance(widget, QTabWidget) else None
-
-
-def _choose(widget: QWidget | ValueWidget, value: Any, layers: Sequence[Layer | None]) -> bool:
-    """Choose as the user does; whether the layer is there, where it is one. What does not fit is left out."""
-    place = value.get("layer") if isinstance(value, dict) else None
-    layer = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
-    if layer is None and (isinstance(value, dict) or isinstance(widget, LayerCombo)):
-        return False
-    if isinstance(widget, LayerCombo):
-        widget.choose(layer)
-    elif isinstance(widget, ValueWidget):
-        with suppress(ValueError, TypeError):
-            widget.value = value if layer is None else layer
-    elif isinstance(widget, QComboBox) and isinstance(value, str):
-        if widget.isEditable() or widget.findText(value) >= 0:
-            widget.setCurrentText(value)
-    elif isinstance(widget, QCheckBox) and isinstance(value, bool):
-        if widget.isChecked() != value:
-            widget.click()
-    elif isinstance(widget, QLineEdit) and isinstance(value, str):
-        widget.setText(value)
-    elif isinstance(value, int | float) and isinstance(widget, QDoubleSpinBox):
-        widget.setValue(value)
-    elif isinstance(value, int | float) and isinstance(widget, QSpinBox):
-        widget.setValue(round(value))
-    elif isinstance(value, int) and isinstance(widget, QTabWidget):
-        widget.setCurrentIndex(value)
-    return True

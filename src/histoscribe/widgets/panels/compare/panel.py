@@ -29,10 +29,10 @@ from histoscribe.widgets.panels.compare.comparing import (
 )
 from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
-from histoscribe.widgets.parts.fields import LayerChoice
+from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
-from histoscribe.widgets.parts.scatter import Scatter
-from histoscribe.widgets.parts.score_table import ScoreModel, score_view
+from histoscribe.widgets.parts.plots import Scatter
+from histoscribe.widgets.parts.tables import TableModel, table_view
 
 if TYPE_CHECKING:
     import napari
@@ -74,8 +74,8 @@ class ComparePanel(Panel):
         self.all_button = self._toggle("All sections", meaning, self._on_all)
         self.rule(self.all_button, enabled=lambda: len(spot_layers(self.viewer)) > 1)
         self.add(beside(self.panes_button, self.blink_button, self.all_button))
-        self.scatter, self.table = Scatter(), ScoreModel()
-        self.view = score_view(self.table)
+        self.scatter, self.table = Scatter(), TableModel()
+        self.view = table_view(self.table)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.scatter)
         split.addWidget(self.view)
@@ -274,12 +274,12 @@ class ComparePanel(Panel):
         self._marks.mark(places)
         self.scatter.mark(places)
 
-    def _add_choice(self, kind: str, meaning: str) -> LayerChoice:
+    def _add_choice(self, kind: str, meaning: str) -> LayerField:
         def wanted(layer: Layer) -> bool:
             section = section_of(layer)
             return section is not None and DERIVED not in layer.metadata and kind_of(section) == kind
 
-        return self.add(LayerChoice(kind, self.viewer, wanted, label=kind.capitalize(), tooltip=meaning))
+        return self.add(LayerField(kind, self.viewer, wanted, label=kind.capitalize(), tooltip=meaning))
 
     def _toggle(self, words: str, meaning: str, act: Any) -> QPushButton:
         button = QPushButton(words)

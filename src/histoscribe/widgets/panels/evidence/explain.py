@@ -19,7 +19,7 @@ from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.panels.evidence.explaining import TraceRequest, check, trace
 from histoscribe.widgets.panels.evidence.traced import DIFFERENT, UNIT
-from histoscribe.widgets.parts.fields import ModelChoice
+from histoscribe.widgets.parts.fields import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.state.recent import recent_models, remember_model
 
@@ -51,7 +51,7 @@ class GeneTrace:
         self._layer: Layer | None = None
         self._row: int | None = None
         self.traced: Traced | None = None
-        self.model = panel.add(ModelChoice("model", "predictor", more=lambda: [_FOUND]))
+        self.model = panel.add(ModelField("model", "predictor", more=lambda: [_FOUND]))
         meaning = "Which tiles and which descriptors the gene was read from, as layers and a list"
         panel.add_run("", meaning, ready=lambda: self._layer is not None and bool(self._state.gene))
         self.words = panel.add(wrapped_words())

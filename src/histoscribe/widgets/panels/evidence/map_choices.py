@@ -29,8 +29,8 @@ from histoscribe.widgets.panels.evidence.spot_maps import (
     lacking,
     spot_map,
 )
-from histoscribe.widgets.panels.genes.colour_scale import Bar
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.plots import Bar
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -20,9 +20,9 @@ from histoscribe.widgets.layers.raster import is_raster
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
-from histoscribe.widgets.panels.evidence.pictures import show_picture
-from histoscribe.widgets.parts.fields import LayerChoice
+from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.pictures import show_picture
 
 if TYPE_CHECKING:
     import napari
@@ -50,7 +50,7 @@ class EvidencePanel(Panel):
         self.shown: Behind | None = None
         self._chosen: Layer | None = None
         meaning = "The predicted spots to explain"
-        self.layer = self.add(LayerChoice("layer", self.viewer, _can_explain, label="Layer", tooltip=meaning))
+        self.layer = self.add(LayerField("layer", self.viewer, _can_explain, label="Layer", tooltip=meaning))
         meaning = "Number of the spot; the arrow keys go through all of them"
         self.row = self.add(
             SpinBox(name="row", label="Spot", tooltip=meaning), enabled=lambda: self.layer.value is not None

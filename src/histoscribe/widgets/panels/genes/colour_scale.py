@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from superqt import QDoubleRangeSlider
-
-from histoscribe.widgets.parts.choosers import number_box
 
 
 class PercentileHandles(QWidget):
@@ -25,7 +23,7 @@ class PercentileHandles(QWidget):
         self.slider = QDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
         self.slider.setToolTip("Percentiles of the values that get the first and the last colour")
-        self.low, self.high = number_box(0, 0, 100, " %"), number_box(100, 0, 100, " %")
+        self.low, self.high = (QDoubleSpinBox(decimals=1, maximum=100, suffix=" %") for _ in range(2))
         self.low.setToolTip("This percentile of the values gets the first colour")
         self.high.setToolTip("This percentile of the values gets the last colour")
         layout = QGridLayout(self)

@@ -16,17 +16,18 @@ from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
-from histoscribe.widgets.panels.genes.colour_scale import Bar, PercentileHandles
-from histoscribe.widgets.panels.genes.gene_list import (
+from histoscribe.widgets.panels.genes.colour_scale import PercentileHandles
+from histoscribe.widgets.panels.genes.shown_genes import LAYOUT_WORDS, GeneChips
+from histoscribe.widgets.parts.dialogs import telling
+from histoscribe.widgets.parts.fields import ChoiceField, words_field
+from histoscribe.widgets.parts.gene_list import (
     GENE_ROLE,
     GeneListModel,
     Reliability,
-    ReliabilityDelegate,
+    gene_view,
 )
-from histoscribe.widgets.panels.genes.shown_genes import LAYOUT_WORDS, GeneChips
-from histoscribe.widgets.parts.dialogs import telling
-from histoscribe.widgets.parts.fields import Choice, words_choice
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.plots import Bar
 
 if TYPE_CHECKING:
     import napari
@@ -53,11 +54,8 @@ class GenesPanel(Panel):
         self.search.setPlaceholderText("Symbol, other name or Ensembl id")
         self.search.setToolTip("Enter shows the first gene found, Shift+Enter shows it beside the others")
         self.search.setClearButtonEnabled(True)
-        self.genes, self.list = GeneListModel(), QListView()
-        self.list.setUniformItemSizes(True)
-        self.list.setModel(self.genes)
-        self.list.setItemDelegate(ReliabilityDelegate(self.list))
-        self.add(self.list, stretch=1)
+        self.genes = GeneListModel()
+        self.list = self.add(gene_view(self.genes, ""), stretch=1)
         meaning = "Show the marked gene beside the others, up to three at once (+)"
         self.add_button = self.button("Show beside", meaning, self._add_marked)
         meaning = "Keep the marked gene at the top of the list, or let it go again (P)"
@@ -65,14 +63,14 @@ class GenesPanel(Panel):
         self.add(beside(self.add_button, self.pin_button))
         self.chips = self.add(GeneChips(self.state), visible=self._are_several)
         self.layout_choice = self.add(
-            Choice("layout", lambda: LAYOUT_WORDS, tooltip="How several genes are shown at once"),
+            ChoiceField("layout", lambda: LAYOUT_WORDS, tooltip="How several genes are shown at once"),
             visible=self._are_several,
         )
         self.scale = self.add(Bar(), visible=lambda: bool(self.state.genes))
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
         self.percentiles = self.add(PercentileHandles())
         meaning = "All of these can be read without colour vision"
-        self.colour_map = self.add(words_choice("colour_map", COLOUR_MAPS, label="Colours", tooltip=meaning))
+        self.colour_map = self.add(words_field("colour_map", COLOUR_MAPS, label="Colours", tooltip=meaning))
         meaning = "One colour means one value on every layer; off: each layer has its own limits"
         self.shared = self.add(CheckBox(name="shared", text="Same limits on all layers", tooltip=meaning))
         meaning = "One pane for each layer of spots, moved and zoomed together"

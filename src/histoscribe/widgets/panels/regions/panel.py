@@ -36,10 +36,10 @@ from histoscribe.widgets.panels.regions.analysis import (
 )
 from histoscribe.widgets.panels.regions.class_table import ClassTable
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
-from histoscribe.widgets.parts.fields import Choice, LayerChoice
+from histoscribe.widgets.parts.fields import ChoiceField, LayerField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
-from histoscribe.widgets.parts.score_table import ScoreModel, score_view
-from histoscribe.widgets.parts.violins import Violins
+from histoscribe.widgets.parts.plots import Violins
+from histoscribe.widgets.parts.tables import TableModel, table_view
 
 if TYPE_CHECKING:
     import napari
@@ -65,10 +65,10 @@ class RegionsPanel(Panel):
         super().__init__(napari_viewer)
         self._heard: Shapes | None = None
         meaning = "The spots that are counted and compared"
-        self.spots = self.add(LayerChoice("spots", self.viewer, _is_spots, label="Spots", tooltip=meaning))
+        self.spots = self.add(LayerField("spots", self.viewer, _is_spots, label="Spots", tooltip=meaning))
         meaning = "The layer of shapes that are drawn in"
         self.drawn = self.add(
-            LayerChoice("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
+            LayerField("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
         )
         self.classes = self.add(ClassTable())
         self._add_buttons()
@@ -214,7 +214,7 @@ class RegionsPanel(Panel):
                 write_section(section, path)
                 show_info(f"{len(regions)} regions are kept in {path.name}.")
 
-    def save_table(self, model: ScoreModel, path: Path | None = None) -> None:
+    def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
         if model.frame is not None:
             path = path or path_to_write(self, "Save the table", "regions.csv", "CSV (*.csv)")
@@ -222,7 +222,7 @@ class RegionsPanel(Panel):
                 with telling(), replacing(path) as fresh:
                     model.frame.to_csv(fresh)
 
-    def _analyse(self, analysis: Analysis, model: ScoreModel, words: str) -> None:
+    def _analyse(self, analysis: Analysis, model: TableModel, words: str) -> None:
         def show(_: ClassedSpots, frame: DataFrame) -> None:
             model.show_frame(frame, WORDS, MEANINGS)
             self.words.setText(words)
@@ -321,20 +321,20 @@ class RegionsPanel(Panel):
 
         self._classes: list[str] = []
         self.violins = Violins()
-        self.statistics, self.genes, self.space = ScoreModel(), ScoreModel(), ScoreModel()
-        self.views = {"genes": score_view(self.genes), "space": score_view(self.space)}
+        self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
+        self.views = {"genes": table_view(self.genes), "space": table_view(self.space)}
         with self.tab(self.tabs, "One gene"):
             split = QSplitter(Qt.Orientation.Vertical)
             split.addWidget(self.violins)
-            split.addWidget(score_view(self.statistics))
+            split.addWidget(table_view(self.statistics))
             self.add(split, stretch=1)
         with self.tab(self.tabs, "Genes"):
             meaning = "The class whose genes are looked for"
             self.first = self.add(
-                Choice("first", lambda: _same(self._classes), label="Class", tooltip=meaning)
+                ChoiceField("first", lambda: _same(self._classes), label="Class", tooltip=meaning)
             )
             self.second = self.add(
-                Choice(
+                ChoiceField(
                     "second",
                     lambda: _same([REST, *self._classes]),
                     label="Against",
@@ -361,12 +361,12 @@ class RegionsPanel(Panel):
             self.add(beside(self.neighbours_button, self.moran_button))
             self._add_table("space", self.space)
 
-    def _add_table(self, name: str, model: ScoreModel) -> None:
+    def _add_table(self, name: str, model: TableModel) -> None:
         view = self.add(self.views[name], stretch=1)
         view.selectionModel().currentChanged.connect(partial(self._on_row, model))
         self.add(self.button("Save the table…", "As CSV", partial(self.save_table, model)))
 
-    def _on_row(self, model: ScoreModel, current: QModelIndex, _previous: QModelIndex) -> None:
+    def _on_row(self, model: TableModel, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and model.gene_at(current.row()) not in self.state.genes:
             self.state.choose(model.gene_at(current.row()))
 
