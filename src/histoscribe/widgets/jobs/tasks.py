@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -80,7 +80,7 @@ class TaskBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bar, 1)
         layout.addWidget(self.cancel_button)
-        self._worker: FunctionWorker | None = None
+        self._worker: FunctionWorker[Any] | None = None
         self._progress: Progress | None = None
         self._relay: _Relay | None = None
         self._apply: Callable[..., Generator[None] | None] | None = None
@@ -124,7 +124,7 @@ class TaskBar(QWidget):
         self._worker = create_worker(job, self._progress, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
-        self._worker.finished.connect(self._on_finished)
+        self._worker.finished.connect(lambda *_: self._on_finished())
         self._on_step(Step("starting"))
         self.cancel_button.setEnabled(True)
         self.setVisible(True)

@@ -38,7 +38,7 @@ def waited_for(job: Callable[[Progress], R], title: str) -> R:
         return job(Progress())
     dialog, loop = JobDialog(title), QEventLoop()
     ends: list[Callable[[], R]] = []
-    dialog.tasks.running_changed.connect(lambda running: running or loop.quit())
+    dialog.tasks.running_changed.connect(lambda running: None if running else loop.quit())
     dialog.destroyed.connect(loop.quit)
     dialog.tasks.run(lambda progress: _outcome(job, progress), ends.append)
     dialog.show()

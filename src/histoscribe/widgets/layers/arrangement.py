@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.widgets.layers.layers import DERIVED, GENE, UM, kind_of, section_of, slide_layer, slide_of
+from histoscribe.widgets.layers.layers import DERIVED, GENE, UM, kind_of, known_section, slide_layer, slide_of
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.layers.raster import like
 
@@ -80,7 +80,7 @@ def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[La
     """Copies of a layer of spots, each for one gene."""
     if layer not in spot_layers(viewer):
         return []
-    section, panes = section_of(layer), []
+    section, panes = known_section(layer), []
     for gene in genes:
         data, described, kind = like(layer, section, f"{section.name} {kind_of(section)}, {gene}")
         described["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
@@ -90,22 +90,22 @@ def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[La
 
 def _backdrops(viewer: ViewerModel, spots: list[Layer], slides: list[Slide | None]) -> list[Layer]:
     """One layer to lie beneath each layer of spots: the H&E at hand first, then copies of it."""
-    free = [layer for layer in viewer.layers if slide_of(layer) is not None]
+    free = {layer: its for layer in viewer.layers if (its := slide_of(layer)) is not None}
     found = []
     for layer, slide in zip(spots, slides, strict=True):
-        own = [one for one in free if slide is not None and slide_of(one).levels is slide.levels]
+        own = [one for one, lies in free.items() if slide is not None and lies.levels is slide.levels]
         if own:
-            free.remove(own[0])
-        found.append(own[0] if own else _copy(viewer, slide, section_of(layer)))
+            del free[own[0]]
+        found.append(own[0] if own else _copy(viewer, slide, known_section(layer)))
     return found
 
 
 def _slides(spots: list[Layer]) -> list[Slide | None]:
     """The slide of each layer's section; where it has none, that of another layer of the same section."""
-    sections, found = [section_of(layer) for layer in spots], []
+    sections, found = [known_section(layer) for layer in spots], []
     for section in sections:
-        same = [one for one in (section, *sections) if one.name == section.name and one.slide is not None]
-        found.append(same[0].slide.with_mpp(same[0].mpp) if same else None)
+        same = (one for one in (section, *sections) if one.name == section.name)
+        found.append(next((one.slide.with_mpp(one.mpp) for one in same if one.slide is not None), None))
     return found
 
 

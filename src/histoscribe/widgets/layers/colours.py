@@ -36,7 +36,8 @@ def table_of(colour_map: str) -> Colours:
 def shades(values: NDArray[np.floating], bounds: Limits) -> NDArray[np.float32]:
     """Values as 0 to 1 between their limits, NaN where not finite."""
     low, high = bounds
-    return np.clip((np.asarray(values, np.float32) - low) / ((high - low) or 1.0), 0, 1)
+    shares: NDArray[np.float32] = (np.asarray(values, np.float32) - low) / ((high - low) or 1.0)
+    return shares.clip(0, 1)
 
 
 def colours_of(values: NDArray[np.floating], bounds: Limits, colour_map: str) -> Colours:

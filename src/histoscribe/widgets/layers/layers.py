@@ -108,9 +108,17 @@ def kind_of(section: Section) -> str:
 
 def section_of(layer: Layer) -> Section | None:
     """The section behind a layer of spots, None for every other layer."""
-    return layer.metadata.get("section")
+    section: Section | None = layer.metadata.get("section")
+    return section
+
+
+def known_section(layer: Layer) -> Section:
+    """The section behind a layer that is known to be one of spots."""
+    section: Section = layer.metadata["section"]
+    return section
 
 
 def slide_of(layer: Layer) -> Slide | None:
     """The slide behind an H&E layer, None for every other layer."""
-    return layer.metadata.get("slide")
+    slide: Slide | None = layer.metadata.get("slide")
+    return slide

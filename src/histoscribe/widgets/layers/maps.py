@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
-from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.layers.layers import DERIVED, known_section, section_of
 from histoscribe.widgets.layers.raster import is_raster, like, recolour
 from histoscribe.widgets.layers.regions import PALETTE
 from histoscribe.widgets.layers.strips import MAPS, Strip, show_scale
@@ -97,7 +97,7 @@ def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
     Layer
         A new one, or the one that was there for this kind and gene, with the values of now.
     """
-    section = section_of(beside)
+    section = known_section(beside)
     if is_side_by_side(viewer):
         side_by_side(viewer, False)
     there = find_map(viewer, section, found.kind, found.gene)
@@ -110,7 +110,7 @@ def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
 
 def renew(viewer: ViewerModel, layer: Layer, found: Map) -> None:
     """Show another map on the layer of one of the same kind and gene."""
-    if map_of(layer).title != found.title:
+    if layer.metadata[_MAP].title != found.title:
         layer.name = _name(layer.metadata[_OF], found)
     layer.metadata[_MAP] = found
     _paint(viewer, layer, found)
@@ -118,12 +118,13 @@ def renew(viewer: ViewerModel, layer: Layer, found: Map) -> None:
 
 def map_of(layer: Layer) -> Map | None:
     """What a layer shows, where it was made by `show_map`."""
-    return layer.metadata.get(_MAP)
+    found: Map | None = layer.metadata.get(_MAP)
+    return found
 
 
 def show_map_scale(viewer: ViewerModel) -> None:
     """Show in the canvas the colour scale of the uppermost map that is visible and has one."""
-    shown = [map_of(layer) for layer in viewer.layers if layer.visible and map_of(layer) is not None]
+    shown = [found for layer in viewer.layers if layer.visible and (found := map_of(layer)) is not None]
     strips = [strip_of(one) for one in shown[-1:] if not one.classes]
     show_scale(viewer, strips, MAPS)
 
@@ -145,7 +146,8 @@ def spots_of(viewer: ViewerModel, layer: Layer) -> Layer | None:
 def find_map(viewer: ViewerModel, section: Section, kind: str, gene: str = "") -> Layer | None:
     """The layer that shows this kind of map; None where there is none."""
     for layer in maps_on(viewer, section):
-        if (map_of(layer).kind, map_of(layer).gene) == (kind, gene):
+        found = map_of(layer)
+        if found is not None and (found.kind, found.gene) == (kind, gene):
             return layer
     return None
 
@@ -216,7 +218,8 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
 
 def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:
     """Classes from 1 on, 0 where there is no spot; of a type that napari colours without compiling first."""
-    return np.nan_to_num(raster.image(np.asarray(found.values) + 1)).astype(np.uint16)
+    image: NDArray[np.float64] = raster.image(np.asarray(found.values) + 1)
+    return np.nan_to_num(image).astype(np.uint16)
 
 
 def _name(section: Section, found: Map) -> str:

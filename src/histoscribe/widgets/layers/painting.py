@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from histoscribe.palette import MARK
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
-from histoscribe.widgets.layers.layers import DERIVED, GENE, UNPAINTED, kind_of, section_of
+from histoscribe.widgets.layers.layers import DERIVED, GENE, UNPAINTED, kind_of, known_section, section_of
 from histoscribe.widgets.layers.raster import paint_raster
 from histoscribe.widgets.layers.strips import show_scale, strips_of
 from histoscribe.widgets.napari_private.discs import draw_as_discs
@@ -55,10 +55,10 @@ def expression(section: Section, gene: str) -> Values:
     """
     from histoscribe.section import gene_column
 
-    values = gene_column(section, gene)
-    if kind_of(section) != "measured":
-        return values
-    return np.log1p(values * _to_depth(section), dtype=np.float32)
+    values: Values = gene_column(section, gene)
+    if kind_of(section) == "measured":
+        values = np.log1p(values * _to_depth(section), dtype=np.float32)
+    return values
 
 
 def held_out_scores(section: Section) -> dict[str, float]:
@@ -71,10 +71,10 @@ def held_out_scores(section: Section) -> dict[str, float]:
 
 def values_on(layer: Points, gene: str) -> Values | None:
     """What a layer shows of a gene; None where it lacks it."""
-    difference = layer.metadata.get(DIFFERENCE)
+    difference: Callable[[str], Values | None] | None = layer.metadata.get(DIFFERENCE)
     if difference is not None:
         return difference(gene)
-    section = section_of(layer)
+    section = known_section(layer)
     return expression(section, gene) if gene in section.table.var_names else None
 
 

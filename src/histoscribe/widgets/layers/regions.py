@@ -121,7 +121,8 @@ def class_colours(layer: Shapes) -> dict[str, Colour]:
     """Every class that is drawn and its colour, in the order of first use."""
     found: dict[str, Colour] = {}
     for name, colour in zip(classes_in(layer), layer.edge_color, strict=True):
-        found.setdefault(name, tuple(round(255 * float(part)) for part in colour[:3]))
+        red, green, blue = (round(255 * float(part)) for part in colour[:3])
+        found.setdefault(name, (red, green, blue))
     return found
 
 
@@ -206,7 +207,8 @@ def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     corners = np.asarray(corners, dtype=float)
     centre = corners.mean(axis=0)
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
-    return centre + np.cos(_ARC)[:, None] * across + np.sin(_ARC)[:, None] * along
+    outline: NDArray[np.float64] = centre + np.outer(np.cos(_ARC), across) + np.outer(np.sin(_ARC), along)
+    return outline
 
 
 def _rgba(colour: Colour, opacity: float) -> list[float]:

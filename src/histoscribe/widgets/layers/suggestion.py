@@ -40,10 +40,10 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     if not columns.size:
         return ""
     if judge.table.n_obs <= _NEIGHBOURS:
-        return judge.genes[columns[0]]
+        return str(judge.genes[columns[0]])
     variable = columns[np.argsort(-_spread(judge.table.X)[columns], kind="stable")[:_CANDIDATES]]
     around = _neighbours(judge)
-    names = [judge.genes[place] for place in variable]
+    names = [str(judge.genes[place]) for place in variable]
     return max(names, key=lambda gene: _follows(expression(judge, gene), around))
 
 
@@ -59,7 +59,8 @@ def _neighbours(section: Section) -> NDArray[np.intp]:
     from scipy.spatial import cKDTree
 
     centres = section.centres_um
-    return cKDTree(centres).query(centres, k=_NEIGHBOURS + 1)[1][:, 1:]
+    found: NDArray[np.intp] = cKDTree(centres).query(centres, k=_NEIGHBOURS + 1)[1]
+    return found[:, 1:]
 
 
 def _follows(values: NDArray[np.float32], around: NDArray[np.intp]) -> float:

@@ -49,6 +49,9 @@ class PictureOverlay(CanvasOverlay):
 class _Picture(Base):
     """How napari's canvas shows a `PictureOverlay`."""
 
+    x_size: float
+    y_size: float
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs.pop("font_info", None)
         super().__init__(node=Image(np.zeros((1, 1, 4), np.uint8)), font_info=None, **kwargs)
@@ -59,7 +62,8 @@ class _Picture(Base):
 
     def _on_draw(self, event: object = None) -> None:
         ratio = getattr(QApplication.instance(), "devicePixelRatio", lambda: 1.0)()
-        ground = QColor.fromRgbF(*map(float, self.viewer.canvas.background_color[:3]), 0.8)
+        red, green, blue = map(float, self.viewer.canvas.background_color[:3])
+        ground = QColor.fromRgbF(red, green, blue, 0.8)
         ink = QColor.fromRgbF(*map(float, self._get_fgcolor()[:3]))
         pixels = self.overlay.draw(ground, ink, ratio)
         self.node.set_data(pixels)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from napari.utils.events import Event
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from histoscribe.widgets.napari_private.probe import PLUGIN, Use, may, reach
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtWidgets import QWidget
 
 ENDINGS = (" (Histoscribe)", f" ({PLUGIN})")
 """After a panel's name in its title: as napari's menu writes it, and its `add_plugin_dock_widget`."""
@@ -37,6 +37,15 @@ def panels_of(viewer: ViewerModel) -> dict[str, QWidget]:
         for ending in ENDINGS
         if title.endswith(ending)
     }
+
+
+def dock_of(panel: QWidget) -> tuple[QDockWidget, QMainWindow]:
+    """The dock that a panel lies in, and its window."""
+    dock = panel.parent()
+    assert isinstance(dock, QDockWidget)
+    main = dock.parent()
+    assert isinstance(main, QMainWindow)
+    return dock, main
 
 
 def canvas_of(viewer: ViewerModel) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,10 +74,10 @@ def add_shapes(viewer: ViewerModel, shapes: DrawnShapes, name: str) -> Layer:
 
 def pack_map(found: Map) -> DrawnMap:
     """A map as a session file holds it."""
-    values = np.asarray(found.values)
+    values = np.asarray(found.values).tolist()
     if not found.classes:
-        values = np.where(np.isfinite(values), np.asarray(values, dtype=float).round(6), None)
-    return DrawnMap.of(**vars(found) | {"values": values.tolist()})
+        values = [round(value, 6) if math.isfinite(value) else None for value in map(float, values)]
+    return DrawnMap.of(**vars(found) | {"values": values})
 
 
 def map_from(packed: DrawnMap, spots: int) -> Map:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QMainWindow,
 )
 
-from histoscribe.widgets.napari_private.window import panels_of
+from histoscribe.widgets.napari_private.window import dock_of, panels_of
 from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.session.schema import KeptPanel
 from histoscribe.widgets.state.panels import open_panel
@@ -75,10 +75,9 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPa
     found: dict[str, QDockWidget] = {}
     kept = []
     for name, panel in panels_of(viewer).items():
-        dock = panel.parent()
-        if dock.isHidden():
+        dock, main = dock_of(panel)
+        if dock.isHidden() or not isinstance(panel, Panel):
             continue
-        main = dock.parent()
         with_it = [one for one, other in found.items() if other in main.tabifiedDockWidgets(dock)]
         found[name] = dock
         box, area = dock.geometry(), main.dockWidgetArea(dock)
@@ -120,13 +119,14 @@ def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence
             continue
         _place(dock, one, docks.get(one.tabbed_with))
         docks[one.name] = dock
-        _restore(panel, one, layers)
+        if isinstance(panel, Panel):
+            _restore(panel, one, layers)
     front = [(docks[one.name], one) for one in kept if one.name in docks and one.front]
     for dock, one in front:
         dock.raise_()
         if not one.floating:
             for size, along in zip(one.box[2:], _ALONG, strict=True):
-                dock.parent().resizeDocks([dock], [round(size)], along)
+                dock_of(dock.widget())[1].resizeDocks([dock], [round(size)], along)
     return unknown
 
 
@@ -144,10 +144,9 @@ def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> N
     chosen: dict[str, Any] = {}
     for before, value in kept.choices.items():
         name = renamed.get(before, before)
-        place = value.get("layer") if isinstance(value, dict) else None
         if isinstance(value, dict):
-            known = isinstance(place, int) and 0 <= place < len(layers)
-            chosen[name] = layers[place] if known else None
+            place = value.get("layer")
+            chosen[name] = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
         elif name == _TAB:
             own.setdefault(_TAB, value)
         elif value != "" or name == before:  # an empty field of then named no model
@@ -158,7 +157,8 @@ def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> N
 
 
 def _place(dock: QDockWidget, kept: KeptPanel, beneath: QDockWidget | None) -> None:
-    main: QMainWindow = dock.parent()
+    main = dock.parent()
+    assert isinstance(main, QMainWindow)
     main.addDockWidget(_AREAS[kept.area], dock)
     if beneath is not None:
         main.tabifyDockWidget(beneath, dock)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-FORMAT, VERSION = "histoscribe session", 1
+FORMAT: Literal["histoscribe session"] = "histoscribe session"
+VERSION: Literal[1] = 1
 MOST_NUMBERS = 1_000_000
 _MOST_ENTRIES = 2_000
 _LONGEST = 8_192

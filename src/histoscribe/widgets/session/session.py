@@ -11,7 +11,7 @@ from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
 from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, section_of, slide_layer, slide_of
+from histoscribe.widgets.layers.layers import DERIVED, known_section, section_of, slide_layer, slide_of
 from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
@@ -63,7 +63,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     by_slide: dict[int, str] = {}
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
-        section, path = section_of(layer), _path_of(layer)
+        section, path = known_section(layer), _path_of(layer)
         source = _section_source(section, f"s{len(sources)}", path)
         sources.append(source)
         by_layer[layer] = source.id
@@ -172,14 +172,16 @@ def _path_of(layer: Layer) -> str:
 
 def _section_source(section: Section, key: str, path: str) -> Source:
     slide, own = section.slide, Path(path) if path else None
-    known = slide is not None and slide.path.exists() and slide.path.suffix != ".h5ad"
-    known = known and own not in (slide.path.resolve(), *slide.path.resolve().parents)
+    if slide is not None:
+        place = slide.path.resolve()
+        if not place.exists() or place.suffix == ".h5ad" or own in (place, *place.parents):
+            slide = None
     return Source(
         id=key,
         kind="section",
         path=path,
-        slide=str(slide.path.resolve()) if known else "",
-        slide_downsample=float(slide.levels[0].downsample) if known else 1.0,
+        slide="" if slide is None else str(slide.path.resolve()),
+        slide_downsample=1.0 if slide is None else float(slide.levels[0].downsample),
         mpp=float(section.mpp),
         name=section.name,
         spots=int(section.table.n_obs),
@@ -195,6 +197,8 @@ def _slide_source(slide: Slide, key: str) -> Source:
         slide_downsample=float(slide.levels[0].downsample),
         mpp=None if slide.mpp is None else float(slide.mpp),
         name=slide.name,
+        spots=0,
+        bin_um=None,
     )
 
 

@@ -136,14 +136,10 @@ def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Sec
         except HistoscribeError as error:
             lost.append(str(error))
     elif beneath is not None:
-        lost.append(
-            f"{beneath}: the slide of {source['name']} is no longer there; its table came back without."
-        )
+        lost.append(f"{beneath}: the slide of {source.name} is no longer there; its table came back without.")
     section = section or open_section(place, bin_um=source.bin_um)
     if section.table.n_obs != source.spots:
-        lost.append(
-            f"{place}: holds {section.table.n_obs} spots, {source['spots']:.0f} when the session was saved."
-        )
+        lost.append(f"{place}: holds {section.table.n_obs} spots, {source.spots} when the session was saved.")
     return replace(section, name=source.name)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from npe2 import PluginManager
 from qtpy.QtWidgets import QDockWidget, QWidget
 
-from histoscribe.widgets.napari_private.probe import PLUGIN
-from histoscribe.widgets.napari_private.window import ENDINGS, panels_of
+from histoscribe.widgets.napari_private.probe import PLUGIN, reach
+from histoscribe.widgets.napari_private.window import ENDINGS, dock_of, panels_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,9 +35,11 @@ def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple
     if panel is None:
         widgets = PluginManager.instance().iter_widgets()
         known = {one.display_name: one for one in widgets if one.plugin_name == PLUGIN}
-        panel = known[name].get_callable()(viewer)
-        viewer.window.add_dock_widget(panel, name=f"{name}{ENDINGS[0]}", tabify=tabify)
-    dock = panel.parent()
+        made: Any = known[name].get_callable()
+        panel = made(viewer)
+        reach(viewer, "window").add_dock_widget(panel, name=f"{name}{ENDINGS[0]}", tabify=tabify)
+    assert isinstance(panel, QWidget)
+    dock, _ = dock_of(panel)
     dock.show()
     dock.raise_()
     return dock, panel

@@ -19,8 +19,8 @@ def recent_models() -> list[Path]:
 
 
 def _used() -> list[Path]:
-    stored = _settings().value(_KEY, []) or []
-    paths = [stored] if isinstance(stored, str) else list(stored)
+    stored = _settings().value(_KEY, [])
+    paths = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
     return [Path(path) for path in paths if (Path(path) / "card.json").exists()]
 
 

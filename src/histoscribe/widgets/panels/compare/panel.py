@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QPushButton, QSplitter
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of
+from histoscribe.widgets.layers.layers import DERIVED, kind_of, known_section, section_of
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare.comparing import (
@@ -132,7 +132,7 @@ class ComparePanel(Panel):
         measured, predicted = self.measured.value, self.predicted.value
         if measured is None or predicted is None:
             raise SettingError("there is nothing to compare", remedy="open or predict both layers first")
-        return CompareRequest(section_of(measured), section_of(predicted))
+        return CompareRequest(known_section(measured), known_section(predicted))
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the table of genes as CSV; asks where to if no path is given."""
@@ -212,7 +212,7 @@ class ComparePanel(Panel):
     def _show_gene(self, *_: object) -> None:
         if self.compared is None or self.state.gene not in self.compared.genes.index:
             return
-        r = self.compared.genes.at[self.state.gene, "pearson"]
+        r = float(self.compared.genes["pearson"][self.state.gene])
         self.scatter.show_values(*self.compared.values(self.state.gene), f"{self.state.gene}, r = {r:.2f}")
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:

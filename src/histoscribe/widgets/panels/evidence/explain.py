@@ -6,6 +6,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from magicgui.widgets import CheckBox
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
@@ -24,6 +25,7 @@ from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.state.recent import recent_models, remember_model
 
 if TYPE_CHECKING:
+    from histoscribe.progress import Progress
     from histoscribe.widgets.panels.evidence.traced import Traced
 
 _FOUND = "The one it was made with, where it was used lately", object()
@@ -88,7 +90,11 @@ class GeneTrace:
     def start(self) -> None:
         """Trace the gene shown; its maps become layers."""
         if self._layer is not None:
-            job = partial(copy_context().run, trace)  # a feature store in use here is in use there
+            here = copy_context()  # a feature store in use here is in use there
+
+            def job(request: TraceRequest, progress: Progress) -> Traced:
+                return here.run(trace, request, progress)
+
             self._panel.launch(self.request, job, partial(self._show_traced, self._layer))
 
     def request(self) -> TraceRequest:
@@ -136,19 +142,13 @@ class GeneTrace:
             return
         layer = show_map(self._viewer, self._layer, found)
         if isinstance(layer, Points):
-            rim(layer, [row])
+            rim(layer, np.array([row]))
         self._panel.refresh()
 
     def _on_descriptor(self, line: int, _: int) -> None:
-        if self.traced is not None and self._layer in self._viewer.layers:
-            name = self.table.item(line, 0).text()
-            show_map(self._viewer, self._layer, self.traced.descriptor(name))
-            self._panel.refresh()
-
-    def _on_descriptor(self, line: int, _: int) -> None:
-        if self.traced is not None and self._layer in self._viewer.layers:
-            name = self.table.item(line, 0).text()
-            show_map(self._viewer, self._layer, self.traced.descriptor(name))
+        item = self.table.item(line, 0)
+        if item is not None and self.traced is not None and self._layer in self._viewer.layers:
+            show_map(self._viewer, self._layer, self.traced.descriptor(item.text()))
             self._panel.refresh()
 
     def _show_result(self) -> None:

@@ -111,7 +111,7 @@ class MapChoices:
         self.refresh()
 
     def _show_legend(self, layers: list[Layer]) -> None:
-        shown = [map_of(layer) for layer in reversed(layers)]
+        shown = [one for layer in reversed(layers) if (one := map_of(layer)) is not None]
         strips: dict[Strip, None] = {}
         for one in shown:
             if not one.classes:

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QWidget
 
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import UNITS
-from histoscribe.widgets.layers.layers import kind_of, section_of
+from histoscribe.widgets.layers.layers import kind_of, known_section, section_of
 from histoscribe.widgets.layers.maps import spot_at, spots_of
-from histoscribe.widgets.layers.painting import rim, spot_layers, values_on
+from histoscribe.widgets.layers.painting import rim, sections_in, values_on
 from histoscribe.widgets.layers.raster import is_raster
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
@@ -108,9 +108,8 @@ class EvidencePanel(Panel):
         with self.row.changed.blocked():
             self.row.value = row
         self.trace.on_spot(layer, row)
-        sections = [one for one in map(section_of, spot_layers(self.viewer)) if one is not None]
-        at_hand = {one.name: one for one in sections if kind_of(one) == "measured"}
-        quietly(partial(behind, section_of(layer), row, at_hand), partial(self._show, layer, row))
+        at_hand = {one.name: one for one in sections_in(self.viewer) if kind_of(one) == "measured"}
+        quietly(partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
 
     def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
         """A press without a drag on a spot that can be explained."""
@@ -180,14 +179,12 @@ class EvidencePanel(Panel):
             )
         for place, reference in enumerate(found.references):
             where = f"{reference.section} {reference.spot}"
-            picture, words = (
-                QLabel(),
-                QLabel(f"{reference.share:.1%}\n{reference.section}\n{_short(reference.spot)}"),
-            )
+            picture = QLabel()
+            told = QLabel(f"{reference.share:.1%}\n{reference.section}\n{_short(reference.spot)}")
             show_picture(picture, reference.crop, f"Reference spot {where}, weight {reference.share:.1%}")
-            words.setToolTip(where)
+            told.setToolTip(where)
             self._grid.addWidget(picture, 2 * (place // _COLUMNS), place % _COLUMNS)
-            self._grid.addWidget(words, 2 * (place // _COLUMNS) + 1, place % _COLUMNS)
+            self._grid.addWidget(told, 2 * (place // _COLUMNS) + 1, place % _COLUMNS)
         if found.others:
             self._grid.addWidget(
                 QLabel(f"{found.others:.0%} others"), 2 * (len(found.references) // _COLUMNS + 1), 0
@@ -215,9 +212,11 @@ class EvidencePanel(Panel):
 
     def _clear_grid(self) -> None:
         while self._grid.count():
-            widget = self._grid.takeAt(0).widget()
-            widget.hide()
-            widget.deleteLater()
+            item = self._grid.takeAt(0)
+            widget = None if item is None else item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
 
 
 def _can_explain(layer: Layer) -> bool:

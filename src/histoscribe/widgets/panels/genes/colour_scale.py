@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from superqt import QDoubleRangeSlider
@@ -20,7 +22,8 @@ class PercentileHandles(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slider = QDoubleRangeSlider(Qt.Orientation.Horizontal)
+        slider: Any = QDoubleRangeSlider
+        self.slider = slider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
         self.slider.setToolTip("Percentiles of the values that get the first and the last colour")
         self.low, self.high = (QDoubleSpinBox(decimals=1, maximum=100, suffix=" %") for _ in range(2))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, LineEdit
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QListView
 
 from histoscribe.genes.aliases import other_names
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
-from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
 from histoscribe.widgets.panels.genes.colour_scale import PercentileHandles
@@ -87,7 +87,7 @@ class GenesPanel(Panel):
         if layers == self._known:
             return
         self._known = layers
-        sections = [section_of(layer) for layer in layers]
+        sections = sections_in(self.viewer)
         self.genes.set_genes(
             *_genes_and_scores(sections),
             other_names(section.table.var for section in sections),
@@ -127,7 +127,7 @@ class GenesPanel(Panel):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys: Enter, Shift+Enter and Down while searching; + and P in the list."""
-        if event.type() != QEvent.Type.KeyPress:
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         if watched is self.search:
             beside = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -136,7 +136,7 @@ class GenesPanel(Panel):
             keys[Qt.Key.Key_Down] = self.list.setFocus
         else:
             keys = {Qt.Key.Key_Plus: self._add_marked, Qt.Key.Key_P: self._pin_marked}
-        action = keys.get(event.key())
+        action = keys.get(Qt.Key(event.key()))
         if action is not None:
             action()
         return action is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class ClassedSpots:
         frame = self.statistics(self.labels != "")
         return {str(name): (int(row["spots"]), float(row["area_mm2"])) for name, row in frame.iterrows()}
 
-    def statistics(self, values: NDArray[np.generic]) -> DataFrame:
+    def statistics(self, values: NDArray[Any]) -> DataFrame:
         """What the values of each class's spots are like."""
         from histoscribe.evaluation.regions import class_statistics
 

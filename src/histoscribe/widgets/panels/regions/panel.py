@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,11 @@ class RegionsPanel(Panel):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         self._heard: Shapes | None = None
+        self._classes: list[str] = []
+        self.violins = Violins()
+        self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
+        self.first: ChoiceField
+        self.second: ChoiceField
         meaning = "The spots that are counted and compared"
         self.spots = self.add(LayerField("spots", self.viewer, _is_spots, label="Spots", tooltip=meaning))
         meaning = "The layer of shapes that are drawn in"
@@ -291,7 +297,7 @@ class RegionsPanel(Panel):
 
     def _add_buttons(self) -> None:
         polygon, freehand = partial(self.draw, "add_polygon"), partial(self.draw, "add_polygon_lasso")
-        actions = {
+        actions: dict[str, tuple[str, str, Callable[[], object]]] = {
             "add": ("Add class", "Another class, with the next colour", self.add_class),
             "colour": ("Colour…", "Another colour for the marked class", self.choose_colour),
             "give": ("Give class", "The selected shapes become the marked class", self.give),
@@ -319,9 +325,6 @@ class RegionsPanel(Panel):
     def _add_analyses(self) -> None:
         from histoscribe.evaluation.regions import REST
 
-        self._classes: list[str] = []
-        self.violins = Violins()
-        self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.views = {"genes": table_view(self.genes), "space": table_view(self.space)}
         with self.tab(self.tabs, "One gene"):
             split = QSplitter(Qt.Orientation.Vertical)
