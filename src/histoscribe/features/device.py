@@ -43,7 +43,8 @@ def precision_of(device: torch.device) -> torch.dtype:
 def one_thread() -> Iterator[None]:
     """Let PyTorch compute on one thread of the processor, and restore their number afterwards.
 
-    Sums depend on the order in which threads finish; one thread gives the same digits each time.
+    Sums over the edges of a graph depend on the order in which threads finish; one thread gives the same
+    digits each time. Networks this small gain nothing from more.
     """
     before = torch.get_num_threads()
     if before == 1:  # perhaps another thread's doing, which that one sets back

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 import torch
 
+from histoscribe.features.device import one_thread
+
+__all__ = ["one_thread", "seeded", "set_seed"]
+
 
 def set_seed(seed: int, device: torch.device) -> None:
     """Seed what is drawn on the CPU and on one device; `torch.manual_seed` would seed every device."""
@@ -37,18 +41,3 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     finally:
         if mps is not None:
             torch.mps.set_rng_state(mps)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread of the processor, and restore their number afterwards.
-
-    Sums over the edges of a graph depend on the order in which threads finish; one thread gives the same
-    digits each time. Networks this small gain nothing from more.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
