@@ -136,13 +136,11 @@ def trace(model: Path, viewer: napari.Viewer, panel: Any) -> None:
 
 def regions(viewer: napari.Viewer, panel: Any) -> None:
     """Two classes drawn and compared."""
-    from qtpy.QtCore import Qt
 
     box = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
     for name, corner in (("Tumour", (350, 350)), ("Stroma", (1150, 1150))):
         panel.add_class()
-        for item in panel.classes.findItems(panel.classes.marked, Qt.MatchFlag.MatchExactly):
-            item.setText(name)
+        panel.classes.model.setData(panel.classes.view.currentIndex(), name)
         panel.draw("add_polygon")
         panel.drawn.value.add_polygons(np.array(corner) + box * 520)
         panel.drawn.value.mode = "pan_zoom"

@@ -173,7 +173,8 @@ def draw_regions(person: Any) -> None:
         ("Lower", middle[0] + 10, high[0] + 40),
     ):
         person.click(panel.buttons["add"])
-        panel.classes.item(panel.classes.rowCount() - 1, 0).setText(name)
+        model = panel.classes.model
+        model.setData(model.index(model.rowCount() - 1, 0), name)
         person.click(panel.buttons["polygon"])
         left, right = low[1] - 40, high[1] + 40
         person.draw(np.array([[top, left], [top, right], [bottom, right], [bottom, left]]))

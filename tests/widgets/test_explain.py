@@ -132,8 +132,8 @@ class TestPanel:
         assert panel.trace.table.rowCount() == 10
         assert panel.trace.model.folder == made.folder
 
-        panel.trace.table.cellClicked.emit(3, 0)
-        name = panel.trace.table.item(3, 0).text()
+        panel.trace.view.clicked.emit(panel.trace.table.index(3, 0))
+        name = panel.trace.table.gene_at(3)
         assert map_of(find_map(window, made.whole, DESCRIPTOR)).title == f"{gene} from {name}"
 
         layer = spot_layers(window)[-1]

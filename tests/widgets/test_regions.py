@@ -45,12 +45,17 @@ def panel(window: Any, npe2pm: Any, make_section: Callable[..., Section]) -> Any
     return window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
 
 
+def type_name(panel: Any, row: int, name: str) -> None:
+    """Type a class's name into its cell."""
+    panel.classes.model.setData(panel.classes.model.index(row, 0), name)
+
+
 @pytest.fixture
 def drawn(window: Any, panel: Any, qtbot: Any) -> Any:
     """Two classes, each with one polygon, drawn after pressing the buttons."""
     for name, polygon in (("Tumour", UPPER), ("Stroma", LOWER)):
         qtbot.mouseClick(panel.buttons["add"], Qt.MouseButton.LeftButton)
-        panel.classes.item(panel.classes.rowCount() - 1, 0).setText(name)
+        type_name(panel, panel.classes.model.rowCount() - 1, name)
         qtbot.mouseClick(panel.buttons["polygon"], Qt.MouseButton.LeftButton)
         layer = window.layers.selection.active
         assert layer.mode == "add_polygon"
@@ -63,25 +68,25 @@ def test_what_is_drawn_gets_the_marked_class_and_its_colour(drawn: Any) -> None:
     layer = drawn.drawn.value
     assert classes_in(layer) == ["Tumour", "Stroma"]
     assert class_colours(layer) == {"Tumour": PALETTE[0], "Stroma": PALETTE[1]}
-    chosen = drawn.chosen()
+    chosen = drawn.classed()
     half = len(chosen.labels) // 2
     assert (chosen.labels[:half] == "Tumour").all()
     assert (chosen.labels[half:] == "Stroma").all()
-    assert drawn.classes.item(0, 2).text() == str(half)
+    assert drawn.classes.model.index(0, 2).data() == str(half)
 
 
 def test_renaming_and_recolouring_reach_the_shapes(drawn: Any) -> None:
-    drawn.classes.setCurrentCell(0, 0)
-    drawn.classes.item(0, 0).setText("In situ")
+    drawn.classes.mark("Tumour")
+    type_name(drawn, 0, "In situ")
     drawn.choose_colour(QColor(10, 20, 30))
     assert class_colours(drawn.drawn.value) == {"In situ": (10, 20, 30), "Stroma": PALETTE[1]}
-    drawn.classes.item(0, 0).setText("Stroma")
-    assert drawn.classes.item(0, 0).text() == "In situ"
+    type_name(drawn, 0, "Stroma")
+    assert drawn.classes.model.index(0, 0).data() == "In situ"
 
 
 def test_a_selected_shape_is_given_another_class(drawn: Any) -> None:
     drawn.drawn.value.selected_data = {0}
-    drawn.classes.setCurrentCell(1, 0)
+    drawn.classes.mark("Stroma")
     drawn.drawn.value.selected_data = {0}
     drawn.give()
     assert classes_in(drawn.drawn.value) == ["Stroma", "Stroma"]
@@ -163,7 +168,7 @@ def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
 
 def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtbot: Any) -> None:
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
-    drawn.classes.item(0, 0).setText("In situ")
+    type_name(drawn, 0, "In situ")
     chooser = panel.region.only
     QApplication.sendEvent(panel.region.native, QEvent(QEvent.Type.Enter))
     assert chooser.values == ["", "In situ", "Stroma"]

@@ -143,7 +143,7 @@ def test_what_was_chosen_in_them_comes_back(
     predict.device.value = "cpu"
     _, regions = opened(window, "Regions")
     regions.add_class()
-    regions.classes.setCurrentCell(1, 0)
+    regions.classes.mark("Stroma")
     regions.tabs.setCurrentIndex(1)
     regions.first.value = "Tumour"
     _, export = opened(window, "Export")

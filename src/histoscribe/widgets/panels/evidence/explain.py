@@ -10,8 +10,6 @@ import numpy as np
 from magicgui.widgets import CheckBox
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from histoscribe.errors import SectionError
 from histoscribe.widgets.jobs.tasks import quietly
@@ -22,6 +20,7 @@ from histoscribe.widgets.panels.evidence.explaining import TraceRequest, check, 
 from histoscribe.widgets.panels.evidence.traced import DIFFERENT, UNIT
 from histoscribe.widgets.parts.fields import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 from histoscribe.widgets.state.recent import recent_models, remember_model
 
 if TYPE_CHECKING:
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from histoscribe.widgets.panels.evidence.traced import Traced
 
 _FOUND = "The one it was made with, where it was used lately", object()
+_COLUMNS = (
+    Column("Strongest descriptors", lambda row: str(row[0]), key=lambda row: row[0], left=True),
+    Column("Mean size", lambda row: f"{row[1]:.3f}", key=lambda row: row[1]),
+)
 _CHANGED = (
     "The image gives other values today, by {:.2f} on average: the slide or the spots have changed since the "
     "prediction, or another device made it. The maps explain the values of today."
@@ -57,15 +60,17 @@ class GeneTrace:
         meaning = "Which tiles and which descriptors the gene was read from, as layers and a list"
         panel.add_run("", meaning, ready=lambda: self._layer is not None and bool(self._state.gene))
         self.words = panel.add(wrapped_words())
-        self.table = panel.add(_descriptor_table())
-        self.table.cellClicked.connect(self._on_descriptor)
+        self.table = TableModel(_COLUMNS)
+        self.view = panel.add(table_view(self.table))
+        self.view.setMinimumHeight(260)
+        self.view.clicked.connect(lambda index: self._on_descriptor(self.table.gene_at(index.row())))
         meaning = "As a layer: what each tile brings to the gene at that spot"
         self.behind = panel.add(
             CheckBox(
                 name="behind", text="Click a spot to see the tiles behind it", value=True, tooltip=meaning
             )
         )
-        for part in (self.words, self.table, self.behind):
+        for part in (self.words, self.view, self.behind):
             panel.rule(part, visible=lambda: self.traced is not None)
         self._forget_model()
 
@@ -145,23 +150,14 @@ class GeneTrace:
             rim(layer, np.array([row]))
         self._panel.refresh()
 
-    def _on_descriptor(self, line: int, _: int) -> None:
-        item = self.table.item(line, 0)
-        if item is not None and self.traced is not None and self._layer in self._viewer.layers:
-            show_map(self._viewer, self._layer, self.traced.descriptor(item.text()))
+    def _on_descriptor(self, name: str) -> None:
+        if self.traced is not None and self._layer in self._viewer.layers:
+            show_map(self._viewer, self._layer, self.traced.descriptor(name))
             self._panel.refresh()
 
     def _show_result(self) -> None:
         traced = self.traced
-        strongest = [] if traced is None else traced.found.strongest(traced.described.names)
-        self.table.setRowCount(len(strongest))
-        for line, (name, strength) in enumerate(strongest):
-            for column, text in enumerate((name, f"{strength:.3f}")):
-                item = QTableWidgetItem(text)
-                item.setToolTip(name)
-                item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-                self.table.setItem(line, column, item)
-        self.table.resizeRowsToContents()
+        self.table.show_rows([] if traced is None else traced.found.strongest(traced.described.names))
         if traced is not None:
             off = traced.described.off
             changed = _CHANGED.format(off) if off > DIFFERENT else ""
@@ -171,16 +167,3 @@ class GeneTrace:
     def _forget_model(self) -> None:
         with self.model.changed.blocked():
             self.model.value = _FOUND[1]
-
-
-def _descriptor_table() -> QTableWidget:
-    table = QTableWidget(0, 2)
-    table.setHorizontalHeaderLabels(["Strongest descriptors", "Mean size"])
-    table.verticalHeader().hide()
-    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-    table.horizontalHeader().sectionResized.connect(table.resizeRowsToContents)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setMinimumHeight(260)
-    return table

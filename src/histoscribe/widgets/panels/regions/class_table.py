@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtCore import QObject, Signal
 
 from histoscribe.widgets.layers.regions import Colour
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 
-_HEADINGS = ("class", "regions", "spots", "mm²")
+_MEANING = "Double-click a name to change it; what is drawn next gets the marked class"
 
 
-class ClassTable(QTableWidget):
+class ClassTable(QObject):
     """Classes to draw with; the name is edited in place.
 
     Signals
@@ -29,31 +28,36 @@ class ClassTable(QTableWidget):
     renamed = Signal(str, str)
 
     def __init__(self) -> None:
-        super().__init__(0, len(_HEADINGS))
+        super().__init__()
         self.colours: dict[str, Colour] = {}
-        self.setHorizontalHeaderLabels(_HEADINGS)
-        self.setToolTip("Double-click a name to change it; what is drawn next gets the marked class")
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(24)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.setMaximumHeight(140)
-        self.itemChanged.connect(self._on_item)
-        self.currentCellChanged.connect(lambda *_: self.chosen.emit(self.marked))
+        self._drawn: list[str] = []
+        self._counts: Mapping[str, tuple[int, float]] = {}
+        self._filling = False
+        columns = (
+            Column("class", str, colour=lambda name: self.colours[name], edit=self._rename, left=True),
+            Column("regions", lambda name: str(self._drawn.count(name))),
+            Column("spots", lambda name: f"{self._counts.get(name, (0, 0.0))[0]:,}"),
+            Column("mm²", lambda name: f"{self._counts.get(name, (0, 0.0))[1]:.2f}"),
+        )
+        self.model = TableModel(columns)
+        self.view = table_view(self.model, _MEANING)
+        self.view.setMaximumHeight(140)
+        self.view.selectionModel().currentChanged.connect(self._on_current)
 
     @property
     def marked(self) -> str:
         """The class marked now; empty without one."""
-        names = list(self.colours)
-        return names[self.currentRow()] if 0 <= self.currentRow() < len(names) else ""
+        return self.model.gene_at(self.view.currentIndex().row())
+
+    def mark(self, name: str) -> None:
+        """Mark a class."""
+        self.view.setCurrentIndex(self.model.index(list(self.colours).index(name)))
 
     def add(self, name: str, colour: Colour) -> None:
         """Add a class and mark it."""
         self.colours[name] = colour
-        self._refill([], {})
-        self.setCurrentCell(len(self.colours) - 1, 0)
+        self._refill()
+        self.mark(name)
 
     def take_back(self, colours: Any, marked: Any) -> None:
         """Add classes of a session file, names with [red, green, blue], and mark one; others are left out."""
@@ -63,7 +67,7 @@ class ClassTable(QTableWidget):
             if all(isinstance(part, int) and 0 <= part <= 255 for part in colour):
                 self.add(name, (colour[0], colour[1], colour[2]))
         if marked in self.colours:
-            self.setCurrentCell(list(self.colours).index(marked), 0)
+            self.mark(marked)
 
     def show_classes(
         self, colours: Mapping[str, Colour], drawn: Sequence[str], counts: Mapping[str, tuple[int, float]]
@@ -80,39 +84,26 @@ class ClassTable(QTableWidget):
             Spots and mm² by class.
         """
         self.colours |= colours
-        self._refill(drawn, counts)
+        self._drawn, self._counts = list(drawn), counts
+        self._refill()
 
-    def _refill(self, drawn: Sequence[str], counts: Mapping[str, tuple[int, float]]) -> None:
-        row = self.currentRow()
-        self.blockSignals(True)
-        self.setRowCount(len(self.colours))
-        for place, (name, colour) in enumerate(self.colours.items()):
-            swatch = QPixmap(14, 14)
-            swatch.fill(QColor(*colour))
-            spots, area = counts.get(name, (0, 0.0))
-            texts = (name, str(list(drawn).count(name)), f"{spots:,}", f"{area:.2f}")
-            for column, text in enumerate(texts):
-                item = QTableWidgetItem(text)
-                if column == 0:
-                    item.setIcon(QIcon(swatch))
-                else:
-                    item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
-                self.setItem(place, column, item)
-        if 0 <= row < len(self.colours):
-            self.setCurrentCell(row, 0)
-        self.blockSignals(False)
+    def _refill(self) -> None:
+        marked, self._filling = self.view.currentIndex().row(), True
+        self.model.show_rows(list(self.colours))
+        if 0 <= marked < len(self.colours):
+            self.view.setCurrentIndex(self.model.index(marked))
+        self._filling = False
 
-    def _on_item(self, item: QTableWidgetItem) -> None:
-        """A name was edited; an empty one or another class's is taken back."""
-        if item.column() != 0:
-            return
-        before, after = list(self.colours)[item.row()], item.text().strip()
-        if after == before:
-            return
-        if not after or after in self.colours:
-            self.blockSignals(True)
-            item.setText(before)
-            self.blockSignals(False)
-            return
-        self.colours = {after if name == before else name: colour for name, colour in self.colours.items()}
-        self.renamed.emit(before, after)
+    def _rename(self, before: str, words: str) -> None:
+        """A name was edited; an empty one or another class's is not taken."""
+        after = words.strip()
+        if after and after not in self.colours:
+            self.colours = {
+                after if name == before else name: colour for name, colour in self.colours.items()
+            }
+            self._refill()
+            self.renamed.emit(before, after)
+
+    def _on_current(self, *_: object) -> None:
+        if not self._filling:
+            self.chosen.emit(self.marked)

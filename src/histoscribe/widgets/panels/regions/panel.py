@@ -76,7 +76,8 @@ class RegionsPanel(Panel):
         self.drawn = self.add(
             LayerField("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
         )
-        self.classes = self.add(ClassTable())
+        self.classes = ClassTable()
+        self.add(self.classes.view)
         self._add_buttons()
         self.tabs = self.add(QTabWidget(), stretch=1)
         self._add_analyses()
