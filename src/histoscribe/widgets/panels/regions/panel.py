@@ -210,7 +210,7 @@ class RegionsPanel(Panel):
 
     def keep_regions(self, path: Path | None = None) -> None:
         """Write the section with its regions as h5ad; asks where to if no path is given."""
-        from histoscribe.evaluation.kept_regions import keep_regions
+        from histoscribe.evaluation.regions import keep_regions
         from histoscribe.section import write_section
 
         with telling():
