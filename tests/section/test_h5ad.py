@@ -15,6 +15,7 @@ from histoscribe.errors import SectionError
 from histoscribe.record import record_of
 from histoscribe.section import Section, open_section, read_legacy, write_section
 from histoscribe.section.describe import finished
+from histoscribe.slide.colour import TRANSPARENT
 
 Make = Callable[..., Any]
 
@@ -29,6 +30,25 @@ def test_foreign_file_with_its_own_image(tmp_path: Path, foreign: Make) -> None:
     assert section.slide.levels[0].pixels[:2, :2].dtype == np.uint8
     assert record_of(section.table).kind == "measured"
     assert any("Visium's 100 µm were assumed" in warning for warning in section.warnings)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_transparent_glass_of_a_held_image_is_laid_on_white(
+    tmp_path: Path, foreign: Make, kind: type
+) -> None:
+    table = foreign()
+    held = table.uns["spatial"]["V1"]["images"]
+    rgba = np.concatenate((held["hires"], np.ones((130, 150, 1), np.float32)), axis=2)
+    rgba[:60] = 0
+    most = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[kind]
+    held["hires"] = (rgba * most).astype(kind)
+    table.write_h5ad(tmp_path / "held.h5ad")
+    slide = open_section(tmp_path / "held.h5ad").slide
+    assert slide is not None
+    assert slide.warnings.count(TRANSPARENT) == 1
+    read = slide.levels[0].pixels[:]
+    assert (read[:60] == 255).all()
+    np.testing.assert_allclose(read[60:], rgba[60:, :, :3] * 255, atol=1)
 
 
 def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path, foreign: Make) -> None:

@@ -14,6 +14,7 @@ from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.section.describe import number_in
 from histoscribe.slide import Level, Slide
+from histoscribe.slide.colour import TRANSPARENT, to_rgb
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 _IMAGES = (("hires", "tissue_hires_scalef"), ("lowres", "tissue_lowres_scalef"))
@@ -34,19 +35,18 @@ def held_image(entry: Mapping[str, Any], path: Path) -> Slide | None:
         scale = number_in(scales, key, path)
         if not scale or image is None or image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
             continue
-        pixels = image[..., :3]
         if image.dtype.kind == "f":
-            full = 255.0 if np.nanmax(pixels) <= 1.5 else 1.0
-            pixels = np.nan_to_num(np.clip(pixels * full, 0, 255)).round()
+            full = 255.0 if np.nanmax(image[..., :3]) <= 1.5 else 1.0
+            image = np.nan_to_num(np.clip(image * full, 0, 255)).round()
         elif image.dtype == np.uint16:
-            pixels = pixels >> 8
+            image = image >> 8
         elif image.dtype != np.uint8:
             continue
-        rows, columns, _ = pixels.shape
-        chunks = (min(rows, 512), min(columns, 512), 3)
-        data = np.ascontiguousarray(pixels, dtype=np.uint8)
+        data = np.ascontiguousarray(to_rgb(image.astype(np.uint8)))
+        chunks = (*(min(side, 512) for side in data.shape[:2]), 3)
         array: Any = zarr.create_array(store={}, data=data, chunks=chunks)
-        return Slide(path=path, levels=(Level(array, 1 / scale),), vendor=HELD_IN_H5AD)
+        doubts = (TRANSPARENT,) if image.shape[2] == 4 else ()
+        return Slide(path=path, levels=(Level(array, 1 / scale),), vendor=HELD_IN_H5AD, warnings=doubts)
     return None
 
 

@@ -76,7 +76,7 @@ def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:
 
 
 class _Rgb:
-    """An array of a layer, alpha dropped as it is read."""
+    """An array of a layer, what is transparent laid on white as it is read."""
 
     ndim = 3
 
@@ -87,5 +87,7 @@ class _Rgb:
         self.chunks = (512, 512, 3)
 
     def __getitem__(self, key: Any) -> Any:
+        from histoscribe.slide.colour import to_rgb
+
         rows, columns = (key if isinstance(key, tuple) else (key, slice(None)))[:2]
-        return np.asarray(self._array[rows, columns])[..., :3]
+        return to_rgb(np.asarray(self._array[rows, columns]))
