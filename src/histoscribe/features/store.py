@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import StorageError
+from histoscribe.errors import StorageError, reason_of
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.slide.identity import slide_hash
 
@@ -146,9 +146,10 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
                 shutil.rmtree(shelf.path)
             _create(shelf, {**key, "slide_name": slide.name})
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise StorageError(
-            f"the feature store cannot be written ({reason})", where=store, remedy="choose another folder"
+            f"the feature store cannot be written ({reason_of(error).lower()})",
+            where=store,
+            remedy="choose another folder",
         ) from error
     return shelf
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.errors import SlideError
+from histoscribe.errors import SlideError, reason_of
 from histoscribe.record import SlideReference
 
 if TYPE_CHECKING:
@@ -57,9 +57,10 @@ def content_hash(path: str | os.PathLike[str]) -> str:
             digest.update(f"{size}\0".encode())
             _feed(digest, path, size, whole=_WHOLE, ends=2**22, pieces=_PIECES)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise SlideError(
-            f"cannot be read ({reason})", where=path, remedy="a feature store needs the slide's own file"
+            f"cannot be read ({reason_of(error).lower()})",
+            where=path,
+            remedy="a feature store needs the slide's own file",
         ) from error
     return digest.hexdigest()
 

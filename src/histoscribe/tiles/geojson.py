@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from histoscribe.errors import RegionError
+from histoscribe.errors import RegionError, reason_of
 from histoscribe.files import replacing
 from histoscribe.tiles.regions import UNCLASSIFIED, Colour, Region
 
@@ -61,8 +61,9 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
             )
         return parse_regions(path.read_bytes(), path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RegionError(f"cannot be read ({reason})", where=path, remedy="check the path") from error
+        raise RegionError(
+            f"cannot be read ({reason_of(error).lower()})", where=path, remedy="check the path"
+        ) from error
 
 
 def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:

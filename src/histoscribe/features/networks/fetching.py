@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import DependencyError, ModelError, SettingError, StorageError
+from histoscribe.errors import DependencyError, ModelError, SettingError, StorageError, reason_of
 from histoscribe.features.networks.catalogue import PUBLISHED, Published
 from histoscribe.features.networks.checkpoint import CONFIG, ORIGIN, PREPROCESSING
 from histoscribe.files import replacing, sha256
@@ -187,9 +187,8 @@ def _ask(published: Published, question: Callable[[], Any]) -> Any:
     except Exception as error:  # the client's own errors and those of the network below it
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ModelError(
-            f"the hub does not answer ({reason:.120})",
+            f"the hub does not answer ({reason_of(error)})",
             where=published.page,
             remedy="check the network, or copy the encoder's folder from a machine that has it",
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import DependencyError, ModelError
+from histoscribe.errors import DependencyError, ModelError, reason_of
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
 
@@ -52,7 +52,7 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
         model.load_state_dict(weights, strict=True)
     except Exception as error:  # safetensors and torch raise in many ways
         raise ModelError(
-            f"its weights cannot be loaded ({str(error).splitlines()[0]:.200})",
+            f"its weights cannot be loaded ({reason_of(error)})",
             where=checkpoint.folder,
             remedy=_DAMAGED,
         ) from error
@@ -99,7 +99,7 @@ def _build(checkpoint: Checkpoint) -> Any:
         return timm.create_model(str(checkpoint.config["architecture"]), pretrained=False, **arguments)
     except Exception as error:  # timm checks names and arguments in many ways
         raise ModelError(
-            f"timm cannot build it ({str(error).splitlines()[0]:.200})",
+            f"timm cannot build it ({reason_of(error)})",
             where=checkpoint.folder,
             remedy=_DAMAGED,
         ) from error

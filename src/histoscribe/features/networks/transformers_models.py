@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import DependencyError, ModelError
+from histoscribe.errors import DependencyError, ModelError, reason_of
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
 
@@ -58,7 +58,7 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
             )
     except Exception as error:  # safetensors, torch and transformers raise in many ways
         raise ModelError(
-            f"its weights cannot be loaded ({str(error).splitlines()[0]:.200})",
+            f"its weights cannot be loaded ({reason_of(error)})",
             where=checkpoint.folder,
             remedy="fetch or copy the encoder again",
         ) from error
@@ -103,7 +103,7 @@ def _config(checkpoint: Checkpoint) -> Any:
         return AutoConfig.for_model(kind, **fields)
     except Exception as error:  # it checks fields in many ways
         raise ModelError(
-            f"its config.json does not fit a {kind} ({str(error).splitlines()[0]:.200})",
+            f"its config.json does not fit a {kind} ({reason_of(error)})",
             where=checkpoint.folder,
             remedy="fetch or copy the encoder again",
         ) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from histoscribe.errors import Cancelled, StorageError
+from histoscribe.errors import Cancelled, StorageError, reason_of
 from histoscribe.files import replacing
 from histoscribe.progress import Progress
 from histoscribe.slide.colour import profile_bytes
@@ -105,8 +105,9 @@ def _staging(slide: Slide, path: Path) -> Iterator[tuple[Path, set[str], Any]]:
     except OSError as error:
         if not str(error.filename or folder).startswith(str(path.parent)):
             raise
-        reason = (error.strerror or str(error)).lower()
-        raise StorageError(f"cannot write ({reason})", where=path, remedy="choose another place") from error
+        raise StorageError(
+            f"cannot write ({reason_of(error).lower()})", where=path, remedy="choose another place"
+        ) from error
     shutil.rmtree(folder, ignore_errors=True)
 
 
