@@ -89,7 +89,7 @@ class Shelf:
         return starts.total() - len(starts)
 
     def write(self, chunk: int, values: NDArray[np.float32]) -> None:
-        """Write a chunk: it is there whole or not at all."""
+        """Write a chunk, shape (its tiles, dimension): it is there whole or not at all."""
         import zarr
 
         start = chunk * CHUNK

@@ -77,7 +77,12 @@ class RgbPixels(ABC):
 
     @abstractmethod
     def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """Read rows `top` to `bottom` and columns `left` to `right`, all inside the array."""
+        """Read rows `top` to `bottom` and columns `left` to `right`, all inside the array.
+
+        Returns
+        -------
+        ndarray of uint8, shape (bottom - top, right - left, 3)
+        """
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         rows, columns, samples = self._full_key(key)

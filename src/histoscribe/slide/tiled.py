@@ -57,7 +57,10 @@ class TiledPixels(RgbPixels):
 
     @abstractmethod
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """Read a block; raise anything where a tile of it is broken, `SlideError` where the file is gone."""
+        """Read a block as `RgbPixels.block` does, shape (bottom - top, right - left, 3).
+
+        Raises anything where a tile of it is broken, `SlideError` where the file is gone.
+        """
 
     def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `RgbPixels.block`; broken tiles come back in the colour `BROKEN`."""

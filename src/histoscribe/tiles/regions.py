@@ -91,7 +91,7 @@ class Region:
 
     @property
     def outline(self) -> NDArray[np.float64]:
-        """Polygon and holes as one closed outline (row, column), joined by cuts without width.
+        """Polygon and holes as one closed outline, shape (points, 2), joined by cuts without width.
 
         `rings_of` takes it apart again, also after it was moved, turned or stretched as a whole.
         """

@@ -20,7 +20,7 @@ def halved(maps: Maps) -> Maps:
 
 
 def smoothed(maps: Maps) -> Maps:
-    """Binomial smoothing (1 4 6 4 1) along both axes, edges repeated: σ = 1 pixel.
+    """Binomial smoothing (1 4 6 4 1) along both axes, edges repeated: σ = 1 pixel; of the same shape.
 
     The same to the bit, mirrored, for a mirrored map.
     """
@@ -32,7 +32,7 @@ def smoothed(maps: Maps) -> Maps:
 
 
 def box_mean(maps: Maps, size: int) -> Maps:
-    """Mean over `size` × `size` pixels around each, edges repeated; `size` is odd."""
+    """Mean over `size` × `size` pixels (odd) around each, edges repeated; of the same shape."""
     out = np.empty(maps.shape, dtype=np.float32)
     for plane, result in zip(_stack(maps), _stack(out), strict=True):
         _box(plane, size, result)
@@ -45,7 +45,7 @@ def _stack(maps: Maps) -> Maps:
 
 @compiled
 def halve(maps: Maps, out: Maps) -> None:
-    """Fill `out` with the mean of each 2 × 2 pixels of one plane."""
+    """Fill `out`, shape (rows / 2, columns / 2), with the mean of each 2 × 2 pixels of one plane."""
     quarter = np.float32(0.25)
     for row in range(out.shape[0]):
         upper, lower, mean = maps[2 * row], maps[2 * row + 1], out[row]

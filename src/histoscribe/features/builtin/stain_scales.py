@@ -45,7 +45,7 @@ class StainScale:
 
 
 def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
-    """Pixels between the border of maps of `um` per pixel and their central window."""
+    """Pixels between the border of maps (..., side, side) of `um` per pixel and their central window."""
     side: int = maps.shape[-1]
     return max(0, (side - round(window_um / um)) // 2)
 

@@ -97,6 +97,15 @@ class ZarrArray:
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:
         """Decode one chunk by its place in the grid; None where it is not stored.
 
+        Parameters
+        ----------
+        place : sequence of int
+            One number an axis, in the order of the array's axes.
+
+        Returns
+        -------
+        ndarray of uint8, shape `chunks`, or None
+
         Raises
         ------
         ValueError
