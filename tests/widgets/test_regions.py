@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtGui import QColor, QEnterEvent
 from qtpy.QtWidgets import QApplication
 
 from histoscribe.section import Section, open_section
@@ -170,7 +170,7 @@ def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtb
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
     type_name(drawn, 0, "In situ")
     chooser = panel.region.only
-    QApplication.sendEvent(panel.region.native, QEvent(QEvent.Type.Enter))
+    QApplication.sendEvent(panel, QEnterEvent(QPointF(), QPointF(), QPointF()))
     assert chooser.values == ["", "In situ", "Stroma"]
     assert chooser.current_choice == "every class"
 

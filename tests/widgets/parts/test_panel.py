@@ -11,7 +11,8 @@ import pytest
 from magicgui.widgets import CheckBox, LineEdit
 from napari.layers import Points, Shapes
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from histoscribe.errors import SettingError
@@ -173,7 +174,7 @@ def test_drawing_adds_a_layer_whose_classes_can_be_chosen(panel: Doubling, viewe
     assert panel.region.only.native.isHidden()
     shapes.add_polygons([np.array([[0, 0], [0, 9], [9, 9]], float)] * 2)
     shapes.features = {"class": ["Tumour", "Stroma"]}
-    QApplication.sendEvent(panel.region.native, QEvent(QEvent.Type.Enter))
+    QApplication.sendEvent(panel, QEnterEvent(QPointF(), QPointF(), QPointF()))
     assert panel.region.only.values == ["", "Stroma", "Tumour"]
     assert len(panel.region.outlines(0.5) or ()) == 2
     panel.region.only.value = "Tumour"

@@ -12,8 +12,7 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, FloatSpinBox, PushButton
 from magicgui.widgets.bases import ValuedContainerWidget, Widget
 from napari.layers import Layer, Shapes
-from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.palette import DRAWN
@@ -155,7 +154,6 @@ class RegionField(FieldRow):
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
         super().__init__(label, self.layer, self.only, self.draw)
-        self._watch = _Entered(self.native, self.reset_choices)
         self.draw.changed.connect(self.add)
         self.layer.changed.connect(self.reset_choices)
         self.reset_choices()
@@ -361,17 +359,3 @@ def _read_card(folder: Path, changed: int) -> Card:
     from histoscribe.models import read_card
 
     return read_card(folder)
-
-
-class _Entered(QObject):
-    """Does something when the mouse enters a widget: classes may have been drawn or renamed meanwhile."""
-
-    def __init__(self, widget: QWidget, act: Callable[[], None]) -> None:
-        super().__init__(widget)
-        self._act = act
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Enter:
-            self._act()
-        return False

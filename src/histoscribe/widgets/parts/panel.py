@@ -12,6 +12,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
 from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.layers import Layer
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
@@ -223,11 +224,19 @@ class Panel(QWidget):
             self.added = None
         self._resetting = True
         try:
-            for form in self._forms:
-                form.reset_choices()
+            self._offer()
         finally:
             self._resetting = False
         self.refresh()
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """The mouse comes: classes may have been drawn or renamed meanwhile."""
+        self._offer()
+        super().enterEvent(event)
+
+    def _offer(self) -> None:
+        for form in self._forms:
+            form.reset_choices()
 
     def _on_change(self, *_: object) -> None:
         if not self._resetting:
