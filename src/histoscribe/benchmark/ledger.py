@@ -31,7 +31,7 @@ class Score:
     value : float
     low, high : float
         95 % interval; the value itself where one value says nothing of its spread.
-    each : tuple of float
+    each : sequence of float
         The values that `value` is the mean of, one a gene, for paired tests; empty where there are none.
     """
 
@@ -43,10 +43,10 @@ class Score:
     value: float
     low: float
     high: float
-    each: tuple[float, ...] = ()
+    each: Sequence[float] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As DESIGN's JSON has it: without `each`."""
+        """The eight fields of a benchmark's JSON."""
         return {name: value for name, value in asdict(self).items() if name != "each"}
 
 
@@ -110,15 +110,15 @@ class Ledger:
             records, seconds = compute()
             known = {
                 "key": key, "code": code, "about": dict(about), "seconds": round(seconds, 2),
-                "records": [_plain(record) for record in records],
+                "records": [asdict(record) for record in records],
             }  # fmt: skip
             self._known[key] = known
             self._write(known)
-        return [_record(fields) for fields in known["records"]], float(known["seconds"])
+        return [Score(**fields) for fields in known["records"]], float(known["seconds"])
 
     def records(self) -> list[Score]:
         """Everything that is kept, whatever its key."""
-        return [_record(fields) for entry in self._known.values() for fields in entry["records"]]
+        return [Score(**fields) for entry in self._known.values() for fields in entry["records"]]
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self.path is None:
@@ -129,7 +129,7 @@ class Ledger:
                     stream.truncate(self._whole)
                 self._whole = None
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry, allow_nan=False, default=str) + "\n")
+                stream.write(json.dumps(entry, default=str) + "\n")
         except OSError as error:
             raise StorageError(
                 f"cannot write ({error.strerror})", where=self.path, remedy="choose another place"
@@ -156,19 +156,3 @@ def data_digest(*arrays: NDArray[Any] | Sequence[str]) -> str:
             else np.ascontiguousarray(array).tobytes()
         )
     return digest.hexdigest()[:16]
-
-
-def _plain(record: Score) -> dict[str, Any]:
-    return {name: _null(value) for name, value in asdict(record).items() if name != "each" or value}
-
-
-def _null(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_null(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _record(fields: Mapping[str, Any]) -> Score:
-    known: dict[str, Any] = {name: np.nan if value is None else value for name, value in fields.items()}
-    each = tuple(np.nan if value is None else float(value) for value in known.pop("each", ()))
-    return Score(**known, each=each)
