@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.layouts import Layout, gct_layout, header_layout, is_descriptor
+from histoscribe.bulk.layouts import TextLayout, gct_layout, header_layout, is_descriptor
 from histoscribe.errors import TableError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class TextTable:
     rows, columns : list of str
     notes : dict of str to list of str
         Columns of text, and those that describe genes, beside the numbers: a value for each row.
-    layout : Layout
+    layout : TextLayout
         What the file declares.
     said : tuple of str
         What was doubtful about its text, in plain words.
@@ -56,7 +56,7 @@ class TextTable:
     rows: list[str]
     columns: list[str]
     notes: dict[str, list[str]]
-    layout: Layout
+    layout: TextLayout
     said: tuple[str, ...] = ()
 
 
@@ -153,7 +153,7 @@ def _cells(stream: IO[str], separator: str, path: Path) -> list[str]:
     return next(csv.reader([_line(stream, path).rstrip("\r\n")], delimiter=separator), [])
 
 
-def _header(stream: IO[str], path: Path) -> tuple[list[str], str, Layout]:
+def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
     line = _line(stream, path)
     declared = None
     if line.startswith("#1."):
@@ -194,7 +194,7 @@ def _decimal(lines: list[list[str]], separator: str, path: Path) -> str:
     return ","
 
 
-def _collect(reader: Any, header: list[str], layout: Layout, path: Path, memory: int) -> TextTable:
+def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, memory: int) -> TextTable:
     names: list[str] = []
     pieces: list[NDArray[np.float32]] = []
     notes: dict[int, list[str]] = {}

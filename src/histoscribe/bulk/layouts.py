@@ -33,7 +33,7 @@ _SPECIAL = re.compile(r"^(?:__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous
 
 
 @dataclass(frozen=True)
-class Layout:
+class TextLayout:
     """What the first lines of a text table say.
 
     Parameters
@@ -51,7 +51,7 @@ class Layout:
     skipped: int = 0
 
 
-def gct_layout(first: str, second: str, where: object) -> Layout:
+def gct_layout(first: str, second: str, where: object) -> TextLayout:
     """The layout that the two lines before a GCT's header declare.
 
     Version 1.3 counts, after rows and columns, the descriptors of rows (columns of the table) and those of
@@ -63,22 +63,22 @@ def gct_layout(first: str, second: str, where: object) -> Layout:
         If the second line holds no such numbers.
     """
     if not first.startswith("#1.3"):
-        return Layout("rows")
+        return TextLayout("rows")
     numbers = second.split()
     if len(numbers) < 4 or not all(one.isdigit() for one in numbers[:4]):
         raise TableError(
             "the second line of a GCT 1.3 file must hold four numbers", where=str(where),
             remedy="write rows, columns, row descriptors and column descriptors there",
         )  # fmt: skip
-    return Layout("rows", int(numbers[2]), int(numbers[3]))
+    return TextLayout("rows", int(numbers[2]), int(numbers[3]))
 
 
-def header_layout(header: Sequence[str]) -> Layout:
+def header_layout(header: Sequence[str]) -> TextLayout:
     """What the names of columns declare: featureCounts' five, or a word for genes in the corner."""
     words = [cell.lower() for cell in header]
     if tuple(words[1:6]) == FEATURE_COUNTS:
-        return Layout("rows", 5)
-    return Layout("rows" if words[0].replace(" ", "_") in _GENE_WORDS else None)
+        return TextLayout("rows", 5)
+    return TextLayout("rows" if words[0].replace(" ", "_") in _GENE_WORDS else None)
 
 
 def is_special(name: str) -> bool:
