@@ -105,7 +105,8 @@ def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
     TableError
         If they have hardly any gene in common.
     """
-    common = [gene for gene in cohort.genes if gene in set(other.genes)]
+    theirs = set(other.genes)
+    common = [gene for gene in cohort.genes if gene in theirs]
     if len(common) < _LEAST_COMMON:
         raise TableError(
             f"the two cohorts have {len(common)} genes in common",

@@ -158,22 +158,21 @@ def _enrich(top: list[str], sets: Mapping[str, tuple[str, ...]], background: lis
     import gseapy
     import pandas as pd
 
-    hit = {name: list(genes) for name, genes in sets.items() if set(genes) & set(top)}
+    strongest = set(top)
+    overlaps = {name: len(strongest.intersection(genes)) for name, genes in sets.items()}
+    hit = {name: list(genes) for name, genes in sets.items() if overlaps[name]}
     known: dict[str, float] = {}
     if hit:
         found = gseapy.enrich(
             gene_list=top, gene_sets=hit, background=background, outdir=None, no_plot=True, verbose=False
         ).results
         known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
-    lines = []
-    for name, genes in sets.items():
-        lines.append(
-            {
-                "set": name, "p": known.get(name, 1.0),
-                "overlap": f"{len(set(genes) & set(top))} of {len(genes)}",
-            }
-        )  # fmt: skip
-    return pd.DataFrame(lines)
+    return pd.DataFrame(
+        {
+            "set": list(sets), "p": [known.get(name, 1.0) for name in sets],
+            "overlap": [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()],
+        }
+    )  # fmt: skip
 
 
 def _benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
