@@ -17,6 +17,7 @@ SCALES = {
     "standardised": "centred values, with negative ones",
 }
 _LOG_LIMIT = 35.0
+_DEPTH = 10_000.0
 _NATURAL_LIMIT = 11.0
 
 
@@ -82,6 +83,42 @@ def recognise_scale(values: NDArray[Any], *, where: str | None = None) -> str:
     if negative > 0.25 and abs(known.mean()) < 0.5 * known.std():
         return "standardised"
     return "log2"
+
+
+def log_cp10k(counts: Any) -> Any:
+    """Scale every spot to 10,000 counts over all its genes, then take log1p.
+
+    Parameters
+    ----------
+    counts : ndarray or sparse, shape (spots, genes)
+        Raw counts of **all** genes; choosing a panel comes afterwards.
+
+    Returns
+    -------
+    ndarray of float32 or CSR of float32, shape (spots, genes)
+        Sparse where `counts` is sparse. Spots without counts stay zero.
+
+    Raises
+    ------
+    TableError
+        If a count is negative or not a number.
+    """
+    from scipy import sparse
+
+    is_sparse = sparse.issparse(counts)
+    matrix: Any = counts.tocsr() if is_sparse else np.asarray(counts)
+    data: NDArray[Any] = matrix.data if is_sparse else matrix
+    if data.size and not (np.isfinite(data).all() and data.min() >= 0):
+        raise TableError(
+            "some counts are negative or not numbers", remedy="give raw counts, not scaled or log values"
+        )
+    depth = np.asarray(matrix.sum(axis=1), dtype=np.float64).reshape(-1)
+    factor = np.divide(_DEPTH, depth, out=np.zeros_like(depth), where=depth > 0)
+    if not is_sparse:
+        return np.log1p(matrix * factor[:, None]).astype(np.float32)
+    scaled = sparse.csr_array(sparse.diags_array(factor) @ matrix)
+    scaled.data = np.log1p(scaled.data).astype(np.float32)
+    return scaled.astype(np.float32)
 
 
 def convert(values: NDArray[Any], source: str, target: str) -> NDArray[np.float32]:

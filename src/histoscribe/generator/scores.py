@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.scales import log_cp10k
+from histoscribe.bulk.table import dense
 from histoscribe.errors import TableError
 from histoscribe.genes.sets import present
 from histoscribe.record import record_of
@@ -88,11 +90,13 @@ def spot_scores(
     change = table.var.loc[shared, "change"].to_numpy() * np.log(2)
     chosen = np.argsort(-np.abs(change))[:_STRONGEST]
     names, along = [shared[place] for place in chosen], change[chosen]
-    values = section.table[:, names].X
-    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
+    values: NDArray[np.float64]
+    columns = section.table.var_names.get_indexer(names)
     if record_of(section.table).measured:
-        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
-        values = np.log1p(values / np.where(depth > 0, depth, np.nan)[:, None] * 1e4)
+        values = dense(log_cp10k(section.table.X)[:, columns]).astype(np.float64)
+        values[np.asarray(section.table.X.sum(axis=1)).ravel() == 0] = np.nan
+    else:
+        values = dense(section.table.X[:, columns]).astype(np.float64)
     start = np.nanmean(values if primary is None else values[primary], axis=0)
     score = np.nan_to_num(values - start, nan=0.0) @ along / max(float(along @ along), 1e-9)
     score[np.isnan(values).all(1)] = np.nan

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.scales import log_cp10k as log_cp10k
 from histoscribe.errors import SettingError, TableError
 
 Target = Literal["clean", "published"]
@@ -18,7 +19,6 @@ TARGETS: dict[Target, str] = {
     "the depth of a spot leaks into every gene",
 }
 PANEL_SIZE = 250
-_DEPTH = 10_000.0
 
 
 class CountedSection(Protocol):
@@ -38,42 +38,6 @@ class CountedSection(Protocol):
     def genes(self) -> Sequence[str]:
         """Names of the columns."""
         ...
-
-
-def log_cp10k(counts: Any) -> Any:
-    """Scale every spot to 10,000 counts over all its genes, then take log1p.
-
-    Parameters
-    ----------
-    counts : ndarray or sparse, shape (spots, genes)
-        Raw counts of **all** genes; choosing a panel comes afterwards.
-
-    Returns
-    -------
-    ndarray of float32 or CSR of float32, shape (spots, genes)
-        Sparse where `counts` is sparse. Spots without counts stay zero.
-
-    Raises
-    ------
-    TableError
-        If a count is negative or not a number.
-    """
-    from scipy import sparse
-
-    is_sparse = sparse.issparse(counts)
-    matrix: Any = counts.tocsr() if is_sparse else np.asarray(counts)
-    data: NDArray[Any] = matrix.data if is_sparse else matrix
-    if data.size and not (np.isfinite(data).all() and data.min() >= 0):
-        raise TableError(
-            "some counts are negative or not numbers", remedy="give raw counts, not scaled or log values"
-        )
-    depth = np.asarray(matrix.sum(axis=1), dtype=np.float64).reshape(-1)
-    factor = np.divide(_DEPTH, depth, out=np.zeros_like(depth), where=depth > 0)
-    if not is_sparse:
-        return np.log1p(matrix * factor[:, None]).astype(np.float32)
-    scaled = sparse.csr_array(sparse.diags_array(factor) @ matrix)
-    scaled.data = np.log1p(scaled.data).astype(np.float32)
-    return scaled.astype(np.float32)
 
 
 def panel_expression(
