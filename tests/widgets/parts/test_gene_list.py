@@ -11,8 +11,14 @@ from qtpy.QtCore import Qt
 
 from histoscribe.genes.aliases import other_names
 from histoscribe.section import Section
-from histoscribe.widgets.parts.gene_list import GENE_ROLE, SCORE_ROLE, GeneListModel, Reliability
-from histoscribe.widgets.parts.gene_search import GeneSearch, Hit
+from histoscribe.widgets.parts.gene_list import (
+    GENE_ROLE,
+    SCORE_ROLE,
+    GeneListModel,
+    GeneSearch,
+    Hit,
+    Reliability,
+)
 
 FRAME = 0.016
 TIP = Qt.ItemDataRole.ToolTipRole

@@ -66,13 +66,11 @@ class Overview:
         Genes that the table lacks and the model restores, with their score on held-out training patients.
     checked : dict of str to Reliability
         Genes of the table that the model knows, with their score where they are hidden here.
-    notes : tuple of str
     """
 
     imputer: Imputer
     missing: dict[str, Reliability | None]
     checked: dict[str, Reliability]
-    notes: tuple[str, ...]
 
     @property
     def words(self) -> str:
@@ -172,7 +170,7 @@ def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) ->
         if gene not in found
     }
     best = sorted(missing.items(), key=lambda pair: -2 if pair[1] is None else pair[1].r, reverse=True)
-    return Overview(imputer, dict(best), checked, bulk.warnings)
+    return Overview(imputer, dict(best), checked)
 
 
 def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:

@@ -15,7 +15,7 @@ from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, sl
 from histoscribe.widgets.layers.painting import paint, sections_in
 from histoscribe.widgets.layers.suggestion import suggested_gene
 from histoscribe.widgets.napari_private.window import undrawn
-from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, predicted_layer
+from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, predict
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
     LayerField,
@@ -107,7 +107,7 @@ class PredictPanel(Panel):
 
     def start(self) -> None:
         """Run the prediction; its result becomes a layer."""
-        self.launch(self.request, predicted_layer, partial(self._show_result, self.target.value))
+        self.launch(self.request, predict, partial(self._show_result, self.target.value))
 
     def _on_target(self, *_: object) -> None:
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""

@@ -94,13 +94,15 @@ def check(request: PredictRequest) -> None:
         )
 
 
-def predict(request: PredictRequest, progress: Progress) -> Section:
+def predict(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
     """Load the model and predict; runs on any thread.
 
     Returns
     -------
     Section
         Predicted; its table holds the held-out score of each gene in `var["held_out_r"]`.
+    LayerData
+        The layer that shows it.
 
     Raises
     ------
@@ -114,15 +116,13 @@ def predict(request: PredictRequest, progress: Progress) -> Section:
 
     predictor = Predictor.load(request.model, device=request.device)
     if request.where == "spots":
-        return predictor.predict(request.target, progress=progress)
-    progress.report("finding tissue")
-    regions = list(request.regions) if request.where == "region" else None
-    return predictor.predict(request.target, pitch_um=request.pitch_um, region=regions, progress=progress)
-
-
-def predicted_layer(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
-    """Predict, and describe the layer that shows it; see `predict`."""
-    predicted = predict(request, progress)
+        predicted = predictor.predict(request.target, progress=progress)
+    else:
+        progress.report("finding tissue")
+        regions = list(request.regions) if request.where == "region" else None
+        predicted = predictor.predict(
+            request.target, pitch_um=request.pitch_um, region=regions, progress=progress
+        )
     return predicted, shown_spots(predicted)
 
 
