@@ -15,7 +15,7 @@ import json
 import time
 from pathlib import Path
 
-from histoscribe.benchmark import Layout, Ledger, Score
+from histoscribe.benchmark import Ledger, Score, TableLayout
 from histoscribe.benchmark.engine import summed_up
 from histoscribe.benchmark.generator import stable_sets
 from histoscribe.benchmark.tables import as_markdown, tables_of
@@ -71,7 +71,7 @@ def main() -> None:
     print(f"Seeds: {', '.join(seeds)}\n")
     components = [record for record in records if record.dataset == "components"]
     outcome["records"] = [one for one in outcome["records"] if one["dataset"] != "components"]
-    print(as_markdown(tables_of(outcome, Layout())))
+    print(as_markdown(tables_of(outcome, TableLayout())))
     for name, worst in sorted(stable_sets(components, len(seeds)).items(), key=lambda item: item[1]):
         print(f"- {name}: adjusted p at most {worst:.1e} at {len(seeds)} seeds")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
-from histoscribe.benchmark import Layout, Ledger, Score
+from histoscribe.benchmark import Ledger, Score, TableLayout
 from histoscribe.benchmark.engine import summed_up
 from histoscribe.benchmark.tables import as_markdown, tables_of
 from histoscribe.imputer import Imputer
@@ -31,7 +31,7 @@ def tables(paths: Sequence[Path]) -> None:
     seeds = sorted({record.fold for record in records})
     print(f"{', '.join(sorted({record.dataset for record in records}))}; {', '.join(seeds)}\n")
     outcome = {"records": [one.as_json() for one in summed_up(records, "seeds")], "paired": []}
-    print(as_markdown(tables_of(outcome, Layout())))
+    print(as_markdown(tables_of(outcome, TableLayout())))
     _gains(records)
 
 

@@ -9,7 +9,7 @@ import pytest
 from histoscribe.benchmark.engine import Benchmark, mean_over, run_benchmark, summed_up
 from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method
-from histoscribe.benchmark.tables import Layout
+from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import Cancelled
 from histoscribe.progress import Progress
 
@@ -34,7 +34,7 @@ def made(opened: list[str], values: dict[str, dict[str, float]]) -> Benchmark:
         over="seeds",
         about={},
         code=("histoscribe.benchmark.engine",),
-        layout=Layout(headline="RMSE", lower=True),
+        layout=TableLayout(headline="RMSE", lower=True),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from histoscribe.benchmark.predictor.benchmark import _LAYOUT as WIDE
 from histoscribe.benchmark.report import write_benchmark_report
-from histoscribe.benchmark.tables import Layout, as_markdown, tables_of, write_tables
+from histoscribe.benchmark.tables import TableLayout, as_markdown, tables_of, write_tables
 from histoscribe.errors import StorageError
 
 R = {
@@ -98,7 +98,7 @@ def by_seed() -> dict:
 
 
 def test_measures_that_share_a_beginning_share_a_table():
-    grouped, single = tables_of(by_seed(), Layout())
+    grouped, single = tables_of(by_seed(), TableLayout())
     assert grouped.head == ("RMSE", "10% missing", "50% missing")
     assert grouped.rows[1] == ("histoscribe", "0.500 ± 0.100", "0.500 ± 0.100")
     assert single.head == ("made", "gene mean", "histoscribe")
@@ -109,11 +109,11 @@ def test_measures_that_share_a_beginning_share_a_table():
 @pytest.mark.parametrize(("lower", "first"), [(True, "histoscribe"), (False, "gene mean")])
 def test_methods_are_ranked_by_what_is_better(lower, first):
     values = {(one["method"], one["fold"], one["measure"]): one for one in by_seed()["records"]}
-    assert Layout(headline="RMSE", lower=lower).ranked(values, "RMSE, 10% missing")[0] == first
+    assert TableLayout(headline="RMSE", lower=lower).ranked(values, "RMSE, 10% missing")[0] == first
 
 
 @pytest.mark.parametrize(
-    ("made", "layout"), [(outcome, WIDE), (by_seed, Layout(headline="RMSE", lower=True))]
+    ("made", "layout"), [(outcome, WIDE), (by_seed, TableLayout(headline="RMSE", lower=True))]
 )
 def test_the_report_shows_every_table_and_needs_no_network(made, layout, tmp_path):
     write_benchmark_report(made(), tmp_path / "r.html", layout)

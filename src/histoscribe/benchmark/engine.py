@@ -14,7 +14,7 @@ import numpy as np
 from histoscribe.benchmark.ledger import Ledger, Score
 from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
 from histoscribe.benchmark.paired import Pair, compare_methods
-from histoscribe.benchmark.tables import Layout
+from histoscribe.benchmark.tables import TableLayout
 from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.progress import Progress
 
@@ -44,7 +44,7 @@ class Benchmark:
         Modules that score.
     settings : dict
         For the reader: split, panel, target and the like.
-    layout : Layout
+    layout : TableLayout
         How tables and report show it.
     """
 
@@ -56,7 +56,7 @@ class Benchmark:
     about: dict[str, Any]
     code: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
-    layout: Layout = field(default_factory=Layout)
+    layout: TableLayout = field(default_factory=TableLayout)
 
 
 def run_benchmark(

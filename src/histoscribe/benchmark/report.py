@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from histoscribe.benchmark.methods import REFERENCE
-from histoscribe.benchmark.tables import VARIED, Layout, Values, tables_of, values_of
+from histoscribe.benchmark.tables import VARIED, Outcome, Pairs, TableLayout, Values, tables_of, values_of
 from histoscribe.evaluation.figures import blank_figure, to_svg
 from histoscribe.evaluation.report import render_page
 from histoscribe.palette import ACCENT, INK, MARK, PALE, SOFT
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str], layout: Layout) -> None:
+def write_benchmark_report(outcome: Outcome, path: str | PathLike[str], layout: TableLayout) -> None:
     """Write one self-contained HTML page, atomically.
 
     Parameters
@@ -26,7 +26,7 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
     outcome : mapping
         What `run_benchmark` returned.
     path : path
-    layout : Layout
+    layout : TableLayout
 
     Raises
     ------
@@ -60,7 +60,7 @@ def write_benchmark_report(outcome: Mapping[str, Any], path: str | PathLike[str]
     )
 
 
-def _methods_figure(values: Values, ranked: Sequence[str], measure: str, layout: Layout) -> Figure:
+def _methods_figure(values: Values, ranked: Sequence[str], measure: str, layout: TableLayout) -> Figure:
     names = list(ranked)[::-1]
     figure, axes = blank_figure(6.4, max(0.34 * len(names) + 0.9, 1.6))
     means = [values[name, "all", measure]["value"] for name in names]
@@ -89,7 +89,7 @@ def _methods_figure(values: Values, ranked: Sequence[str], measure: str, layout:
     return figure
 
 
-def _ablation_figure(pairs: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
+def _ablation_figure(pairs: Pairs, layout: TableLayout) -> Figure:
     ordered = sorted(pairs, key=lambda pair: pair["difference"])
     figure, axes = blank_figure(6.4, max(0.34 * len(ordered) + 0.9, 1.6))
     for place, pair in enumerate(ordered):

@@ -13,11 +13,13 @@ from histoscribe.files import replacing
 VARIED = f"{REFERENCE} with"
 """How the names of the default with a part left out or added begin."""
 
+Outcome = Mapping[str, Any]
+Pairs = Sequence[Mapping[str, Any]]
 Values = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """How a kind of benchmark is shown.
 
     Parameters
@@ -67,7 +69,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def write_tables(outcome: Mapping[str, Any], path: str | PathLike[str], layout: Layout) -> None:
+def write_tables(outcome: Outcome, path: str | PathLike[str], layout: TableLayout) -> None:
     """Write all tables of a benchmark as Markdown, atomically.
 
     Parameters
@@ -75,7 +77,7 @@ def write_tables(outcome: Mapping[str, Any], path: str | PathLike[str], layout: 
     outcome : mapping
         What `run_benchmark` returned.
     path : path
-    layout : Layout
+    layout : TableLayout
 
     Raises
     ------
@@ -96,7 +98,7 @@ def as_markdown(tables: Iterable[Table]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def values_of(outcome: Mapping[str, Any], dataset: str) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+def values_of(outcome: Outcome, dataset: str) -> dict[tuple[str, str, str], Mapping[str, Any]]:
     """The records of one dataset by (method, fold, measure)."""
     return {
         (one["method"], one["fold"], one["measure"]): one
@@ -105,7 +107,7 @@ def values_of(outcome: Mapping[str, Any], dataset: str) -> dict[tuple[str, str, 
     }
 
 
-def tables_of(outcome: Mapping[str, Any], layout: Layout) -> list[Table]:
+def tables_of(outcome: Outcome, layout: TableLayout) -> list[Table]:
     """Every table of an outcome, dataset by dataset: scores, paired differences, controls, ablation."""
     tables: list[Table] = []
     for dataset in dict.fromkeys(one["dataset"] for one in outcome["records"]):
@@ -119,7 +121,7 @@ def tables_of(outcome: Mapping[str, Any], layout: Layout) -> list[Table]:
     return tables
 
 
-def _wide(values: Values, pairs: Sequence[Mapping[str, Any]], layout: Layout, dataset: str) -> list[Table]:
+def _wide(values: Values, pairs: Pairs, layout: TableLayout, dataset: str) -> list[Table]:
     controls = {method for _, method, _ in layout.held} - {REFERENCE}
     ranked = [name for name in layout.ranked(values, layout.headline) if name not in controls]
     plain = [name for name in ranked if not name.startswith(VARIED)]
@@ -172,7 +174,7 @@ def _by_measure(values: Values, dataset: str) -> list[Table]:
     return tables
 
 
-def _differences(pairs: Sequence[Mapping[str, Any]], dataset: str) -> Table:
+def _differences(pairs: Pairs, dataset: str) -> Table:
     several = len({pair["measure"] for pair in pairs}) > 1
     rows = tuple(
         (
@@ -188,7 +190,7 @@ def _differences(pairs: Sequence[Mapping[str, Any]], dataset: str) -> Table:
     return Table(f"The default against each method on {dataset}", head, rows)
 
 
-def _ablation(values: Values, pairs: Sequence[Mapping[str, Any]], layout: Layout) -> Table:
+def _ablation(values: Values, pairs: Pairs, layout: TableLayout) -> Table:
     rows = [("as it is", _number(values, REFERENCE, "all", layout.headline), "")]
     for pair in sorted(pairs, key=lambda pair: -pair["difference"]):
         part = pair["other"].removeprefix(f"{REFERENCE} ")

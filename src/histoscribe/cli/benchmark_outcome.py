@@ -11,7 +11,7 @@ from histoscribe.cli.console import command_line, emit, show, show_rows, words
 from histoscribe.cli.targets import output_file
 
 if TYPE_CHECKING:
-    from histoscribe.benchmark import Layout
+    from histoscribe.benchmark import TableLayout
 
 Methods = Annotated[str | None, typer.Option(help="Names with commas between; all by default.")]
 Keep = Annotated[
@@ -33,7 +33,7 @@ def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
 def finish(
     context: typer.Context,
     outcome: dict[str, Any],
-    layout: Layout,
+    layout: TableLayout,
     *,
     out: Path | None,
     table: Path | None,

@@ -14,14 +14,14 @@ from histoscribe.benchmark.generator.colorectal import score_colorectal
 from histoscribe.benchmark.generator.semisynthetic import JOINT, REAL, score_semisynthetic
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
-from histoscribe.benchmark.tables import Layout
+from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.components import SIGNIFICANT
 from histoscribe.progress import Progress
 
 BEDS = ("semi-synthetic", "colorectal", "components")
-_LAYOUT = Layout(
+_LAYOUT = TableLayout(
     title="Generators beside real metastases",
     lead="A fifth of the patients gives parents, another the metastases to compare with.",
     headline="joint",

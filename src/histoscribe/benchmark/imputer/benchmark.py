@@ -16,7 +16,7 @@ from histoscribe.benchmark.imputer.spots import hold_section, score_spots
 from histoscribe.benchmark.imputer.survival import patients_in, score_survival
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import Method, chosen_methods
-from histoscribe.benchmark.tables import Layout
+from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 
@@ -187,7 +187,7 @@ def _declared(
             "task": task, "dataset": dataset, "split": own.split, **settings, "seeds": list(seeds),
             "units": own.units, "intervals": _INTERVALS,
         },
-        layout=Layout(
+        layout=TableLayout(
             title=f"Imputers on {dataset}: {task}", lead=f"{own.split.capitalize()}; {own.units}.",
             headline=own.headline, lower=own.headline == "RMSE",
         ),

@@ -23,7 +23,7 @@ from histoscribe.benchmark.predictor.scores import (
     score,
 )
 from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
-from histoscribe.benchmark.tables import Layout
+from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.predictor.encoded import EncodedSection
@@ -43,7 +43,7 @@ _CODE = (
     "histoscribe.benchmark.training", "histoscribe.evaluation.measures",
     "histoscribe.evaluation.spatial", "histoscribe.predictor.target", "histoscribe.graphs",
 )  # fmt: skip
-_LAYOUT = Layout(
+_LAYOUT = TableLayout(
     headline=_PAIRED,
     label="r",
     columns={
@@ -250,7 +250,7 @@ def _digest(section: EncodedSection) -> str:
     return data_digest(name, list(section.genes), section.features, section.centres_um, *stored)
 
 
-def _layout(dataset: str, split: Split) -> Layout:
+def _layout(dataset: str, split: Split) -> TableLayout:
     from dataclasses import replace
 
     known = {
