@@ -16,7 +16,10 @@ from histoscribe.widgets.parts.panel import Panel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
-NAMES = ("Predict", "Impute", "Generate", "Slide", "Export", "First steps")
+STILL = ("Predict", "Impute", "Generate", "Slide", "Export", "First steps")
+"""Panels whose fields change nothing in the window until a button is pressed."""
+
+EVERY = (*STILL, "Genes", "Compare", "Evidence", "Regions")
 LOW = 160
 """Pixels: several panels share the height of a small screen."""
 
@@ -29,11 +32,12 @@ def window(make_napari_viewer_proxy: Any, npe2pm: Any, make_section: Callable[..
     return window
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture
 def panel(window: Any, request: pytest.FixtureRequest) -> Panel:
     return window.window.add_plugin_dock_widget(PLUGIN, request.param)[1]
 
 
+@pytest.mark.parametrize("panel", EVERY, indirect=True)
 def test_a_panel_needs_little_room_and_has_an_order(
     panel: Panel, qtbot: Any, focus_order: Callable[[Any], list[tuple[int, int]]]
 ) -> None:
@@ -45,6 +49,7 @@ def test_a_panel_needs_little_room_and_has_an_order(
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize("panel", EVERY, indirect=True)
 def test_each_field_and_button_says_what_it_means(panel: Panel) -> None:
     assert [name for name, field in panel.fields().items() if not field.tooltip] == []
     unnamed = [one for one in panel.findChildren(QAbstractButton) if one.text() and not one.toolTip()]
@@ -52,6 +57,7 @@ def test_each_field_and_button_says_what_it_means(panel: Panel) -> None:
     assert [one.text() for one in ours] == []
 
 
+@pytest.mark.parametrize("panel", STILL, indirect=True)
 def test_what_is_chosen_comes_back(panel: Panel, window: Any, qtbot: Any) -> None:
     """Another choice in every field that has one, in a second panel of the same kind."""
     for field in panel.fields().values():
