@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.scales import log_cp10k as log_cp10k
 from histoscribe.errors import SettingError, TableError
+
+if TYPE_CHECKING:
+    from histoscribe.predictor.encoded import EncodedSection
 
 Target = Literal["clean", "published"]
 TARGET = "log1p of counts per 10,000 over all genes of the spot"
@@ -21,33 +24,14 @@ TARGETS: dict[Target, str] = {
 PANEL_SIZE = 250
 
 
-class CountedSection(Protocol):
-    """Anything that has a name, counts (spots, genes) and the genes' names."""
-
-    @property
-    def name(self) -> str:
-        """Of the section."""
-        ...
-
-    @property
-    def counts(self) -> Any:
-        """Raw counts, (spots, genes)."""
-        ...
-
-    @property
-    def genes(self) -> Sequence[str]:
-        """Names of the columns."""
-        ...
-
-
 def panel_expression(
-    section: CountedSection, panel: Sequence[str], target: Target = "clean"
+    section: EncodedSection, panel: Sequence[str], target: Target = "clean"
 ) -> NDArray[np.float32]:
     """The target of one section, shape (spots, panel): normalised over all its genes, then restricted.
 
     Parameters
     ----------
-    section : CountedSection
+    section : EncodedSection
     panel : sequence of str
     target : str
         `clean`; or `published`, normalised along the wrong axis as GR2ST's first code did, to reproduce its
@@ -76,7 +60,7 @@ def panel_expression(
     return np.ascontiguousarray(dense, dtype=np.float32)
 
 
-def spot_weights(sections: Sequence[CountedSection]) -> NDArray[np.float64]:
+def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
     """How much each spot of these sections is believed, shape (all spots,): 1 at the median depth.
 
     The noise of log expression falls as a spot's counts grow. The square root of the depth, bounded to a
@@ -89,7 +73,7 @@ def spot_weights(sections: Sequence[CountedSection]) -> NDArray[np.float64]:
     return np.asarray(np.clip(np.sqrt(depth / middle), 0.1, 10.0), dtype=np.float64)
 
 
-def common_genes(sections: Sequence[CountedSection]) -> list[str]:
+def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
     """Genes that every section has, in the order of the first.
 
     Raises
@@ -107,15 +91,14 @@ def common_genes(sections: Sequence[CountedSection]) -> list[str]:
     return [gene for gene in sections[0].genes if gene in shared]
 
 
-def choose_panel(sections: Sequence[CountedSection], size: int = PANEL_SIZE) -> list[str]:
+def choose_panel(sections: Sequence[EncodedSection], size: int = PANEL_SIZE) -> list[str]:
     """The genes whose target varies most over all spots of these sections, most variable first.
 
     Pass training sections only: a panel that saw the test section flatters every method.
 
     Parameters
     ----------
-    sections : sequence
-        Sections with `counts` and `genes`.
+    sections : sequence of EncodedSection
     size : int
         How many genes; fewer are returned where fewer are common to all sections.
 

@@ -11,6 +11,7 @@ from histoscribe.errors import SettingError
 
 _BLOCK_BYTES = 16 * 1024**2
 _QUERIES = 256
+_ROWS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
     """Find the k keys of highest cosine similarity for every query, exactly, block by block.
 
     Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a few
-    blocks of at most 16 MiB. Once a query has k keys, only those above its worst are looked at again, so the
-    search costs little more than the product of the two matrices. `keys` may be a memory map of halves.
+    blocks of at most 16 MiB. Once queries have k keys, only keys above the worst of one are looked at again.
+    `keys` may be a memory map of halves.
 
     Parameters
     ----------
@@ -65,81 +66,24 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
     k = min(k, len(keys))
     unit = _normalised(queries)
     step = max(k, _BLOCK_BYTES // (4 * max(keys.shape[1], _QUERIES)))
-    best = [_Best(len(unit[start : start + _QUERIES]), k) for start in range(0, len(unit), _QUERIES)]
-    for start in range(0, len(keys), step):
-        block = _normalised(keys[start : start + step]).T
-        for number, found in enumerate(best):
-            scores = unit[number * _QUERIES : (number + 1) * _QUERIES] @ block
-            found.add(scores, start)
-    parts = [found.sorted() for found in best]
-    if not parts:
-        return Neighbours(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
-    return Neighbours(np.concatenate([i for i, _ in parts]), np.concatenate([s for _, s in parts]))
-
-
-class _Best:
-    """The k highest scores of each query so far, and which keys they belong to.
-
-    Parameters
-    ----------
-    queries, k : int
-    """
-
-    def __init__(self, queries: int, k: int) -> None:
-        self.k, self.room = k, 4 * k + 64
-        self.score = np.full((queries, self.room), -np.inf, dtype=np.float32)
-        self.index = np.zeros((queries, self.room), dtype=np.int64)
-        self.filled = np.zeros(queries, dtype=np.int64)
-        self.worst = np.full(queries, -np.inf, dtype=np.float32)
-
-    def add(self, scores: NDArray[np.float32], first: int) -> None:
-        """Offer scores (queries, keys) of keys that are numbered from `first` on, later than all before."""
-        if scores.shape[1] > self.k and (self.filled < self.k).any():
-            chosen = _top(scores, self.k)
-            self._append(np.repeat(np.arange(len(scores)), self.k), chosen.ravel(), scores, first)
-        else:
-            # Flat, for nonzero of two axes takes a quarter of the time of the product itself.
-            rows, columns = np.divmod(np.flatnonzero(scores > self.worst[:, None]), scores.shape[1])
-            self._append(rows, columns, scores, first)
-
-    def _append(
-        self, rows: NDArray[np.intp], columns: NDArray[np.intp], scores: NDArray[np.float32], first: int
-    ) -> None:
-        counts = np.bincount(rows, minlength=len(self.filled))
-        if (self.filled + counts).max(initial=0) > self.room:
-            self._shrink()
-            kept = scores[rows, columns] > self.worst[rows]
-            rows, columns = rows[kept], columns[kept]
-            counts = np.bincount(rows, minlength=len(self.filled))
-        longest = int((self.filled + counts).max(initial=0))
-        if longest > self.room:
-            self.score = np.pad(self.score, ((0, 0), (0, longest - self.room)), constant_values=-np.inf)
-            self.index = np.pad(self.index, ((0, 0), (0, longest - self.room)))
-            self.room = longest
-        starts = np.repeat(np.cumsum(counts) - counts, counts)
-        place = self.filled[rows] + np.arange(len(rows)) - starts
-        self.score[rows, place] = scores[rows, columns]
-        self.index[rows, place] = columns + first
-        self.filled += counts
-        if (self.filled >= self.k).all() and np.isneginf(self.worst).any():
-            self._shrink()
-
-    def _shrink(self) -> None:
-        """Keep the k highest of each query."""
-        index, score = self.sorted()
-        kept = score.shape[1]
-        self.score[:, :kept], self.index[:, :kept] = score, index
-        self.score[:, kept:] = -np.inf
-        self.filled = np.minimum(self.filled, kept)
-        full = self.filled >= self.k
-        self.worst[full] = score[full, -1]
-
-    def sorted(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Keys and scores, each (queries, k), highest first; of equal scores the lower key first."""
-        # Keys arrive in ascending order and ties are broken by place, so by key.
-        width = int(self.filled.max(initial=0))
-        place = _top(self.score[:, :width], min(self.k, width))
-        return np.take_along_axis(self.index, place, 1), np.take_along_axis(self.score, place, 1)
+    score = np.full((len(unit), k), -np.inf, dtype=np.float32)
+    index = np.zeros((len(unit), k), dtype=np.int64)
+    for first in range(0, len(keys), step):
+        block = _normalised(keys[first : first + step]).T
+        for start in range(0, len(unit), _QUERIES):
+            offered = unit[start : start + _QUERIES] @ block
+            for row in range(0, len(offered), _ROWS):
+                part = offered[row : row + _ROWS]
+                rows = slice(start + row, start + row + len(part))
+                columns = np.flatnonzero((part > score[rows, -1:]).any(axis=0))
+                whose = np.broadcast_to(first + columns, (len(part), len(columns)))
+                # Earlier keys stand first, so that they win where two are equally close.
+                joined = np.concatenate([score[rows], part[:, columns]], axis=1)
+                numbers = np.concatenate([index[rows], whose], axis=1)
+                top = _top(joined, k)
+                score[rows] = np.take_along_axis(joined, top, 1)
+                index[rows] = np.take_along_axis(numbers, top, 1)
+    return Neighbours(index, score)
 
 
 def average(
