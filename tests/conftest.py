@@ -115,7 +115,7 @@ def changes(before: dict[str, Any], after: dict[str, Any], imported: bool) -> li
             now = {log: level for log, level in now.items() if log in value}
         if name == "environment":
             value, now = (one | {"PYTEST_CURRENT_TEST": ""} for one in (value, now))
-        if now != value and name not in by_imports | by_others | {"torch's numbers"}:
+        if now != value and name not in by_imports | by_others:
             found.append(f"{name}: {value!s:.200} became {now!s:.200}")
     return found
 

@@ -39,6 +39,12 @@ def test_a_change_is_noticed(polite: Callable, name: str) -> None:
         back()
 
 
+def test_a_number_drawn_from_torch_is_noticed(polite: Callable) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(AssertionError, match="torch's numbers"), polite():
+        torch.rand(1)
+
+
 def test_another_folder_is_noticed(polite: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path.cwd())
     with pytest.raises(AssertionError, match="folder"), polite():
