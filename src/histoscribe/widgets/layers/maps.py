@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
 from histoscribe.widgets.layers.layers import DERIVED, known_section, section_of
+from histoscribe.widgets.layers.painting import dress_spots
 from histoscribe.widgets.layers.raster import is_raster, like, recolour
 from histoscribe.widgets.layers.regions import PALETTE
 from histoscribe.widgets.layers.strips import MAPS, Strip, show_scale
@@ -205,15 +205,12 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
         return
     draw_as_discs(viewer, layer)
     shown = np.asarray(found.classes, dtype=object)[values] if found.classes else values
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="property used for face_color dropped")
-        layer.features = {found.title: shown}
     if found.classes:
-        layer.face_color = class_palette(len(found.classes))[values]
+        colours = class_palette(len(found.classes))[values]
     else:
         colours = colours_of(values, found.limits, found.colours)
         colours[np.isnan(values)] = _NOTHING
-        layer.face_color = colours
+    dress_spots(layer, {found.title: shown}, colours)
 
 
 def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -100,13 +100,13 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
             continue
         draw_as_discs(viewer, layer)
         if not shown:
-            _unpaint(layer)
+            dress_spots(layer, {}, UNPAINTED)
             continue
         if len(genes) == 1:
             colours = colours_of(shown[genes[0]], each[genes[0]], colour_map)
         else:
             colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
-        _recolour(layer, shown, colours)
+        dress_spots(layer, shown, colours)
     painted = {layer.name: bounds[layer] for layer in found if found[layer]}
     _write_genes(viewer, state, painted)
     return painted
@@ -131,6 +131,17 @@ def limits(values: Iterable[Values], state: ViewState) -> Limits:
     if high <= low:
         low, high = pooled.min(), pooled.max()
     return float(low), float(high if high > low else low + 1.0)
+
+
+def dress_spots(
+    layer: Points, features: Mapping[str, NDArray[Any]], colours: NDArray[np.float32] | str
+) -> None:
+    """Set features and colours. The layer would redraw for each of two signals: one is held back."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="property used for face_color dropped")
+        layer.features = dict(features)
+    with layer.events.face_color.blocker():
+        layer.face_color = colours
 
 
 def rim(layer: Points, rows: NDArray[np.intp]) -> None:
@@ -174,22 +185,6 @@ def _to_depth(section: Section) -> Values:
         factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
         _factors[section] = factors.astype(np.float32)
     return _factors[section]
-
-
-def _recolour(layer: Points, features: Mapping[str, Values], colours: NDArray[np.float32]) -> None:
-    """Set features and colours. The layer would redraw for each of two signals: one is held back."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="property used for face_color dropped")
-        layer.features = dict(features)
-    with layer.events.face_color.blocker():
-        layer.face_color = colours
-
-
-def _unpaint(layer: Points) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="property used for face_color dropped")
-        layer.features = {}
-    layer.face_color = UNPAINTED
 
 
 def _write_genes(viewer: ViewerModel, state: ViewState, painted: dict[str, dict[str, Limits]]) -> None:
