@@ -156,7 +156,7 @@ def test_the_plot_copes_with_no_dots_and_with_equal_values(qtbot: Any) -> None:
 
 
 def test_a_layer_removed_while_its_comparison_is_shown_ends_it(window: Any, panel: Any, qtbot: Any) -> None:
-    steps = panel._show(panel._pair, panel.compared)
+    steps = panel._show(panel._pair, panel.request(), panel.compared)
     next(steps)
     window.layers.remove(spot_layers(window)[1])
     assert list(steps) == []
