@@ -106,7 +106,7 @@ def process_state() -> dict[str, Any]:
 
 def changes(before: dict[str, Any], after: dict[str, Any], imported: bool) -> list[str]:
     """What differs of what was there before; libraries may add to some of it when they are imported."""
-    by_imports = {"warnings", "environment", "levels of logs"} if imported else set()
+    by_imports = {"warnings", "environment", "levels of logs", "random"} if imported else set()
     by_others = {"random"} if "distributed" in sys.modules else set()  # a client that waits draws from it
     found = []
     for name, value in before.items():
