@@ -17,6 +17,7 @@ FACE = {
     "Slide",
     "__version__",
     "compare",
+    "open",
     "read_cohort",
 }
 PACKAGES = (

@@ -1,5 +1,6 @@
 from .errors import HistoscribeError as HistoscribeError
 from .evaluation import compare as compare
+from .formats import open as open
 from .generator import Generator as Generator
 from .imputer import Imputer as Imputer
 from .predictor import Predictor as Predictor

@@ -241,3 +241,24 @@ def test_a_dicom_file_that_claims_what_it_does_not_hold(real_data, tmp_path, cha
     with pytest.raises(SlideError, match=says) as caught:
         open_slide(tmp_path / "slide.dcm")
     assert caught.value.remedy
+
+
+def headed(series: str, shows: str = "ORIGINAL\\PRIMARY\\VOLUME\\NONE") -> bytes:
+    """The beginning of a DICOM file with an image type and a series."""
+    shown, uid = shows.encode(), series.encode()
+    tags = b"\x08\x00\x08\x00CS" + len(shown).to_bytes(2, "little") + shown
+    tags += b"\x20\x00\x0e\x00UI" + len(uid).to_bytes(2, "little") + uid
+    return bytes(128) + b"DICM" + tags
+
+
+def test_two_slides_in_a_dicom_folder_are_refused_by_name(tmp_path):
+    for name, series in (("a.dcm", "1.2.3"), ("b.dcm", "1.2.3"), ("c.dcm", "1.2.4")):
+        (tmp_path / name).write_bytes(headed(series))
+    with pytest.raises(SlideError, match=r"2 slides lie in this folder \(a\.dcm, c\.dcm\); name a file"):
+        open_slide(tmp_path)
+
+
+def test_a_label_in_a_series_of_its_own_is_no_second_slide(tmp_path):
+    (tmp_path / "level.dcm").write_bytes(headed("1.2.3") + bytes(100))
+    (tmp_path / "label.dcm").write_bytes(headed("1.2.9", "ORIGINAL\\PRIMARY\\LABEL\\NONE"))
+    assert openslide_files.file_in(tmp_path) == tmp_path / "level.dcm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -166,3 +167,35 @@ def test_napari_hands_us_urls(tmp_path: Path, npe2pm: object) -> None:
     for url in ("https://example.org/a/slide.ome.zarr", "file:///data/slide.zarr"):
         commands = [reader.command for reader in npe2pm.iter_compatible_readers(url)]
         assert commands == ["napari-histoscribe.read"]
+
+
+@pytest.mark.viewer
+@pytest.mark.usefixtures("own_settings", "plugin_settings")
+def test_cohorts_and_regions_are_dropped_into_the_viewer_and_tables_say_what_to_do(
+    make_section: Callable[..., Section], make_napari_viewer_proxy: Any, npe2pm: Any, tmp_path: Path
+) -> None:
+    from npe2 import PluginManifest
+
+    from histoscribe.section import write_section
+    from histoscribe.tiles import Region, write_regions
+
+    npe2pm.register(PluginManifest.from_distribution("napari-histoscribe"), warn_disabled=False)
+    for name in ("A1", "B2"):
+        write_section(make_section(name), tmp_path / f"{name}.h5ad")
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text("section,patient,path\nA1,P,A1.h5ad\nB2,Q,B2.h5ad\n")
+    square = np.array([[10, 10], [10, 200], [200, 200], [200, 10]], float)
+    drawn = write_regions([Region("Tumor", (200, 0, 0), square)], tmp_path / "drawn.geojson")
+    window = make_napari_viewer_proxy()
+    with pytest.raises(HistoscribeError, match="open their slide first"):
+        read(str(drawn))
+    window.open(str(cohort), plugin="napari-histoscribe")
+    assert [layer.name for layer in window.layers if "measured" in layer.name] == [
+        "A1 measured",
+        "B2 measured",
+    ]
+    window.open(str(drawn), plugin="napari-histoscribe")
+    np.testing.assert_allclose(window.layers[-1].data[0][:4], square * 0.5)
+    (tmp_path / "bulk.csv").write_text("sample,EPCAM,ERBB2\ns1,1.5,2\ns2,0,3\n")
+    with pytest.raises(HistoscribeError, match="Impute panel"):
+        get_reader(str(tmp_path / "bulk.csv"))(str(tmp_path / "bulk.csv"))

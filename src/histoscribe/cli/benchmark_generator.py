@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.benchmark_outcome import (
-    AsJson,
     Keep,
     Report,
     Tables,
@@ -16,6 +15,7 @@ from histoscribe.cli.benchmark_outcome import (
     finish,
     names_in,
 )
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 
 BEDS = "semi-synthetic,colorectal,components"

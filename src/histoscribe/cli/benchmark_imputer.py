@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from histoscribe.cli.benchmark_outcome import (
-    AsJson,
     Keep,
     Methods,
     Report,
@@ -18,6 +17,7 @@ from histoscribe.cli.benchmark_outcome import (
     names_in,
 )
 from histoscribe.cli.console import caution
+from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
 from histoscribe.errors import SettingError
@@ -58,7 +58,7 @@ def imputer(
     genes: Annotated[
         int, typer.Option(min=2, help="So many genes: random ones, for spots the best-measured.")
     ] = 1000,
-    samples: Annotated[Path | None, typer.Option(help="What is known of the samples (CSV, TSV).")] = None,
+    samples: Known = None,
     class_: Annotated[str | None, typer.Option("--class", help="Column of the class.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time to the event.")] = None,
     event: Annotated[str | None, typer.Option(help="Column that is 1 where the event came.")] = None,

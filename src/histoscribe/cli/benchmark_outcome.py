@@ -20,7 +20,6 @@ Keep = Annotated[
 ]
 Report = Annotated[Path | None, typer.Option(help="An HTML report.")]
 Tables = Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from histoscribe.cli.benchmark_outcome import (
-    AsJson,
     Keep,
     Methods,
     Report,
@@ -18,9 +17,9 @@ from histoscribe.cli.benchmark_outcome import (
     names_in,
 )
 from histoscribe.cli.console import caution
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
-from histoscribe.cli.train import read_panel
 
 if TYPE_CHECKING:
     from histoscribe.benchmark.predictor import GenePanel
@@ -98,12 +97,13 @@ def predictor(
 
 def _panel(given: str | None, size: int, chosen_on: list[str]) -> GenePanel:
     from histoscribe.benchmark.predictor import GenePanel
+    from histoscribe.genes import read_gene_list
 
     if given is None:
         return GenePanel(size)
     if given == "all":
         return GenePanel(1_000_000)
-    return GenePanel(genes=tuple(read_panel(Path(given))), chosen_on=tuple(chosen_on))
+    return GenePanel(genes=tuple(read_gene_list(Path(given))), chosen_on=tuple(chosen_on))
 
 
 def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.console import caution, command_line, emit, show
+from histoscribe.cli.options import AsJson, InCohort
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, output_file
 
@@ -20,8 +21,8 @@ def compare(
     measured: Annotated[Path, typer.Argument(help="A section, an h5ad file or a cohort CSV.")],
     predicted: Annotated[Path, typer.Argument(help="An h5ad file from histoscribe predict.")],
     out: Annotated[Path, typer.Option(help="The HTML report to write.")],
-    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    section: InCohort = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a prediction with a measurement, per gene and overall, in one HTML report."""
     from histoscribe.evaluation import compare as evaluate, write_report

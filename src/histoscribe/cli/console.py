@@ -66,6 +66,39 @@ def emit(document: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
+def answer(
+    title: str,
+    facts: Mapping[str, object],
+    *,
+    as_json: bool,
+    context: typer.Context | None = None,
+    hint: str = "",
+    **more: object,
+) -> None:
+    """Say what a verb has done: one JSON object, or a table and what to do next.
+
+    Parameters
+    ----------
+    title : str
+        Above the table.
+    facts : mapping
+    as_json : bool
+    context : typer.Context, optional
+        Whose command line stands in the JSON object.
+    hint : str
+        A line on standard error under the table.
+    **more
+        What only the JSON object has.
+    """
+    if as_json:
+        command = {} if context is None else {"command": command_line(context)}
+        emit({**facts, **command, **more})
+        return
+    show(title, facts.items())
+    if hint:
+        words.print(hint, markup=False)
+
+
 def plain(value: Any) -> Any:
     """Turn numpy values, paths, dataclasses and their containers into what JSON knows."""
     if is_dataclass(value) and not isinstance(value, type):

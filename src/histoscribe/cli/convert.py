@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import caution, emit, show
+from histoscribe.cli.console import answer, caution
+from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place
 from histoscribe.errors import SettingError
@@ -28,17 +29,15 @@ def convert(
     target: Annotated[
         Path, typer.Argument(help="Slide: .ome.tif or .ome.zarr. Section: .h5ad or .zarr (SpatialData).")
     ],
-    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
-    mpp: Annotated[
-        float | None, typer.Option(min=0.01, help="µm per pixel where the slide has none.")
-    ] = None,
+    section: InCohort = None,
+    mpp: SlideMpp = None,
     quality: Annotated[
         int | None,
         typer.Option(
             min=1, max=100, help="JPEG quality of an .ome.tif: smaller, with loss. Without it, none."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a slide or a section in another format; nothing is lost unless --quality says so.
 
@@ -59,11 +58,9 @@ def convert(
             facts = _section(opened, target, quality)
     doubts = [*opened.warnings, *_of_tiles(told)]
     facts |= {"seconds": round(time.monotonic() - start, 1)}
-    if as_json:
-        emit({**facts, "warnings": doubts})
-        return
-    show(f"Written {target}", facts.items())
-    caution(doubts)
+    answer(f"Written {target}", facts, as_json=as_json, warnings=doubts)
+    if not as_json:
+        caution(doubts)
 
 
 def _slide(slide: Slide, target: Path, quality: int | None, progress: Progress) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +67,8 @@ def demo(
 
 def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], Section]:
     """Train, predict, score and paint; return the summary and the held-out section."""
+    from importlib.metadata import version
+
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.report import write_report
     from histoscribe.predictor import Predictor

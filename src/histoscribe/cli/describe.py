@@ -12,6 +12,7 @@ import typer
 
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit
+from histoscribe.cli.options import AsJson, Device, Scheduler
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, slide_of
 from histoscribe.errors import HistoscribeError
@@ -35,9 +36,9 @@ def describe(
     ] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; only tiles inside it.")] = None,
     mpp: Annotated[float | None, typer.Option(min=0.01, help="µm per pixel where a slide has none.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    device: Device = "auto",
+    scheduler: Scheduler = None,
+    as_json: AsJson = False,
 ) -> None:
     """Describe the tiles of many slides and keep the descriptors for train and predict.
 

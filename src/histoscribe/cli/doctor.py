@@ -8,12 +8,9 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
-
-import typer
 
 from histoscribe.cli.console import emit, results
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.screen import INSTALL, has_screen, has_viewer
 from histoscribe.errors import HistoscribeError
 
@@ -48,7 +45,7 @@ class Check:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Versions, device, display, encoders, what is missing and how to get it."""
     checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
@@ -70,6 +67,8 @@ def doctor(
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.console import emit, show, show_rows, words
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import SettingError
 
@@ -17,7 +18,7 @@ def fetch(
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Do not ask: its terms are known and accepted.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a published tile encoder; its licence is shown, and nothing is read but safetensors."""
     from histoscribe.features.networks.catalogue import PUBLISHED

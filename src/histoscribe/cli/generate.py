@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
+from histoscribe.cli.console import answer, caution, command_line, show_rows, words
+from histoscribe.cli.options import AsJson, InCohort, ModelName
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
 from histoscribe.errors import SettingError
@@ -26,15 +27,13 @@ def generate(
     primary: Annotated[Path, typer.Option(help="Bulk table or section of the primary tumour.")],
     site: Annotated[str, typer.Option(help="Where the metastasis is to be: liver, lung, ...")],
     out: Annotated[Path, typer.Option(help="The h5ad or CSV file to write.")],
-    model: Annotated[
-        str, typer.Option(help="A model's folder, or the name of a bundled one.")
-    ] = "generator-tcga11",
+    model: ModelName = "generator-tcga11",
     normal: Annotated[
         Path | None, typer.Option(help="Bulk table or section of the site's normal tissue.")
     ] = None,
     cancer: Annotated[str | None, typer.Option(help="Which cancer; recognised if not given.")] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON: the primary's spots inside it.")] = None,
-    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
+    section: InCohort = None,
     samples: Annotated[int, typer.Option(help="How many profiles.")] = 100,
     purity: Annotated[
         str | None, typer.Option(help="Share of tumour, 0.6 or 0.4-0.8; as learned if not given.")
@@ -47,7 +46,7 @@ def generate(
     components: Annotated[
         Path | None, typer.Option(help="Write what the components do: this CSV, and a PNG beside it.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
     from histoscribe.generator import Generator
@@ -90,18 +89,17 @@ def generate(
         "model": own.model_sha256, "seconds": round(time.monotonic() - start, 1), "notice": own.notice,
     }  # fmt: skip
     caution(own.notes)
+    answer(
+        "Generated",
+        facts,
+        as_json=as_json,
+        context=context,
+        genes_changed=changes.rename_axis("gene").reset_index().to_dict("records"),
+        gene_sets_changed=scores.rename_axis("gene_set").reset_index().to_dict("records"),
+        notes=list(own.notes),
+    )
     if as_json:
-        emit(
-            {
-                **facts,
-                "genes_changed": changes.rename_axis("gene").reset_index().to_dict("records"),
-                "gene_sets_changed": scores.rename_axis("gene_set").reset_index().to_dict("records"),
-                "notes": list(own.notes),
-                "command": command_line(context),
-            }
-        )
         return
-    show("Generated", facts.items())
     show_rows(
         ("gene", "primary", "generated", "log2 change"),
         [(name, row["primary"], row["generated"], row["change"]) for name, row in changes.iterrows()],

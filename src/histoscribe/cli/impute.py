@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show, words
+from histoscribe.cli.console import answer, caution, command_line
+from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, SamplesScale
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
 from histoscribe.files import replacing
@@ -23,22 +24,18 @@ _CARRIERS = 50
 
 def impute(
     context: typer.Context,
-    table: Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad table, a section, or a cohort CSV.")],
+    table: Samples,
     out: Annotated[Path, typer.Option(help="The h5ad, CSV or TSV file to write.")],
-    model: Annotated[
-        str, typer.Option(help="A model's folder, or the name of a bundled one.")
-    ] = "imputer-tcga11",
-    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="counts, linear, log2, log1p or standardised; recognised if not given.")
-    ] = None,
+    model: ModelName = "imputer-tcga11",
+    section: InCohort = None,
+    scale: SamplesScale = None,
     adapt: Annotated[
         bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
     ] = None,
     carriers: Annotated[
         list[str] | None, typer.Option(help="Write which genes carried this one (repeatable).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
     from histoscribe.bulk.writing import write_restored
@@ -76,13 +73,8 @@ def impute(
         "seconds": round(time.monotonic() - start, 1),
     }
     caution(own.notes)
-    if as_json:
-        emit({**facts, "command": command_line(context), "notes": list(own.notes)})
-        return
-    show("Restored", facts.items())
-    words.print(
-        'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.', markup=False
-    )
+    hint = 'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.'
+    answer("Restored", facts, as_json=as_json, context=context, hint=hint, notes=list(own.notes))
 
 
 def _write_carriers(weights: pd.DataFrame, path: Path) -> Path:

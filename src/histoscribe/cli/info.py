@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from histoscribe.cli.console import caution, emit, show, show_rows
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.targets import open_cohort
 from histoscribe.formats import Kind, kind_of
 from histoscribe.record import record_of
@@ -29,7 +30,7 @@ def info(
             help="A slide, a section, a table, a cohort CSV, a model or the name of a bundled one."
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
     from histoscribe.models import bundled, bundled_names

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
-from histoscribe.cli.console import caution, command_line, emit, show, words
+from histoscribe.cli.console import answer, caution, command_line, emit
+from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_file
 from histoscribe.errors import SettingError
@@ -31,19 +32,15 @@ def predict(
         float | None, typer.Option(min=1.0, help="Predict on a grid with this pitch in µm (slides: 55).")
     ] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; predict a grid inside it only.")] = None,
-    section: Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")] = None,
-    mpp: Annotated[
-        float | None, typer.Option(min=0.01, help="µm per pixel where the slide has none.")
-    ] = None,
+    section: InCohort = None,
+    mpp: SlideMpp = None,
     encoder: Annotated[
         str | None, typer.Option(help="Folder of the model's encoder, where it is not found by name.")
     ] = None,
-    store: Annotated[
-        Path | None, typer.Option(help="Keep descriptors in this folder, and reuse them.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    store: Store = None,
+    device: Device = "auto",
+    scheduler: Scheduler = None,
+    as_json: AsJson = False,
 ) -> None:
     """Predict expression on a section's spots, or on a grid over a slide or a drawn region.
 
@@ -99,12 +96,9 @@ def predict(
         return
     warnings = facts.pop("warnings")
     caution(warnings)
-    if as_json:
-        emit({**facts, "command": command_line(context), "warnings": warnings})
-        return
-    show("Prediction", facts.items())
     which = f" --section {section}" if section else ""
-    words.print(f"Next: histoscribe view {targets[0]} {out}{which}", markup=False)
+    hint = f"Next: histoscribe view {targets[0]} {out}{which}"
+    answer("Prediction", facts, as_json=as_json, context=context, hint=hint, warnings=warnings)
 
 
 def _files(targets: Sequence[Path], out: Path) -> list[Path]:

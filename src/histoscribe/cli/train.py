@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli import train_generator, train_imputer
-from histoscribe.cli.console import caution, command_line, emit, show, words
+from histoscribe.cli.console import answer, caution
+from histoscribe.cli.options import (
+    AsJson,
+    Device,
+    InCohort,
+    Known,
+    Licence,
+    ModelFolder,
+    Samples,
+    SamplesScale,
+    Scheduler,
+    Seed,
+    Store,
+)  # fmt: skip
 from histoscribe.cli.running import job, verb
-from histoscribe.cli.targets import open_cohort, output_folder
-from histoscribe.errors import SettingError, TableError
+from histoscribe.cli.targets import open_cohort, open_samples, output_folder
 
 app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
-MOST_GENES = 100_000
+
+if TYPE_CHECKING:
+    from histoscribe.models import Card
 
 
 @app.callback()
@@ -28,13 +42,13 @@ def train() -> None:
 def predictor(
     context: typer.Context,
     cohort: Annotated[list[Path], typer.Argument(help="A cohort CSV, or section paths.")],
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    out: ModelFolder,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this section out (repeatable).")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Take only this section (repeatable).")] = None,
     panel_size: Annotated[int, typer.Option(min=1, help="How many genes: the most variable ones.")] = 250,
     panel: Annotated[Path | None, typer.Option(help="A text file with one gene a line, instead.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the spots.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
+    seed: Seed = 0,
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
     types: Annotated[
         str | None, typer.Option(help="Spot types: nuclei, or a folder of labels or cells per section.")
@@ -44,21 +58,20 @@ def predictor(
     ] = False,
     crops: Annotated[bool, typer.Option(help="Keep small pictures of the reference spots.")] = True,
     encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
-    store: Annotated[
-        Path | None, typer.Option(help="Keep descriptors in this folder, and reuse them.")
-    ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    licence: Annotated[str, typer.Option(help="Under which terms the model may be used.")] = "not stated",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    store: Store = None,
+    scheduler: Scheduler = None,
+    device: Device = "auto",
+    licence: Licence = "not stated",
+    as_json: AsJson = False,
 ) -> None:
     """Learn to predict expression from the slide beneath measured spots."""
     from histoscribe.features import connected, encoder_named, storing
+    from histoscribe.genes import read_gene_list
     from histoscribe.predictor import Predictor
     from histoscribe.predictor.settings import GRAPHS
 
     output_folder(out)
-    genes = None if panel is None else read_panel(panel)
+    genes = None if panel is None else read_gene_list(panel)
     settings: dict[str, Any] = {
         "variant": variant,
         "panel": genes,
@@ -89,45 +102,134 @@ def predictor(
         "encoder": chosen.name,
         "seconds": round(seconds, 1),
     }
-    if as_json:
-        emit(
-            {
-                **facts,
-                "settings": model.settings.to_dict() | given,
-                "command": command_line(context),
-                "sha256": model.card.sha256,
-            }
-        )
-        return
-    show("Model", facts.items())
-    words.print(f"Next: histoscribe predict {out} TARGET --out predicted.h5ad", markup=False)
+    settings = model.settings.to_dict() | given
+    hint = f"Next: histoscribe predict {out} TARGET --out predicted.h5ad"
+    sha256 = model.card.sha256
+    answer("Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=sha256)
 
 
-app.command("imputer")(verb(train_imputer.imputer))
-app.command("generator")(verb(train_generator.generator))
+@app.command("imputer")
+@verb
+def imputer(
+    context: typer.Context,
+    table: Samples,
+    out: ModelFolder,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Tune this model (folder or bundled name) on the table.")
+    ] = None,
+    samples: Known = None,
+    patient: Annotated[
+        str | None, typer.Option(help="Column that says whose a sample is: patients are never split.")
+    ] = None,
+    section: InCohort = None,
+    scale: SamplesScale = None,
+    factors: Annotated[
+        int | None, typer.Option(min=1, help="Of the Gaussian start; chosen if not given.")
+    ] = None,
+    references: Annotated[int, typer.Option(min=20, help="Samples that the model remembers.")] = 2048,
+    steps: Annotated[int, typer.Option(min=0, help="Training steps of the encoder-decoder.")] = 600,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "cpu",
+    devices: Annotated[int, typer.Option(min=1, help="How many devices or processes train together.")] = 1,
+    licence: Licence = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Learn to restore genes; a run that is stopped goes on where it was."""
+    from histoscribe.bulk import BulkTable
+    from histoscribe.bulk.samples import file_beside, with_samples
+    from histoscribe.imputer import Imputer
+
+    output_folder(out)
+    start = time.monotonic()
+    checkpoint = out.with_name(f"{out.name}.training")
+    with job() as progress:
+        model = Imputer(
+            factors=factors, references=references, steps=steps, devices=devices, seed=seed, device=device,
+            licence=licence,
+        )  # fmt: skip
+        progress.report("opening the table")
+        opened = open_samples(table, section=section, scale=scale)
+        warnings = opened.warnings
+        if isinstance(opened, BulkTable):
+            beside = samples or file_beside(table)
+            opened = with_samples(opened, beside, roles={} if patient is None else {"patient": patient})
+            warnings = opened.warnings
+        start_from = None if from_ is None else Imputer.load(from_)
+        model.fit(opened, start=start_from, checkpoint=checkpoint, progress=progress)
+        model.save(out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    card = model.card
+    caution([*warnings, *(note for note in card.settings["notes"] if note not in warnings)])
+    scores = sorted(found["r"] for found in card.held_out.values())
+    facts = {
+        "model": out,
+        "samples": len(card.training),
+        "patients": len(card.patients),
+        "genes": len(card.genes),
+        "scale": card.target,
+        "factors": card.settings["factors"],
+        "held_out_median_r": scores[len(scores) // 2] if scores else None,
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    hint = f"Next: histoscribe impute TABLE --model {out} --out restored.h5ad"
+    _say(context, facts, card, as_json, hint=hint)
 
 
-def read_panel(path: Path) -> list[str]:
-    """Read a gene list: one name a line, empty lines and lines with # left out.
+@app.command("generator")
+@verb
+def generator(
+    context: typer.Context,
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad: samples by genes.")],
+    out: ModelFolder,
+    samples: Annotated[
+        Path | None, typer.Option(help="CSV with sample, sample_type, cancer, site, patient.")
+    ] = None,
+    met500: Annotated[
+        Path | None, typer.Option(help="Folder with MET500's files from UCSC Xena, as metastases.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="counts, linear, log2 or log1p; recognised if not given.")
+    ] = None,
+    met_steps: Annotated[int, typer.Option(min=1, help="Training steps of the MetVAE.")] = 600,
+    mixing_steps: Annotated[int, typer.Option(min=1, help="Training steps of encoder and mixer.")] = 500,
+    seed: Seed = 0,
+    licence: Licence = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Learn to generate metastases from your own cohort."""
+    from histoscribe.generator import Generator, read_met500, read_metastasis_cohort
+    from histoscribe.generator.cohort import join_platforms
 
-    Raises
-    ------
-    TableError
-        If the file is missing, not text, empty, or names a gene twice.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(
-            "this gene list cannot be read", where=path, remedy="give a text file with one gene a line"
-        ) from error
-    names = [line.strip() for line in text.splitlines()]
-    genes = [name for name in names if name and not name.startswith("#")]
-    if not genes:
-        raise TableError("this gene list is empty", where=path, remedy="write one gene a line")
-    if len(genes) > MOST_GENES:
-        raise SettingError(f"this gene list has {len(genes)} lines", where=path, remedy="give a gene list")
-    twice = sorted({gene for gene in genes if genes.count(gene) > 1}) if len(set(genes)) < len(genes) else []
-    if twice:
-        raise TableError(f"{', '.join(twice[:3])} named twice", where=path, remedy="name every gene once")
-    return genes
+    output_folder(out)
+    start = time.monotonic()
+    with job() as progress:
+        progress.report("reading the cohort")
+        cohort = read_metastasis_cohort(table, samples, scale=scale)
+        if met500 is not None:
+            probes = sorted(met500.glob("*.probemap*"))
+            metastases = read_met500(
+                met500 / "M.mx.log2.txt.gz", met500 / "M.meta.plus.txt", probes[0] if probes else None
+            )
+            cohort = join_platforms(cohort, metastases)
+        model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed, licence=licence)
+        model.fit(cohort, progress=progress)
+        model.save(out)
+    card = model.card
+    caution(card.settings["notes"])
+    facts = {
+        "model": out,
+        "samples": card.settings["samples"],
+        "patients": len(card.patients),
+        "genes": len(card.genes),
+        "cancers": list(model.cancers),
+        "sites": list(model.sites),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    hint = f"Next: histoscribe generate --model {out} --primary TABLE --site SITE --out generated.h5ad"
+    _say(context, facts, card, as_json, hint=hint)
+
+
+def _say(context: typer.Context, facts: dict[str, Any], card: Card, as_json: bool, *, hint: str) -> None:
+    """Answer with a table's model, its settings without the long lists among them."""
+    settings = {name: value for name, value in card.settings.items() if name not in ("aliases", "notes")}
+    answer("Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=card.sha256)

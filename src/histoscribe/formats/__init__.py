@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any, get_args
 
 from histoscribe.errors import HistoscribeError, SectionError, SlideError
@@ -156,6 +155,8 @@ def _held(seen: Glimpse) -> list[tuple[str, Kind]]:
 @lru_cache(maxsize=1)
 def _added(_: tuple[str, ...]) -> tuple[Format, ...]:
     """The formats of other packages on this search path; one that cannot be used is logged and left out."""
+    from importlib.metadata import entry_points
+
     found = []
     for entry in entry_points(group=GROUP):
         try:

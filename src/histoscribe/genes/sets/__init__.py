@@ -7,13 +7,13 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 
-from histoscribe.errors import TableError
+from histoscribe.errors import SettingError, TableError
 
 GeneSets = dict[str, tuple[str, ...]]
 
 COLLECTIONS = ("programmes", "sites")
 _LARGEST_FILE = 64 * 1024**2
-_MOST_SETS = 100_000
+_MOST_SETS = _MOST_GENES = 100_000
 
 
 def shipped_gene_sets() -> GeneSets:
@@ -44,6 +44,32 @@ def read_gene_sets(path: str | PathLike[str]) -> GeneSets:
     except UnicodeDecodeError as error:
         raise TableError("this is no text", where=path, remedy=remedy) from error
     return _parse(text, path)
+
+
+def read_gene_list(path: Path) -> list[str]:
+    """Read a gene list: one name a line, empty lines and lines with # left out.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, not text, empty, or names a gene twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(
+            "this gene list cannot be read", where=path, remedy="give a text file with one gene a line"
+        ) from error
+    names = [line.strip() for line in text.splitlines()]
+    genes = [name for name in names if name and not name.startswith("#")]
+    if not genes:
+        raise TableError("this gene list is empty", where=path, remedy="write one gene a line")
+    if len(genes) > _MOST_GENES:
+        raise SettingError(f"this gene list has {len(genes)} lines", where=path, remedy="give a gene list")
+    twice = sorted({gene for gene in genes if genes.count(gene) > 1}) if len(set(genes)) < len(genes) else []
+    if twice:
+        raise TableError(f"{', '.join(twice[:3])} named twice", where=path, remedy="name every gene once")
+    return genes
 
 
 def present(sets: Mapping[str, tuple[str, ...]], genes: tuple[str, ...], *, least: int = 5) -> GeneSets:

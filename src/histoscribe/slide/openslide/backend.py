@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,10 @@ from histoscribe.slide.pixels import COPY_AGAIN, check_associated
 from histoscribe.slide.pyramid import Level
 from histoscribe.slide.scale import believable, positive
 
-_DICOM = b"DICM"
+_DICOM, _DICOM_HEAD = b"DICM", 1 << 16
+_SERIES = re.compile(rb"\x20\x00\x0e\x00(?:UI..|..\x00\x00)([0-9.]{1,64})", re.DOTALL)
+_IMAGE_TYPE = re.compile(rb"\x08\x00\x08\x00(?:CS..|..\x00\x00)([A-Z0-9_ \\]+)", re.DOTALL)
+"""Series instance UID and image type (PS3.6), with or without their value representation."""
 _MIRAX_INDEX = "Slidedat.ini"
 _TILE = 512  # read where the file states no sensible tiles
 _SENSIBLE = range(64, 1025)
@@ -127,23 +131,44 @@ def _tile_of(properties: Mapping[str, str], number: int) -> tuple[int, int]:
 
 
 def file_in(folder: Path) -> Path | None:
-    """The file that stands for a folder: its largest DICOM file, or the `.mrxs` beside a MIRAX folder."""
+    """The file that stands for a folder: its largest DICOM file, or the `.mrxs` beside a MIRAX folder.
+
+    Raises
+    ------
+    SlideError
+        If the DICOM files are those of several slides.
+    """
     if (folder / _MIRAX_INDEX).is_file():
         beside = folder.with_name(f"{folder.name}.mrxs")
         return beside if beside.is_file() else None
     largest: tuple[int, Path] | None = None
+    slides: dict[bytes, str] = {}
     for _, file in zip(range(_MOST_FILES), sorted(folder.iterdir()), strict=False):
-        if file.is_file() and _starts_as_dicom(file):
-            largest = max(largest or (-1, file), (file.stat().st_size, file))
+        head = _dicom_head(file) if file.is_file() else b""
+        if not head:
+            continue
+        largest = max(largest or (-1, file), (file.stat().st_size, file))
+        series, shown = _SERIES.search(head), _IMAGE_TYPE.search(head)
+        if series is not None and shown is not None and b"VOLUME" in shown[1]:
+            slides.setdefault(series[1], file.name)
+    if len(slides) > 1:
+        names = ", ".join(list(slides.values())[:5])
+        raise SlideError(
+            f"{len(slides)} slides lie in this folder ({names})",
+            where=folder,
+            remedy="name a file of the one that is meant",
+        )
     return None if largest is None else largest[1]
 
 
-def _starts_as_dicom(file: Path) -> bool:
+def _dicom_head(file: Path) -> bytes:
+    """The beginning of a DICOM file; nothing of another one."""
     try:
         with file.open("rb") as stream:
-            return stream.read(132)[128:] == _DICOM
+            head = stream.read(_DICOM_HEAD)
     except OSError:
-        return False
+        return b""
+    return head if head[128:132] == _DICOM else b""
 
 
 def is_foreign_tiff(path: Path) -> bool:

@@ -1,0 +1,156 @@
+"""Every kind of input by every way in: `info`, `predict`, `convert`, the viewer's reader, drag and drop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import yaml
+
+import histoscribe
+from histoscribe.errors import HistoscribeError
+from histoscribe.section import write_section
+from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
+from histoscribe.simulate.section import simulate_section
+from histoscribe.slide import write_slide
+from histoscribe.tiles import Region, write_regions
+from histoscribe.widgets.contributions.readers import get_reader, read
+
+MANIFEST = Path(histoscribe.__file__).with_name("napari.yaml")
+VIEW = {
+    "gene": "", "more": [], "layout": "blend", "pinned": [], "colour_map": "viridis", "low": 0, "high": 100,
+    "shared": False, "side_by_side": False, "centre": [0, 0], "zoom": 1.0, "scale_bar": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one input is, and how each way in refuses it: empty where it works."""
+
+    name: str
+    kind: str
+    predict: str = ""
+    convert: str = ""
+    shown: bool = True
+    words: tuple[str, ...] = ()
+    dropped: bool = True
+
+
+NEITHER = "not a slide or a section"
+ROWS = (
+    Row("slide.ome.tif", "slide"),
+    Row("slide-without-ending", "slide"),
+    Row("picture.png", "slide", words=("--mpp", "1"), dropped=False),
+    Row("slide.flat", "slide", dropped=False),
+    Row("run", "section"),
+    Row("section.h5ad", "section"),
+    Row("spatial-data-without-ending", "section"),
+    Row("only-slices", "section", predict="has no slide"),
+    Row("cohort.csv", "cohort"),
+    Row("bulk.csv", "table", predict=NEITHER, convert=NEITHER, shown=False),
+    Row("model", "model", predict=NEITHER, convert=NEITHER, shown=False),
+    Row("drawn.geojson", "regions", predict=NEITHER, convert=NEITHER),
+    Row("kept.histoscribe.json", "session", predict=NEITHER, convert=NEITHER),
+)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """One input of every kind, made by the simulator."""
+    folder = tmp_path_factory.mktemp("inputs")
+    section = simulate_section(3, name="S", genes=20, size_um=700.0, mpp=1.0)
+    assert section.slide is not None
+    section.table.var_names = [f"G{number}" for number in range(20)]  # the model's genes
+    write_slide(section.slide, folder / "slide.ome.tif")
+    write_slide(section.slide, folder / "slide.ome.zarr").rename(folder / "slide-without-ending")
+    pixels = np.asarray(section.slide.levels[0].pixels[:])
+    (folder / "picture.png").write_bytes(imagecodecs.png_encode(pixels))
+    (folder / "slide.flat").write_bytes(b"flat slide %d %d 1.0\n" % pixels.shape[:2] + pixels.tobytes())
+    write_spaceranger(section, folder / "run")
+    write_section(section, folder / "section.h5ad")
+    write_section(section, folder / "sd.zarr")
+    (folder / "sd.zarr").rename(folder / "spatial-data-without-ending")
+    write_spaceranger_hd(simulate_hd(1, genes=20, mpp=2.0), folder / "hd")
+    (folder / "only-slices").mkdir()
+    (folder / "hd" / "feature_slice.h5").rename(folder / "only-slices" / "feature_slice.h5")
+    (folder / "cohort.csv").write_text("section,patient,path\nS,P,run\n")
+    (folder / "bulk.csv").write_text("sample,EPCAM,ERBB2,CD3E\ns1,1.5,2,0\ns2,0,3,1\n")
+    (folder / "model").symlink_to(model)
+    square = np.array([[50, 50], [50, 400], [400, 400], [400, 50]], float)
+    write_regions([Region("Tumor", (200, 0, 0), square)], folder / "drawn.geojson")
+    session = {"format": "histoscribe session", "version": 1, "sources": [], "layers": [], "view": VIEW}
+    (folder / "kept.histoscribe.json").write_text(json.dumps(session))
+    return folder
+
+
+@pytest.fixture
+def answered(shell: Callable, tmp_path: Path) -> Callable[..., dict]:
+    """Run a verb: what it says of a thing that works, after a check of how it refuses one that does not."""
+
+    def run(refusal: str, *words: object) -> dict:
+        done = shell(*words, "--json")
+        assert done.exit_code == (2 if refusal else 0), done.stderr
+        if refusal:
+            assert refusal in done.stderr.splitlines()[-1]
+            assert not done.stdout
+            return {}
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.usefixtures("foreign_package")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_way_in_gives_the_same_answer(
+    row: Row, inputs: Path, model: Path, answered: Callable, tmp_path: Path
+) -> None:
+    path = inputs / row.name
+    facts = answered("", "info", path)
+    assert facts["kind"] == row.kind
+    told = answered(row.predict, "predict", model, path, "--out", tmp_path / "predicted.h5ad", *row.words)
+    if not row.predict:
+        assert told["spots"] > 20
+        assert answered("", "info", tmp_path / "predicted.h5ad")["values"] == "predicted"
+    out = tmp_path / ("written.ome.tif" if row.kind == "slide" else "written.h5ad")
+    answered(row.convert, "convert", path, out, *row.words)
+    if not row.convert:
+        again = answered("", "info", out)
+        assert again["kind"] == ("slide" if row.kind == "slide" else "section")
+        for key in {"rows_columns", "spots", "genes"} & set(facts):
+            assert again[key] == facts[key]
+    reader = get_reader(str(path))
+    assert reader is not None
+    if row.shown:
+        assert reader is read
+    else:
+        with pytest.raises(HistoscribeError, match=f"this is a {row.kind}"):
+            reader(str(path))
+    assert _asks_us(path) is row.dropped
+
+
+def _asks_us(path: Path) -> bool:
+    """Whether napari asks our reader when this is dropped."""
+    (reader,) = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["readers"]
+    if path.is_dir():
+        return bool(reader["accepts_directories"])
+    return any(fnmatch(path.name, pattern) for pattern in reader["filename_patterns"])
+
+
+@pytest.mark.usefixtures("foreign_package")
+def test_a_foreign_format_is_a_slide_everywhere(inputs: Path, answered: Callable) -> None:
+    facts = answered("", "info", inputs / "slide.flat")
+    assert (facts["vendor"], facts["mpp"]) == ("flat", 1.0)
+    assert import_module("histoscribe_foreign.flat_slide").FORMAT in histoscribe.formats.formats()
+
+
+def test_it_is_refused_without_its_package(inputs: Path, shell: Callable) -> None:
+    refused = shell("info", inputs / "slide.flat")
+    assert refused.exit_code == 2
+    assert "not a file that is known" in refused.stderr
