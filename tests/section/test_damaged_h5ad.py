@@ -34,7 +34,7 @@ def flat(table: anndata.AnnData) -> None:
 
 def gaps(table: anndata.AnnData) -> None:
     """obsm["spatial"] holds missing values"""
-    table.obsm["spatial"][3, 0] = np.nan
+    table.obsm["spatial"][:30, 0] = np.nan
 
 
 def negative(table: anndata.AnnData) -> None:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from histoscribe.errors import SectionError
 from histoscribe.record import record_of
 from histoscribe.section import Section, open_section, read_legacy, write_section
-from histoscribe.section.describe import finished
+from histoscribe.section.assembly import finished
 from histoscribe.slide.colour import TRANSPARENT
 
 Make = Callable[..., Any]
@@ -113,17 +113,7 @@ def test_what_is_written_is_read_again(
         obsm={"spatial": random.uniform(-1e4, 1e4, (spots, 2))},
     )
     mpp, spot, pitch = lengths
-    section = finished(
-        table,
-        kind=kind,
-        name=name,
-        patient=patient,
-        slide=None,
-        mpp=mpp,
-        spot_um=spot,
-        pitch_um=pitch,
-        warnings=tuple(warnings),
-    )
+    section = finished(Section(name, table, None, mpp, spot, pitch, patient or name, tuple(warnings)), kind)
     path = write_section(section, tmp_path / "again.h5ad")
     assert_same(section, open_section(path))
 

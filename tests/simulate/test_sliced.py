@@ -16,7 +16,7 @@ from histoscribe.errors import Cancelled, SectionError
 from histoscribe.progress import Progress
 from histoscribe.section import open_section
 from histoscribe.section.raster import raster_of
-from histoscribe.section.readers.sliced import open_feature_slice
+from histoscribe.section.readers.feature_slice import open_feature_slice
 
 
 @pytest.fixture

@@ -62,15 +62,16 @@ def predict(
             start = time.monotonic()
             opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
-            table = predictor.predict(
+            predicted = predictor.predict(
                 opened,
                 pitch_um=None if spots else grid_um or GRID_UM,
                 region=None if region is None else read_regions(region),
                 progress=progress,
-            ).table
+            )
+            table = predicted.table
             amend_record(table, command=command_line(context))
             progress.report("writing")
-            write_section(table, file)
+            write_section(predicted, file)
             return {
                 "written": file,
                 "spots": table.n_obs,

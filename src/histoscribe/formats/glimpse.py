@@ -74,7 +74,7 @@ class Glimpse:
 
     @cached_property
     def hdf5(self) -> frozenset[str] | None:
-        """The names at the top of an HDF5 file and, as `group/name`, in `obsm` and `uns`.
+        """The names at the top of an HDF5 file and, as `group/name`, in `obs`, `obsm` and `uns`.
 
         Empty for other files, None where the file is damaged. Links to elsewhere are not followed.
         """
@@ -88,7 +88,7 @@ class Glimpse:
                 for name in itertools.islice(file, _MOST_NAMES):
                     found.add(name)
                     own = isinstance(file.get(name, getlink=True), h5py.HardLink)
-                    if own and name in ("obsm", "uns") and isinstance(file[name], h5py.Group):
+                    if own and name in ("obs", "obsm", "uns") and isinstance(file[name], h5py.Group):
                         found |= {f"{name}/{part}" for part in itertools.islice(file[name], _MOST_NAMES)}
         except (OSError, RuntimeError, KeyError, ValueError):
             return None

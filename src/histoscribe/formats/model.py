@@ -36,7 +36,7 @@ class Format:
     open : callable
         Takes the path (a URL as str) and gives a `Slide` with the levels that the file has, a `Section`, a
         list of sections, a `BulkTable`, a model, regions or a session's content. For a section it takes
-        `slide`, `patient`, `name`, `pitch_um`, `spot_um` and `bin_um` as well, where they are stated.
+        `options` as well, a `SectionOptions`.
     patterns : tuple of str
         Names of such files, `*/` for a folder: what a viewer or a dialog asks for before it looks inside.
     """

@@ -24,24 +24,21 @@ class Late:
     ----------
     room : str
         `module:name` within this package.
-    without : tuple of str
-        Options that do not apply to it.
     """
 
     room: str
-    without: tuple[str, ...] = ()
 
     def __call__(self, *given: Any, **options: Any) -> Any:
         """Import the room and call its function."""
         module, _, names = self.room.partition(":")
         found = attrgetter(names)(import_module(f"histoscribe.{module}"))
-        return found(*given, **{name: one for name, one in options.items() if name not in self.without})
+        return found(*given, **options)
 
 
 _SPATIAL_DATA = Late("section.readers.spatial_data:open_spatial_data")
 _SPACE_RANGER = Late("section.readers.spaceranger:open_space_ranger")
-_FEATURE_SLICE = Late("section.readers.sliced:open_feature_slice", without=("pitch_um", "spot_um"))
-_H5AD = Late("section.readers.h5ad:open_h5ad", without=("bin_um",))
+_FEATURE_SLICE = Late("section.readers.feature_slice:open_feature_slice")
+_H5AD = Late("section.readers.h5ad:open_h5ad")
 _MATRIX = Late("section.opening:refuse_matrix")
 _OPENSLIDE = Late("slide.openslide.backend:read")
 
@@ -53,7 +50,8 @@ _ZARR = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zmetadata"})
 _MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5")
 _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
-_SPATIAL = ("tissue_positions*", "scalefactors_json.json*")
+_POSITIONS = frozenset({"obsm/spatial", "uns/spatial", "obs/pxl_col_in_fullres", "obs/x_centroid"})
+_SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})
 _GEOJSON = re.compile(r'"(FeatureCollection|Feature|features|geometry|coordinates)"')
 _SESSION, _SESSION_NAME = '"histoscribe session"', "*.histoscribe.json"
@@ -131,7 +129,7 @@ def _is_space_ranger(seen: Glimpse) -> bool:
         (seen.names, seen.below("spatial")),
         (seen.below("outs"), names_in(seen.path / "outs" / "spatial")),
     ):
-        if names & (_RUN_PARTS | _CELLS) or seen.named(*_MATRICES, within=names):
+        if names & (_RUN_PARTS | _CELLS) or seen.named(*_MATRICES, _SPATIAL[0], within=names):
             return True
         if seen.named(*_SPATIAL, within=spatial):
             return True
@@ -148,7 +146,7 @@ def _is_tenx_matrix(seen: Glimpse) -> bool:
 
 def _is_h5ad(seen: Glimpse) -> bool:
     """An h5ad file with positions, and any damaged HDF5 file, of which its reader says what is wrong."""
-    return seen.hdf5 is None or bool(seen.hdf5 & {"obsm/spatial", "uns/spatial"})
+    return seen.hdf5 is None or bool(seen.hdf5 & _POSITIONS)
 
 
 def _is_table_h5ad(seen: Glimpse) -> bool:

@@ -52,7 +52,7 @@ def predicted_section(
     from anndata import AnnData
 
     from histoscribe.section import Section, flip
-    from histoscribe.section.describe import describe
+    from histoscribe.section.assembly import describe
     from histoscribe.slide.identity import refer_to
 
     assert slide.mpp is not None
@@ -108,5 +108,5 @@ def predicted_section(
     )
     keep_record(table, record)
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)
-    describe(table, section, "predicted")
+    describe(section, "predicted")
     return section

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
+from histoscribe.section.assembly import section_name
 from histoscribe.section.bounds.hdf5 import read_text
-from histoscribe.section.describe import section_name
 from histoscribe.section.model import Section
 from histoscribe.section.opening import open_section
 from histoscribe.section.readers.legacy import PITCH_UM, SPOT_UM, read_legacy

@@ -166,3 +166,22 @@ def free_spacing(centres: NDArray[np.float64], pitch_um: float) -> Spacing | Non
     if not np.isfinite(distance) or distance <= 0:
         return None
     return Spacing(pitch_um / distance, pitch_um)
+
+
+def is_square(array: NDArray[np.float64], centres: NDArray[np.float64]) -> bool:
+    """Whether array coordinates step equally far both ways: legacy arrays and bins, unlike Visium's."""
+    units = unit_vectors(array, centres)
+    if units is None:
+        return False
+    first, second = np.linalg.norm(units, axis=1)
+    return bool(min(first, second) > 0 and 1 / 1.2 < first / second < 1.2)
+
+
+def is_regular(centres: NDArray[np.float64]) -> bool:
+    """Whether most spots are equally far from their nearest neighbour, as on any lattice."""
+    from scipy.spatial import cKDTree
+
+    if len(centres) < 10:
+        return True
+    nearest = cKDTree(centres).query(centres, k=2)[0][:, 1]
+    return bool(np.mean(np.abs(nearest / max(float(np.median(nearest)), 1e-9) - 1) < 0.1) > 0.5)

@@ -6,12 +6,42 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anndata import AnnData
 
     from histoscribe.slide import Slide
+
+
+def flip(points: ArrayLike) -> NDArray[np.float64]:
+    """Turn (x, y) into (row, column), or back: shape (points, 2), any unit."""
+    return np.asarray(points, dtype=np.float64)[:, ::-1].copy()
+
+
+@dataclass(frozen=True)
+class SectionOptions:
+    """What is wanted of a section, or known better than its files say; None where they are to say.
+
+    Parameters
+    ----------
+    slide : Slide or path, optional
+        The full-resolution image, checked to fit.
+    patient, name : str, optional
+    pitch_um, spot_um : float, optional
+        Distance of neighbouring spots and their diameter.
+    bin_um : float, optional
+        Which bin size of Visium HD.
+    """
+
+    slide: Slide | str | Path | None = None
+    patient: str | None = None
+    name: str | None = None
+    pitch_um: float | None = None
+    spot_um: float | None = None
+    bin_um: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +83,6 @@ class Section:
     @property
     def centres(self) -> NDArray[np.float64]:
         """Spot centres in full-resolution pixels, shape (spots, 2) as (row, column)."""
-        from histoscribe.section.coordinates import flip
-
         return flip(self.table.obsm["spatial"])
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from histoscribe.errors import HistoscribeError, SectionError
 from histoscribe.formats import WORDS, find, kind_of
-from histoscribe.section.model import Section
+from histoscribe.section.model import Section, SectionOptions
 from histoscribe.slide import Slide
 
 _READABLE = (
@@ -53,12 +53,8 @@ def open_section(
     known = find(path, "section")
     if known is None:
         raise _refusal(path)
-    stated = {
-        "slide": slide, "patient": patient, "name": name,
-        "pitch_um": pitch_um, "spot_um": spot_um, "bin_um": bin_um,
-    }  # fmt: skip
-    given = {option: value for option, value in stated.items() if value is not None}
-    section: Section = known.open(path, **given)
+    wanted = SectionOptions(slide, patient, name, pitch_um, spot_um, bin_um)
+    section: Section = known.open(path, options=wanted)
     return section
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PIECE = 1 << 22
 """Values that are looked at together."""
 _COUNTS_REMEDY = "give the raw counts"
+_GENOME = re.compile(r"((?:GRCh|GRCm|hg|mm|rn)\d+)_+(?=\S)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +91,14 @@ def checked_counts(
         problems.append(f"spots named twice: {examples(twice)}")
     if problems:
         raise SectionError("; ".join(problems), where=where, remedy=_COUNTS_REMEDY)
+    genes, said = without_genome(genes)
     unique, renamed = unique_genes(genes)
     return Counts(
         matrix=counts,
         spots=tuple(spots),
         genes=unique,
         gene_ids=None if gene_ids is None else tuple(gene_ids),
-        warnings=(*warnings, *doubts, *renamed),
+        warnings=(*warnings, *doubts, *said, *renamed),
     )
 
 
@@ -162,6 +165,23 @@ def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(names), (warning,)
 
 
+def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Gene names without the genome (`GRCh38_`, `mm10___`) before all of them, and what was done."""
+    found = [_GENOME.match(name) for name in names]
+    genomes = {match[1] for match in found if match is not None}
+    if len(genomes) != 1 or sum(match is not None for match in found) < 0.9 * len(names):
+        return list(names), []
+    bare = [name if match is None else name[match.end() :] for name, match in zip(names, found, strict=True)]
+    return bare, [f"{genomes.pop()} was taken from before the genes' names"]
+
+
+def flags_of(values: Any) -> NDArray[np.bool_] | None:
+    """Yes and no as Python, R and spreadsheets write them; None where it is something else."""
+    words = {"1": True, "0": False, "true": True, "false": False}
+    found = [words.get(str(value).strip().lower().removesuffix(".0")) for value in values]
+    return None if None in found else np.array(found, dtype=np.bool_)
+
+
 def repeated(names: Sequence[str]) -> list[str]:
     """The names that occur more than once, each once, in order of their second appearance."""
     seen: set[str] = set()
@@ -194,7 +214,7 @@ def spot_table(counts: Counts, rows: NDArray[np.intp], centres: NDArray[np.float
     import anndata
     import pandas as pd
 
-    from histoscribe.section.coordinates import flip
+    from histoscribe.section.model import flip
 
     obs = pd.DataFrame({"in_tissue": True}, index=[counts.spots[row] for row in rows])
     var = pd.DataFrame(index=list(counts.genes))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError
 from histoscribe.record import Record, keep_record
 from histoscribe.section import Section
-from histoscribe.section.coordinates import flip
+from histoscribe.section.model import flip
 from histoscribe.simulate.cells import place_cells
 from histoscribe.simulate.counts import Expression, express
 from histoscribe.simulate.fields import stream

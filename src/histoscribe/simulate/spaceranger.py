@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.files import replacing
 from histoscribe.section import Section
-from histoscribe.section.coordinates import flip
+from histoscribe.section.model import flip
 from histoscribe.simulate.section import barcode
 from histoscribe.simulate.tenx import (
     PROBE_SET,

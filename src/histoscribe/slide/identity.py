@@ -16,9 +16,8 @@ from histoscribe.record import SlideReference
 if TYPE_CHECKING:
     from histoscribe.slide.model import Slide
 
-HELD_IN_H5AD, HELD_IN_ZARR = "image in the h5ad file", "SpatialData"
-HELD = (HELD_IN_H5AD, HELD_IN_ZARR)
-"""Vendors of slides that lie in their section's own file, among other things."""
+HELD_IN_H5AD = "image in the h5ad file"
+"""Vendor of a slide that lies in its section's own file, among other things."""
 _WHOLE = 2**25  # bytes up to which a file is read whole
 _PIECE, _PIECES = 2**14, 256
 _MOST_FILES = 1_000_000
@@ -103,7 +102,7 @@ def refer_to(slide: Slide) -> SlideReference | None:
     """
     if not slide.url and not slide.path.exists():
         return None
-    held = slide.vendor in HELD
+    held = slide.vendor == HELD_IN_H5AD
     return SlideReference(
         pixels_hash(slide) if held else slide_hash(slide),
         slide.url or str(slide.path.resolve()),

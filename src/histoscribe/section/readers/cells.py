@@ -1,4 +1,4 @@
-"""Cells that Space Ranger 4 segmented: their outlines, read one by one from a file of any length."""
+"""Cells that Space Ranger 4 segments beside the bins of Visium HD: one spot a cell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
+from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.table import examples, repeated
+from histoscribe.section.lattice import neighbour_distance
+from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.readers.spatial_folder import own_image, read_scales
+from histoscribe.section.readers.tenx_h5 import read_tenx_h5
+from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
+from histoscribe.section.table import Counts, examples, repeated
 
 CELL_CHARACTERS = (1 << 14, 1 << 20)
 """Text of one cell that is looked at first, and at most."""
@@ -110,3 +116,60 @@ def _area_and_centre(ring: Any) -> tuple[float, float, float]:
         raise ValueError("not an outline")
     cell = shapely.Polygon(points[:, :2])
     return cell.centroid.y, cell.centroid.x, cell.area
+
+
+def open_segmented(folder: Path, options: SectionOptions) -> Section:
+    """Open `segmented_outputs`: one spot per cell, at its centre of area.
+
+    `spot_um` is the median diameter of circles as large as the cells, `pitch_um` the median distance to the
+    nearest cell; `obs["area_um2"]` has each cell's own area.
+
+    Raises
+    ------
+    SectionError
+        If a part is missing or damaged, or the parts do not belong together.
+    """
+    counts_path = folder / CELL_MATRIX
+    counts = read_tenx_h5(counts_path)
+    cells = read_cells(folder / CELL_OUTLINES)
+    scales = read_scales(folder / "spatial")
+    if scales.mpp is None:
+        raise SectionError(
+            "the µm per pixel are not stated",
+            where=folder / "spatial" / "scalefactors_json.json",
+            remedy="copy spatial/ of segmented_outputs from Space Ranger again",
+        )
+    rows, places, warnings = _joined(counts, cells, counts_path)
+    centres, areas = cells.centres[places], cells.areas[places] * scales.mpp**2
+    return assemble(
+        counts,
+        rows,
+        centres,
+        options,
+        name=section_name(folder),
+        mpp=scales.mpp,
+        pitch_um=neighbour_distance(centres) * scales.mpp,
+        spot_um=float(2 * np.sqrt(np.median(areas) / np.pi)),
+        image=own_image(folder / "spatial", scales),
+        obs={"area_um2": areas},
+        warnings=warnings,
+        cells=True,
+    )
+
+
+def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Rows of the counts and of the outlines that belong together, by barcode."""
+    place = {barcode: row for row, barcode in enumerate(cells.barcodes)}
+    found = np.array([place.get(spot, -1) for spot in counts.spots], dtype=np.intp)
+    lost = [counts.spots[row] for row in np.flatnonzero(found < 0)]
+    if 2 * len(lost) > len(found):
+        raise SectionError(
+            f"{len(lost)} of {len(found)} cells with counts have no outline: {examples(lost)}",
+            where=where,
+            remedy="use counts and outlines of the same Space Ranger run",
+        )
+    kept = np.flatnonzero(found >= 0)
+    warnings = (
+        [f"{len(lost)} cells have counts but no outline and were left out: {examples(lost)}"] if lost else []
+    )
+    return kept, found[kept], warnings

@@ -1,4 +1,4 @@
-"""Sections from h5ad files in squidpy's convention: our own, and foreign ones."""
+"""Sections from tables in squidpy's convention: h5ad files, our own and foreign ones."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import SectionError
+from histoscribe.record import Record, record_of
+from histoscribe.section.alignment import laid_on, opened
+from histoscribe.section.assembly import finished, section_name
 from histoscribe.section.bounds.hdf5 import opened_hdf5
-from histoscribe.section.model import Section
-from histoscribe.section.readers.from_table import section_of_table
-from histoscribe.slide import Slide
+from histoscribe.section.model import Section, SectionOptions, flip
+from histoscribe.section.readers.expression import check_sparse, library_of, with_expression, with_places
+from histoscribe.section.readers.held_images import held_image, named_slide
+from histoscribe.section.scale import scale_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from histoscribe.slide import Slide
 
-def open_h5ad(
-    path: Path,
-    *,
-    slide: Slide | str | Path | None = None,
-    patient: str | None = None,
-    name: str | None = None,
-    pitch_um: float | None = None,
-    spot_um: float | None = None,
-) -> Section:
+SMALLEST_IMAGE = 100
+"""A smaller image tells the size of the full one too coarsely to check a slide by it."""
+
+
+def open_h5ad(path: Path, options: SectionOptions) -> Section:
     """Open one section from an h5ad file.
 
     Parameters
@@ -31,22 +32,88 @@ def open_h5ad(
     path : Path
         Holds `obsm["spatial"]` as (x, y) in full-resolution pixels; `uns["spatial"]` where squidpy
         or scanpy wrote it, `uns["histoscribe"]` where we did.
-    slide : Slide or path, optional
-        The full-resolution image. Without it the slide that our own file names is opened if it
-        lies in the file's folder or below, else the image that the file holds.
-    patient, name : str, optional
-        What the file says where not given, else its name.
-    pitch_um, spot_um : float, optional
-        What the file says where not given, else Visium's 100 and 55 µm.
+    options : SectionOptions
+        Without a slide the one that our own file names is opened, if it still holds what it held, else the
+        image that the file holds.
 
     Raises
     ------
     SectionError
         If it is damaged, reaches into other files, or is not one section.
     """
-    return section_of_table(
-        _read_table(path), path, slide=slide, patient=patient, name=name, pitch_um=pitch_um, spot_um=spot_um
+    return section_of_table(_read_table(path), path, options)
+
+
+def section_of_table(
+    table: AnnData,
+    path: Path,
+    options: SectionOptions,
+    *,
+    mpp: float | None = None,
+    image: Slide | None = None,
+    doubts: tuple[str, ...] = (),
+) -> Section:
+    """Make the section of a table that was read from a file.
+
+    Parameters
+    ----------
+    table : AnnData
+        Spots by genes with their positions; changed in place.
+    path : Path
+        The file or folder that it came from.
+    options : SectionOptions
+    mpp : float, optional
+        Where the table does not say.
+    image : Slide, optional
+        A reduced image that lies beside the table, in full-resolution pixels.
+    doubts : tuple of str
+        Everything doubtful that the reader found.
+
+    Raises
+    ------
+    SectionError
+        If positions or values cannot be used, or the slide does not fit.
+    """
+    check_sparse(table, path)
+    own = _record(table, path)
+    table, lost = with_places(table, path)
+    library, entry = library_of(table, path)
+    table, changed = with_expression(table, own.measured, path)
+    centres = flip(table.obsm["spatial"])
+    scale = scale_of(table, centres, own, options, entry, mpp, path)
+    held, said = (image, []) if image is not None else held_image(entry, path)
+    warnings = [*own.warnings, *doubts, *lost, *changed, *scale.warnings]
+    beneath: Slide | None
+    if options.slide is not None:
+        beneath = opened(options.slide)
+    else:
+        beneath, said_of_named = named_slide(own.slide, path)
+        warnings += said_of_named
+        if beneath is None:
+            beneath, warnings = held, [*warnings, *said]
+    fit, micrometres = "", scale.mpp
+    if beneath is not None:
+        known = held is not None and min(held.levels[0].shape) >= SMALLEST_IMAGE
+        expected = held.shape if held is not None and known else None
+        beneath, centres, micrometres, alignment = laid_on(beneath, centres, micrometres, expected=expected)
+        if alignment.factor != 1.0:
+            table.obsm["spatial"] = flip(centres)
+            table.uns.pop("spatial", None)
+        warnings += alignment.warnings
+        fit = alignment.verdict
+    name = options.name or own.name or library or section_name(path)
+    patient = options.patient or own.patient or name
+    section = Section(
+        name, table, beneath, micrometres, scale.spot_um, scale.pitch_um, patient, tuple(warnings), fit
     )
+    return finished(section, own.kind or "measured", cells=scale.cells)
+
+
+def _record(table: AnnData, path: Path) -> Record:
+    try:
+        return record_of(table)
+    except SectionError as error:
+        raise SectionError(error.problem, where=path, remedy=error.remedy) from error
 
 
 def _read_table(path: Path) -> AnnData:

@@ -3,51 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from histoscribe.errors import HistoscribeError, SlideError
+from histoscribe.errors import HistoscribeError, SectionError, SlideError
 from histoscribe.record import SlideReference
-from histoscribe.section.alignment import opened, rebased
+from histoscribe.section.alignment import SAME_SIZE, opened, rebased
 from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
-from histoscribe.section.describe import number_in
+from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
 from histoscribe.slide.colour import TRANSPARENT, to_rgb
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
-_IMAGES = (("hires", "tissue_hires_scalef"), ("lowres", "tissue_lowres_scalef"))
+_IMAGES = (
+    ("fullres", "tissue_fullres_scalef"),
+    ("downscaled_fullres", "tissue_downscaled_fullres_scalef"),
+    ("hires", "tissue_hires_scalef"),
+    ("lowres", "tissue_lowres_scalef"),
+)
 
 
-def held_image(entry: Mapping[str, Any], path: Path) -> Slide | None:
-    """The image within an entry of `uns["spatial"]`, in full-resolution pixels.
+def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list[str]]:
+    """The finest image within an entry of `uns["spatial"]`, in full-resolution pixels, and what is doubtful.
 
-    Colours are bytes, 16-bit numbers, or fractions of 1 as matplotlib reads them.
+    Colours are bytes, 16-bit numbers, or fractions of 1 as matplotlib reads them, what is transparent is
+    laid on white.
+
+    Raises
+    ------
+    SectionError
+        If two images state different sizes of the full one.
     """
-    import zarr
-
     images, scales = entry.get("images", {}), entry.get("scalefactors", {})
     if not isinstance(images, Mapping) or not isinstance(scales, Mapping):
-        return None
+        return None, []
+    found: list[tuple[str, Slide]] = []
+    doubts: list[str] = []
     for kind, key in _IMAGES:
         image = np.asarray(images[kind]) if kind in images else None
         scale = number_in(scales, key, path)
-        if not scale or image is None or image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
+        if not scale or image is None:
             continue
-        if image.dtype.kind == "f":
-            full = 255.0 if np.nanmax(image[..., :3]) <= 1.5 else 1.0
-            image = np.nan_to_num(np.clip(image * full, 0, 255)).round()
-        elif image.dtype == np.uint16:
-            image = image >> 8
-        elif image.dtype != np.uint8:
+        numbers = image.dtype.kind == "f" or image.dtype in (np.uint8, np.uint16)
+        if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size or not numbers:
+            doubts.append(f"the {kind} image is {image.shape} {image.dtype}, no RGB, and was left out")
             continue
-        data = np.ascontiguousarray(to_rgb(image.astype(np.uint8)))
-        chunks = (*(min(side, 512) for side in data.shape[:2]), 3)
-        array: Any = zarr.create_array(store={}, data=data, chunks=chunks)
-        doubts = (TRANSPARENT,) if image.shape[2] == 4 else ()
-        return Slide(path=path, levels=(Level(array, 1 / scale),), vendor=HELD_IN_H5AD, warnings=doubts)
-    return None
+        slide = in_memory(_as_bytes(image), 1 / scale, path, HELD_IN_H5AD)
+        found.append((kind, replace(slide, warnings=(TRANSPARENT,) if image.shape[2] == 4 else ())))
+    refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], path)
+    return (found[0][1] if found else None), list(dict.fromkeys(doubts))
+
+
+def refuse_unequal(images: list[tuple[str, tuple[int, int], tuple[int, int]]], path: Path) -> None:
+    """Refuse reduced images that state different sizes of the full one: one of them was replaced.
+
+    Parameters
+    ----------
+    images : list of (name, (rows, columns), (rows, columns))
+        The size of the full image that each states, and its own.
+    path : Path
+        To name in an error.
+    """
+    for (one, full, _), (other, beside, own) in pairwise(images):
+        rounding = max(1 / side for side in own)
+        if any(abs(a / b - 1) > SAME_SIZE + rounding for a, b in zip(full, beside, strict=True)):
+            raise SectionError(
+                f"the {one} and {other} images contradict each other: by their scales the full image has "
+                f"{full[0]} × {full[1]} or {beside[0]} × {beside[1]} pixels",
+                where=path,
+                remedy="put the run's own images back, or name the full-resolution image",
+            )
+
+
+def _as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """RGB as bytes; what is transparent is laid on white."""
+    if image.dtype.kind == "f":
+        full = 255.0 if np.nanmax(image[..., :3]) <= 1.5 else 1.0
+        image = np.nan_to_num(np.clip(image * full, 0, 255)).round()
+    elif image.dtype == np.uint16:
+        image = image >> 8
+    return to_rgb(image.astype(np.uint8))
+
+
+def in_memory(pixels: NDArray[np.uint8], downsample: float, path: Path, vendor: str = "plain image") -> Slide:
+    """A slide of one level over pixels that are at hand."""
+    import zarr
+
+    rows, columns, _ = pixels.shape
+    chunks = (min(rows, 512), min(columns, 512), 3)
+    array: Any = zarr.create_array(store={}, data=np.ascontiguousarray(pixels), chunks=chunks)
+    return Slide(path=path, levels=(Level(array, downsample),), vendor=vendor)
 
 
 def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | None, list[str]]:
@@ -104,18 +154,13 @@ def _opened_as(reference: SlideReference, place: Path) -> Slide:
     """What lies at a place: a slide, or the image that a section's file holds."""
     if not reference.held:
         return opened(place)
-    if place.is_dir():
-        from histoscribe.section.readers.spatial_data import image_of
-
-        found = image_of(place)
-    else:
-        found = image_of_h5ad(place)
+    found = _image_of_h5ad(place)
     if found is None:
         raise SlideError("holds no image", where=place)
     return found
 
 
-def image_of_h5ad(path: Path) -> Slide | None:
+def _image_of_h5ad(path: Path) -> Slide | None:
     """The image that an h5ad file holds, without reading its table."""
     from anndata.io import read_elem
 
@@ -123,4 +168,4 @@ def image_of_h5ad(path: Path) -> Slide | None:
         part = hdf5_part(file, "uns/spatial", path)
         spatial = {} if part is None else read_elem(part)
     entries = [entry for entry in spatial.values() if isinstance(entry, Mapping)]
-    return held_image(entries[0], path) if len(entries) == 1 else None
+    return held_image(entries[0], path)[0] if len(entries) == 1 else None

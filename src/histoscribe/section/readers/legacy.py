@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
-from histoscribe.section.alignment import laid_on, opened
+from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.describe import finished, section_name
 from histoscribe.section.lattice import free_spacing, square_spacing
-from histoscribe.section.model import Section
-from histoscribe.section.table import Counts, checked_counts, examples, repeated, spot_table
+from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.table import Counts, checked_counts, examples, repeated
 from histoscribe.slide import Slide
 
 PITCH_UM = 200.0
@@ -64,26 +63,18 @@ def read_legacy(
             where=positions_path,
         )
     rows, of_positions, doubts = _join(table_of_counts, spots, listed, counts_path)
-    warnings = [*table_of_counts.warnings, *doubts, *spacing.warnings]
-    array, centres, mpp = array[of_positions], centres[of_positions], spacing.mpp
-    beneath = None if slide is None else opened(slide)
-    alignment = None
-    if beneath is not None:
-        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp)
-        warnings += alignment.warnings
-    table = spot_table(table_of_counts, rows, centres)
-    table.obs["array_row"], table.obs["array_col"] = array[:, 1], array[:, 0]
-    return finished(
-        table,
-        kind="measured",
-        name=name or section_name(counts_path),
-        patient=patient,
-        slide=beneath,
-        mpp=mpp,
-        spot_um=spot_um,
+    array = array[of_positions]
+    return assemble(
+        table_of_counts,
+        rows,
+        centres[of_positions],
+        SectionOptions(slide, patient, name),
+        name=section_name(counts_path),
+        mpp=spacing.mpp,
         pitch_um=spacing.pitch_um,
-        warnings=tuple(warnings),
-        alignment=alignment,
+        spot_um=spot_um,
+        obs={"array_row": array[:, 1], "array_col": array[:, 0]},
+        warnings=(*doubts, *spacing.warnings),
     )
 
 

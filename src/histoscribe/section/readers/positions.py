@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,14 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.table import Counts, examples, repeated
+from histoscribe.section.table import Counts, examples, flags_of, repeated
 
 COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
 MOST_BINS = 50_000_000
 """The largest capture area today has 11 million bins of 2 µm."""
 SLIDE_SPOTS = (4992, 14336)
 """Spots of a Visium capture area of 6.5 mm and of 11 mm."""
+_BASES = re.compile(r"[ACGT]{12,}")
 _AGAIN = "copy the spatial/ folder from Space Ranger again"
 
 
@@ -34,12 +37,15 @@ class Positions:
         `array_row`, `array_col`.
     centres : ndarray of float64, shape (spots, 2)
         Full-resolution pixels as (row, column).
+    warnings : tuple of str
+        What was left out.
     """
 
     barcodes: tuple[str, ...]
     in_tissue: NDArray[np.bool_]
     array: NDArray[np.float64]
     centres: NDArray[np.float64]
+    warnings: tuple[str, ...] = ()
 
 
 def read_positions(path: Path) -> Positions:
@@ -54,10 +60,12 @@ def read_positions(path: Path) -> Positions:
     """
     frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     barcodes = frame["barcode"].astype(str).tolist()
-    numbers = frame[list(COLUMNS[1:])].to_numpy()
     problems = []
+    inside = flags_of(frame["in_tissue"].to_numpy())
+    if inside is None:
+        problems.append("in_tissue holds something other than 0 and 1: are the columns in order?")
     try:
-        values = numbers.astype(np.float64)
+        values = frame[list(COLUMNS[2:])].to_numpy().astype(np.float64)
     except (TypeError, ValueError) as error:
         raise SectionError(
             f"holds something that is no number ({error})", where=path, remedy=_AGAIN
@@ -66,13 +74,19 @@ def read_positions(path: Path) -> Positions:
         problems.append("holds no spot")
     if twice := repeated(barcodes):
         problems.append(f"barcodes listed twice: {examples(twice)}")
-    if broken := [barcodes[row] for row in np.flatnonzero(~np.isfinite(values).all(axis=1))]:
-        problems.append(f"spots without a number in every column: {examples(broken)}")
-    if not np.isin(values[:, 0], (0, 1)).all():
-        problems.append("in_tissue holds something other than 0 and 1: are the columns in order?")
-    if problems:
+    known = np.isfinite(values).all(axis=1)
+    lost = [barcodes[row] for row in np.flatnonzero(~known)]
+    broken = f"spots without a number in every column: {examples(lost)}"
+    if 2 * np.count_nonzero(known) < len(known):
+        problems.append(broken)
+    if problems or inside is None:
         raise SectionError("; ".join(problems), where=path, remedy=_AGAIN)
-    return Positions(tuple(barcodes), values[:, 0] == 1, values[:, 1:3], values[:, 3:5])
+    found = Positions(tuple(barcodes), inside, values[:, :2], values[:, 2:])
+    if known.all():
+        return found
+    names = tuple(name for name, keep in zip(barcodes, known, strict=True) if keep)
+    values = values[known]
+    return Positions(names, inside[known], values[:, :2], values[:, 2:], (f"left out: {broken}",))
 
 
 def join(
@@ -93,6 +107,9 @@ def join(
     """
     place = {barcode: row for row, barcode in enumerate(positions.barcodes)}
     found = [place.get(spot, -1) for spot in counts.spots]
+    renamed: list[str] = []
+    if max(found) < 0:
+        found, renamed = _by_letters(counts.spots, positions.barcodes)
     lost = [spot for spot, row in zip(counts.spots, found, strict=True) if row < 0]
     if len(lost) == len(counts.spots):
         raise SectionError(
@@ -107,7 +124,7 @@ def join(
             where=where,
             remedy="check that the file of positions is whole and of the same run",
         )
-    warnings = []
+    warnings = renamed
     if lost:
         hint = ""
         if len(positions.barcodes) + 1 in SLIDE_SPOTS:
@@ -126,6 +143,16 @@ def join(
             remedy="check the tissue detection in Space Ranger or Loupe",
         )
     return np.flatnonzero(kept), of_positions[kept], warnings
+
+
+def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Match by the bases alone, where other programs put something else before or behind them."""
+    place = {match[0]: row for row, name in enumerate(barcodes) if (match := _BASES.search(name))}
+    bases = [match and match[0] for match in map(_BASES.search, spots)]
+    if len(place) < len(barcodes) or len(set(bases)) < len(bases):
+        return [-1] * len(spots), []
+    found = [place.get(name or "", -1) for name in bases]
+    return found, ["counts and positions write their barcodes differently: they were matched by their bases"]
 
 
 def _csv(path: Path) -> Any:

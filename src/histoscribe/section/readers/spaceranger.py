@@ -7,39 +7,25 @@ from pathlib import Path
 import numpy as np
 
 from histoscribe.errors import SectionError
-from histoscribe.section.alignment import laid_on, opened
-from histoscribe.section.describe import finished, section_name
+from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.lattice import Spacing, free_spacing, square_spacing, visium_spacing
-from histoscribe.section.model import Section
+from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.readers.cells import open_segmented
+from histoscribe.section.readers.feature_slice import open_feature_slice, slice_file
 from histoscribe.section.readers.positions import Positions, join, read_positions
-from histoscribe.section.readers.segmented import open_segmented
-from histoscribe.section.readers.sliced import open_feature_slice, slice_file
-from histoscribe.section.readers.spatial_folder import Scales, own_image, read_scales
+from histoscribe.section.readers.spatial_folder import Scales, file_in, own_image, read_scales
 from histoscribe.section.readers.tenx_h5 import read_tenx_h5
 from histoscribe.section.readers.tenx_mtx import read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
-from histoscribe.section.table import Counts, spot_table
-from histoscribe.slide import Slide
+from histoscribe.section.scale import PITCH_UM, SPOT_UM, spot_doubts
+from histoscribe.section.table import Counts
 
-PITCH_UM = 100.0
-SPOT_UM = 55.0
-SPOT_RATIO = (0.50, 0.72)
-"""Bounds of spot diameter over pitch: 55 µm / 100 µm; Space Ranger itself writes about 65 / 100."""
 SAME_MPP = 0.02
 _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix", "raw_probe_bc_matrix")
 _POSITIONS = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
 
 
-def open_space_ranger(
-    folder: Path,
-    *,
-    slide: Slide | str | Path | None = None,
-    patient: str | None = None,
-    name: str | None = None,
-    pitch_um: float | None = None,
-    spot_um: float | None = None,
-    bin_um: float | None = None,
-) -> Section:
+def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     """Open a Space Ranger folder: counts, positions, and an image that fits them.
 
     Parameters
@@ -47,14 +33,9 @@ def open_space_ranger(
     folder : Path
         The run's folder, its `outs/`, or one `square_XXXum/` or `segmented_outputs/` folder of Visium HD. A
         run without folders of bins is read from its `feature_slice.h5`.
-    slide : Slide or path, optional
-        The full-resolution image; without it the folder's own reduced image is used.
-    patient, name : str, optional
-        The folder's name where not given.
-    pitch_um, spot_um : float, optional
-        100 and 55 µm where not given; the bin size on Visium HD.
-    bin_um : float, optional
-        Which bins of a Visium HD run: 8 µm where not given, else the finest.
+    options : SectionOptions
+        Without a slide the folder's own reduced image is used; pitch and diameter are 100 and 55 µm, or the
+        bin size on Visium HD; of several bin sizes 8 µm, else the finest.
 
     Raises
     ------
@@ -66,46 +47,34 @@ def open_space_ranger(
     root = folder / "outs" if (folder / "outs").is_dir() and not (folder / "spatial").is_dir() else folder
     sliced = slice_file(root)
     if sliced is not None and not bin_folders(root) and not _has_counts(root):
-        return open_feature_slice(sliced, slide=slide, patient=patient, name=name, bin_um=bin_um)
-    root = choose_part(root, bin_um)
-    name = name or section_name(root)
+        return open_feature_slice(sliced, options)
+    root = choose_part(root, options.bin_um)
     if holds_cells(root):
-        return open_segmented(root, slide=slide, patient=patient, name=name)
+        return open_segmented(root, options)
     counts, counts_path = _read_counts(root)
-    positions_path = _positions_path(root / "spatial")
+    spatial = _spatial_of(root)
+    positions_path = _positions_path(spatial)
     positions = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
-    scales = read_scales(root / "spatial")
-    pitch = pitch_um or scales.bin_um or PITCH_UM
+    scales = read_scales(spatial)
+    pitch = options.pitch_um or scales.bin_um or PITCH_UM
     spacing = _spacing(positions, scales, pitch, positions_path)
-    warnings = [*counts.warnings, *doubts, *spacing.warnings]
+    warnings = [*positions.warnings, *doubts, *spacing.warnings]
     if scales.bin_um is None and pitch == PITCH_UM:
-        warnings += _spot_doubts(scales, spacing)
-
-    own, own_doubts = own_image(root / "spatial", scales)
-    centres, mpp = positions.centres[of_positions], spacing.mpp
-    beneath = own if slide is None else opened(slide)
-    if slide is None:
-        warnings += own_doubts
-    alignment = None
-    if beneath is not None:
-        expected = None if own is None else own.shape
-        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
-        warnings += alignment.warnings
-    table = spot_table(counts, rows, centres)
-    for axis, column in enumerate(("array_row", "array_col")):
-        table.obs[column] = positions.array[of_positions, axis].astype(np.int64)
-    return finished(
-        table,
-        kind="measured",
-        name=name,
-        patient=patient,
-        slide=beneath,
-        mpp=mpp,
-        spot_um=spot_um or scales.bin_um or SPOT_UM,
+        warnings += spot_doubts(scales.spot_px, spacing)
+    array = positions.array[of_positions].astype(np.int64)
+    return assemble(
+        counts,
+        rows,
+        positions.centres[of_positions],
+        options,
+        name=section_name(root),
+        mpp=spacing.mpp,
         pitch_um=spacing.pitch_um,
-        warnings=tuple(warnings),
-        alignment=alignment,
+        spot_um=options.spot_um or scales.bin_um or SPOT_UM,
+        image=own_image(spatial, scales),
+        obs={"array_row": array[:, 0], "array_col": array[:, 1]},
+        warnings=warnings,
     )
 
 
@@ -123,6 +92,8 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
             return read_tenx_h5(files[0]), files[0]
         if (root / stem).is_dir():
             return read_tenx_mtx(root / stem), root / stem
+    if file_in(root, "matrix.mtx") is not None:
+        return read_tenx_mtx(root), root
     raise SectionError(
         "there are no counts",
         where=root,
@@ -130,10 +101,21 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
     )
 
 
+def _spatial_of(root: Path) -> Path:
+    """The folder of positions and images: `spatial/`, or the run's own in a flat archive."""
+    return root if _is_flat(root) else root / "spatial"
+
+
+def _is_flat(root: Path) -> bool:
+    """Whether counts and positions lie side by side."""
+    counted = file_in(root, "matrix.mtx") is not None or _has_counts(root)
+    return counted and not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
+
+
 def _positions_path(spatial: Path) -> Path:
-    for name in _POSITIONS:
-        if (spatial / name).is_file():
-            return spatial / name
+    found = file_in(spatial, *_POSITIONS)
+    if found is not None:
+        return found
     raise SectionError(
         "there are no spot positions",
         where=spatial,
@@ -162,15 +144,3 @@ def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path)
             remedy="copy the positions from Space Ranger again",
         )
     return spacing
-
-
-def _spot_doubts(scales: Scales, spacing: Spacing) -> list[str]:
-    if scales.spot_px is None:
-        return []
-    ratio = scales.spot_px * spacing.mpp / spacing.pitch_um
-    if SPOT_RATIO[0] <= ratio <= SPOT_RATIO[1]:
-        return []
-    return [
-        f"spot_diameter_fullres ({scales.spot_px:.1f} pixels) would be {scales.spot_px * spacing.mpp:.0f} µm "
-        f"by the spots' lattice, not {SPOT_UM:g} to 65: positions and scale factors of different runs?"
-    ]

@@ -14,31 +14,22 @@ from numpy.typing import NDArray
 from histoscribe.errors import DependencyError, SectionError, SlideError
 from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.bounds.zarr import check_zarr
-from histoscribe.section.model import Section
-from histoscribe.section.readers.from_table import section_of_table
+from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.readers.h5ad import section_of_table
 from histoscribe.section.table import examples, repeated
 from histoscribe.slide import Slide
-from histoscribe.slide.identity import HELD_IN_ZARR
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 INSTALL = "pip install 'napari-histoscribe[spatialdata]'"
 SAME_SCALE = 0.01
+IN_ZARR = "SpatialData"
 _BIN = re.compile(r"square_(\d{3})um")
 _AGAIN = "write the folder again with a current spatialdata"
 
 
-def open_spatial_data(
-    path: Path,
-    *,
-    slide: Slide | str | Path | None = None,
-    patient: str | None = None,
-    name: str | None = None,
-    pitch_um: float | None = None,
-    spot_um: float | None = None,
-    bin_um: float | None = None,
-) -> Section:
+def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     """Open one section from a SpatialData folder.
 
     The table's shapes give the positions: their own coordinates are taken for full-resolution pixels. An
@@ -48,10 +39,8 @@ def open_spatial_data(
     ----------
     path : Path
         A zarr folder with `tables`, `shapes` and `images`.
-    slide, patient, name, pitch_um, spot_um
-        As for h5ad files.
-    bin_um : float, optional
-        Which of several tables of Visium HD bins; 8 µm where not given.
+    options : SectionOptions
+        As for h5ad files; `bin_um` chooses among several tables of Visium HD bins, 8 µm where not given.
 
     Raises
     ------
@@ -62,7 +51,7 @@ def open_spatial_data(
     """
     check_zarr(path)
     data = _read(path)
-    key = _choose_table(list(data.tables), bin_um, path)
+    key = _choose_table(list(data.tables), options.bin_um, path)
     table = data.tables[key]
     region, shapes = _shapes_of(table, data, path)
     places, sizes = _joined(table, shapes, path)
@@ -71,28 +60,11 @@ def open_spatial_data(
         table.uns.setdefault("spatial", {region: {}})
     bin_size = _BIN.search(key)
     if bin_size is not None:
-        pitch_um, spot_um = pitch_um or float(bin_size[1]), spot_um or float(bin_size[1])
+        side = float(bin_size[1])
+        options = replace(options, pitch_um=options.pitch_um or side, spot_um=options.spot_um or side)
     image, doubts = _image(data, shapes, path)
-    return section_of_table(
-        table,
-        path,
-        slide=slide,
-        patient=patient,
-        name=name,
-        pitch_um=pitch_um,
-        spot_um=spot_um,
-        mpp=_mpp(data, key, sizes),
-        image=image,
-        doubts=tuple(doubts),
-    )
-
-
-def image_of(path: Path, bin_um: float | None = None) -> Slide | None:
-    """The image that lies above the spots of a SpatialData folder."""
-    check_zarr(path)
-    data = _read(path)
-    table = data.tables[_choose_table(list(data.tables), bin_um, path)]
-    return _image(data, _shapes_of(table, data, path)[1], path)[0]
+    mpp = _mpp(data, key, sizes)
+    return section_of_table(table, path, options, mpp=mpp, image=image, doubts=tuple(doubts))
 
 
 def _read(path: Path) -> Any:
@@ -208,7 +180,7 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
             continue
         scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1])))
         if _straight(matrix, scale):
-            slides.append(replace(rebased(slide, scale), path=path, vendor=HELD_IN_ZARR, url=""))
+            slides.append(replace(rebased(slide, scale), path=path / "images" / name, vendor=IN_ZARR, url=""))
         else:
             doubts.append(f"the image {name} lies turned or shifted on the spots and was left out")
     return min(slides, key=lambda slide: slide.levels[0].downsample, default=None), doubts

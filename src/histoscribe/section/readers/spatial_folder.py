@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.bounds.hdf5 import read_text
+from histoscribe.section.readers.held_images import in_memory, refuse_unequal
+from histoscribe.section.table import examples
 from histoscribe.slide import Slide
+
+IMAGE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,8 @@ def read_scales(spatial: Path) -> Scales:
     SectionError
         If they are damaged.
     """
-    path = spatial / "scalefactors_json.json"
-    if not path.is_file():
+    path = file_in(spatial, "scalefactors_json.json")
+    if path is None:
         return Scales()
     try:
         content = json.loads(read_text(path, 1 << 20).getvalue())
@@ -64,18 +71,58 @@ def read_scales(spatial: Path) -> Scales:
     )
 
 
+def file_in(folder: Path, *names: str) -> Path | None:
+    """The one file of a name (the first of several names), also gzipped or with a sample's name before it.
+
+    Raises
+    ------
+    SectionError
+        If there are several of a name.
+    """
+    for name in names:
+        endings = (name, f"{name}.gz")
+        found = [folder / each for each in endings if (folder / each).is_file()][:1]
+        found = found or [path for each in endings for path in sorted(folder.glob(f"*[_.-]{each}"))]
+        if len(found) > 1:
+            listed = examples([path.name for path in found])
+            raise SectionError(f"several files ({listed})", where=folder, remedy="keep one sample per folder")
+        if found:
+            return found[0]
+    return None
+
+
 def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
-    """The folder's reduced image as a slide in full-resolution pixels, if it can be read."""
-    doubts = []
+    """The folder's reduced image as a slide in full-resolution pixels, if it can be read.
+
+    Raises
+    ------
+    SectionError
+        If the images contradict each other by their scale factors.
+    """
+    doubts: list[str] = []
+    found: list[tuple[str, Slide]] = []
     for kind, scale in (("hires", scales.hires), ("lowres", scales.lowres)):
         for path in sorted(spatial.glob(f"*tissue_{kind}_image.*")):
             if scale is None:
                 doubts.append(f"{path.name} has no scale factor and was left out")
                 continue
             try:
-                image = opened(path)
-            except SlideError as error:
+                image = _unpacked(path) if path.suffix == ".gz" else opened(path)
+            except (SlideError, SectionError) as error:
                 doubts.append(f"{path.name} cannot be read ({error.problem})")
                 continue
-            return rebased(image, 1 / scale), doubts
-    return None, [*doubts, "there is no image"]
+            found.append((kind, rebased(image, 1 / scale)))
+            break
+    refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], spatial)
+    return (found[0][1], doubts) if found else (None, [*doubts, "there is no image"])
+
+
+def _unpacked(path: Path) -> Slide:
+    """A gzipped image, opened as the file that it was packed from."""
+    content = read_text(path, IMAGE_BYTES)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        plain.write_bytes(content.getvalue())
+        slide = opened(plain)
+        pixels = np.asarray(slide.levels[0].pixels[:])
+    return in_memory(pixels, 1.0, path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from histoscribe.errors import SectionError
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
+from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.readers.tenx_h5 import GENE_EXPRESSION, MOST_ENTRIES, MOST_NAMES, gene_expression
 from histoscribe.section.table import Counts
 
@@ -58,10 +59,9 @@ def read_tenx_mtx(folder: Path) -> Counts:
 
 
 def _one_of(folder: Path, *names: str) -> Path:
-    for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                return path
+    found = file_in(folder, *names)
+    if found is not None:
+        return found
     raise SectionError(f"there is no {names[0]} or {names[0]}.gz", where=folder, remedy=_REMEDY)
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.files import packed_h5ad, replacing
 from histoscribe.record import SlideReference, amend_record, record_of
-from histoscribe.section.describe import describe, library_key
+from histoscribe.section.assembly import describe, library_key
 from histoscribe.section.model import Section
 from histoscribe.slide import Slide, Window
-from histoscribe.slide.identity import HELD, refer_to
+from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,7 +93,7 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:
     """A shallow copy of the section's table whose `uns` describes the section."""
     table = _shallow(section.table)
-    describe(table, section, record_of(table).kind or "measured")
+    describe(section, record_of(table).kind or "measured", table=table)
     amend_record(table, warnings=section.warnings, slide=_reference(section.slide, target))
     entry = table.uns["spatial"][library_key(section.name)]
     if section.slide is None:
@@ -137,7 +137,7 @@ def _shallow(table: AnnData) -> AnnData:
 
 def _reference(slide: Slide | None, target: Path) -> SlideReference | None:
     """What the file says of a section's slide; nothing of an image that it holds itself."""
-    if slide is None or slide.vendor in HELD:
+    if slide is None or slide.vendor == HELD_IN_H5AD or target.resolve() in slide.path.resolve().parents:
         return None
     try:
         found = refer_to(slide)

@@ -115,9 +115,10 @@ def _sections(path: Path, cohort: bool, progress: Progress | None) -> list[Secti
     if cohort:
         return [*read_cohort(path, progress)]
     if path.is_file() and (bin_um := _bin_um(path)):
-        from histoscribe.section.readers.sliced import open_feature_slice
+        from histoscribe.section import SectionOptions
+        from histoscribe.section.readers.feature_slice import open_feature_slice
 
-        return [open_feature_slice(path, bin_um=bin_um, progress=progress)]
+        return [open_feature_slice(path, SectionOptions(bin_um=bin_um), progress)]
     return [open_section(path, bin_um=_bin_um(path))]
 
 

@@ -1,0 +1,139 @@
+"""From what a reader found to the section: its slide laid beneath, its table saying what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.record import Kind, amend_record
+from histoscribe.section.alignment import laid_on, opened
+from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.table import Counts, spot_table
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.slide import Slide
+
+
+def assemble(
+    counts: Counts,
+    rows: NDArray[np.intp],
+    centres: NDArray[np.float64],
+    options: SectionOptions,
+    *,
+    name: str,
+    mpp: float,
+    pitch_um: float,
+    spot_um: float,
+    image: tuple[Slide | None, list[str]] = (None, []),
+    obs: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+    cells: bool = False,
+) -> Section:
+    """Lay measured spots on their slide and make a section of them.
+
+    Parameters
+    ----------
+    counts : Counts
+    rows : ndarray of int, shape (spots,)
+        Which rows of the counts.
+    centres : ndarray of float64, shape (spots, 2)
+        As (row, column) in pixels of the image that they were placed on.
+    options : SectionOptions
+        Its slide is laid beneath where it names one, else `image`.
+    name : str
+        Where the options give none.
+    mpp, pitch_um, spot_um : float
+        µm per pixel of `centres`, distance of neighbours and diameter.
+    image : (Slide or None, list of str)
+        A reduced image that belongs to the spots, and what is doubtful about it.
+    obs : mapping of str to array, shape (spots,)
+        Columns about the spots.
+    cells : bool
+        Whether the spots are segmented cells.
+
+    Raises
+    ------
+    SectionError
+        If the slide does not fit, or a length is no positive number.
+    """
+    own, doubts = image
+    beneath = own if options.slide is None else opened(options.slide)
+    doubts = [*counts.warnings, *warnings, *(doubts if options.slide is None else ())]
+    fit = ""
+    if beneath is not None:
+        expected = None if own is None else own.shape
+        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
+        doubts += alignment.warnings
+        fit = alignment.verdict
+    table = spot_table(counts, rows, centres)
+    for column, values in (obs or {}).items():
+        table.obs[column] = values
+    title = options.name or name
+    patient = options.patient or title
+    section = Section(title, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), fit)
+    return finished(section, cells=cells)
+
+
+def finished(section: Section, kind: Kind = "measured", *, cells: bool = False) -> Section:
+    """Check a section's lengths, say each doubt once, and let its table say what it is."""
+    lengths = (
+        (section.mpp, "µm per pixel"),
+        (section.spot_um, "spot diameter"),
+        (section.pitch_um, "distance of spots"),
+    )
+    for value, what in lengths:
+        if not (np.isfinite(value) and value > 0):
+            raise SectionError(f"the {what} must be a positive number, not {value}", where=section.name)
+    section = replace(section, warnings=tuple(dict.fromkeys(section.warnings)))
+    describe(section, kind, cells=cells)
+    return section
+
+
+def describe(section: Section, kind: Kind, *, cells: bool = False, table: AnnData | None = None) -> None:
+    """Write a section's name, patient and geometry into its table (or another); the rest stays."""
+    table = section.table if table is None else table
+    amend_record(
+        table,
+        kind=kind,
+        name=section.name,
+        patient=section.patient,
+        mpp=float(section.mpp),
+        spot_um=float(section.spot_um),
+        pitch_um=float(section.pitch_um),
+        **({"cells": True} if cells else {}),
+    )
+    library = library_key(section.name)
+    spatial = table.uns.get("spatial")
+    found = spatial.get(library) if isinstance(spatial, Mapping) else None
+    entry = found if isinstance(found, Mapping) else {}
+    scales = {**entry.get("scalefactors", {}), "spot_diameter_fullres": float(section.spot_um / section.mpp)}
+    table.uns["spatial"] = {
+        library: {
+            "images": dict(entry.get("images", {})),
+            "scalefactors": scales,
+            "metadata": dict(entry.get("metadata", {})),
+        }
+    }
+
+
+def library_key(name: str) -> str:
+    """A section's name as a key of `uns["spatial"]`: HDF5 takes a slash for a group."""
+    return name.replace("/", "_") or "section"
+
+
+def section_name(path: Path) -> str:
+    """A section's name from its file or folder: no endings, and not Space Ranger's own folders."""
+    from histoscribe.section.readers.visium_hd import run_folder
+
+    resolved = path.resolve()
+    if resolved.is_dir():
+        return run_folder(resolved).name.removesuffix(".zarr")
+    return resolved.name.split(".")[0]

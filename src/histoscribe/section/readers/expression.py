@@ -1,0 +1,232 @@
+"""What a table holds, wherever it holds it: its counts, its symbols, its places, and whose they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.table import (
+    count_problems,
+    examples,
+    flags_of,
+    repeated,
+    unique_genes,
+    without_genome,
+)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "SYMBOL")
+_IDENTIFIER = re.compile(r"[A-Z]+\d{6,}(\.\d+)?")
+_PLACES = (
+    ("pxl_col_in_fullres", "pxl_row_in_fullres"),
+    ("x_centroid", "y_centroid"),
+    ("CenterX_global_px", "CenterY_global_px"),
+    ("pixel_x", "pixel_y"),
+    ("x", "y"),
+)
+_OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch")
+
+
+def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any]]:
+    """The name of the one section that a table holds, and its part of `uns["spatial"]`.
+
+    Raises
+    ------
+    SectionError
+        If spots of several sections are among them.
+    """
+    spatial = table.uns.get("spatial")
+    spatial = spatial if isinstance(spatial, Mapping) else {}
+    flat = "images" in spatial or "scalefactors" in spatial
+    libraries = {} if flat else {str(key): each for key, each in spatial.items() if isinstance(each, Mapping)}
+    if len(libraries) > 1:
+        named = [set(map(str, table.obs[key].unique())) for key in _OWNERS if key in table.obs]
+        present = next((names & libraries.keys() for names in named if names & libraries.keys()), set())
+        if len(present) != 1:
+            raise _several(f"{len(libraries)} sections ({examples(sorted(libraries))})", path)
+        libraries = {name: libraries[name] for name in present}
+    _refuse_joined(table, path)
+    name, entry = next(iter(libraries.items()), (None, spatial if flat else {}))
+    return name, entry
+
+
+def _refuse_joined(table: AnnData, path: Path) -> None:
+    """Refuse spots of several sections, joined into one table, on top of one another."""
+    owners = [name for name in _OWNERS if name in table.obs and 1 < table.obs[name].nunique() <= 1000]
+    if {"array_row", "array_col"} <= set(table.obs.columns):
+        again = table.obs.duplicated(["array_row", "array_col"]) & table.obs["array_row"].notna()
+        if again.sum() > 0.05 * table.n_obs:
+            by = f', by obs["{owners[0]}"]' if owners else ""
+            raise _several(
+                f"several sections: {int(again.sum())} spots share their place in the array{by}", path
+            )
+        return
+    places = np.asarray(table.obsm["spatial"])
+    for name in owners:
+        boxes = []
+        for rows in table.obs.groupby(name, observed=True).indices.values():
+            inside = places[rows][np.isfinite(places[rows]).all(axis=1)]
+            if len(inside):
+                boxes.append((inside.min(axis=0), inside.max(axis=0)))
+        if len(boxes) > 1 and _overlap(*boxes[:2]) > 0.5:
+            raise _several(f'several sections on top of one another, by obs["{name}"]', path)
+
+
+def _overlap(one: tuple[Any, Any], other: tuple[Any, Any]) -> float:
+    shared = np.clip(np.minimum(one[1], other[1]) - np.maximum(one[0], other[0]), 0, None)
+    smaller = min(np.prod(one[1] - one[0]), np.prod(other[1] - other[0]))
+    return float(np.prod(shared) / smaller) if smaller > 0 else 0.0
+
+
+def _several(what: str, path: Path) -> SectionError:
+    return SectionError(f"holds {what}", where=path, remedy="write each of them into a file of its own")
+
+
+def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
+    """The table with `obsm["spatial"]` of two columns; spots without a place are left out and named.
+
+    Raises
+    ------
+    SectionError
+        If there are no positions, or too few.
+    """
+    warnings = []
+    if "spatial" in table.obsm:
+        found = np.asarray(table.obsm["spatial"])
+        if found.ndim != 2 or found.shape[1] < 2 or found.dtype.kind not in "iuf":
+            raise SectionError(
+                f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
+            )
+        spatial = found[:, :2].astype(np.float64)
+    else:
+        pair = next((pair for pair in _PLACES if set(pair) <= set(table.obs.columns)), None)
+        try:
+            stated = None if pair is None else table.obs[list(pair)].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise SectionError(f"positions in obs are no numbers ({error})", where=path) from error
+        if stated is None:
+            raise SectionError(
+                'the spots have no positions: there is no obsm["spatial"]',
+                where=path,
+                remedy="write it with squidpy, or open the Space Ranger folder",
+            )
+        spatial = stated
+        warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(list(pair or ()))}')
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))
+    if 2 * known.sum() < len(known):
+        raise SectionError(
+            f'obsm["spatial"] holds missing values for {len(known) - int(known.sum())} of {len(known)}',
+            where=path,
+        )
+    if not known.all():
+        lost = [str(name) for name in table.obs_names[~known]]
+        warnings.append(f"spots without a position were left out ({len(lost)}): {examples(lost)}")
+        table = table[known].copy()
+    table.obsm["spatial"] = spatial[known]
+    return table, warnings
+
+
+def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData, list[str]]:
+    """The table's spots on tissue, with counts in `X` where it was measured and symbols as names.
+
+    Raises
+    ------
+    SectionError
+        If values or names cannot be used.
+    """
+    from scipy.sparse import csr_matrix, issparse
+
+    if twice := repeated([str(name) for name in table.obs_names]):
+        raise SectionError(
+            f"spots named twice: {examples(twice)}", where=path, remedy="make obs_names unique"
+        )
+    if "in_tissue" in table.obs:
+        on_tissue = flags_of(table.obs["in_tissue"].to_numpy())
+        if on_tissue is None:
+            raise SectionError('obs["in_tissue"] holds something other than 0 and 1', where=path)
+        table = table if on_tissue.all() else table[on_tissue].copy()
+    table.obs["in_tissue"] = True
+    if 0 in table.shape:
+        raise SectionError(
+            f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)",
+            where=path,
+            remedy="name a section with spots on tissue",
+        )
+    warnings: list[str] = []
+    if measured:
+        table, warnings = _with_counts(table, path)
+        table.X = csr_matrix(table.X, dtype=np.float32)
+    else:
+        values = np.zeros(0) if table.X is None else _values(table.X)
+        errors, _ = count_problems(np.abs(values) if values.dtype.kind in "fiu" else values)
+        if errors:
+            raise SectionError("; ".join(errors), where=path, remedy="give the raw counts")
+        if not issparse(table.X):
+            table.X = np.asarray(table.X, dtype=np.float32)
+    return table, [*warnings, *_name_genes(table)]
+
+
+def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
+    """Counts from `X`, else from a layer, else from `raw`."""
+    errors, doubts = count_problems(table.X)
+    if not errors and not any("whole" in doubt for doubt in doubts):
+        return table, doubts
+    for name in sorted(table.layers, key=lambda name: (name != "counts", str(name))):
+        if count_problems(table.layers[name]) == ([], []):
+            table.X = table.layers[name]
+            return table, [f'X holds no raw counts; layers["{name}"] was taken']
+    if table.raw is not None and count_problems(table.raw.X) == ([], []):
+        whole = table.raw.to_adata()
+        for column in table.var.columns.difference(whole.var.columns):
+            whole.var[column] = table.var[column].reindex(whole.var_names)
+        whole.uns = table.uns
+        return whole, ["X holds no raw counts; raw was taken"]
+    if errors:
+        raise SectionError("; ".join(errors), where=path, remedy="give the raw counts")
+    return table, doubts
+
+
+def _name_genes(table: AnnData) -> list[str]:
+    """Name genes by their symbols, without a genome before them, each once."""
+    names, warnings = [str(gene) for gene in table.var_names], []
+    column = next((name for name in _SYMBOLS if name in table.var), None)
+    if column is not None and np.mean([bool(_IDENTIFIER.fullmatch(name)) for name in names]) > 0.5:
+        stated = [str(value) if isinstance(value, str) and value else "" for value in table.var[column]]
+        if "gene_ids" not in table.var:
+            table.var["gene_ids"] = names
+        names = [symbol or name for symbol, name in zip(stated, names, strict=True)]
+        warnings.append(f'genes are named by var["{column}"]')
+    names, said = without_genome(names)
+    unique, renamed = unique_genes(names)
+    if list(unique) != [str(gene) for gene in table.var_names]:
+        table.var_names = list(unique)
+    return [*warnings, *said, *renamed]
+
+
+def check_sparse(table: AnnData, path: Path) -> None:
+    """Refuse sparse matrices whose indices reach beyond their shape: using one reads foreign memory."""
+    held = {"X": table.X, **table.layers, **table.obsm, **table.varm, **table.obsp, **table.varp}
+    if table.raw is not None:
+        held["raw"] = table.raw.X
+    for name, matrix in held.items():
+        if hasattr(matrix, "check_format"):
+            try:
+                matrix.check_format(full_check=True)
+            except (TypeError, ValueError) as error:
+                raise SectionError(
+                    f"the indices of {name} reach beyond its shape or do not rise ({error})",
+                    where=path,
+                    remedy="write it again",
+                ) from error
+
+
+def _values(matrix: Any) -> NDArray[Any]:
+    return np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix)

@@ -1,0 +1,263 @@
+"""How large a pixel of the spots' positions is: what is stated beats a guess, a guess is called one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.section.lattice import (
+    Spacing,
+    free_spacing,
+    is_regular,
+    is_square,
+    neighbour_distance,
+    square_spacing,
+    visium_spacing,
+)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from histoscribe.record import Record
+    from histoscribe.section.model import SectionOptions
+
+PITCH_UM, SPOT_UM = 100.0, 55.0
+"""Of Visium."""
+LEGACY_PITCH_UM, LEGACY_SPOT_UM = 200.0, 100.0
+BIN_UM = 8.0
+GAPLESS = 0.9
+DOUBTED, REFUSED = 0.02, 0.1
+"""Shares by which a stated scale and the lattice may differ."""
+SPOT_RATIO = (0.50, 0.72)
+"""Bounds of Visium's spot diameter over pitch: 55 µm / 100 µm; Space Ranger itself writes about 65 / 100."""
+_BIN_BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
+_PIXEL_SIZES = ("pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size")
+_OF_CELLS = ("cell_area", "nucleus_area", "CenterX_global_px", "area_um2", "Area.um2")
+_AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
+
+
+@dataclass(frozen=True)
+class SpotScale:
+    """µm per pixel and sizes of spots.
+
+    Parameters
+    ----------
+    mpp, pitch_um, spot_um : float
+    cells : bool
+        Whether the spots are segmented cells.
+    warnings : tuple of str
+        Every guess, and everything doubtful.
+    """
+
+    mpp: float
+    pitch_um: float
+    spot_um: float
+    cells: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def scale_of(
+    table: AnnData,
+    centres: NDArray[np.float64],
+    own: Record,
+    options: SectionOptions,
+    entry: Mapping[str, Any],
+    mpp: float | None,
+    path: Path,
+) -> SpotScale:
+    """Find the scale of a table's positions.
+
+    Parameters
+    ----------
+    table : AnnData
+    centres : ndarray of float64, shape (spots, 2)
+        In pixels as (row, column).
+    own : Record
+        What our own file says.
+    options : SectionOptions
+        Pitch and diameter that are known better.
+    entry : mapping
+        One section's part of `uns["spatial"]`.
+    mpp : float, optional
+        What the reader found elsewhere.
+    path : Path
+        To name in an error.
+
+    Raises
+    ------
+    SectionError
+        If nothing tells the scale, or what is stated contradicts itself.
+    """
+    factors = _mapping(entry.get("scalefactors"))
+    bin_um = number_in(factors, "bin_size_um", path) or _bin_of(table)
+    cells = bool(own.cells) or (own.kind is None and any(name in table.obs for name in _OF_CELLS))
+    stated = (
+        own.mpp or mpp or number_in(factors, "microns_per_pixel", path) or _pixel_size(table, entry, path)
+    )
+    pitch = options.pitch_um or own.pitch_um or bin_um
+    spot = options.spot_um or own.spot_um or bin_um
+    if own.mpp is not None and pitch is not None:
+        return SpotScale(own.mpp, pitch, spot or SPOT_UM, cells)
+    if cells:
+        return _of_cells(table, centres, stated, pitch, spot, path)
+    array = _array(table, path)
+    square = array is not None and is_square(array, centres)
+    spot_px = number_in(factors, "spot_diameter_fullres", path)
+    guess, size, said = _guessed(centres, array, square, spot_px)
+    spacing = _measured(array, square, centres, pitch or guess or 1.0)
+    if spacing is None and stated is not None and pitch is not None:
+        return SpotScale(stated, pitch, spot or size)
+    if spacing is None:
+        raise SectionError(
+            "the µm per pixel cannot be told: fewer than two spots at different places", where=path
+        )
+    if stated is not None:
+        return _stated(stated, pitch, spot, size, spacing, guess, path)
+    if pitch is None:
+        spacing = replace(spacing, warnings=(said, *spacing.warnings))
+    if guess is None and pitch is None:
+        return SpotScale(
+            1.0, neighbour_distance(centres), spot or neighbour_distance(centres), False, (said,)
+        )
+    doubts = spot_doubts(spot_px, spacing) if spacing.pitch_um == PITCH_UM and not square else []
+    return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, False, (*spacing.warnings, *doubts))
+
+
+def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:
+    """Whether a stated diameter is that of Visium's spots by the lattice."""
+    if spot_px is None or SPOT_RATIO[0] <= spot_px * spacing.mpp / spacing.pitch_um <= SPOT_RATIO[1]:
+        return []
+    return [
+        f"spot_diameter_fullres ({spot_px:.1f} pixels) would be {spot_px * spacing.mpp:.0f} µm "
+        f"by the spots' lattice, not {SPOT_UM:g} to 65: positions and scale factors of different runs?"
+    ]
+
+
+def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
+    """A positive number; None where there is none.
+
+    Raises
+    ------
+    SectionError
+        If there is something else.
+    """
+    value = mapping.get(key)
+    if value is None:
+        return None
+    try:
+        number = float(np.asarray(value).item())
+    except (TypeError, ValueError) as error:
+        raise SectionError(f"{key} is {value!r}, not a number", where=path) from error
+    if not (np.isfinite(number) and number > 0):
+        raise SectionError(f"{key} is {number:g}, not a positive number", where=path)
+    return number
+
+
+def _stated(
+    mpp: float,
+    pitch: float | None,
+    spot: float | None,
+    size: float,
+    spacing: Spacing,
+    guess: float | None,
+    path: Path,
+) -> SpotScale:
+    """A stated µm per pixel beside the lattice: pitch follows from it, or must agree with it."""
+    if pitch is None:
+        found = spacing.pitch_um * mpp / spacing.mpp
+        return SpotScale(mpp, found, spot or (size * found / guess if guess else found))
+    apart = abs(spacing.mpp / mpp - 1)
+    words = f"the file states {mpp:.4g} µm per pixel, its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
+    if apart > REFUSED:
+        raise SectionError(words, where=path, remedy="mend the one that is wrong: they contradict each other")
+    doubts = (f"{words}: positions and scale factors of different runs?",) if apart > DOUBTED else ()
+    return SpotScale(mpp, spacing.pitch_um, spot or size, False, doubts)
+
+
+def _of_cells(
+    table: AnnData,
+    centres: NDArray[np.float64],
+    mpp: float | None,
+    pitch: float | None,
+    spot: float | None,
+    path: Path,
+) -> SpotScale:
+    """Cells are points without a pitch: the median distance to the nearest stands in for it."""
+    warnings: tuple[str, ...] = ()
+    if mpp is None:
+        mpp, warnings = (
+            1.0,
+            ("the file states no µm per pixel: the cells' places were taken for µm, a guess",),
+        )
+    distance = neighbour_distance(centres) * mpp
+    if not distance > 0:
+        raise SectionError("fewer than two cells at different places", where=path)
+    areas = next((table.obs[name] for name in _AREAS_UM2 if name in table.obs), None)
+    median = float("nan") if areas is None else float(np.nanmedian(np.asarray(areas, dtype=np.float64)))
+    diameter = 2 * float(np.sqrt(median / np.pi)) if median > 0 else distance
+    return SpotScale(mpp, pitch or distance, spot or diameter, True, warnings)
+
+
+def _guessed(
+    centres: NDArray[np.float64], array: NDArray[np.float64] | None, square: bool, spot_px: float | None
+) -> tuple[float | None, float, str]:
+    """Pitch and diameter in µm where the file states neither, and how that guess is said."""
+    says = "the file does not say how far apart spots are"
+    distance = neighbour_distance(centres)
+    if square and spot_px is not None and spot_px > GAPLESS * distance:
+        return BIN_UM, BIN_UM, f"{says}: {BIN_UM:g} µm were guessed, as bins of Visium HD usually are"
+    if square:
+        words = f"{says}: {LEGACY_PITCH_UM:g} µm were guessed, as on legacy arrays"
+        return LEGACY_PITCH_UM, LEGACY_SPOT_UM, words
+    if array is None and not is_regular(centres):
+        words = (
+            "the spots form no lattice and the file states no scale: their places were taken for µm, a guess"
+        )
+        return None, distance, words
+    return PITCH_UM, SPOT_UM, f"{says}: Visium's {PITCH_UM:g} µm were assumed"
+
+
+def _measured(
+    array: NDArray[np.float64] | None, square: bool, centres: NDArray[np.float64], pitch: float
+) -> Spacing | None:
+    found = None
+    if array is not None:
+        found = (square_spacing if square else visium_spacing)(array, centres, pitch)
+    return found or free_spacing(centres, pitch)
+
+
+def _array(table: AnnData, path: Path) -> NDArray[np.float64] | None:
+    if not {"array_row", "array_col"} <= set(table.obs.columns):
+        return None
+    try:
+        array = table.obs[["array_row", "array_col"]].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise SectionError(f"array_row and array_col are no numbers ({error})", where=path) from error
+    return array if np.isfinite(array).all() else None
+
+
+def _bin_of(table: AnnData) -> float | None:
+    """The bin size that barcodes of Visium HD begin with."""
+    found = {match and match[1] for match in map(_BIN_BARCODE.fullmatch, map(str, table.obs_names[:100]))}
+    size = found.pop() if len(found) == 1 else None
+    return float(size) if size else None
+
+
+def _pixel_size(table: AnnData, entry: Mapping[str, Any], path: Path) -> float | None:
+    """µm per pixel as HEST, Xenium and others state it, in the section's part of `uns` or beside it."""
+    for holder in (_mapping(entry.get("metadata")), entry, table.uns):
+        for key in _PIXEL_SIZES:
+            if isinstance(holder.get(key), float | int | np.number):
+                return number_in(holder, key, path)
+    return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
