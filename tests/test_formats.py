@@ -59,6 +59,7 @@ FILES: dict[str, tuple[str, bytes | str]] = {
     "latin.csv": ("table", ("Größe,A\nx,1\n").encode("latin-1")),
     "counts.txt": ("table", "# Program:featureCounts\nGeneid\tChr\tLength\ts1\nA\tchr1\t1000\t5\n"),
     "any.gct": ("table", "#1.3\n2\t1\t0\t0\nid\ts1\nA\t1\nB\t2\n"),
+    "wide.tsv.gz": ("table", gzip.compress("\t".join(f"GENE{i:05d}" for i in range(20_000)).encode())),
     "legacy.tsv": ("table", "\tA\tB\n10x14\t1\t0\n"),
     "drawn.json": ("regions", GEOJSON),
     "qupath.txt": ("regions", f"[{GEOJSON}]"),

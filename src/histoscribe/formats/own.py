@@ -14,6 +14,7 @@ from histoscribe.formats.glimpse import Glimpse, names_in
 from histoscribe.formats.model import Format
 
 _LOOKED_AT = 50
+_MANY_GENES, _LONGEST_GENE = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,11 @@ def _is_table(seen: Glimpse) -> bool:
     if seen.text.startswith("#1."):
         return True  # GCT
     lines = [line for line in seen.text.splitlines()[:50] if line.strip() and not line.startswith("#")]
-    if len(lines) < 2 or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
+    if not lines or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
         return False
+    if len(lines) == 1:  # a header of so many genes that no other line was seen
+        cells = lines[0].split(max("\t,;", key=lines[0].count))
+        return len(cells) >= _MANY_GENES and max(map(len, cells)) < _LONGEST_GENE
     separator = max("\t,;", key=lines[1].count)
     cells = [line.split(separator) for line in lines[:2]]
     numbers = sum(bool(_NUMBER.fullmatch(cell.strip(' "'))) for cell in cells[1][1:])
