@@ -85,10 +85,17 @@ class PredictorSettings:
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise SettingError(
-                "there is no such variant", where=str(self.variant), remedy=f"choose {' or '.join(VARIANTS)}"
-            )
+        units = ("none",) if self.units == () else self.units or ()
+        for problem, values, known in (
+            ("there is no such variant", (self.variant,), VARIANTS),
+            ("the default has no such part", self.without, PARTS),
+            ("there is no such target", (self.target,), TARGETS),
+            ("spot types come from no such source", (self.type_source,), ("clusters", "given")),
+            ("descriptors are measured in no such units", units, UNITS),
+            ("there is no such graph", self.graphs, GRAPHS),
+        ):
+            if unknown := sorted(str(value) for value in values if value not in known):
+                raise SettingError(problem, where=unknown[0], remedy=f"choose of: {', '.join(known)}")
         at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
         at_least |= {"components": 0, "batch_spots": 8}
         for name, least in at_least.items():
@@ -97,18 +104,6 @@ class PredictorSettings:
                 raise SettingError(
                     f"{name} is {value!r}", remedy=f"choose a whole number of at least {least}"
                 )
-        if unknown := sorted(set(self.without) - set(PARTS)):
-            raise SettingError(
-                "the default has no such part", where=unknown[0], remedy=f"choose of: {', '.join(PARTS)}"
-            )
-        if self.target not in TARGETS:
-            raise SettingError(
-                "there is no such target", where=str(self.target), remedy=f"choose {' or '.join(TARGETS)}"
-            )
-        if self.type_source not in ("clusters", "given"):
-            raise SettingError(
-                "spot types come from no such source", where=str(self.type_source), remedy="clusters or given"
-            )
         if self.width % self.heads:
             raise SettingError(
                 f"a width of {self.width} cannot be shared by {self.heads} heads",
@@ -118,14 +113,6 @@ class PredictorSettings:
             raise SettingError(
                 "dropout, learning rate or weight decay is out of range",
                 remedy="choose a dropout in [0, 1), a positive learning rate and no negative decay",
-            )
-        if self.units is not None and (not self.units or set(self.units) - set(UNITS)):
-            raise SettingError(
-                "descriptors are measured in no such units", remedy=f"choose of: {', '.join(UNITS)}"
-            )
-        if unknown := sorted(set(self.graphs) - set(GRAPHS)):
-            raise SettingError(
-                "there is no such graph", where=unknown[0], remedy=f"choose of: {', '.join(GRAPHS)}"
             )
         if any(not 0 < radius <= 20 for radius in self.radii or ()):
             raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
