@@ -49,6 +49,16 @@ def test_where_neither_shape_nor_names_tell_it_stops_and_a_word_settles_it(tmp_p
     assert list(read_table(tmp_path / "x.csv", genes_in="columns").table.var_names) == list(frame.columns)
 
 
+@pytest.mark.parametrize("pattern", ["TCGA-{0}{1}-A{2}V", "A{0}{1}{2}B", "{0}X{1}"])
+def test_codes_of_samples_that_look_like_genes_yield_to_known_genes(pattern: str, tmp_path: Path) -> None:
+    letters = "ABCDEFGHIJ"
+    names = [pattern.format(letters[n // 10 % 10], letters[n % 10], n) for n in range(150)]
+    frame = counts(KNOWN[:300], names)
+    for turned in (frame, frame.T):
+        turned.to_csv(tmp_path / "x.csv")
+        assert list(read_table(tmp_path / "x.csv").table.var_names) == KNOWN[:300]
+
+
 def test_a_counted_index_is_no_list_of_entrez_numbers(tmp_path: Path) -> None:
     frame = counts(KNOWN[:20], [str(number) for number in range(600)]).T
     frame.to_csv(tmp_path / "x.csv")

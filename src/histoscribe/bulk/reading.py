@@ -17,6 +17,7 @@ from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names, gene_likeness
+from histoscribe.genes.sets import shipped_gene_sets
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -110,6 +111,10 @@ def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:
         return tall, ""
     if abs(by_rows - by_columns) >= _CLEAR:
         return by_rows > by_columns, ""
+    known = {gene for genes in shipped_gene_sets().values() for gene in genes}
+    in_rows, in_columns = (len(known.intersection(names)) for names in (text.rows, text.columns))
+    if max(in_rows, in_columns) >= _STEEP * max(min(in_rows, in_columns), 1):
+        return in_rows > in_columns, ""
     if min(by_rows, by_columns) >= _PLAIN:
         theirs = (", ".join(names[:3]) for names in (text.rows, text.columns))
         raise TableError(

@@ -124,9 +124,11 @@ def gene_likeness(names: Sequence[str]) -> float:
     share = sum(bool(_ENSEMBL.match(n) or _SYMBOL.match(n) or _from_date(n) or n.isdigit()) for n in some)
     stems: dict[str, int] = {}
     for name in some:
+        first, hyphen, _ = name.partition("-")
         running = _RUNNING.match(name)
-        if running and running.group(1) and not _ENSEMBL.match(name):
-            stems[running.group(1)] = stems.get(running.group(1), 0) + 1
+        stem = first if hyphen else running.group(1) if running else ""
+        if stem and not _ENSEMBL.match(name):
+            stems[stem] = stems.get(stem, 0) + 1
     numbered = max(stems.values(), default=0)
     return (share - numbered if numbered > 0.6 * len(some) else share) / len(some)
 
