@@ -210,10 +210,11 @@ def test_positions_in_obs_are_found(brought: Make) -> None:
     assert any("positions are obs" in warning for warning in found.warnings)
 
 
-def test_barcodes_with_other_endings_are_joined(space_ranger: Make) -> None:
+@pytest.mark.parametrize("ending", ["-7,", ",", "_sample,"])
+def test_barcodes_with_other_endings_are_joined(ending: str, space_ranger: Make) -> None:
     run = space_ranger(version=1)
     path = run.folder / "spatial" / "tissue_positions_list.csv"
-    path.write_text(path.read_text().replace("-1,", "-7,"))
+    path.write_text(path.read_text().replace("-1,", ending))
     found = open_section(run.folder)
     assert found.table.n_obs == len(run.barcodes)
     np.testing.assert_allclose(found.centres, run.centres, atol=1e-5)

@@ -164,6 +164,9 @@ def antibodies_only(folder: Path) -> None:
     matrix(folder, "features/feature_type", lambda values: np.array([b"Antibody Capture"] * len(values)))
 
 
+OTHER_BASES = str.maketrans("ACGT", "CGTA")
+
+
 def no_counts(folder: Path) -> None:
     """there are no counts"""
     (folder / H5).unlink()
@@ -181,12 +184,7 @@ def no_positions(folder: Path) -> None:
 
 def positions_of_another_run(folder: Path) -> None:
     """counts and positions do not join: the counts have spots like"""
-    positions(folder, lambda lines: lines[:1] + [f"OTHER{line}" for line in lines[1:]])
-
-
-def positions_without_suffix(folder: Path) -> None:
-    """counts and positions do not join"""
-    positions(folder, lambda lines: [line.replace("-1,", ",") for line in lines])
+    positions(folder, lambda lines: lines[:1] + [line.translate(OTHER_BASES) for line in lines[1:]])
 
 
 def positions_listed_twice(folder: Path) -> None:
@@ -196,7 +194,7 @@ def positions_listed_twice(folder: Path) -> None:
 
 def positions_with_a_gap(folder: Path) -> None:
     """spots without a number in every column"""
-    positions(folder, lambda lines: [*lines[:4], lines[4].rsplit(",", 1)[0] + ",", *lines[5:]])
+    positions(folder, lambda lines: [lines[0], *(line.rsplit(",", 1)[0] + "," for line in lines[1:])])
 
 
 def positions_with_words(folder: Path) -> None:
