@@ -104,3 +104,20 @@ def test_weights_that_do_not_fit_the_card_are_refused(fitted: MeanModel, tmp_pat
     fitted._learned(np.zeros(3), fitted.card).save(tmp_path / "model")
     with pytest.raises(ModelError, match="mean has shape"):
         MeanModel.load(tmp_path / "model")
+
+
+def test_loading_draws_nothing_from_the_host_s_random_numbers(tmp_path: Path) -> None:
+    import torch
+
+    class Drawing(MeanModel):
+        @classmethod
+        def _from_tensors(
+            cls, tensors: Mapping[str, np.ndarray], card: Card, where: Path
+        ) -> tuple[MeanSettings, np.ndarray]:
+            torch.nn.Linear(3, 2)
+            return super()._from_tensors(tensors, card, where)
+
+    MeanModel(licence="mine").fit(np.ones((4, 2), dtype=np.float32)).save(tmp_path / "model")
+    before = torch.get_rng_state()
+    Drawing.load(tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)

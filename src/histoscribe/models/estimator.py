@@ -139,7 +139,12 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         tensors, card = load_model(folder, kind=cls.kind)
         if encoder is not None:
             _check_encoder(encoder, card, folder, reads_images=cls.reads_images)
-        settings, fitted = cls._from_tensors(tensors, card, folder)
+        import torch
+
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # a network draws its first weights, which are replaced at once
+            settings, fitted = cls._from_tensors(tensors, card, folder)
         model = cls.__new__(cls)
         Estimator.__init__(model, settings, seed=card.seed, device=device, licence=card.licence)
         model._fitted, model._card, model._encoder = fitted, card, encoder
