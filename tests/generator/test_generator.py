@@ -5,6 +5,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pytest
+import torch
 
 from histoscribe.errors import Cancelled, ModelError, SettingError, TableError
 from histoscribe.generator import Cohort, Generator
@@ -157,3 +158,9 @@ def test_nothing_works_before_it_has_learned(primaries: anndata.AnnData) -> None
         Generator().generate(primaries, site="liver")
     with pytest.raises(SettingError):
         Generator(met_steps=0)
+
+
+def test_loading_leaves_the_random_state_as_it_was() -> None:
+    state = torch.random.get_rng_state()
+    Generator.load("generator-tcga11")
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from anndata import AnnData
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -194,3 +195,9 @@ def test_wrong_settings_and_order_are_refused(fresh: AnnData, table_maker: Maker
         Imputer(steps=0).fit(table_maker(), patients="nobody")
     with pytest.raises(TableError):
         Imputer(steps=0).fit(table_maker(), patients=["a", "b"])
+
+
+def test_loading_leaves_the_random_state_as_it_was() -> None:
+    state = torch.random.get_rng_state()
+    Imputer.load("imputer-tcga11")
+    assert torch.equal(torch.random.get_rng_state(), state)

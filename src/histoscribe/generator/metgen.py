@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import ModelError
 from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder, Texture
 from histoscribe.generator.parents import mix
+from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import ANEW, Standard, fill
 from histoscribe.progress import Progress
 
@@ -210,7 +211,8 @@ def rebuild(
     sensible = all(0 < count < _MOST_CLASSES for count in counts) and 0 < known < _LARGEST
     if not sensible or not 1 < len(genes) < _LARGEST:
         raise ModelError("the card's sizes are impossible", where=where, remedy=ANEW)
-    model = MetGen(torch.eye(len(genes), CODE), counts[0], counts[1], known)
+    with seeded(0):  # layers draw their first weights
+        model = MetGen(torch.eye(len(genes), CODE), counts[0], counts[1], known)
     mean, sd = fill(model, tensors, len(genes), where=where)
     return model.eval().requires_grad_(False), Standard(genes, mean, sd, "log2", _LIMIT, 0.0)
 

@@ -17,6 +17,7 @@ from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.units import standard_of
+from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import ANEW, Standard, fill
 from histoscribe.progress import Progress
 
@@ -119,12 +120,13 @@ def rebuild(
     count = len(genes)
     if not (0 < factors < 10_000 and 0 < references < 1_000_000 and 0 < own <= count < _LARGEST):
         raise ModelError("the card's sizes are impossible", where=where, remedy=ANEW)
-    restorer = Restorer(
-        GaussianStart(torch.zeros(count, factors), torch.ones(count)),
-        ReferenceMemory(torch.zeros(references, count)),
-        Gates(count, own),
-        Corrector(torch.zeros(count, WIDTH)),
-    )
+    with seeded(0):  # layers draw their first weights
+        restorer = Restorer(
+            GaussianStart(torch.zeros(count, factors), torch.ones(count)),
+            ReferenceMemory(torch.zeros(references, count)),
+            Gates(count, own),
+            Corrector(torch.zeros(count, WIDTH)),
+        )
     mean, sd = fill(restorer, tensors, count, where=where)
     if not (restorer.start.noise > 0).all():
         raise ModelError("a noise is not above zero", where=where, remedy=ANEW)
