@@ -32,6 +32,8 @@ CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_noticed(polite: Callable, name: str) -> None:
     change, back = CHANGES[name]
+    if name == "random" and "distributed" in sys.modules:
+        pytest.skip("a client of the scheduler draws from these numbers itself")
     try:
         with pytest.raises(AssertionError, match=name), polite():
             change()
