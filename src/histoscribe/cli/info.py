@@ -113,11 +113,11 @@ def _regions(path: Path) -> dict[str, Any]:
 def _session(path: Path) -> dict[str, Any]:
     from histoscribe.formats import open as open_any
 
-    content = open_any(path)
+    session = open_any(path)
     return {
-        "layers": [layer.get("name") for layer in content["layers"]],
-        "sources": [source["path"] for source in content["sources"]],
-        "panels": [panel.get("name") for panel in content["panels"]],
+        "layers": [layer.name for layer in session.layers],
+        "sources": [source.path for source in session.sources],
+        "panels": [panel.name for panel in session.panels],
         "warnings": [],
     }
 

@@ -96,7 +96,7 @@ def open(place: str | os.PathLike[str], **options: Any) -> Any:
 
     Returns
     -------
-    Slide, Section, list of Section, BulkTable, Predictor, Imputer, Generator, list of Region, or dict
+    Slide, Section, list of Section, BulkTable, Predictor, Imputer, Generator, list of Region, or Session
 
     Raises
     ------
