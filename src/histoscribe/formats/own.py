@@ -167,8 +167,8 @@ def _is_table(seen: Glimpse) -> bool:
     if not lines or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
         return False
     if len(lines) == 1:  # a header of so many genes that no other line was seen
-        cells = lines[0].split(max("\t,;", key=lines[0].count))
-        return len(cells) >= _MANY_GENES and max(map(len, cells)) < _LONGEST_GENE
+        names = lines[0].split(max("\t,;", key=lines[0].count))
+        return len(names) >= _MANY_GENES and max(map(len, names)) < _LONGEST_GENE
     separator = max("\t,;", key=lines[1].count)
     cells = [line.split(separator) for line in lines[:2]]
     numbers = sum(bool(_NUMBER.fullmatch(cell.strip(' "'))) for cell in cells[1][1:])
