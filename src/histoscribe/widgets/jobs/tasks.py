@@ -124,7 +124,7 @@ class TaskBar(QWidget):
         self._worker = create_worker(job, self._progress, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
-        self._worker.finished.connect(lambda *_: self._on_finished())
+        self._worker.finished.connect(self._on_finished)
         self._on_step(Step("starting"))
         self.cancel_button.setEnabled(True)
         self.setVisible(True)
@@ -164,7 +164,7 @@ class TaskBar(QWidget):
     def _on_errored(self, error: Exception) -> None:
         tell(error)
 
-    def _on_finished(self) -> None:
+    def _on_finished(self, *_: object) -> None:
         if self._has_stepped():
             self._turn.start()
             return
