@@ -10,8 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from histoscribe.models.bundled import FOLDER
-from histoscribe.models.store import WEIGHTS_FILE
+from histoscribe.models.store import FOLDER, WEIGHTS_FILE
 from histoscribe.predictor import Predictor
 from histoscribe.section import read_cohort
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from histoscribe.models import bundled
-from histoscribe.models.bundled import bundled_names
-from histoscribe.models.store import WEIGHTS_FILE, read_card
+from histoscribe.models.store import WEIGHTS_FILE, bundled_names, read_card
 from histoscribe.predictor import Predictor
 
 NAMES = [name for name in bundled_names() if read_card(bundled(name)).kind == "predictor"]

@@ -21,7 +21,7 @@ from histoscribe.generator.result import build_result
 from histoscribe.generator.settings import GeneratorSettings
 from histoscribe.generator.training.fitting import fit_model, usable
 from histoscribe.models import Card, Estimator, TrainingSection
-from histoscribe.models.settings import settings_from
+from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import Standard, halve, to_tensors
 from histoscribe.progress import Progress
 

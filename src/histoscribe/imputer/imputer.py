@@ -22,7 +22,7 @@ from histoscribe.imputer.training.fitting import fit_restorer
 from histoscribe.imputer.training.table import ModelMemory, extend, prepare
 from histoscribe.imputer.units import UnitTable, standardise
 from histoscribe.models import Card, Estimator
-from histoscribe.models.settings import settings_from
+from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import Standard, halve, to_tensors
 from histoscribe.progress import Progress
 

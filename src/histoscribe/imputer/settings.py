@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histoscribe.models.settings import require_whole
+from histoscribe.models.estimator import require_whole
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,3 @@
-from .bundled import bundled as bundled, bundled_names as bundled_names
 from .card import (
     FORMAT_VERSION as FORMAT_VERSION,
     Card as Card,
@@ -8,6 +7,8 @@ from .estimator import Estimator as Estimator
 from .store import (
     CARD_FILE as CARD_FILE,
     WEIGHTS_FILE as WEIGHTS_FILE,
+    bundled as bundled,
+    bundled_names as bundled_names,
     load_model as load_model,
     read_card as read_card,
     require_shapes as require_shapes,

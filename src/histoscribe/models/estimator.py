@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -36,12 +36,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.models.bundled import bundled
 from histoscribe.models.card import Card
-from histoscribe.models.store import load_model, save_model, weights_hash
+from histoscribe.models.store import bundled, load_model, save_model, weights_hash
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from histoscribe.features import TileEncoder
+
+    DataclassT = TypeVar("DataclassT", bound=DataclassInstance)
 
 SettingsT = TypeVar("SettingsT")
 FittedT = TypeVar("FittedT")
@@ -169,6 +172,37 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
 
     def _unfitted(self) -> ModelError:
         return ModelError(f"this {self.kind} has learned nothing yet", remedy="fit or load one first")
+
+
+def require_whole(settings: Any, **least: int) -> None:
+    """Check that each named setting is a whole number of at least so much.
+
+    Raises
+    ------
+    SettingError
+        Naming the first that is not.
+    """
+    for name, lowest in least.items():
+        value = getattr(settings, name)
+        if not isinstance(value, int) or value < lowest:
+            raise SettingError(f"{name} is {value!r}", remedy=f"choose a whole number of at least {lowest}")
+
+
+def settings_from(kind: type[DataclassT], card: Card, where: str | PathLike[str]) -> DataclassT:
+    """The settings that a card states; defaults for those it does not, nothing for what else it holds.
+
+    Raises
+    ------
+    ModelError
+        If one is out of range.
+    """
+    known = {entry.name for entry in fields(kind)}
+    try:
+        return kind(**{name: value for name, value in card.settings.items() if name in known})
+    except SettingError as error:
+        raise ModelError(
+            f"the card's settings are impossible ({error})", where=where, remedy="copy the folder anew"
+        ) from error
 
 
 def _check_encoder(encoder: TileEncoder, card: Card, where: Path, *, reads_images: bool) -> None:

@@ -1,4 +1,4 @@
-"""Writing and reading a model's folder: `weights.safetensors` and `card.json`, never a pickle."""
+"""Writing, finding and reading a model's folder: `weights.safetensors` and `card.json`, never a pickle."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from histoscribe.models.card import Card
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
+FOLDER = Path(__file__).parent / "weights"
 _MAX_WEIGHTS = 8 * 1024**3
 _MAX_CARD = 32 * 1024**2
 _ANEW = "copy or fetch the model's folder anew"
@@ -150,6 +151,31 @@ def require_shapes(
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ModelError(f"the weights do not fit: {', '.join(faults[:3])}{more}", where=where, remedy=_ANEW)
+
+
+def bundled_names() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/card.json"))
+
+
+def bundled(name: str | PathLike[str]) -> Path:
+    """The folder of a bundled model; a path to a model's folder is given back as it is.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if str(name) in bundled_names():
+        return FOLDER / str(name)
+    raise ModelError(
+        "there is no model's folder here, and no model of this name comes with Histoscribe",
+        where=name,
+        remedy=f"name a folder, or one of {', '.join(bundled_names()) or '(none is bundled)'}",
+    )
 
 
 def _serialised(tensors: Tensors) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from histoscribe.errors import SettingError
+from histoscribe.models.estimator import require_whole
 from histoscribe.predictor.inputs import UNITS, Unit
 from histoscribe.predictor.target import TARGETS, Target
 from histoscribe.predictor.variants import VARIANTS
@@ -98,12 +99,7 @@ class PredictorSettings:
                 raise SettingError(problem, where=unknown[0], remedy=f"choose of: {', '.join(known)}")
         at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
         at_least |= {"components": 0, "batch_spots": 8}
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise SettingError(
-                    f"{name} is {value!r}", remedy=f"choose a whole number of at least {least}"
-                )
+        require_whole(self, **at_least)
         if self.width % self.heads:
             raise SettingError(
                 f"a width of {self.width} cannot be shared by {self.heads} heads",
