@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
+from scipy import ndimage
 
-from histoscribe.features.builtin.nuclei import Nuclei, describe_nuclei, find_nuclei
+from histoscribe.features.builtin.nuclei import Nuclei, describe_nuclei, find_nuclei, measure_blobs
 from histoscribe.features.builtin.stain_scales import stain_scales
 
 
@@ -61,3 +63,48 @@ def test_neighbours_in_another_crop_do_not_count(paint: Callable[..., np.ndarray
     both = find_nuclei(stain_scales(np.stack([crop, paint(3, nuclei=400)]), 1.0, 1, core_um=256)[0])
     alone, beside = found(crop), [values[0] for _, values in describe_nuclei(both, 2, 256)]
     assert list(described(alone).values()) == beside
+
+
+def in_order(rows: np.ndarray) -> np.ndarray:
+    """Rows sorted by size and place."""
+    return rows[np.lexsort(np.round(rows[:, :3], 6).T)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    share=st.floats(0, 1),
+    shape=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+)
+def test_blobs_are_those_of_scipy(seed: int, share: float, shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(seed)
+    mask = random.random(shape) < share
+    dark, eosin = random.random((2, *shape), dtype=np.float32)
+    found = measure_blobs(mask, dark, eosin, 0, np.inf)
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    numbers = np.arange(1, count + 1)
+    rows, columns = np.indices(shape)
+    assert len(found) == count
+    if count == 0:
+        return
+    expected = np.column_stack(
+        [
+            np.bincount(labels.ravel(), minlength=count + 1)[1:],
+            ndimage.mean(rows, labels, numbers),
+            ndimage.mean(columns, labels, numbers),
+            ndimage.variance(rows, labels, numbers) + 1 / 12,
+            ndimage.variance(columns, labels, numbers) + 1 / 12,
+            ndimage.mean(dark, labels, numbers),
+            ndimage.mean(eosin, labels, numbers),
+        ]
+    )
+    np.testing.assert_allclose(
+        in_order(found[:, [0, 1, 2, 3, 4, 6, 8]]), in_order(expected), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_size_bounds_leave_out() -> None:
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[0, 0], mask[2, :3], mask[5:7] = True, True, True
+    stain = np.ones((8, 8), dtype=np.float32)
+    assert measure_blobs(mask, stain, stain, 2, 10)[:, 0].tolist() == [3]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from histoscribe.section import Section, open_section, read_cohort
-from histoscribe.section.readers.tenx_h5 import read_tenx_h5
+from histoscribe.section.readers.tenx import read_tenx_h5
 
 pytestmark = pytest.mark.realdata
 

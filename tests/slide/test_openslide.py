@@ -17,8 +17,8 @@ from histoscribe.formats import format_of
 from histoscribe.slide import Window, open_slide
 from histoscribe.slide.colour import to_rgb
 from histoscribe.slide.openslide import backend as openslide_files
+from histoscribe.slide.openslide.backend import OpenSlidePixels
 from histoscribe.slide.openslide.handles import Handles, check_version, library
-from histoscribe.slide.openslide.pixels import OpenSlidePixels
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 
 openslide = pytest.importorskip("openslide")

@@ -1,11 +1,17 @@
-"""The spatial graph: spots within a radius that is counted in spot pitches."""
+"""The spatial graph: spots within a radius that is counted in spot pitches, and means of features over it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.errors import SettingError
+
+_MANY = 64
+_CELLS_PER_RADIUS = 16.0
+_CHUNK = 2048
 
 
 def spatial_graph(
@@ -51,3 +57,89 @@ def spatial_graph(
     target = np.concatenate([pairs[:, 1], pairs[:, 0], own])
     order = np.lexsort((source, target))
     return np.stack([source[order], target[order]])
+
+
+def context_means(
+    features: ArrayLike, centres: ArrayLike, pitch: float, radii: Sequence[float] = (1.5, 3.0)
+) -> NDArray[np.float32]:
+    """Average features within each radius, the spot itself included.
+
+    Where spots lie much denser than `pitch` (a dense grid predicted by a model of a coarser array) they are
+    first gathered in square cells of a sixteenth of the radius, so that time and memory stay proportional
+    to the number of spots.
+
+    Parameters
+    ----------
+    features : array_like, shape (spots, d)
+    centres : array_like, shape (spots, 2)
+        In the unit of `pitch`.
+    pitch : float
+        Length in which the radii are counted.
+    radii : sequence of float
+        Reaches in pitches.
+
+    Returns
+    -------
+    ndarray of float32, shape (spots, d × radii)
+        One block of d columns per radius, in the order of `radii`.
+    """
+    values = np.asarray(features, dtype=np.float32)
+    points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    if not len(radii) or not len(values):
+        return np.empty((len(values), values.shape[1] * len(radii)), dtype=np.float32)
+    blocks = []
+    for radius in radii:
+        dense = _neighbours(points, radius * pitch) > max(_MANY, 4 * np.pi * radius**2)
+        mean = _mean_of_cells if dense else _mean_of_spots
+        blocks.append(mean(values, points, pitch, radius))
+    return np.concatenate(blocks, axis=1)
+
+
+def _neighbours(points: NDArray[np.float64], reach: float) -> float:
+    """How many spots lie within reach of a spot, on average over some of them."""
+    from scipy.spatial import cKDTree
+
+    probe = points[:: max(1, len(points) // 256)]
+    return float(np.mean(cKDTree(points).query_ball_point(probe, reach, return_length=True)))
+
+
+def _mean_of_spots(
+    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
+) -> NDArray[np.float32]:
+    from scipy.sparse import csr_array
+
+    source, target = spatial_graph(points, pitch, radius=radius)
+    degree = np.bincount(target, minlength=len(points)).astype(np.float32)
+    mixing = csr_array((1.0 / degree[target], (target, source)), shape=(len(points), len(points)))
+    return np.asarray(mixing @ values, dtype=np.float32)
+
+
+def _mean_of_cells(
+    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
+) -> NDArray[np.float32]:
+    """Means over cells, of which those that the circle cuts count in part.
+
+    A cell that counted wholly or not at all would draw its circle into the result wherever it comes into
+    reach: means over wide circles differ so little from tile to tile that one cell shows.
+    """
+    from scipy.sparse import csr_array
+    from scipy.spatial import cKDTree
+
+    reach = radius * pitch
+    side = reach / _CELLS_PER_RADIUS
+    cell = np.floor(points / side).astype(np.int64)
+    member = np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
+    gather = csr_array((np.ones(len(points), dtype=np.float32), (member, np.arange(len(points)))))
+    count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
+    middle = cKDTree((gather @ points) / count[:, None])
+    sums = gather @ values
+    means = np.empty_like(values)
+    for start in range(0, len(points), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        near = cKDTree(points[rows]).sparse_distance_matrix(
+            middle, reach + side / 2, output_type="coo_matrix"
+        )
+        share = np.clip((reach - near.data) / side + 0.5, 0, 1).astype(np.float32)
+        within = csr_array((share, (near.row, near.col)), shape=near.shape)
+        means[rows] = (within @ sums) / (within @ count)[:, None]
+    return means

@@ -6,4 +6,4 @@ from .raster import Raster as Raster, raster_of as raster_of
 from .readers.feature_slice import read_feature_slice as read_feature_slice, slice_genes as slice_genes
 from .readers.legacy import read_legacy as read_legacy
 from .table import gene_column as gene_column
-from .write.writing import write_section as write_section
+from .writing import write_section as write_section

@@ -84,7 +84,10 @@ def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | 
         If the CSV is wrong (every problem is named, with its line) or a section cannot be read.
     """
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    rows = [row for path in paths for row in (read_cohort_csv(path) if _is_csv(path) else [_alone(path)])]
+    rows: list[CohortRow] = []
+    for path in paths:
+        is_csv = path.suffix.lower() == ".csv" and not path.is_dir()
+        rows += read_cohort_csv(path) if is_csv else [CohortRow(section_name(path), "", path)]
     if not rows:
         raise SectionError("no section was named", remedy="name a cohort CSV or the paths of sections")
     if twice := repeated([row.section for row in rows]):
@@ -179,11 +182,3 @@ def _micrometres(cell: str, name: str) -> tuple[float | None, list[str]]:
     except ValueError:
         return None, [f"{name} is {cell!r}, not a number"]
     return (number, []) if 0 < number < 1e6 else (None, [f"{name} is {cell}, not a positive number of µm"])
-
-
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and not path.is_dir()
-
-
-def _alone(path: Path) -> CohortRow:
-    return CohortRow(section_name(path), "", path)

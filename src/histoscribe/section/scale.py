@@ -111,7 +111,10 @@ def scale_of(
     square = array is not None and is_square(array, centres)
     spot_px = number_in(factors, "spot_diameter_fullres", path)
     guess, size, said = _guessed(centres, array, square, spot_px)
-    spacing = _measured(array, square, centres, pitch or guess or 1.0)
+    apart = pitch or guess or 1.0
+    lattice = square_spacing if square else visium_spacing
+    spacing = None if array is None else lattice(array, centres, apart)
+    spacing = spacing or free_spacing(centres, apart)
     if spacing is None and stated is not None and pitch is not None:
         return SpotScale(stated, pitch, spot or size)
     if spacing is None:
@@ -222,15 +225,6 @@ def _guessed(
         )
         return None, distance, words
     return PITCH_UM, SPOT_UM, f"{says}: Visium's {PITCH_UM:g} µm were assumed"
-
-
-def _measured(
-    array: NDArray[np.float64] | None, square: bool, centres: NDArray[np.float64], pitch: float
-) -> Spacing | None:
-    found = None
-    if array is not None:
-        found = (square_spacing if square else visium_spacing)(array, centres, pitch)
-    return found or free_spacing(centres, pitch)
 
 
 def _array(table: AnnData, path: Path) -> NDArray[np.float64] | None:

@@ -246,15 +246,20 @@ def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
     """
     table = section.table
     if gene not in table.var_names:
-        from difflib import get_close_matches
-
-        near = get_close_matches(gene, section.genes, n=3)
-        remedy = f"did you mean {' or '.join(near)}" if near else "check the spelling"
-        raise TableError(f"there is no gene {gene!r}", where=section.name, remedy=remedy)
+        raise no_gene(gene, section.genes, section.name)
     column = table.var_names.get_loc(gene)
     values = table.X[:, column] if table.is_view else _by_column(table)[:, column]
     dense = values.toarray() if hasattr(values, "toarray") else values
     return np.ravel(np.asarray(dense)).astype(np.float32)
+
+
+def no_gene(gene: str, genes: Sequence[str], where: str | Path) -> TableError:
+    """That there is no such gene, naming those that are spelled nearly alike."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(gene, genes, n=3)
+    remedy = f"did you mean {' or '.join(near)}" if near else "check the spelling"
+    return TableError(f"there is no gene {gene!r}", where=where, remedy=remedy)
 
 
 _columns: dict[int, tuple[weakref.ref[Any], Any]] = {}

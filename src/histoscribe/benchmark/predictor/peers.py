@@ -13,7 +13,7 @@ from functools import cached_property, wraps
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.graphs.context import context_means
+from histoscribe.graphs.spatial import context_means
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.target import Target, panel_expression
 

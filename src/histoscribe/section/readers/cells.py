@@ -17,7 +17,7 @@ from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.lattice import neighbour_distance
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import own_image, read_scales
-from histoscribe.section.readers.tenx_h5 import read_tenx_h5
+from histoscribe.section.readers.tenx import read_tenx_h5
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
 from histoscribe.section.table import Counts, examples, repeated
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError, TableError
+from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.section.lattice import square_spacing
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import own_image, read_scales
-from histoscribe.section.readers.tenx_h5 import GENE_EXPRESSION, MOST_ENTRIES, gene_expression
+from histoscribe.section.readers.tenx import GENE_EXPRESSION, MOST_ENTRIES, gene_expression, texts
 from histoscribe.section.readers.visium_hd import BIN_UM, bin_folders
+from histoscribe.section.table import no_gene
 from histoscribe.slide import Slide
 
 FINEST_UM = 2.0
@@ -72,7 +73,7 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
         names, ids = _names_of(file, "name", path), _names_of(file, "id", path)
         found = [index for index, known in enumerate(zip(names, ids, strict=False)) if gene in known]
         if not found:
-            raise TableError(f"there is no gene {gene!r}", where=path, remedy=_nearest(gene, names))
+            raise no_gene(gene, names, path)
         shape = (-(-extent[0] // step), -(-extent[1] // step))
         image = np.zeros(shape[0] * shape[1])
         for index in found:
@@ -147,17 +148,7 @@ def _names_of(file: Any, key: str, path: Path) -> list[str]:
     names = hdf5_part(file, f"features/{key}", path)
     if not isinstance(names, h5py.Dataset) or names.ndim != 1:
         raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
-    return [
-        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in names[:].tolist()
-    ]
-
-
-def _nearest(gene: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(gene, names, n=3)
-    return f"did you mean {' or '.join(near)}" if near else "check the spelling"
+    return texts(names)
 
 
 def slice_file(folder: Path) -> Path | None:

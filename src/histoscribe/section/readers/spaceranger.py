@@ -14,8 +14,7 @@ from histoscribe.section.readers.cells import open_segmented
 from histoscribe.section.readers.feature_slice import open_feature_slice, slice_file
 from histoscribe.section.readers.positions import Positions, join, read_positions
 from histoscribe.section.readers.spatial_folder import Scales, file_in, own_image, read_scales
-from histoscribe.section.readers.tenx_h5 import read_tenx_h5
-from histoscribe.section.readers.tenx_mtx import read_tenx_mtx
+from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
 from histoscribe.section.scale import PITCH_UM, SPOT_UM, spot_doubts
 from histoscribe.section.table import Counts
@@ -53,7 +52,13 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
         return open_segmented(root, options)
     counts, counts_path = _read_counts(root)
     spatial = _spatial_of(root)
-    positions_path = _positions_path(spatial)
+    positions_path = file_in(spatial, *_POSITIONS)
+    if positions_path is None:
+        raise SectionError(
+            "there are no spot positions",
+            where=spatial,
+            remedy=f"add {' or '.join(_POSITIONS)} from Space Ranger",
+        )
     positions = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)
@@ -103,24 +108,9 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
 
 def _spatial_of(root: Path) -> Path:
     """The folder of positions and images: `spatial/`, or the run's own in a flat archive."""
-    return root if _is_flat(root) else root / "spatial"
-
-
-def _is_flat(root: Path) -> bool:
-    """Whether counts and positions lie side by side."""
     counted = file_in(root, "matrix.mtx") is not None or _has_counts(root)
-    return counted and not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
-
-
-def _positions_path(spatial: Path) -> Path:
-    found = file_in(spatial, *_POSITIONS)
-    if found is not None:
-        return found
-    raise SectionError(
-        "there are no spot positions",
-        where=spatial,
-        remedy=f"add {' or '.join(_POSITIONS)} from Space Ranger",
-    )
+    flat = counted and not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
+    return root if flat else root / "spatial"
 
 
 def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path) -> Spacing:

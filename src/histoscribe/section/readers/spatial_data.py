@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, SectionError, SlideError
+from histoscribe.errors import DependencyError, SectionError, SlideError, reason_of
 from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.bounds.zarr import check_zarr
 from histoscribe.section.model import Section, SectionOptions
@@ -55,7 +55,10 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     table = data.tables[key]
     region, shapes = _shapes_of(table, data, path)
     places, sizes = _joined(table, shapes, path)
-    table = _without_plumbing(table, places)
+    about = table.uns.pop("spatialdata_attrs")
+    columns = [about.get("region_key"), about.get("instance_key")]
+    table.obs = table.obs.drop(columns=[column for column in columns if column in table.obs])
+    table.obsm["spatial"] = places
     if len(data.tables) == 1:
         table.uns.setdefault("spatial", {region: {}})
     bin_size = _BIN.search(key)
@@ -77,9 +80,8 @@ def _read(path: Path) -> Any:
     try:
         return spatialdata.read_zarr(path, selection=("tables", "shapes", "images"))
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SectionError(
-            f"not a whole SpatialData folder ({reason:.200})", where=path, remedy=_AGAIN
+            f"not a whole SpatialData folder ({reason_of(error)})", where=path, remedy=_AGAIN
         ) from error
 
 
@@ -133,15 +135,6 @@ def _joined(table: AnnData, shapes: Any, path: Path) -> tuple[NDArray[np.float64
     round_ones = "radius" in shapes.columns
     sizes = 2 * shapes["radius"].to_numpy()[rows] if round_ones else np.sqrt(chosen.area.to_numpy())
     return centres, np.asarray(sizes, dtype=np.float64)
-
-
-def _without_plumbing(table: AnnData, places: NDArray[np.float64]) -> AnnData:
-    """The table with its places, less the columns that only SpatialData needs."""
-    about = table.uns.pop("spatialdata_attrs")
-    columns = [about.get("region_key"), about.get("instance_key")]
-    table.obs = table.obs.drop(columns=[column for column in columns if column in table.obs])
-    table.obsm["spatial"] = places
-    return table
 
 
 def _mpp(data: Any, key: str, sizes: NDArray[np.float64]) -> float | None:

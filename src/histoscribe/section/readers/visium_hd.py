@@ -44,7 +44,8 @@ def choose_part(root: Path, bin_um: float | None) -> Path:
     """
     bins = bin_folders(root)
     if not bins:
-        if bin_um is not None and not _is_bin(root, bin_um):
+        own = _BIN.fullmatch(root.resolve().name)
+        if bin_um is not None and (own is None or float(own[1]) != bin_um):
             raise SectionError(
                 f"this folder holds no bins of {bin_um:g} µm",
                 where=root,
@@ -69,8 +70,3 @@ def run_folder(folder: Path) -> Path:
     while folder.name in _PARTS or _BIN.fullmatch(folder.name):
         folder = folder.parent
     return folder
-
-
-def _is_bin(root: Path, bin_um: float) -> bool:
-    match = _BIN.fullmatch(root.resolve().name)
-    return match is not None and float(match[1]) == bin_um

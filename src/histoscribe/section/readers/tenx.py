@@ -1,4 +1,4 @@
-"""Counts from 10x Genomics' HDF5 matrices (Cell Ranger 3 and later, every Space Ranger)."""
+"""Counts from 10x Genomics: HDF5 matrices (Cell Ranger 3 and later) and matrix-market folders."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
-from histoscribe.section.bounds.hdf5 import opened_hdf5
+from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, opened_hdf5, read_text
+from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.table import Counts, checked_counts
 
+_MTX_REMEDY = "copy the folder again, or use the .h5 file beside it"
 MOST_ENTRIES = 2_000_000_000
 MOST_NAMES = 50_000_000
 PIECE = 1 << 22
@@ -207,9 +209,69 @@ def _shape(group: Any, path: Path) -> tuple[int, int]:
 
 
 def _names(dataset: Any) -> list[str]:
-    if dataset.ndim != 1 or dataset.size > MOST_NAMES:
-        return []
+    return [] if dataset.ndim != 1 or dataset.size > MOST_NAMES else texts(dataset)
+
+
+def texts(dataset: Any) -> list[str]:
+    """The texts of a one-dimensional HDF5 data set."""
     return [
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
         for name in dataset[:].tolist()
     ]
+
+
+def read_tenx_mtx(folder: Path) -> Counts:
+    """Read a `*_feature_bc_matrix/` folder, spots by genes; plain or gzipped, old or new names.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `matrix.mtx`, `barcodes.tsv` and `features.tsv` (`genes.tsv` before Cell Ranger 3).
+
+    Raises
+    ------
+    SectionError
+        If a file is missing or damaged, or they contradict each other.
+    """
+    import scipy.io
+
+    matrix_path = _one_of(folder, "matrix.mtx")
+    text = read_text(matrix_path)
+    try:
+        features, spots, entries, *_ = scipy.io.mminfo(text)
+        if entries > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
+            raise SectionError(f"claims {entries} entries, more than can be read", where=matrix_path)
+        text.seek(0)
+        matrix = scipy.io.mmread(text)
+    except (ValueError, OverflowError, EOFError, TypeError) as error:
+        raise SectionError(
+            f"not a whole matrix-market file ({error})", where=matrix_path, remedy=_MTX_REMEDY
+        ) from error
+    barcodes = [line[0] for line in _lines(_one_of(folder, "barcodes.tsv"))]
+    rows = _lines(_one_of(folder, "features.tsv", "genes.tsv"))
+    problems = [
+        f"{what} has {found} lines where the matrix has {expected}"
+        for what, found, expected in (
+            ("barcodes.tsv", len(barcodes), spots),
+            ("features.tsv", len(rows), features),
+        )
+        if found != expected
+    ]
+    if problems:
+        raise SectionError("; ".join(problems), where=folder, remedy=_MTX_REMEDY)
+    ids = [row[0] for row in rows]
+    names = [row[1] if len(row) > 1 else row[0] for row in rows]
+    kinds = [row[2] if len(row) > 2 else GENE_EXPRESSION for row in rows]
+    return gene_expression(matrix.T.tocsr(), barcodes, names, ids, kinds, matrix_path)
+
+
+def _one_of(folder: Path, *names: str) -> Path:
+    found = file_in(folder, *names)
+    if found is not None:
+        return found
+    raise SectionError(f"there is no {names[0]} or {names[0]}.gz", where=folder, remedy=_MTX_REMEDY)
+
+
+def _lines(path: Path) -> list[list[str]]:
+    text = read_text(path, SMALL_TEXT_BYTES).getvalue().decode("utf-8", "replace")
+    return [line.split("\t") for line in text.splitlines() if line]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError, SlideError
+from histoscribe.errors import DependencyError, SectionError, SlideError
 from histoscribe.files import packed_h5ad, replacing
 from histoscribe.record import SlideReference, amend_record, record_of
 from histoscribe.section.assembly import describe, library_key
 from histoscribe.section.model import Section
+from histoscribe.section.readers.spatial_data import INSTALL
 from histoscribe.slide import Slide, Window
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
+REGION_KEY, INSTANCE_KEY = "spatialdata_region", "spatialdata_instance"
+CHUNK = 1024
+SMALLEST = 512
+GLOBAL, MICROMETRES = "global", "micrometers"
 IMAGE_SIDE = 1000
 ZARR_IMAGE_SIDE = 4096
 
@@ -69,8 +77,7 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
 
 
 def _write_zarr(section: Section | AnnData, target: Path) -> None:
-    from histoscribe.section.write.spatial_data import write_spatial_data
-
+    """Write table, spots and image as one SpatialData folder."""
     if not isinstance(section, Section):
         raise SectionError(
             "a table alone cannot be written as SpatialData", where=target, remedy="end the name in .h5ad"
@@ -79,15 +86,64 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
         raise SectionError(
             "this folder holds something else and is not replaced", where=target, remedy="choose another name"
         )
+    try:
+        import spatialdata
+        from spatialdata.models import Image2DModel, ShapesModel, TableModel
+        from spatialdata.transformations import Identity, Scale
+    except ImportError as error:
+        raise DependencyError(
+            "writing SpatialData needs the package spatialdata", where=target, remedy=INSTALL
+        ) from error
     table = _described(section, target, ZARR_IMAGE_SIDE)
     entry = table.uns["spatial"][library_key(section.name)]
-    write_spatial_data(
-        section,
-        table,
-        entry["images"].get("hires"),
-        float(entry["scalefactors"].get("tissue_hires_scalef", 1.0)),
-        target,
-    )
+    image: NDArray[np.uint8] | None = entry["images"].get("hires")
+    scale = float(entry["scalefactors"].get("tissue_hires_scalef", 1.0))
+
+    def placed(factor: float) -> dict[str, Any]:
+        """Transformations of an element whose pixel is `factor` full-resolution pixels wide."""
+        wide = Scale([factor, factor], axes=("x", "y")) if factor != 1.0 else Identity()
+        return {GLOBAL: wide, MICROMETRES: Scale([factor * section.mpp] * 2, axes=("x", "y"))}
+
+    element = re.sub(r"[^A-Za-z0-9_.-]", "_", section.name).strip("._") or "section"
+    table.uns.pop("spatial", None)
+    numbers = np.arange(table.n_obs)
+    table.obs[REGION_KEY], table.obs[INSTANCE_KEY] = element, numbers
+    try:
+        table.obs[REGION_KEY] = table.obs[REGION_KEY].astype("category")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            circles = ShapesModel.parse(
+                np.asarray(table.obsm["spatial"], dtype=np.float64)[:, :2],
+                geometry=0,
+                radius=section.spot_um / section.mpp / 2,
+                index=numbers,
+                transformations=placed(1.0),
+            )
+            annotated = TableModel.parse(
+                table, region=element, region_key=REGION_KEY, instance_key=INSTANCE_KEY
+            )
+            images = {}
+            if image is not None:
+                halvings = max(0, int(np.log2(max(image.shape[:2]) / SMALLEST)))
+                images[f"{element}_image"] = Image2DModel.parse(
+                    np.moveaxis(image, -1, 0),
+                    dims=("c", "y", "x"),
+                    scale_factors=[2] * halvings or None,
+                    transformations=placed(1 / scale),
+                    chunks=(3, CHUNK, CHUNK),
+                )
+            data = spatialdata.SpatialData(
+                images=images, shapes={element: circles}, tables={"table": annotated}
+            )
+            with replacing(target) as fresh:
+                data.write(fresh)
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SectionError(
+            f"the table holds something that SpatialData cannot store ({reason})",
+            where=target,
+            remedy="rename or remove it, or write h5ad instead",
+        ) from error
 
 
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:

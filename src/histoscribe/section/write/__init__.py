@@ -1,1 +1,0 @@
-"""Sections written as h5ad and as SpatialData."""
