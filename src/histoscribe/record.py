@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from histoscribe.errors import SectionError
@@ -298,7 +298,7 @@ def _of_earlier_version(own: dict[str, Any]) -> dict[str, Any]:
     if own.get("kind") == "synthetic" or own.get("synthetic"):
         own["kind"] = "generated"
     place = _text(own.get("slide"))
-    if place and _is_absolute(place):
+    if place and any(kind(place).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
         own["slide_path"] = own.pop("slide")
     return own
 
@@ -316,12 +316,6 @@ def _slide_of(own: dict[str, Any]) -> SlideReference | None:
 def _evidence_of(own: dict[str, Any]) -> EvidenceRecord | None:
     parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
     return None if parts["section"] is None or parts["spot"] is None else EvidenceRecord(**parts)
-
-
-def _is_absolute(place: str) -> bool:
-    from pathlib import PurePosixPath, PureWindowsPath
-
-    return PurePosixPath(place).is_absolute() or PureWindowsPath(place).is_absolute()
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,8 +171,10 @@ def _read_h5ad(path: Path, memory: int) -> AnnData:
                         f"this HDF5 file has no {group} of its own, so it is no h5ad table", where=path,
                         remedy="write it again with AnnData",
                     )  # fmt: skip
-            rows, columns = _extent(file["X"])
-            stored = max((part.nbytes for part in _parts(file["X"])), default=0)
+            matrix = file["X"]
+            rows, columns = map(int, matrix.attrs.get("shape", getattr(matrix, "shape", None))[:2])
+            parts = matrix.values() if hasattr(matrix, "values") else [matrix]
+            stored = max((part.nbytes for part in parts), default=0)
         if max(rows * columns * 4, stored) > memory:
             raise TableError(
                 f"the table is larger than the memory that is free ({rows:,} × {columns:,} needs "
@@ -189,12 +191,3 @@ def _read_h5ad(path: Path, memory: int) -> AnnData:
             where=path,
             remedy="copy it anew, or write it again with AnnData",
         ) from error
-
-
-def _parts(node: Any) -> list[Any]:
-    return list(node.values()) if hasattr(node, "values") else [node]
-
-
-def _extent(node: Any) -> tuple[int, int]:
-    shape = node.attrs.get("shape", getattr(node, "shape", None))
-    return int(shape[0]), int(shape[1])

@@ -108,11 +108,11 @@ def describe_tiles(
     whole, damaged = (set(), set()) if shelf is None else shelf.checked()
     if damaged:
         message += f" ({len(damaged)} damaged chunks of the store again)"
-    parts = [
-        _Part(chunk, _part_of(tiles, chunk), chunk in damaged)
-        for chunk in range(-(-len(tiles) // CHUNK))
-        if chunk not in whole
-    ]
+    parts = []
+    for chunk in sorted(set(range(-(-len(tiles) // CHUNK))) - whole):
+        rows = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
+        part = replace(tiles, centres=tiles.centres[rows], names=tiles.names[rows])
+        parts.append(_Part(chunk, part, chunk in damaged))
     origin = slide if cluster() is None else SlideSource.of(slide)
     left = sum(len(part.tiles) for part in parts)
     features = np.empty((len(tiles), encoder.dimension), dtype=np.float32)
@@ -130,13 +130,6 @@ def describe_tiles(
     return Description(shelf.read(), shelf.chunks, len(whole), len(damaged), shelf.repeated())
 
 
-def _part_of(tiles: Tiles, chunk: int) -> Tiles:
-    from histoscribe.tiles import Tiles
-
-    part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-    return Tiles(tiles.centres[part], tiles.pitch_um, tiles.names[part], tiles.spot_um)
-
-
 def _describe(
     origin: Slide | SlideSource, encoder: TileEncoder, shelf: Shelf | None, part: _Part
 ) -> tuple[int, int, NDArray[np.float32] | None]:
@@ -145,7 +138,7 @@ def _describe(
 
     if shelf is not None:
         shelf.begin(part.chunk, mended=part.mended)
-    slide = origin.open() if isinstance(origin, SlideSource) else origin
+    slide = _opened(origin) if isinstance(origin, SlideSource) else origin
     count = len(part.tiles)
     crops = next(read_crops(slide, part.tiles, crop_um=encoder.crop_um, mpp=encoder.mpp, chunk=count))
     values = encoder.encode(crops)
@@ -179,19 +172,10 @@ class SlideSource:
         levels = tuple((*level.shape, level.downsample) for level in slide.levels)
         return cls(slide.url or str(slide.path.absolute()), slide.mpp, levels)
 
-    def open(self) -> Slide:
-        """Open it in this process; what was opened lately is kept.
-
-        Raises
-        ------
-        SlideError
-            If it is not there, or not the same.
-        """
-        return _open(self)
-
 
 @lru_cache(maxsize=4)
-def _open(source: SlideSource) -> Slide:
+def _opened(source: SlideSource) -> Slide:
+    """Open it in this process; what was opened lately is kept."""
     from histoscribe.slide import Level, open_slide
 
     slide = open_slide(source.place, mpp=source.mpp)

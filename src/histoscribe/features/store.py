@@ -132,11 +132,17 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
     StorageError
         If the store cannot be written.
     """
+    level = slide.level_for(encoder.mpp)
+    centres = np.ascontiguousarray(tiles.centres, dtype="<f8")
     key = {
         "format": _FORMAT,
         "slide": slide_hash(slide),
         "encoder": encoder.name,
-        **_geometry(slide, tiles, encoder.crop_um, encoder.mpp),
+        "crop_um": float(encoder.crop_um),
+        "mpp": float(encoder.mpp),
+        "slide_mpp": None if slide.mpp is None else float(slide.mpp),
+        "level": [*level.shape, float(level.downsample)],
+        "tiles": hashlib.sha256(centres.tobytes()).hexdigest(),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     shelf = Shelf(Path(store).absolute() / f"{digest[:32]}.zarr", len(tiles), encoder.dimension)
@@ -152,24 +158,6 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
             remedy="choose another folder",
         ) from error
     return shelf
-
-
-def _tiles_hash(tiles: Tiles) -> str:
-    """Hash where tiles lie, to the bit and in their order."""
-    centres = np.ascontiguousarray(tiles.centres, dtype="<f8")
-    return hashlib.sha256(centres.tobytes()).hexdigest()
-
-
-def _geometry(slide: Slide, tiles: Tiles, crop_um: float, mpp: float) -> dict[str, object]:
-    """Everything besides slide and encoder on which a tile's pixels depend."""
-    level = slide.level_for(mpp)
-    return {
-        "crop_um": float(crop_um),
-        "mpp": float(mpp),
-        "slide_mpp": None if slide.mpp is None else float(slide.mpp),
-        "level": [*level.shape, float(level.downsample)],
-        "tiles": _tiles_hash(tiles),
-    }
 
 
 def _reads(array: Any, chunk: int) -> bool:

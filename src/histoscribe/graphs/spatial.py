@@ -87,20 +87,16 @@ def context_means(
     points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
     if not len(radii) or not len(values):
         return np.empty((len(values), values.shape[1] * len(radii)), dtype=np.float32)
+    from scipy.spatial import cKDTree
+
     blocks = []
+    tree, some = cKDTree(points), points[:: max(1, len(points) // 256)]
     for radius in radii:
-        dense = _neighbours(points, radius * pitch) > max(_MANY, 4 * np.pi * radius**2)
+        within = tree.query_ball_point(some, radius * pitch, return_length=True)
+        dense = np.mean(within) > max(_MANY, 4 * np.pi * radius**2)
         mean = _mean_of_cells if dense else _mean_of_spots
         blocks.append(mean(values, points, pitch, radius))
     return np.concatenate(blocks, axis=1)
-
-
-def _neighbours(points: NDArray[np.float64], reach: float) -> float:
-    """How many spots lie within reach of a spot, on average over some of them."""
-    from scipy.spatial import cKDTree
-
-    probe = points[:: max(1, len(points) // 256)]
-    return float(np.mean(cKDTree(points).query_ball_point(probe, reach, return_length=True)))
 
 
 def _mean_of_spots(

@@ -12,6 +12,7 @@ from histoscribe.simulate.tissue import ADIPOSE, GLAND, IMMUNE, NECROSIS, STROMA
 
 KINDS = ("tumour", "fibroblast", "t_cell", "b_cell", "macrophage", "epithelial", "adipocyte", "endothelial")
 TUMOUR_CELL, FIBROBLAST, T_CELL, B_CELL, MACROPHAGE, EPITHELIAL, ADIPOCYTE, ENDOTHELIAL = range(len(KINDS))
+EPITHELIUM_UM = 19.0
 
 # Half the long axis in µm, axis ratio, density of chromatin, distance kept from the next nucleus in µm.
 _LOOKS = np.array(
@@ -74,7 +75,8 @@ def place_cells(tissue: Tissue, seed: int) -> CellMap:
     lot = rng.random(len(points)) * density.sum(1).max()
     bounds = np.cumsum(local, axis=1)
     kind = (lot[:, None] >= bounds).sum(axis=1)
-    wanted = (kind < len(KINDS)) & (tissue.inside[tissue.index(points)] > 5) & ~_in_gland(tissue, points)
+    wanted = (kind < len(KINDS)) & (tissue.inside[tissue.index(points)] > 5)
+    wanted &= ~(gland_position(tissue, points)[0] < EPITHELIUM_UM + 3)
     points, kind = points[wanted], kind[wanted]
 
     rings, ring_angle = _gland_rings(tissue, rng)
@@ -85,16 +87,8 @@ def place_cells(tissue: Tissue, seed: int) -> CellMap:
     angle = tissue.angle[tissue.index(points)] + rng.normal(0, 0.25, len(points))
     angle = np.where((kind == FIBROBLAST) | (kind == ENDOTHELIAL), angle, rng.uniform(0, np.pi, len(points)))
     angle[fixed] = ring_angle + rng.normal(0, 0.12, len(rings))
-    return _shape_nuclei(tissue, rng, points[keep], kind[keep], angle[keep])
+    points, kind, angle = points[keep], kind[keep], angle[keep]
 
-
-def _shape_nuclei(
-    tissue: Tissue,
-    rng: np.random.Generator,
-    points: NDArray[np.float64],
-    kind: NDArray[np.intp],
-    angle: NDArray[np.float64],
-) -> CellMap:
     here = tissue.index(points)
     grade = np.where(kind == TUMOUR_CELL, tissue.grade[here], 0.3)
     dying = (tissue.share[NECROSIS][here] > 0.5) & (kind == TUMOUR_CELL)
@@ -124,13 +118,6 @@ def gland_position(
     angle = np.arctan2(offset[:, 0], offset[:, 1]).astype(np.float32)
     wall = np.where(near, distance - glands.outline(which, angle), np.inf)
     return wall.astype(np.float32), angle
-
-
-EPITHELIUM_UM = 19.0
-
-
-def _in_gland(tissue: Tissue, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return gland_position(tissue, points)[0] < EPITHELIUM_UM + 3
 
 
 def _gland_rings(tissue: Tissue, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

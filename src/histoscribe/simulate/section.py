@@ -13,16 +13,14 @@ from histoscribe.record import Record, keep_record
 from histoscribe.section import Section
 from histoscribe.section.model import flip
 from histoscribe.simulate.cells import place_cells
-from histoscribe.simulate.counts import Expression, express
+from histoscribe.simulate.counts import express
 from histoscribe.simulate.fields import stream
-from histoscribe.simulate.genes import PROGRAMMES, GenePlan, plan_genes
+from histoscribe.simulate.genes import PROGRAMMES, plan_genes
 from histoscribe.simulate.render import render, section_stain
 from histoscribe.simulate.tissue import REGIONS, Tissue, grow_tissue
 from histoscribe.slide import Level, Slide
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from histoscribe.progress import Progress
 
 SPOT_UM, PITCH_UM = 55.0, 100.0
@@ -71,6 +69,9 @@ def simulate_section(
     SettingError
         If size, resolution, depth or number of genes make no section.
     """
+    import pandas as pd
+    from anndata import AnnData
+
     if not (600 <= size_um <= 20_000 and 0.2 <= mpp <= 4 and depth > 0):
         raise SettingError(
             f"cannot simulate {size_um:g} µm at {mpp:g} µm per pixel with {depth:g} counts per spot",
@@ -93,7 +94,16 @@ def simulate_section(
     lattice, spots_um = spot_lattice(tissue)
     rng = stream("sequencing", seed, patient)
     found = express(tissue, cells, plan, spots_um, SPOT_UM, PITCH_UM, depth, rng)
-    table = _table(tissue, lattice, spots_um, plan, found)
+    obs = pd.DataFrame(
+        {"in_tissue": True, "array_row": lattice[:, 0], "array_col": lattice[:, 1]},
+        index=[barcode(int(row), int(column)) for row, column in lattice],
+    )
+    var = pd.DataFrame({"programme": [PROGRAMMES[index] for index in plan.programme]}, index=list(plan.names))
+    table = AnnData(found.counts, obs=obs, var=var)
+    table.layers["truth"] = found.truth
+    table.obsm["regions"] = _region_shares(tissue, spots_um)
+    table.obsm["programmes"] = found.activity
+    table.uns["regions"], table.uns["programmes"] = list(REGIONS), list(PROGRAMMES)
     table.obsm["spatial"] = flip(spots_um / mpp)
     table.uns["spatial"] = {name: {"scalefactors": {"spot_diameter_fullres": SPOT_UM / mpp}}}
     keep_record(table, Record("measured", name, patient, mpp, SPOT_UM, PITCH_UM))
@@ -148,29 +158,6 @@ def halved(pixels: NDArray[np.uint8], smallest: int = 512) -> list[NDArray[np.ui
         total = last[::2, ::2] + last[1::2, ::2] + last[::2, 1::2] + last[1::2, 1::2]
         levels.append(((total + 2) // 4).astype(np.uint8))
     return levels
-
-
-def _table(
-    tissue: Tissue,
-    lattice: NDArray[np.intp],
-    spots_um: NDArray[np.float64],
-    plan: GenePlan,
-    found: Expression,
-) -> AnnData:
-    import pandas as pd
-    from anndata import AnnData
-
-    barcodes = [barcode(int(row), int(column)) for row, column in lattice]
-    obs = pd.DataFrame(
-        {"in_tissue": True, "array_row": lattice[:, 0], "array_col": lattice[:, 1]}, index=barcodes
-    )
-    var = pd.DataFrame({"programme": [PROGRAMMES[index] for index in plan.programme]}, index=list(plan.names))
-    table = AnnData(found.counts, obs=obs, var=var)
-    table.layers["truth"] = found.truth
-    table.obsm["regions"] = _region_shares(tissue, spots_um)
-    table.obsm["programmes"] = found.activity
-    table.uns["regions"], table.uns["programmes"] = list(REGIONS), list(PROGRAMMES)
-    return table
 
 
 def _region_shares(tissue: Tissue, spots_um: NDArray[np.float64]) -> NDArray[np.float32]:

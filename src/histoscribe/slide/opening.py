@@ -46,16 +46,11 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     """
     if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
         raise SettingError(f"{mpp} µm per pixel is not possible", remedy="give a positive number")
-    slide = _read(path)
-    return _with_mpp(replace(slide, levels=complete(slide.levels, slide.path)), mpp)
-
-
-def _read(place: str | os.PathLike[str]) -> Slide:
-    known = find(place, "slide")
+    known = find(path, "slide")
     if known is None:
-        raise SlideError(_what_else(place), where=place, remedy=_READABLE)
-    slide: Slide = known.open(located(place))
-    return slide
+        raise SlideError(_what_else(path), where=path, remedy=_READABLE)
+    slide: Slide = known.open(located(path))
+    return _with_mpp(replace(slide, levels=complete(slide.levels, slide.path)), mpp)
 
 
 def _what_else(place: str | os.PathLike[str]) -> str:

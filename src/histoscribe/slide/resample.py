@@ -73,7 +73,9 @@ def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return out
     if rows.exact and columns.exact:
-        _copy(level, rows, columns, out)
+        block = level.pixels[rows.start : rows.stop, columns.start : columns.stop]
+        top, left = (int(np.argmax(axis.weight.any(axis=1))) for axis in (rows, columns))
+        out[top : top + block.shape[0], left : left + block.shape[1]] = block
         return out
     per_row = (columns.stop - columns.start) * step
     per_strip, per_part = (max(1, int(pixels / per_row)) for pixels in (_STRIP, _PART))
@@ -151,14 +153,6 @@ class _Axis:
         index = np.clip(self.index - self.start, 0, size - 1).astype(np.int32)
         rows = np.arange(count + 1, dtype=np.int32) * taps
         return csr_array((self.weight.ravel(), index.ravel(), rows), shape=(count, size))
-
-
-def _copy(level: Level, rows: _Axis, columns: _Axis, out: NDArray[np.uint8]) -> None:
-    """Fill `out` where its pixels are the level's own."""
-    block = level.pixels[rows.start : rows.stop, columns.start : columns.stop]
-    top = int(np.argmax(rows.weight.any(axis=1)))
-    left = int(np.argmax(columns.weight.any(axis=1)))
-    out[top : top + block.shape[0], left : left + block.shape[1]] = block
 
 
 def _mix(source: NDArray[np.uint8], rows: _Axis, columns: _Axis) -> NDArray[np.uint8]:

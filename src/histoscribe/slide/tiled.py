@@ -6,7 +6,7 @@ import contextlib
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -56,11 +56,8 @@ class TiledPixels(RgbPixels):
         self._found_broken: set[tuple[int, int]] = set()
 
     @abstractmethod
-    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """Read a block as `RgbPixels.block` does, shape (bottom - top, right - left, 3).
-
-        Raises anything where a tile of it is broken, `SlideError` where the file is gone.
-        """
+    def read_tile(self, row: int, column: int) -> NDArray[np.uint8]:
+        """Decode the tile of a row and a column of the grid, shape (rows, columns, 3); may raise anything."""
 
     def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `RgbPixels.block`; broken tiles come back in the colour `BROKEN`."""
@@ -114,27 +111,15 @@ class TiledPixels(RgbPixels):
                     ),
                 )
 
-    def pasted(
-        self,
-        top: int,
-        left: int,
-        bottom: int,
-        right: int,
-        read: Callable[[int, int], NDArray[np.uint8]],
-    ) -> NDArray[np.uint8]:
-        """A block put together from whole tiles, which the shared store keeps.
+    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read a block as `RgbPixels.block` does, from whole tiles, which the shared store keeps.
 
-        Parameters
-        ----------
-        top, left, bottom, right : int
-            The block.
-        read : callable
-            Decodes the tile of a row and a column of the grid, shape (rows, columns, 3).
+        Raises anything where a tile of it is broken, `SlideError` where the file is gone.
         """
         out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
         height, width = self._tile
         for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
-            tile = PIXELS.get(self, (row, column), partial(read, row, column))
+            tile = PIXELS.get(self, (row, column), partial(self.read_tile, row, column))
             out[first - top : last - top, start - left : stop - left] = tile[
                 first - row * height : last - row * height, start - column * width : stop - column * width
             ]

@@ -96,10 +96,6 @@ def _fill(crop: NDArray[np.uint8], level: Level, scale: float, row: int, column:
                 place[:] = WHITE
                 continue
             key = (level.downsample, scale, top, left)
-            block = PIXELS.get(level.pixels, key, partial(_block, level, scale, top, left))
+            window = Window(top / scale, left / scale, _BLOCK / scale, _BLOCK / scale)
+            block = PIXELS.get(level.pixels, key, partial(read_window, level, window, scale))
             place[:] = block[first - top : last - top, begin - left : end - left]
-
-
-def _block(level: Level, scale: float, top: int, left: int) -> NDArray[np.uint8]:
-    side = _BLOCK / scale
-    return read_window(level, Window(top / scale, left / scale, side, side), scale)

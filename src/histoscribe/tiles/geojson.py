@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,15 +139,13 @@ def write_regions(regions: Iterable[Region], path: str | os.PathLike[str]) -> Pa
 
 def regions_text(regions: Iterable[Region]) -> str:
     """Regions as GeoJSON; see `write_regions`."""
-    features = [_feature(list(parts)) for _, parts in itertools.groupby(regions, _annotation())]
+    alone = itertools.count()
+    annotations = itertools.groupby(
+        regions, lambda one: (one.identity or next(alone), one.name, one.colour, one.label)
+    )
+    features = [_feature(list(parts)) for _, parts in annotations]
     content = {"type": "FeatureCollection", "features": features}
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
-
-
-def _annotation() -> Callable[[Region], object]:
-    """What is the same for the parts of one annotation and for no others."""
-    count = itertools.count()
-    return lambda one: (one.identity or next(count), one.name, one.colour, one.label)
 
 
 def _feature(parts: Sequence[Region]) -> dict[str, Any]:

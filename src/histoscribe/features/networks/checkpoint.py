@@ -141,12 +141,9 @@ def _colour(values: Any) -> Colour:
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when a file of the folder is written anew."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _counts(path))
+    named = [*folder.glob("*.safetensors"), folder / CONFIG, folder / PREPROCESSING]
+    files = sorted(path for path in named if path.is_file())
     return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-
-
-def _counts(path: Path) -> bool:
-    return path.suffix == ".safetensors" or path.name in (CONFIG, PREPROCESSING)
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, reason_of
 from histoscribe.record import Record, record_of
 from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.assembly import finished, section_name
@@ -130,7 +130,8 @@ def _read_table(path: Path) -> AnnData:
     try:
         return anndata.read_h5ad(path)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SectionError(
-            f"not a whole h5ad file ({reason})", where=path, remedy="write it again with a current anndata"
+            f"not a whole h5ad file ({reason_of(error)})",
+            where=path,
+            remedy="write it again with a current anndata",
         ) from error

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +59,13 @@ def read(path: Path) -> Slide:
     try_out(file)
     handles = Handles(file)
     try:
-        properties, extents, factors = handles.use(_facts)
+        properties, extents, factors = handles.use(
+            lambda handle: (
+                dict(handle.properties),
+                list(handle.level_dimensions),
+                [float(factor) for factor in handle.level_downsamples],
+            )
+        )
     except library().OpenSlideError as error:
         raise SlideError(f"a damaged slide ({reason_of(error)})", where=file, remedy=COPY_AGAIN) from error
     if not 1 <= len(extents) <= _MOST_LEVELS:
@@ -75,7 +80,8 @@ def read(path: Path) -> Slide:
     across, down = (positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
     objective = positive(properties.get("openslide.objective-power"))
     mpp, doubts = believable((across, down) if across and down else None, objective)
-    vendor = properties.get("openslide.vendor", "")
+    vendor = str(properties.get("openslide.vendor", ""))
+    profile = partial(handles.use, lambda handle: bytes(handle.color_profile.tobytes()))
     return Slide(
         path=path,
         levels=tuple(levels),
@@ -84,18 +90,8 @@ def read(path: Path) -> Slide:
         objective=objective,
         warnings=doubts,
         associated=_associated(path, handles, properties),
-        profile=partial(handles.use, _profile) if positive(properties.get("openslide.icc-size")) else None,
+        profile=profile if positive(properties.get("openslide.icc-size")) else None,
     )
-
-
-def _facts(handle: Any) -> tuple[dict[str, str], list[tuple[int, int]], list[float]]:
-    """Properties, columns and rows of every level, full-resolution pixels per pixel of every level."""
-    factors = [float(factor) for factor in handle.level_downsamples]
-    return dict(handle.properties), list(handle.level_dimensions), factors
-
-
-def _profile(handle: Any) -> bytes:
-    return bytes(handle.color_profile.tobytes())
 
 
 def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> AssociatedImages:
@@ -227,11 +223,8 @@ class OpenSlidePixels(TiledPixels):
         super().__init__(rows, columns, tile, path)
         self._handles, self._number, self._factor = handles, number, factor
 
-    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """See `TiledPixels.decode`."""
-        return self.pasted(top, left, bottom, right, self._read)
-
-    def _read(self, row: int, column: int) -> NDArray[np.uint8]:
+    def read_tile(self, row: int, column: int) -> NDArray[np.uint8]:
+        """See `TiledPixels.read_tile`."""
         top, left = row * self._tile[0], column * self._tile[1]
         height, width = (
             min(tile, side - at) for tile, side, at in zip(self._tile, self.shape, (top, left), strict=False)

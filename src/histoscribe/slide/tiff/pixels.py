@@ -88,8 +88,10 @@ class TiffPixels(TiledPixels):
         """See `TiledPixels.decode`."""
         try:
             if self._by_tile:
-                return self.pasted(top, left, bottom, right, self._decode_tile)
-            return self._from_zarr(top, left, bottom, right)
+                return super().decode(top, left, bottom, right)
+            where = {"Y": slice(top, bottom), "X": slice(left, right)}
+            part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
+            return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
         except OSError as error:
             raise SlideError(
                 f"can no longer be read ({reason_of(error)})",
@@ -100,7 +102,7 @@ class TiffPixels(TiledPixels):
     def _refused(self, problem: str) -> SlideError:
         return SlideError(problem, where=self._path, remedy=CONVERT)
 
-    def _decode_tile(self, row: int, column: int) -> NDArray[np.uint8]:
+    def read_tile(self, row: int, column: int) -> NDArray[np.uint8]:
         """One whole tile; a tile that the file states as empty is glass."""
         page = self._page
         index = row * -(-page.imagewidth // self._tile[1]) + column
@@ -130,11 +132,6 @@ class TiffPixels(TiledPixels):
         some = {0, listed // 2, listed - 1}
         ends = [self._content.read(max(0, offsets[n] + counts[n] - 64), 64) for n in some if counts[n]]
         return any(is_closed(self._page.compression, end) for end in ends)
-
-    def _from_zarr(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        where = {"Y": slice(top, bottom), "X": slice(left, right)}
-        part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
-        return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
 
     def _in_rgb(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._page.compression == _APERIO_YCC:

@@ -65,7 +65,8 @@ def write_slide(
             where=target,
             remedy="let the name end in .ome.tif or .ome.zarr",
         )
-    if not slide.url and _within(slide.path, target):
+    source, outer = slide.path.resolve(), target.resolve()
+    if not slide.url and outer in (source, *source.parents):
         raise SettingError("the slide would replace itself", where=target, remedy="choose another name")
     if ending == _ZARR_ENDING:
         if quality is not None:
@@ -78,9 +79,3 @@ def write_slide(
     else:
         write_ome_tiff(slide, target, quality=quality, progress=progress)
     return target
-
-
-def _within(source: Path, target: Path) -> bool:
-    """Whether writing `target` would remove `source`."""
-    inner, outer = source.resolve(), target.resolve()
-    return inner == outer or outer in inner.parents

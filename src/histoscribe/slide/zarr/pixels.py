@@ -56,11 +56,7 @@ class ZarrPixels(TiledPixels):
         self._warned = False
         super().__init__(extent["y"], extent["x"], (chunk["y"], chunk["x"]), path)
 
-    def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """See `TiledPixels.decode`."""
-        return self.pasted(top, left, bottom, right, self._read)
-
-    def _read(self, row: int, column: int) -> NDArray[np.uint8]:
+    def read_tile(self, row: int, column: int) -> NDArray[np.uint8]:
         """One tile with all its channels; at the lower and right edge it may reach beyond the level."""
         parts = []
         for channel in range(0, self._channels, self._per_chunk):
