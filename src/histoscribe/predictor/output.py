@@ -29,16 +29,17 @@ import numpy as np
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 
 if TYPE_CHECKING:
+    from histoscribe.models import Card
     from histoscribe.predictor.explaining.attention import Attention
-    from histoscribe.predictor.model import TilePredictions
-    from histoscribe.predictor.predictor import Predictor
+    from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
 
 
 def predicted_section(
-    predictor: Predictor,
+    card: Card,
+    fitted: FittedPredictor,
     slide: Slide,
     tiles: Tiles,
     told: TilePredictions,
@@ -56,7 +57,6 @@ def predicted_section(
     from histoscribe.slide.identity import refer_to
 
     assert slide.mpp is not None
-    card, fitted = predictor.card, predictor.fitted
     reliability = pd.DataFrame(
         [card.held_out.get(gene, {}) for gene in card.genes],
         index=pd.Index(card.genes, dtype=str),

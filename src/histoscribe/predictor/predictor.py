@@ -276,7 +276,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         told = self._predict(features, centres_um, whole)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         return predicted_section(
-            self, slide, tiles, told, attention, name=name or slide.name, patient=patient
+            self.card, self.fitted, slide, tiles, told, attention, name=name or slide.name, patient=patient
         )
 
     def predict_encoded(
