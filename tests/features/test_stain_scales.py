@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, uniform_filter
 
-from histoscribe.features.builtin.planes import box_mean, halved, slopes, smoothed
+from histoscribe.features.builtin.planes import band_power, box_mean, halved, slopes, smoothed, window_means
 from histoscribe.features.builtin.stain_scales import WINDOWS_UM, StainScale, margin, stain_scales
-from histoscribe.features.builtin.sums import band_power, window_means
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.errors import SettingError
+
 
 @runtime_checkable
 class TileEncoder(Protocol):
@@ -47,3 +49,12 @@ class TileEncoder(Protocol):
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension)."""
         ...
+
+
+def check_crops(crops: NDArray[np.uint8], side: int, name: str) -> None:
+    """Raise `SettingError` unless crops are uint8 of shape (n, side, side, 3), as this encoder wants."""
+    if crops.dtype != np.uint8 or crops.shape[1:] != (side, side, 3):
+        raise SettingError(
+            f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {name}",
+            remedy=f"pass uint8 crops of shape (n, {side}, {side}, 3)",
+        )

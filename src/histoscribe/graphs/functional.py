@@ -88,7 +88,9 @@ def functional_graph(
     agreement = (types[source] == types[target]).to(cosine.dtype)
     weight = (1 - type_share) * torch.sigmoid(cosine / temperature) + type_share * agreement
     if len(weight):
-        kept = weight.detach() >= _quantile(weight.detach(), quantile)
+        # torch.quantile refuses more than 16 million values
+        rank = min(int(quantile * len(weight)), len(weight) - 1) + 1
+        kept = weight.detach() >= torch.kthvalue(weight.detach(), rank).values
         source, target, weight = source[kept], target[kept], weight[kept]
     own = torch.arange(len(key), device=key.device)
     source, target = torch.cat([source, own]), torch.cat([target, own])
@@ -143,9 +145,3 @@ def _merge(best: Tensor, score: Tensor, degree: int) -> tuple[Tensor, Tensor]:
     repeated[:, 1:] = best[:, 1:] == best[:, :-1]
     top = torch.topk(score.masked_fill(repeated, -torch.inf), degree, dim=1)
     return best.gather(1, top.indices), top.values
-
-
-def _quantile(values: Tensor, share: float) -> Tensor:
-    """The value below which a share lies (torch.quantile refuses more than 16 million values)."""
-    rank = min(int(share * len(values)), len(values) - 1) + 1
-    return torch.kthvalue(values, rank).values

@@ -78,15 +78,21 @@ def check_alignment(
 
 
 def laid_on(
-    slide: Slide, centres: NDArray[np.float64], mpp: float, *, expected: tuple[float, float] | None = None
-) -> tuple[Slide, NDArray[np.float64], float, Alignment]:
-    """The slide with its µm per pixel, the centres and µm per pixel in its pixels, and how they fit.
+    slide: Slide | None,
+    centres: NDArray[np.float64],
+    mpp: float,
+    *,
+    expected: tuple[float, float] | None = None,
+) -> tuple[Slide | None, NDArray[np.float64], float, Alignment]:
+    """The slide (if any) with its µm per pixel, centres and µm per pixel in its pixels, and how they fit.
 
     Parameters
     ----------
     slide, centres, mpp, expected
         As in `check_alignment`.
     """
+    if slide is None:
+        return None, centres, mpp, Alignment(1.0, verdict="")
     alignment = check_alignment(centres, slide, mpp=mpp, expected=expected)
     mpp /= alignment.factor
     return slide.with_mpp(mpp), centres * alignment.factor, mpp, alignment

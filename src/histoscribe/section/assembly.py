@@ -67,18 +67,17 @@ def assemble(
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)
     doubts = [*counts.warnings, *warnings, *(doubts if options.slide is None else ())]
-    fit = ""
-    if beneath is not None:
-        expected = None if own is None else own.shape
-        beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
-        doubts += alignment.warnings
-        fit = alignment.verdict
+    expected = None if own is None else own.shape
+    beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
+    doubts += alignment.warnings
     table = spot_table(counts, rows, centres)
     for column, values in (obs or {}).items():
         table.obs[column] = values
     title = options.name or name
     patient = options.patient or title
-    section = Section(title, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), fit)
+    section = Section(
+        title, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), alignment.verdict
+    )
     return finished(section, cells=cells)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,7 +18,7 @@ from histoscribe.simulate.tenx import (
     PROBE_SET,
     Matrix,
     write_cytassist_image,
-    write_small_images,
+    write_spatial,
     write_tenx_h5,
     write_tenx_mtx,
 )
@@ -85,15 +84,13 @@ def write_spaceranger(
     )
     with replacing(folder) as fresh:
         spatial = fresh / "spatial"
-        spatial.mkdir(parents=True)
-        scale = write_small_images(section.slide, spatial, hires_px)
-        factors = {
-            "tissue_hires_scalef": scale,
-            "tissue_lowres_scalef": scale / 3,
-            "spot_diameter_fullres": section.spot_um / section.mpp,
-            "fiducial_diameter_fullres": section.spot_um * 1.6 / section.mpp,
-        }
-        (spatial / "scalefactors_json.json").write_text(json.dumps(factors), encoding="utf-8")
+        write_spatial(
+            section.slide,
+            spatial,
+            hires_px,
+            spot_diameter_fullres=section.spot_um / section.mpp,
+            fiducial_diameter_fullres=section.spot_um * 1.6 / section.mpp,
+        )
         _write_positions(section, spatial, layout)
         if matrix == "h5":
             write_tenx_h5(counts, fresh / "filtered_feature_bc_matrix.h5")

@@ -20,6 +20,7 @@ from histoscribe.simulate.tenx import (
     write_cytassist_image,
     write_features,
     write_small_images,
+    write_spatial,
     write_tenx_h5,
 )
 
@@ -54,16 +55,14 @@ def write_spaceranger_hd(
         raise SettingError(f"there is no HD layout {layout!r}", remedy="use 3 or 4")
     with replacing(folder) as fresh:
         (fresh / "spatial").mkdir(parents=True)
-        scale = write_small_images(run.slide, fresh / "spatial", hires_px)
+        write_small_images(run.slide, fresh / "spatial", hires_px)
         write_cytassist_image(run.slide, fresh / "spatial")
         for bin_um in BINS_UM:
-            _write_bins(
-                run, fresh / "binned_outputs" / f"square_{bin_um:03d}um", bin_um, layout, scale, hires_px
-            )
+            _write_bins(run, fresh / "binned_outputs" / f"square_{bin_um:03d}um", bin_um, layout, hires_px)
         _write_feature_slice(run, fresh / "feature_slice.h5", layout)
         if layout == "4":
             _write_mappings(run, fresh / "barcode_mappings.parquet")
-            _write_cells(run, fresh / "segmented_outputs", scale, hires_px)
+            _write_cells(run, fresh / "segmented_outputs", hires_px)
 
 
 def cell_names(run: HdRun) -> list[str]:
@@ -80,23 +79,20 @@ def _matrix(run: HdRun, counts: Any, barcodes: list[str], layout: str) -> Matrix
     return Matrix(counts, barcodes, ids, run.genes, f"{layout}.0.0", run.name, probes=True)
 
 
-def _factors(run: HdRun, scale: float, **more: float) -> str:
-    assert run.slide.mpp is not None
-    factors = {
-        "microns_per_pixel": run.slide.mpp,
-        "tissue_hires_scalef": scale,
-        "tissue_lowres_scalef": scale / 3,
-        **more,
-    }
-    return json.dumps(factors)
-
-
-def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, scale: float, hires_px: int) -> None:
+def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, hires_px: int) -> None:
     import pandas as pd
 
-    assert run.slide.mpp is not None
+    mpp = run.slide.mpp
+    assert mpp is not None
     spatial = folder / "spatial"
-    spatial.mkdir(parents=True)
+    write_spatial(
+        run.slide,
+        spatial,
+        hires_px,
+        microns_per_pixel=mpp,
+        bin_size_um=float(bin_um),
+        spot_diameter_fullres=bin_um / mpp,
+    )
     step = round(bin_um / BIN_UM)
     rows, columns = (side // step for side in run.extent)
     names = _bin_names(rows, columns, bin_um)
@@ -122,9 +118,6 @@ def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, scale: float
         }
     )
     frame.to_parquet(spatial / "tissue_positions.parquet")
-    write_small_images(run.slide, spatial, hires_px)
-    factors = _factors(run, scale, bin_size_um=float(bin_um), spot_diameter_fullres=bin_um / run.slide.mpp)
-    (spatial / "scalefactors_json.json").write_text(factors, encoding="utf-8")
 
 
 def _write_feature_slice(run: HdRun, path: Path, layout: str) -> None:
@@ -183,9 +176,9 @@ def _write_mappings(run: HdRun, path: Path) -> None:
     pd.DataFrame(frame).to_parquet(path)
 
 
-def _write_cells(run: HdRun, folder: Path, scale: float, hires_px: int) -> None:
-    spatial = folder / "spatial"
-    spatial.mkdir(parents=True)
+def _write_cells(run: HdRun, folder: Path, hires_px: int) -> None:
+    assert run.slide.mpp is not None
+    write_spatial(run.slide, folder / "spatial", hires_px, microns_per_pixel=run.slide.mpp)
     cells = len(run.cell_centres)
     members = run.cell_of > 0
     pooling = sparse.csr_array(
@@ -198,8 +191,6 @@ def _write_cells(run: HdRun, folder: Path, scale: float, hires_px: int) -> None:
     for name, radius_um in (("cell", _CELL_UM), ("nucleus", _NUCLEUS_UM)):
         content = {"type": "FeatureCollection", "features": _outlines(run, radius_um)}
         (folder / f"{name}_segmentations.geojson").write_text(json.dumps(content), encoding="utf-8")
-    write_small_images(run.slide, spatial, hires_px)
-    (spatial / "scalefactors_json.json").write_text(_factors(run, scale), encoding="utf-8")
 
 
 def _outlines(run: HdRun, radius_um: float) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,14 @@ def write_small_images(slide: Slide, spatial: Path, hires_px: int) -> float:
         small = finest.resize(size, Image.Resampling.BOX)
         small.save(spatial / f"tissue_{name}_image.png", optimize=True)
     return scale / slide.levels[0].downsample
+
+
+def write_spatial(slide: Slide, spatial: Path, hires_px: int, **more: float) -> None:
+    """Make a folder `spatial/`: both reduced images, and `scalefactors_json.json` that says `more` too."""
+    spatial.mkdir(parents=True)
+    scale = write_small_images(slide, spatial, hires_px)
+    factors = {"tissue_hires_scalef": scale, "tissue_lowres_scalef": scale / 3, **more}
+    (spatial / "scalefactors_json.json").write_text(json.dumps(factors), encoding="utf-8")
 
 
 def write_cytassist_image(slide: Slide, spatial: Path) -> None:

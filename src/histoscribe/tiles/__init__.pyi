@@ -6,6 +6,10 @@ from .geojson import (
     regions_text as regions_text,
     write_regions as write_regions,
 )
-from .model import Tiles as Tiles
-from .placing import grid_tiles as grid_tiles, sample_tiles as sample_tiles, spot_tiles as spot_tiles
+from .placing import (
+    Tiles as Tiles,
+    grid_tiles as grid_tiles,
+    sample_tiles as sample_tiles,
+    spot_tiles as spot_tiles,
+)
 from .regions import Region as Region, region_at as region_at, rings_of as rings_of

@@ -15,7 +15,7 @@ from histoscribe.slide.model import Slide
 from histoscribe.slide.pixels import WHITE, check_read
 from histoscribe.slide.pyramid import Level
 from histoscribe.slide.resample import Window, read_window
-from histoscribe.tiles.model import Tiles
+from histoscribe.tiles.placing import Tiles
 
 _BLOCK = 384  # result pixels along one side of a block that is resampled once for all crops on it
 

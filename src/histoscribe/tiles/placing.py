@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide.model import Slide
 from histoscribe.slide.tissue import tissue_mask
-from histoscribe.tiles.model import Tiles
 from histoscribe.tiles.regions import UNCLASSIFIED, Region
 
 if TYPE_CHECKING:
@@ -179,3 +178,28 @@ def _mark(
     for top in range(int(first), int(last), step):
         rows = down[top : min(top + step, last), None]
         keep[top : top + len(rows), left:right] |= shapely.contains_xy(area, rows, across[None, left:right])
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Places on one slide.
+
+    Parameters
+    ----------
+    centres : ndarray of float64, shape (tiles, 2)
+        Centres in full-resolution pixels as (row, column).
+    pitch_um : float
+        Distance of neighbouring tiles in µm.
+    names : tuple of str
+        One unique name per tile: the barcode of a spot, or `r<row>c<column>` on a grid.
+    spot_um : float
+        Diameter in µm of what one tile stands for.
+    """
+
+    centres: NDArray[np.float64]
+    pitch_um: float
+    names: tuple[str, ...]
+    spot_um: float
+
+    def __len__(self) -> int:
+        return len(self.names)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.features.builtin.compiled import compiled
+from histoscribe.features.builtin.planes import window_means
 from histoscribe.features.builtin.stain_scales import StainScale, margin
 from histoscribe.features.builtin.stains import STAINS
-from histoscribe.features.builtin.sums import window_means
 
 Named = tuple[str, NDArray[np.floating]]
 

@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SettingError
 from histoscribe.features.builtin.colour import Named, colour, gaps
 from histoscribe.features.builtin.nuclei import describe_nuclei, find_nuclei
 from histoscribe.features.builtin.stain_scales import stain_scales
 from histoscribe.features.builtin.texture import detail, direction, modulation, patterns
+from histoscribe.features.encoder import check_crops
 
 _BATCH = 4  # crops described at once: few, so that their maps stay in memory that is at hand
 
@@ -60,11 +60,7 @@ class BuiltinEncoder:
             If the crops have another shape or dtype.
         """
         side = round(self.crop_um / self.mpp)
-        if crops.dtype != np.uint8 or crops.shape[1:] != (side, side, 3):
-            raise SettingError(
-                f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {self.name}",
-                remedy=f"pass uint8 crops of shape (n, {side}, {side}, 3)",
-            )
+        check_crops(crops, side, self.name)
         out = np.empty((len(crops), self.dimension), dtype=np.float32)
         for start in range(0, len(crops), _BATCH):
             stop = start + _BATCH

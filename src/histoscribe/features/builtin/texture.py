@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from histoscribe.features.builtin.colour import Named
 from histoscribe.features.builtin.compiled import compiled
-from histoscribe.features.builtin.planes import halved
+from histoscribe.features.builtin.planes import band_power, halved
 from histoscribe.features.builtin.stain_scales import WINDOWS_UM, Maps, StainScale, margin
 from histoscribe.features.builtin.stains import STAINS
-from histoscribe.features.builtin.sums import band_power
 
 _FLOOR = np.float32(1e-6)  # variance in OD² far below that of any stained tissue
 _EVEN = np.float32(1e-4)  # difference in OD that does not count, so that rounding makes no patterns

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError
+from histoscribe.errors import ModelError
 from histoscribe.features.device import one_thread, precision_of, resolve_device
+from histoscribe.features.encoder import check_crops
 from histoscribe.features.networks.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -75,11 +76,7 @@ class NetworkEncoder:
         """
         import torch
 
-        if crops.dtype != np.uint8 or crops.shape[1:] != (self.side, self.side, 3):
-            raise SettingError(
-                f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {self.name}",
-                remedy=f"pass uint8 crops of shape (n, {self.side}, {self.side}, 3)",
-            )
+        check_crops(crops, self.side, self.name)
         device = resolve_device(self.device)
         with _LOCK:
             forward = _loaded(self.folder, self.name, device)

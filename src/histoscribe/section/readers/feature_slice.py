@@ -68,7 +68,7 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
     step = _bins_per_side(bin_um, path)
     with opened_hdf5(path, whole=False) as file:
         if "feature_slices" not in file:
-            raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
+            raise _refused("this is no feature_slice.h5", path)
         extent = _extent_of(file, path)
         names, ids = _names_of(file, "name", path), _names_of(file, "id", path)
         found = [index for index, known in enumerate(zip(names, ids, strict=False)) if gene in known]
@@ -110,9 +110,9 @@ def _extent_of(file: Any, path: Path) -> tuple[int, int]:
         about = json.loads(file.attrs["metadata_json"])
         rows, columns = int(about["nrows"]), int(about["ncols"])
     except (KeyError, TypeError, ValueError) as error:
-        raise SectionError("does not say how many bins it has", where=path, remedy=_REMEDY) from error
+        raise _refused("does not say how many bins it has", path) from error
     if min(rows, columns) < 1 or rows * columns > MOST_BINS:
-        raise SectionError(f"claims {rows} × {columns} bins", where=path, remedy=_REMEDY)
+        raise _refused(f"claims {rows} × {columns} bins", path)
     return rows, columns
 
 
@@ -124,20 +124,18 @@ def _sparse_bins(
 
     parts = [group[name] for name in ("row", "col", "data") if name in group]
     if len(parts) < 3 or not all(isinstance(part, h5py.Dataset) and part.ndim == 1 for part in parts):
-        raise SectionError(f"{group.name} has no row, col and data", where=path, remedy=_REMEDY)
+        raise _refused(f"{group.name} has no row, col and data", path)
     if len({part.size for part in parts}) > 1 or parts[0].size > extent[0] * extent[1]:
         sizes = ", ".join(str(part.size) for part in parts)
-        raise SectionError(f"row, col and data of {group.name} differ ({sizes})", where=path, remedy=_REMEDY)
+        raise _refused(f"row, col and data of {group.name} differ ({sizes})", path)
     if any(part.dtype.kind not in "iufb" for part in parts):
-        raise SectionError(f"{group.name} holds something that is no number", where=path, remedy=_REMEDY)
+        raise _refused(f"{group.name} holds something that is no number", path)
     row, column = (part[:].astype(np.int64) for part in parts[:2])
     values = parts[2][:].astype(np.float64)
     if len(row) and (min(row.min(), column.min()) < 0 or row.max() >= extent[0] or column.max() >= extent[1]):
-        raise SectionError(
-            f"{group.name} reaches beyond its {extent[0]} × {extent[1]} bins", where=path, remedy=_REMEDY
-        )
+        raise _refused(f"{group.name} reaches beyond its {extent[0]} × {extent[1]} bins", path)
     if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise SectionError(f"{group.name} holds negative or missing counts", where=path, remedy=_REMEDY)
+        raise _refused(f"{group.name} holds negative or missing counts", path)
     return row // step * -(-extent[1] // step) + column // step, values
 
 
@@ -147,7 +145,7 @@ def _names_of(file: Any, key: str, path: Path) -> list[str]:
 
     names = hdf5_part(file, f"features/{key}", path)
     if not isinstance(names, h5py.Dataset) or names.ndim != 1:
-        raise SectionError("this is no feature_slice.h5", where=path, remedy=_REMEDY)
+        raise _refused("this is no feature_slice.h5", path)
     return texts(names)
 
 
@@ -187,13 +185,13 @@ def open_feature_slice(
         across = -(-extent[1] // step)
         mask = hdf5_part(file, "masks/filtered", path)
         if mask is None:
-            raise SectionError("does not say which bins lie on tissue", where=path, remedy=_REMEDY)
+            raise _refused("does not say which bins lie on tissue", path)
         bins = np.unique(_sparse_bins(mask, extent, step, path)[0])
         names, ids = _names_of(file, "name", path), _names_of(file, "id", path)
         typed = hdf5_part(file, "features/feature_type", path) is not None
         kinds = _names_of(file, "feature_type", path) if typed else [GENE_EXPRESSION] * len(names)
         if not len(names) == len(ids) == len(kinds):
-            raise SectionError("its genes have unequal numbers of names", where=path, remedy=_REMEDY)
+            raise _refused("its genes have unequal numbers of names", path)
         matrix = _counts(file, len(names), extent, step, bins, path, progress or Progress())
     places = np.column_stack([bins // across, bins % across])
     barcodes = [f"s_{round(bin_um):03d}um_{row:05d}_{column:05d}-1" for row, column in places]
@@ -205,7 +203,7 @@ def open_feature_slice(
     known = bool(np.isfinite(centres).all())
     spacing = square_spacing(places.astype(np.float64), centres, bin_um) if known else None
     if spacing is None:
-        raise SectionError("its bins do not span the tissue", where=path, remedy=_REMEDY)
+        raise _refused("its bins do not span the tissue", path)
     return assemble(
         counts,
         np.arange(len(bins)),
@@ -259,7 +257,7 @@ def _counts(
             values.append(summed[inside].astype(np.float32))
         ends[gene + 1] = ends[gene] + (len(rows[-1]) if part is not None else 0)
         if ends[gene + 1] > MOST_ENTRIES:
-            raise SectionError(f"holds more than {MOST_ENTRIES} counts", where=path, remedy=_REMEDY)
+            raise _refused(f"holds more than {MOST_ENTRIES} counts", path)
     data = np.concatenate(values) if values else np.zeros(0, np.float32)
     indices = np.concatenate(rows) if rows else np.zeros(0, np.int32)
     return csc_matrix((data, indices, ends), shape=(len(bins), genes)).tocsr()
@@ -270,12 +268,16 @@ def _to_image(file: Any, path: Path) -> NDArray[np.float64]:
     about = json.loads(file.attrs["metadata_json"])
     pitch = about.get("spot_pitch", FINEST_UM)
     if pitch != FINEST_UM:
-        raise SectionError(f"has bins of {pitch!r:.20} µm, not {FINEST_UM:g}", where=path, remedy=_REMEDY)
+        raise _refused(f"has bins of {pitch!r:.20} µm, not {FINEST_UM:g}", path)
     try:
         matrix = (about.get("transform_matrices") or {}).get(_TO_IMAGE)
         found = np.asarray(np.eye(3) if matrix is None else matrix, dtype=np.float64).reshape(3, 3)
     except (AttributeError, TypeError, ValueError) as error:
-        raise SectionError("where its bins lie is damaged", where=path, remedy=_REMEDY) from error
+        raise _refused("where its bins lie is damaged", path) from error
     if not np.isfinite(found).all() or abs(np.linalg.det(found)) < 1e-12:
-        raise SectionError("where its bins lie is damaged", where=path, remedy=_REMEDY)
+        raise _refused("where its bins lie is damaged", path)
     return found
+
+
+def _refused(problem: str, path: Path) -> SectionError:
+    return SectionError(problem, where=path, remedy=_REMEDY)

@@ -91,16 +91,14 @@ def section_of_table(
         warnings += said_of_named
         if beneath is None:
             beneath, warnings = held, [*warnings, *said]
-    fit, micrometres = "", scale.mpp
-    if beneath is not None:
-        known = held is not None and min(held.levels[0].shape) >= SMALLEST_IMAGE
-        expected = held.shape if held is not None and known else None
-        beneath, centres, micrometres, alignment = laid_on(beneath, centres, micrometres, expected=expected)
-        if alignment.factor != 1.0:
-            table.obsm["spatial"] = flip(centres)
-            table.uns.pop("spatial", None)
-        warnings += alignment.warnings
-        fit = alignment.verdict
+    known = held is not None and min(held.levels[0].shape) >= SMALLEST_IMAGE
+    expected = held.shape if held is not None and known else None
+    beneath, centres, micrometres, alignment = laid_on(beneath, centres, scale.mpp, expected=expected)
+    if alignment.factor != 1.0:
+        table.obsm["spatial"] = flip(centres)
+        table.uns.pop("spatial", None)
+    warnings += alignment.warnings
+    fit = alignment.verdict
     name = options.name or own.name or library or section_name(path)
     patient = options.patient or own.patient or name
     section = Section(

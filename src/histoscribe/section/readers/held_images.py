@@ -154,18 +154,13 @@ def _opened_as(reference: SlideReference, place: Path) -> Slide:
     """What lies at a place: a slide, or the image that a section's file holds."""
     if not reference.held:
         return opened(place)
-    found = _image_of_h5ad(place)
+    from anndata.io import read_elem
+
+    with opened_hdf5(place, whole=False) as file:
+        part = hdf5_part(file, "uns/spatial", place)
+        spatial = {} if part is None else read_elem(part)
+    entries = [entry for entry in spatial.values() if isinstance(entry, Mapping)]
+    found = held_image(entries[0], place)[0] if len(entries) == 1 else None
     if found is None:
         raise SlideError("holds no image", where=place)
     return found
-
-
-def _image_of_h5ad(path: Path) -> Slide | None:
-    """The image that an h5ad file holds, without reading its table."""
-    from anndata.io import read_elem
-
-    with opened_hdf5(path, whole=False) as file:
-        part = hdf5_part(file, "uns/spatial", path)
-        spatial = {} if part is None else read_elem(part)
-    entries = [entry for entry in spatial.values() if isinstance(entry, Mapping)]
-    return held_image(entries[0], path)[0] if len(entries) == 1 else None

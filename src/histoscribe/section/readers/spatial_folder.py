@@ -41,25 +41,23 @@ def read_scales(spatial: Path) -> Scales:
     path = file_in(spatial, "scalefactors_json.json")
     if path is None:
         return Scales()
+
+    def damaged(problem: str) -> SectionError:
+        return SectionError(problem, where=path, remedy="copy it from Space Ranger again")
+
     try:
         content = json.loads(read_text(path, 1 << 20).getvalue())
     except ValueError as error:
-        raise SectionError(
-            "not a whole JSON file", where=path, remedy="copy it from Space Ranger again"
-        ) from error
+        raise damaged("not a whole JSON file") from error
     if not isinstance(content, dict):
-        raise SectionError("holds no scale factors", where=path, remedy="copy it from Space Ranger again")
+        raise damaged("holds no scale factors")
 
     def positive(key: str) -> float | None:
         value = content.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-            raise SectionError(
-                f"{key} is {value!r}, not a positive number",
-                where=path,
-                remedy="copy it from Space Ranger again",
-            )
+            raise damaged(f"{key} is {value!r}, not a positive number")
         return float(value)
 
     return Scales(

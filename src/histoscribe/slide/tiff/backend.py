@@ -81,7 +81,9 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
             continue
         if is_turned(orientation):
             pixels = UprightPixels(pixels, orientation)
-        factor = level_factor(levels, pixels.shape, _coarsening(series, source))
+        finest, coarse = series.keyframe.resolution[0], source.keyframe.resolution[0]
+        stated = finest / coarse if coarse > 0 and finest > 0 else None
+        factor = level_factor(levels, pixels.shape, stated)
         if factor is None:
             notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
             continue
@@ -108,12 +110,6 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         associated=associated_images(tif, index, path),
         profile=profile_of(series.keyframe, path, index),
     )
-
-
-def _coarsening(series: TiffPageSeries, level: TiffPageSeries) -> float | None:
-    """Full-resolution pixels per pixel as the resolution tags of both say; None where they do not."""
-    finest, coarse = series.keyframe.resolution[0], level.keyframe.resolution[0]
-    return finest / coarse if coarse > 0 and finest > 0 else None
 
 
 def _pixels(

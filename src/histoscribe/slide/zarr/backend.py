@@ -13,7 +13,7 @@ from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
 from histoscribe.slide.pyramid import Level, level_factor
 from histoscribe.slide.scale import believable, positive
 from histoscribe.slide.zarr.array import ZarrArray
-from histoscribe.slide.zarr.metadata import RGB, OmeImage, OmeLevel, read_image
+from histoscribe.slide.zarr.metadata import RGB, OmeImage, read_image
 from histoscribe.slide.zarr.pixels import ZarrPixels
 from histoscribe.slide.zarr.place import Folder, Place, Remote
 
@@ -53,6 +53,7 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
         )
     notes: list[str] = []
     levels: list[Level] = []
+    finest, um = image.levels[0].scale, image.um
     for number, described in enumerate(image.levels):
         try:
             array = ZarrArray(place, described.path)
@@ -63,17 +64,17 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
                 raise
             notes.append(f"level {number} is left out: {error.problem}")
             continue
-        factor = level_factor(levels, pixels.shape, _coarsening(image, described))
+        stated = described.scale[1] / finest[1] if finest and described.scale else None
+        factor = level_factor(levels, pixels.shape, stated)
         if factor is None:
             notes.append(f"level {number} is left out: {pixels.shape[:2]} does not fit the other levels")
             continue
         if number == 0:
             notes += _doubts(image, array)
         levels.append(Level(pixels, factor))
-    scale, um = image.levels[0].scale, image.um
     objective = positive(image.own.get("objective"))
-    mpp, doubts = believable((scale[1] * um, scale[0] * um) if scale and um else None, objective)
-    if scale is not None and um is None:
+    mpp, doubts = believable((finest[1] * um, finest[0] * um) if finest and um else None, objective)
+    if finest is not None and um is None:
         doubts += ("it states the extent of a pixel without a unit",)
     profile = image.own.get("icc_profile")
     return Slide(
@@ -86,12 +87,6 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
         profile=partial(_profile, profile, place.where) if isinstance(profile, str) and profile else None,
         url=url,
     )
-
-
-def _coarsening(image: OmeImage, level: OmeLevel) -> float | None:
-    """Full-resolution pixels per pixel as the scales of both say; None where they do not."""
-    finest = image.levels[0].scale
-    return level.scale[1] / finest[1] if finest and level.scale else None
 
 
 def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:

@@ -107,7 +107,8 @@ def _attributes(place: Place, prefix: str) -> dict[str, Any] | None:
 
 def _image(found: dict[str, Any], prefix: str) -> OmeImage:
     scales = found["multiscales"][0]
-    axes = tuple(_names(scales.get("axes") or _OLD_AXES))
+    stated = scales.get("axes") or _OLD_AXES
+    axes = tuple(str(axis["name"] if isinstance(axis, dict) else axis) for axis in stated)
     if len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
         raise ValueError(f"axes {axes}")
     datasets = scales["datasets"]
@@ -138,10 +139,6 @@ def _inside(path: str) -> str:
     if not all(_SAFE_PART.fullmatch(part) and part not in (".", "..") for part in parts):
         raise ValueError(f"the path {path!r} leads out of the store")
     return path
-
-
-def _names(axes: Sequence[Any]) -> list[str]:
-    return [str(axis["name"] if isinstance(axis, dict) else axis) for axis in axes]
 
 
 def _unit(axes: Sequence[Any] | None) -> float | None:
