@@ -130,7 +130,7 @@ def giant(work: Path, threads: int) -> list[Record]:
 
     from histoscribe.features import BuiltinEncoder, encode_tiles
     from histoscribe.slide import open_slide
-    from histoscribe.slide.zarr.pixels import MissingTileWarning
+    from histoscribe.slide.zarr.backend import MissingTileWarning
     from histoscribe.tiles import grid_tiles
 
     encoder = BuiltinEncoder()

@@ -200,12 +200,16 @@ class Record:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values and arrays that h5ad can hold, under the record's own keys; nothing that is empty."""
+        import numpy as np
+
         found: dict[str, Any] = {**self.other, "record_version": RECORD_VERSION}
         for entry in fields(self):
             value = getattr(self, entry.name)
             if entry.name in _NESTED or value in (None, "", (), {}):
                 continue
-            found[entry.name] = _stored(value)
+            if isinstance(value, tuple):
+                value = np.array(value, dtype=object)
+            found[entry.name] = dict(value) if isinstance(value, Mapping) else value
         if self.kind == "generated":
             found["synthetic"] = True
         if self.slide is not None:
@@ -235,7 +239,9 @@ class Record:
                 found[entry.name] = _READERS[entry.type](own.pop(entry.name))
         kind = str(own.pop("kind", ""))
         found["kind"] = next((known for known in KINDS if known == kind), None)
-        found |= {"slide": _slide_of(own), "evidence": _evidence_of(own)}
+        parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
+        known = parts["section"] is not None and parts["spot"] is not None
+        found |= {"slide": _slide_of(own), "evidence": EvidenceRecord(**parts) if known else None}
         for name in ("record_version", "synthetic"):
             own.pop(name, None)
         return cls(**found, other=own)
@@ -313,11 +319,6 @@ def _slide_of(own: dict[str, Any]) -> SlideReference | None:
     return SlideReference(digest, path, relative, factor, held)
 
 
-def _evidence_of(own: dict[str, Any]) -> EvidenceRecord | None:
-    parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
-    return None if parts["section"] is None or parts["spot"] is None else EvidenceRecord(**parts)
-
-
 def _mapping(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
@@ -365,14 +366,6 @@ def _length(value: Any, name: str) -> float:
     if not 0 < number < float("inf"):
         raise SectionError(f"{name} is {number:g}, not a positive number", remedy="write the file again")
     return number
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, tuple):
-        import numpy as np
-
-        return np.array(value, dtype=object)
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 _OF_SLIDE = ("slide", "slide_path", "slide_sha256")

@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 
 from histoscribe.simulate.cells import EPITHELIAL, FIBROBLAST, KINDS, T_CELL, TUMOUR_CELL, place_cells
 from histoscribe.simulate.render import paint_nuclei, render, section_stain
-from histoscribe.simulate.tissue import STROMA, TUMOUR, grow_tissue, thin
+from histoscribe.simulate.tissue import STROMA, TUMOUR, grow_tissue, keep_apart
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def test_shares_sum_to_one(tissue):
 
 def test_thinning_keeps_points_apart():
     rng = np.random.default_rng(0)
-    kept = thin(rng, rng.uniform(0, 100, (800, 2)), 5.0)
+    points = rng.uniform(0, 100, (800, 2))
+    kept = points[keep_apart(rng, points, 5.0)]
     assert 100 < len(kept) < 800
     assert pdist(kept).min() >= 5.0
 

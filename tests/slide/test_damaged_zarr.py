@@ -20,7 +20,7 @@ import zarr
 from histoscribe.errors import SlideError
 from histoscribe.slide import open_slide
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
-from histoscribe.slide.zarr.pixels import MissingTileWarning
+from histoscribe.slide.zarr.backend import MissingTileWarning
 
 Edit = Callable[[Path], None]
 

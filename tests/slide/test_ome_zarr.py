@@ -24,7 +24,7 @@ from histoscribe.slide import open_slide
 from histoscribe.slide.colour import TRANSPARENT
 from histoscribe.slide.tiled import BROKEN, BrokenTileWarning
 from histoscribe.slide.zarr import place as remote
-from histoscribe.slide.zarr.pixels import MissingTileWarning
+from histoscribe.slide.zarr.backend import MissingTileWarning
 
 SHAPE = (3, 500, 430)
 

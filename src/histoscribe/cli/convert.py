@@ -105,7 +105,7 @@ def _fits(target: Path, endings: tuple[str, ...], kind: str) -> None:
 
 def _of_tiles(told: list[warnings.WarningMessage]) -> list[str]:
     from histoscribe.slide.tiled import BrokenTileWarning
-    from histoscribe.slide.zarr.pixels import MissingTileWarning
+    from histoscribe.slide.zarr.backend import MissingTileWarning
 
     kinds = (BrokenTileWarning, MissingTileWarning)
     return [str(warning.message) for warning in told if issubclass(warning.category, kinds)]

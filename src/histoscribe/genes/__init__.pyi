@@ -1,5 +1,8 @@
-from .aliases import other_names as other_names
-from .identifiers import clean_names as clean_names, match_genes as match_genes
+from .identifiers import (
+    clean_names as clean_names,
+    match_genes as match_genes,
+    other_names as other_names,
+)
 from .sets import (
     GeneSets as GeneSets,
     read_gene_list as read_gene_list,

@@ -1,4 +1,4 @@
-"""Gene identifiers: Ensembl versions, names that a spreadsheet turned into dates, renamed genes."""
+"""Gene identifiers: Ensembl versions, names that a spreadsheet made dates of, renamed genes, other names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("gene_ids", "gene_id", "ensembl_id", "feature_id", "gene_symbols", "gene_name", "feature_name")
+_LISTS = ("alias", "aliases", "synonyms")
 _ENSEMBL = re.compile(r"^(ENS[A-Z]{0,6}G\d{6,})(?:\.\d+)?(?:_PAR_Y)?$")
 _SYMBOL = re.compile(
     r"^(?:[A-Z][A-Z0-9]{1,11}(?:[-.@][A-Z0-9]{1,6}){0,2}|C\d{1,2}orf\d+|[A-Z][a-z0-9]{1,9}\d*)$"
@@ -175,3 +183,45 @@ def renamed_symbols(gene: str) -> list[str]:
             if (rest := gene.removeprefix(here)) != gene and rest.isdigit():
                 return [there + rest]
     return []
+
+
+@cache
+def clinical_names() -> Mapping[str, tuple[str, ...]]:
+    """What pathologists call genes: symbol → names (`ERBB2` → `HER2`, `NEU`, `CD340`)."""
+    lines = (files(__package__) / "clinical_names.tsv").read_text(encoding="utf-8").splitlines()
+    return {gene: tuple(_split(names)) for gene, names in (line.split("\t") for line in lines)}
+
+
+def other_names(tables: Iterable[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
+    """Every other name under which a gene of these tables may be searched.
+
+    `tables` are the `var` of AnnData tables, one row a gene. Read from their columns (`gene_ids`, `alias`,
+    `synonyms` and the like; lists are split at commas, semicolons and bars), from families that were
+    renamed (`MARCH1`, now `MARCHF1`) and from `clinical_names`.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Gene → its other names, only genes that have some.
+    """
+    found: dict[str, dict[str, None]] = {}
+    clinical = clinical_names()
+    for var in tables:
+        genes = [str(name) for name in var.index]
+        for gene in genes:
+            known = [*clinical.get(gene, ()), *renamed_symbols(gene)]
+            if known:
+                found.setdefault(gene, {}).update(dict.fromkeys(known))
+        for column in (*_COLUMNS, *_LISTS):
+            if column not in var:
+                continue
+            for gene, text in zip(genes, var[column].astype(str), strict=True):
+                names = _split(text) if column in _LISTS else [text.strip()]
+                kept = [name for name in names if name and name != gene and name.lower() != "nan"]
+                if kept:
+                    found.setdefault(gene, {}).update(dict.fromkeys(kept))
+    return {gene: tuple(names) for gene, names in found.items()}
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.replace(";", ",").replace("|", ",").split(",")]

@@ -70,7 +70,8 @@ def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> ND
     kept = apart <= 5 * max(float(np.median(apart)), 1e-6)
     if 3 <= kept.sum() < len(kept) and np.linalg.matrix_rank(design[kept]) == 3:
         fit = np.linalg.lstsq(design[kept], centres[kept], rcond=None)[0]
-    return np.asarray(fit[:2], dtype=np.float64)
+    units = np.asarray(fit[:2], dtype=np.float64)
+    return units if np.linalg.norm(units, axis=1).min() > 0 else None
 
 
 def visium_spacing(
@@ -96,8 +97,6 @@ def visium_spacing(
     if units is None:
         return None
     along_row, along_column = np.linalg.norm(units, axis=1)
-    if min(along_row, along_column) <= 0:
-        return None
     warnings = []
     ratio = along_row / along_column
     if abs(ratio * _ROW_PER_COLUMN - 1) < 0.15:
@@ -139,8 +138,6 @@ def square_spacing(
     if units is None:
         return None
     first, second = np.linalg.norm(units, axis=1)
-    if min(first, second) <= 0:
-        return None
     warnings = []
     if not 1 / 1.2 < first / second < 1.2:
         warnings.append(
@@ -174,7 +171,7 @@ def is_square(array: NDArray[np.float64], centres: NDArray[np.float64]) -> bool:
     if units is None:
         return False
     first, second = np.linalg.norm(units, axis=1)
-    return bool(min(first, second) > 0 and 1 / 1.2 < first / second < 1.2)
+    return bool(1 / 1.2 < first / second < 1.2)
 
 
 def is_regular(centres: NDArray[np.float64]) -> bool:

@@ -121,8 +121,20 @@ def scale_of(
         raise SectionError(
             "the µm per pixel cannot be told: fewer than two spots at different places", where=path
         )
+    if stated is not None and pitch is None:
+        found = spacing.pitch_um * stated / spacing.mpp
+        return SpotScale(stated, found, spot or (size * found / guess if guess else found))
     if stated is not None:
-        return _stated(stated, pitch, spot, size, spacing, guess, path)
+        off = abs(spacing.mpp / stated - 1)
+        words = (
+            f"the file states {stated:.4g} µm per pixel, its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
+        )
+        if off > REFUSED:
+            raise SectionError(
+                words, where=path, remedy="mend the one that is wrong: they contradict each other"
+            )
+        differ = (f"{words}: positions and scale factors of different runs?",) if off > DOUBTED else ()
+        return SpotScale(stated, spacing.pitch_um, spot or size, False, differ)
     if pitch is None:
         spacing = replace(spacing, warnings=(said, *spacing.warnings))
     if guess is None and pitch is None:
@@ -161,27 +173,6 @@ def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     if not (np.isfinite(number) and number > 0):
         raise SectionError(f"{key} is {number:g}, not a positive number", where=path)
     return number
-
-
-def _stated(
-    mpp: float,
-    pitch: float | None,
-    spot: float | None,
-    size: float,
-    spacing: Spacing,
-    guess: float | None,
-    path: Path,
-) -> SpotScale:
-    """A stated µm per pixel beside the lattice: pitch follows from it, or must agree with it."""
-    if pitch is None:
-        found = spacing.pitch_um * mpp / spacing.mpp
-        return SpotScale(mpp, found, spot or (size * found / guess if guess else found))
-    apart = abs(spacing.mpp / mpp - 1)
-    words = f"the file states {mpp:.4g} µm per pixel, its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
-    if apart > REFUSED:
-        raise SectionError(words, where=path, remedy="mend the one that is wrong: they contradict each other")
-    doubts = (f"{words}: positions and scale factors of different runs?",) if apart > DOUBTED else ()
-    return SpotScale(mpp, spacing.pitch_um, spot or size, False, doubts)
 
 
 def _of_cells(

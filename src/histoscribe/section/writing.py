@@ -63,7 +63,13 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
     if target.suffix.lower() == ".zarr":
         _write_zarr(section, target)
         return target
-    table = _described(section, target) if isinstance(section, Section) else _located(section, target)
+    if isinstance(section, Section):
+        table = _described(section, target)
+    else:
+        table, reference = section, record_of(section).slide
+        if reference is not None and reference.path:
+            table = _shallow(table)
+            amend_record(table, slide=_beside(reference, target))
     if "spatial" not in table.obsm:
         raise SectionError(
             'the spots have no positions: there is no obsm["spatial"]',
@@ -161,15 +167,6 @@ def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnDat
         return table
     entry["images"] = {"hires": image}
     entry["scalefactors"] = {**entry["scalefactors"], "tissue_hires_scalef": scale}
-    return table
-
-
-def _located(table: AnnData, target: Path) -> AnnData:
-    """The table, naming its slide from the folder of the file that is written."""
-    reference = record_of(table).slide
-    if reference is not None and reference.path:
-        table = _shallow(table)
-        amend_record(table, slide=_beside(reference, target))
     return table
 
 

@@ -66,7 +66,10 @@ def express(
     depth : float
         Median counts per spot over all genes.
     """
-    under = _membership(spots_um, cells.centres, spot_um / 2)
+    reach = spot_um / 2 + 6  # a cell counts half at a spot's rim
+    pairs = cKDTree(spots_um).sparse_distance_matrix(cKDTree(cells.centres), reach, output_type="ndarray")
+    within = np.clip((reach - pairs["v"]) / 12, 0, 1)
+    under = sparse.csr_array((within, (pairs["i"], pairs["j"])), shape=(len(spots_um), len(cells.centres)))
     activity = under @ _cell_activity(tissue, cells)
     activity += _AMBIENT * activity.mean(axis=0)
     activity[:, PROGRAMMES.index("noise")] = activity[:, PROGRAMMES.index("housekeeping")]
@@ -82,15 +85,6 @@ def express(
     shape = 1 / plan.dispersion
     counts = rng.poisson(mean * rng.gamma(shape, 1 / shape, size=mean.shape))
     return Expression(truth, sparse.csr_matrix(counts.astype(np.float32)), activity.astype(np.float32))
-
-
-def _membership(
-    spots_um: NDArray[np.float64], cells_um: NDArray[np.float64], radius: float
-) -> sparse.csr_array:
-    """1 where a cell lies under a spot, half at its rim: shape (spots, cells)."""
-    pairs = cKDTree(spots_um).sparse_distance_matrix(cKDTree(cells_um), radius + 6, output_type="ndarray")
-    share = np.clip((radius + 6 - pairs["v"]) / 12, 0, 1)
-    return sparse.csr_array((share, (pairs["i"], pairs["j"])), shape=(len(spots_um), len(cells_um)))
 
 
 def _cell_activity(tissue: Tissue, cells: CellMap) -> NDArray[np.float64]:

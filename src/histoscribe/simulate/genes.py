@@ -91,7 +91,10 @@ def plan_genes(count: int) -> GenePlan:
         lack = np.where((step > 0) | (sizes > 1), (quota - sizes) * step, -np.inf)
         sizes[lack.argmax()] += step
     programme = np.repeat(np.arange(len(PROGRAMMES)), sizes)
-    names = [_name(PROGRAMMES[index], rank) for index, size in enumerate(sizes) for rank in range(size)]
+    names: list[str] = []
+    for (name, (_, _, markers)), size in zip(_PROGRAMMES.items(), sizes.tolist(), strict=True):
+        known = markers.split()[:size]
+        names += known + [f"SIM-{name}-{rank + 1:02d}" for rank in range(len(known), size)]
     level = np.array([level for _, level, _ in _PROGRAMMES.values()])
     strength = rng.lognormal(0, 0.7, count) * level[programme]
     loading = np.zeros((len(PROGRAMMES), count))
@@ -103,8 +106,3 @@ def plan_genes(count: int) -> GenePlan:
     noise = programme == PROGRAMMES.index("noise")
     loading[: PROGRAMMES.index("noise"), noise] = 0
     return GenePlan(tuple(names), programme, loading, rng.uniform(0.03, 0.25, count))
-
-
-def _name(programme: str, rank: int) -> str:
-    known = _PROGRAMMES[programme][2].split()
-    return known[rank] if rank < len(known) else f"SIM-{programme}-{rank + 1:02d}"

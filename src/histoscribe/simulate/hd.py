@@ -115,7 +115,11 @@ def simulate_hd(
     slide = slide_in_memory(render(tissue, cells, section_stain(seed, patient), mpp, seed), mpp, name)
 
     side = int((size_um - 2 * _MARGIN_UM) / BIN_UM) // 8 * 8
-    to_pixels = np.diag([1 / mpp, 1 / mpp, 1]) @ _turned(rng.uniform(0.004, 0.012), side, size_um)
+    angle = rng.uniform(0.004, 0.012)  # about the middle of the slide
+    turn = BIN_UM * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    to_um = np.eye(3)
+    to_um[:2, :2], to_um[:2, 2] = turn, size_um / 2 - turn @ np.full(2, (side - 1) / 2)
+    to_pixels = np.diag([1 / mpp, 1 / mpp, 1]) @ to_um
     row, column = np.divmod(np.arange(side * side), side)
     places = np.column_stack([column, row, np.ones(len(row))]) @ to_pixels.T * mpp
     centres_um = places[:, 1::-1]
@@ -147,12 +151,3 @@ def simulate_hd(
         cell_of=cell_of.astype(np.int64),
         cell_centres=cells.centres[numbers] / mpp,
     )
-
-
-def _turned(angle: float, side: int, size_um: float) -> NDArray[np.float64]:
-    """(column, row, 1) of a bin to (x, y, 1) in µm: turned about the middle of the slide."""
-    turn = BIN_UM * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    affine = np.eye(3)
-    affine[:2, :2] = turn
-    affine[:2, 2] = size_um / 2 - turn @ np.full(2, (side - 1) / 2)
-    return affine

@@ -74,7 +74,9 @@ def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) 
     rng = stream("paint", seed)
     side = round(tissue.size_um / mpp)
     ground = [enlarge(layer, (side, side)) for layer in _ground(tissue, cells, rng)]
-    grain = _grain(rng, side)
+    # fine granularity of cytoplasm; a patch of it repeats, too irregular to be seen
+    patch = gaussian_filter(rng.standard_normal((509, 509), dtype=np.float32), 1.1, mode="wrap")
+    grain = np.tile(patch / patch.std(), (-(-side // 509),) * 2)[:side, :side]
     nuclei, cover = paint_nuclei(cells, mpp, side, rng)
     haematoxylin = ground[0] * (1 + 0.25 * grain) * (1 - 0.7 * cover) + nuclei
     eosin = ground[1] * (1 + 0.12 * grain) * (1 - 0.62 * cover)
@@ -110,14 +112,6 @@ def paint_nuclei(cells: CellMap, mpp: float, side: int, rng: np.random.Generator
         np.maximum.at(canvas, where, uptake)
         np.maximum.at(cover, where, share)
     return canvas.reshape(side, side), cover.reshape(side, side)
-
-
-def _grain(rng: np.random.Generator, side: int) -> Floats:
-    """Fine granularity of cytoplasm; a patch of it repeats, too irregular to be seen."""
-    patch = gaussian_filter(rng.standard_normal((509, 509), dtype=np.float32), 1.1, mode="wrap")
-    tiles = -(-side // 509)
-    grain = np.tile(patch / patch.std(), (tiles, tiles))[:side, :side]
-    return np.ascontiguousarray(grain)
 
 
 def _ground(tissue: Tissue, cells: CellMap, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -73,10 +73,12 @@ def write_spaceranger(
             remedy="write it as h5ad instead",
         )
     probes = layout in PROBE_LAYOUTS
+    var = section.table.var
+    made_up = [f"SIM{number:08d}" for number in range(1, len(var) + 1)]
     counts = Matrix(
         counts=section.table.X,
         barcodes=list(section.table.obs_names),
-        ids=gene_ids(section),
+        ids=list(var["gene_ids"]) if "gene_ids" in var else made_up,
         genes=section.genes,
         version=f"{layout}.0.0",
         library=section.name,
@@ -98,7 +100,12 @@ def write_spaceranger(
             write_tenx_mtx(counts, fresh / "filtered_feature_bc_matrix")
         if probes:
             write_cytassist_image(section.slide, spatial)
-            _write_probe_set(counts, fresh)
+            rows = [
+                f"{code},{'ACGT' * 12}AC,{code}|{name}|0000000,TRUE,spliced"
+                for code, name in zip(counts.ids, counts.genes, strict=True)
+            ]
+            lines = [f"#panel_name={PROBE_SET}", "gene_id,probe_seq,probe_id,included,region", *rows]
+            (fresh / "probe_set.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_positions(section: Section, spatial: Path, layout: Layout) -> None:
@@ -136,19 +143,3 @@ def _rest_of_lattice(
     design = np.column_stack([lattice, np.ones(len(lattice))])
     fit = np.linalg.lstsq(design, centres, rcond=None)[0]
     return empty, np.asarray(np.column_stack([empty, np.ones(len(empty))]) @ fit, dtype=np.float64)
-
-
-def gene_ids(section: Section) -> list[str]:
-    """Identifiers of the genes; made up unless `var["gene_ids"]` has them."""
-    var = section.table.var
-    return list(var["gene_ids"]) if "gene_ids" in var else [f"SIM{n:08d}" for n in range(1, len(var) + 1)]
-
-
-def _write_probe_set(matrix: Matrix, folder: Path) -> None:
-    """Write `probe_set.csv`: one probe for each gene."""
-    header = [f"#panel_name={PROBE_SET}", "gene_id,probe_seq,probe_id,included,region"]
-    rows = [
-        f"{code},{'ACGT' * 12}AC,{code}|{name}|0000000,TRUE,spliced"
-        for code, name in zip(matrix.ids, matrix.genes, strict=True)
-    ]
-    (folder / "probe_set.csv").write_text("\n".join([*header, *rows]) + "\n", encoding="utf-8")

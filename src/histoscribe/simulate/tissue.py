@@ -141,22 +141,19 @@ def _outline(rng: np.random.Generator, side: int, wobble: Floats) -> Floats:
 def _place_glands(rng: np.random.Generator, share: Floats, size_um: float) -> Glands:
     points = rng.uniform(0, size_um, size=(int((size_um / 55) ** 2), 2))
     cells = np.minimum((points / GRID_UM).astype(int), share.shape[0] - 1)
-    points = thin(rng, points[share[cells[:, 0], cells[:, 1]] > 0.6], 118.0)
+    points = points[share[cells[:, 0], cells[:, 1]] > 0.6]
+    points = points[keep_apart(rng, points, 118.0)]
     count = len(points)
     return Glands(points, rng.uniform(15, 33, size=count), rng.uniform(0, 2 * np.pi, size=count))
-
-
-def thin(
-    rng: np.random.Generator, points: NDArray[np.float64], distance: float | NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Drop points until none has a stronger neighbour within `distance` (Matérn's second process)."""
-    return points[keep_apart(rng, points, distance)]
 
 
 def keep_apart(
     rng: np.random.Generator, points: NDArray[np.float64], distance: float | NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Which of the points (points, 2) stay when each keeps its `distance` (same unit) from the rest."""
+    """Which of the points (points, 2) stay when each keeps its `distance` (same unit) from the rest.
+
+    None stays that has a stronger neighbour within it (Matérn's second process).
+    """
     from scipy.spatial import cKDTree
 
     keep = np.ones(len(points), dtype=bool)

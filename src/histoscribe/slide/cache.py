@@ -50,7 +50,14 @@ class PixelStore:
             try:
                 kept = compute()
                 kept.flags.writeable = False
-                self._keep(owner, key, kept)
+                with self._lock:
+                    if key[0] not in self._owners:
+                        self._owners.add(key[0])
+                        weakref.finalize(owner, self._forget, key[0])
+                    self._drop(key)
+                    self._kept[key] = kept
+                    self._nbytes += kept.nbytes
+                    self.bound(self._budget)
             finally:
                 with self._lock:
                     self._gates.pop(key, None)
@@ -67,16 +74,6 @@ class PixelStore:
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
-
-    def _keep(self, owner: object, key: _Key, value: Pixels) -> None:
-        with self._lock:
-            if key[0] not in self._owners:
-                self._owners.add(key[0])
-                weakref.finalize(owner, self._forget, key[0])
-            self._drop(key)
-            self._kept[key] = value
-            self._nbytes += value.nbytes
-            self.bound(self._budget)
 
     def _drop(self, key: _Key) -> None:
         if key in self._kept:

@@ -49,7 +49,8 @@ def content_hash(path: str | os.PathLike[str]) -> str:
             files = sorted(_files(path))
             for name, size in files:
                 digest.update(f"{name}\0{size}\0".encode())
-            for name, size in _spread(files):
+            places = np.linspace(0, len(files) - 1, _PIECES).astype(np.int64).tolist()
+            for name, size in files if len(files) <= _PIECES else [files[place] for place in places]:
                 _feed(digest, path / name, size, whole=_PIECE, ends=_PIECE // 2, pieces=0)
         else:
             size = path.stat().st_size
@@ -131,12 +132,6 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
             if found > _MOST_FILES:
                 raise OSError(f"more than {_MOST_FILES:,} files")
             yield place.relative_to(folder).as_posix(), place.stat().st_size
-
-
-def _spread(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    if len(files) <= _PIECES:
-        return files
-    return [files[int(place)] for place in np.linspace(0, len(files) - 1, _PIECES)]
 
 
 def _feed(digest: hashlib._Hash, path: Path, size: int, *, whole: int, ends: int, pieces: int) -> None:

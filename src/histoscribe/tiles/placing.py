@@ -74,7 +74,10 @@ def grid_tiles(
         raise SettingError(f"a grid of {pitch_um} µm is not possible", remedy="give a positive number")
     pitch = pitch_um / slide.mpp
     rows, columns = (max(1, math.ceil(side / pitch - 0.5)) for side in slide.shape)
-    areas = None if region is None else [_area(part) for part in region]
+    areas: list[Polygon] | None = None
+    if region is not None:
+        parts = (part if isinstance(part, Region) else Region("", UNCLASSIFIED, part) for part in region)
+        areas = [part.geometry for part in parts]
     first, last = (0, 0), (rows, columns)
     if areas is not None:
         first, last = _window(areas, pitch, (rows, columns))
@@ -127,10 +130,6 @@ def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:
         start = f"r{row}"
         for column in np.flatnonzero(kept).tolist():
             yield start + ends[column]
-
-
-def _area(part: Region | NDArray[np.float64]) -> Polygon:
-    return (part if isinstance(part, Region) else Region("", UNCLASSIFIED, part)).geometry
 
 
 def _window(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from qtpy.QtCore import Qt
 
-from histoscribe.genes.aliases import other_names
+from histoscribe.genes.identifiers import other_names
 from histoscribe.section import Section
 from histoscribe.widgets.parts.gene_list import (
     GENE_ROLE,

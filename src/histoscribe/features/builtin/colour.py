@@ -35,7 +35,8 @@ def colour(view: StainScale, window_um: float) -> Iterator[Named]:
     pixels = view.stains[..., edge:stop, edge:stop].reshape(*view.stains.shape[:2], -1)
     place = f"{window_um:g} µm window"
     mean = window_means(view.stains, edge)
-    power, cube, product = _moments(pixels, mean)
+    power, cube, product = moments = np.empty((3, *mean.shape))
+    _central(pixels, mean, moments)
     sd = np.sqrt(power)
     asymmetry = np.cbrt(cube) / (sd + 0.01)
     bare = _bare_share(pixels)
@@ -68,15 +69,9 @@ def _bare_share(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
     return share
 
 
-def _moments(pixels: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Second, third and mixed (in the order of `_PAIRS`) central moments; shape (3, 3, n)."""
-    out = np.empty((3, *mean.shape))
-    _central(pixels, mean, out)
-    return out
-
-
 @compiled
 def _central(pixels: NDArray[np.float32], mean: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Fill `out` (3, 3, n) with second, third and mixed (in the order of `_PAIRS`) central moments."""
     size = pixels.shape[2]
     for number in range(pixels.shape[1]):
         first, second, third = pixels[0, number], pixels[1, number], pixels[2, number]

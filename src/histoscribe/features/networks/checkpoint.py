@@ -55,7 +55,11 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """The folder's name and the hash of all that decides on the result."""
-        return f"{self.folder.name}@{_hash_of(self.folder, _stamp(self.folder))}"
+        named = [*self.folder.glob("*.safetensors"), self.folder / CONFIG, self.folder / PREPROCESSING]
+        files = sorted(path for path in named if path.is_file())
+        # what changes when one of them is written anew
+        stamp = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+        return f"{self.folder.name}@{_hash_of(self.folder, stamp)}"
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
@@ -137,13 +141,6 @@ def _side(config: dict[str, Any], steps: dict[str, Any], timm: dict[str, Any]) -
 def _colour(values: Any) -> Colour:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
-
-
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """What changes when a file of the folder is written anew."""
-    named = [*folder.glob("*.safetensors"), folder / CONFIG, folder / PREPROCESSING]
-    files = sorted(path for path in named if path.is_file())
-    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
 @lru_cache(maxsize=16)

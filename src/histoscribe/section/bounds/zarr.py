@@ -144,7 +144,10 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     grid = node.get("chunk_grid")
     grid = grid.get("configuration") if isinstance(grid, Mapping) else None
     chunks = grid.get("chunk_shape") if isinstance(grid, Mapping) else node.get("chunks")
-    item = _item_bytes(node.get("data_type", node.get("dtype")))
+    kind = str(node.get("data_type", node.get("dtype")))
+    digits = "".join(letter for letter in kind if letter.isdigit())
+    size = int(digits) if digits and len(digits) < 10 else 8
+    item = max(1, size // 8 if kind.startswith(("int", "uint", "float", "bool")) else size)
     sizes = [_product(extent, path, place) * item for extent in (shape, chunks)]
     if sizes[1] > CHUNK_BYTES:
         raise SectionError(
@@ -165,12 +168,6 @@ def _codec_names(codecs: list[Any]) -> Iterator[str]:
             for key in ("codecs", "index_codecs"):
                 if isinstance(inner.get(key), list):
                     yield from _codec_names(inner[key])
-
-
-def _item_bytes(kind: Any) -> int:
-    digits = "".join(letter for letter in str(kind) if letter.isdigit())
-    size = int(digits) if digits and len(digits) < 10 else 8
-    return max(1, size // 8 if str(kind).startswith(("int", "uint", "float", "bool")) else size)
 
 
 def _product(extent: Any, path: Path, place: Path) -> int:

@@ -102,19 +102,15 @@ def _decoded(text: str, place: int) -> tuple[Any, int]:
 
 def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
     """Row and column of the centre of area, and the area, of a cell's (largest) outline."""
+    import shapely
+
     polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     if geometry["type"] not in ("Polygon", "MultiPolygon"):
         raise ValueError("not an area")
-    return max((_area_and_centre(polygon[0]) for polygon in polygons), key=lambda shape: shape[2])
-
-
-def _area_and_centre(ring: Any) -> tuple[float, float, float]:
-    import shapely
-
-    points = np.asarray(ring, dtype=np.float64)
-    if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
+    rings = [np.asarray(polygon[0], dtype=np.float64) for polygon in polygons]
+    if any(ring.ndim != 2 or len(ring) < 3 or not np.isfinite(ring).all() for ring in rings):
         raise ValueError("not an outline")
-    cell = shapely.Polygon(points[:, :2])
+    cell = max((shapely.Polygon(ring[:, :2]) for ring in rings), key=lambda each: each.area)
     return cell.centroid.y, cell.centroid.x, cell.area
 
 

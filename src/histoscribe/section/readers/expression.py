@@ -165,8 +165,8 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         table, warnings = _with_counts(table, path)
         table.X = csr_matrix(table.X, dtype=np.float32)
     else:
-        values = np.zeros(0) if table.X is None else _values(table.X)
-        errors, _ = count_problems(np.abs(values) if values.dtype.kind in "fiu" else values)
+        values = np.zeros(0) if table.X is None else table.X
+        errors, _ = count_problems(abs(values) if values.dtype.kind in "fiu" else values)
         if errors:
             raise SectionError("; ".join(errors), where=path, remedy="give the raw counts")
         if not issparse(table.X):
@@ -226,7 +226,3 @@ def check_sparse(table: AnnData, path: Path) -> None:
                     where=path,
                     remedy="write it again",
                 ) from error
-
-
-def _values(matrix: Any) -> NDArray[Any]:
-    return np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import SectionError, reason_of
-from histoscribe.record import Record, record_of
+from histoscribe.record import record_of
 from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.assembly import finished, section_name
 from histoscribe.section.bounds.hdf5 import opened_hdf5
@@ -75,7 +75,10 @@ def section_of_table(
         If positions or values cannot be used, or the slide does not fit.
     """
     check_sparse(table, path)
-    own = _record(table, path)
+    try:
+        own = record_of(table)
+    except SectionError as error:
+        raise SectionError(error.problem, where=path, remedy=error.remedy) from error
     table, lost = with_places(table, path)
     library, entry = library_of(table, path)
     table, changed = with_expression(table, own.measured, path)
@@ -105,13 +108,6 @@ def section_of_table(
         name, table, beneath, micrometres, scale.spot_um, scale.pitch_um, patient, tuple(warnings), fit
     )
     return finished(section, own.kind or "measured", cells=scale.cells)
-
-
-def _record(table: AnnData, path: Path) -> Record:
-    try:
-        return record_of(table)
-    except SectionError as error:
-        raise SectionError(error.problem, where=path, remedy=error.remedy) from error
 
 
 def _read_table(path: Path) -> AnnData:

@@ -74,7 +74,10 @@ def read(path: Path) -> Slide:
     for number, ((columns, rows), factor) in enumerate(zip(extents, factors, strict=True)):
         if rows < 1 or columns < 1:
             raise SlideError(f"level {number} has no pixels", where=path, remedy=COPY_AGAIN)
-        pixels = OpenSlidePixels(handles, path, number, rows, columns, factor, _tile_of(properties, number))
+        stated = f"openslide.level[{number}].tile-"
+        sides = [positive(properties.get(stated + side)) for side in ("height", "width")]
+        height, width = (int(side) if side and int(side) in _SENSIBLE else _TILE for side in sides)
+        pixels = OpenSlidePixels(handles, path, number, rows, columns, factor, (height, width))
         pixels.probe()
         levels.append(Level(pixels, factor))
     across, down = (positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
@@ -116,14 +119,6 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
             ) from error
 
     return {name: partial(show, name) for name in sorted(sizes)}
-
-
-def _tile_of(properties: Mapping[str, str], number: int) -> tuple[int, int]:
-    sides = [
-        positive(properties.get(f"openslide.level[{number}].tile-{side}")) for side in ("height", "width")
-    ]
-    height, width = (int(side) if side and int(side) in _SENSIBLE else _TILE for side in sides)
-    return height, width
 
 
 def file_in(folder: Path) -> Path | None:

@@ -64,7 +64,10 @@ def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> tuple[str, Spaci
             mpp = stated_after(r"\|\s*MPP\s*=\s*", text)
             spacing = (mpp, mpp) if mpp else None
         case "Philips":
-            spacing = _philips(text)
+            pairs = re.findall(rf"DICOM_PIXEL_SPACING\"[^>]*>[^<\d]*{NUMBER}[^<\d]+{NUMBER}", text)
+            sides = [(positive(across), positive(down)) for down, across in pairs]
+            sizes = [(1e3 * across, 1e3 * down) for across, down in sides if across and down]
+            spacing = min(sizes, default=None)
         case "OME":
             spacing, objective = _ome(text, index)
             maker = re.search(r'<Microscope\b[^>]*\bManufacturer="([^"]{1,200})"', text)
@@ -123,12 +126,6 @@ def _ome(text: str, index: int) -> tuple[Spacing | None, float | None]:
     if across is None or down is None or unit_across is None or unit_down is None:
         return None, nominal
     return (across * unit_across, down * unit_down), nominal
-
-
-def _philips(text: str) -> Spacing | None:
-    pairs = re.findall(rf"DICOM_PIXEL_SPACING\"[^>]*>[^<\d]*{NUMBER}[^<\d]+{NUMBER}", text)
-    found = [(positive(across), positive(down)) for down, across in pairs]
-    return min(((1e3 * across, 1e3 * down) for across, down in found if across and down), default=None)
 
 
 def _resolution_tags(page: TiffPage) -> Spacing | None:

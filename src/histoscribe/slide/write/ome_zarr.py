@@ -84,7 +84,15 @@ def _staging(slide: Slide, path: Path) -> Iterator[tuple[Path, set[str], Any]]:
     """Yield the folder to fill, the parts that it holds already, and what notes a further one."""
     folder = path.parent / f".{path.name}.partial"
     record, ticks, content = folder / "source.json", folder / "done.txt", folder / "content"
-    identity = json.dumps(_identity(slide), sort_keys=True)
+    about = slide.path.stat() if slide.path.exists() else None
+    same = {  # for work begun before to be of use
+        "source": slide.url or str(slide.path.resolve()),
+        "bytes": about and about.st_size,
+        "changed": about and about.st_mtime_ns,
+        "levels": [[*level.shape, level.downsample] for level in slide.levels],
+        "packing": [_CHUNK, _SHARD, _ZSTD_LEVEL],
+    }
+    identity = json.dumps(same, sort_keys=True)
     try:
         if not record.exists() or record.read_text(encoding="utf-8") != identity:
             shutil.rmtree(folder, ignore_errors=True)
@@ -109,18 +117,6 @@ def _staging(slide: Slide, path: Path) -> Iterator[tuple[Path, set[str], Any]]:
             f"cannot write ({reason_of(error).lower()})", where=path, remedy="choose another place"
         ) from error
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _identity(slide: Slide) -> dict[str, Any]:
-    """What must be the same for work begun before to be of use."""
-    about = slide.path.stat() if slide.path.exists() else None
-    return {
-        "source": slide.url or str(slide.path.resolve()),
-        "bytes": about and about.st_size,
-        "changed": about and about.st_mtime_ns,
-        "levels": [[*level.shape, level.downsample] for level in slide.levels],
-        "packing": [_CHUNK, _SHARD, _ZSTD_LEVEL],
-    }
 
 
 def _attributes(slide: Slide) -> dict[str, Any]:

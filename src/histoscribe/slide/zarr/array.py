@@ -12,8 +12,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +38,8 @@ _ALIASES = {
 }
 
 
-@dataclass(frozen=True)
-class _Shards:
-    """How chunks are packed into larger files.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Extent of one file in elements.
-    at_end : bool
-        Whether the index stands at the file's end.
-    checked : bool
-        Whether the index carries a checksum.
-    """
+class _Shards(NamedTuple):
+    """How chunks are packed into larger files: extent of one in elements, and where its index stands."""
 
     shape: tuple[int, ...]
     at_end: bool

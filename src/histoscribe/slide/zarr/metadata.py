@@ -121,12 +121,14 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
         levels.append(
             OmeLevel(prefix + _inside(dataset["path"]), own and (own[0] * whole[0], own[1] * whole[1]))
         )
+    described = [axis for axis in stated if isinstance(axis, dict)]
+    units = [axis.get("unit") for axis in described if axis.get("name") in ("x", "y")]
     own = found.get(OWN)
     channels = (found.get("omero") or {}).get("channels") or ()
     return OmeImage(
         axes,
         tuple(levels),
-        _unit(scales.get("axes")),
+        UM.get(str(units[0])) if len(set(units)) == 1 else None,
         colours=tuple(str(channel.get("color", "")).upper() for channel in channels),
         channels=tuple(str(channel.get("label", "a dye")) for channel in channels),
         labels="image-label" in found,
@@ -139,13 +141,6 @@ def _inside(path: str) -> str:
     if not all(_SAFE_PART.fullmatch(part) and part not in (".", "..") for part in parts):
         raise ValueError(f"the path {path!r} leads out of the store")
     return path
-
-
-def _unit(axes: Sequence[Any] | None) -> float | None:
-    units = [
-        axis.get("unit") for axis in axes or () if isinstance(axis, dict) and axis.get("name") in ("x", "y")
-    ]
-    return UM.get(str(units[0])) if len(set(units)) == 1 else None
 
 
 def _scale(transformations: Sequence[Any] | None, axes: tuple[str, ...]) -> tuple[float, float] | None:

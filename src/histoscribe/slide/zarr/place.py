@@ -83,7 +83,13 @@ class Remote:
         try:
             import fsspec
 
-            self._files: Any = fsspec.core.url_to_fs(self.where, **_options(url))[0]
+            options: dict[str, Any] = {}
+            if url.startswith("http"):
+                import aiohttp
+
+                patience = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SECONDS)
+                options = {"client_kwargs": {"timeout": patience}}
+            self._files: Any = fsspec.core.url_to_fs(self.where, **options)[0]
         except ImportError as error:
             raise DependencyError(
                 f"a URL needs a package that is not installed ({reason_of(error)})",
@@ -108,15 +114,6 @@ class Remote:
         if len(content) > limit:
             raise ValueError(f"{key} has more than the {limit} bytes it can need")
         return content
-
-
-def _options(url: str) -> dict[str, Any]:
-    if not url.startswith("http"):
-        return {}
-    import aiohttp
-
-    patience = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SECONDS)
-    return {"client_kwargs": {"timeout": patience}}
 
 
 def _gone(where: str, error: Exception) -> SlideError:

@@ -11,7 +11,7 @@ from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QListView
 
-from histoscribe.genes.aliases import other_names
+from histoscribe.genes.identifiers import other_names
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
