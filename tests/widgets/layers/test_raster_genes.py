@@ -223,4 +223,4 @@ def test_regions_count_bins(make_napari_viewer: Any, few: None) -> None:
     panel.drawn.value.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
     panel.drawn.value.mode = "pan_zoom"
     inside = ((section.centres_um > low) & (section.centres_um < high)).all(axis=1).sum()
-    assert (panel.chosen().labels != "").sum() == inside > 100
+    assert (panel.classed().labels != "").sum() == inside > 100
