@@ -180,7 +180,7 @@ def draw_regions(person: Any) -> None:
         person.draw(np.array([[top, left], [top, right], [bottom, right], [bottom, left]]))
     layer = panel.drawn.value
     assert classes_in(layer) == ["Upper", "Lower"]
-    labels = panel.chosen().labels
+    labels = panel.classed().labels
     assert min((labels == name).sum() for name in ("Upper", "Lower")) >= 10
 
 

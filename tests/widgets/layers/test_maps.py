@@ -31,7 +31,7 @@ from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.raster import raster_layer
 from histoscribe.widgets.layers.strips import MAPS, _written
 from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.panels.evidence.spot_maps import (
+from histoscribe.widgets.panels.evidence.map_choices import (
     FUNCTIONAL,
     INTERVAL,
     KINDS,

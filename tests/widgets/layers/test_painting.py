@@ -12,8 +12,7 @@ from napari.layers import Points
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show, show_sections
 from histoscribe.widgets.layers.colours import colours_of
-from histoscribe.widgets.layers.painting import expression, limits, paint, spot_layers
-from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.layers.painting import expression, limits, paint, spot_layers, suggested_gene
 from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.state.state import state_of
 

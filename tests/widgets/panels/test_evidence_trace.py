@@ -22,9 +22,15 @@ from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.maps import find_map, map_of, maps_on
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.panels.evidence import explaining
-from histoscribe.widgets.panels.evidence.explaining import TraceRequest, find_model, trace
-from histoscribe.widgets.panels.evidence.traced import BEHIND, DESCRIPTOR, REACH
-from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.panels.evidence.explaining import (
+    BEHIND,
+    DESCRIPTOR,
+    REACH,
+    TraceRequest,
+    find_model,
+    trace,
+)
+from histoscribe.widgets.state.preferences import recent_models, remember_model
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = pytest.mark.usefixtures("own_settings")

@@ -20,9 +20,9 @@ from histoscribe.section import Section, open_section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.painting import expression
+from histoscribe.widgets.panels.export.panel import save_table
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
-from histoscribe.widgets.panels.export.tables import save_table
 from histoscribe.widgets.state.state import state_of
 
 MakeSection = Callable[..., Section]

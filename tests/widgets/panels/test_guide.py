@@ -12,7 +12,7 @@ from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.panels.guide import panel as guide
 from histoscribe.widgets.panels.guide.panel import STEPS
-from histoscribe.widgets.state.recent import recent_models
+from histoscribe.widgets.state.preferences import recent_models
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -25,7 +25,7 @@ from histoscribe.widgets.parts.fields import (
     number_field,
     words_field,
 )
-from histoscribe.widgets.state.recent import remember_model
+from histoscribe.widgets.state.preferences import remember_model
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings", "qapp")]
 

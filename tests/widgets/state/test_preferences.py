@@ -11,8 +11,13 @@ from npe2 import PluginManifest
 from histoscribe.slide.cache import PIXELS
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
 from histoscribe.widgets.napari_private.probe import PLUGIN
-from histoscribe.widgets.state.preferences import Preferences, follow_memory, preferences
-from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.state.preferences import (
+    Preferences,
+    follow_memory,
+    preferences,
+    recent_models,
+    remember_model,
+)
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]

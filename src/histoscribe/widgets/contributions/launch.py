@@ -12,10 +12,9 @@ from histoscribe.progress import Progress
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer
 from histoscribe.widgets.layers.arrangement import side_by_side
-from histoscribe.widgets.layers.layers import LayerData, kind_of, slide_layer
+from histoscribe.widgets.layers.layers import add_layer, kind_of, slide_layer
 from histoscribe.widgets.layers.opened import section_layers, shown_spots
-from histoscribe.widgets.layers.painting import paint, spot_layers
-from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.layers.painting import paint, spot_layers, suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.session import restore
 from histoscribe.widgets.session.sources import Reopened, reopen
@@ -74,7 +73,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
     for session in kept:
         restore(viewer, session)
     for path in drawn:
-        _add(viewer, region_layer(path, viewer))
+        add_layer(viewer, region_layer(path, viewer))
     if not any(session.content.panels for session in kept):
         open_panel(viewer, "Predict")
         open_panel(viewer, "Genes", tabify=True)
@@ -89,12 +88,12 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     sections = _with_slides([one for one in opened if not isinstance(one, Slide)], slides)
     for slide in slides:
         if not any(one.slide is not None and one.slide.levels is slide.levels for one in sections):
-            _add(viewer, slide_layer(slide))
+            add_layer(viewer, slide_layer(slide))
     shown: set[int] = set()
     for section in sections:
         known = section.slide is not None and id(section.slide.levels) in shown
         for data in [shown_spots(section)] if known else section_layers(section):
-            _add(viewer, data)
+            add_layer(viewer, data)
         if section.slide is not None:
             shown.add(id(section.slide.levels))
     viewer.canvas.overlays.scale_bar.visible = True
@@ -123,8 +122,3 @@ def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:
         one if one.slide is not None or one.name not in lent else replace(one, slide=lent[one.name])
         for one in sections
     ]
-
-
-def _add(viewer: ViewerModel, layer: LayerData) -> None:
-    data, described, kind = layer
-    getattr(viewer, f"add_{kind}")(data, **described)

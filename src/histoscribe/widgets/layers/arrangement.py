@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.widgets.layers.layers import DERIVED, GENE, UM, kind_of, known_section, slide_layer, slide_of
+from histoscribe.widgets.layers.layers import (
+    DERIVED,
+    GENE,
+    UM,
+    add_layer,
+    kind_of,
+    known_section,
+    slide_layer,
+    slide_of,
+)
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.layers.raster import like
 
@@ -82,9 +91,9 @@ def _panes(viewer: ViewerModel, layer: Layer, genes: tuple[str, ...]) -> list[La
         return []
     section, panes = known_section(layer), []
     for gene in genes:
-        data, described, kind = like(layer, section, f"{section.name} {kind_of(section)}, {gene}")
-        described["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
-        panes.append(getattr(viewer, f"add_{kind}")(data, **described))
+        described = like(layer, section, f"{section.name} {kind_of(section)}, {gene}")
+        described[1]["metadata"] |= {_COPY: True, DERIVED: "pane", GENE: gene}
+        panes.append(add_layer(viewer, described))
     return panes
 
 

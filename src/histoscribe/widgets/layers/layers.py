@@ -13,6 +13,7 @@ from histoscribe.record import record_of
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
     from histoscribe.section import Section
@@ -47,6 +48,13 @@ class LevelForNapari:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self._pixels[:], dtype=dtype)
+
+
+def add_layer(viewer: ViewerModel, described: LayerData) -> Layer:
+    """Add a layer as it is described: data, keyword arguments, type."""
+    data, about, kind = described
+    layer: Layer = getattr(viewer, f"add_{kind}")(data, **about)
+    return layer
 
 
 def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
@@ -106,10 +114,25 @@ def kind_of(section: Section) -> str:
     return "measured" if record_of(section.table).measured else "predicted"
 
 
-def section_of(layer: Layer) -> Section | None:
-    """The section behind a layer of spots, None for every other layer."""
-    section: Section | None = layer.metadata.get("section")
+def affine_of(layer: Layer) -> NDArray[np.float64]:
+    """From (row, column) of a layer's data to the world, as a 3 × 3 matrix."""
+    origin, down, right = (
+        np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in ((0, 0), (1, 0), (0, 1))
+    )
+    affine = np.eye(3)
+    affine[:2] = np.column_stack([down - origin, right - origin, origin])
+    return affine
+
+
+def section_of(layer: Layer | None) -> Section | None:
+    """The section behind a layer of spots, None for every other layer and without one."""
+    section: Section | None = None if layer is None else layer.metadata.get("section")
     return section
+
+
+def has_own_spots(layer: Layer) -> bool:
+    """Whether a layer shows spots that were opened or predicted, and is not derived from another."""
+    return section_of(layer) is not None and DERIVED not in layer.metadata
 
 
 def known_section(layer: Layer) -> Section:
@@ -118,7 +141,7 @@ def known_section(layer: Layer) -> Section:
     return section
 
 
-def slide_of(layer: Layer) -> Slide | None:
-    """The slide behind an H&E layer, None for every other layer."""
-    slide: Slide | None = layer.metadata.get("slide")
+def slide_of(layer: Layer | None) -> Slide | None:
+    """The slide behind an H&E layer, None for every other layer and without one."""
+    slide: Slide | None = None if layer is None else layer.metadata.get("slide")
     return slide

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
-from histoscribe.widgets.layers.layers import DERIVED, known_section, section_of
+from histoscribe.widgets.layers.layers import DERIVED, add_layer, known_section, section_of
 from histoscribe.widgets.layers.painting import dress_spots
 from histoscribe.widgets.layers.raster import is_raster, like, recolour
 from histoscribe.widgets.layers.regions import PALETTE
@@ -178,7 +178,7 @@ def _add(viewer: ViewerModel, beside: Layer, section: Section, found: Map) -> La
     if viewer not in _followed:
         _followed.add(viewer)
         viewer.layers.events.removed.connect(lambda: show_map_scale(viewer))
-    layer = getattr(viewer, f"add_{kind}")(data, **described)
+    layer = add_layer(viewer, (data, described, kind))
     layer.editable = False
     layer.events.visible.connect(lambda: show_map_scale(viewer))
     return layer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
 from histoscribe.tiles import Region, rings_of
-from histoscribe.widgets.layers.layers import UM, LayerData
+from histoscribe.widgets.layers.layers import UM, LayerData, affine_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -134,19 +134,17 @@ def regions_of(layer: Shapes, mpp: float) -> list[Region]:
     RegionError
         If nothing closed is drawn.
     """
-    closed = [kind in _CLOSED for kind in layer.shape_type]
-    colours: Mapping[str, Colour] = class_colours(layer)
-    names = [name for name, keep in zip(classes_in(layer), closed, strict=True) if keep]
-    labels, annotations = (
-        [word for word, keep in zip(_words_in(layer, column), closed, strict=True) if keep]
-        for column in (_LABEL, _ANNOTATION)
-    )
+    colours = class_colours(layer)
+    names, labels, annotations = (_words_in(layer, column) for column in (CLASS, _LABEL, _ANNOTATION))
     return [
-        Region(name, colours[name], *rings_of(outline), label, annotation)
-        for name, outline, label, annotation in zip(
-            names, drawn_regions(layer, mpp), labels, annotations, strict=True
-        )
+        Region(names[row], colours[names[row]], *rings_of(outline), labels[row], annotations[row])
+        for row, outline in zip(closed_shapes(layer), drawn_regions(layer, mpp), strict=True)
     ]
+
+
+def closed_shapes(layer: Shapes) -> list[int]:
+    """The rows of the polygons, rectangles and ellipses of a layer."""
+    return [row for row, kind in enumerate(layer.shape_type) if kind in _CLOSED]
 
 
 def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[NDArray[np.float64]]:
@@ -172,15 +170,12 @@ def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[N
         If nothing closed is drawn.
     """
     polygons = []
-    classes = classes_in(shapes)
-    # a layer's transform is affine: three corners tell where all of them go
-    corner, down, across = (np.array(shapes.data_to_world(at)) for at in ((0, 0), (1, 0), (0, 1)))
-    steps = np.stack((down - corner, across - corner))
-    for corners, kind, own in zip(shapes.data, shapes.shape_type, classes, strict=True):
-        if kind not in _CLOSED or (name is not None and own != name):
-            continue
-        outline = _ellipse(corners) if kind == "ellipse" else np.asarray(corners, dtype=float)
-        polygons.append((corner + outline @ steps) / mpp)
+    classes, affine = classes_in(shapes), affine_of(shapes)
+    for row in closed_shapes(shapes):
+        if name is None or classes[row] == name:
+            corners = np.asarray(shapes.data[row], dtype=float)
+            outline = _ellipse(corners) if shapes.shape_type[row] == "ellipse" else corners
+            polygons.append((affine[:2, 2] + outline @ affine[:2, :2].T) / mpp)
     if not polygons:
         raise RegionError(
             "no closed shape is drawn in this layer" + (f" for {name!r}" if name else ""),
@@ -204,7 +199,6 @@ def _words_in(shapes: Shapes, column: str) -> list[str]:
 
 def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """Outline of the ellipse inside a box of four corners, in the order napari keeps them."""
-    corners = np.asarray(corners, dtype=float)
     centre = corners.mean(axis=0)
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     outline: NDArray[np.float64] = centre + np.outer(np.cos(_ARC), across) + np.outer(np.sin(_ARC), along)

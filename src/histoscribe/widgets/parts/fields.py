@@ -21,7 +21,7 @@ from histoscribe.widgets.layers.layers import UM, section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
-from histoscribe.widgets.state.recent import recent_models
+from histoscribe.widgets.state.preferences import recent_models
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, kind_of, section_of, slide_of
+from histoscribe.widgets.layers.layers import kind_of, known_section, section_of, slide_of
 from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
 from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.panels import open_panel
@@ -52,9 +52,8 @@ def toggle_panes(viewer: ViewerModel) -> None:
 
 def take_turns(viewer: ViewerModel) -> None:
     """Show the measured layers if the predicted ones are shown, and the other way round."""
-    layers = [layer for layer in spot_layers(viewer) if DERIVED not in layer.metadata]
-    sections = {layer: section_of(layer) for layer in layers}
-    predicted = [layer for layer, one in sections.items() if one is not None and kind_of(one) == "predicted"]
+    layers = spot_layers(viewer)
+    predicted = [layer for layer in layers if kind_of(known_section(layer)) == "predicted"]
     if not predicted or len(predicted) == len(layers):
         return
     measured = [layer for layer in layers if layer not in predicted]

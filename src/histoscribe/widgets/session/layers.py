@@ -7,12 +7,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from histoscribe.palette import DRAWN
 from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.layers import UM
+from histoscribe.widgets.layers.layers import UM, affine_of
 from histoscribe.widgets.layers.maps import Map
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
 from histoscribe.widgets.session.schema import DrawnMap, DrawnPoints, DrawnShapes
@@ -102,13 +101,10 @@ def map_from(packed: DrawnMap, spots: int) -> Map:
 
 def _common(layer: Shapes | Points) -> dict[str, Any]:
     """Where a layer lies, in which units, and what it says of its shapes or points."""
-    origin, down, right = (np.asarray(layer.data_to_world(place)) for place in ((0, 0), (1, 0), (0, 1)))
-    affine: NDArray[np.float64] = np.eye(3)
-    affine[:2] = np.column_stack([down - origin, right - origin, origin])
     features = {str(name): _plain(layer.features[name].tolist()) for name in layer.features}
     return {
         "face_color": np.asarray(layer.face_color, dtype=float).reshape(-1, 4).tolist(),
-        "affine": affine.tolist(),
+        "affine": affine_of(layer).tolist(),
         "units": UM if str(layer.units[0]) in (UM, "micrometer") else "pixel",
         "features": {name: values for name, values in features.items() if values is not None},
     }

@@ -11,7 +11,14 @@ from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
 from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, known_section, section_of, slide_layer, slide_of
+from histoscribe.widgets.layers.layers import (
+    DERIVED,
+    add_layer,
+    known_section,
+    section_of,
+    slide_layer,
+    slide_of,
+)
 from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
@@ -232,6 +239,5 @@ def _add(viewer: ViewerModel, layer: KeptLayer, found: Reopened) -> Layer | None
         data = None if section is None else shown_spots(section)
     if data is None:
         return None
-    pixels, described, kind = data
-    described["metadata"][SOURCE] = str(found.paths[layer.source])
-    return getattr(viewer, f"add_{kind}")(pixels, **described)
+    data[1]["metadata"][SOURCE] = str(found.paths[layer.source])
+    return add_layer(viewer, data)

@@ -1,10 +1,12 @@
-"""What the user prefers, as set under Preferences > Histoscribe; napari keeps it."""
+"""What the user prefers, kept by napari (Preferences > Histoscribe), and the models used last, kept by Qt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from qtpy.QtCore import QSettings
 
 from histoscribe.widgets.napari_private.probe import plugin_settings
 
@@ -74,3 +76,29 @@ def _bound_pixels(gigabytes: float) -> None:
     from histoscribe.slide.cache import PIXELS
 
     PIXELS.bound(round(gigabytes * _GB))
+
+
+_KEY = "models/recent"
+_KEPT = 8
+
+
+def recent_models() -> list[Path]:
+    """Models used before that still exist, the latest first, then those in the preferred folder."""
+    used = _used()
+    return used + [path for path in models_in(preferences().model_folder) if path not in used]
+
+
+def _used() -> list[Path]:
+    stored = _settings().value(_KEY, [])
+    paths = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
+    return [Path(path) for path in paths if (Path(path) / "card.json").exists()]
+
+
+def remember_model(folder: Path) -> None:
+    """Put a folder in front of the recent ones."""
+    others = [path for path in _used() if path != folder]
+    _settings().setValue(_KEY, [str(path) for path in [folder, *others]][:_KEPT])
+
+
+def _settings() -> QSettings:
+    return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "histoscribe", "viewer")

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QPushButton, QSplitter
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
-from histoscribe.widgets.layers.layers import DERIVED, kind_of, known_section, section_of
+from histoscribe.widgets.layers.layers import add_layer, has_own_spots, kind_of, known_section
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare.comparing import (
@@ -226,12 +226,11 @@ class ComparePanel(Panel):
             self.blink_button.setChecked(False)
         difference = self._difference()
         if difference is None:
-            data, described, kind = described_difference(self.compared, self._pair[0])
-            difference = getattr(self.viewer, f"add_{kind}")(data, **described)
+            difference = add_layer(self.viewer, described_difference(self.compared, self._pair[0]))
         self._panes(on, [*self._pair, difference] if on else [], [] if on else [difference])
 
     def _on_all(self, on: bool) -> None:
-        self._panes(on, [one for one in painted_layers(self.viewer) if DERIVED not in one.metadata], [])
+        self._panes(on, spot_layers(self.viewer), [])
 
     def _panes(self, on: bool, shown: list[Layer], hidden: list[Layer]) -> None:
         """Show these layers of spots and no other, or all but the hidden ones; with or without panes."""
@@ -276,8 +275,7 @@ class ComparePanel(Panel):
 
     def _add_choice(self, kind: str, meaning: str) -> LayerField:
         def wanted(layer: Layer) -> bool:
-            section = section_of(layer)
-            return section is not None and DERIVED not in layer.metadata and kind_of(section) == kind
+            return has_own_spots(layer) and kind_of(known_section(layer)) == kind
 
         return self.add(LayerField(kind, self.viewer, wanted, label=kind.capitalize(), tooltip=meaning))
 

@@ -16,16 +16,15 @@ from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import rim
-from histoscribe.widgets.panels.evidence.explaining import TraceRequest, check, trace
-from histoscribe.widgets.panels.evidence.traced import DIFFERENT, UNIT
+from histoscribe.widgets.panels.evidence.explaining import DIFFERENT, UNIT, TraceRequest, check, trace
 from histoscribe.widgets.parts.fields import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
-from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.state.preferences import recent_models, remember_model
 
 if TYPE_CHECKING:
     from histoscribe.progress import Progress
-    from histoscribe.widgets.panels.evidence.traced import Traced
+    from histoscribe.widgets.panels.evidence.explaining import Traced
 
 _FOUND = "The one it was made with, where it was used lately", object()
 _COLUMNS = (
@@ -79,9 +78,7 @@ class GeneTrace:
         if layer is not self._layer:
             self._forget_model()
         self._layer = layer
-        if self.traced is not None and (
-            layer is None or self.traced.described.section is not section_of(layer)
-        ):
+        if self.traced is not None and self.traced.described.section is not section_of(layer):
             self.traced = None
         self._show_result()
 
@@ -110,7 +107,7 @@ class GeneTrace:
         HistoscribeError
             If something is missing.
         """
-        section = None if self._layer is None else section_of(self._layer)
+        section = section_of(self._layer)
         if section is None:
             raise SectionError("there is no prediction to explain", remedy="predict first")
         described = None if self.traced is None else self.traced.described

@@ -1,33 +1,29 @@
-"""Ticks for the maps of a prediction, each a layer of its own, and the legend of those that are there."""
+"""What a predicted table says of every spot besides its genes, as maps: ticks for them, and their legend."""
 
 from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import CheckBox
+from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
+from histoscribe.record import record_of
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import (
+    Map,
     class_palette,
     find_map,
     map_of,
     maps_on,
     renew,
     show_map,
+    spread,
     strip_of,
-)
-from histoscribe.widgets.panels.evidence.spot_maps import (
-    FUNCTIONAL,
-    INTERVAL,
-    KINDS,
-    NOVELTY,
-    SPATIAL,
-    TYPES,
-    lacking,
-    spot_map,
 )
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
@@ -35,7 +31,78 @@ from histoscribe.widgets.parts.plots import Bar
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from histoscribe.section import Section
     from histoscribe.widgets.layers.strips import Strip
+
+NOVELTY, INTERVAL, TYPES = "novelty", "interval", "spot_type"
+SPATIAL, FUNCTIONAL = "attention_spatial", "attention_functional"
+KINDS = {
+    NOVELTY: "Distance from the training tissue",
+    INTERVAL: "Width of the gene's 90 % interval",
+    SPATIAL: "Attention along the spatial graph",
+    FUNCTIONAL: "Attention along the functional graph",
+    TYPES: "Spot type",
+}
+"""What can be shown, and what it is called."""
+
+_NO_GRAPHS = "Attention needs a model that looks along graphs:\nhistoscribe train predictor --graphs"
+_MOST_TYPES = 1000
+_ATTENTION = "sum of the weights with which other spots look at it"
+
+
+def lacking(section: Section, kind: str, gene: str) -> str:
+    """Why a map cannot be shown, and what would help; empty where it can.
+
+    Parameters
+    ----------
+    section : Section
+        Predicted.
+    kind : str
+        One of `KINDS`.
+    gene : str
+        The gene shown; empty where none is.
+    """
+    table = section.table
+    if kind == INTERVAL:
+        if not {"low", "high"} <= set(table.layers):
+            return "The intervals are unknown: the model had no section to hold out."
+        return "" if gene in table.var_names else "The gene shown was not predicted here: choose another."
+    if kind in table.obs and _is_readable(table.obs[kind].to_numpy(), kind):
+        return ""
+    return _NO_GRAPHS if kind in (SPATIAL, FUNCTIONAL) else "This prediction does not say it; predict again."
+
+
+def spot_map(section: Section, kind: str, gene: str) -> Map:
+    """The values of a map that is not `lacking`."""
+    table = section.table
+    if kind == INTERVAL:
+        column = table.var_names.get_loc(gene)
+        low, high = (np.asarray(table.layers[end][:, column], dtype=np.float32) for end in ("low", "high"))
+        width = high - low
+        legend = f"{gene}, width of the 90 % interval"
+        return Map(kind, legend, UNITS, width, spread(width), legend=legend)
+    found = table.obs[kind].to_numpy()
+    if kind == TYPES:
+        types = found.astype(np.int64)
+        named = list(record_of(table).type_names)
+        named += [f"type {number + 1}" for number in range(len(named), int(types.max()) + 1)]
+        return Map(kind, "spot type", "read from the image", types, classes=tuple(named))
+    values = found.astype(np.float32)
+    if kind == NOVELTY:
+        unit = "above 1: further than 99 % of it"
+        title, legend = "distance from the training tissue", "distance from the training tissue, limit 1"
+        return Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=legend)
+    graph = kind.removeprefix("attention_")
+    title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
+    return Map(kind, title, _ATTENTION, values, spread(values), legend=legend)
+
+
+def _is_readable(values: NDArray[Any], kind: str) -> bool:
+    """Whether a column of a file holds numbers, and types can be counted."""
+    if kind != TYPES:
+        return values.dtype.kind in "iuf"
+    return values.dtype.kind in "iu" and values.size > 0 and 0 <= values.min() <= values.max() < _MOST_TYPES
+
 
 _FIELDS = {
     NOVELTY: "novelty",
@@ -76,7 +143,7 @@ class MapChoices:
 
     def refresh(self) -> None:
         """Follow the layer list: a map whose layer was deleted is ticked no longer."""
-        section = None if self._layer is None else section_of(self._layer)
+        section = section_of(self._layer)
         reasons = []
         for kind, box in self.boxes.items():
             reason = "" if section is None else lacking(section, kind, self._state.gene)
@@ -92,7 +159,7 @@ class MapChoices:
         self._show_legend([] if section is None else maps_on(self._viewer, section))
 
     def _on_tick(self, kind: str, on: bool) -> None:
-        section = None if self._layer is None else section_of(self._layer)
+        section = section_of(self._layer)
         if section is None or self._layer is None:
             return
         if on:
@@ -103,7 +170,7 @@ class MapChoices:
 
     def _on_gene(self, *_: object) -> None:
         """The map of the interval follows the gene shown, where it was predicted."""
-        section = None if self._layer is None else section_of(self._layer)
+        section = section_of(self._layer)
         if section is not None and not lacking(section, INTERVAL, self._state.gene):
             there = find_map(self._viewer, section, INTERVAL)
             if there is not None:

@@ -27,7 +27,6 @@ from histoscribe.widgets.parts.pictures import show_picture
 if TYPE_CHECKING:
     import napari
 
-    from histoscribe.section import Section
 
 _COLUMNS = 3
 _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
@@ -127,17 +126,13 @@ class EvidencePanel(Panel):
                     self.explain(spots, row)
                     return
 
-    @property
-    def _section(self) -> Section | None:
-        return None if self.layer.value is None else section_of(self.layer.value)
-
     def _can_ring(self) -> bool:
-        section = self._section
+        section = section_of(self.layer.value)
         known = section is not None and "unlike_training" in section.table.obs
         return known and not is_raster(self.layer.value)
 
     def _on_layer(self, *_: object) -> None:
-        layer, section = self.layer.value, self._section
+        layer, section = self.layer.value, section_of(self.layer.value)
         if layer is self._chosen and layer is not None:
             return
         self._chosen = layer
@@ -152,7 +147,7 @@ class EvidencePanel(Panel):
             self.explain(self.layer.value, row)
 
     def _on_rings(self, on: bool) -> None:
-        section = self._section
+        section = section_of(self.layer.value)
         if section is not None and self._can_ring():
             unlike = section.table.obs["unlike_training"].to_numpy(dtype=bool)
             rim(self.layer.value, np.flatnonzero(unlike & on))
@@ -192,7 +187,7 @@ class EvidencePanel(Panel):
         self._show_value()
 
     def _show_value(self) -> None:
-        layer, gene, section = self.layer.value, self.state.gene, self._section
+        layer, gene, section = self.layer.value, self.state.gene, section_of(self.layer.value)
         values = None if layer is None or not gene or self.shown is None else values_on(layer, gene)
         if values is None or section is None:
             self.value.clear()

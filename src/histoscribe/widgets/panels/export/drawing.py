@@ -9,18 +9,18 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers.regions import drawn_regions
+from histoscribe.widgets.layers.layers import affine_of
+from histoscribe.widgets.layers.regions import closed_shapes, drawn_regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from napari.layers import Layer
 
-_CLOSED = ("polygon", "rectangle", "ellipse")
 _VECTOR_SPOTS = 20_000
 
 
 @dataclass(frozen=True)
-class Window:
+class Extent:
     """The part of the world that one pane shows.
 
     Parameters
@@ -38,7 +38,7 @@ class Window:
     fineness: float
 
 
-def draw(axes: Axes, layer: Layer, window: Window, order: int) -> bool:
+def draw(axes: Axes, layer: Layer, window: Extent, order: int) -> bool:
     """Draw what a pane shows of a layer.
 
     Returns
@@ -57,11 +57,11 @@ def draw(axes: Axes, layer: Layer, window: Window, order: int) -> bool:
     return True
 
 
-def _draw_pixels(axes: Axes, layer: Image | Labels, window: Window, order: int) -> None:
+def _draw_pixels(axes: Axes, layer: Image | Labels, window: Extent, order: int) -> None:
     """Show the coarsest level that is as fine as the picture, cut to the window."""
     from matplotlib.transforms import Affine2D
 
-    affine = _affine(layer)
+    affine = affine_of(layer)
     levels = list(layer.data) if layer.multiscale else [layer.data]
     shape = np.asarray(levels[0].shape[:2], dtype=float)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) * (window.height, window.width)
@@ -110,10 +110,10 @@ def _coloured(layer: Image | Labels, pixels: NDArray[Any]) -> NDArray[Any]:
     return colours
 
 
-def _draw_spots(axes: Axes, layer: Points, window: Window, order: int) -> None:
+def _draw_spots(axes: Axes, layer: Points, window: Extent, order: int) -> None:
     from matplotlib.collections import EllipseCollection
 
-    affine = _affine(layer)
+    affine = affine_of(layer)
     shown = np.asarray(layer.shown, dtype=bool)
     size = np.asarray(layer.size, dtype=float) * float(np.sqrt(abs(np.linalg.det(affine[:2, :2]))))
     centres = np.asarray(layer.data, dtype=float)[:, -2:] @ affine[:2, :2].T + affine[:2, 2]
@@ -141,7 +141,7 @@ def _draw_spots(axes: Axes, layer: Points, window: Window, order: int) -> None:
 def _draw_outlines(axes: Axes, layer: Shapes, order: int) -> None:
     from matplotlib.collections import PolyCollection
 
-    closed = [place for place, kind in enumerate(layer.shape_type) if kind in _CLOSED]
+    closed = closed_shapes(layer)
     if not closed:
         return
     faces, edges = (
@@ -153,13 +153,3 @@ def _draw_outlines(axes: Axes, layer: Shapes, order: int) -> None:
     axes.add_collection(
         PolyCollection(outlines, facecolors=faces, edgecolors=edges, linewidths=1.4, zorder=order)
     )
-
-
-def _affine(layer: Layer) -> NDArray[np.float64]:
-    """From (row, column) of the layer's data to the world, as a 3 × 3 matrix."""
-    origin, down, right = (
-        np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in ((0, 0), (1, 0), (0, 1))
-    )
-    affine = np.eye(3)
-    affine[:2] = np.column_stack([down - origin, right - origin, origin])
-    return affine

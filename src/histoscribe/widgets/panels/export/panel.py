@@ -1,20 +1,23 @@
-"""The Export panel: the view as a picture, tables, a report, and the session that brings everything back."""
+"""The Export panel: the view as a picture, tables (CSV, h5ad), a report, and the session with everything."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from magicgui.widgets import CheckBox, SpinBox
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QPushButton
 
 from histoscribe.errors import SettingError
+from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import tell
-from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.layers.layers import has_own_spots, section_of
+from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.panels.export.picture import Picture, picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
-from histoscribe.widgets.panels.export.tables import save_table
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write
 from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, Rule
@@ -26,7 +29,60 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
-    from napari.layers import Layer
+
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+KINDS = (".csv", ".h5ad")
+
+
+def save_table(section: Section, path: Path, genes: Sequence[str], progress: Progress) -> Path:
+    """Write the spots of a section; runs on any thread.
+
+    Parameters
+    ----------
+    section : Section
+    path : Path
+        Ending in `.csv`: one row a spot with its name, its centre in µm, what is known of it, and the
+        values of `genes` as they are painted (log1p of counts per 10,000). Ending in `.h5ad`: the whole
+        section, counts as they are.
+    genes : sequence of str
+        Those that the section lacks are passed over.
+    progress : Progress
+
+    Raises
+    ------
+    SettingError
+        If the ending is another one.
+    StorageError
+        If it cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind == ".h5ad":
+        from histoscribe.section import write_section
+
+        progress.report("writing the section")
+        return write_section(section, path)
+    if kind != ".csv":
+        raise SettingError(
+            "tables are CSV or h5ad", where=path, remedy=f"end its name in {' or '.join(KINDS)}"
+        )
+    import pandas as pd
+
+    centres = section.centres_um
+    table = section.table.obs.copy()
+    table.insert(0, "x_um", centres[:, 1].round(3))
+    table.insert(1, "y_um", centres[:, 0].round(3))
+    known = [gene for gene in genes if gene in section.table.var_names]
+    values = [expression(section, gene) for gene in progress.track(known, "reading genes", len(known))]
+    shown = pd.DataFrame(np.column_stack(values), index=table.index, columns=known) if known else None
+    progress.report("writing the table")
+    with replacing(path) as fresh:
+        (table if shown is None else table.join(shown, rsuffix=" (gene)")).to_csv(
+            fresh, index_label="spot", float_format="%.6g"
+        )
+    return path
+
 
 _SESSIONS = f"Session (*{SUFFIX})"
 
@@ -52,7 +108,7 @@ class ExportPanel(Panel):
         with self.group("Table"):
             meaning = "The layer whose table is written"
             self.layer = self.add(
-                LayerField("layer", self.viewer, _has_table, label="Layer", tooltip=meaning)
+                LayerField("layer", self.viewer, has_own_spots, label="Layer", tooltip=meaning)
             )
             meaning = "For CSV; an h5ad always holds all genes. Large tables take long."
             self.every_gene = self.add(
@@ -84,7 +140,7 @@ class ExportPanel(Panel):
     def save_table(self, path: Path | None = None) -> None:
         """Write the chosen layer's table; asks where to if no path is given."""
         layer = self.layer.value
-        section = None if layer is None else section_of(layer)
+        section = section_of(layer)
         if section is None:
             tell(SettingError("there is no table to write", remedy="open or predict a section first"))
             return
@@ -141,7 +197,3 @@ class ExportPanel(Panel):
     @staticmethod
     def _written(path: Path) -> Callable[[object, object], None]:
         return lambda *_: show_info(f"{path} is written.")
-
-
-def _has_table(layer: Layer) -> bool:
-    return section_of(layer) is not None and DERIVED not in layer.metadata

@@ -14,7 +14,7 @@ from histoscribe.palette import INK, SOFT, scale_bar
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.layers.layers import UM, section_of
 from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers
-from histoscribe.widgets.panels.export.drawing import Window, draw
+from histoscribe.widgets.panels.export.drawing import Extent, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,16 +143,16 @@ def _title(layers: list[Layer]) -> str:
     return str((spots or layers)[-1].name)
 
 
-def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Window:
+def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Extent:
     row, column = (float(place) for place in viewer.scene.camera.center[-2:])
-    return Window(row - height / 2, column - width / 2, height, width, fineness)
+    return Extent(row - height / 2, column - width / 2, height, width, fineness)
 
 
 def _in_um(layers: list[Layer]) -> bool:
     return all(str(unit) in (UM, "micrometer") for layer in layers for unit in layer.units[-2:])
 
 
-def _frame(axes: Axes, window: Window, title: str) -> None:
+def _frame(axes: Axes, window: Extent, title: str) -> None:
     axes.set(
         xlim=(window.left, window.left + window.width),
         ylim=(window.top + window.height, window.top),

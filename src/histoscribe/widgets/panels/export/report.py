@@ -17,7 +17,7 @@ from histoscribe.files import replacing
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import kind_of, slide_of
 from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in
-from histoscribe.widgets.layers.regions import regions_of
+from histoscribe.widgets.layers.regions import closed_shapes, regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 
 if TYPE_CHECKING:
@@ -173,12 +173,9 @@ def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
         regions = regions_of(layer, 1.0)
     except RegionError:
         return
-    closed = [
-        place for place, kind in enumerate(layer.shape_type) if kind in ("polygon", "rectangle", "ellipse")
-    ]
     words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]
     found: dict[tuple[str, str], list[float]] = {}
-    for place, one in zip(closed, regions, strict=True):
+    for place, one in zip(closed_shapes(layer), regions, strict=True):
         name = str(layer.features[words[0]].iloc[place]) if words else layer.name
         red, green, blue = (round(255 * float(part)) for part in layer.edge_color[place][:3])
         found.setdefault((name, f"rgb({red}, {green}, {blue})"), []).append(one.area)

@@ -7,17 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, LineEdit
-from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
+from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QListView
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QListView, QToolButton, QWidget
+from superqt import QDoubleRangeSlider
 
 from histoscribe.genes.identifiers import other_names
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
+from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES
 from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
-from histoscribe.widgets.layers.view_state import COLOUR_MAPS
-from histoscribe.widgets.panels.genes.colour_scale import PercentileHandles
-from histoscribe.widgets.panels.genes.shown_genes import LAYOUT_WORDS, GeneChips
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.gene_list import (
@@ -34,6 +34,86 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from histoscribe.section import Section
+
+LAYOUT_WORDS = [("Blend their colours on each spot", "blend"), ("One pane for each gene", "multiples")]
+"""How several genes are shown: in words, and as the state calls it."""
+
+
+class GeneChips(QWidget):
+    """Chips that remove a gene when pressed."""
+
+    def __init__(self, state: ViewState) -> None:
+        super().__init__()
+        self._state = state
+        self.chips: list[QToolButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+
+    def refresh(self) -> None:
+        """Show the genes of now."""
+        for chip in self.chips:
+            self._row.removeWidget(chip)
+            chip.hide()
+            chip.deleteLater()
+        self.chips = [self._chip(place, gene) for place, gene in enumerate(self._state.genes)]
+
+    def _chip(self, place: int, gene: str) -> QToolButton:
+        chip = QToolButton()
+        chip.setText(f"{gene} ✕")
+        meaning = f"Show {gene} no longer"
+        if self._state.layout == "blend":
+            meaning += f"; it is drawn in {BLEND_NAMES[place]}"
+            red, green, blue = (round(255 * share) for share in BLEND[place])
+            chip.setStyleSheet(f"QToolButton {{ border-bottom: 3px solid rgb({red}, {green}, {blue}); }}")
+        chip.setToolTip(meaning)
+        chip.clicked.connect(partial(self._state.drop, gene))
+        self._row.addWidget(chip)
+        return chip
+
+
+class PercentileHandles(QWidget):
+    """Two percentiles as handles on one track, and as numbers to type.
+
+    Signals
+    -------
+    changed : float, float
+        Low and high percentile.
+    """
+
+    changed = Signal(float, float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        slider: Any = QDoubleRangeSlider
+        self.slider = slider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setToolTip("Percentiles of the values that get the first and the last colour")
+        self.low, self.high = (QDoubleSpinBox(decimals=1, maximum=100, suffix=" %") for _ in range(2))
+        self.low.setToolTip("This percentile of the values gets the first colour")
+        self.high.setToolTip("This percentile of the values gets the last colour")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.slider, 0, 0, 1, 3)
+        layout.addWidget(self.low, 1, 0)
+        layout.addWidget(QLabel("to"), 1, 1, Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self.high, 1, 2)
+        self.slider.valueChanged.connect(lambda ends: self._set(*ends))
+        self.low.valueChanged.connect(lambda low: self._set(low, max(low, self.high.value())))
+        self.high.valueChanged.connect(lambda high: self._set(min(high, self.low.value()), high))
+
+    def show_values(self, low: float, high: float) -> None:
+        """Show two percentiles; emits nothing."""
+        for widget in (self.slider, self.low, self.high):
+            widget.blockSignals(True)
+        self.slider.setValue((low, high))
+        self.low.setValue(low)
+        self.high.setValue(high)
+        for widget in (self.slider, self.low, self.high):
+            widget.blockSignals(False)
+
+    def _set(self, low: float, high: float) -> None:
+        self.show_values(low, high)
+        self.changed.emit(float(low), float(high))
 
 
 class GenesPanel(Panel):

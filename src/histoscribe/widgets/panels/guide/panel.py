@@ -23,8 +23,7 @@ from histoscribe.widgets.parts.fields import add_drawing_layer
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.shortcuts import SHORTCUTS
 from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.preferences import preferences
-from histoscribe.widgets.state.recent import recent_models, remember_model
+from histoscribe.widgets.state.preferences import preferences, recent_models, remember_model
 from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:

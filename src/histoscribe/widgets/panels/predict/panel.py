@@ -12,8 +12,7 @@ from napari.utils.notifications import show_info
 
 from histoscribe.errors import SettingError
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
-from histoscribe.widgets.layers.painting import paint, sections_in
-from histoscribe.widgets.layers.suggestion import suggested_gene
+from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.napari_private.window import undrawn
 from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, predict
 from histoscribe.widgets.parts.fields import (
@@ -25,8 +24,7 @@ from histoscribe.widgets.parts.fields import (
     words_field,
 )
 from histoscribe.widgets.parts.panel import Panel
-from histoscribe.widgets.state.preferences import follow_memory, preferences
-from histoscribe.widgets.state.recent import remember_model
+from histoscribe.widgets.state.preferences import follow_memory, preferences, remember_model
 
 if TYPE_CHECKING:
     import napari
@@ -116,13 +114,12 @@ class PredictPanel(Panel):
 
     @property
     def _slide(self) -> Slide | None:
-        layer = self.target.value
-        return None if layer is None else slide_of(layer)
+        return slide_of(self.target.value)
 
     def _looked_at(self) -> Slide | Section | None:
-        layer, slide = self.target.value, self._slide
-        if layer is None or slide is None:
-            return None if layer is None else section_of(layer)
+        slide = self._slide
+        if slide is None:
+            return section_of(self.target.value)
         return slide.with_mpp(self.mpp.value) if slide.mpp is None else slide
 
     def _is_target(self, layer: Layer) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer, Shapes
+from napari.layers import Shapes
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtGui import QColor
@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
 from histoscribe.files import replacing
-from histoscribe.widgets.layers.layers import DERIVED, section_of
+from histoscribe.widgets.layers.layers import has_own_spots, section_of
 from histoscribe.widgets.layers.regions import (
     PALETTE,
     add_region_layer,
@@ -71,7 +71,7 @@ class RegionsPanel(Panel):
         self.first: ChoiceField
         self.second: ChoiceField
         meaning = "The spots that are counted and compared"
-        self.spots = self.add(LayerField("spots", self.viewer, _is_spots, label="Spots", tooltip=meaning))
+        self.spots = self.add(LayerField("spots", self.viewer, has_own_spots, label="Spots", tooltip=meaning))
         meaning = "The layer of shapes that are drawn in"
         self.drawn = self.add(
             LayerField("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
@@ -250,7 +250,7 @@ class RegionsPanel(Panel):
         return spots
 
     def _section(self) -> Section:
-        section = None if self.spots.value is None else section_of(self.spots.value)
+        section = section_of(self.spots.value)
         if section is None:
             raise SectionError("there are no spots to compare", remedy="open or predict a section first")
         return section
@@ -373,10 +373,6 @@ class RegionsPanel(Panel):
     def _on_row(self, model: TableModel, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and model.gene_at(current.row()) not in self.state.genes:
             self.state.choose(model.gene_at(current.row()))
-
-
-def _is_spots(layer: Layer) -> bool:
-    return section_of(layer) is not None and DERIVED not in layer.metadata
 
 
 def _same(words: list[str]) -> list[tuple[str, str]]:

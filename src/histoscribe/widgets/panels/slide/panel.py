@@ -112,8 +112,7 @@ class SlidePanel(Panel):
 
     @property
     def _slide(self) -> Slide | None:
-        layer = self.layer.value
-        return None if layer is None else slide_of(layer)
+        return slide_of(self.layer.value)
 
     def _is_alone(self) -> bool:
         """Whether there is a slide whose scale is its own, and not that of a section's spots."""
