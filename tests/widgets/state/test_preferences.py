@@ -77,7 +77,7 @@ def test_the_panel_takes_the_preferred_device(settings: Any, make_napari_viewer_
     settings.running.device = "cpu"
     viewer = make_napari_viewer_proxy()
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
-    assert panel.device.currentText() == "cpu"
+    assert panel.device.value == "cpu"
 
 
 def test_preferences_are_kept(settings: Any) -> None:
