@@ -127,7 +127,10 @@ def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) 
     layer = window.add_image(pixels, rgb=True, scale=(0.5, 0.5), units=("um", "um"))
     write_image(str(tmp_path / "a.ome.tif"), *layer.as_layer_data_tuple()[:2])
     back = open_slide(tmp_path / "a.ome.tif")
-    np.testing.assert_array_equal(back.levels[0].pixels[:], pixels[..., :3])
+    opaque = pixels[..., 3:] / 255
+    np.testing.assert_allclose(
+        back.levels[0].pixels[:], pixels[..., :3] * opaque + 255 * (1 - opaque), atol=1, err_msg="on white"
+    )
     assert back.mpp == 0.5
     grey = window.add_image(pixels[..., 0])
     with pytest.raises(SettingError, match="8-bit RGB"):

@@ -44,7 +44,7 @@ def test_both_axes_of_a_scatter_have_the_same_ends(scatter: Scatter) -> None:
 def test_a_lasso_catches_the_dots_inside_and_a_click_lets_them_go(scatter: Scatter, qtbot: Any) -> None:
     caught: list[Any] = []
     scatter.lassoed.connect(caught.append)
-    box, left = scatter.box.toRect(), Qt.MouseButton.LeftButton
+    box, left = scatter.box.toRect().adjusted(-2, -2, 2, 2), Qt.MouseButton.LeftButton
     corners = [box.topLeft(), QPoint(box.center().x(), box.top()), QPoint(box.center().x(), box.bottom())]
     corners += [box.bottomLeft()]
     qtbot.mousePress(scatter, left, pos=corners[0])

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import qimage_to_array
 
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
-from histoscribe.widgets.napari_private.overlay import show_picture
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -60,6 +59,8 @@ class Scale:
 
 def show_scale(viewer: ViewerModel, strips: Sequence[Strip], key: str = GENES) -> bool:
     """Show strips in a viewer's canvas, none where there are none; False where this napari cannot."""
+    from histoscribe.widgets.napari_private.overlay import show_picture
+
     position = "bottom_left" if key == GENES else "top_left"
     return show_picture(viewer, key, position, Scale(tuple(strips)) if strips else None)
 
