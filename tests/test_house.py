@@ -1,4 +1,4 @@
-"""The structure that a reader may rely on: no circles, short modules, one meaning a word, private parts in one room."""
+"""The structure that a reader may rely on: no circles, short modules, one meaning a word."""
 
 from __future__ import annotations
 
