@@ -1,25 +1,15 @@
-"""What the learned peers and classifiers share: seeding, batches and the steps of descent."""
+"""What the learned peers and classifiers share: batches and the steps of descent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
 import torch
 
-from histoscribe.models.reproducible import one_thread
+from histoscribe.models.reproducible import one_thread, seeded
 
 Batch = TypeVar("Batch")
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[np.random.Generator]:
-    """Seed torch for a while, and yield numpy's generator of the same seed; then torch's state comes back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield np.random.default_rng(seed)
 
 
 def descend(
@@ -57,7 +47,6 @@ def train_network(
     *,
     seed: int,
     epochs: int,
-    rate: float = 1e-3,
 ) -> torch.nn.Module:
     """Build a network and train it, a batch per step, in another random order each epoch.
 
@@ -75,7 +64,7 @@ def train_network(
     """
     with seeded(seed), one_thread():
         network = build().train()
-        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-3)
         for _ in range(epochs):
             order = torch.randperm(len(batches)).tolist()
 

@@ -79,6 +79,7 @@ def component_table(
         If fewer than one set has four genes of the model.
     """
     import pandas as pd
+    from scipy.stats import false_discovery_control
 
     kept = present(sets or shipped_gene_sets(), standard.genes, least=_LEAST_GENES)
     if not kept:
@@ -100,7 +101,9 @@ def component_table(
                     "genes": ", ".join(genes[top[:10]]),
                 }
             )  # fmt: skip
-    adjusted = _benjamini_hochberg(np.concatenate([test["p"].to_numpy() for test in tests]))
+    adjusted = false_discovery_control(
+        np.clip(np.concatenate([test["p"].to_numpy() for test in tests]), 0, 1)
+    )
     parts = np.split(adjusted, np.cumsum([len(test) for test in tests])[:-1])
     for row, test, fixed in zip(rows, tests, parts, strict=True):
         order = np.argsort(test["p"].to_numpy(), kind="stable")
@@ -173,9 +176,3 @@ def _enrich(top: list[str], sets: Mapping[str, tuple[str, ...]], background: lis
             "overlap": [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()],
         }
     )  # fmt: skip
-
-
-def _benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(np.clip(p, 0, 1)))

@@ -8,7 +8,8 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.benchmark import Benchmark, methods_of, run_benchmark
-from histoscribe.benchmark.imputer import classes, hold_section, imputer_benchmark, spots, survival
+from histoscribe.benchmark.imputer import hold_section, imputer_benchmark, spots, survival
+from histoscribe.benchmark.imputer.benchmark import score_classes
 from histoscribe.benchmark.imputer.heldout import hold_out, masks, score
 from histoscribe.benchmark.imputer.methods import baselines
 from histoscribe.bulk import BulkTable, as_table
@@ -85,12 +86,12 @@ def test_classes_are_told_from_few_genes() -> None:
     bulk = make_bulk()
     methods = methods_of("imputer classes")
     for method in methods.values():
-        (figure,) = classes.score_classes(bulk, method, 1).values()
+        (figure,) = score_classes(bulk, method, 1).values()
         assert figure[0] > 0.8
     bare = BulkTable("x", bulk.table[:, :].copy(), "log2", "symbol")
     del bare.table.obs["class"]
     with pytest.raises(HistoscribeError, match="names no classes"):
-        classes.score_classes(bare, methods["histoscribe"], 1)
+        score_classes(bare, methods["histoscribe"], 1)
 
 
 def test_the_score_statistic_agrees_with_cox() -> None:

@@ -137,11 +137,8 @@ def stable_sets(records: Sequence[Score], seeds: int) -> dict[str, float]:
 
 def _score(name: str, fold: Seed, method: Method, *, first: str) -> Iterator[Score]:
     bed = method.tasks[0].removeprefix("generator ")
-    scored = {"semi-synthetic": score_semisynthetic, "colorectal": score_colorectal}.get(
-        bed, _score_components
-    )
     untrained = fold.fit_seconds is None
-    for measure, value in scored(fold, method).items():
+    for measure, value in _SCORED[bed](fold, method).items():
         yield Score(method.name, bed, "patient", name, measure, value, value, value)
     if untrained and fold.fit_seconds is not None:
         spent = fold.fit_seconds

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.generator.metgen import learn_standard
+from histoscribe.models.standard import Standard
+
 Values = NDArray[np.float32]
 
 _NEIGHBOURS = 5
@@ -23,31 +26,26 @@ class Space:
 
     Parameters
     ----------
-    mean, sd : ndarray of float32, shape (genes,)
+    standard : Standard
     axes : ndarray of float32, shape (genes, components)
     """
 
-    mean: Values
-    sd: Values
+    standard: Standard
     axes: Values
-
-    def units(self, values: Values) -> Values:
-        """Values in units of the training metastases."""
-        return np.asarray(np.clip((values - self.mean) / self.sd, -8, 8), dtype=np.float32)
 
     def place(self, values: Values) -> Values:
         """Coordinates, shape (samples, components)."""
-        return np.asarray(self.units(values) @ self.axes, dtype=np.float32)
+        return np.asarray(self.standard.apply(values) @ self.axes, dtype=np.float32)
 
 
 def learn_space(values: Values, components: int = _COMPONENTS) -> Space:
     """Learn the feature space from real training metastases."""
-    mean, sd = values.mean(0), np.maximum(values.std(0), 0.1)
-    units = np.clip((values - mean) / sd, -8, 8)
+    standard = learn_standard(values, ())
+    units = standard.apply(values)
     strengths, vectors = np.linalg.eigh((units @ units.T).astype(np.float64))
     order = np.argsort(-strengths)[: min(components, len(values) - 1)]
     axes = units.T @ vectors[:, order] / np.sqrt(np.maximum(strengths[order], 1e-9))
-    return Space(mean, sd, axes.astype(np.float32))
+    return Space(standard, axes.astype(np.float32))
 
 
 def variance_ratio(generated: Values, real: Values) -> float:

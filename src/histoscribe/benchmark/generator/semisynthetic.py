@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from histoscribe.benchmark.generator import measures
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
 from histoscribe.benchmark.methods import REFERENCE, Method
-from histoscribe.benchmark.training import descend, seeded
+from histoscribe.benchmark.training import descend
 from histoscribe.generator.cohort import Cohort
+from histoscribe.generator.metgen import learn_standard
+from histoscribe.models.reproducible import seeded
 
 if TYPE_CHECKING:
     from histoscribe.simulate.metastases import Bed
@@ -43,10 +45,11 @@ class DenseClassifier:
     def fit(self, values: Values, labels: NDArray[np.str_]) -> DenseClassifier:
         """Learn from profiles, shape (samples, genes), and a label each."""
         self.classes, places = np.unique(labels, return_inverse=True)
-        self.mean, self.sd = values.mean(0), np.maximum(values.std(0), 0.1)
+        self.standard = learn_standard(values, ())
         wanted = torch.from_numpy(places.astype(np.int64))
 
-        with seeded(self.seed) as random:
+        random = np.random.default_rng(self.seed)
+        with seeded(self.seed):
 
             def loss(step: int) -> torch.Tensor:
                 rows = random.integers(len(values), size=min(_BATCH, len(values)))
@@ -70,7 +73,7 @@ class DenseClassifier:
         return np.asarray(self.classes[found])
 
     def _units(self, values: Values) -> torch.Tensor:
-        return torch.from_numpy(np.clip((values - self.mean) / self.sd, -8, 8).astype(np.float32))
+        return torch.from_numpy(self.standard.apply(values))
 
 
 @dataclass(frozen=True, eq=False)

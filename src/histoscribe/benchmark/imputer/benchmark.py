@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from histoscribe.benchmark.engine import Benchmark
-from histoscribe.benchmark.imputer.classes import score_classes
-from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, hold_out, masks, score
+from histoscribe.benchmark.imputer.heldout import (
+    PANELS,
+    Figure,
+    HeldOut,
+    hold_out,
+    masks,
+    patients_of,
+    pooled,
+    score,
+)
 from histoscribe.benchmark.imputer.spots import hold_section, score_spots
 from histoscribe.benchmark.imputer.survival import patients_in, score_survival
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.tables import TableLayout
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, TableError
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,11 +33,12 @@ if TYPE_CHECKING:
     from histoscribe.imputer import Imputer
     from histoscribe.section import Section
 
+_FOLDS = 5
 _STANDARD = "standard deviations of the training patients"
 _FIFTH = "a fifth of the patients held out"
 _INTERVALS = "95 %; of a seed by bootstrap over held-out samples (gene r: over genes), of all by Student's"
 _ROOM = "histoscribe.benchmark.imputer"
-_CODE = (__name__, f"{_ROOM}.heldout", f"{_ROOM}.classes", f"{_ROOM}.survival", f"{_ROOM}.spots")
+_CODE = (__name__, f"{_ROOM}.heldout", f"{_ROOM}.survival", f"{_ROOM}.spots")
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,43 @@ def _declared(
             headline=own.headline, lower=own.headline == "RMSE",
         ),
     )  # fmt: skip
+
+
+def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figure]:
+    """Accuracy of one method with each number of genes, over five folds of whole patients.
+
+    The method is called with a table of training samples, their classes and a table of held-out samples, and
+    returns the classes of these.
+
+    Returns
+    -------
+    dict
+        With the bootstrap interval over samples.
+
+    Raises
+    ------
+    TableError
+        If the table names no classes.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    table = bulk.table
+    if "class" not in table.obs or table.obs["class"].nunique() < 2:
+        raise TableError("it names no classes", where=bulk.name, remedy="name their column with --class")
+    labels = table.obs["class"].astype(str).to_numpy()
+    folds = GroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    random = np.random.default_rng(seed)
+    found = {}
+    for count in PANELS:
+        if count >= table.n_vars:
+            continue
+        genes = np.sort(random.choice(table.n_vars, count, replace=False))
+        right = np.zeros(len(labels))
+        for train, test in folds.split(labels, groups=patients_of(table)):
+            known, asked = (replace(bulk, table=table[rows][:, genes].copy()) for rows in (train, test))
+            right[test] = method.learn(known, labels[train], asked) == labels[test]
+        found[f"accuracy, {count:,} genes"] = pooled(right, np.ones(len(right)))
+    return found
 
 
 def _score_values(task: str, held: HeldOut, method: Method) -> dict[str, Figure]:

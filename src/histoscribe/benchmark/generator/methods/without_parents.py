@@ -6,6 +6,7 @@ these leave out is drawn from the generator's own noise model, so that none is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,12 @@ from torch import nn
 
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.methods import Method
-from histoscribe.benchmark.training import descend, seeded
+from histoscribe.benchmark.training import descend
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import learn_standard
 from histoscribe.generator.network import Texture
 from histoscribe.generator.training.losses import kl_divergence
+from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import Standard
 
 _COMPONENTS, _HIDDEN = 64, 256
@@ -30,7 +32,8 @@ _DIFFUSION_BATCH, _DIFFUSION_STEPS, _TIMES = 256, 4000, 100
 
 def conditional_vae(seed: Seed) -> Sampler:
     """Codes drawn from the prior, decoded with the labels, with the noise that the decoder has learned."""
-    with seeded(seed.seed) as random:
+    random = np.random.default_rng(seed.seed)
+    with seeded(seed.seed):
         given = conditions_of(seed.train)
         size, classes = given.points.shape[1], given.labels.shape[1]
         read = nn.Sequential(nn.Linear(size + classes, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 2 * _CODE))
@@ -50,21 +53,18 @@ def conditional_vae(seed: Seed) -> Sampler:
         optimiser = torch.optim.AdamW([*read.parameters(), *write.parameters(), spread], lr=1e-3)
         descend(optimiser, loss, _VAE_STEPS, falling=True)
 
-    def sample(request: Request) -> Profiles:
-        noise = torch.Generator().manual_seed(request.seed)
-        labels = given.encode(request)
-        with torch.inference_mode():
-            codes = torch.randn(len(labels), _CODE, generator=noise)
-            points = write(torch.cat([codes, labels], 1))
-            points = points + torch.randn(points.shape, generator=noise) * spread.exp()
-            return given.expand(points, noise)
+    def draw(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        codes = torch.randn(len(labels), _CODE, generator=noise)
+        points: torch.Tensor = write(torch.cat([codes, labels], 1))
+        return points + torch.randn(points.shape, generator=noise) * spread.exp()
 
-    return sample
+    return given.sampler(draw)
 
 
 def wgan(seed: Seed) -> Sampler:
     """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017) on components and labels."""
-    with seeded(seed.seed) as random:
+    random = np.random.default_rng(seed.seed)
+    with seeded(seed.seed):
         given = conditions_of(seed.train)
         size, classes = given.points.shape[1], given.labels.shape[1]
         maker, critic = _dense(_NOISE + classes, size), _dense(size + classes, 1)
@@ -98,14 +98,12 @@ def wgan(seed: Seed) -> Sampler:
             descend(judging, critic_loss, _CRITIC_STEPS)
             descend(making, maker_loss, 1)
 
-    def sample(request: Request) -> Profiles:
-        noise = torch.Generator().manual_seed(request.seed)
-        labels = given.encode(request)
-        with torch.inference_mode():
-            drawn = torch.randn(len(labels), _NOISE, generator=noise)
-            return given.expand(maker(torch.cat([drawn, labels], 1)), noise)
+    def make(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        drawn = torch.randn(len(labels), _NOISE, generator=noise)
+        points: torch.Tensor = maker(torch.cat([drawn, labels], 1))
+        return points
 
-    return sample
+    return given.sampler(make)
 
 
 def _dense(inputs: int, outputs: int) -> nn.Module:
@@ -117,7 +115,8 @@ def _dense(inputs: int, outputs: int) -> nn.Module:
 
 def diffusion(seed: Seed) -> Sampler:
     """Conditional diffusion (Ho et al., 2020): components denoised in 100 steps."""
-    with seeded(seed.seed) as random:
+    random = np.random.default_rng(seed.seed)
+    with seeded(seed.seed):
         given = conditions_of(seed.train)
         points = given.points
         rank, classes = points.shape[1], given.labels.shape[1]
@@ -139,27 +138,22 @@ def diffusion(seed: Seed) -> Sampler:
         optimiser = torch.optim.AdamW(denoiser.parameters(), lr=1e-3)
         descend(optimiser, loss, _DIFFUSION_STEPS, falling=True)
 
-    def sample(request: Request) -> Profiles:
-        noise = torch.Generator().manual_seed(request.seed)
-        labels = given.encode(request)
+    def denoise(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
         count = len(labels)
-        with torch.inference_mode():
-            now = torch.randn(count, rank, generator=noise)
-            for time in range(_TIMES - 1, -1, -1):
-                step = torch.full((count,), time)
-                guess = denoiser(torch.cat([now, labels, _waves(step)], 1))
-                before = kept[time - 1] if time else torch.tensor(1.0)
-                clean = (now - (1 - kept[time]).sqrt() * guess) / kept[time].sqrt()
-                clean = clean.clamp(-6, 6)
-                alpha = kept[time] / before
-                mean = (before.sqrt() * (1 - alpha) * clean + alpha.sqrt() * (1 - before) * now) / (
-                    1 - kept[time]
-                )
-                spread = ((1 - before) / (1 - kept[time]) * (1 - alpha)).sqrt()
-                now = mean + spread * torch.randn(count, rank, generator=noise)
-            return given.expand(now, noise)
+        now = torch.randn(count, rank, generator=noise)
+        for time in range(_TIMES - 1, -1, -1):
+            step = torch.full((count,), time)
+            guess = denoiser(torch.cat([now, labels, _waves(step)], 1))
+            before = kept[time - 1] if time else torch.tensor(1.0)
+            clean = (now - (1 - kept[time]).sqrt() * guess) / kept[time].sqrt()
+            clean = clean.clamp(-6, 6)
+            alpha = kept[time] / before
+            mean = before.sqrt() * (1 - alpha) * clean + alpha.sqrt() * (1 - before) * now
+            spread = ((1 - before) / (1 - kept[time]) * (1 - alpha)).sqrt()
+            now = mean / (1 - kept[time]) + spread * torch.randn(count, rank, generator=noise)
+        return now
 
-    return sample
+    return given.sampler(denoise)
 
 
 def _waves(time: torch.Tensor) -> torch.Tensor:
@@ -195,14 +189,18 @@ class Conditions:
     cancers: tuple[str, ...]
     sites: tuple[str, ...]
 
-    def encode(self, request: Request) -> torch.Tensor:
-        """One-hot rows for what is asked."""
-        return _one_hot(self.cancers, self.sites, request.cancers, request.sites)
+    def sampler(self, draw: Callable[[torch.Tensor, torch.Generator], torch.Tensor]) -> Sampler:
+        """Profiles from the whitened components that `draw` gives for one-hot rows of what is asked."""
 
-    def expand(self, points: torch.Tensor, noise: torch.Generator) -> Profiles:
-        """Profiles from whitened components."""
-        units = self.middle + points @ self.axes + self.texture.draw(len(points), noise)
-        return Profiles(self.standard.undo(units.numpy()))
+        def sample(request: Request) -> Profiles:
+            noise = torch.Generator().manual_seed(request.seed)
+            labels = _one_hot(self.cancers, self.sites, request.cancers, request.sites)
+            with torch.inference_mode():
+                points = draw(labels, noise)
+                units = self.middle + points @ self.axes + self.texture.draw(len(points), noise)
+            return Profiles(self.standard.undo(units.numpy()))
+
+        return sample
 
 
 def conditions_of(train: Cohort) -> Conditions:
