@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from histoscribe.predictor.intervals import LEVEL, conformal, coverage
+from histoscribe.predictor.intervals import LEVEL, Intervals, conformal
 
 
 def told(spots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -15,6 +15,13 @@ def told(spots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     predicted = rng.uniform(0, 3, size=(spots, 4))
     noise = (0.1 + predicted) * (rng.exponential(size=predicted.shape) - 1)
     return predicted.astype(np.float32), np.maximum(predicted + noise, 0).astype(np.float32)
+
+
+def coverage(intervals: Intervals, predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Share of the spots whose measured value lies within its interval, per gene."""
+    low, high = intervals.around(predicted)
+    slack = 1e-4  # float32 bounds: a measured value that made a bound must not fall out of it by rounding
+    return ((measured >= low - slack) & (measured <= high + slack)).mean(axis=0)
 
 
 def test_new_spots_are_covered_as_promised():

@@ -12,7 +12,7 @@ from histoscribe.errors import Cancelled, ModelError, SectionError, SettingError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.storage import from_tensors, to_tensors
-from histoscribe.predictor.training.validation import REACHES
+from histoscribe.predictor.training.learning import REACHES
 from histoscribe.progress import Progress
 
 QUICK = {"epochs": 30, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}

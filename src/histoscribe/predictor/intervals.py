@@ -81,13 +81,3 @@ def _bound(rest: NDArray[np.float64], weight: NDArray[np.float64], level: float)
     reached = np.cumsum(weight[order]) / weight.sum() * len(rest) / (len(rest) + 1)
     place = int(np.searchsorted(reached, level - 1e-12))
     return float(rest[order[min(place, len(rest) - 1)]])
-
-
-def coverage(
-    intervals: Intervals, predicted: NDArray[np.float32], measured: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Share of the spots whose measured value lies within its interval, per gene."""
-    low, high = intervals.around(predicted)
-    # float32 bounds: a measured value that made a bound must not fall out of it by rounding.
-    slack = 1e-4
-    return np.asarray(((measured >= low - slack) & (measured <= high + slack)).mean(axis=0))

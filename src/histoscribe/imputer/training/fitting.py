@@ -1,4 +1,4 @@
-"""From a standardised table to a trained model, step by step."""
+"""From a standardised table to a trained model: rehearsed on held-out patients to choose, and to weigh."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from histoscribe.imputer.gates import Gates, Rehearsal
-from histoscribe.imputer.gaussian import NOISE_INFLATION
+from histoscribe.imputer.gates import KNOTS, Gates, Rehearsal
+from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart
 from histoscribe.imputer.network import Corrector, identities_from
+from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.settings import ImputerSettings
-from histoscribe.imputer.training.filled import GaussianOptions, assign_folds, fill_table
-from histoscribe.imputer.training.rehearsal import GRID, choose, rehearse
+from histoscribe.imputer.training.filled import FilledTable, GaussianOptions, assign_folds, fill_table
 from histoscribe.imputer.training.table import TrainingTable
 from histoscribe.models.reproducible import seeded
 from histoscribe.progress import Progress
 
+GRID = (8, 15, 25, 50, 100, 200)
+"""Numbers of factors that are tried."""
+
+_INFLATIONS = (1.0, NOISE_INFLATION)
+_OLD = (0.003, 0.1, 1.0)
+_SHOWN = (0.5, 0.07)
+_ROWS = 300
+_TRIED_FOLDS = 2
+_CELLS = 6_000_000
+_CHUNK = 256
 _PARTS = 6
 
 
@@ -75,3 +86,147 @@ def fit_restorer(
                 corrector, gates, rehearsals, held, options=options, progress=progress, checkpoint=checkpoint
             )
     return Restorer(start, memory, gates, corrector).eval(), rehearsals, choice
+
+
+def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[GaussianOptions, ...]:
+    """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
+
+    Where there are samples of an earlier model, sizes are tried with and without them.
+
+    Parameters
+    ----------
+    given : int, optional
+        Number of factors, where it is settled already.
+
+    Returns
+    -------
+    tuple of GaussianOptions
+        The best for the table alone and, where there are old samples, the best that learns from them too.
+    """
+    most = max(1, int((table.folds >= 0).sum()) // 3)
+    sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
+    remembers = bool((table.folds < 0).any())
+    alone = _compare(
+        table, [GaussianOptions(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress
+    )
+    if not remembers:
+        return (_least(alone),)
+    beside = _compare(table, [GaussianOptions(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
+    best = _least(beside)
+    others = [GaussianOptions(best.factors, 1.0, old) for old in _OLD if old != best.old]
+    return _least(alone), _least(beside | _compare(table, others, progress))
+
+
+def _least(missed: dict[GaussianOptions, float]) -> GaussianOptions:
+    return min(missed, key=lambda choice: missed[choice])
+
+
+def _compare(
+    table: FilledTable, tries: list[GaussianOptions], progress: Progress
+) -> dict[GaussianOptions, float]:
+    """Squared error of each try at each inflation, over the same held-out samples and genes."""
+    missed: dict[GaussianOptions, float] = {}
+    random = np.random.default_rng(table.seed)
+    for fold in np.unique(table.folds[table.folds >= 0])[:_TRIED_FOLDS]:
+        held = np.flatnonzero(table.folds == fold)
+        held = np.sort(random.choice(held, min(_ROWS, len(held)), replace=False))
+        own: NDArray[np.bool_] = np.asarray(table.blocks[held].any(0))
+        shown = [own & (random.random(len(own)) < share) for share in _SHOWN]
+        for one in progress.track(tries, "choosing the Gaussian's size", len(tries)):
+            loadings, noise = table.factors(table.folds != fold, one)
+            for inflation in _INFLATIONS:
+                start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
+                found = GaussianOptions(one.factors, inflation, one.old)
+                missed[found] = missed.get(found, 0.0) + sum(
+                    _missed(table, start, held, some) for some in shown if some.any()
+                )
+    return missed
+
+
+def _missed(
+    table: FilledTable, start: GaussianStart, held: NDArray[np.int64], shown: NDArray[np.bool_]
+) -> float:
+    """Mean squared error of what is hidden."""
+    values, known = table.filled[held], table.known[held]
+    observed = torch.from_numpy(np.broadcast_to(shown, values.shape).copy())
+    guess = start.expect(start.factors(torch.from_numpy(values), observed)).numpy()
+    hidden = known & ~shown
+    return float(((guess - values) ** 2)[hidden].mean()) if hidden.any() else 0.0
+
+
+def rehearse(
+    table: FilledTable, choice: GaussianOptions, *, references: int, progress: Progress
+) -> list[Rehearsal]:
+    """Hide values and whole genes at every knot, and restore them fold by fold.
+
+    Returns
+    -------
+    list of Rehearsal
+        One for each mode and knot; the rows are bounded so that memory does not grow with genes.
+    """
+    random = np.random.default_rng(table.seed)
+    genes = table.filled.shape[1]
+    limit = max(_CELLS // genes, 120)
+    parts: dict[tuple[int, int], list[Rehearsal]] = {}
+    numbers = np.unique(table.folds[table.folds >= 0])
+    for fold in numbers:
+        train, held = table.folds != fold, np.flatnonzero(table.folds == fold)
+        quota = limit // len(numbers)
+        if len(held) > quota:
+            held = np.sort(random.choice(held, quota, replace=False))
+        start = table.start(train, choice)
+        memory = table.memory(train, choice, references, start)
+        for mode in (0, 1):
+            for knot, fraction in enumerate(KNOTS[mode]):
+                progress.report(
+                    "learning from held-out patients", int(fold) * 10 + mode * 5 + knot, 10 * len(numbers)
+                )
+                hidden = _hide(mode, fraction, (len(held), genes), random)
+                one = _restore(
+                    start, memory, table.filled[held], table.known[held], hidden, held, (mode, knot)
+                )
+                parts.setdefault((mode, knot), []).append(one)
+    return [_joined(some) for some in parts.values()]
+
+
+def _hide(
+    mode: int, fraction: float, shape: tuple[int, int], random: np.random.Generator
+) -> NDArray[np.bool_]:
+    if mode == 0:
+        return np.asarray(random.random(shape) >= fraction)
+    seen = np.zeros(shape[1], dtype=bool)
+    seen[random.choice(shape[1], max(1, round(fraction * shape[1])), replace=False)] = True
+    return np.broadcast_to(~seen, shape).copy()
+
+
+def _restore(
+    start: GaussianStart,
+    memory: ReferenceMemory,
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    hidden: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    place: tuple[int, int],
+) -> Rehearsal:
+    observed = torch.from_numpy(known & ~hidden)
+    offered = observed.any(0)
+    tensor = torch.from_numpy(values)
+    gaussian = torch.cat(
+        [
+            start.expect(start.factors(tensor[at : at + _CHUNK], observed[at : at + _CHUNK]))
+            for at in range(0, len(tensor), _CHUNK)
+        ]
+    )
+    expected, surprise = memory.read(torch.where(observed, tensor, gaussian), observed, offered)
+    return Rehearsal(
+        *place, rows, values.astype(np.float16), gaussian.numpy().astype(np.float16),
+        expected.numpy().astype(np.float16), observed.numpy(), known & hidden, surprise.numpy(),
+    )  # fmt: skip
+
+
+def _joined(parts: list[Rehearsal]) -> Rehearsal:
+    def stack(name: str) -> NDArray[np.generic]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    names = ("rows", "truth", "gaussian", "memory", "observed", "scored", "surprise")
+    return Rehearsal(parts[0].mode, parts[0].knot, **{name: stack(name) for name in names})  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from histoscribe.benchmark.training import descend
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import learn_standard
 from histoscribe.generator.network import Texture
-from histoscribe.generator.training.losses import kl_divergence
+from histoscribe.generator.training.stages import kl_divergence
 from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import Standard
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from histoscribe.generator.training.losses import info_nce, kl_divergence, mmd, positives
+from histoscribe.generator.training.stages import info_nce, kl_divergence, mmd, positives
 
 
 def test_kl_divergence_is_that_of_normal_distributions() -> None:

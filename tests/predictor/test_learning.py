@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from histoscribe.predictor.target import choose_panel
-from histoscribe.predictor.training.validation import HALVES, REACHES, choose_inputs, inner_folds
+from histoscribe.predictor.training.learning import HALVES, REACHES, choose_inputs, inner_folds
 from histoscribe.predictor.variants.histoscribe import VARIANT
 
 
