@@ -129,10 +129,6 @@ class Texture(nn.Module):
     A decoder's output is smoother than tissue. A generated profile gets back what its parents' linear mixture
     has beyond the decoder, matched in mean and size to what real metastases have beyond it, and a part drawn
     from a factor model of the real residuals.
-
-    Parameters
-    ----------
-    genes : int
     """
 
     offset: torch.Tensor

@@ -46,15 +46,7 @@ class Answer:
 
 
 class Restorer(torch.nn.Module):
-    """Restores standardised values.
-
-    Parameters
-    ----------
-    start : GaussianStart
-    memory : ReferenceMemory
-    gates : Gates
-    corrector : Corrector
-    """
+    """Restores standardised values."""
 
     def __init__(
         self, start: GaussianStart, memory: ReferenceMemory, gates: Gates, corrector: Corrector

@@ -31,13 +31,7 @@ _SUBTYPE_COMPONENTS = 10
 
 
 class DenseClassifier:
-    """One hidden layer on standardised genes, trained with dropout: recognises cancer, site and subtype.
-
-    Parameters
-    ----------
-    steps : int
-    seed : int
-    """
+    """One hidden layer on standardised genes, trained with dropout: recognises cancer, site and subtype."""
 
     def __init__(self, *, steps: int = 400, seed: int = 0) -> None:
         self.steps, self.seed = steps, seed

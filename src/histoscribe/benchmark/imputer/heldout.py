@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,8 @@ class HeldOut:
         return replace(self.bulk, table=self.bulk.table[~self.test].copy())
 
 
-def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None, share: float = 0.2) -> HeldOut:
-    """Hold out a share of the patients, and look at some random genes.
+def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut:
+    """Hold out a fifth of the patients, and look at some random genes.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None, share: flo
             where=bulk.name,
             remedy=f"give at least {_LEAST_PATIENTS}",
         )
-    test = np.isin(patients, random.choice(names, round(len(names) * share), replace=False))
+    test = np.isin(patients, random.choice(names, round(len(names) * 0.2), replace=False))
     values = np.asarray(table.X, dtype=np.float32)
     with np.errstate(all="ignore"):
         mean, sd = np.nanmean(values[~test], 0), np.nanstd(values[~test], 0)
@@ -118,19 +118,15 @@ def patients_of(table: AnnData) -> NDArray[np.str_]:
     return np.asarray(table.obs.get("patient", table.obs_names), dtype=str)
 
 
-def masks(
-    kind: str, held: HeldOut, panels: Sequence[int] = PANELS
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """What the methods may see, with a name for it.
 
     Parameters
     ----------
     kind : str
         `random` hides values at random, 10 to 90 %; `low` hides as many, low ones of a sample more often;
-        `panels` shows the same few genes of every sample.
+        `panels` shows the same few genes of every sample: so many as `PANELS` says and the table has.
     held : HeldOut
-    panels : sequence of int
-        How many genes a panel has; those larger than the table are left out.
 
     Yields
     ------
@@ -139,7 +135,7 @@ def masks(
     shape = held.truth.shape
     random = np.random.default_rng(1000 + held.seed)
     if kind == "panels":
-        for count in panels:
+        for count in PANELS:
             if count < shape[1]:
                 seen = np.zeros(shape, dtype=bool)
                 seen[:, random.choice(shape[1], count, replace=False)] = True

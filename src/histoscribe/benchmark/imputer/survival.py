@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,15 +102,8 @@ class SurvivalFold:
         part = np.full(len(self.test), -1)
         part[~self.test] = np.arange(int((~self.test).sum())) % 2
         known = [(part == own, ~self.test & (part != own)) for own in np.unique(part)]
-        return [
-            (
-                own,
-                Imputer(factors=100, steps=0).fit(
-                    replace(bulk, table=bulk.table[seen].copy()), progress=told
-                ),
-            )
-            for own, seen in known
-        ]
+        fresh = partial(Imputer, factors=100, steps=0)
+        return [(own, fresh().fit(_only(bulk, seen), progress=told)) for own, seen in known]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     from histoscribe.models.training import Loss, Optimisation, TrainingOptions
 
+_TEMPERATURE = 0.2
 _SCALES = (0.5, 1.0, 2.0)
 _DIVERGENCE = 0.02
 _WARMING = 0.4
@@ -51,9 +52,7 @@ def positives(
     return chosen / chosen.sum(1, keepdim=True).clamp_min(1e-6)
 
 
-def info_nce(
-    codes: torch.Tensor, real: torch.Tensor, weights: torch.Tensor, temperature: float = 0.2
-) -> torch.Tensor:
+def info_nce(codes: torch.Tensor, real: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Supervised InfoNCE (Khosla et al., 2020) of generated codes against real ones.
 
     Parameters
@@ -66,7 +65,7 @@ def info_nce(
     centre = real.mean(0, keepdim=True)
     one = torch.nn.functional.normalize(codes - centre, dim=1)
     other = torch.nn.functional.normalize(real - centre, dim=1)
-    logged = (one @ other.T / temperature).log_softmax(dim=1)
+    logged = (one @ other.T / _TEMPERATURE).log_softmax(dim=1)
     matched = weights.sum(1) > 0
     loss: torch.Tensor = -(weights * logged).sum(1)[matched].sum() / matched.sum().clamp_min(1)
     return loss
