@@ -128,7 +128,23 @@ class SpotBranch(nn.Module):
 
 
 class HistoscribeNetwork(PredictorNetwork):
-    """Image branch, spot branch and guided experts, as `PredictorSettings` says; the experts' own rank."""
+    """Image branch, spot branch and guided experts.
+
+    Parameters
+    ----------
+    inputs : int
+        Length of the image input (descriptors and context).
+    genes, types : int
+    width : int
+        Length of the embeddings.
+    heads : int
+        Attention heads per graph.
+    rank : int
+        Components that the experts write.
+    dropout, input_dropout : float
+    graphs : sequence of str
+        Of `GRAPHS`: what the spot branch looks along.
+    """
 
     def __init__(
         self,

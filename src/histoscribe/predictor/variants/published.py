@@ -31,7 +31,19 @@ MAX_PLACE = 512
 
 
 class PublishedNetwork(PredictorNetwork):
-    """Image branch, spot branch with both graphs, and the experts with their gate, as its settings say."""
+    """Image branch, spot branch with both graphs, and the experts with their gate.
+
+    Parameters
+    ----------
+    inputs : int
+        Length of an image feature.
+    genes : int
+    width : int
+        Length of the embeddings.
+    heads : int
+        Attention heads per graph.
+    dropout : float
+    """
 
     def __init__(
         self, inputs: int, genes: int, *, width: int = 256, heads: int = 8, dropout: float = 0.1
