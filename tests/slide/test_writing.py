@@ -46,6 +46,12 @@ def make_slide(picture):
     return make
 
 
+def test_words_in_a_profile_make_no_slide_of_another_scanner(make_slide, tmp_path):
+    slide = make_slide(40, 30, (1.0,), profile=lambda: b"[Virtual Microscope Specimen]", vendor="Aperio")
+    back = open_slide(write_slide(slide, tmp_path / "slide.ome.tif"))
+    assert (back.vendor, back.profile()) == ("Aperio", b"[Virtual Microscope Specimen]")
+
+
 @settings(deadline=None, max_examples=25)
 @given(data=st.data())
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -45,7 +45,8 @@ _OPENSLIDE = Late("slide.openslide.backend:read")
 
 _TIFF = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _JPEG, _PNG, _GZIP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b"
-_DICOM, _CZI, _VMS, _SQLITE = b"DICM", b"ZISRAWFILE", b"[Virtual Microscope Specimen]", b"SQLite format 3\0"
+_DICOM, _CZI, _SQLITE = b"DICM", b"ZISRAWFILE", b"SQLite format 3\0"
+_VMS = "[Virtual Microscope Specimen]"
 _MIRAX_INDEX = "Slidedat.ini"
 _ZARR = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zmetadata"})
 _MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5")
@@ -97,7 +98,7 @@ def _first_bytes(file: Path) -> bytes:
 def _is_scanner_file(seen: Glimpse) -> bool:
     """DICOM, CZI, VMS or MIRAX; a TIFF whose tiles only OpenSlide knows how to place."""
     head, path = seen.head, seen.path
-    if _is_dicom(head) or head.startswith(_CZI) or _VMS in head:
+    if _is_dicom(head) or head.startswith(_CZI) or _VMS in seen.text:
         return True
     if head.startswith(_JPEG):
         return path.suffix.lower() == ".mrxs" or (path.with_suffix("") / _MIRAX_INDEX).is_file()
