@@ -86,10 +86,7 @@ def methods_of(task: str) -> dict[str, Method]:
 def chosen_methods(task: str, names: Iterable[str] | None) -> list[Method]:
     """The methods asked for by name, those that run by default where none is named.
 
-    Raises
-    ------
-    SettingError
-        If one is unknown.
+    Raises `SettingError` if one is unknown.
     """
     known = methods_of(task)
     if not names:
@@ -121,16 +118,13 @@ def code_digest(modules: Sequence[str]) -> str:
         paths = [Path(origin)] if Path(origin).name != "__init__.py" else sorted(folder.rglob("*.py"))
         for path in paths:
             digest.update(f"{name}/{path.relative_to(folder)}".encode())
-            digest.update(_bare(path.read_text(encoding="utf-8")).encode())
+            digest.update(ast.dump(_Bare().visit(ast.parse(path.read_text(encoding="utf-8")))).encode())
     return digest.hexdigest()[:16]
 
 
-def _bare(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:]
-    return ast.dump(tree)
+class _Bare(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def _own(kind: str) -> list[Method]:

@@ -17,32 +17,24 @@ _EXACT = 14
 
 @dataclass(frozen=True)
 class Pair:
-    """A comparison of two methods.
-
-    Parameters
-    ----------
-    method, other, dataset, measure : str
-    difference : float
-        Mean over folds (sections or seeds) of `method` minus `other`.
-    low, high : float
-        95 % interval: folds are drawn with replacement, then genes within each where there are any.
-    p_sections : float
-        Two-sided sign-flip test over folds, exact up to 14: with 5 sections it cannot fall below 0.0625.
-    p_genes : float or None
-        Two-sided Wilcoxon signed-rank test over the genes of all sections, whose panels may differ from fold
-        to fold; neither genes nor sections are independent there, so it flatters. None where a fold
-        is one value.
-    """
+    """A comparison of two methods."""
 
     method: str
     other: str
     dataset: str
     measure: str
     difference: float
+    """Mean over folds (sections or seeds) of `method` minus `other`."""
     low: float
     high: float
+    """`low` and `high`: 95 % interval: folds are drawn with replacement, then genes within each where there
+    are any."""
     p_sections: float
+    """Two-sided sign-flip test over folds, exact up to 14: with 5 sections it cannot fall below 0.0625."""
     p_genes: float | None
+    """Two-sided Wilcoxon signed-rank test over the genes of all sections, whose panels may differ from fold
+    to fold; neither genes nor sections are independent there, so it flatters. None where a fold is one
+    value."""
 
 
 def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> Pair:

@@ -23,10 +23,8 @@ def descend(
 
     Parameters
     ----------
-    optimiser : torch.optim.Optimizer
     loss : callable
         Of the number of the step.
-    steps : int
     falling : bool
         Whether the rate falls to 0 along a cosine.
     """

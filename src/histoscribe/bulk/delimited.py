@@ -37,45 +37,31 @@ _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "-"]
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """Numbers with a name for each row and column.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (rows, columns)
-        NaN where a cell was empty.
-    rows, columns : list of str
-    notes : dict of str to list of str
-        Columns of text, and those that describe genes, beside the numbers: a value for each row.
-    layout : TextLayout
-        What the file declares.
-    said : tuple of str
-        What was doubtful about its text, in plain words.
-    """
+    """Numbers with a name for each row and column."""
 
     values: NDArray[np.float32]
+    """NaN where a cell was empty, shape (rows, columns)."""
     rows: list[str]
     columns: list[str]
     notes: dict[str, list[str]]
+    """Columns of text, and those that describe genes, beside the numbers: a value for each row."""
     layout: TextLayout
+    """What the file declares."""
     said: tuple[str, ...] = ()
+    """What was doubtful about its text, in plain words."""
 
 
 def read_matrix(path: Path, *, memory: int) -> TextTable:
     """Read a delimited table as it lies in the file: first column names, first line names.
 
     UTF-8, UTF-16, and Latin-1 where it is neither; tabs, commas or semicolons; decimal points or commas.
+    Raises `TableError` if it is empty, no table, damaged, has a text among numbers, its commas may mean two
+    things, or it is larger than `memory`.
 
     Parameters
     ----------
-    path : Path
     memory : int
         Bytes that the numbers may take.
-
-    Raises
-    ------
-    TableError
-        If it is empty, no table, damaged, has a text among numbers, its commas may mean two things, or it is
-        larger than `memory`.
     """
     import pandas as pd
 

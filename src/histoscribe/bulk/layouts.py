@@ -34,33 +34,21 @@ _SPECIAL = re.compile(r"^(?:__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous
 
 @dataclass(frozen=True)
 class TextLayout:
-    """What the first lines of a text table say.
-
-    Parameters
-    ----------
-    genes_in : str or None
-        `rows`, where it is declared.
-    descriptors : int
-        Columns after the first one that describe rows.
-    skipped : int
-        Lines below the first one that describe columns.
-    """
+    """What the first lines of a text table say."""
 
     genes_in: str | None = None
+    """`rows`, where it is declared."""
     descriptors: int = 0
+    """Columns after the first one that describe rows."""
     skipped: int = 0
+    """Lines below the first one that describe columns."""
 
 
 def gct_layout(first: str, second: str, where: object) -> TextLayout:
     """The layout that the two lines before a GCT's header declare.
 
     Version 1.3 counts, after rows and columns, the descriptors of rows (columns of the table) and those of
-    columns (lines below the header).
-
-    Raises
-    ------
-    TableError
-        If the second line holds no such numbers.
+    columns (lines below the header). Raises `TableError` if the second line holds no such numbers.
     """
     if not first.startswith("#1.3"):
         return TextLayout("rows")

@@ -96,10 +96,7 @@ def read_table(
 def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:
     """Whether genes are in rows, and what is doubtful: as declared, else by shape and names together.
 
-    Raises
-    ------
-    TableError
-        If both ways look like genes.
+    Raises `TableError` if both ways look like genes.
     """
     by_rows, by_columns = gene_likeness(text.rows), gene_likeness(text.columns)
     if text.layout.genes_in == "rows" and by_columns - by_rows < _PLAIN:

@@ -18,28 +18,19 @@ from histoscribe.errors import Cancelled
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one target.
-
-    Parameters
-    ----------
-    target : str
-        As it was named.
-    outcome : str
-        `done`, `failed`, or `not started` where the run was stopped before.
-    problem, remedy : str
-        What went wrong, and what to do about it.
-    facts : dict
-        What the work said of it.
-    code : int
-        The exit code that this outcome asks for.
-    """
+    """What became of one target."""
 
     target: str
+    """As it was named."""
     outcome: Literal["done", "failed", "not started"]
+    """`done`, `failed`, or `not started` where the run was stopped before."""
     problem: str = ""
     remedy: str = ""
+    """`problem` and `remedy`: what went wrong, and what to do about it."""
     facts: dict[str, Any] = field(default_factory=dict)
+    """What the work said of it."""
     code: int = 0
+    """The exit code that this outcome asks for."""
 
 
 def run_batch(targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]]) -> list[Outcome]:

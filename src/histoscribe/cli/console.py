@@ -81,8 +81,6 @@ def answer(
     ----------
     title : str
         Above the table.
-    facts : mapping
-    as_json : bool
     context : typer.Context, optional
         Whose command line stands in the JSON object.
     hint : str

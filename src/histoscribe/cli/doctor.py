@@ -24,24 +24,16 @@ LOW_DISK, LOW_MEMORY = 5e9, 4e9
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
-
-    Parameters
-    ----------
-    name : str
-        What was looked at.
-    good : bool
-        Whether it is as it should be.
-    found : str
-        What there is.
-    remedy : str
-        How to get what is missing.
-    """
+    """One thing looked at."""
 
     name: str
+    """What was looked at."""
     good: bool
+    """Whether it is as it should be."""
     found: str
+    """What there is."""
     remedy: str = ""
+    """How to get what is missing."""
 
 
 def doctor(

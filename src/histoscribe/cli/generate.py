@@ -112,13 +112,7 @@ def generate(
 
 
 def read_purity(text: str | None) -> float | tuple[float, float] | None:
-    """A share, bounds with a hyphen between, or None.
-
-    Raises
-    ------
-    SettingError
-        If it is neither.
-    """
+    """A share, bounds with a hyphen between, or None; raises `SettingError` if it is neither."""
     if text is None:
         return None
     try:

@@ -73,12 +73,8 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
 def job() -> Iterator[Progress]:
     """Run a long job: a bar on standard error, standard output kept clean, Ctrl-C cancels.
 
-    The first Ctrl-C (or SIGTERM) asks the job to stop at its next report, the second stops at once.
-
-    Raises
-    ------
-    Cancelled
-        If the job was stopped.
+    The first Ctrl-C (or SIGTERM) asks the job to stop at its next report, the second stops at once. Raises
+    `Cancelled` if the job was stopped.
     """
     with bar() as listener, contextlib.redirect_stdout(sys.stderr):
         progress = Progress(listener)

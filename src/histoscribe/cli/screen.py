@@ -34,12 +34,7 @@ def is_installed(package: str) -> bool:
 def need_screen() -> None:
     """Raise unless napari can be opened.
 
-    Raises
-    ------
-    DependencyError
-        If napari or Qt is not installed.
-    HistoscribeError
-        If there is no screen.
+    Raises `DependencyError` if napari or Qt is not installed, `HistoscribeError` if there is no screen.
     """
     if not has_viewer():
         raise DependencyError("napari is not installed", remedy=INSTALL)

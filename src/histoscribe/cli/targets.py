@@ -41,13 +41,7 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
 
 
 def slide_of(opened: Section | Slide, path: Path) -> Slide:
-    """The slide of what was opened.
-
-    Raises
-    ------
-    SectionError
-        If it is a section without one.
-    """
+    """The slide of what was opened; raises `SectionError` if it is a section without one."""
     from histoscribe.section import Section
 
     if not isinstance(opened, Section):
@@ -70,10 +64,7 @@ def open_measured(path: Path, *, section: str | None = None) -> Section:
 def open_samples(path: Path, *, section: str | None = None, scale: str | None = None) -> BulkTable | Section:
     """Open a table of samples, or a section as one of spots.
 
-    Raises
-    ------
-    HistoscribeError
-        If it is neither, or cannot be read.
+    Raises `HistoscribeError` if it is neither, or cannot be read.
     """
     try:
         kind = _one_of_kinds(path, "table", "section", "cohort", remedy="name a table's file or a section")
@@ -97,10 +88,7 @@ def open_cohort(
 ) -> list[Section]:
     """Read a cohort file, or the sections named one by one; those left out are not read.
 
-    Raises
-    ------
-    SettingError
-        If a name is not in the cohort, or nothing is left.
+    Raises `SettingError` if a name is not in the cohort, or nothing is left.
     """
     from histoscribe.section import read_cohort, read_cohort_csv
 
@@ -129,12 +117,8 @@ def open_cohort(
 def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
     """Check before the work starts that `path` can become the result.
 
-    Raises
-    ------
-    SettingError
-        If its ending is not one of `endings`, or it is one of the inputs.
-    StorageError
-        If it is a folder, or lies where nothing may be written.
+    Raises `SettingError` if its ending is not one of `endings`, or it is one of the inputs; `StorageError` if
+    it is a folder, or lies where nothing may be written.
     """
     if path.suffix.lower() not in endings:
         raise SettingError(
@@ -169,10 +153,7 @@ def output_place(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path
 def output_folder(path: Path) -> Path:
     """Check before the work starts that `path` can become a model; never replace a folder of other things.
 
-    Raises
-    ------
-    StorageError
-        If it holds something other than a model, or lies where nothing may be written.
+    Raises `StorageError` if it holds something other than a model, or lies where nothing may be written.
     """
     if path.exists() and not (path / CARD).exists() and (path.is_file() or any(path.iterdir())):
         raise StorageError(

@@ -46,28 +46,19 @@ _STYLE: Any = {
 
 @dataclass(frozen=True, eq=False)
 class SpotMap:
-    """One map of values on the spots of a section.
-
-    Parameters
-    ----------
-    title : str
-    values : ndarray, shape (spots,)
-    units : str
-        Written beside the colour bar.
-    colours : str
-        Name of a matplotlib colour map.
-    limits : (float, float) or None
-        Values of the first and last colour; the 1st and 99th percentile where None.
-    bar : bool
-        Whether to draw the colour bar: not where the next panel's counts for both.
-    """
+    """One map of values on the spots of a section."""
 
     title: str
     values: NDArray[np.floating]
+    """Shape (spots,)."""
     units: str = "log1p counts per 10,000"
+    """Written beside the colour bar."""
     colours: str = EXPRESSION
+    """Name of a matplotlib colour map."""
     limits: tuple[float, float] | None = None
+    """Values of the first and last colour; the 1st and 99th percentile where None."""
     bar: bool = True
+    """Whether to draw the colour bar: not where the next panel's counts for both."""
 
 
 def expression_panels(

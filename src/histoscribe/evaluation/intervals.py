@@ -32,6 +32,8 @@ def pearson_intervals(
 ) -> tuple[Scores, Scores]:
     """Percentile intervals of Pearson's r of each gene.
 
+    Raises `SettingError` if the patch has no size or the level is outside 0 to 1.
+
     Parameters
     ----------
     measured, predicted : array, shape (spots, genes)
@@ -45,18 +47,12 @@ def pearson_intervals(
         Number of resamples.
     seed : int
         The same seed gives the same intervals.
-    progress : Progress, optional
 
     Returns
     -------
     (ndarray, ndarray) of float64, each of shape (genes,)
         Lower and upper ends; NaN where fewer than four patches hold spots, or where r is undefined in more
         than a tenth of the resamples.
-
-    Raises
-    ------
-    SettingError
-        If the patch has no size or the level is outside 0 to 1.
     """
     if not patch_um > 0 or not 0 < level < 1:
         raise SettingError(f"patches of {patch_um} µm at level {level} are impossible")

@@ -17,28 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """Rows of two tables that show the same place.
-
-    Parameters
-    ----------
-    measured, predicted : ndarray of intp, shape (matched,)
-        Rows of each table.
-    by : {"barcode", "position"}
-        How they were matched.
-    """
+    """Rows of two tables that show the same place."""
 
     measured: NDArray[np.intp]
     predicted: NDArray[np.intp]
+    """`measured` and `predicted`: rows of each table, shape (matched,)."""
     by: Literal["barcode", "position"]
+    """How they were matched."""
 
 
 def as_section(table: Section | AnnData) -> Section:
     """A section as it is; a bare table as a section without slide, its geometry read from `uns`.
 
-    Raises
-    ------
-    TableError
-        If the table has no positions.
+    Raises `TableError` if the table has no positions.
     """
     if isinstance(table, Section):
         return table
@@ -56,10 +47,8 @@ def as_section(table: Section | AnnData) -> Section:
 def match_spots(measured: Section, predicted: Section) -> Match:
     """Match by barcode where the tables share any; else each spot with the nearest tile within half a pitch.
 
-    Raises
-    ------
-    TableError
-        If nothing matches, barcodes are not unique, or equal barcodes lie in different places.
+    Raises `TableError` if nothing matches, barcodes are not unique, or equal barcodes lie in different
+    places.
     """
     for section in (measured, predicted):
         if not section.table.obs_names.is_unique:
@@ -94,10 +83,7 @@ def match_spots(measured: Section, predicted: Section) -> Match:
 def common_genes(measured: Section, predicted: Section) -> list[str]:
     """Genes of the prediction that were also measured, in the prediction's order.
 
-    Raises
-    ------
-    TableError
-        If there is none, or a name occurs twice.
+    Raises `TableError` if there is none, or a name occurs twice.
     """
     for section in (measured, predicted):
         names = section.table.var_names

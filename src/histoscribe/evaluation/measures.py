@@ -41,25 +41,17 @@ def mae_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it may lie.
-
-    Parameters
-    ----------
-    mean : float
-        Over the values that are defined; NaN where there is none.
-    low, high : float
-        Percentile bootstrap interval; NaN for fewer than two values.
-    over : str
-        What was resampled: `genes` or `sections`.
-    level : float
-        Coverage of the interval.
-    """
+    """A mean and where it may lie."""
 
     mean: float
+    """Over the values that are defined; NaN where there is none."""
     low: float
     high: float
+    """`low` and `high`: percentile bootstrap interval; NaN for fewer than two values."""
     over: str
+    """What was resampled: `genes` or `sections`."""
     level: float = 0.95
+    """Coverage of the interval."""
 
 
 def bootstrap_mean(

@@ -33,7 +33,6 @@ def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
 
     Parameters
     ----------
-    section : Section
     regions : sequence of Region
         In full-resolution pixels of the same slide.
 
@@ -54,7 +53,6 @@ def class_statistics(
     ----------
     values, labels : ndarray, shape (spots,)
         Of the gene, and `classes_of`.
-    regions : sequence of Region
     mpp : float
         µm per full-resolution pixel.
 
@@ -96,7 +94,7 @@ def differential_genes(
     """Genes that differ between two classes of spots, by scanpy's Wilcoxon rank-sum test.
 
     Spots of one section are not independent samples: the p values rank genes, they are no evidence about
-    patients.
+    patients. Raises `RegionError` if a class has fewer than three spots, or both are the same.
 
     Parameters
     ----------
@@ -105,7 +103,6 @@ def differential_genes(
     labels : ndarray of str, shape (spots,)
     first, second : str
         Classes; `REST` stands for every spot that is not in the first.
-    progress : Progress, optional
 
     Returns
     -------
@@ -113,11 +110,6 @@ def differential_genes(
         Indexed by gene, strongest first: `score` (z of the test), `log2_fold_change` (NaN where one
         class has no spot above zero), `p_adjusted` (Benjamini and Hochberg), `in_first`
         and `in_second` (share of spots above zero).
-
-    Raises
-    ------
-    RegionError
-        If a class has fewer than three spots, or both are the same.
     """
     import scanpy
 
@@ -155,15 +147,12 @@ def differential_genes(
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
     """How often spots of one class lie beside those of another: see `neighbour_enrichment`.
 
+    Raises `RegionError` if fewer than two classes hold spots.
+
     Returns
     -------
     DataFrame
         Classes by classes: z score against random placing; above 0 is more often than by chance.
-
-    Raises
-    ------
-    RegionError
-        If fewer than two classes hold spots.
     """
     import pandas as pd
 
@@ -182,10 +171,10 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] | None = None) -> DataFrame:
     """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
+    Raises `RegionError` if fewer than ten spots are left.
+
     Parameters
     ----------
-    section : Section
-    genes : sequence of str
     inside : ndarray of bool, shape (spots,), optional
         Only these spots.
 
@@ -194,11 +183,6 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
     DataFrame
         Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg); a
         gene that is the same in all spots has neither and comes last.
-
-    Raises
-    ------
-    RegionError
-        If fewer than ten spots are left.
     """
     import pandas as pd
 
@@ -245,10 +229,7 @@ def keep_regions(table: AnnData, regions: Sequence[Region]) -> None:
 def kept_regions(table: AnnData) -> list[Region]:
     """The regions that a table holds; none where it holds none.
 
-    Raises
-    ------
-    RegionError
-        If what it holds is damaged.
+    Raises `RegionError` if what it holds is damaged.
     """
     text = record_of(table).regions
     return parse_regions(text.encode(), "the section's own regions") if text else []

@@ -80,10 +80,7 @@ def write_report(
 def render_page(template: Path, path: str | PathLike[str], **shown: Any) -> None:
     """Fill a template beside our style sheet, and write it as one page, atomically.
 
-    Raises
-    ------
-    StorageError
-        If the page cannot be written.
+    Raises `StorageError` if the page cannot be written.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

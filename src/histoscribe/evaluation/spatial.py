@@ -32,7 +32,6 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     measured, predicted : array, shape (spots, genes)
     centres : array, shape (spots, 2)
         In the unit of `pitch`.
-    pitch : float
     """
     from scipy.spatial import cKDTree
     from skimage.metrics import structural_similarity
@@ -68,7 +67,6 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
     values : array, shape (spots, genes)
     centres : array, shape (spots, 2)
         In the unit of `pitch`.
-    pitch : float
 
     Returns
     -------
@@ -115,7 +113,6 @@ def neighbour_enrichment(
     labels : ndarray of str, shape (spots,)
     centres : array, shape (spots, 2)
         In the unit of `pitch`.
-    pitch : float
     draws, seed : int
         Of the permutations.
 

@@ -13,10 +13,7 @@ from histoscribe.errors import SettingError
 def resolve_device(name: str = "auto") -> torch.device:
     """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device; `auto` tries cuda, then mps, then cpu.
 
-    Raises
-    ------
-    SettingError
-        If the name is unknown or the device is not there.
+    Raises `SettingError` if the name is unknown or the device is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":

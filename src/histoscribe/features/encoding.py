@@ -22,27 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """The descriptors of a slide's tiles, and how they were come by.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (tiles, dimension)
-        In the order of the tiles.
-    chunks : int
-        Chunks of tiles in all.
-    reused : int
-        Chunks that were in the store already.
-    damaged : int
-        Chunks that were in the store, but damaged, and were described again.
-    repeated : int
-        How often a chunk was begun anew, in this run or an earlier one, because its worker was killed.
-    """
+    """The descriptors of a slide's tiles, and how they were come by."""
 
     features: NDArray[np.float32]
+    """In the order of the tiles, shape (tiles, dimension)."""
     chunks: int
+    """Chunks of tiles in all."""
     reused: int = 0
+    """Chunks that were in the store already."""
     damaged: int = 0
+    """Chunks that were in the store, but damaged, and were described again."""
     repeated: int = 0
+    """How often a chunk was begun anew, in this run or an earlier one, because its worker was killed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,21 +141,14 @@ def _describe(
 
 @dataclass(frozen=True)
 class SlideSource:
-    """What is needed to open a slide elsewhere and to be sure that it is the same.
-
-    Parameters
-    ----------
-    place : str
-        Absolute path, or URL; the other process must see the same there.
-    mpp : float or None
-        µm per full-resolution pixel.
-    levels : tuple of (int, int, float)
-        Rows, columns and downsample factor of each level.
-    """
+    """What is needed to open a slide elsewhere and to be sure that it is the same."""
 
     place: str
+    """Absolute path, or URL; the other process must see the same there."""
     mpp: float | None
+    """µm per full-resolution pixel."""
     levels: tuple[tuple[int, int, float], ...]
+    """Rows, columns and downsample factor of each level."""
 
     @classmethod
     def of(cls, slide: Slide) -> SlideSource:

@@ -57,15 +57,10 @@ class Shelf:
 
     Any number of processes may write to it at once: a chunk is written under another name and renamed,
     and all would write the same.
-
-    Parameters
-    ----------
-    path : Path
-        The array's folder.
-    tiles, dimension : int
     """
 
     path: Path
+    """The array's folder."""
     tiles: int
     dimension: int
 
@@ -122,15 +117,9 @@ class Shelf:
 def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encoder: TileEncoder) -> Shelf:
     """Open, or begin, the place of a slide's descriptors in a store.
 
-    It is known by what the slide holds, by the encoder's name (which carries its version or the hash of
-    its weights) and by the geometry.
-
-    Raises
-    ------
-    SlideError
-        If the slide is no file or folder that can be read.
-    StorageError
-        If the store cannot be written.
+    It is known by what the slide holds, by the encoder's name (which carries its version or the hash of its
+    weights) and by the geometry. Raises `SlideError` if the slide is no file or folder that can be read,
+    `StorageError` if the store cannot be written.
     """
     level = slide.level_for(encoder.mpp)
     centres = np.ascontiguousarray(tiles.centres, dtype="<f8")

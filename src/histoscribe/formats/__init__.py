@@ -45,12 +45,8 @@ def formats() -> tuple[Format, ...]:
 def format_of(place: str | os.PathLike[str]) -> Format:
     """What lies at a path or URL, by its content.
 
-    Raises
-    ------
-    UnknownFormat
-        If nothing in the table knows it.
-    HistoscribeError
-        If there is nothing, it cannot be read, or it could be things of different kinds.
+    Raises `UnknownFormat` if nothing in the table knows it; `HistoscribeError` if there is nothing, it cannot
+    be read, or it could be things of different kinds.
     """
     seen = glimpse(place)
     claims = _claims(seen, formats())

@@ -21,24 +21,16 @@ _URL = re.compile(r"^(https?|s3|gs|file):/+(.*)$", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What is seen of a path at little cost.
-
-    Parameters
-    ----------
-    path : Path
-        The file or folder; of a URL only its name.
-    head : bytes
-        The first 64 KiB of a file; empty for a folder and a URL.
-    names : frozenset of str
-        What lies in a folder, at most 10,000 names.
-    url : str
-        Where it lies, if that is no local path.
-    """
+    """What is seen of a path at little cost."""
 
     path: Path
+    """The file or folder; of a URL only its name."""
     head: bytes = b""
+    """The first 64 KiB of a file; empty for a folder and a URL."""
     names: frozenset[str] = field(default=frozenset())
+    """What lies in a folder, at most 10,000 names."""
     url: str = ""
+    """Where it lies, if that is no local path."""
 
     @property
     def is_folder(self) -> bool:
@@ -115,10 +107,7 @@ def located(place: str | os.PathLike[str]) -> Path | str:
 def glimpse(place: str | os.PathLike[str], kind: type[HistoscribeError] = HistoscribeError) -> Glimpse:
     """Look at a path without opening it.
 
-    Raises
-    ------
-    HistoscribeError
-        As `kind`, if there is nothing, it cannot be read, or it is an empty file.
+    Raises `HistoscribeError` as `kind`, if there is nothing, it cannot be read, or it is an empty file.
     """
     path = located(place)
     if isinstance(path, str):

@@ -19,15 +19,10 @@ _MANY_GENES, _LONGEST_GENE = 1000, 100
 
 @dataclass(frozen=True)
 class Late:
-    """A function of one of our rooms, imported when it is called.
-
-    Parameters
-    ----------
-    room : str
-        `module:name` within this package.
-    """
+    """A function of one of our rooms, imported when it is called."""
 
     room: str
+    """`module:name` within this package."""
 
     def __call__(self, *given: Any, **options: Any) -> Any:
         """Import the room and call its function."""

@@ -100,10 +100,7 @@ def join(parts: Sequence[Cohort]) -> Cohort:
 def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
     """Cohorts of two platforms on their common genes; each sample of the other is mapped by rank.
 
-    Raises
-    ------
-    TableError
-        If they have hardly any gene in common.
+    Raises `TableError` if they have hardly any gene in common.
     """
     theirs = set(other.genes)
     common = [gene for gene in cohort.genes if gene in theirs]
@@ -202,10 +199,7 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
 def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
     """Values on the generator's scale, and what was done.
 
-    Raises
-    ------
-    TableError
-        If the values are already centred, so that abundances cannot be had from them.
+    Raises `TableError` if the values are already centred, so that abundances cannot be had from them.
     """
     values = dense(bulk.table.X)
     if bulk.scale == "standardised":

@@ -66,17 +66,14 @@ def component_table(
 ) -> pd.DataFrame:
     """One line for each component and end (`+` or `-`), those that move most genes first.
 
+    Raises `TableError` if fewer than one set has four genes of the model.
+
     Returns
     -------
     DataFrame
         `component` (0-based), `end`, `strength` (root mean square loading), `from_primary`, `from_site`,
         `genes` (the ten strongest), `gene_set` (the most significant), `overlap` (k of n), `p`,
         `adjusted` (Benjamini–Hochberg over all components, ends and sets), `other_sets`.
-
-    Raises
-    ------
-    TableError
-        If fewer than one set has four genes of the model.
     """
     import pandas as pd
     from scipy.stats import false_discovery_control
@@ -119,16 +116,12 @@ def component_table(
 def draw_components(table: pd.DataFrame, path: Path) -> None:
     """Draw the significant components as a PNG, the strongest 25.
 
+    Raises `StorageError` if it cannot be written.
+
     Parameters
     ----------
     table : DataFrame
         From `Generator.components`.
-    path : Path
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -32,23 +32,18 @@ _PULLS = (0.15, 0.3, 0.45, 0.6, 0.8)
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """Generated samples in the model's units.
-
-    Parameters
-    ----------
-    profiles : Tensor, shape (samples, genes)
-    codes : Tensor, shape (samples, CODE)
-    cancer, site : Tensor, shape (samples,)
-        Probability that the model's own heads give to what was asked.
-    pulled : Tensor, shape (samples,)
-        How far the code was drawn to what is typical of the asked, 0 to 1.
-    """
+    """Generated samples in the model's units."""
 
     profiles: torch.Tensor
+    """Shape (samples, genes)."""
     codes: torch.Tensor
+    """Shape (samples, CODE)."""
     cancer: torch.Tensor
     site: torch.Tensor
+    """`cancer` and `site`: probability that the model's own heads give to what was asked, shape
+    (samples,)."""
     pulled: torch.Tensor
+    """How far the code was drawn to what is typical of the asked, 0 to 1, shape (samples,)."""
 
 
 class MetGen(torch.nn.Module):
@@ -58,7 +53,6 @@ class MetGen(torch.nn.Module):
     ----------
     directions : Tensor of float32, shape (genes, CODE)
         Start of encoder and decoder.
-    cancers, sites : int
     known : int
         Metastases of the training cohort whose codes are kept, for a map to show.
     """
@@ -118,7 +112,6 @@ class MetGen(torch.nn.Module):
         purity : Tensor, shape (samples,)
         pairs : Tensor of int64, shape (samples, 2)
             Cancer and site asked for.
-        generator : torch.Generator
         """
         typical = self.mixer(self.primary_code[pairs[:, 0]], self.normal_code[pairs[:, 1]], purity)
         own = self.gain * (self.mixed_codes(primary, normal, purity) - typical)
@@ -198,10 +191,7 @@ def rebuild(
 ) -> tuple[MetGen, Standard]:
     """Make a saved model again, checking every shape.
 
-    Raises
-    ------
-    ModelError
-        If the card's settings or the tensors do not fit together.
+    Raises `ModelError` if the card's settings or the tensors do not fit together.
     """
     try:
         counts = [len([str(name) for name in settings[key]]) for key in ("cancers", "sites")]

@@ -165,7 +165,6 @@ class Texture(nn.Module):
         ----------
         parents : Tensor, shape (samples, genes)
             Residuals of the parents' linear mixtures.
-        generator : torch.Generator
         """
         own: torch.Tensor = (parents - self.parent_offset) * self.parent_scale
         drawn = self.draw(len(parents), generator) - self.offset

@@ -27,27 +27,21 @@ _LEVEL = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Parents:
-    """Profiles of primaries or of normal tissues on a model's scale.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, model genes)
-        log2 of abundance, whole.
-    names : tuple of str
-    scale : str
-        What the table was, a key of `histoscribe.bulk.SCALES`.
-    notes : tuple of str
-        What was done and what is doubtful, in plain words.
-    """
+    """Profiles of primaries or of normal tissues on a model's scale."""
 
     values: NDArray[np.float32]
+    """log2 of abundance, whole, shape (samples, model genes)."""
     names: tuple[str, ...]
     scale: str
+    """What the table was, a key of `histoscribe.bulk.SCALES`."""
     notes: tuple[str, ...]
+    """What was done and what is doubtful, in plain words."""
 
 
 def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
     """One profile from the spots of a section: the sum of counts, or the mean of predicted abundances.
+
+    Raises `RegionError` if no spot is among them.
 
     Parameters
     ----------
@@ -57,11 +51,6 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
         Which spots; all by default.
     name : str
         Of the profile; the section's own by default.
-
-    Raises
-    ------
-    RegionError
-        If no spot is among them.
     """
     import pandas as pd
     from anndata import AnnData
@@ -95,6 +84,8 @@ def bring(
 ) -> Parents:
     """Bring a table to a model's genes and scale.
 
+    Raises `TableError` if more than 20 % of the genes are missing, or nothing is known of a sample.
+
     Parameters
     ----------
     genes : tuple of str
@@ -102,15 +93,9 @@ def bring(
     reference : ndarray of float32, shape (genes,)
         Mean profile of the cohort that the model learned from; it stands in for the few genes that the
         table lacks.
-    aliases : mapping of str to str
     adapt : bool, optional
         Map each profile's values to those of the reference, rank by rank, as another platform needs; by
         default where the scale is not log2 or its level differs by more than 1.
-
-    Raises
-    ------
-    TableError
-        If more than 20 % of the genes are missing, or nothing is known of a sample.
     """
     bulk = bulk_of(table)
     found = match_genes(genes, [str(name) for name in bulk.table.var_names], aliases)

@@ -32,7 +32,6 @@ def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.
     ----------
     table : AnnData
         From `Generator.generate`.
-    sets : mapping of str to tuple of str
 
     Returns
     -------
@@ -59,12 +58,12 @@ def spot_scores(
 ) -> NDArray[np.float32]:
     """How far each spot lies along primary → metastasis.
 
-    The 200 genes that change most, of those the section has, in log1p of counts per 10,000 where they
-    were counted. A spot's difference from the mean of the primary's spots is projected on that change.
+    The 200 genes that change most, of those the section has, in log1p of counts per 10,000 where they were
+    counted. A spot's difference from the mean of the primary's spots is projected on that change. Raises
+    `TableError` if section and generated profiles share fewer than ten genes.
 
     Parameters
     ----------
-    section : Section
     table : AnnData
         From `Generator.generate`.
     primary : ndarray of bool, shape (spots,), optional
@@ -75,11 +74,6 @@ def spot_scores(
     ndarray of float32, shape (spots,)
         0 where a spot is as the primary's are on average, 1 where it has gone the whole way. Spots without
         any count are NaN.
-
-    Raises
-    ------
-    TableError
-        If section and generated profiles share fewer than ten genes.
     """
     shared = [gene for gene in table.var_names if gene in section.table.var_names]
     if len(shared) < _LEAST_GENES:

@@ -34,10 +34,10 @@ def hidden_scores(
 ) -> pd.DataFrame:
     """Hide a quarter of the shared genes at a time, restore them, and compare with what was measured.
 
+    Raises `TableError` if fewer than two genes are shared.
+
     Parameters
     ----------
-    imputer : Imputer
-    table : AnnData, BulkTable or Section
     adapt : bool, optional
         As for `Imputer.restore`.
     seed : int
@@ -49,11 +49,6 @@ def hidden_scores(
         A row for each gene of the table that the model knows: Pearson's `r` over samples with its
         95 % interval (`low`, `high`; Fisher), and `samples`. Genes that are constant or have fewer than 10
         measured samples are left out.
-
-    Raises
-    ------
-    TableError
-        If fewer than two genes are shared.
     """
     import pandas as pd
 

@@ -17,33 +17,25 @@ _HALF_HIDDEN = (0, 2)
 
 @dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """Training samples restored by models that have not seen their patients.
-
-    Parameters
-    ----------
-    mode : int
-        0 where single values are hidden, 1 where whole genes are.
-    knot : int
-        Which share of observed genes, an index into `KNOTS[mode]`.
-    rows : ndarray of int64, shape (samples,)
-        Which training samples.
-    truth, gaussian, memory : ndarray of float16, shape (samples, genes)
-        Standardised values and what the two expect.
-    observed, scored : ndarray of bool, shape (samples, genes)
-        What the models saw; what was hidden from them and is known.
-    surprise : ndarray of float32, shape (samples,)
-        Distance to the nearest reference.
-    """
+    """Training samples restored by models that have not seen their patients."""
 
     mode: int
+    """0 where single values are hidden, 1 where whole genes are."""
     knot: int
+    """Which share of observed genes, an index into `KNOTS[mode]`."""
     rows: NDArray[np.int64]
+    """Which training samples, shape (samples,)."""
     truth: NDArray[np.float16]
     gaussian: NDArray[np.float16]
     memory: NDArray[np.float16]
+    """`truth`, `gaussian` and `memory`: standardised values and what the two expect, shape (samples,
+    genes)."""
     observed: NDArray[np.bool_]
     scored: NDArray[np.bool_]
+    """`observed` and `scored`: what the models saw; what was hidden from them and is known. Shape (samples,
+    genes)."""
     surprise: NDArray[np.float32]
+    """Distance to the nearest reference, shape (samples,)."""
 
 
 class Gates(torch.nn.Module):
@@ -53,7 +45,6 @@ class Gates(torch.nn.Module):
 
     Parameters
     ----------
-    genes : int
     own : int, optional
         The share is taken of so many genes, the first ones: those that the table rehearsed with has.
     """

@@ -34,10 +34,8 @@ def fit_factors(
     ----------
     values : ndarray of float32, shape (samples, genes)
         Standardised, without NaN.
-    factors : int
     seed : int
         Of the randomised decomposition that starts it.
-    inflation : float
     known : ndarray of bool, shape (samples, genes), optional
         Genes that whole blocks of samples lack: what is not known there tells nothing. Every gene must
         be known to some sample, and there should be few distinct rows.

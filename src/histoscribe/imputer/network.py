@@ -113,7 +113,6 @@ class Corrector(nn.Module):
     Parameters
     ----------
     identities : Tensor of float32, shape (genes, WIDTH)
-    dropout : float
     """
 
     def __init__(self, identities: torch.Tensor, dropout: float = 0.2) -> None:

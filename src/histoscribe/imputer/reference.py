@@ -104,8 +104,9 @@ def choose_references(folds: NDArray[np.int64], limit: int, seed: int) -> NDArra
 def expect_classes(labelled: Table, labels: Sequence[str], table: Table) -> pd.DataFrame:
     """Tell the class of samples by the genes that they have.
 
-    A class is restored like a gene that only the labelled samples have: one column for each, 1 where a
-    sample is of it, read from the reference memory by the genes that both tables share.
+    A class is restored like a gene that only the labelled samples have: one column for each, 1 where a sample
+    is of it, read from the reference memory by the genes that both tables share. Raises `TableError` if
+    labels and samples differ in number, there is one class only, or no gene is shared.
 
     Parameters
     ----------
@@ -120,11 +121,6 @@ def expect_classes(labelled: Table, labels: Sequence[str], table: Table) -> pd.D
     -------
     DataFrame, samples × classes
         Expected membership: about 0 to 1, the largest is the class.
-
-    Raises
-    ------
-    TableError
-        If labels and samples differ in number, there is one class only, or no gene is shared.
     """
     import pandas as pd
 

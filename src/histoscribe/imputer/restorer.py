@@ -34,15 +34,11 @@ _ROWS = 64
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What is expected of every gene of every sample, standardised, and how sure that is.
-
-    Parameters
-    ----------
-    mean, spread : Tensor of float32, shape (samples, genes)
-    """
+    """What is expected of every gene of every sample, standardised, and how sure that is."""
 
     mean: torch.Tensor
     spread: torch.Tensor
+    """`mean` and `spread`: shape (samples, genes)."""
 
 
 class Restorer(torch.nn.Module):
@@ -99,10 +95,7 @@ def rebuild(
 ) -> tuple[Restorer, Standard]:
     """Make a saved model again, checking every shape.
 
-    Raises
-    ------
-    ModelError
-        If the card's settings or the tensors do not fit together.
+    Raises `ModelError` if the card's settings or the tensors do not fit together.
     """
     try:
         factors, references = int(settings["factors"]), int(settings["references"])

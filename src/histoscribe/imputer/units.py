@@ -25,30 +25,20 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class UnitTable:
-    """A table in a model's units.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, model genes)
-        NaN where the table has no value.
-    raw : ndarray of float32, shape (samples, table genes)
-        The table's values on the scale of `standard`.
-    places : ndarray of int64, shape (model genes,)
-        Column of each model gene in the table; -1 where the table lacks it.
-    standard : Standard
-        Turns restored values into the scale of the result.
-    adapted : bool
-        Whether the table's own means were taken.
-    notes : tuple of str
-        What was done and what is doubtful, in plain words.
-    """
+    """A table in a model's units."""
 
     values: NDArray[np.float32]
+    """NaN where the table has no value, shape (samples, model genes)."""
     raw: NDArray[np.float32]
+    """The table's values on the scale of `standard`, shape (samples, table genes)."""
     places: NDArray[np.int64]
+    """Column of each model gene in the table; -1 where the table lacks it. Shape (model genes,)."""
     standard: Standard
+    """Turns restored values into the scale of the result."""
     adapted: bool
+    """Whether the table's own means were taken."""
     notes: tuple[str, ...]
+    """What was done and what is doubtful, in plain words."""
 
 
 def working_scale(scale: str) -> str:
@@ -65,18 +55,13 @@ def standard_of(genes: tuple[str, ...], mean: Floats, sd: Floats, scale: str) ->
 def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDArray[np.bool_], list[str]]:
     """Choose the genes that can be learned and standardise a training table.
 
+    Raises `TableError` if too few samples or genes are left.
+
     Returns
     -------
-    Standard
     values : ndarray of float32, shape (kept samples, kept genes)
     kept : ndarray of bool, shape (samples,)
         Samples that have any value.
-    notes : list of str
-
-    Raises
-    ------
-    TableError
-        If too few samples or genes are left.
     """
     scale = working_scale(bulk.scale)
     values = convert(dense(bulk.table.X), bulk.scale, scale)
@@ -105,16 +90,13 @@ def standardise(
 ) -> UnitTable:
     """Bring a table to a model's genes and units.
 
+    Raises `TableError` if no gene is shared, or own means cannot be had.
+
     Parameters
     ----------
     adapt : bool, optional
         Standardise by the table's own means instead of the model's, as another platform needs; by
         default where the scales cannot be brought together, or counts are far from those learned from.
-
-    Raises
-    ------
-    TableError
-        If no gene is shared, or own means cannot be had.
     """
     found = match_genes(standard.genes, [str(name) for name in bulk.table.var_names], aliases)
     if not found:

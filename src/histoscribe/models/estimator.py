@@ -191,10 +191,7 @@ def require_whole(settings: Any, **least: int) -> None:
 def settings_from(kind: type[DataclassT], card: Card, where: str | PathLike[str]) -> DataclassT:
     """The settings that a card states; defaults for those it does not, nothing for what else it holds.
 
-    Raises
-    ------
-    ModelError
-        If one is out of range.
+    Raises `ModelError` if one is out of range.
     """
     known = {entry.name for entry in fields(kind)}
     try:

@@ -28,7 +28,6 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
     Parameters
     ----------
-    seed : int
     device : torch.device or str
         The device that is drawn on beside the CPU.
     """

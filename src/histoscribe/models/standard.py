@@ -21,26 +21,18 @@ ANEW = "copy the model's folder anew"
 
 @dataclass(frozen=True, eq=False)
 class Standard:
-    """Genes of a model with their training means and standard deviations.
-
-    Parameters
-    ----------
-    genes : tuple of str
-    mean, sd : ndarray of float32, shape (genes,)
-    scale : str
-        A key of `histoscribe.bulk.SCALES`: what the values are, `counts` excepted.
-    limit : float
-        Standard deviations at which values are cut.
-    floor : float, optional
-        The lowest value that there can be on this scale.
-    """
+    """Genes of a model with their training means and standard deviations."""
 
     genes: tuple[str, ...]
     mean: NDArray[np.float32]
     sd: NDArray[np.float32]
+    """`mean` and `sd`: shape (genes,)."""
     scale: str
+    """A key of `histoscribe.bulk.SCALES`: what the values are, `counts` excepted."""
     limit: float
+    """Standard deviations at which values are cut."""
     floor: float | None = None
+    """The lowest value that there can be on this scale."""
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values on `scale`, shape (samples, genes), in standard deviations from the mean."""
@@ -76,10 +68,7 @@ def fill(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Put saved tensors into a network made for them, in single precision; mean and sd of its units.
 
-    Raises
-    ------
-    ModelError
-        If a tensor is missing, of another shape or not finite, or a scale is not above zero.
+    Raises `ModelError` if a tensor is missing, of another shape or not finite, or a scale is not above zero.
     """
     import torch
 

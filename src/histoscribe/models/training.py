@@ -38,18 +38,12 @@ _STRIDE = 1_000_003
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """A folder that keeps the state of one training, to go on from after it was stopped.
-
-    Parameters
-    ----------
-    folder : Path
-        Of this training alone: name it after all that the training depends on.
-    every : int
-        Steps between two checkpoints.
-    """
+    """A folder that keeps the state of one training, to go on from after it was stopped."""
 
     folder: Path
+    """Of this training alone: name it after all that the training depends on."""
     every: int = 100
+    """Steps between two checkpoints."""
 
     @property
     def latest(self) -> Path | None:
@@ -65,40 +59,27 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How long, where and from which seed a network is trained.
-
-    Parameters
-    ----------
-    message : str
-        What progress is told.
-    epochs, steps : int or None
-        Passes over the data, or batches: one of them.
-    seed : int or None
-        Of all random numbers drawn while training. None goes on in the caller's stream: see
-        `reproducible.seeded`.
-    seed_each_step : bool
-        Whether every step draws from the seed and its own number, so that training goes on as if never
-        stopped.
-    device : str or torch.device
-        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-    devices : int
-        How many of them, each in a process of its own.
-    clip : float or None
-        The largest norm of the gradient.
-    report_every : int
-        Steps between two reports of progress, where `steps` are counted.
-    checkpoints : Checkpoints or None
-    """
+    """How long, where and from which seed a network is trained."""
 
     message: str
+    """What progress is told."""
     epochs: int | None = None
     steps: int | None = None
+    """`epochs` and `steps`: passes over the data, or batches: one of them."""
     seed: int | None = None
+    """Of all random numbers drawn while training. None goes on in the caller's stream: see
+    `reproducible.seeded`."""
     seed_each_step: bool = False
+    """Whether every step draws from the seed and its own number, so that training goes on as if never
+    stopped."""
     device: str | torch.device = "cpu"
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps`."""
     devices: int = 1
+    """How many of them, each in a process of its own."""
     clip: float | None = None
+    """The largest norm of the gradient."""
     report_every: int = 1
+    """Steps between two reports of progress, where `steps` are counted."""
     checkpoints: Checkpoints | None = None
 
 
@@ -114,26 +95,17 @@ def train(
     """Train a network in place and leave it on the CPU, in evaluation mode.
 
     Deterministic for a seed on one CPU. Random state, threads, log levels, environment and PyTorch's choice
-    of algorithms are set back afterwards.
+    of algorithms are set back afterwards. Raises `Cancelled` if `progress` was cancelled, `SettingError` if
+    the device is not here.
 
     Parameters
     ----------
     network : nn.Module
         All that learns or is moved to the device.
-    data : DataLoader
     loss : callable
         Of a batch and the number of steps done; the batch lies on the network's device.
     optimise : callable
         Gives the optimiser and its schedule, which is moved on every step.
-    options : TrainingOptions
-    progress : Progress
-
-    Raises
-    ------
-    Cancelled
-        If `progress` was cancelled.
-    SettingError
-        If the device is not here.
     """
     device, one = resolve_device(str(options.device)), options.devices == 1
     kept = options.checkpoints

@@ -40,27 +40,18 @@ _DENSITY[GLAND, [FIBROBLAST, T_CELL, B_CELL, ENDOTHELIAL]] = 1100, 380, 260, 140
 
 @dataclass(frozen=True, eq=False)
 class CellMap:
-    """All cells of one section.
-
-    Parameters
-    ----------
-    centres : ndarray of float64, shape (cells, 2)
-        Nuclei as (row, column) in µm.
-    kind : ndarray of intp, shape (cells,)
-        Index into `KINDS`.
-    half_axes : ndarray of float64, shape (cells, 2)
-        Long and short half axis of the nucleus in µm.
-    angle : ndarray of float64, shape (cells,)
-        Direction of the long axis in radians from the column axis towards the row axis.
-    chromatin : ndarray of float64, shape (cells,)
-        Uptake of haematoxylin, about 1.
-    """
+    """All cells of one section."""
 
     centres: NDArray[np.float64]
+    """Nuclei as (row, column) in µm, shape (cells, 2)."""
     kind: NDArray[np.intp]
+    """Index into `KINDS`, shape (cells,)."""
     half_axes: NDArray[np.float64]
+    """Long and short half axis of the nucleus in µm, shape (cells, 2)."""
     angle: NDArray[np.float64]
+    """Direction of the long axis in radians from the column axis towards the row axis, shape (cells,)."""
     chromatin: NDArray[np.float64]
+    """Uptake of haematoxylin, about 1, shape (cells,)."""
 
 
 def place_cells(tissue: Tissue, seed: int) -> CellMap:

@@ -28,21 +28,15 @@ _AMBIENT = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """What the spots of one section express.
-
-    Parameters
-    ----------
-    truth : ndarray of float32, shape (spots, genes)
-        log1p of the expected transcripts per 10,000: no diffusion, depth or counting noise.
-    counts : CSR of float32, shape (spots, genes)
-        What was counted.
-    activity : ndarray of float32, shape (spots, programmes)
-        Of each programme in `PROGRAMMES`.
-    """
+    """What the spots of one section express."""
 
     truth: NDArray[np.float32]
+    """log1p of the expected transcripts per 10,000: no diffusion, depth or counting noise. Shape (spots,
+    genes)."""
     counts: sparse.csr_matrix
+    """What was counted, shape (spots, genes)."""
     activity: NDArray[np.float32]
+    """Of each programme in `PROGRAMMES`, shape (spots, programmes)."""
 
 
 def express(

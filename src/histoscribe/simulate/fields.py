@@ -23,7 +23,6 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], scale: float)
 
     Parameters
     ----------
-    rng : Generator
     shape : (int, int)
         Rows and columns.
     scale : float

@@ -46,24 +46,16 @@ PROGRAMMES = tuple(_PROGRAMMES)
 
 @dataclass(frozen=True, eq=False)
 class GenePlan:
-    """The genes of a simulation.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Known markers first within each programme, then `SIM-<programme>-<number>`.
-    programme : ndarray of intp, shape (genes,)
-        Index into `PROGRAMMES`.
-    loading : ndarray of float64, shape (programmes, genes)
-        Transcripts per unit of a programme's activity.
-    dispersion : ndarray of float64, shape (genes,)
-        Variance of the counts is mean + dispersion * mean².
-    """
+    """The genes of a simulation."""
 
     names: tuple[str, ...]
+    """Known markers first within each programme, then `SIM-<programme>-<number>`."""
     programme: NDArray[np.intp]
+    """Index into `PROGRAMMES`, shape (genes,)."""
     loading: NDArray[np.float64]
+    """Transcripts per unit of a programme's activity, shape (programmes, genes)."""
     dispersion: NDArray[np.float64]
+    """Variance of the counts is mean + dispersion * mean², shape (genes,)."""
 
     def for_patient(self, patient: str) -> GenePlan:
         """The same genes as one patient expresses them: each a little more or less."""
@@ -74,10 +66,7 @@ class GenePlan:
 def plan_genes(count: int) -> GenePlan:
     """Plan `count` genes; the same number always gives the same plan.
 
-    Raises
-    ------
-    SettingError
-        If there are too few to have one of each programme.
+    Raises `SettingError` if there are too few to have one of each programme.
     """
     if count < len(PROGRAMMES):
         raise SettingError(

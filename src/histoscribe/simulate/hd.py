@@ -28,36 +28,24 @@ _MARGIN_UM = 12.0
 
 @dataclass(frozen=True, eq=False)
 class HdRun:
-    """One run on bins of 2 µm.
-
-    Parameters
-    ----------
-    name : str
-    slide : Slide
-        The H&E image, with its µm per pixel.
-    genes : tuple of str
-    extent : (int, int)
-        Rows and columns of 2 µm bins, multiples of 8.
-    counts : CSR array of int64, shape (bins, genes)
-        Row by row.
-    in_tissue : ndarray of bool, shape (bins,)
-    to_pixels : ndarray of float64, shape (3, 3)
-        From (column, row, 1) of a bin's centre to (x, y, 1) in full-resolution pixels.
-    cell_of : ndarray of int64, shape (bins,)
-        Number of the cell that a bin belongs to, from 1; 0 between the cells.
-    cell_centres : ndarray of float64, shape (cells, 2)
-        (row, column) in full-resolution pixels, of the cells 1, 2, ...
-    """
+    """One run on bins of 2 µm."""
 
     name: str
     slide: Slide
+    """The H&E image, with its µm per pixel."""
     genes: tuple[str, ...]
     extent: tuple[int, int]
+    """Rows and columns of 2 µm bins, multiples of 8."""
     counts: Any
+    """Row by row, shape (bins, genes)."""
     in_tissue: NDArray[np.bool_]
+    """Shape (bins,)."""
     to_pixels: NDArray[np.float64]
+    """From (column, row, 1) of a bin's centre to (x, y, 1) in full-resolution pixels, shape (3, 3)."""
     cell_of: NDArray[np.int64]
+    """Number of the cell that a bin belongs to, from 1; 0 between the cells. Shape (bins,)."""
     cell_centres: NDArray[np.float64]
+    """(row, column) in full-resolution pixels, of the cells from 1 on, shape (cells, 2)."""
 
     def binned(self, bin_um: int) -> tuple[Any, NDArray[np.bool_]]:
         """Counts and tissue on larger bins: sums, and whether any bin within lies on tissue.

@@ -46,38 +46,25 @@ _NOISE = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Bed:
-    """Three parts of a cohort without a common patient.
-
-    Parameters
-    ----------
-    train : Cohort
-        Primaries, normal tissues and metastases to learn from.
-    parents : Cohort
-        Primaries and normal tissues to generate from, and metastases made of them.
-    test : Cohort
-        Metastases to compare with, beside their primaries and normal tissues.
-    purity : dict of str to float
-        Share of tumour in each metastasis, by its name.
-    primary_of : dict of str to str
-        The primary in each metastasis.
-    seed : int
-    """
+    """Three parts of a cohort without a common patient."""
 
     train: Cohort
+    """Primaries, normal tissues and metastases to learn from."""
     parents: Cohort
+    """Primaries and normal tissues to generate from, and metastases made of them."""
     test: Cohort
+    """Metastases to compare with, beside their primaries and normal tissues."""
     purity: dict[str, float]
+    """Share of tumour in each metastasis, by its name."""
     primary_of: dict[str, str]
+    """The primary in each metastasis."""
     seed: int
 
 
 def read_tcga11(data: Path) -> Cohort:
     """Primaries and paired normal tissues of TCGA's 11 cancers, from the folder of real data.
 
-    Raises
-    ------
-    TableError
-        If the table is not there.
+    Raises `TableError` if the table is not there.
     """
     path = data / TABLE if (data / TABLE).exists() else data / Path(TABLE).name
     bulk = with_samples(read_table(path, scale="log2"), file_beside(path))
@@ -90,19 +77,14 @@ def simulate_metastases(
 ) -> Bed:
     """Make a bed from a cohort of primaries and normal tissues.
 
+    Raises `TableError` if a cancer or a site has too few patients for three parts.
+
     Parameters
     ----------
     cohort : Cohort
         Of normal tissues, `sites` names the organ.
-    sites : tuple of str
     per_pair : int
         Metastases of each cancer at each site to learn from; half as many in the other parts.
-    seed : int
-
-    Raises
-    ------
-    TableError
-        If a cancer or a site has too few patients for three parts.
     """
     random = np.random.default_rng(seed)
     shift = programme(cohort.genes, random)

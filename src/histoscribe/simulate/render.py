@@ -32,21 +32,14 @@ _GROUND = {
 
 @dataclass(frozen=True)
 class Stain:
-    """How one section took up its stains.
-
-    Parameters
-    ----------
-    vectors : tuple of two tuples of float
-        Optical density in red, green and blue per unit of haematoxylin and of eosin.
-    strength : tuple of float
-        Factor on each stain.
-    glass : tuple of float
-        Colour of the empty slide, 0 to 255.
-    """
+    """How one section took up its stains."""
 
     vectors: tuple[tuple[float, ...], tuple[float, ...]]
+    """Optical density in red, green and blue per unit of haematoxylin and of eosin."""
     strength: tuple[float, float]
+    """Factor on each stain."""
     glass: tuple[float, ...]
+    """Colour of the empty slide, 0 to 255."""
 
 
 def section_stain(seed: int, patient: str) -> Stain:

@@ -99,10 +99,7 @@ def write_truth(section: Section, path: str | PathLike[str]) -> None:
 def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
     """The section with `layers["truth"]`, `obsm["regions"]` and `var["programme"]` from its truth file.
 
-    Raises
-    ------
-    SectionError
-        If the file is damaged or belongs to other spots or genes.
+    Raises `SectionError` if the file is damaged or belongs to other spots or genes.
     """
     path = Path(path)
     try:

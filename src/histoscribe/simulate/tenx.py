@@ -22,28 +22,20 @@ PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 6, "shuffle
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Counts and the names of their rows and columns.
-
-    Parameters
-    ----------
-    counts : sparse array of whole numbers, shape (barcodes, genes)
-    barcodes, ids, genes : sequence of str
-        `ids` are the stable identifiers of the genes.
-    version : str
-        Of the Space Ranger that is imitated.
-    library : str
-        Name of the run.
-    probes : bool
-        Whether the genes were caught by probes, as with CytAssist.
-    """
+    """Counts and the names of their rows and columns."""
 
     counts: Any
+    """Shape (barcodes, genes)."""
     barcodes: Sequence[str]
     ids: Sequence[str]
     genes: Sequence[str]
+    """`barcodes`, `ids` and `genes`: `ids` are the stable identifiers of the genes."""
     version: str
+    """Of the Space Ranger that is imitated."""
     library: str
+    """Name of the run."""
     probes: bool = False
+    """Whether the genes were caught by probes, as with CytAssist."""
 
 
 def text(values: Sequence[str]) -> NDArray[np.bytes_]:

@@ -18,21 +18,14 @@ TUMOUR, STROMA, IMMUNE, NECROSIS, ADIPOSE, GLAND = range(len(REGIONS))
 
 @dataclass(frozen=True, eq=False)
 class Glands:
-    """Normal glands: rings of epithelium around a lumen.
-
-    Parameters
-    ----------
-    centres : ndarray of float64, shape (glands, 2)
-        As (row, column) in µm.
-    radius : ndarray of float64, shape (glands,)
-        Of the lumen in µm.
-    phase : ndarray of float64, shape (glands,)
-        Turns the outline, which is not a perfect circle.
-    """
+    """Normal glands: rings of epithelium around a lumen."""
 
     centres: NDArray[np.float64]
+    """As (row, column) in µm, shape (glands, 2)."""
     radius: NDArray[np.float64]
+    """Of the lumen in µm, shape (glands,)."""
     phase: NDArray[np.float64]
+    """Turns the outline, which is not a perfect circle, shape (glands,)."""
 
     def outline(self, which: NDArray[np.intp], angle: Floats) -> Floats:
         """Radius of the lumen in µm at `angle` for the glands `which`."""
@@ -43,37 +36,24 @@ class Glands:
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """The map of one section on a grid of `GRID_UM`.
-
-    Parameters
-    ----------
-    size_um : float
-        Side of the square field.
-    share : ndarray of float32, shape (regions, rows, columns)
-        How much of each grid cell belongs to each region; sums to 1.
-    inside : ndarray of float32, shape (rows, columns)
-        Positive inside the tissue: distance to its border in µm, negative outside.
-    grade : ndarray of float32, shape (rows, columns)
-        Tumour grade, 0 to 1: larger, more irregular, faster dividing nuclei.
-    hypoxia : ndarray of float32, shape (rows, columns)
-        1 at a necrosis, falling with distance.
-    hidden : ndarray of float32, shape (rows, columns)
-        A gradient of 0 to 1 that leaves no trace in the image.
-    angle : ndarray of float32, shape (rows, columns)
-        Direction of the fibres in radians.
-    lymphocytes : float
-        How many lymphocytes infiltrate, 1 being the average patient.
-    glands : Glands
-    """
+    """The map of one section on a grid of `GRID_UM`."""
 
     size_um: float
+    """Side of the square field."""
     share: NDArray[np.float32]
+    """How much of each grid cell belongs to each region; sums to 1. Shape (regions, rows, columns)."""
     inside: Floats
+    """Positive inside the tissue: distance to its border in µm, negative outside. Shape (rows, columns)."""
     grade: Floats
+    """Tumour grade, 0 to 1: larger, more irregular, faster dividing nuclei. Shape (rows, columns)."""
     hypoxia: Floats
+    """1 at a necrosis, falling with distance, shape (rows, columns)."""
     hidden: Floats
+    """A gradient of 0 to 1 that leaves no trace in the image, shape (rows, columns)."""
     angle: Floats
+    """Direction of the fibres in radians, shape (rows, columns)."""
     lymphocytes: float
+    """How many lymphocytes infiltrate, 1 being the average patient."""
     glands: Glands
 
     def index(self, points_um: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

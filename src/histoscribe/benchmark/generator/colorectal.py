@@ -35,20 +35,14 @@ _SIGNATURE = 50
 
 @dataclass(frozen=True, eq=False)
 class DrawnParents:
-    """Primaries and livers, drawn for each held-out metastasis, and the asked purity.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    tumours, livers : ndarray of int64, shape (metastases,)
-        Rows of the cohort.
-    purity : ndarray of float32, shape (metastases,)
-    """
+    """Primaries and livers, drawn for each held-out metastasis, and the asked purity."""
 
     cohort: Cohort
     tumours: NDArray[np.int64]
     livers: NDArray[np.int64]
+    """`tumours` and `livers`: rows of the cohort, shape (metastases,)."""
     purity: Values
+    """Shape (metastases,)."""
 
     def mixed(self, share: Values) -> Values:
         """Linear mixtures of both at a share of tumour each."""
@@ -57,32 +51,22 @@ class DrawnParents:
 
 @dataclass(frozen=True, eq=False)
 class Colorectal:
-    """Real metastases, half of their patients held out, and the parents of the held-out ones.
-
-    Parameters
-    ----------
-    genes : list of str
-        Those that both platforms have.
-    metastases : ndarray of float32, shape (metastases, genes)
-        log2 intensity of all real ones.
-    held : ndarray of bool, shape (metastases,)
-    liver : ndarray of float64, shape (metastases,)
-        Annotated share of liver tissue.
-    parents : DrawnParents
-        On all genes of the primaries' platform.
-    joined : Cohort
-        Primaries, livers and the training half, on the common genes and the primaries' scale.
-    subtypes : callable
-        The subtype of profiles on `genes`.
-    """
+    """Real metastases, half of their patients held out, and the parents of the held-out ones."""
 
     genes: list[str]
+    """Those that both platforms have."""
     metastases: Values
+    """log2 intensity of all real ones, shape (metastases, genes)."""
     held: NDArray[np.bool_]
+    """Shape (metastases,)."""
     liver: NDArray[np.float64]
+    """Annotated share of liver tissue, shape (metastases,)."""
     parents: DrawnParents
+    """On all genes of the primaries' platform."""
     joined: Cohort
+    """Primaries, livers and the training half, on the common genes and the primaries' scale."""
     subtypes: Callable[[Values], NDArray[np.str_]]
+    """The subtype of profiles on `genes`."""
 
     def shared(self, values: Values, genes: Sequence[str]) -> Values:
         """The columns of the common genes."""

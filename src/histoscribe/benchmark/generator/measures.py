@@ -22,16 +22,11 @@ _COMPONENTS = 50
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Principal components of real training metastases, standardised genes.
-
-    Parameters
-    ----------
-    standard : Standard
-    axes : ndarray of float32, shape (genes, components)
-    """
+    """Principal components of real training metastases, standardised genes."""
 
     standard: Standard
     axes: Values
+    """Shape (genes, components)."""
 
     def place(self, values: Values) -> Values:
         """Coordinates, shape (samples, components)."""
@@ -73,8 +68,6 @@ def two_sample_auc(
     ----------
     generated, real : (ndarray, ndarray)
         Of the training patients, which the classifiers learn from, and of held-out ones.
-    space : Space
-    seed : int
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression

@@ -72,29 +72,19 @@ class DenseClassifier:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """What recognises metastases of a bed, learned from its training part.
-
-    Parameters
-    ----------
-    bed : Bed
-    train, test : Cohort
-        Real metastases.
-    space : Space
-    cancer, site : DenseClassifier
-    subtypes : dict of str to str
-        By the primary's name.
-    subtype_real : float
-        Accuracy on real held-out metastases of a classifier that learned from real ones.
-    """
+    """What recognises metastases of a bed, learned from its training part."""
 
     bed: Bed
     train: Cohort
     test: Cohort
+    """`train` and `test`: real metastases."""
     space: measures.Space
     cancer: DenseClassifier
     site: DenseClassifier
     subtypes: dict[str, str]
+    """By the primary's name."""
     subtype_real: float
+    """Accuracy on real held-out metastases of a classifier that learned from real ones."""
 
     @property
     def real(self) -> tuple[Profiles, Profiles]:

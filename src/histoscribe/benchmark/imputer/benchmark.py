@@ -207,17 +207,12 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figur
     """Accuracy of one method with each number of genes, over five folds of whole patients.
 
     The method is called with a table of training samples, their classes and a table of held-out samples, and
-    returns the classes of these.
+    returns the classes of these. Raises `TableError` if the table names no classes.
 
     Returns
     -------
     dict
         With the bootstrap interval over samples.
-
-    Raises
-    ------
-    TableError
-        If the table names no classes.
     """
     from sklearn.model_selection import GroupKFold
 

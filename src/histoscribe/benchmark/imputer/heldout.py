@@ -126,7 +126,6 @@ def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     kind : str
         `random` hides values at random, 10 to 90 %; `low` hides as many, low ones of a sample more often;
         `panels` shows the same few genes of every sample: so many as `PANELS` says and the table has.
-    held : HeldOut
 
     Yields
     ------

@@ -23,19 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class HeldSection(HeldOut):
-    """A section held out, on the scale of log1p of counts per 10,000; `obs["patient"]` holds the sections.
-
-    Parameters
-    ----------
-    hidden : ndarray of bool, shape (genes,)
-        Genes that are hidden in the held-out section.
-    pretrained : Imputer or None
-        What `histoscribe` tunes.
-    progress : Progress
-    """
+    """A section held out, on the scale of log1p of counts per 10,000; `obs["patient"]` holds the sections."""
 
     hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """Genes that are hidden in the held-out section, shape (genes,)."""
     pretrained: Imputer | None = None
+    """What `histoscribe` tunes."""
     progress: Progress = field(default_factory=Progress)
 
     @property

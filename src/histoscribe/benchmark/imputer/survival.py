@@ -36,27 +36,18 @@ _DRAWS = 300
 
 @dataclass(frozen=True, eq=False)
 class Patients:
-    """Patients whose survival is known, and their folds, drawn within each class.
-
-    Parameters
-    ----------
-    bulk : BulkTable
-    time, event : ndarray of float64, shape (patients,)
-    kinds : ndarray of str, shape (patients,)
-        Classes, each looked at for itself.
-    number : ndarray of int64, shape (patients,)
-        The fold of each.
-    panels : list of ndarray of int64
-        Observed genes.
-    progress : Progress
-    """
+    """Patients whose survival is known, and their folds, drawn within each class."""
 
     bulk: BulkTable
     time: Floats
     event: Floats
+    """`time` and `event`: shape (patients,)."""
     kinds: NDArray[np.str_]
+    """Classes, each looked at for itself, shape (patients,)."""
     number: Places
+    """The fold of each, shape (patients,)."""
     panels: list[Places]
+    """Observed genes."""
     progress: Progress
 
     @cached_property
@@ -132,15 +123,12 @@ class Part:
 def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     """The patients of a table whose survival is known.
 
+    Raises `TableError` if times and events are not named.
+
     Parameters
     ----------
     bulk : BulkTable
         With `time` and `event`, and where there are several `class`, in `obs`.
-
-    Raises
-    ------
-    TableError
-        If times and events are not named.
     """
     obs = bulk.table.obs
     if not {"time", "event"} <= set(obs):

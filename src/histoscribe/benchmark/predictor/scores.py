@@ -26,23 +26,15 @@ Scores = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What was measured on a held-out section.
-
-    Parameters
-    ----------
-    section : EncodedSection
-    expression : ndarray of float32, shape (spots, panel)
-        The target.
-    moran : ndarray, shape (panel,)
-        Moran's I of each gene.
-    variable : ndarray of bool, shape (panel,)
-        Whether the gene varies in space: corrected p below 0.05.
-    """
+    """What was measured on a held-out section."""
 
     section: EncodedSection
     expression: NDArray[np.float32]
+    """The target, shape (spots, panel)."""
     moran: NDArray[np.float64]
+    """Moran's I of each gene, shape (panel,)."""
     variable: NDArray[np.bool_]
+    """Whether the gene varies in space: corrected p below 0.05. Shape (panel,)."""
 
 
 def measured_truth(section: EncodedSection, expression: NDArray[np.float32]) -> Truth:

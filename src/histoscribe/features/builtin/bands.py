@@ -25,33 +25,24 @@ class BandStatistics:
 
     The band is the map less its smoothing by σ = 1 pixel. The tensor is made of the slopes d along rows
     and a along columns of smoothed hematoxylin and eosin together.
-
-    Parameters
-    ----------
-    power : ndarray of float64, shape (windows, 3, n)
-        Mean square of the band of each stain.
-    cube, size : ndarray of float64, shape (windows, 2, n)
-        Mean cube and mean size of the band of hematoxylin and eosin.
-    product : ndarray of float64, shape (windows, n)
-        Mean product of these two bands.
-    tensor : ndarray of float64, shape (windows, 3, n)
-        Means of d² − a², 2 d a and d² + a².
-    near : ndarray of float64, shape (windows, n)
-        Mean length of the first two, after smoothing by σ = 2 pixels.
-    sizes : ndarray of float32, shape (2, n, side / 2, side / 2)
-        Size of the band of hematoxylin and eosin, of half as many pixels.
-    hematoxylin : ndarray of float32, shape (n, side, side)
-        Smoothed.
     """
 
     power: Sums
+    """Mean square of the band of each stain, shape (windows, 3, n)."""
     cube: Sums
     size: Sums
+    """`cube` and `size`: mean cube and mean size of the band of hematoxylin and eosin, shape (windows, 2,
+    n)."""
     product: Sums
+    """Mean product of these two bands, shape (windows, n)."""
     tensor: Sums
+    """Means of d² − a², 2 d a and d² + a², shape (windows, 3, n)."""
     near: Sums
+    """Mean length of the first two, after smoothing by σ = 2 pixels, shape (windows, n)."""
     sizes: Maps
+    """Size of the band of hematoxylin and eosin, of half as many pixels, shape (2, n, side / 2, side / 2)."""
     hematoxylin: Maps
+    """Smoothed, shape (n, side, side)."""
 
 
 def band_statistics(stains: Maps, margins: Indices, coarse_margins: Indices) -> BandStatistics:

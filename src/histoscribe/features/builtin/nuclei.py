@@ -27,30 +27,21 @@ _NEIGHBOURS = 5
 
 @dataclass(frozen=True, eq=False)
 class Nuclei:
-    """Blobs of a batch, one entry each.
-
-    Parameters
-    ----------
-    tile : ndarray of int
-        Which crop.
-    centre_um : ndarray, shape (blobs, 2)
-        (row, column) from the crop's centre.
-    area_um2, darkness, contrast, eosin : ndarray
-        Size, mean hematoxylin, its sd inside, mean eosin.
-    elongation : ndarray
-        Natural logarithm of the axis ratio of the ellipse with the same second moments, 0 if round.
-    axis : ndarray, shape (blobs, 2)
-        Cosine and sine of twice the orientation.
-    """
+    """Blobs of a batch, one entry each."""
 
     tile: NDArray[np.intp]
+    """Which crop."""
     centre_um: NDArray[np.float64]
+    """(row, column) from the crop's centre, shape (blobs, 2)."""
     area_um2: NDArray[np.float64]
     darkness: NDArray[np.float64]
     contrast: NDArray[np.float64]
     eosin: NDArray[np.float64]
+    """`area_um2`, `darkness`, `contrast` and `eosin`: size, mean hematoxylin, its sd inside, mean eosin."""
     elongation: NDArray[np.float64]
+    """Natural logarithm of the axis ratio of the ellipse with the same second moments, 0 if round."""
     axis: NDArray[np.float64]
+    """Cosine and sine of twice the orientation, shape (blobs, 2)."""
 
     @cached_property
     def company(self) -> dict[str, NDArray[np.float64]]:

@@ -20,18 +20,12 @@ Maps = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class StainScale:
-    """Stain maps of a batch of crops at one resolution.
-
-    Parameters
-    ----------
-    um : float
-        µm per pixel.
-    stains : ndarray of float32, shape (3, n, side, side)
-        Hematoxylin, eosin, residual.
-    """
+    """Stain maps of a batch of crops at one resolution."""
 
     um: float
+    """µm per pixel."""
     stains: Maps
+    """Hematoxylin, eosin, residual, shape (3, n, side, side)."""
 
     @cached_property
     def statistics(self) -> BandStatistics:

@@ -16,43 +16,29 @@ _SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
 
 @dataclass(frozen=True)
 class Published:
-    """An encoder that others have published.
-
-    Parameters
-    ----------
-    name : str
-        What `--encoder` and `fetch` call it.
-    repository : str
-        Where it lies on the Hugging Face hub.
-    library : str
-        What builds the network, an extra of this package: `transformers` or `timm`.
-    licence : str
-        Its terms when this was written; `fetch` shows those that the hub states today beside them.
-    gated : bool
-        Whether its owners want to be asked first, on the page of the repository.
-    side : int
-        Pixels of a tile.
-    mpp : float
-        µm per pixel of a tile.
-    mean, std : tuple of float
-        Of RGB in 0-1, taken out before the network where its own files do not say.
-    pooling : str
-        `class`: the class token. `class and mean`: it, and the mean of the patch tokens after it.
-    arguments : mapping
-        What timm's `create_model` needs besides the repository's own `config.json`; layers by name.
-    """
+    """An encoder that others have published."""
 
     name: str
+    """What `--encoder` and `fetch` call it."""
     repository: str
+    """Where it lies on the Hugging Face hub."""
     library: Literal["transformers", "timm"]
+    """What builds the network, an extra of this package: `transformers` or `timm`."""
     licence: str
+    """Its terms when this was written; `fetch` shows those that the hub states today beside them."""
     gated: bool
+    """Whether its owners want to be asked first, on the page of the repository."""
     side: int = 224
+    """Pixels of a tile."""
     mpp: float = 0.5
+    """µm per pixel of a tile."""
     mean: Colour = IMAGENET[0]
     std: Colour = IMAGENET[1]
+    """`mean` and `std`: of RGB in 0-1, taken out before the network where its own files do not say."""
     pooling: Literal["class", "class and mean"] = "class"
+    """`class`: the class token. `class and mean`: it, and the mean of the patch tokens after it."""
     arguments: Mapping[str, object] = field(default_factory=dict)
+    """What timm's `create_model` needs besides the repository's own `config.json`; layers by name."""
 
     @property
     def page(self) -> str:

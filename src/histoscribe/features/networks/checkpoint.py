@@ -26,31 +26,21 @@ _CONVERT = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that has been looked at.
-
-    Parameters
-    ----------
-    folder : Path
-        Absolute.
-    config : dict
-        Its `config.json`.
-    published : Published or None
-        What it is a copy of, where `histoscribe fetch` wrote it.
-    side : int
-        Pixels of a tile.
-    mpp : float
-        µm per pixel of a tile.
-    mean, std : tuple of float
-        Of RGB in 0-1.
-    """
+    """A folder that has been looked at."""
 
     folder: Path
+    """Absolute."""
     config: dict[str, Any]
+    """Its `config.json`."""
     published: Published | None
+    """What it is a copy of, where `histoscribe fetch` wrote it."""
     side: int
+    """Pixels of a tile."""
     mpp: float
+    """µm per pixel of a tile."""
     mean: Colour
     std: Colour
+    """`mean` and `std`: of RGB in 0-1."""
 
     @property
     def name(self) -> str:
@@ -65,10 +55,7 @@ class Checkpoint:
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     """Look at a folder; weights are not read yet.
 
-    Raises
-    ------
-    ModelError
-        If a file is missing or damaged, or the weights are no safetensors.
+    Raises `ModelError` if a file is missing or damaged, or the weights are no safetensors.
     """
     folder = Path(folder).absolute()
     if not (folder / CONFIG).is_file():

@@ -26,26 +26,17 @@ _WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Offer:
-    """What the hub holds of an encoder today.
-
-    Parameters
-    ----------
-    published : Published
-    revision : str
-        The commit that is offered.
-    licence : str
-        As its card states it there; empty where it does not.
-    gated : bool
-        Whether its owners ask to be asked.
-    files : dict
-        Name → (bytes, SHA-256 or empty).
-    """
+    """What the hub holds of an encoder today."""
 
     published: Published
     revision: str
+    """The commit that is offered."""
     licence: str
+    """As its card states it there; empty where it does not."""
     gated: bool
+    """Whether its owners ask to be asked."""
     files: dict[str, tuple[int, str]]
+    """Name → (bytes, SHA-256 or empty)."""
 
     @property
     def nbytes(self) -> int:
@@ -67,13 +58,7 @@ def encoders_folder() -> Path:
 
 
 def published_encoder(name: str) -> Published:
-    """Look an encoder up.
-
-    Raises
-    ------
-    SettingError
-        If it is not in the catalogue.
-    """
+    """Look an encoder up; raises `SettingError` if it is not in the catalogue."""
     if name not in PUBLISHED:
         raise SettingError(
             "there is no such encoder", where=name, remedy=f"choose one of: {', '.join(PUBLISHED)}"
@@ -84,12 +69,8 @@ def published_encoder(name: str) -> Published:
 def look_up(published: Published) -> Offer:
     """Ask the hub what it holds; nothing is downloaded.
 
-    Raises
-    ------
-    DependencyError
-        If the hub's client is not installed.
-    ModelError
-        If the hub does not answer, or has no safetensors of it.
+    Raises `DependencyError` if the hub's client is not installed; `ModelError` if the hub does not answer, or
+    has no safetensors of it.
     """
     try:
         from huggingface_hub import HfApi
@@ -124,14 +105,9 @@ def look_up(published: Published) -> Offer:
 def fetch(offer: Offer, *, progress: Progress | None = None) -> Path:
     """Download an encoder's configuration and weights, and nothing else; return its folder.
 
-    Every file's SHA-256 is compared with what the hub states; the folder appears whole or not at all.
-
-    Raises
-    ------
-    ModelError
-        If access is refused, or a file arrives damaged.
-    StorageError
-        If the disk has not enough room.
+    Every file's SHA-256 is compared with what the hub states; the folder appears whole or not at all. Raises
+    `ModelError` if access is refused, or a file arrives damaged; `StorageError` if the disk has not enough
+    room.
     """
     from huggingface_hub import hf_hub_download
 

@@ -29,27 +29,18 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class NetworkEncoder:
-    """A learned network that describes tiles; what is sent to another process is its folder's path.
-
-    Parameters
-    ----------
-    folder : Path
-        Absolute; a worker of a cluster must find the same files there.
-    name : str
-        With the hash of its files; checked again wherever the weights are loaded.
-    dimension : int
-    crop_um, mpp : float
-        Side of a tile in µm and µm per pixel.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; on `auto` each worker takes the best that it has.
-    """
+    """A learned network that describes tiles; what is sent to another process is its folder's path."""
 
     folder: Path
+    """Absolute; a worker of a cluster must find the same files there."""
     name: str
+    """With the hash of its files; checked again wherever the weights are loaded."""
     dimension: int
     crop_um: float
     mpp: float
+    """`crop_um` and `mpp`: side of a tile in µm and µm per pixel."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps`; on `auto` each worker takes the best that it has."""
 
     @property
     def side(self) -> int:
@@ -64,15 +55,10 @@ class NetworkEncoder:
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension).
 
-        On a processor one thread computes, in single precision, so that the digits do not depend on how
-        many workers share the machine; on a GPU it is half precision.
-
-        Raises
-        ------
-        SettingError
-            If the crops have another shape or dtype.
-        ModelError
-            If the folder's files are no longer those that the name states, or give no finite numbers.
+        On a processor one thread computes, in single precision, so that the digits do not depend on how many
+        workers share the machine; on a GPU it is half precision. Raises `SettingError` if the crops have
+        another shape or dtype; `ModelError` if the folder's files are no longer those that the name states,
+        or give no finite numbers.
         """
         import torch
 
@@ -101,14 +87,8 @@ class NetworkEncoder:
 def network_encoder(folder: Path | str, *, device: str = "auto") -> NetworkEncoder:
     """Make an encoder of a folder; its weights are loaded when they are first needed.
 
-    Raises
-    ------
-    ModelError
-        If the folder holds no network that is known here.
-    DependencyError
-        If the package that builds it is not installed.
-    SettingError
-        If the device is not there.
+    Raises `ModelError` if the folder holds no network that is known here, `DependencyError` if the package
+    that builds it is not installed, `SettingError` if the device is not there.
     """
     resolve_device(device)
     checkpoint = read_checkpoint(folder)

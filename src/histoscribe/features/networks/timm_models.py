@@ -17,12 +17,7 @@ _DAMAGED = "check that config.json and weights belong together, or fetch the enc
 
 
 def dimension(checkpoint: Checkpoint) -> int:
-    """Length of one descriptor.
-
-    Raises
-    ------
-    ModelError, DependencyError
-    """
+    """Length of one descriptor; raises `ModelError` or `DependencyError`."""
     import torch
 
     with torch.device("meta"):
@@ -33,10 +28,7 @@ def dimension(checkpoint: Checkpoint) -> int:
 def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Read the weights; return what turns a batch (n, 3, side, side) into descriptors (n, dimension).
 
-    Raises
-    ------
-    ModelError
-        If the weights are damaged or not those of the network.
+    Raises `ModelError` if the weights are damaged or not those of the network.
     """
     import torch
     from safetensors.torch import load_file

@@ -24,24 +24,15 @@ _UNUSED = ("pooler.", "mask_token", "embeddings.mask_token", "classifier.", "hea
 
 
 def dimension(checkpoint: Checkpoint) -> int:
-    """Length of one descriptor.
-
-    Raises
-    ------
-    ModelError, DependencyError
-    """
+    """Length of one descriptor; raises `ModelError` or `DependencyError`."""
     return int(_config(checkpoint).hidden_size)
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Read the weights; return what turns a batch (n, 3, side, side) into class tokens (n, dimension).
 
-    Code that lies beside the weights is never run, and only safetensors are read.
-
-    Raises
-    ------
-    ModelError
-        If the weights are damaged or not those of the network.
+    Code that lies beside the weights is never run, and only safetensors are read. Raises `ModelError` if the
+    weights are damaged or not those of the network.
     """
     from transformers import AutoModel
 

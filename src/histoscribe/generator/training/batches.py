@@ -21,29 +21,21 @@ Batch = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class MixingSamples:
-    """What the second stage draws its batches from.
-
-    Parameters
-    ----------
-    primaries, normals : ndarray of float32, shape (samples, genes)
-        log2 of abundance.
-    primary_classes, normal_classes : ndarray of int64, shape (samples,)
-        Cancer of a primary, site of a normal tissue.
-    pairs : ndarray of int64, shape (metastases, 2)
-        Cancer and site of each real metastasis.
-    codes : ndarray of float32, shape (metastases, CODE)
-        Of the real metastases.
-    purity : ndarray of float32, shape (metastases,)
-        As estimated.
-    """
+    """What the second stage draws its batches from."""
 
     primaries: NDArray[np.float32]
     normals: NDArray[np.float32]
+    """`primaries` and `normals`: log2 of abundance, shape (samples, genes)."""
     primary_classes: NDArray[np.int64]
     normal_classes: NDArray[np.int64]
+    """`primary_classes` and `normal_classes`: cancer of a primary, site of a normal tissue, shape
+    (samples,)."""
     pairs: NDArray[np.int64]
+    """Cancer and site of each real metastasis, shape (metastases, 2)."""
     codes: NDArray[np.float32]
+    """Of the real metastases, shape (metastases, CODE)."""
     purity: NDArray[np.float32]
+    """As estimated, shape (metastases,)."""
 
 
 def draw_parents(

@@ -31,10 +31,7 @@ _TURNS = 60
 def usable(cohort: Cohort) -> Cohort:
     """The samples to learn from: metastases whose cancer has primaries and whose site has normal tissue.
 
-    Raises
-    ------
-    TableError
-        If a class has one sample only, or too few metastases are left.
+    Raises `TableError` if a class has one sample only, or too few metastases are left.
     """
     primaries, normals = cohort.of("primary"), cohort.of("normal")
     met = cohort.kinds == "metastasis"
@@ -66,12 +63,7 @@ def usable(cohort: Cohort) -> Cohort:
 def fit_model(
     used: Cohort, settings: GeneratorSettings, *, seed: int, device: torch.device, progress: Progress
 ) -> tuple[MetGen, Standard, tuple[str, ...], tuple[str, ...]]:
-    """Train on a cohort that is usable: MetVAE, then source encoder and mixer, then spread and texture.
-
-    Returns
-    -------
-    The model, its units, its cancers and its sites
-    """
+    """Train on a cohort that is usable: MetVAE, then source encoder and mixer, then spread and texture."""
     from histoscribe.models.training import TrainingOptions
 
     random = np.random.default_rng(seed)

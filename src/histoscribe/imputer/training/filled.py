@@ -19,44 +19,28 @@ _FOLDS = 4
 
 @dataclass(frozen=True)
 class GaussianOptions:
-    """What the Gaussian start is fitted with.
-
-    Parameters
-    ----------
-    factors : int
-    inflation : float
-        Of the noise: shrinks what few samples overstate.
-    old : float
-        Weight of a sample remembered from an earlier model, where a new one counts 1. With 0 the new table
-        is learned alone, and the old samples only tell of the genes that it lacks.
-    """
+    """What the Gaussian start is fitted with."""
 
     factors: int
     inflation: float
+    """Of the noise: shrinks what few samples overstate."""
     old: float = 1.0
+    """Weight of a sample remembered from an earlier model, where a new one counts 1. With 0 the new table is
+    learned alone, and the old samples only tell of the genes that it lacks."""
 
 
 @dataclass(frozen=True, eq=False)
 class FilledTable:
-    """A filled training table.
-
-    Parameters
-    ----------
-    filled : ndarray of float32, shape (samples, genes)
-        Standardised, without NaN.
-    known : ndarray of bool, shape (samples, genes)
-        False where it was filled.
-    blocks : ndarray of bool, shape (samples, genes)
-        False where a sample belongs to a table that lacks the gene.
-    folds : ndarray of int64, shape (samples,)
-        -1 for samples remembered from an earlier model, which are never held out.
-    seed : int
-    """
+    """A filled training table."""
 
     filled: NDArray[np.float32]
+    """Standardised, without NaN, shape (samples, genes)."""
     known: NDArray[np.bool_]
+    """False where it was filled, shape (samples, genes)."""
     blocks: NDArray[np.bool_]
+    """False where a sample belongs to a table that lacks the gene, shape (samples, genes)."""
     folds: NDArray[np.int64]
+    """-1 for samples remembered from an earlier model, which are never held out, shape (samples,)."""
     seed: int
 
     def start(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> GaussianStart:

@@ -50,10 +50,6 @@ def fit_restorer(
     ----------
     checkpoint : Path, optional
         Where training keeps its state, to go on from after it was stopped.
-
-    Returns
-    -------
-    Restorer, the rehearsals that it was weighed by, and what the Gaussian was fitted with
     """
     progress.report("fitting the conditional Gaussian")
     samples, genes = table.values.shape

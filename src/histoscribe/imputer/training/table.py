@@ -16,32 +16,20 @@ from histoscribe.models.standard import Standard
 
 @dataclass(frozen=True, eq=False)
 class TrainingTable:
-    """A training table in its own units.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        Standardised; NaN where not known.
-    groups : tuple of str
-        The patient of each sample.
-    training : tuple of TrainingSection
-    standard : Standard
-    aliases : dict of str to str
-    notes : tuple of str
-    old : int
-        So many samples, the first ones, are remembered from an earlier model.
-    own : int
-        So many genes, the first ones, are the table's; the others are known to the earlier model alone.
-    """
+    """A training table in its own units."""
 
     values: NDArray[np.float32]
+    """Standardised; NaN where not known. Shape (samples, genes)."""
     groups: tuple[str, ...]
+    """The patient of each sample."""
     training: tuple[TrainingSection, ...]
     standard: Standard
     aliases: dict[str, str]
     notes: tuple[str, ...]
     own: int
+    """So many genes, the first ones, are the table's; the others are known to the earlier model alone."""
     old: int = 0
+    """So many samples, the first ones, are remembered from an earlier model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +42,7 @@ class ModelMemory:
 
 
 def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> TrainingTable:
-    """Standardise a table by itself.
-
-    Raises
-    ------
-    TableError
-        If there is too little to learn from.
-    """
+    """Standardise a table by itself; raises `TableError` if there is too little to learn from."""
     groups = groups_of(bulk, patients)
     standard, values, kept, notes = learn_standard(bulk)
     rows = np.flatnonzero(kept)
@@ -76,12 +58,8 @@ def extend(bulk: BulkTable, patients: Sequence[str] | str | None, model: ModelMe
     """Put a table below what a model remembers, in the table's units.
 
     The genes are those of the table that vary, then those that only the model knows. A gene that goes by
-    another name in the model is the same gene.
-
-    Raises
-    ------
-    TableError
-        If there is too little to learn from, or no gene is shared.
+    another name in the model is the same gene. Raises `TableError` if there is too little to learn from, or
+    no gene is shared.
     """
     own = prepare(bulk, patients)
     units = standardise(bulk, model.standard, model.card.settings.get("aliases", {}), adapt=None)

@@ -164,26 +164,16 @@ def _waves(time: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """Real metastases to learn from.
-
-    Parameters
-    ----------
-    points : Tensor, shape (metastases, components)
-        Whitened: zero mean, unit variance.
-    labels : Tensor, shape (metastases, cancers + sites)
-        Two ones in each row.
-    axes : Tensor, shape (components, genes)
-        From points to profiles, in units.
-    middle : Tensor, shape (genes,)
-    standard : Standard
-    texture : Texture
-    cancers, sites : tuple of str
-    """
+    """Real metastases to learn from."""
 
     points: torch.Tensor
+    """Whitened: zero mean, unit variance. Shape (metastases, components)."""
     labels: torch.Tensor
+    """Two ones in each row, shape (metastases, cancers + sites)."""
     axes: torch.Tensor
+    """From points to profiles, in units, shape (components, genes)."""
     middle: torch.Tensor
+    """Shape (genes,)."""
     standard: Standard
     texture: Texture
     cancers: tuple[str, ...]
