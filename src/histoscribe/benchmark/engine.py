@@ -23,47 +23,31 @@ Over = Literal["sections", "seeds"]
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """What a kind of benchmark declares: its data, splits, methods and measures.
-
-    Parameters
-    ----------
-    kind : str
-        `predictor`, `imputer TASK` or `generator`.
-    folds : mapping of str to callable
-        For each fold, how to open it; opened only where a score is missing, one at a time.
-    methods : sequence of Method
-        In the order in which they run.
-    score : callable
-        Given a fold's name, the opened fold and a method, its records. Records that several methods give,
-        such as a control, are taken from the last.
-    over : str
-        What folds are: means over `sections` get a bootstrap interval, over `seeds` Student's.
-    about : dict
-        What scores depend on beside fold, method and code: data, panel, settings.
-    code : tuple of str
-        Modules that score.
-    settings : dict
-        For the reader: split, panel, target and the like.
-    layout : TableLayout
-        How tables and report show it.
-    """
+    """What a kind of benchmark declares: its data, splits, methods and measures."""
 
     kind: str
+    """`predictor`, `imputer TASK` or `generator`."""
     folds: Mapping[str, Callable[[], Any]]
+    """For each fold, how to open it; opened only where a score is missing, one at a time."""
     methods: Sequence[Method]
+    """In the order in which they run."""
     score: Callable[[str, Any, Method], Iterable[Score]]
+    """Given a fold's name, the opened fold and a method, its records. Records that several methods give, such
+    as a control, are taken from the last."""
     over: Over
+    """What folds are: means over `sections` get a bootstrap interval, over `seeds` Student's."""
     about: dict[str, Any]
+    """What scores depend on beside fold, method and code: data, panel, settings."""
     code: tuple[str, ...]
+    """Modules that score."""
     settings: dict[str, Any] = field(default_factory=dict)
+    """For the reader: split, panel, target and the like."""
     layout: TableLayout = field(default_factory=TableLayout)
+    """How tables and report show it."""
 
 
 def run_benchmark(
-    benchmark: Benchmark,
-    *,
-    ledger: str | PathLike[str] | None = None,
-    progress: Progress | None = None,
+    benchmark: Benchmark, *, ledger: str | PathLike[str] | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Score every method on every fold.
 

@@ -20,30 +20,20 @@ _MOST = 1024**3
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """One number of a benchmark.
-
-    Parameters
-    ----------
-    method, dataset, split : str
-    fold : str
-        What was held out; `all` for the mean over folds.
-    measure : str
-    value : float
-    low, high : float
-        95 % interval; the value itself where one value says nothing of its spread.
-    each : sequence of float
-        The values that `value` is the mean of, one a gene, for paired tests; empty where there are none.
-    """
+    """One number of a benchmark."""
 
     method: str
     dataset: str
     split: str
     fold: str
+    """What was held out; `all` for the mean over folds."""
     measure: str
     value: float
     low: float
     high: float
+    """`low` and `high`: 95 % interval; the value itself where one value says nothing of its spread."""
     each: Sequence[float] = ()
+    """The values that `value` is the mean of, one a gene, for paired tests; empty where there are none."""
 
     def as_json(self) -> dict[str, Any]:
         """The eight fields of a benchmark's JSON."""

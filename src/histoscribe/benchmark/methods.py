@@ -30,34 +30,23 @@ REFERENCE = "histoscribe"
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """One way to do a benchmark's task.
-
-    Parameters
-    ----------
-    name : str
-        Unique within its tasks.
-    tasks : tuple of str
-        `predictor`, `imputer TASK` or `generator BED`.
-    learn : callable
-        Called as the task says (see `histoscribe.benchmark.KIND`).
-    settings : dict
-        What `learn` was made with; a change of it makes kept scores stale.
-    depends : tuple of str
-        Modules and packages whose code it runs beside the module of `learn`; a change of their code makes
-        kept scores stale too.
-    default : bool
-        Whether it runs where no method is named.
-    needs : str
-        `pixels` for a predictor that reads them, else empty.
-    """
+    """One way to do a benchmark's task."""
 
     name: str
+    """Unique within its tasks."""
     tasks: tuple[str, ...]
+    """`predictor`, `imputer TASK` or `generator BED`."""
     learn: Callable[..., Any]
+    """Called as the task says (see `histoscribe.benchmark.KIND`)."""
     settings: dict[str, Any] = field(default_factory=dict)
+    """What `learn` was made with; a change of it makes kept scores stale."""
     depends: tuple[str, ...] = ()
+    """Modules and packages whose code it runs beside the module of `learn`; a change of their code makes kept
+    scores stale too."""
     default: bool = True
+    """Whether it runs where no method is named."""
     needs: str = ""
+    """`pixels` for a predictor that reads them, else empty."""
 
     @property
     def code(self) -> str:

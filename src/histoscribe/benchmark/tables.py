@@ -20,32 +20,22 @@ Values = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class TableLayout:
-    """How a kind of benchmark is shown.
-
-    Parameters
-    ----------
-    title, lead : str
-        Of the report.
-    headline : str
-        The measure, or the words that several begin with, by which methods are ranked and compared.
-    lower : bool
-        Whether lower is better there.
-    label : str
-        The headline in words.
-    columns : mapping of str to str
-        Titles of the measures beside the headline in one wide table with a column for each fold; where empty,
-        all measures are shown, those that share what comes before the comma in one table.
-    held : tuple of (str, str, str)
-        Label, method and measure of further rows by fold, such as a control.
-    """
+    """How a kind of benchmark is shown."""
 
     title: str = "Benchmark"
     lead: str = ""
+    """`title` and `lead`: of the report."""
     headline: str = ""
+    """The measure, or the words that several begin with, by which methods are ranked and compared."""
     lower: bool = False
+    """Whether lower is better there."""
     label: str = ""
+    """The headline in words."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """Titles of the measures beside the headline in one wide table with a column for each fold; where empty,
+    all measures are shown, those that share what comes before the comma in one table."""
     held: tuple[tuple[str, str, str], ...] = ()
+    """Label, method and measure of further rows by fold, such as a control."""
 
     def leads(self, measure: str) -> bool:
         """Whether methods are compared by this measure."""

@@ -20,27 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BulkTable:
-    """Samples by genes, ready to be used.
-
-    Parameters
-    ----------
-    name : str
-        The file's name without its ending.
-    table : AnnData
-        `X` float32, shape (samples, genes), NaN where not measured; unique clean gene names.
-    scale : str
-        A key of `histoscribe.bulk.SCALES`.
-    identifiers : str
-        `symbol`, `ensembl` or `entrez`.
-    warnings : tuple of str
-        Everything doubtful about it and everything that was done to it, in plain words.
-    """
+    """Samples by genes, ready to be used."""
 
     name: str
+    """The file's name without its ending."""
     table: AnnData
+    """`X` float32, shape (samples, genes), NaN where not measured; unique clean gene names."""
     scale: str
+    """A key of `histoscribe.bulk.SCALES`."""
     identifiers: str
+    """`symbol`, `ensembl` or `entrez`."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful about it and everything that was done to it, in plain words."""
 
 
 class HoldsTable(Protocol):

@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from histoscribe.cli.benchmark_outcome import (
-    Keep,
-    Report,
-    Tables,
-    check_outputs,
-    finish,
-    names_in,
-)
+from histoscribe.cli.benchmark_outcome import Keep, Report, Tables, check_outputs, finish, names_in
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.benchmark_outcome import (
-    Keep,
-    Methods,
-    Report,
-    Tables,
-    check_outputs,
-    finish,
-    names_in,
-)
+from histoscribe.cli.benchmark_outcome import Keep, Methods, Report, Tables, check_outputs, finish, names_in
 from histoscribe.cli.console import caution
 from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job

@@ -42,10 +42,7 @@ def finish(
     from histoscribe import __version__
     from histoscribe.benchmark import write_benchmark_report, write_tables
 
-    outcome["settings"] |= {
-        "command": command_line(context),
-        "versions": {"napari-histoscribe": __version__},
-    }
+    outcome["settings"] |= {"command": command_line(context), "versions": {"napari-histoscribe": __version__}}
     if out is not None:
         write_benchmark_report(outcome, out, layout)
     if table is not None:

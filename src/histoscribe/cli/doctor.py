@@ -36,9 +36,7 @@ class Check:
     """How to get what is missing."""
 
 
-def doctor(
-    as_json: AsJson = False,
-) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Versions, device, display, encoders, what is missing and how to get it."""
     checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
     versions = {name: _version(name) for name in PACKAGES}

@@ -35,42 +35,29 @@ TOP = 50
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A prediction beside a measurement, spot by spot and gene by gene.
-
-    Parameters
-    ----------
-    section : Section
-        The measured section, only the spots that have a prediction.
-    match : Match
-        Which rows of the two tables these spots are.
-    genes : tuple of str
-        In the prediction's order.
-    measured, predicted : ndarray of float32, shape (spots, genes)
-        log1p of counts per 10,000.
-    truth : ndarray of float32, shape (spots, genes), or None
-        Where the section is simulated: what is expected without depth and noise.
-    per_gene : DataFrame
-        One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of
-        spots with a count), `top50`; where the truth is known `pearson_truth` and `ceiling` (r of the
-        measurement itself with the truth). Best first, undefined last.
-    summary : dict
-        Plain values: split, panel, target, counts of spots and genes, and means over genes.
-    record : Record
-        What the prediction says about its model.
-    warnings : tuple of str
-        Everything doubtful, in plain words.
-    """
+    """A prediction beside a measurement, spot by spot and gene by gene."""
 
     section: Section
+    """The measured section, only the spots that have a prediction."""
     match: Match
+    """Which rows of the two tables these spots are."""
     genes: tuple[str, ...]
+    """In the prediction's order."""
     measured: NDArray[np.float32]
     predicted: NDArray[np.float32]
+    """`measured` and `predicted`: log1p of counts per 10,000, shape (spots, genes)."""
     truth: NDArray[np.float32] | None
+    """Where the section is simulated: what is expected without depth and noise. Shape (spots, genes)."""
     per_gene: DataFrame
+    """One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots
+    with a count), `top50`; where the truth is known `pearson_truth` and `ceiling` (r of the measurement
+    itself with the truth). Best first, undefined last."""
     summary: dict[str, Any]
+    """Plain values: split, panel, target, counts of spots and genes, and means over genes."""
     record: Record
+    """What the prediction says about its model."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful, in plain words."""
 
     def column(self, gene: str) -> int:
         """Where a gene stands in `measured` and `predicted`."""

@@ -62,9 +62,7 @@ class SpotMap:
 
 
 def expression_panels(
-    measured: NDArray[np.floating],
-    predicted: NDArray[np.floating],
-    truth: NDArray[np.floating] | None = None,
+    measured: NDArray[np.floating], predicted: NDArray[np.floating], truth: NDArray[np.floating] | None = None
 ) -> list[SpotMap]:
     """Measured, predicted and (where known) true values of a gene, then the difference."""
     shown = {"measured": measured, "predicted": predicted}

@@ -215,9 +215,7 @@ def _expression_table(section: Section) -> AnnData:
     if sparse.issparse(x):
         x = sparse.csr_matrix(x)  # scanpy knows no sparse arrays yet
     return anndata.AnnData(
-        x,
-        obs=pd.DataFrame(index=table.obs_names),
-        var=pd.DataFrame(index=table.var_names),
+        x, obs=pd.DataFrame(index=table.obs_names), var=pd.DataFrame(index=table.var_names)
     )
 
 

@@ -33,36 +33,25 @@ _KIND_WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Samples on the generator's scale, log2 of abundance, nothing below 0.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        No NaN: what was not detected is 0.
-    genes : tuple of str
-    kinds : ndarray of str, shape (samples,)
-        Each one of `KINDS`.
-    cancers : ndarray of str, shape (samples,)
-        Of primaries and metastases; empty for normal tissue.
-    sites : ndarray of str, shape (samples,)
-        The organ of a normal tissue or of a metastasis; empty for primaries.
-    patients : ndarray of str, shape (samples,)
-    names : ndarray of str, shape (samples,)
-    notes : tuple of str
-        What was done and what is doubtful, in plain words.
-    purity : ndarray of float32, shape (samples,), optional
-        Known share of tumour in metastases, NaN where unknown; it is estimated there.
-    """
+    """Samples on the generator's scale, log2 of abundance, nothing below 0."""
 
     values: NDArray[np.float32]
+    """No NaN: what was not detected is 0. Shape (samples, genes)."""
     genes: tuple[str, ...]
     kinds: NDArray[np.str_]
+    """Each one of `KINDS`, shape (samples,)."""
     cancers: NDArray[np.str_]
+    """Of primaries and metastases; empty for normal tissue. Shape (samples,)."""
     sites: NDArray[np.str_]
+    """The organ of a normal tissue or of a metastasis; empty for primaries. Shape (samples,)."""
     patients: NDArray[np.str_]
+    """Shape (samples,)."""
     names: NDArray[np.str_]
+    """Shape (samples,)."""
     notes: tuple[str, ...] = ()
+    """What was done and what is doubtful, in plain words."""
     purity: NDArray[np.float32] | None = None
+    """Known share of tumour in metastases, NaN where unknown; it is estimated there. Shape (samples,)."""
 
     def __len__(self) -> int:
         return len(self.values)

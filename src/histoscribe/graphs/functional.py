@@ -19,18 +19,12 @@ _DIRECTIONS = 4
 
 @dataclass(frozen=True, eq=False)
 class FunctionalEdges:
-    """A weighted graph of alike spots.
-
-    Parameters
-    ----------
-    index : Tensor of int64, shape (2, edges)
-        Sources and targets, sorted by target; every node has its self-edge.
-    weight : Tensor of float32, shape (edges,)
-        Similarity in (0, 1), differentiable in both projections; 1 on self-edges.
-    """
+    """A weighted graph of alike spots."""
 
     index: Tensor
+    """Sources and targets, sorted by target; every node has its self-edge. Shape (2, edges)."""
     weight: Tensor
+    """Similarity in (0, 1), differentiable in both projections; 1 on self-edges. Shape (edges,)."""
 
 
 def functional_graph(

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def build_result(
-    bulk: BulkTable,
-    units: UnitTable,
-    means: NDArray[np.float32],
-    spreads: NDArray[np.float32],
-    card: Card,
+    bulk: BulkTable, units: UnitTable, means: NDArray[np.float32], spreads: NDArray[np.float32], card: Card
 ) -> AnnData:
     """Put restored values beside the measured ones.
 

@@ -1,8 +1,4 @@
-from .card import (
-    FORMAT_VERSION as FORMAT_VERSION,
-    Card as Card,
-    TrainingSection as TrainingSection,
-)
+from .card import FORMAT_VERSION as FORMAT_VERSION, Card as Card, TrainingSection as TrainingSection
 from .estimator import Estimator as Estimator
 from .store import (
     CARD_FILE as CARD_FILE,

@@ -25,60 +25,41 @@ class TrainingSection:
 
 @dataclass(frozen=True)
 class Card:
-    """Everything that must be known about saved weights before they are trusted.
-
-    Parameters
-    ----------
-    kind : str
-        `predictor`, `imputer` or `generator`.
-    variant : str
-        Which form of that kind.
-    genes : tuple of str
-        The output genes in the order of the output columns.
-    target : str
-        The scale of the output, in words.
-    panel_rule : str
-        How the genes were chosen, and on what.
-    training : tuple of TrainingSection
-        Sections and patients that the weights have seen.
-    licence : str
-        Under which terms the weights may be used.
-    seed : int
-    mpp, crop_um : float or None
-        µm per pixel and side of the crop that the encoder reads; None where no image is read.
-    encoder : str
-        Name of the tile encoder; empty where no image is read.
-    command : str
-        What was run to make it.
-    versions : dict
-        Package versions at training.
-    created : str
-        Time of training, ISO 8601, UTC.
-    sha256 : str
-        Of `weights.safetensors`.
-    held_out : dict
-        Per gene, scores on held-out data (`r`, and `low`, `high` where known).
-    settings : dict
-        What this kind needs to rebuild its network.
-    """
+    """Everything that must be known about saved weights before they are trusted."""
 
     kind: str
+    """`predictor`, `imputer` or `generator`."""
     variant: str
+    """Which form of that kind."""
     genes: tuple[str, ...]
+    """The output genes in the order of the output columns."""
     target: str
+    """The scale of the output, in words."""
     panel_rule: str
+    """How the genes were chosen, and on what."""
     training: tuple[TrainingSection, ...]
+    """Sections and patients that the weights have seen."""
     licence: str
+    """Under which terms the weights may be used."""
     seed: int
     mpp: float | None = None
     crop_um: float | None = None
+    """`mpp` and `crop_um`: µm per pixel and side of the crop that the encoder reads; None where no image is
+    read."""
     encoder: str = ""
+    """Name of the tile encoder; empty where no image is read."""
     command: str = field(default_factory=running_command)
+    """What was run to make it."""
     versions: dict[str, str] = field(default_factory=installed_versions)
+    """Package versions at training."""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    """Time of training, ISO 8601, UTC."""
     sha256: str = ""
+    """Of `weights.safetensors`."""
     held_out: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Per gene, scores on held-out data (`r`, and `low`, `high` where known)."""
     settings: dict[str, Any] = field(default_factory=dict)
+    """What this kind needs to rebuild its network."""
     format_version: int = FORMAT_VERSION
 
     @property

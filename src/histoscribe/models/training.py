@@ -146,11 +146,7 @@ def train(
 
 class _Learner(LightningModule):
     def __init__(
-        self,
-        network: nn.Module,
-        loss: Loss,
-        optimise: Callable[[], Optimisation],
-        options: TrainingOptions,
+        self, network: nn.Module, loss: Loss, optimise: Callable[[], Optimisation], options: TrainingOptions
     ) -> None:
         super().__init__()
         self.network, self.loss, self.optimise, self.options = network, loss, optimise, options

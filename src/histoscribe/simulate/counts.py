@@ -9,15 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from histoscribe.simulate.cells import (
-    ADIPOCYTE,
-    B_CELL,
-    KINDS,
-    MACROPHAGE,
-    T_CELL,
-    TUMOUR_CELL,
-    CellMap,
-)
+from histoscribe.simulate.cells import ADIPOCYTE, B_CELL, KINDS, MACROPHAGE, T_CELL, TUMOUR_CELL, CellMap
 from histoscribe.simulate.genes import PROGRAMMES, GenePlan
 from histoscribe.simulate.tissue import Tissue
 

@@ -181,24 +181,16 @@ def _mark(
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Places on one slide.
-
-    Parameters
-    ----------
-    centres : ndarray of float64, shape (tiles, 2)
-        Centres in full-resolution pixels as (row, column).
-    pitch_um : float
-        Distance of neighbouring tiles in µm.
-    names : tuple of str
-        One unique name per tile: the barcode of a spot, or `r<row>c<column>` on a grid.
-    spot_um : float
-        Diameter in µm of what one tile stands for.
-    """
+    """Places on one slide."""
 
     centres: NDArray[np.float64]
+    """Centres in full-resolution pixels as (row, column), shape (tiles, 2)."""
     pitch_um: float
+    """Distance of neighbouring tiles in µm."""
     names: tuple[str, ...]
+    """One unique name per tile: the barcode of a spot, or `r<row>c<column>` on a grid."""
     spot_um: float
+    """Diameter in µm of what one tile stands for."""
 
     def __len__(self) -> int:
         return len(self.names)

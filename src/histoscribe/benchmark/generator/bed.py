@@ -26,19 +26,13 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Metastases to generate, and whom from.
-
-    Parameters
-    ----------
-    parents : Cohort
-        Primaries and normal tissues.
-    cancers, sites : ndarray of str, shape (samples,)
-    seed : int
-    """
+    """Metastases to generate, and whom from."""
 
     parents: Cohort
+    """Primaries and normal tissues."""
     cancers: NDArray[np.str_]
     sites: NDArray[np.str_]
+    """`cancers` and `sites`: shape (samples,)."""
     seed: int
 
     def draw_parents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -53,18 +47,12 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """What a method generated.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        log2 of abundance.
-    primaries : ndarray of str, shape (samples,), or None
-        Name of the primary of each sample; None where the method has no parents.
-    """
+    """What a method generated."""
 
     values: Values
+    """log2 of abundance, shape (samples, genes)."""
     primaries: NDArray[np.str_] | None = None
+    """Name of the primary of each sample; None where the method has no parents. Shape (samples,)."""
 
 
 Sampler = Callable[[Request], Profiles]
@@ -72,21 +60,13 @@ Sampler = Callable[[Request], Profiles]
 
 @dataclass(eq=False)
 class Seed:
-    """An opened fold: a bed whose parts have no patient in common, and the generator trained on it once.
-
-    Parameters
-    ----------
-    bed : Bed
-    cohort : Cohort
-        tcga11.
-    data : Path
-        The folder of real data.
-    progress : Progress
-    """
+    """An opened fold: a bed whose parts have no patient in common, and the generator trained on it once."""
 
     bed: Bed
     cohort: Cohort
+    """tcga11."""
     data: Path
+    """The folder of real data."""
     progress: Progress = field(default_factory=Progress)
     fit_seconds: float | None = None
     _made: dict[Callable[[Seed], Any], Any] = field(default_factory=dict)

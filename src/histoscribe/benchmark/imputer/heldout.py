@@ -32,29 +32,21 @@ _REACH = 1.6448536
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """One division of a table by patient.
-
-    Parameters
-    ----------
-    bulk : BulkTable
-        All samples, the genes that are looked at.
-    test : ndarray of bool, shape (samples,)
-        Samples of held-out patients.
-    train, truth : ndarray of float32, shape (training or held-out samples, genes)
-        Standardised by the training samples; NaN where not measured.
-    mean, sd : ndarray of float32, shape (genes,)
-    kinds : ndarray of str, shape (samples,)
-        Class of each sample; one for all where the table names none.
-    seed : int
-    """
+    """One division of a table by patient."""
 
     bulk: BulkTable
+    """All samples, the genes that are looked at."""
     test: NDArray[np.bool_]
+    """Samples of held-out patients, shape (samples,)."""
     train: Values
     truth: Values
+    """`train` and `truth`: standardised by the training samples; NaN where not measured. Shape (training or
+    held-out samples, genes)."""
     mean: Values
     sd: Values
+    """`mean` and `sd`: shape (genes,)."""
     kinds: NDArray[np.str_]
+    """Class of each sample; one for all where the table names none. Shape (samples,)."""
     seed: int
 
     @property

@@ -65,21 +65,14 @@ _LAYOUT = TableLayout(
 
 @dataclass(frozen=True)
 class GenePanel:
-    """Which genes are scored.
-
-    Parameters
-    ----------
-    size : int
-        The most variable ones of each fold's training sections, where `genes` is None.
-    genes : tuple of str, or None
-        A given list.
-    chosen_on : tuple of str
-        The sections that a given list was chosen with; a fold that tests on one of them is refused.
-    """
+    """Which genes are scored."""
 
     size: int = PANEL_SIZE
+    """The most variable ones of each fold's training sections, where `genes` is None."""
     genes: tuple[str, ...] | None = None
+    """A given list."""
     chosen_on: tuple[str, ...] = ()
+    """The sections that a given list was chosen with; a fold that tests on one of them is refused."""
 
     def of(self, train: Sequence[EncodedSection], shared: set[str]) -> list[str]:
         """The genes of one fold, those of highest training variance first."""
@@ -191,13 +184,7 @@ def predictor_benchmark(
 
 
 def _score(
-    fold_name: str,
-    fold: _Opened,
-    method: Method,
-    *,
-    dataset: str,
-    split: str,
-    seeds: Sequence[int],
+    fold_name: str, fold: _Opened, method: Method, *, dataset: str, split: str, seeds: Sequence[int]
 ) -> Iterator[Score]:
     runs = [method.learn(fold, seed) for seed in seeds]
     for place, truth in enumerate(fold.truths):

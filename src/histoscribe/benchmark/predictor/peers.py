@@ -23,68 +23,46 @@ Tiles = Mapping[str, NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a method says of one test section.
-
-    Parameters
-    ----------
-    expression : ndarray of float32, shape (spots, panel)
-    low, high : ndarray of float32, shape (spots, panel), or None
-        90 % intervals, from methods that have them.
-    """
+    """What a method says of one test section."""
 
     expression: Values
+    """Shape (spots, panel)."""
     low: Values | None = None
     high: Values | None = None
+    """`low` and `high`: 90 % intervals, from methods that have them, shape (spots, panel)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One section as a peer sees it.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (spots, d)
-        Descriptors, each with mean 0 and standard deviation 1 over the section.
-    context : ndarray of float32, shape (spots, 3 d)
-        The same, followed by their means within 1.5 and 3 pitches.
-    places : ndarray of float32, shape (spots, 2)
-        Spot centres in pitches from the section's corner as (row, column).
-    log_depth : ndarray of float32, shape (spots, 1)
-        log1p of all counts of a spot. Only the leakage probe may look at it on test sections.
-    expression : ndarray of float32, shape (spots, genes)
-        The target on the panel. No peer may look at it on test sections.
-    tiles : ndarray of uint8, shape (spots, side, side, 3), or None
-        Pixels around the spots, for the peer that learns from them.
-    """
+    """One section as a peer sees it."""
 
     features: Values
+    """Descriptors, each with mean 0 and standard deviation 1 over the section, shape (spots, d)."""
     context: Values
+    """The same, followed by their means within 1.5 and 3 pitches, shape (spots, 3 d)."""
     places: Values
+    """Spot centres in pitches from the section's corner as (row, column), shape (spots, 2)."""
     log_depth: Values
+    """log1p of all counts of a spot. Only the leakage probe may look at it on test sections. Shape (spots,
+    1)."""
     expression: Values
+    """The target on the panel. No peer may look at it on test sections. Shape (spots, genes)."""
     tiles: NDArray[np.uint8] | None = None
+    """Pixels around the spots, for the peer that learns from them, shape (spots, side, side, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutSections:
-    """One opened fold.
-
-    Parameters
-    ----------
-    train, tests : sequence of EncodedSection
-        Of test sections a method looks at descriptors, places and tiles only.
-    panel : sequence of str
-        Genes that all sections have.
-    target : str
-    tiles : mapping of str to ndarray
-        Pixels around the spots by section name; empty where no method reads them.
-    """
+    """One opened fold."""
 
     train: Sequence[EncodedSection]
     tests: Sequence[EncodedSection]
+    """`train` and `tests`: of test sections a method looks at descriptors, places and tiles only."""
     panel: Sequence[str]
+    """Genes that all sections have."""
     target: Target = "clean"
     tiles: Tiles = field(default_factory=dict)
+    """Pixels around the spots by section name; empty where no method reads them."""
 
     @cached_property
     def examples(self) -> tuple[list[Example], list[Example]]:

@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.benchmark.predictor.peers import Prediction
-from histoscribe.evaluation.measures import (
-    mae_per_gene,
-    mse_per_gene,
-    pearson_per_gene,
-    spearman_per_gene,
-)
+from histoscribe.evaluation.measures import mae_per_gene, mse_per_gene, pearson_per_gene, spearman_per_gene
 from histoscribe.evaluation.spatial import moran_per_gene, recovered_share, ssim_per_gene
 from histoscribe.predictor import EncodedSection
 

@@ -14,19 +14,13 @@ Split = Literal["section", "patient"]
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a cohort.
-
-    Parameters
-    ----------
-    name : str
-        The section or the patient that is held out.
-    train, test : tuple of int
-        Places in the cohort.
-    """
+    """One division of a cohort."""
 
     name: str
+    """The section or the patient that is held out."""
     train: tuple[int, ...]
     test: tuple[int, ...]
+    """`train` and `test`: places in the cohort."""
 
 
 def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:

@@ -116,14 +116,7 @@ def _gather(total: Sums, margins: Indices, out: Sums) -> None:
 
 
 @compiled
-def _bands(
-    crop: Maps,
-    smoothed: Maps,
-    margins: Indices,
-    rings: Indices,
-    sizes: Maps,
-    means: Sums,
-) -> None:
+def _bands(crop: Maps, smoothed: Maps, margins: Indices, rings: Indices, sizes: Maps, means: Sums) -> None:
     side = crop.shape[1]
     bands = np.empty((3, side), dtype=np.float32)
     squares, cubes = np.zeros((3, len(margins), side)), np.zeros((2, len(margins), side))

@@ -130,10 +130,7 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
     for name, values in measures.items():
         mean = share(values)
         yield f"nuclear {name}, {place}, mean", mean
-        yield (
-            f"nuclear {name}, {place}, sd",
-            np.sqrt(np.maximum(share(values * values) - mean * mean, 0)),
-        )
+        yield (f"nuclear {name}, {place}, sd", np.sqrt(np.maximum(share(values * values) - mean * mean, 0)))
 
 
 def measure_blobs(

@@ -44,9 +44,7 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
         model.load_state_dict(weights, strict=True)
     except Exception as error:  # safetensors and torch raise in many ways
         raise ModelError(
-            f"its weights cannot be loaded ({reason_of(error)})",
-            where=checkpoint.folder,
-            remedy=_DAMAGED,
+            f"its weights cannot be loaded ({reason_of(error)})", where=checkpoint.folder, remedy=_DAMAGED
         ) from error
     model.to(device, precision_of(device)).eval()
     pooled, skipped = _pooled(checkpoint), int(getattr(model, "num_prefix_tokens", 1))
@@ -91,7 +89,5 @@ def _build(checkpoint: Checkpoint) -> Any:
         return timm.create_model(str(checkpoint.config["architecture"]), pretrained=False, **arguments)
     except Exception as error:  # timm checks names and arguments in many ways
         raise ModelError(
-            f"timm cannot build it ({reason_of(error)})",
-            where=checkpoint.folder,
-            remedy=_DAMAGED,
+            f"timm cannot build it ({reason_of(error)})", where=checkpoint.folder, remedy=_DAMAGED
         ) from error

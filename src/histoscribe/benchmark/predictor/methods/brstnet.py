@@ -67,11 +67,7 @@ def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> li
 
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(pixels)))
     network = train_network(
-        lambda: BrstNet(truth.shape[1]),
-        loss,
-        torch.split(order, _BATCH),
-        seed=seed,
-        epochs=_EPOCHS,
+        lambda: BrstNet(truth.shape[1]), loss, torch.split(order, _BATCH), seed=seed, epochs=_EPOCHS
     )
     predictions = []
     with torch.inference_mode():
