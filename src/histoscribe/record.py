@@ -103,7 +103,7 @@ class Record:
     mpp, spot_um, pitch_um : float or None
         µm per full-resolution pixel; diameter of spots and distance of neighbours in µm.
     cells : bool or None
-        Whether its spots are segmented cells, which have no pitch.
+        Whether its spots are cells or beads without a lattice, which have no pitch.
     scale, target : str
         Scale of the values: one of `bulk.SCALES`, and in words.
     slide : SlideReference or None

@@ -19,7 +19,7 @@ from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 def test_spots_keep_their_order_names_and_size():
     table = SimpleNamespace(obs_names=["AAC-1", "AAG-1"])
     section = SimpleNamespace(
-        table=table, centres=np.array([[5.0, 7.0], [1.0, 2.0]]), pitch_um=100.0, spot_um=55.0
+        table=table, centres=np.array([[5.0, 7.0], [1.0, 2.0]]), spacing_um=100.0, spot_um=55.0
     )
     tiles = spot_tiles(section)
     assert tiles.names == ("AAC-1", "AAG-1")

@@ -266,7 +266,7 @@ def _map_row(bars: Sequence[bool], section: Section) -> tuple[Figure, list[Axes]
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    extent = np.ptp(section.centres_um, axis=0) + 2 * section.pitch_um
+    extent = np.ptp(section.centres_um, axis=0) + 2 * section.spacing_um
     height = _MAP_SIDE * float(np.clip(extent[0] / extent[1], 0.4, 2))
     lefts = np.concatenate([[0], np.cumsum([_MAP_SIDE + (_BAR_ROOM if bar else _GAP) for bar in bars])])
     size = float(lefts[-1]), height + _TITLE_ROOM + _SCALE_ROOM
@@ -279,7 +279,7 @@ def _map_row(bars: Sequence[bool], section: Section) -> tuple[Figure, list[Axes]
 
 def _frame(axes: Axes, section: Section) -> None:
     """Show just where the spots are, in µm, without axes."""
-    centres, rim = section.centres_um, section.pitch_um
+    centres, rim = section.centres_um, section.spacing_um
     top, left = centres.min(axis=0) - rim
     bottom, right = centres.max(axis=0) + rim
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
@@ -289,7 +289,7 @@ def _frame(axes: Axes, section: Section) -> None:
 def _draw_panel(axes: Axes, section: Section, panel: SpotMap) -> None:
     from matplotlib.collections import EllipseCollection
 
-    size = section.pitch_um * _FILLED
+    size = section.spacing_um * _FILLED
     spots = EllipseCollection(
         size, size, 0, units="xy", offsets=section.centres_um[:, ::-1], transOffset=axes.transData
     )

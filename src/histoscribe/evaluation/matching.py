@@ -40,8 +40,9 @@ def as_section(table: Section | AnnData) -> Section:
         raise TableError("the table has no positions", remedy='give spots with obsm["spatial"]')
     own = record_of(table)
     mpp, name = own.mpp or 1.0, own.name or "section"
-    pitch = own.pitch_um or float(neighbour_distance(flip(table.obsm["spatial"])) * mpp)
-    return Section(name, table, None, mpp, own.spot_um or 0.55 * pitch, pitch, own.patient or name)
+    apart = own.pitch_um or float(neighbour_distance(flip(table.obsm["spatial"])) * mpp)
+    pitch = None if own.cells else apart
+    return Section(name, table, None, mpp, own.spot_um or 0.55 * apart, pitch, own.patient or name)
 
 
 def match_spots(measured: Section, predicted: Section) -> Match:
@@ -57,7 +58,7 @@ def match_spots(measured: Section, predicted: Section) -> Match:
     if (rows >= 0).any():
         match = Match(np.flatnonzero(rows >= 0), rows[rows >= 0], "barcode")
         apart = measured.centres_um[match.measured] - predicted.centres_um[match.predicted]
-        if np.median(np.hypot(*apart.T)) > measured.pitch_um:
+        if np.median(np.hypot(*apart.T)) > measured.spacing_um:
             raise TableError(
                 "the same barcodes lie in different places, so the prediction is of another section",
                 where=predicted.name,
@@ -67,12 +68,12 @@ def match_spots(measured: Section, predicted: Section) -> Match:
     from scipy.spatial import cKDTree
 
     distance, nearest = cKDTree(predicted.centres_um).query(
-        measured.centres_um, distance_upper_bound=measured.pitch_um / 2
+        measured.centres_um, distance_upper_bound=measured.spacing_um / 2
     )
     found = np.isfinite(distance)
     if not found.any():
         raise TableError(
-            f"no spot of {measured.name} has a prediction within {measured.pitch_um / 2:.3g} µm, "
+            f"no spot of {measured.name} has a prediction within {measured.spacing_um / 2:.3g} µm, "
             "and no barcode is shared",
             where=predicted.name,
             remedy="predict this section, or its slide with a finer grid",

@@ -14,7 +14,6 @@ from histoscribe.evaluation.spatial import FEWEST, moran_per_gene, neighbour_enr
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
-from histoscribe.section.lattice import neighbour_distance
 from histoscribe.tiles import Region, parse_regions, region_at, regions_text
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
             remedy="draw another class",
         )
     centres = section.centres_um[named]
-    names, scores = neighbour_enrichment(labels[named], centres, _reach(section), seed=seed)
+    names, scores = neighbour_enrichment(labels[named], centres, section.spacing_um, seed=seed)
     return pd.DataFrame(scores, index=names, columns=names).rename_axis("class")
 
 
@@ -194,14 +193,9 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
             remedy="draw a larger region",
         )
     values = dense(_expression_table(section)[chosen, list(genes)].X)
-    moran, p = moran_per_gene(values, section.centres_um[chosen], _reach(section))
+    moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
     return result.sort_values("I", ascending=False, kind="stable", na_position="last")
-
-
-def _reach(section: Section) -> float:
-    """The distance of neighbours in µm: the pitch, or what is usual between cells, which have none."""
-    return section.pitch_um or float(neighbour_distance(section.centres_um))
 
 
 def _expression_table(section: Section) -> AnnData:

@@ -112,7 +112,7 @@ def as_section(section: Section, restored: AnnData) -> Section:
     own = record_of(restored)
     amend_record(
         table, kind="restored", name=section.name, patient=section.patient, mpp=float(section.mpp),
-        spot_um=float(section.spot_um), pitch_um=float(section.pitch_um),
+        spot_um=float(section.spot_um), pitch_um=section.pitch_um, cells=section.pitch_um is None or None,
         **{name: getattr(own, name) for name in _OF_IMPUTER},
     )  # fmt: skip
     return section.with_table(table)

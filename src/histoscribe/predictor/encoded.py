@@ -159,7 +159,7 @@ def encode_section(
         patient=section.patient,
         features=np.asarray(features, dtype=np.float32),
         centres_um=section.centres_um,
-        pitch_um=section.pitch_um,
+        pitch_um=section.spacing_um,
         counts=section.table.X,
         genes=section.genes,
         spots=tuple(str(name) for name in section.table.obs_names),

@@ -214,6 +214,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             If the region or the pitch makes no sense, or slide or encoder cannot be used.
         """
         from histoscribe.section import Section
+        from histoscribe.section.assembly import describe
         from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
         name, patient = target.name, None
@@ -224,7 +225,9 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
                 predicted = self.predict_tiles(
                     slide, spot_tiles(target), name=name, patient=patient, progress=progress
                 )
-                return replace(target, table=predicted.table, slide=slide, warnings=())
+                found = replace(target, table=predicted.table, slide=slide, warnings=())
+                describe(found, "predicted")
+                return found
         else:
             slide = target
         tiles = grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region)

@@ -30,12 +30,11 @@ def assemble(
     *,
     name: str,
     mpp: float,
-    pitch_um: float,
+    pitch_um: float | None,
     spot_um: float,
     image: tuple[Slide | None, list[str]] = (None, []),
     obs: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
-    cells: bool = False,
 ) -> Section:
     """Lay measured spots on their slide and make a section of them.
 
@@ -51,13 +50,11 @@ def assemble(
     name : str
         Where the options give none.
     mpp, pitch_um, spot_um : float
-        µm per pixel of `centres`, distance of neighbours and diameter.
+        µm per pixel of `centres`, distance of neighbours (None for cells) and diameter.
     image : (Slide or None, list of str)
         A reduced image that belongs to the spots, and what is doubtful about it.
     obs : mapping of str to array, shape (spots,)
         Columns about the spots.
-    cells : bool
-        Whether the spots are segmented cells.
 
     Raises
     ------
@@ -78,10 +75,10 @@ def assemble(
     section = Section(
         title, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), alignment.verdict
     )
-    return finished(section, cells=cells)
+    return finished(section)
 
 
-def finished(section: Section, kind: Kind = "measured", *, cells: bool = False) -> Section:
+def finished(section: Section, kind: Kind = "measured") -> Section:
     """Check a section's lengths, say each doubt once, and let its table say what it is."""
     lengths = (
         (section.mpp, "µm per pixel"),
@@ -89,14 +86,14 @@ def finished(section: Section, kind: Kind = "measured", *, cells: bool = False) 
         (section.pitch_um, "distance of spots"),
     )
     for value, what in lengths:
-        if not (np.isfinite(value) and value > 0):
+        if value is not None and not (np.isfinite(value) and value > 0):
             raise SectionError(f"the {what} must be a positive number, not {value}", where=section.name)
     section = replace(section, warnings=tuple(dict.fromkeys(section.warnings)))
-    describe(section, kind, cells=cells)
+    describe(section, kind)
     return section
 
 
-def describe(section: Section, kind: Kind, *, cells: bool = False, table: AnnData | None = None) -> None:
+def describe(section: Section, kind: Kind, *, table: AnnData | None = None) -> None:
     """Write a section's name, patient and geometry into its table (or another); the rest stays."""
     table = section.table if table is None else table
     amend_record(
@@ -106,8 +103,8 @@ def describe(section: Section, kind: Kind, *, cells: bool = False, table: AnnDat
         patient=section.patient,
         mpp=float(section.mpp),
         spot_um=float(section.spot_um),
-        pitch_um=float(section.pitch_um),
-        **({"cells": True} if cells else {}),
+        pitch_um=section.pitch_um,
+        cells=section.pitch_um is None or None,
     )
     library = library_key(section.name)
     spatial = table.uns.get("spatial")

@@ -59,8 +59,10 @@ class Section:
         The H&E image beneath, already checked to fit.
     mpp : float
         µm per full-resolution pixel.
-    spot_um, pitch_um : float
-        Diameter of a spot and distance of neighbouring spots in µm.
+    spot_um : float
+        Diameter of a spot in µm.
+    pitch_um : float or None
+        Distance of neighbouring spots of a lattice in µm; None for cells and beads, which have none.
     patient : str
         Whose tissue it is; the section's name where unknown.
     warnings : tuple of str
@@ -75,7 +77,7 @@ class Section:
     slide: Slide | None
     mpp: float
     spot_um: float
-    pitch_um: float
+    pitch_um: float | None
     patient: str
     warnings: tuple[str, ...] = ()
     alignment: str = ""
@@ -89,6 +91,13 @@ class Section:
     def centres_um(self) -> NDArray[np.float64]:
         """Spot centres in µm, shape (spots, 2) as (row, column)."""
         return self.centres * self.mpp
+
+    @property
+    def spacing_um(self) -> float:
+        """The pitch in µm; the median distance to the nearest neighbour of cells and beads."""
+        from histoscribe.section.lattice import neighbour_distance
+
+        return self.pitch_um or neighbour_distance(self.centres_um)
 
     @property
     def genes(self) -> list[str]:

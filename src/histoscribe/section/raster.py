@@ -100,16 +100,17 @@ def raster_of(section: Section) -> Raster | None:
     Rows and columns are `obs["array_row"]` and `obs["array_col"]` (Visium HD bins), or come from names such
     as `r12c7` (grids that were predicted).
     """
-    if section.spot_um < GAPLESS * section.pitch_um:
+    pitch = section.pitch_um
+    if pitch is None or section.spot_um < GAPLESS * pitch:
         return None
     places = _places(section)
     if places is None or len(places) < 4:
         return None
     centres = section.centres_um
     units = unit_vectors(places.astype(np.float64), centres)
-    if units is None or np.any(np.abs(np.linalg.norm(units, axis=1) / section.pitch_um - 1) > SAME_LENGTH):
+    if units is None or np.any(np.abs(np.linalg.norm(units, axis=1) / pitch - 1) > SAME_LENGTH):
         return None
-    if abs(units[0] @ units[1]) > SAME_LENGTH * section.pitch_um**2:
+    if abs(units[0] @ units[1]) > SAME_LENGTH * pitch**2:
         return None
     first = places.min(axis=0)
     rows, columns = (int(side) for side in places.max(axis=0) - first + 1)
@@ -117,7 +118,7 @@ def raster_of(section: Section) -> Raster | None:
         return None
     places = places - first
     origin = np.median(centres - places @ units, axis=0)
-    if np.median(np.abs(centres - origin - places @ units)) > FURTHEST_OFF * section.pitch_um:
+    if np.median(np.abs(centres - origin - places @ units)) > FURTHEST_OFF * pitch:
         return None
     pixel = places[:, 0] * columns + places[:, 1]
     if np.bincount(pixel).max() > 1:

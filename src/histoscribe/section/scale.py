@@ -40,6 +40,7 @@ SPOT_RATIO = (0.50, 0.72)
 _BIN_BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
 _PIXEL_SIZES = ("pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size")
 _OF_CELLS = ("cell_area", "nucleus_area", "CenterX_global_px", "area_um2", "Area.um2")
+_ONE_PLACE = "the µm per pixel cannot be told: fewer than two spots at different places"
 _AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
 
 
@@ -49,17 +50,16 @@ class SpotScale:
 
     Parameters
     ----------
-    mpp, pitch_um, spot_um : float
-    cells : bool
-        Whether the spots are segmented cells.
+    mpp, spot_um : float
+    pitch_um : float or None
+        None for cells and beads, which lie on no lattice.
     warnings : tuple of str
         Every guess, and everything doubtful.
     """
 
     mpp: float
-    pitch_um: float
+    pitch_um: float | None
     spot_um: float
-    cells: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -97,33 +97,30 @@ def scale_of(
     """
     factors = _mapping(entry.get("scalefactors"))
     bin_um = number_in(factors, "bin_size_um", path) or _bin_of(table)
-    cells = bool(own.cells) or (own.kind is None and any(name in table.obs for name in _OF_CELLS))
     stated = (
         own.mpp or mpp or number_in(factors, "microns_per_pixel", path) or _pixel_size(table, entry, path)
     )
     pitch = options.pitch_um or own.pitch_um or bin_um
     spot = options.spot_um or own.spot_um or bin_um
-    if own.mpp is not None and pitch is not None:
-        return SpotScale(own.mpp, pitch, spot or SPOT_UM, cells)
-    if cells:
-        return _of_cells(table, centres, stated, pitch, spot, path)
-    array = _array(table, path)
-    square = array is not None and is_square(array, centres)
     spot_px = number_in(factors, "spot_diameter_fullres", path)
-    guess, size, said = _guessed(centres, array, square, spot_px)
-    apart = pitch or guess or 1.0
+    array = _array(table, path)
+    if own.mpp is not None and pitch is not None and not own.cells:
+        return SpotScale(own.mpp, pitch, spot or SPOT_UM)
+    if options.pitch_um is None and (own.cells or _are_points(table, own, array, centres)):
+        return _of_points(table, centres, stated, options.spot_um or own.spot_um, spot_px, path)
+    square = array is not None and is_square(array, centres)
+    guess, size, said = _guessed(centres, square, spot_px)
+    apart = pitch or guess
     lattice = square_spacing if square else visium_spacing
     spacing = None if array is None else lattice(array, centres, apart)
     spacing = spacing or free_spacing(centres, apart)
     if spacing is None and stated is not None and pitch is not None:
         return SpotScale(stated, pitch, spot or size)
     if spacing is None:
-        raise SectionError(
-            "the µm per pixel cannot be told: fewer than two spots at different places", where=path
-        )
+        raise SectionError(_ONE_PLACE, where=path)
     if stated is not None and pitch is None:
         found = spacing.pitch_um * stated / spacing.mpp
-        return SpotScale(stated, found, spot or (size * found / guess if guess else found))
+        return SpotScale(stated, found, spot or size * found / guess)
     if stated is not None:
         off = abs(spacing.mpp / stated - 1)
         words = (
@@ -134,15 +131,11 @@ def scale_of(
                 words, where=path, remedy="mend the one that is wrong: they contradict each other"
             )
         differ = (f"{words}: positions and scale factors of different runs?",) if off > DOUBTED else ()
-        return SpotScale(stated, spacing.pitch_um, spot or size, False, differ)
+        return SpotScale(stated, spacing.pitch_um, spot or size, differ)
     if pitch is None:
         spacing = replace(spacing, warnings=(said, *spacing.warnings))
-    if guess is None and pitch is None:
-        return SpotScale(
-            1.0, neighbour_distance(centres), spot or neighbour_distance(centres), False, (said,)
-        )
     doubts = spot_doubts(spot_px, spacing) if spacing.pitch_um == PITCH_UM and not square else []
-    return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, False, (*spacing.warnings, *doubts))
+    return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, (*spacing.warnings, *doubts))
 
 
 def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:
@@ -175,33 +168,41 @@ def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     return number
 
 
-def _of_cells(
+def _are_points(
+    table: AnnData, own: Record, array: NDArray[np.float64] | None, centres: NDArray[np.float64]
+) -> bool:
+    """Whether spots are cells or beads on no lattice, whatever a scale beside them says of bins."""
+    if own.kind is not None:
+        return False
+    if any(name in table.obs for name in _OF_CELLS):
+        return True
+    on_array = array is not None and np.array_equal(array, np.rint(array))
+    return not on_array and not is_regular(centres)
+
+
+def _of_points(
     table: AnnData,
     centres: NDArray[np.float64],
     mpp: float | None,
-    pitch: float | None,
     spot: float | None,
+    spot_px: float | None,
     path: Path,
 ) -> SpotScale:
-    """Cells are points without a pitch: the median distance to the nearest stands in for it."""
+    """Cells and beads: points without a pitch, as wide as their areas, else as far apart as they lie."""
     warnings: tuple[str, ...] = ()
     if mpp is None:
-        mpp, warnings = (
-            1.0,
-            ("the file states no µm per pixel: the cells' places were taken for µm, a guess",),
-        )
+        words = "the file states no µm per pixel: the places of its cells or beads were taken for µm, a guess"
+        mpp, warnings = 1.0, (words,)
     distance = neighbour_distance(centres) * mpp
     if not distance > 0:
-        raise SectionError("fewer than two cells at different places", where=path)
+        raise SectionError(_ONE_PLACE, where=path)
     areas = next((table.obs[name] for name in _AREAS_UM2 if name in table.obs), None)
     median = float("nan") if areas is None else float(np.nanmedian(np.asarray(areas, dtype=np.float64)))
-    diameter = 2 * float(np.sqrt(median / np.pi)) if median > 0 else distance
-    return SpotScale(mpp, pitch or distance, spot or diameter, True, warnings)
+    diameter = 2 * float(np.sqrt(median / np.pi)) if median > 0 else (spot_px or 0) * mpp or distance
+    return SpotScale(mpp, None, spot or diameter, warnings)
 
 
-def _guessed(
-    centres: NDArray[np.float64], array: NDArray[np.float64] | None, square: bool, spot_px: float | None
-) -> tuple[float | None, float, str]:
+def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) -> tuple[float, float, str]:
     """Pitch and diameter in µm where the file states neither, and how that guess is said."""
     says = "the file does not say how far apart spots are"
     distance = neighbour_distance(centres)
@@ -210,11 +211,6 @@ def _guessed(
     if square:
         words = f"{says}: {LEGACY_PITCH_UM:g} µm were guessed, as on legacy arrays"
         return LEGACY_PITCH_UM, LEGACY_SPOT_UM, words
-    if array is None and not is_regular(centres):
-        words = (
-            "the spots form no lattice and the file states no scale: their places were taken for µm, a guess"
-        )
-        return None, distance, words
     return PITCH_UM, SPOT_UM, f"{says}: Visium's {PITCH_UM:g} µm were assumed"
 
 

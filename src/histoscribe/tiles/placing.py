@@ -29,7 +29,7 @@ def spot_tiles(section: Section) -> Tiles:
     """One tile per spot of a section, named by its barcode."""
     return Tiles(
         centres=section.centres,
-        pitch_um=section.pitch_um,
+        pitch_um=section.spacing_um,
         names=tuple(str(name) for name in section.table.obs_names),
         spot_um=section.spot_um,
     )

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.lattice import neighbour_distance
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import own_image, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5
@@ -117,8 +116,8 @@ def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
 def open_segmented(folder: Path, options: SectionOptions) -> Section:
     """Open `segmented_outputs`: one spot per cell, at its centre of area.
 
-    `spot_um` is the median diameter of circles as large as the cells, `pitch_um` the median distance to the
-    nearest cell; `obs["area_um2"]` has each cell's own area.
+    `spot_um` is the median diameter of circles as large as the cells, `pitch_um` None; `obs["area_um2"]` has
+    each cell's own area.
 
     Raises
     ------
@@ -144,12 +143,11 @@ def open_segmented(folder: Path, options: SectionOptions) -> Section:
         options,
         name=section_name(folder),
         mpp=scales.mpp,
-        pitch_um=neighbour_distance(centres) * scales.mpp,
+        pitch_um=None,
         spot_um=float(2 * np.sqrt(np.median(areas) / np.pi)),
         image=own_image(folder / "spatial", scales),
         obs={"area_um2": areas},
         warnings=warnings,
-        cells=True,
     )
 
 

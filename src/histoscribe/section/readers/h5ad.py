@@ -107,7 +107,7 @@ def section_of_table(
     section = Section(
         name, table, beneath, micrometres, scale.spot_um, scale.pitch_um, patient, tuple(warnings), fit
     )
-    return finished(section, own.kind or "measured", cells=scale.cells)
+    return finished(section, own.kind or "measured")
 
 
 def _read_table(path: Path) -> AnnData:

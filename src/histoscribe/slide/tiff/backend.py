@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
     orientation = orientation_of(series.keyframe)
     levels: list[Level] = []
     content = FileBytes(path)
+    weakref.finalize(content, tif.close)
     for number, source in enumerate(series.levels):
         try:
             pixels, doubts = _pixels(source, path, content, number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class FileBytes:
     def __init__(self, path: Path) -> None:
         self._stream = path.open("rb")
         self._lock = threading.Lock()
+        weakref.finalize(self, self._stream.close)
 
     def read(self, offset: int, count: int) -> bytes:
         """Read `count` bytes, fewer at the end of the file."""

@@ -121,7 +121,7 @@ def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
     measured, predicted = request.measured, request.predicted
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
-    patch = _PITCHES_PER_PATCH * measured.pitch_um
+    patch = _PITCHES_PER_PATCH * measured.spacing_um
     ends = pearson_intervals(
         done.measured, done.predicted, done.section.centres_um, patch_um=patch, progress=progress
     )
