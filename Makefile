@@ -43,7 +43,9 @@ screenshots: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python docs/make_screenshots.py
 
 wheel: $(VENV)/.installed
-	$(BIN)/python -m build --wheel --outdir dist
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python scripts/check-release dist
 
 $(VENV)/.installed: pyproject.toml $(wildcard constraints/*.txt)
 	./scripts/make-environment $(PYTHON) $(VENV) --editable '.[all,test,dev,docs]'

@@ -6,4 +6,5 @@ from .imputer import Imputer as Imputer
 from .predictor import Predictor as Predictor
 from .section import Section as Section, read_cohort as read_cohort
 from .slide import Slide as Slide
-from .version import __version__ as __version__
+
+__version__: str
