@@ -15,7 +15,7 @@ def test_doctor_lists_encoders_and_what_they_need(
     (tmp_path / "phikon").mkdir()
     checks = json.loads(shell("doctor", "--json").stdout)["checks"]
     found = {entry["found"].partition(":")[0]: entry for entry in checks if entry["name"] == "encoder"}
-    assert found["builtin-1"]["good"]
+    assert all(found[name]["good"] for name in ("builtin-1", "texture-1", "builtin-1+texture-1"))
     assert not found["phikon"]["good"]
     assert "config.json" in found["phikon"]["remedy"]
     needs = next(entry for entry in checks if entry["name"].startswith("for uni,"))

@@ -38,7 +38,9 @@ def predictor(
         Literal["clean", "published"], typer.Option(help="published only reproduces papers: depth leaks.")
     ] = "clean",
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds, from 0 on.")] = 1,
-    encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
+    encoder: Annotated[
+        str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
+    ] = "builtin",
     store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
     ledger: Keep = None,
     out: Report = None,

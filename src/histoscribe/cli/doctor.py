@@ -8,11 +8,15 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from histoscribe.cli.console import emit, results
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.screen import INSTALL, has_screen, has_viewer
 from histoscribe.errors import HistoscribeError
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
 
 PACKAGES = (
     "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
@@ -123,15 +127,13 @@ def _slides() -> Check:
 
 
 def _encoders() -> list[Check]:
-    from histoscribe.features import BuiltinEncoder, encoder_named
+    from histoscribe.features import encoder_named
     from histoscribe.features.networks.catalogue import PUBLISHED
     from histoscribe.features.networks.fetching import encoders_folder
+    from histoscribe.features.registry import OWN
 
-    builtin = BuiltinEncoder()
-    facts = (
-        f"{builtin.name}: {builtin.dimension} descriptors of {builtin.crop_um:g} µm crops, no download needed"
-    )
-    checks = [Check("encoder", True, facts)]
+    checks = [_encoder(encoder_named(name, device="cpu"), ", no download needed") for name in OWN]
+    own = len(checks)
     for library, extra in (("transformers", "foundation"), ("timm", "timm")):
         names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
         found = _version(library)
@@ -144,10 +146,14 @@ def _encoders() -> list[Check]:
         except HistoscribeError as error:
             checks.append(Check("encoder", False, f"{path.name}: {error.problem}", error.remedy or ""))
             continue
-        facts = f"{encoder.name}: {encoder.dimension} descriptors of {encoder.crop_um:g} µm crops"
-        checks.append(Check("encoder", True, facts))
-    if len(checks) == 3:
+        checks.append(_encoder(encoder))
+    if len(checks) == own + 2:
         checks.append(
             Check("encoder", True, "none is fetched, and none is needed; histoscribe fetch lists them")
         )
     return checks
+
+
+def _encoder(encoder: TileEncoder, more: str = "") -> Check:
+    facts = f"{encoder.name}: {encoder.dimension} descriptors of {encoder.crop_um:g} µm crops{more}"
+    return Check("encoder", True, facts)

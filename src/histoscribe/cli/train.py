@@ -57,7 +57,9 @@ def predictor(
         bool, typer.Option(help="Look along both graphs of the spots: adds maps of attention.")
     ] = False,
     crops: Annotated[bool, typer.Option(help="Keep small pictures of the reference spots.")] = True,
-    encoder: Annotated[str, typer.Option(help="What describes a tile.")] = "builtin",
+    encoder: Annotated[
+        str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
+    ] = "builtin",
     store: Store = None,
     scheduler: Scheduler = None,
     device: Device = "auto",

@@ -8,6 +8,7 @@ where its descriptors may change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -16,9 +17,17 @@ from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.features.networks.catalogue import PUBLISHED
 from histoscribe.features.networks.fetching import encoders_folder
+from histoscribe.features.texture.encoder import JoinedEncoder, TextureEncoder
+
+OWN: dict[str, Callable[[str], BuiltinEncoder | TextureEncoder | JoinedEncoder]] = {
+    "builtin": lambda device: BuiltinEncoder(),
+    "texture": TextureEncoder,
+    "both": JoinedEncoder,
+}
+"""What comes along: by name, how it is made from the name of a device."""
 
 # A card keeps the full name with its version; the short one means the present version.
-_BUILTIN = ("builtin", BuiltinEncoder.name)
+_FULL = {BuiltinEncoder.name: "builtin", TextureEncoder.name: "texture", JoinedEncoder.name: "both"}
 
 GROUP = "histoscribe.encoders"
 
@@ -31,9 +40,10 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     Parameters
     ----------
     name : str
-        `builtin`; a published encoder that has been fetched; an encoder of another package; a folder with
-        safetensors; or the last name of such a folder with `@` and the hash of its files, as a card keeps
-        it: it is found where encoders are fetched to, or if this process has opened it before.
+        `builtin`, `texture` or `both`, which come along; a published encoder that has been fetched; an
+        encoder of another package; a folder with safetensors; or the last name of such a folder with `@`
+        and the hash of its files, as a card keeps it: it is found where encoders are fetched to, or if
+        this process has opened it before.
     device : str
         Where it computes: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
@@ -46,8 +56,8 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     DependencyError
         If the package that builds or offers it is not installed or does not work.
     """
-    if name in _BUILTIN:
-        return BuiltinEncoder()
+    if (own := _FULL.get(name, name)) in OWN:
+        return OWN[own](device)
     short, _, digest = name.partition("@")
     if short not in PUBLISHED and (offered := entry_points(group=GROUP, name=short)):
         return _offered(next(iter(offered)), name, device)
@@ -114,5 +124,5 @@ def _absent(name: str, short: str) -> Exception:
             where=name,
             remedy="give that folder with --encoder, or install that package",
         )
-    known = ", ".join(["builtin", *PUBLISHED, *sorted(entry_points(group=GROUP).names)])
+    known = ", ".join([*OWN, *PUBLISHED, *sorted(entry_points(group=GROUP).names)])
     return SettingError("there is no such encoder", where=name, remedy=f"choose one of: {known}; or a folder")

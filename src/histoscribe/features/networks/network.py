@@ -60,28 +60,49 @@ class NetworkEncoder:
         another shape or dtype; `ModelError` if the folder's files are no longer those that the name states,
         or give no finite numbers.
         """
-        import torch
-
         check_crops(crops, self.side, self.name)
         device = resolve_device(self.device)
         with _LOCK:
             forward = _loaded(self.folder, self.name, device)
-        mean, std = (torch.from_numpy(colour).to(device) for colour in self._colours)
-        precision = precision_of(device)
-        found = torch.empty(len(crops), self.dimension, dtype=precision, device=device)
-        size = _BATCH[device.type]
-        # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
-        with torch.inference_mode(), one_thread() if device.type == "cpu" else nullcontext():
-            for start in range(0, len(crops), size):
-                batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
-                light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
-                found[start : start + size] = forward(light.to(precision))
-        out: NDArray[np.float32] = found.float().cpu().numpy()
-        if not np.isfinite(out).all():
-            raise ModelError(
-                "this encoder gives numbers that are not finite", where=self.name, remedy="fetch it again"
-            )
-        return out
+        return described(forward, crops, self.dimension, self._colours, device, self.name)
+
+
+def described(
+    forward: Forward,
+    crops: NDArray[np.uint8],
+    dimension: int,
+    colours: tuple[NDArray[np.float32], NDArray[np.float32]],
+    device: torch.device,
+    name: str,
+) -> NDArray[np.float32]:
+    """What a network says of crops (n, side, side, 3), a few at a time: (n, dimension); see `encode`.
+
+    `colours` are mean and standard deviation of RGB in 0-1, each of shape (3,); `forward` takes batches of
+    shape (n, 3, side, side).
+
+    Raises
+    ------
+    ModelError
+        If it gives numbers that are not finite.
+    """
+    import torch
+
+    mean, std = (torch.from_numpy(colour).to(device) for colour in colours)
+    precision = precision_of(device)
+    found = torch.empty(len(crops), dimension, dtype=precision, device=device)
+    size = _BATCH[device.type]
+    # Bytes travel, and the device makes numbers of them; what it found stays there until all is asked.
+    with torch.inference_mode(), one_thread() if device.type == "cpu" else nullcontext():
+        for start in range(0, len(crops), size):
+            batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
+            light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+            found[start : start + size] = forward(light.to(precision))
+    out: NDArray[np.float32] = found.float().cpu().numpy()
+    if not np.isfinite(out).all():
+        raise ModelError(
+            "this encoder gives numbers that are not finite", where=name, remedy="fetch it again"
+        )
+    return out
 
 
 def network_encoder(folder: Path | str, *, device: str = "auto") -> NetworkEncoder:
