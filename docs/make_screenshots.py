@@ -69,7 +69,7 @@ def picture(
     _settle()
     if gene is not None:
         state_of(viewer).gene = gene
-    dock, opened = open_panel(viewer, panel, tabify=True)
+    dock, opened = open_panel(viewer, panel)
     _settle()
     viewer.fit_to_view(margin=0.02)
     if prepare is not None:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from magicgui.widgets import PushButton
 from npe2 import PluginManifest
-from qtpy.QtWidgets import QAbstractButton, QComboBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabBar
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.napari_private.window import panels_of, unwrapped
 from histoscribe.widgets.parts.panel import Panel
+from histoscribe.widgets.parts.scrolling import Scrolled
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -47,6 +50,34 @@ def test_a_panel_needs_little_room_and_has_an_order(
     places = focus_order(panel)
     assert places
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_all_panels_share_one_dock_that_fits_a_small_screen(window: Any, theme: str, qtbot: Any) -> None:
+    """On 1366 × 768, and on 1600 × 1000 at 200 %, which is 800 × 500: no panel adds height, or is cut."""
+    window.theme = theme
+    main = unwrapped(window).window._qt_window
+    qtbot.wait(50)
+    alone = main.minimumSizeHint().height()
+    for name in EVERY:
+        window.window.add_plugin_dock_widget(PLUGIN, name)
+        qtbot.wait(20)
+    assert main.minimumSizeHint().height() == alone
+    assert main.minimumSizeHint().width() <= 800
+    for wide, high in ((1366, 768), (800, 500)):
+        main.resize(wide, high)
+        qtbot.wait(50)
+        assert (main.width(), main.height()) == (wide, max(high, alone))
+        for name, one in panels_of(window).items():
+            dock = one.parent()
+            dock.raise_()
+            qtbot.wait(20)
+            assert len(main.tabifiedDockWidgets(dock)) == len(EVERY) - 1
+            assert dock.windowTitle() == name
+            assert one.findChild(Scrolled).horizontalScrollBar().maximum() == 0, name
+    bar = next(one for one in main.findChildren(QTabBar) if one.count() == len(EVERY))
+    assert {bar.tabText(place) for place in range(bar.count())} == set(EVERY)
+    assert bar.elideMode() == Qt.TextElideMode.ElideNone
 
 
 @pytest.mark.parametrize("panel", EVERY, indirect=True)

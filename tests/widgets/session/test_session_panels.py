@@ -67,8 +67,8 @@ def window(new_window: Callable[[], Any], make_section: MakeSection, tmp_path: P
     return window
 
 
-def opened(window: Any, name: str, **how: Any) -> tuple[Any, Any]:
-    dock, panel = window.window.add_plugin_dock_widget(PLUGIN, name, **how)
+def opened(window: Any, name: str) -> tuple[Any, Any]:
+    dock, panel = window.window.add_plugin_dock_widget(PLUGIN, name)
     QApplication.processEvents()
     return dock, panel
 
@@ -96,14 +96,14 @@ def test_panels_come_back_where_they_were(
     left, _ = opened(window, "Genes")
     left.parent().addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, left)
     predict, _ = opened(window, "Predict")
-    regions, _ = opened(window, "Regions", tabify=True)
-    regions.parent().tabifyDockWidget(predict, regions)
-    predict.raise_()
+    opened(window, "Regions")
     floating, _ = opened(window, "Slide")
     floating.setFloating(True)
     floating.setGeometry(300, 200, 320, 410)
     hidden, _ = opened(window, "Export")
     hidden.hide()
+    predict.raise_()
+    predict.raise_()
     left.parent().resizeDocks([predict], [430], Qt.Orientation.Horizontal)
     qtbot.wait(100)
     before = unwrapped(window).window._qt_window

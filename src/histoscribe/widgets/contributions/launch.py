@@ -76,7 +76,7 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
         add_layer(viewer, region_layer(path, viewer))
     if not any(session.content.panels for session in kept):
         open_panel(viewer, "Predict")
-        open_panel(viewer, "Genes", tabify=True)
+        open_panel(viewer, "Genes")
     if block:
         napari.run()
     return viewer

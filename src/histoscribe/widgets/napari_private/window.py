@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from napari.utils.events import Event
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from histoscribe.widgets.napari_private.probe import PLUGIN, Use, may, reach
 
@@ -46,6 +47,29 @@ def dock_of(panel: QWidget) -> tuple[QDockWidget, QMainWindow]:
     main = dock.parent()
     assert isinstance(main, QMainWindow)
     return dock, main
+
+
+def share_dock(panel: QWidget) -> None:
+    """Tab a panel that has just been docked with ours that are there: stacked, they outgrow a screen.
+
+    Its tab is as short as its name, and can be read whole.
+    """
+    dock, main = dock_of(panel)
+    dock.setWindowTitle(dock.windowTitle().removesuffix(ENDINGS[0]).removesuffix(ENDINGS[1]))
+    docks = [one for one in main.findChildren(QDockWidget) if not one.isFloating()]
+    area = main.dockWidgetArea(dock)
+    shown = [one for one in docks if not one.isHidden() and main.dockWidgetArea(one) == area]
+    others = [one for one in shown if type(one.widget()).__module__.startswith("histoscribe.")]
+    if dock in others and len(others) > 1:
+        main.tabifyDockWidget(next(one for one in reversed(others) if one is not dock), dock)
+        dock.raise_()
+    own = {one.objectName(): one for one in docks}
+    controls, listed = own.get("layer controls"), own.get("layer list")
+    if controls and listed and main.minimumSizeHint().height() > main.screen().availableSize().height():
+        main.tabifyDockWidget(listed, controls)  # napari alone outgrows a small screen at 200 %
+    for bar in main.findChildren(QTabBar):
+        bar.setElideMode(Qt.TextElideMode.ElideNone)
+        bar.setUsesScrollButtons(True)
 
 
 def canvas_of(viewer: ViewerModel) -> Any:

@@ -12,8 +12,9 @@ from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
 from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.layers import Layer
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QEnterEvent
+from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
+    QDockWidget,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -24,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
-from histoscribe.widgets.napari_private.window import added_in_turns, unwrapped
+from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
 from histoscribe.widgets.parts.scrolling import Scrolled, in_order
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
@@ -89,7 +90,7 @@ class Panel(QWidget):
         self._rules: list[tuple[Widget | QWidget, Rule | None, Rule | None]] = []
         self._tabs: dict[str, QTabWidget] = {}
         self._forms: list[Container[Widget]] = []
-        self._resetting = False
+        self._resetting = self._docked = False
         content = QWidget()
         self._place = QVBoxLayout(content)
         layout = QVBoxLayout(self)
@@ -228,6 +229,13 @@ class Panel(QWidget):
         finally:
             self._resetting = False
         self.refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Docked for the first time: it shares the place of the other panels."""
+        super().showEvent(event)
+        if not self._docked and isinstance(self.parent(), QDockWidget):
+            self._docked = True
+            share_dock(self)
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """The mouse comes: classes may have been drawn or renamed meanwhile."""

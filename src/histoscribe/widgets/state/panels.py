@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple[QDockWidget, QWidget]:
+def open_panel(viewer: ViewerModel, name: str) -> tuple[QDockWidget, QWidget]:
     """Show a panel in front, making it where the window has none; under the title that the menu knows it by.
 
     Parameters
@@ -23,8 +23,6 @@ def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple
         With a window.
     name : str
         As in the menu.
-    tabify : bool
-        Whether a new one shares the place of those that are there.
 
     Raises
     ------
@@ -37,7 +35,7 @@ def open_panel(viewer: ViewerModel, name: str, *, tabify: bool = False) -> tuple
         known = {one.display_name: one for one in widgets if one.plugin_name == PLUGIN}
         made: Any = known[name].get_callable()
         panel = made(viewer)
-        reach(viewer, "window").add_dock_widget(panel, name=f"{name}{ENDINGS[0]}", tabify=tabify)
+        reach(viewer, "window").add_dock_widget(panel, name=f"{name}{ENDINGS[0]}")
     assert isinstance(panel, QWidget)
     dock, _ = dock_of(panel)
     dock.show()

@@ -149,7 +149,7 @@ class GuidePanel(Panel):
 
     def _open(self, name: str) -> None:
         with telling():
-            open_panel(self.viewer, name, tabify=True)
+            open_panel(self.viewer, name)
 
     def _draw(self) -> None:
         add_drawing_layer(self.viewer).events.data.connect(self.refresh)

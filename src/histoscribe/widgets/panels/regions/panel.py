@@ -317,10 +317,10 @@ class RegionsPanel(Panel):
             ),
         }
         self.buttons = {name: self.button(*one) for name, one in actions.items()}
-        rows = (("add", "colour", "give"), ("polygon", "freehand"), ("open", "save", "keep"))
+        rows = (("add", "colour", "give"), ("polygon", "freehand"), ("open", "save"), ("keep",))
         for names in rows:
             self.add(beside(*(self.buttons[name] for name in names)))
-        for name in rows[-1]:
+        for name in ("open", "save", "keep"):
             self.rule(self.buttons[name], enabled=lambda: self.spots.value is not None)
 
     def _add_analyses(self) -> None:
