@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from histoscribe.predictor.target import choose_panel
-from histoscribe.predictor.training.learning import HALVES, REACHES, choose_inputs, inner_folds
+from histoscribe.predictor.training.learning import (
+    HALVES,
+    REACHES,
+    choose_encoder,
+    choose_inputs,
+    inner_folds,
+)
 from histoscribe.predictor.variants.histoscribe import VARIANT
 
 
@@ -56,3 +62,18 @@ def test_a_single_section_is_halved_along_both_sides(make_section):
     assert all(training | held_out == {*section.spots} for training, held_out in spots)
     assert [held_out for _, held_out in spots] == [spots[n][0] for n in (1, 0, 3, 2)]
     assert len({frozenset(held_out) for _, held_out in spots}) == 4
+
+
+@pytest.mark.parametrize(("informed", "chosen"), [(slice(20), "builtin-1"), (slice(400, 420), "texture-1")])
+def test_the_encoder_that_knows_is_chosen_and_its_descriptors_kept(make_section, informed, chosen):
+    sections, rng = [], np.random.default_rng(0)
+    for seed in (1, 2, 3):
+        section = make_section(f"S{seed}", seed=seed)
+        described = rng.normal(size=(len(section.features), 336 + 848)).astype(np.float32)
+        described[:, informed] = section.features
+        sections.append(replace(section, features=described))
+    encoder, found = choose_encoder(sections, (), VARIANT.settings(panel_size=20, radii=()), "cpu")
+    assert encoder.name == chosen
+    columns = slice(336) if chosen == "builtin-1" else slice(336, None)
+    for section, whole in zip(found, sections, strict=True):
+        np.testing.assert_array_equal(section.features, whole.features[:, columns])

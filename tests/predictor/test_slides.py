@@ -201,6 +201,14 @@ def test_an_encoder_of_ones_own_is_given_again_when_its_model_is_loaded(unseen, 
     np.testing.assert_array_equal(loaded.predict(unseen).table.X, expected)
 
 
+def test_what_inner_folds_choose_among_the_encoders_is_as_if_named(unseen):
+    section, few = (whole.with_table(whole.table[:36].copy()) for whole in (painted("A", 1), unseen))
+    chosen = Predictor(**QUICK).fit([section], encoder="auto", crops=False)
+    assert chosen.card.encoder in ("builtin-1", "texture-1", "builtin-1+texture-1")
+    named = Predictor(**QUICK).fit([section], encoder=chosen.card.encoder, crops=False)
+    np.testing.assert_allclose(chosen.predict(few).table.X, named.predict(few).table.X, rtol=1e-4)
+
+
 def test_an_encoder_of_another_package_is_found_when_its_model_is_loaded(unseen, tmp_path, foreign_package):
     encoder = encoder_named("colour", device="cpu")
     fitted = Predictor(**QUICK).fit([painted("A", 1), painted("B", 2)], encoder=encoder)

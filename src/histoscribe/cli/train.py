@@ -58,7 +58,10 @@ def predictor(
     ] = False,
     crops: Annotated[bool, typer.Option(help="Keep small pictures of the reference spots.")] = True,
     encoder: Annotated[
-        str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
+        str,
+        typer.Option(
+            help="What describes a tile: builtin, texture, both, auto (of these), a fetched one, a folder."
+        ),
     ] = "builtin",
     store: Store = None,
     scheduler: Scheduler = None,
@@ -87,7 +90,7 @@ def predictor(
     given = {name: value for name, value in settings.items() if value is not None}
     start = time.monotonic()
     with job() as progress:
-        chosen = encoder_named(encoder, device=device)
+        chosen = encoder if encoder == "auto" else encoder_named(encoder, device=device)
         model = Predictor(**given)
         sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
         with connected(scheduler), storing(store):
@@ -101,7 +104,7 @@ def predictor(
         "patients": sorted({section.patient for section in sections}),
         "spots": sum(section.table.n_obs for section in sections),
         "genes": len(model.card.genes),
-        "encoder": chosen.name,
+        "encoder": model.card.encoder,
         "seconds": round(seconds, 1),
     }
     settings = model.settings.to_dict() | given

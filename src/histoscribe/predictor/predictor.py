@@ -100,7 +100,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         self,
         sections: Sequence[Section],
         *,
-        encoder: TileEncoder | None = None,
+        encoder: TileEncoder | str | None = None,
         crops: bool = True,
         types: str | PathLike[str] | None = None,
         progress: Progress | None = None,
@@ -110,8 +110,9 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         Parameters
         ----------
         sections : sequence of Section
-        encoder : TileEncoder, optional
-            The built-in one if not given.
+        encoder : TileEncoder or str, optional
+            An encoder or its name, the built-in one if not given. `auto`: that, texture or both, whichever
+            inner folds choose.
         crops : bool
             Whether the model keeps small pictures of its reference spots to show as evidence. Leave them
             out where the slides may not be passed on.
@@ -128,14 +129,19 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             If counts are not counts, or the sections have no gene in common.
         """
         from histoscribe.features import encoder_named
+        from histoscribe.predictor.training.learning import choose_encoder
         from histoscribe.predictor.training.spot_types import typed
 
-        chosen = encoder or encoder_named("builtin")
+        automatic = encoder == "auto"
+        named = "both" if automatic else encoder or "builtin"
+        chosen = encoder_named(named, device=self.device) if isinstance(named, str) else named
         encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
         settings = self.settings
         if types is not None:
             encoded = typed(encoded, sections, types, chosen)
             settings = replace(settings, type_source="given")
+        if automatic:
+            chosen, encoded = choose_encoder(encoded, self.panel, settings, self.device)
         return self._fit(encoded, settings, chosen, progress)
 
     def fit_encoded(

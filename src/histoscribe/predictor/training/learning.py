@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel, panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
 from histoscribe.predictor.variants.variant import variant_named
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
 
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
@@ -182,27 +186,78 @@ def choose_inputs(
     Whatever is not set is chosen: the ridge expert predicts inner folds best from it. Halves of one section
     share their staining, so that only several sections can tell whether units of training help.
     """
-    folds = inner_folds(sections)[0]
-    pitch = float(np.median([section.pitch_um for section in sections]))
+    choices = _inputs(sections, settings)
+    reached = _reached(sections, panel, choices) if len(choices) > 1 else np.zeros(1)
+    return choices[int(np.argmax(reached))]
+
+
+def choose_encoder(
+    sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings, device: str
+) -> tuple[TileEncoder, list[EncodedSection]]:
+    """Built-in, texture or both: the encoder that predicts inner folds best, and the sections by it.
+
+    It is asked as `choose_inputs` asks, each at the inputs that suit it best.
+
+    Parameters
+    ----------
+    sections : sequence of EncodedSection
+        Described by both.
+    panel : sequence of str
+        Empty where the most variable genes are to be predicted.
+    settings : PredictorSettings
+    device : str
+        Of the encoder that is chosen.
+    """
+    from histoscribe.features import encoder_named
+
+    _check(sections)
+    panel = panel or choose_panel(sections, settings.panel_size)
+    encoders = [encoder_named(name, device=device) for name in ("builtin", "texture", "both")]
+    width = encoders[0].dimension
+    parts = list(zip(encoders, (slice(width), slice(width, None), slice(None)), strict=True))
+    described = [
+        [
+            replace(section, features=np.ascontiguousarray(section.features[:, columns]))
+            for section in sections
+        ]
+        for _, columns in parts
+    ]
+    choices = _inputs(sections, settings)
+    best = int(np.argmax([_reached(found, panel, choices).max() for found in described]))
+    return parts[best][0], described[best]
+
+
+def _inputs(sections: Sequence[EncodedSection], settings: PredictorSettings) -> list[PredictorSettings]:
+    """The settings with each reach and units that may be chosen."""
     reaches = REACHES if settings.radii is None else (settings.radii,)
     kinds = _MEASURES if len(sections) > 1 else _MEASURES[:1]
-    choices = list(product(reaches, kinds if settings.units is None else (settings.units,)))
-    reached = np.zeros(len(choices))
-    for training, held_out in folds if len(choices) > 1 else ():
+    return [
+        replace(settings, radii=radii, units=units)
+        for radii, units in product(reaches, kinds if settings.units is None else (settings.units,))
+    ]
+
+
+def _reached(
+    sections: Sequence[EncodedSection], panel: Sequence[str], choices: Sequence[PredictorSettings]
+) -> NDArray[np.float64]:
+    """Mean r of the ridge expert over genes and what inner folds hold out, shape (choices,)."""
+    folds = inner_folds(sections)[0]
+    pitch = float(np.median([section.pitch_um for section in sections]))
+    settings, reached = choices[0], np.zeros(len(choices))
+    for training, held_out in folds:
         trust = spot_weights(training)
         parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
         targets = [panel_expression(section, panel, settings.target) for section in training]
         expression = np.concatenate(standardised_targets(targets, parts)[2])
         scores, loadings = expression_components(expression, trust, settings.rank)
-        for number, (radii, units) in enumerate(choices):
-            space = InputSpace.learned(training, radii, units, pitch)
+        for number, choice in enumerate(choices):
+            space = InputSpace.learned(training, choice.reaches, choice.measures, pitch)
             inputs = np.concatenate([space.of(section) for section in training])
             weights = weighted_ridge(inputs, scores, trust) @ loadings
             for section in held_out:
                 truth = panel_expression(section, panel, settings.target)
                 reached[number] += gene_correlation(space.of(section) @ weights, truth).mean()
-    radii, units = choices[int(np.argmax(reached))]
-    return replace(settings, radii=radii, units=units)
+    return reached / sum(len(held_out) for _, held_out in folds)
 
 
 def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerValidation:
