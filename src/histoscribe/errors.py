@@ -6,6 +6,7 @@ and leaves with exit code 2; the viewer shows it as a notification. Anything els
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from os import PathLike
 
 
@@ -67,6 +68,16 @@ class ModelError(HistoscribeError):
 
 class SettingError(HistoscribeError):
     """An option or a setting outside what is possible."""
+
+
+def require_known(
+    what: str, asked: Iterable[str], known: Collection[str], *, where: str | PathLike[str] | None = None
+) -> None:
+    """Raise `SettingError` for the first name asked for that is not known."""
+    for name in asked:
+        if name not in known:
+            choice = f"choose from {', '.join(known)}"
+            raise SettingError(f"no {what} is called {name!r}", where=where, remedy=choice)
 
 
 class DependencyError(HistoscribeError):

@@ -219,4 +219,4 @@ def test_the_benchmark_scores_and_goes_on_where_it_was(
     assert "earlier version" in old.stderr
     unknown = shell("benchmark", "generator", folder, "--beds", "martian")
     assert unknown.exit_code == 2
-    assert "no bed called martian" in unknown.stderr
+    assert "no bed is called 'martian'" in unknown.stderr

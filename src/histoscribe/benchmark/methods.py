@@ -21,7 +21,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import require_known
 
 GROUP = "histoscribe.benchmark_methods"
 REFERENCE = "histoscribe"
@@ -63,8 +63,11 @@ def methods_of(task: str) -> dict[str, Method]:
     task : str
         Such as `predictor` or `imputer panels`.
     """
+    package = import_module(f"histoscribe.benchmark.{task.partition(' ')[0]}.methods")
+    names = [module.name for module in iter_modules(package.__path__, f"{package.__name__}.")]
+    ours = [method for name in names for method in import_module(name).METHODS]
     found: dict[str, Method] = {}
-    for method in (*_own(task.partition(" ")[0]), *_of_others()):
+    for method in (*ours, *_of_others()):
         if task in method.tasks and method.name in found:
             warnings.warn(f"a second method called {method.name!r} is left out", stacklevel=2)
         elif task in method.tasks:
@@ -80,17 +83,11 @@ def chosen_methods(task: str, names: Iterable[str] | None) -> list[Method]:
     known = methods_of(task)
     if not names:
         return [method for method in known.values() if method.default]
-    wanted = list(dict.fromkeys(names))
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        plain = [name for name in known if not name.startswith(f"{REFERENCE} with")]
-        more = f", or {REFERENCE} without PART" if len(plain) < len(known) else ""
-        raise SettingError(
-            f"no method is called {unknown[0]!r}",
-            where="--methods",
-            remedy=f"choose from {', '.join(plain)}{more}",
-        )
-    return [known[name] for name in wanted]
+    plain = [name for name in known if not name.startswith(f"{REFERENCE} with")]
+    more = [f"{REFERENCE} without PART"] if len(plain) < len(known) else []
+    unknown = [name for name in names if name not in known]
+    require_known("method", unknown, [*plain, *more], where="--methods")
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 @cache
@@ -114,12 +111,6 @@ def code_digest(modules: Sequence[str]) -> str:
 class _Bare(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) else node
-
-
-def _own(kind: str) -> list[Method]:
-    package = import_module(f"histoscribe.benchmark.{kind}.methods")
-    names = [module.name for module in iter_modules(package.__path__, f"{package.__name__}.")]
-    return [method for name in names for method in import_module(name).METHODS]
 
 
 def _of_others() -> list[Method]:

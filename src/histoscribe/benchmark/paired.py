@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,32 +38,24 @@ class Pair:
 
 
 def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> Pair:
-    """Compare two methods on one measure.
+    """Compare two methods on one measure, by their scores of the same folds."""
+    from scipy.stats import wilcoxon
 
-    Parameters
-    ----------
-    ours, others : mapping of str to Score
-        By fold; the same folds.
-    """
     differences = [_values(ours[fold]) - _values(others[fold]) for fold in ours]
     means = np.array([values.mean() for values in differences])
     rng = np.random.default_rng(0)
     drawn = np.empty(_DRAWS)
     for draw in range(_DRAWS):
-        chosen = rng.integers(0, len(differences), len(differences))
-        drawn[draw] = np.mean(
-            [
-                differences[place][rng.integers(0, differences[place].size, differences[place].size)].mean()
-                for place in chosen
-            ]
-        )
+        chosen = [differences[fold] for fold in rng.integers(0, len(differences), len(differences))]
+        drawn[draw] = np.mean([one[rng.integers(0, one.size, one.size)].mean() for one in chosen])
     low, high = np.quantile(drawn, [0.025, 0.975])
     one, other = next(iter(ours.values())), next(iter(others.values()))
-    by_gene = any(record.each for record in ours.values())
+    every, p_genes = np.concatenate(differences), None
+    if any(record.each for record in ours.values()):
+        p_genes = float(wilcoxon(every).pvalue) if np.any(every != 0) else 1.0
     return Pair(
         one.method, other.method, one.dataset, one.measure,
-        float(means.mean()), float(low), float(high), sign_flip(means),
-        _wilcoxon(differences) if by_gene else None,
+        float(means.mean()), float(low), float(high), sign_flip(means), p_genes,
     )  # fmt: skip
 
 
@@ -79,10 +71,3 @@ def sign_flip(values: NDArray[np.float64]) -> float:
 
 def _values(record: Score) -> NDArray[np.float64]:
     return np.array(record.each or (record.value,), dtype=np.float64)
-
-
-def _wilcoxon(differences: Sequence[NDArray[np.float64]]) -> float:
-    from scipy.stats import wilcoxon
-
-    every = np.concatenate(differences)
-    return float(wilcoxon(every).pvalue) if np.any(every != 0) else 1.0

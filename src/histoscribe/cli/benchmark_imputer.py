@@ -12,7 +12,7 @@ from histoscribe.cli.console import caution
 from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
-from histoscribe.errors import SettingError
+from histoscribe.errors import require_known
 
 if TYPE_CHECKING:
     from histoscribe.benchmark import Benchmark
@@ -69,10 +69,7 @@ def imputer(
     from histoscribe.benchmark import run_benchmark
     from histoscribe.benchmark.imputer import TASKS, imputer_benchmark
 
-    if task not in TASKS:
-        raise SettingError(
-            f"no task is called {task!r}", where="--task", remedy=f"choose from {', '.join(TASKS)}"
-        )
+    require_known("task", [task], TASKS, where="--task")
     check_outputs(Path(data), out, table)
     known = _KNOWN[task] if Path(data).is_dir() else {}
     path = Path(data) / known["table"] if known else Path(data)
@@ -126,10 +123,7 @@ def _on_spots(
     sections = _simulated(progress) if data == SIMULATED else open_cohort([path], progress=progress)
     names = [one.name for one in sections]
     test = section or ("C3" if "C3" in names else names[-1])
-    if test not in names:
-        raise SettingError(
-            f"no section is called {test}", where="--section", remedy=f"choose from {', '.join(names)}"
-        )
+    require_known("section", [test], names, where="--section")
     if data == SIMULATED:
         genes = len(sections[0].genes)
         hidden = genes // 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError
+from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError, require_known
 from histoscribe.formats import WORDS, Kind, UnknownFormat, kind_of
 from histoscribe.progress import Progress
 
@@ -100,13 +100,7 @@ def open_cohort(
         return read_cohort(list(paths), progress=progress)
     rows = read_cohort_csv(paths[0])
     names = [row.section for row in rows]
-    unknown = sorted({*exclude, *only} - set(names))
-    if unknown:
-        raise SettingError(
-            f"no section called {', '.join(unknown)} in this cohort",
-            where=paths[0],
-            remedy=f"choose from {', '.join(names)}",
-        )
+    require_known("section", [*exclude, *only], names, where=paths[0])
     kept = [row for row in rows if row.section not in exclude and (not only or row.section in only)]
     if not kept:
         raise SettingError("no section is left", where=paths[0], remedy="exclude fewer of them")

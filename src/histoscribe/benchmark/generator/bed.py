@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from histoscribe.simulate.metastases import Bed
 
 Values = NDArray[np.float32]
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +68,6 @@ class Seed:
     """The folder of real data."""
     progress: Progress = field(default_factory=Progress)
     fit_seconds: float | None = None
-    _made: dict[Callable[[Seed], Any], Any] = field(default_factory=dict)
-
-    @property
-    def train(self) -> Cohort:
-        """What methods learn from."""
-        return self.bed.train
 
     @property
     def seed(self) -> int:
@@ -85,16 +78,9 @@ class Seed:
     def generator(self) -> Generator:
         """The product with its default settings, trained on the bed."""
         start = time.perf_counter()
-        model = fit_generator(self.train, self.seed, self.progress)
+        model = fit_generator(self.bed.train, self.seed, self.progress)
         self.fit_seconds = time.perf_counter() - start
         return model
-
-    def once(self, make: Callable[[Seed], Made]) -> Made:
-        """What `make` makes of this seed, made when it is first asked for."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        result: Made = self._made[make]
-        return result
 
 
 def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:

@@ -15,7 +15,7 @@ from histoscribe.benchmark.generator.semisynthetic import JOINT, REAL, score_sem
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
 from histoscribe.benchmark.tables import TableLayout
-from histoscribe.errors import SettingError
+from histoscribe.errors import require_known
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.components import SIGNIFICANT
 from histoscribe.progress import Progress
@@ -106,11 +106,7 @@ def check_beds(beds: Sequence[str]) -> Sequence[str]:
     SettingError
         If one is unknown, or there is none.
     """
-    unknown = sorted(set(beds) - set(BEDS))
-    if unknown or not beds:
-        raise SettingError(
-            f"no bed called {', '.join(unknown)}", where="--beds", remedy=f"choose from {', '.join(BEDS)}"
-        )
+    require_known("bed", beds or [""], BEDS, where="--beds")
     return beds
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,9 @@ class Colorectal:
         return signature
 
 
-def colorectal_of(seed: Seed) -> Colorectal:
+@lru_cache(maxsize=1)
+def colorectal_of(opened: Seed) -> Colorectal:
     """The real metastases, half of their patients held out, once a seed."""
-    return seed.once(_open_colorectal)
-
-
-def _open_colorectal(opened: Seed) -> Colorectal:
     import pandas as pd
 
     data, cohort, seed = opened.data, opened.cohort, opened.seed
@@ -124,9 +121,13 @@ def _open_colorectal(opened: Seed) -> Colorectal:
         np.full(len(rows), SITE), patients[rows], np.array([f"mcrc-{row}" for row in rows]), (),
         np.clip(1 - liver[rows], 0.05, 1).astype(np.float32),
     )  # fmt: skip
+    random, purity = np.random.default_rng(seed), np.clip(1 - liver[held], 0.05, 1).astype(np.float32)
+    tumours, livers = len(own.of("primary")), len(own.of("normal"))
+    turn = random.permutation(np.arange(len(purity)) % tumours)
+    drawn = DrawnParents(own, turn, tumours + random.integers(livers, size=len(purity)), purity)
     return Colorectal(
-        shared, columns_of(real, genes, shared), held, liver, _draw(own, 1 - liver[held], seed),
-        join_platforms(own, learned), _subtype_model(data, shared, seed),
+        shared, columns_of(real, genes, shared), held, liver, drawn, join_platforms(own, learned),
+        _subtype_model(data, shared, seed),
     )  # fmt: skip
 
 
@@ -140,9 +141,10 @@ def score_colorectal(seed: Seed, method: Method) -> dict[str, float]:
         "gene_gene_r": correlation_agreement(values, truth, genes=values.shape[1]),
     }
     if method.name != REAL_HALF:
-        generated = bed.subtypes(values)
-        found["subtype_kept"] = float((generated == bed.subtypes_of_parents).mean())
-        found["subtype_by_chance"] = _by_chance(generated, bed.subtypes_of_parents)
+        generated, own = bed.subtypes(values), bed.subtypes_of_parents
+        found["subtype_kept"] = float((generated == own).mean())
+        by_chance = sum((generated == name).mean() * (own == name).mean() for name in np.unique(own))
+        found["subtype_by_chance"] = float(by_chance)
     asked = ~bed.held if method.name == REAL_HALF else bed.held
     found["liver_rank_r"] = _rank_r(values @ bed.signature, bed.liver[asked])
     return found
@@ -152,20 +154,6 @@ def columns_of(values: Values, genes: Sequence[str], wanted: Sequence[str]) -> V
     """Columns of the genes wanted, in their order."""
     places = {gene: place for place, gene in enumerate(genes)}
     return values[:, [places[gene] for gene in wanted]]
-
-
-def _by_chance(one: NDArray[np.str_], other: NDArray[np.str_]) -> float:
-    """Agreement of labels that are shared out at random with the same frequencies."""
-    return float(sum((one == name).mean() * (other == name).mean() for name in np.unique(other)))
-
-
-def _draw(cohort: Cohort, purity: NDArray[np.float64], seed: int) -> DrawnParents:
-    random = np.random.default_rng(seed)
-    count = len(purity)
-    tumours, livers = cohort.of("primary"), cohort.of("normal")
-    turn = random.permutation(np.arange(count) % len(tumours))
-    asked = np.clip(purity, 0.05, 1).astype(np.float32)
-    return DrawnParents(cohort, turn, len(tumours) + random.integers(len(livers), size=count), asked)
 
 
 def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values], NDArray[np.str_]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,30 +92,21 @@ class Judge:
         """Every other training metastasis, and those of the parents' own patients."""
         own = self.bed.parents.take(self.bed.parents.of("metastasis"))
         half = self.train.take(np.arange(0, len(self.train), 2))
-        return (
-            Profiles(half.values, _primaries(half, self.bed)),
-            Profiles(own.values, _primaries(own, self.bed)),
-        )
-
-    def labelled(self, primaries: NDArray[np.str_]) -> NDArray[np.str_]:
-        """The subtype of each primary by name."""
-        return np.array([self.subtypes[str(name)] for name in primaries], dtype=str)
+        first, second = (Profiles(part.values, _primaries(part, self.bed)) for part in (half, own))
+        return first, second
 
     def subtype_accuracy(self, generated: Profiles) -> float:
         """Accuracy on real held-out metastases of a classifier that learned from generated ones."""
         assert generated.primaries is not None
-        truth = self.labelled(_primaries(self.test, self.bed))
-        model = DenseClassifier(seed=self.bed.seed)
-        model.fit(generated.values, self.labelled(generated.primaries))
+        named = (generated.primaries, _primaries(self.test, self.bed))
+        taught, truth = (np.array([self.subtypes[str(one)] for one in names]) for names in named)
+        model = DenseClassifier(seed=self.bed.seed).fit(generated.values, taught)
         return float((model.predict(self.test.values) == truth).mean())
 
 
+@lru_cache(maxsize=1)
 def judge_of(seed: Seed) -> Judge:
     """Classifiers, subtypes and the space of components, learned from the training part once a seed."""
-    return seed.once(_learn_judge)
-
-
-def _learn_judge(seed: Seed) -> Judge:
     bed = seed.bed
     seed.progress.report(f"seed {bed.seed}: training the classifiers")
     train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
@@ -193,11 +185,8 @@ def _measured(
         "mmd": measures.discrepancy(values, truth, space),
         "subtype_real": judge.subtype_real,
     }
-    parts = (
-        found["cancer_accuracy"], found["site_accuracy"], 1 - 2 * abs(auc - 0.5),
-        found["variance_correlation"],
-    )  # fmt: skip
-    found["joint"] = float(np.mean(parts))
+    alike = [found[name] for name in ("cancer_accuracy", "site_accuracy", "variance_correlation")]
+    found["joint"] = float(np.mean([*alike[:2], 1 - 2 * abs(auc - 0.5), alike[2]]))
     if training.primaries is not None:
         found["subtype_generated"] = judge.subtype_accuracy(training)
         found["subtype_power"] = found["subtype_generated"] / judge.subtype_real

@@ -25,7 +25,7 @@ from histoscribe.benchmark.imputer.survival import patients_in, score_survival
 from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.tables import TableLayout
-from histoscribe.errors import SettingError, TableError
+from histoscribe.errors import TableError, require_known
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def imputer_benchmark(
     SettingError
         For an unknown task or method.
     """
-    if task not in TASKS or task == "spots":
-        raise SettingError(f"no task is called {task!r}", remedy=f"choose from {', '.join(TASKS)}")
+    require_known("task", [task], [name for name in TASKS if name != "spots"])
     told = progress or Progress()
 
     def open_fold(seed: int) -> Any:
@@ -107,7 +106,14 @@ def imputer_benchmark(
     def scored(fold: Any, method: Method) -> dict[str, Figure]:
         if task == "classes":
             return score_classes(fold[0], method, fold[1])
-        return score_survival(fold, method) if task == "survival" else _score_values(task, fold, method)
+        if task == "survival":
+            return score_survival(fold, method)
+        restore = method.learn(fold)
+        return {
+            f"{measure}, {where}": figure
+            for where, seen in masks(task, fold)
+            for measure, figure in score(fold, restore, seen).items()
+        }
 
     obs = bulk.table.obs
     known = [
@@ -207,12 +213,8 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figur
     """Accuracy of one method with each number of genes, over five folds of whole patients.
 
     The method is called with a table of training samples, their classes and a table of held-out samples, and
-    returns the classes of these. Raises `TableError` if the table names no classes.
-
-    Returns
-    -------
-    dict
-        With the bootstrap interval over samples.
+    returns the classes of these. The interval is a bootstrap over samples. Raises `TableError` if the table
+    names no classes.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -233,12 +235,3 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figur
             right[test] = method.learn(known, labels[train], asked) == labels[test]
         found[f"accuracy, {count:,} genes"] = pooled(right, np.ones(len(right)))
     return found
-
-
-def _score_values(task: str, held: HeldOut, method: Method) -> dict[str, Figure]:
-    restore = method.learn(held)
-    return {
-        f"{measure}, {where}": figure
-        for where, seen in masks(task, held)
-        for measure, figure in score(held, restore, seen).items()
-    }

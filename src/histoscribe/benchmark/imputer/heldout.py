@@ -111,17 +111,10 @@ def patients_of(table: AnnData) -> NDArray[np.str_]:
 
 
 def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """What the methods may see, with a name for it.
+    """What the methods may see, shape (held-out samples, genes), with a name for it.
 
-    Parameters
-    ----------
-    kind : str
-        `random` hides values at random, 10 to 90 %; `low` hides as many, low ones of a sample more often;
-        `panels` shows the same few genes of every sample: so many as `PANELS` says and the table has.
-
-    Yields
-    ------
-    str, ndarray of bool, shape (held-out samples, genes)
+    `random` hides values at random, 10 to 90 %; `low` hides as many, low ones of a sample more often;
+    `panels` shows the same few genes of every sample: so many as `PANELS` says and the table has.
     """
     shape = held.truth.shape
     random = np.random.default_rng(1000 + held.seed)
@@ -144,10 +137,7 @@ def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 def score(held: HeldOut, restore: Restore, seen: NDArray[np.bool_]) -> dict[str, Figure]:
     """Hide what is not `seen`, restore it, and compare.
 
-    Returns
-    -------
-    dict
-        Each measure with its 95 % bootstrap interval: over held-out samples, for `gene r` over genes.
+    Each measure comes with its 95 % bootstrap interval: over held-out samples, for `gene r` over genes.
     """
     guess, spread = restore(np.where(seen & held.known, held.truth, np.nan).astype(np.float32))
     hidden = ~seen & held.known

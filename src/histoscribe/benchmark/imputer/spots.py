@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, Values, score
+from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, score
 from histoscribe.benchmark.methods import Method
 from histoscribe.evaluation.matching import dense
 from histoscribe.predictor.target import log_cp10k
@@ -69,7 +69,10 @@ def hold_section(
     common = sorted(set(sections[0].genes).intersection(*(section.genes for section in sections)))
     total = sum(np.asarray(section.table[:, common].X.sum(axis=0)).ravel() for section in learn)
     best = [common[place] for place in np.sort(np.argsort(-np.asarray(total), kind="stable")[:genes])]
-    parts = [_logs(section, best) for section in sections]
+    parts = [
+        dense(log_cp10k(section.table.X)[:, section.table.var_names.get_indexer(best)])
+        for section in sections
+    ]
     names = [f"{section.name} {spot}" for section in sections for spot in section.table.obs_names]
     owner = np.repeat([section.name for section in sections], [len(part) for part in parts])
     obs = pd.DataFrame({"patient": owner}, index=names)
@@ -102,8 +105,3 @@ def _held(bulk: BulkTable, test: str, seed: int) -> HeldSection:
     mean, sd = values[~out].mean(0), values[~out].std(0) + 1e-6
     z = (values - mean) / sd
     return HeldSection(bulk, out, z[~out], z[out], mean, sd, np.full(len(z), ""), seed)
-
-
-def _logs(section: Section, genes: Sequence[str]) -> Values:
-    """log1p of counts per 10,000 of all genes, shape (spots, genes asked)."""
-    return dense(log_cp10k(section.table.X)[:, section.table.var_names.get_indexer(list(genes))])

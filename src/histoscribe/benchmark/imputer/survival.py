@@ -121,15 +121,12 @@ class Part:
 
 
 def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
-    """The patients of a table whose survival is known.
+    """The patients of a table whose survival is known, classes and events spread evenly over the folds.
 
-    Raises `TableError` if times and events are not named.
-
-    Parameters
-    ----------
-    bulk : BulkTable
-        With `time` and `event`, and where there are several `class`, in `obs`.
+    `obs` holds `time` and `event`, or `TableError` is raised, and where there are several, `class`.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     obs = bulk.table.obs
     if not {"time", "event"} <= set(obs):
         raise TableError(
@@ -141,19 +138,19 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
     bulk, time, event = _only(bulk, use), time[use], event[use]
     kinds = bulk.table.obs["class"].astype(str).to_numpy() if "class" in obs else np.full(len(time), "all")
-    return Patients(bulk, time, event, kinds, _numbers(kinds, event, seed), panels, progress)
+    strata = np.char.add(kinds.astype(str), (event > 0).astype(int).astype(str))
+    folds = np.zeros(len(kinds), dtype=np.int64)
+    parts = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    for number, (_, test) in enumerate(parts.split(strata, strata)):
+        folds[test] = number
+    return Patients(bulk, time, event, kinds, folds, panels, progress)
 
 
 def score_survival(patients: Patients, method: Method) -> dict[str, Figure]:
-    """Concordance of a method, class by class; a higher risk is worse.
+    """Concordance of a method, class by class, with its bootstrap interval over patients.
 
     The method is called with a `Part` and the places of observed genes, and returns what Cox regression is
     given, shape (patients, columns).
-
-    Returns
-    -------
-    dict
-        Each measure with its bootstrap interval over patients.
     """
     time, event = patients.time, patients.event
     genes = patients.bulk.table.n_vars
@@ -166,13 +163,12 @@ def score_survival(patients: Patients, method: Method) -> dict[str, Figure]:
             patients.progress.report(f"Cox regression, {method.name}, {kind}")
             for panel, risk in zip(panels, risks, strict=True):
                 risk[part.asked] = _risks(method.learn(part, panel), time, event, part.train, part.asked)
-    found = {}
-    for panel, risk in zip(panels, risks, strict=True):
-        for kind in np.unique(patients.kinds):
-            own = patients.kinds == kind
-            name = f"C-index {kind}, {len(panel):,} genes"
-            found[name] = concordance(time[own], event[own], risk[own])
-    return found
+    return {
+        f"C-index {kind}, {len(panel):,} genes": concordance(time[own], event[own], risk[own])
+        for panel, risk in zip(panels, risks, strict=True)
+        for kind in np.unique(patients.kinds)
+        for own in [patients.kinds == kind]
+    }
 
 
 def concordance(time: Floats, event: Floats, risk: Floats) -> Figure:
@@ -239,15 +235,3 @@ def _cox(x: Floats, time: Floats, event: Floats, asked: Floats, penalty: float) 
 
 def _only(bulk: BulkTable, rows: NDArray[np.bool_]) -> BulkTable:
     return replace(bulk, table=bulk.table[rows].copy())
-
-
-def _numbers(kinds: NDArray[np.str_], event: Floats, seed: int) -> Places:
-    """Fold of each patient: classes and events spread evenly."""
-    from sklearn.model_selection import StratifiedKFold
-
-    strata = np.char.add(kinds.astype(str), (event > 0).astype(int).astype(str))
-    folds = np.zeros(len(kinds), dtype=np.int64)
-    parts = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    for number, (_, test) in enumerate(parts.split(strata, strata)):
-        folds[test] = number
-    return folds

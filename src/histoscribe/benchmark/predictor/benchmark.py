@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from histoscribe.benchmark.predictor.scores import (
 )
 from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
 from histoscribe.benchmark.tables import TableLayout
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, require_known
 from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.target import (
@@ -43,6 +43,15 @@ _CODE = (
     "histoscribe.benchmark.training", "histoscribe.evaluation.measures",
     "histoscribe.evaluation.spatial", "histoscribe.predictor.target", "histoscribe.graphs",
 )  # fmt: skip
+_LEAD = (
+    "r is Pearson's correlation over the spots of one section, averaged over genes and then over sections; "
+    "genes and sections are never pooled. "
+)
+_KNOWN = {
+    "section": "Other sections of a held-out section's patient stay in training: for a new patient the "
+    "numbers are lower.",
+    "patient": "No section of a held-out patient is in training.",
+}
 _LAYOUT = TableLayout(
     headline=_PAIRED,
     label="r",
@@ -147,7 +156,9 @@ def predictor_benchmark(
     """
     panel, given = panel or GenePanel(), tiles or {}
     chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)
-    kept = _chosen_folds(make_folds(sections, split), folds)
+    every = make_folds(sections, split)
+    require_known("fold", folds or (), [fold.name for fold in every], where="--folds")
+    kept = [fold for fold in every if folds is None or fold.name in folds]
     for fold in kept:
         refuse_seen_panel(panel.chosen_on, fold, sections)
     shared = set(common_genes(sections))
@@ -179,7 +190,9 @@ def predictor_benchmark(
             "features": described + (f" but {', '.join(by_pixels)}, from pixels" if by_pixels else ""),
             "seeds": list(seeds),
         },
-        layout=_layout(dataset, split),
+        layout=replace(
+            _LAYOUT, title=f"Predictors on {dataset}, one {split} held out", lead=_LEAD + _KNOWN[split]
+        ),
     )  # fmt: skip
 
 
@@ -219,34 +232,8 @@ def _with_input(
     return [method for method in methods if method.name not in blind]
 
 
-def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None) -> list[Fold]:
-    unknown = sorted(set(names or ()) - {fold.name for fold in folds})
-    if unknown:
-        raise SettingError(
-            f"no fold is called {unknown[0]!r}",
-            where="--folds",
-            remedy=f"choose from {', '.join(fold.name for fold in folds)}",
-        )
-    return [fold for fold in folds if names is None or fold.name in names]
-
-
 def _digest(section: EncodedSection) -> str:
     counts: Any = section.counts.tocsr() if hasattr(section.counts, "tocsr") else np.asarray(section.counts)
     name = [section.name, section.patient, str(section.pitch_um)]
     stored = [counts.data, counts.indices] if hasattr(counts, "indices") else [counts]
     return data_digest(name, list(section.genes), section.features, section.centres_um, *stored)
-
-
-def _layout(dataset: str, split: Split) -> TableLayout:
-    from dataclasses import replace
-
-    known = {
-        "section": "Other sections of a held-out section's patient stay in training: for a new patient the "
-        "numbers are lower.",
-        "patient": "No section of a held-out patient is in training.",
-    }
-    lead = (
-        "r is Pearson's correlation over the spots of one section, averaged over genes and then over "
-        f"sections; genes and sections are never pooled. {known[split]}"
-    )
-    return replace(_LAYOUT, title=f"Predictors on {dataset}, one {split} held out", lead=lead)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, require_known
 from histoscribe.predictor.encoded import EncodedSection
 
 Split = Literal["section", "patient"]
@@ -34,12 +34,7 @@ def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:
     SettingError
         If `split` is neither, or the cohort has only one section (or patient).
     """
-    if split not in get_args(Split):
-        raise SettingError(
-            f"no split is called {split!r}",
-            where="--split",
-            remedy=f"choose from {', '.join(get_args(Split))}",
-        )
+    require_known("split", [split], get_args(Split), where="--split")
     keys = [section.name if split == "section" else section.patient for section in sections]
     names = list(dict.fromkeys(keys))
     if len(names) < 2:
@@ -72,13 +67,7 @@ def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) ->
 
 
 def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[EncodedSection]) -> None:
-    """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on.
-
-    Parameters
-    ----------
-    chosen_on : sequence of str
-        Names of the sections that the panel was chosen with.
-    """
+    """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on."""
     seen = sorted({sections[place].name for place in fold.test} & set(chosen_on))
     if seen:
         raise SettingError(

@@ -26,7 +26,7 @@ def linear_mixture(seed: Seed) -> Sampler:
 
     The w at which the mean mixture lies nearest to the mean metastasis, over all training pairs.
     """
-    train = seed.train
+    train = seed.bed.train
     distance = np.zeros(len(PURITIES))
     met = train.of("metastasis")
     for cancer, site in sorted(set(zip(train.cancers[met], train.sites[met], strict=True))):

@@ -34,7 +34,7 @@ def conditional_vae(seed: Seed) -> Sampler:
     """Codes drawn from the prior, decoded with the labels, with the noise that the decoder has learned."""
     random = np.random.default_rng(seed.seed)
     with seeded(seed.seed):
-        given = conditions_of(seed.train)
+        given = conditions_of(seed.bed.train)
         size, classes = given.points.shape[1], given.labels.shape[1]
         read = nn.Sequential(nn.Linear(size + classes, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 2 * _CODE))
         write = nn.Sequential(nn.Linear(_CODE + classes, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, size))
@@ -65,7 +65,7 @@ def wgan(seed: Seed) -> Sampler:
     """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017) on components and labels."""
     random = np.random.default_rng(seed.seed)
     with seeded(seed.seed):
-        given = conditions_of(seed.train)
+        given = conditions_of(seed.bed.train)
         size, classes = given.points.shape[1], given.labels.shape[1]
         maker, critic = _dense(_NOISE + classes, size), _dense(size + classes, 1)
         making = torch.optim.Adam(maker.parameters(), lr=5e-4, betas=(0.5, 0.9))
@@ -117,7 +117,7 @@ def diffusion(seed: Seed) -> Sampler:
     """Conditional diffusion (Ho et al., 2020): components denoised in 100 steps."""
     random = np.random.default_rng(seed.seed)
     with seeded(seed.seed):
-        given = conditions_of(seed.train)
+        given = conditions_of(seed.bed.train)
         points = given.points
         rank, classes = points.shape[1], given.labels.shape[1]
         kept = torch.cumprod(1 - torch.linspace(1e-3, 0.12, _TIMES), 0)

@@ -51,7 +51,10 @@ def knn(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[N
 
 def _ridge(train: Sequence[Example], tests: Sequence[Example], inputs: str) -> list[NDArray[np.float32]]:
     x, y = stacked(train, inputs).astype(np.float64), stacked(train).astype(np.float64)
-    groups = _groups(train)
+    groups = np.repeat(np.arange(len(train)), [len(example.features) for example in train])
+    if len(train) == 1:  # its quarters along the rows
+        rows = train[0].places[:, 0]
+        groups = np.searchsorted(np.quantile(rows, (0.25, 0.5, 0.75)), rows)
     reached = np.zeros(len(_ALPHAS))
     for group in np.unique(groups):
         held = groups == group
@@ -73,14 +76,6 @@ def _solutions(
     left, spread, right = np.linalg.svd(x, full_matrices=False)
     seen, wanted = asked @ right.T, left.T @ (y - mean)
     return [mean + seen @ ((spread / (spread**2 + alpha))[:, None] * wanted) for alpha in alphas]
-
-
-def _groups(train: Sequence[Example]) -> NDArray[np.int64]:
-    """The section of each training spot; of a single section, its quarter along the rows."""
-    if len(train) > 1:
-        return np.repeat(np.arange(len(train)), [len(example.features) for example in train])
-    rows = train[0].places[:, 0]
-    return np.searchsorted(np.quantile(rows, (0.25, 0.5, 0.75)), rows)
 
 
 METHODS = (
