@@ -275,3 +275,21 @@ def test_everything_opens_by_one_name(tmp_path: Path) -> None:
     feature = f'{{"type": "Polygon", "coordinates": [{square}]}}'
     assert len(opened(write(tmp_path / "a.geojson", feature))) == 1
     assert opened(write(tmp_path / "bulk.csv", TABLE)).table.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("s.h5ad.gz", gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(600)), "a gzipped HDF5 file; unpack it"),
+        (
+            "s.xlsx",
+            b"PK\x03\x04" + bytes(600),
+            "a zip archive or a spreadsheet; unpack it, or save the sheet",
+        ),
+        ("s.rds", gzip.compress(b"X\n\0\0\0\3" + bytes(600)), "an object of R; write it from R as h5ad"),
+        ("s.tar.gz", gzip.compress(bytes(257) + b"ustar" + bytes(600)), "a tar archive; unpack it first"),
+    ],
+)
+def test_what_is_packed_says_how_to_unpack_it(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match=words):
+        kind_of(write(tmp_path / name, content))

@@ -18,7 +18,14 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.layouts import TextLayout, gct_layout, header_layout, is_descriptor
+from histoscribe.bulk.layouts import (
+    STRANDS,
+    TextLayout,
+    gct_layout,
+    header_layout,
+    is_descriptor,
+    is_nameless,
+)
 from histoscribe.errors import TableError
 
 if TYPE_CHECKING:
@@ -140,15 +147,21 @@ def _cells(stream: IO[str], separator: str, path: Path) -> list[str]:
 
 
 def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
+    begin = stream.tell()
     line = _line(stream, path)
     declared = None
     if line.startswith("#1."):
         declared = gct_layout(line, _line(stream, path), path)
-        line = _line(stream, path)
+        begin, line = stream.tell(), _line(stream, path)
+    comment = ""
     for _ in range(_MAX_COMMENTS):
         if not line.startswith(("#", "!")):
             break
+        comment, begin = line, stream.tell()
         line = _line(stream, path)
+    if comment.startswith("#") and 0 < comment.count("\t") == line.count("\t"):
+        stream.seek(begin)  # its header is the last comment
+        line = comment.lstrip("# ")
     if not line.strip():
         raise TableError("the file is empty", where=path, remedy="give a table of samples and genes")
     separator = max("\t,;", key=line.count)
@@ -158,6 +171,10 @@ def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
             f"the first line has {len(header):,} cells", where=path,
             remedy="give a table with row names in the first column and column names in the first line",
         )  # fmt: skip
+    if is_nameless(header):
+        stream.seek(begin)
+        names = STRANDS if len(header) == 4 else [f"column {place}" for place in range(2, len(header) + 1)]
+        return ["gene", *(names if len(header) > 2 else STRANDS[:1])], separator, TextLayout("rows")
     layout = declared or header_layout(header)
     for _ in range(layout.skipped):
         _line(stream, path)
@@ -215,6 +232,9 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
         pieces.append(values)
     if not names:
         raise TableError("there is a first line and nothing below it", where=path, remedy="check the file")
+    if names[-1].startswith("!"):  # the end of a series matrix
+        names, pieces[-1] = names[:-1], pieces[-1][:-1]
+        notes = {place: kept[:-1] for place, kept in notes.items()}
     columns = [header[place] for place in numeric]
     beside = {header[place]: kept for place, kept in notes.items()}
     return TextTable(np.concatenate(pieces), names, columns, beside, layout)

@@ -9,19 +9,29 @@ from dataclasses import dataclass
 from histoscribe.errors import TableError
 
 FEATURE_COUNTS = ("chr", "start", "end", "strand", "length")
+_TWO_HEADED = "hybridization_ref"
+"""The corner of a Firehose table, whose second line says what is in its columns."""
 _GENE_WORDS = {
     "gene", "genes", "gene_id", "geneid", "gene_name", "gene_symbol", "symbol", "hugo_symbol", "hgnc_symbol",
-    "ensembl", "ensembl_id", "ensembl_gene_id", "entrez", "entrez_id", "entrez_gene_id",
+    "ensembl", "ensembl_id", "ensembl_gene_id", "entrez", "entrez_id", "entrez_gene_id", "id_ref", "probe",
+    "probe_id", "probeset_id", _TWO_HEADED, "target_id",
 }  # fmt: skip
 _DESCRIPTORS = {
-    "length", "gene_length", "width", "effectivelength", "effective_length", "chr", "chrom", "chromosome",
-    "start", "end", "strand", "entrez_id", "entrezid", "entrez_gene_id",
+    "length", "gene_length", "width", "effectivelength", "effective_length", "eff_length", "chr",
+    "chrom", "chromosome", "start", "end", "strand", "entrez_id", "entrezid", "entrez_gene_id",
+}  # fmt: skip
+_CLINICAL = {
+    "age", "sex", "gender", "race", "stage", "grade", "status", "vital_status", "event", "time", "survival",
+    "batch", "purity", "group", "os", "os_time", "os_event", "os_status", "dss", "dss_time", "pfi",
+    "pfi_time", "dfi", "dfi_time", "days_to_death", "days_to_last_follow_up", "age_at_diagnosis",
 }  # fmt: skip
 SYMBOL_COLUMNS = (
-    "description", "gene_name", "gene_symbol", "symbol", "pr_gene_symbol", "hgnc_symbol",
-    "external_gene_name",
+    "description", "gene_name", "gene_symbol", "gene_symbols", "symbol", "symbols", "pr_gene_symbol",
+    "hgnc_symbol", "hugo_symbol", "external_gene_name", "gene_short_name", "feature_name", "gene", "genes",
 )  # fmt: skip
 """Columns of text, in lower case, that may hold gene symbols beside identifiers."""
+STRANDS = ("unstranded", "stranded_first", "stranded_second")
+"""What the three nameless columns of STAR's counts are."""
 
 QUANTITIES = (
     "unstranded", "expected_count", "est_counts", "numreads", "stranded_first", "stranded_second", "tpm",
@@ -29,6 +39,8 @@ QUANTITIES = (
 )  # fmt: skip
 """Columns of a file about one sample (GDC, RSEM, kallisto, Salmon), the one that is taken first."""
 
+_GENE_WITH_NUMBER = re.compile(r"ENS[A-Z]*\d{6,}(\.\d+)?|[A-Z]+\d+[A-Z0-9]*")
+_WHOLE = re.compile(r"\d+(\.\d+)?")
 _SPECIAL = re.compile(r"^(?:__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous))$")
 
 
@@ -66,7 +78,8 @@ def header_layout(header: Sequence[str]) -> TextLayout:
     words = [cell.lower() for cell in header]
     if tuple(words[1:6]) == FEATURE_COUNTS:
         return TextLayout("rows", 5)
-    return TextLayout("rows" if words[0].replace(" ", "_") in _GENE_WORDS else None)
+    corner = words[0].strip("#").replace(" ", "_")
+    return TextLayout("rows" if corner in _GENE_WORDS else None, skipped=int(corner == _TWO_HEADED))
 
 
 def is_special(name: str) -> bool:
@@ -77,6 +90,17 @@ def is_special(name: str) -> bool:
 def is_descriptor(name: str) -> bool:
     """Whether a column of numbers tells of a gene (its length, its place), not of a sample."""
     return name.lower().replace(" ", "_") in _DESCRIPTORS
+
+
+def is_clinical(name: str) -> bool:
+    """Whether a column of numbers tells of a patient or sample, where others hold genes."""
+    return name.lower().replace(" ", "_").replace(".", "_") in _CLINICAL
+
+
+def is_nameless(first: Sequence[str]) -> bool:
+    """Whether a first line names nothing: numbers beside a gene, or beside what STAR counts."""
+    gene = is_special(first[0]) or bool(_GENE_WITH_NUMBER.fullmatch(first[0]))
+    return gene and all(_WHOLE.fullmatch(cell) for cell in first[1:])
 
 
 def quantity_of(names: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.delimited import TextTable, read_matrix
-from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_special, quantity_of
+from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names, gene_likeness
@@ -81,13 +81,23 @@ def read_table(
         values, samples = _one_quantity(values, samples, name, said)
         if renamed is None:
             genes = _symbols(genes, text.notes, said)
-    if text.notes:
-        said.append(f"columns without samples were left out: {', '.join(list(text.notes)[:5])}")
+    aside = list(text.notes)
+    if not turn and gene_likeness(genes) > _PLAIN:
+        kept = np.array([not is_clinical(gene) for gene in genes])
+        aside += [gene for gene in genes if is_clinical(gene)]
+        values, genes = values[:, kept], [gene for gene in genes if not is_clinical(gene)]
+    if aside:
+        said.append(f"columns without {'samples' if turn else 'genes'} were left out: {', '.join(aside[:5])}")
     special = np.array([is_special(gene) for gene in genes], dtype=bool)
     if special.any():
         shown = [gene for gene, left_out in zip(genes, special, strict=True) if left_out]
         said.append(f"reads without a gene were left out: {', '.join(shown[:5])}")
         values, genes = values[:, ~special], [gene for gene in genes if not is_special(gene)]
+    if gene_likeness(genes) < _CLEAR and not all(gene.isdigit() for gene in genes):
+        said.append(
+            f"its genes are called {', '.join(genes[:3])} and so on, which look like no names of genes: "
+            "match probes or transcripts to genes first"
+        )
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
@@ -98,6 +108,8 @@ def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:
 
     Raises `TableError` if both ways look like genes.
     """
+    if quantity_of(text.columns):
+        return True, ""
     by_rows, by_columns = gene_likeness(text.rows), gene_likeness(text.columns)
     if text.layout.genes_in == "rows" and by_columns - by_rows < _PLAIN:
         return True, ""
@@ -141,7 +153,7 @@ def _symbols(genes: list[str], notes: Mapping[str, list[str]], said: list[str]) 
     if clean_names(genes).kind == "symbol":
         return genes
     for column, values in notes.items():
-        if column.lower() in SYMBOL_COLUMNS and gene_likeness(values) > _SOME:
+        if column.lower().replace(" ", "_") in SYMBOL_COLUMNS and gene_likeness(values) > _SOME:
             said.append(f"gene symbols were taken from the column {column}")
             empty = ("nan", "", "na")
             return [gene if one.lower() in empty else one for gene, one in zip(genes, values, strict=True)]

@@ -29,6 +29,12 @@ __all__ = [
 _ERRORS: dict[Kind, type[HistoscribeError]] = {"slide": SlideError, "section": SectionError}
 _OPENERS: dict[Kind, Late] = {"slide": Late("slide:open_slide"), "section": Late("section:open_section")}
 GROUP = "histoscribe.formats"
+_PACKED = (
+    ((b"\x89HDF",), "a gzipped HDF5 file", "unpack it first (gunzip)"),
+    ((b"PK\x03\x04",), "a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
+    ((b"X\n\0\0\0", b"RDX", b"RDA"), "an object of R", "write it from R as h5ad, or its counts as CSV"),
+)
+"""Beginnings of files that hold something known in a form that is not read."""
 _MOST_HINTS = 5
 _LOOKED_AT = 50
 
@@ -118,6 +124,11 @@ def _unknown(seen: Glimpse) -> UnknownFormat:
             )
         remedy = "name a Space Ranger, SpatialData, OME-Zarr or DICOM folder, a model, or a file"
         return UnknownFormat(problem, where=seen.path, remedy=remedy)
+    for marks, what, remedy in _PACKED:
+        if seen.unpacked.startswith(marks):
+            return UnknownFormat(f"this is {what}", where=seen.path, remedy=remedy)
+    if seen.unpacked[257:262] == b"ustar":
+        return UnknownFormat("this is a tar archive", where=seen.path, remedy="unpack it first")
     name = seen.path.name.lower()
     promised = [one.name for one in formats() if any(fnmatch(name, shape) for shape in one.patterns)]
     if promised:

@@ -47,14 +47,19 @@ class Glimpse:
         return any(fnmatch(name, pattern) for name in names for pattern in patterns)
 
     @cached_property
+    def unpacked(self) -> bytes:
+        """The first bytes, unpacked where they are gzipped; empty where they are damaged."""
+        if not self.head.startswith(b"\x1f\x8b"):
+            return self.head
+        try:
+            return zlib.decompressobj(wbits=31).decompress(self.head, _HEAD)
+        except zlib.error:
+            return b""
+
+    @cached_property
     def text(self) -> str:
         """The beginning as text, unpacked where it is gzipped; empty where it is binary."""
-        head = self.head
-        if head.startswith(b"\x1f\x8b"):
-            try:
-                head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)
-            except zlib.error:
-                return ""
+        head = self.unpacked
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return head[: len(head) // 2 * 2].decode("utf-16", "replace")
         if b"\0" in head:

@@ -157,17 +157,17 @@ def _is_cohort(seen: Glimpse) -> bool:
 
 def _is_table(seen: Glimpse) -> bool:
     """Lines of cells with numbers among them; no cohort, and none of napari's own tables of layers."""
-    if seen.text.startswith("#1."):
-        return True  # GCT
+    if seen.text.startswith(("#1.", "!Series_")):
+        return True  # GCT, or a series matrix of GEO
     lines = [line for line in seen.text.splitlines()[:50] if line.strip() and not line.startswith("#")]
     if not lines or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
         return False
     if len(lines) == 1:  # a header of so many genes that no other line was seen
         names = lines[0].split(max("\t,;", key=lines[0].count))
         return len(names) >= _MANY_GENES and max(map(len, names)) < _LONGEST_GENE
-    separator = max("\t,;", key=lines[1].count)
-    cells = [line.split(separator) for line in lines[:2]]
-    numbers = sum(bool(_NUMBER.fullmatch(cell.strip(' "'))) for cell in cells[1][1:])
+    separator = max("\t,;", key=lines[0].count)
+    cells = [line.split(separator) for line in lines[:3]]  # the second of a Firehose table are words
+    numbers = sum(bool(_NUMBER.fullmatch(cell.strip(' "'))) for line in cells[1:] for cell in line[1:])
     return min(len(line) for line in cells) >= 2 and numbers > 0
 
 

@@ -19,6 +19,8 @@ _ENSEMBL = re.compile(r"^(ENS[A-Z]{0,6}G\d{6,})(?:\.\d+)?(?:_PAR_Y)?$")
 _SYMBOL = re.compile(
     r"^(?:[A-Z][A-Z0-9]{1,11}(?:[-.@][A-Z0-9]{1,6}){0,2}|C\d{1,2}orf\d+|[A-Z][a-z0-9]{1,9}\d*)$"
 )
+_NUMBER_OF = r"(?:\d+|ENS[A-Z]{0,6}G\d{6,}(?:\.\d+)?)"
+_BESIDE = re.compile(rf"(?P<a>[^\s|]+)(?:\s*\({_NUMBER_OF}\)|\|{_NUMBER_OF})|{_NUMBER_OF}\|(?P<b>[^\s|]+)")
 _MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "mär": 3, "mrz": 3, "apr": 4, "avr": 4, "may": 5, "mai": 5, "jun": 6,
     "jul": 7, "aug": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12, "déc": 12,
@@ -58,13 +60,14 @@ class CleanNames:
 
 
 def clean_names(names: Iterable[object]) -> CleanNames:
-    """Strip blanks and Ensembl versions, and turn spreadsheet dates back into gene symbols.
+    """Strip blanks, Ensembl versions and numbers beside symbols, and turn spreadsheet dates into symbols.
 
+    `A1BG (1)`, `A1BG|1` and `ENSG00000121410.12|A1BG` become `A1BG`.
     `1-Mar`, `2023-03-01`, `01.03.2023` and, among symbols, the serial number 44986 become `MARCH1`; `2-Sep`
     `SEPT2`, `15-Sep` `SEP15`, `1-Dec` `DEC1`. A date that occurs twice (`MARCH1` and `MARC1` both become
     `1-Mar`), or that may be two genes (`3/9/2023`), is left as it is, since nothing tells the two apart.
     """
-    stripped = [str(name).strip().strip('"') for name in names]
+    stripped = [_bare(str(name).strip().strip('"')) for name in names]
     serials = _kind(stripped) == "symbol"
     dated = [_from_date(name, serials=serials) for name in stripped]
     found = [genes[0] if len(genes) == 1 else None for genes in dated]
@@ -126,7 +129,7 @@ def match_genes(
 
 def gene_likeness(names: Sequence[str]) -> float:
     """How much these names look like genes, 0 to 1: symbols, Ensembl ids, Entrez numbers, not a count."""
-    some = [str(name) for name in names[:2000]]
+    some = [_bare(str(name)) for name in names[:2000]]
     if not some or some in ([str(at + first) for at in range(len(some))] for first in (0, 1)):
         return 0.0
     share = sum(bool(_ENSEMBL.match(n) or _SYMBOL.match(n) or _from_date(n) or n.isdigit()) for n in some)
@@ -139,6 +142,13 @@ def gene_likeness(names: Sequence[str]) -> float:
             stems[stem] = stems.get(stem, 0) + 1
     numbered = max(stems.values(), default=0)
     return (share - numbered if numbered > 0.6 * len(some) else share) / len(some)
+
+
+def _bare(name: str) -> str:
+    """A symbol without the identifier that stands beside it."""
+    found = _BESIDE.fullmatch(name)
+    symbol = found and (found["a"] or found["b"])
+    return symbol if symbol and symbol != "?" else name
 
 
 def _kind(names: Sequence[str]) -> str:

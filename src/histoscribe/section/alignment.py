@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, SlideError
 from histoscribe.slide import Slide
+from histoscribe.slide.tissue import tissue_mask
 
 SAME_SIZE = 0.01
 SAME_MPP = 0.1
 MOST_OUTSIDE = 0.02
+LEAST_ON_TISSUE, BETTER_TURNED = 0.5, 0.25
+SMALLEST_MASK, MOST_LOOKED_AT = 20, 1 << 28
+TURNS = {"mirrored left to right": (1, -1), "mirrored top to bottom": (-1, 1), "turned by 180°": (-1, -1)}
 _REMEDY = "name the image that the spots were aligned to"
 
 
@@ -95,7 +99,38 @@ def laid_on(
         return None, centres, mpp, Alignment(1.0, verdict="")
     alignment = check_alignment(centres, slide, mpp=mpp, expected=expected)
     mpp /= alignment.factor
-    return slide.with_mpp(mpp), centres * alignment.factor, mpp, alignment
+    slide, centres = slide.with_mpp(mpp), centres * alignment.factor
+    alignment = replace(alignment, warnings=(*alignment.warnings, *tissue_doubts(centres, slide)))
+    return slide, centres, mpp, alignment
+
+
+def tissue_doubts(points: NDArray[np.float64], slide: Slide) -> list[str]:
+    """Whether too few spots lie on the slide's tissue, and whether more would on the mirrored image.
+
+    Nothing is said where that cannot be told: of few spots, tiny or remote images, and images without glass.
+    """
+    coarsest = slide.levels[-1].shape
+    if len(points) < SMALLEST_MASK or slide.url or coarsest[0] * coarsest[1] > MOST_LOOKED_AT:
+        return []
+    try:
+        mask, factor = tissue_mask(slide)
+    except SlideError:
+        return []
+    if min(mask.shape) < SMALLEST_MASK or not mask.any():
+        return []
+    shape = np.asarray(slide.shape)
+
+    def share(turn: tuple[int, int]) -> float:
+        turned = np.where(np.asarray(turn) > 0, points, shape - points) / factor
+        rows, columns = np.clip(turned.astype(np.int64), 0, np.asarray(mask.shape) - 1).T
+        return float(mask[rows, columns].mean())
+
+    own, best = share((1, 1)), max(TURNS, key=lambda turn: share(TURNS[turn]))
+    if own >= LEAST_ON_TISSUE:
+        return []
+    found = share(TURNS[best])
+    hint = f"; {found:.0%} would if they were {best}" if found > own + BETTER_TURNED else ""
+    return [f"only {own:.0%} of the spots lie on the image's tissue: is it theirs, and not shifted{hint}?"]
 
 
 def _verdict(factor: float, slide: Slide) -> str:

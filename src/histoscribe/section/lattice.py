@@ -108,10 +108,16 @@ def visium_spacing(
             f"the spots do not form a Visium lattice (one array row is {ratio:.2f} columns long, "
             f"not {_ROW_PER_COLUMN:.2f}): are these its pixel columns?"
         )
-    if np.linalg.det(units) < 0:
-        warnings.append("the lattice is mirrored: a flipped image, or pixel row and column swapped")
+    warnings += mirror_doubts(units)
     pitch_px = float(np.sqrt(2 * along_column * along_row * 2 / _ROW_PER_COLUMN))
     return Spacing(pitch_um / pitch_px, pitch_um, tuple(warnings))
+
+
+def mirror_doubts(units: NDArray[np.float64] | None) -> list[str]:
+    """Whether an array, by its `unit_vectors`, runs the other way round than pixel rows and columns."""
+    if units is None or np.linalg.det(units) > 0:
+        return []
+    return ["the lattice is mirrored: a flipped image, or pixel row and column swapped"]
 
 
 def square_spacing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,20 @@ def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
 
 
 @contextmanager
+def unpacked(path: Path, limit: int = TEXT_BYTES) -> Iterator[Path]:
+    """The file itself, or a temporary one of what it was packed from, bounded as `read_text` is."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    if not packed:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        plain.write_bytes(read_text(path, limit).getbuffer())
+        yield plain
+
+
+@contextmanager
 def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
     """Open an HDF5 file whose every object lies in the file itself, as an `h5py.File`.
 
@@ -69,13 +84,15 @@ def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
 
     if not path.is_file():
         raise SectionError("there is no such file", where=path, remedy="check the path")
-    if not h5py.is_hdf5(path):
-        raise SectionError("this is not an HDF5 file, or its beginning is lost", where=path, remedy=_AGAIN)
     try:
-        with h5py.File(path, "r") as file:
-            if whole:
-                _refuse_foreign_content(file, path)
-            yield file
+        with unpacked(path) as plain:
+            if not h5py.is_hdf5(plain):
+                problem = "this is not an HDF5 file, or its beginning is lost"
+                raise SectionError(problem, where=path, remedy=_AGAIN)
+            with h5py.File(plain, "r") as file:
+                if whole:
+                    _refuse_foreign_content(file, path)
+                yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise SectionError("the HDF5 data are damaged or cut off", where=path, remedy=_AGAIN) from error
 

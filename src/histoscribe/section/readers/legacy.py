@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.lattice import free_spacing, square_spacing
+from histoscribe.section.lattice import free_spacing, mirror_doubts, square_spacing, unit_vectors
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.table import Counts, checked_counts, examples, repeated
 from histoscribe.slide import Slide
@@ -63,6 +63,7 @@ def read_legacy(
             where=positions_path,
         )
     rows, of_positions, doubts = _join(table_of_counts, spots, listed, counts_path)
+    doubts += mirror_doubts(unit_vectors(array[:, ::-1], centres))  # x is the column
     array = array[of_positions]
     return assemble(
         table_of_counts,

@@ -21,6 +21,11 @@ MOST_BINS = 50_000_000
 SLIDE_SPOTS = (4992, 14336)
 """Spots of a Visium capture area of 6.5 mm and of 11 mm."""
 _BASES = re.compile(r"[ACGT]{12,}")
+_ALSO = {
+    "barcodes": "barcode", "tissue": "in_tissue", "row": "array_row", "col": "array_col",
+    "imagerow": "pxl_row_in_fullres", "imagecol": "pxl_col_in_fullres",
+}  # fmt: skip
+"""What Seurat calls the columns."""
 _AGAIN = "copy the spatial/ folder from Space Ranger again"
 
 
@@ -51,7 +56,7 @@ class Positions:
 def read_positions(path: Path) -> Positions:
     """Read `tissue_positions_list.csv` (no header), `tissue_positions.csv` (header) or `.parquet`.
 
-    Whether there is a header is decided by the first cell being `barcode`, not by the file's name.
+    Whether there is a header is decided by its words, not by the file's name; Seurat's columns are known.
 
     Raises
     ------
@@ -61,7 +66,8 @@ def read_positions(path: Path) -> Positions:
     frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     barcodes = frame["barcode"].astype(str).tolist()
     problems = []
-    inside = flags_of(frame["in_tissue"].to_numpy())
+    told = frame["in_tissue"].notna().to_numpy()
+    inside = flags_of(frame["in_tissue"].fillna(0).to_numpy())
     if inside is None:
         problems.append("in_tissue holds something other than 0 and 1: are the columns in order?")
     try:
@@ -74,7 +80,7 @@ def read_positions(path: Path) -> Positions:
         problems.append("holds no spot")
     if twice := repeated(barcodes):
         problems.append(f"barcodes listed twice: {examples(twice)}")
-    known = np.isfinite(values).all(axis=1)
+    known = np.isfinite(values).all(axis=1) & told
     lost = [barcodes[row] for row in np.flatnonzero(~known)]
     broken = f"spots without a number in every column: {examples(lost)}"
     if 2 * np.count_nonzero(known) < len(known):
@@ -159,18 +165,29 @@ def _csv(path: Path) -> Any:
     import pandas as pd
 
     text = read_text(path, SMALL_TEXT_BYTES)
-    first = text.readline().split(b",")[0].strip().strip(b'"').lstrip(b"\xef\xbb\xbf").lower()
+    first = text.readline().decode("utf-8", "replace").lstrip("\ufeff").lower()
     text.seek(0)
-    has_header = first == b"barcode"
+    separator = max(",;\t", key=first.count)
+    has_header = "tissue" in first or first.startswith(("barcode", '"barcode'))
     try:
-        frame = pd.read_csv(text, header=0 if has_header else None, dtype={0: str})
+        frame = pd.read_csv(
+            text,
+            sep=separator,
+            decimal="," if separator == ";" else ".",
+            header=0 if has_header else None,
+            dtype={0: str},
+        )
     except (ValueError, pd.errors.ParserError) as error:
         raise SectionError(f"not a whole table of positions ({error})", where=path, remedy=_AGAIN) from error
     if not has_header:
         if frame.shape[1] != len(COLUMNS):
             raise _columns_error(path, f"{frame.shape[1]} columns where {len(COLUMNS)} are needed")
         return frame.set_axis(list(COLUMNS), axis=1)
-    return _named(frame.rename(columns=lambda name: str(name).strip().lower()), path)
+    names = [str(name).strip().lower() for name in frame.columns]
+    names = [_ALSO.get(name, name) for name in names]
+    if "barcode" not in names and names[0].startswith("unnamed"):
+        names[0] = "barcode"
+    return _named(frame.set_axis(names, axis=1), path)
 
 
 def _parquet(path: Path) -> Any:

@@ -8,12 +8,19 @@ import numpy as np
 
 from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
-from histoscribe.section.lattice import Spacing, free_spacing, square_spacing, visium_spacing
+from histoscribe.section.lattice import (
+    Spacing,
+    free_spacing,
+    mirror_doubts,
+    square_spacing,
+    unit_vectors,
+    visium_spacing,
+)
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.cells import open_segmented
-from histoscribe.section.readers.feature_slice import open_feature_slice, slice_file
+from histoscribe.section.readers.feature_slice import NAME, open_feature_slice, slice_file
 from histoscribe.section.readers.positions import Positions, join, read_positions
-from histoscribe.section.readers.spatial_folder import Scales, file_in, own_image, read_scales
+from histoscribe.section.readers.spatial_folder import Scales, file_in, own_image, packed_in, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
 from histoscribe.section.scale import PITCH_UM, SPOT_UM, spot_doubts
@@ -57,7 +64,7 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
         raise SectionError(
             "there are no spot positions",
             where=spatial,
-            remedy=f"add {' or '.join(_POSITIONS)} from Space Ranger",
+            remedy=packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger",
         )
     positions = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
@@ -89,7 +96,7 @@ def _has_counts(root: Path) -> bool:
 
 def _read_counts(root: Path) -> tuple[Counts, Path]:
     for stem in _MATRICES:
-        files = sorted(root.glob(f"*{stem}.h5"))
+        files = sorted(root.glob(f"*{stem}.h5")) or sorted(root.glob(f"*{stem}.h5.gz"))
         if len(files) > 1:
             names = ", ".join(path.name for path in files)
             raise SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
@@ -99,26 +106,25 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
             return read_tenx_mtx(root / stem), root / stem
     if file_in(root, "matrix.mtx") is not None:
         return read_tenx_mtx(root), root
-    raise SectionError(
-        "there are no counts",
-        where=root,
-        remedy="add filtered_feature_bc_matrix.h5, or the folder of that name, from Space Ranger",
-    )
+    others = [path for path in sorted(root.glob("*.h5")) if not path.match(f"*{NAME}")]
+    if len(others) == 1:
+        return read_tenx_h5(others[0]), others[0]
+    remedy = "add filtered_feature_bc_matrix.h5, or the folder of that name, from Space Ranger"
+    raise SectionError("there are no counts", where=root, remedy=packed_in(root) or remedy)
 
 
 def _spatial_of(root: Path) -> Path:
     """The folder of positions and images: `spatial/`, or the run's own in a flat archive."""
-    counted = file_in(root, "matrix.mtx") is not None or _has_counts(root)
-    flat = counted and not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
+    flat = not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
     return root if flat else root / "spatial"
 
 
 def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path) -> Spacing:
     if scales.bin_um is not None and scales.mpp is not None:
         found = square_spacing(positions.array, positions.centres, pitch_um)
-        doubts: tuple[str, ...] = ()
+        doubts = tuple(mirror_doubts(unit_vectors(positions.array, positions.centres)))
         if found is not None and abs(found.mpp / scales.mpp - 1) > SAME_MPP:
-            doubts = (
+            doubts += (
                 f"the scale factors state {scales.mpp:.4g} µm per pixel, the bins' lattice says "
                 f"{found.mpp:.4g}: positions and scale factors of different runs?",
             )

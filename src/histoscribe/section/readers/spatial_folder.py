@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.section.alignment import opened, rebased
-from histoscribe.section.bounds.hdf5 import read_text
+from histoscribe.section.bounds.hdf5 import read_text, unpacked
 from histoscribe.section.readers.held_images import in_memory, refuse_unequal
 from histoscribe.section.table import examples
 from histoscribe.slide import Slide
@@ -89,6 +88,12 @@ def file_in(folder: Path, *names: str) -> Path | None:
     return None
 
 
+def packed_in(folder: Path) -> str:
+    """What to do with the archives that lie in a folder; empty where there are none."""
+    found = [path.name for ending in ("tar", "tar.gz", "tgz", "zip") for path in folder.glob(f"*.{ending}")]
+    return f"unpack {examples(sorted(found))} first" if found else ""
+
+
 def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
     """The folder's reduced image as a slide in full-resolution pixels, if it can be read.
 
@@ -100,12 +105,15 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
     doubts: list[str] = []
     found: list[tuple[str, Slide]] = []
     for kind, scale in (("hires", scales.hires), ("lowres", scales.lowres)):
-        for path in sorted(spatial.glob(f"*tissue_{kind}_image.*")):
+        paths = sorted(spatial.glob(f"*tissue_{kind}_image.*"), key=lambda path: ".png" not in path.name)
+        if len(paths) > 1 and scale is not None:
+            doubts.append(f"of {examples([path.name for path in paths])} the first that can be read is shown")
+        for path in paths:
             if scale is None:
                 doubts.append(f"{path.name} has no scale factor and was left out")
                 continue
             try:
-                image = _unpacked(path) if path.suffix == ".gz" else opened(path)
+                image = _kept(path) if path.suffix == ".gz" else opened(path)
             except (SlideError, SectionError) as error:
                 doubts.append(f"{path.name} cannot be read ({error.problem})")
                 continue
@@ -115,12 +123,9 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
     return (found[0][1], doubts) if found else (None, [*doubts, "there is no image"])
 
 
-def _unpacked(path: Path) -> Slide:
-    """A gzipped image, opened as the file that it was packed from."""
-    content = read_text(path, IMAGE_BYTES)
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.stem
-        plain.write_bytes(content.getvalue())
+def _kept(path: Path) -> Slide:
+    """A gzipped image, opened as the file that it was packed from and kept in memory."""
+    with unpacked(path, IMAGE_BYTES) as plain:
         slide = opened(plain)
         pixels = np.asarray(slide.levels[0].pixels[:])
-    return in_memory(pixels, 1.0, path)
+    return replace(in_memory(pixels, 1.0, path), warnings=slide.warnings)
