@@ -145,6 +145,7 @@ def _slide(slide: Slide) -> dict[str, Any]:
 def _section(section: Section) -> dict[str, Any]:
     table = section.table
     own = record_of(table)
+    said = () if section.slide is None else section.slide.warnings
     facts = {
         "name": section.name,
         "patient": section.patient,
@@ -158,7 +159,7 @@ def _section(section: Section) -> dict[str, Any]:
         "alignment": section.alignment or None,
         "model": own.model_sha256 or None,
         "command": own.command or None,
-        "warnings": list(section.warnings),
+        "warnings": list(dict.fromkeys((*said, *section.warnings))),
     }
     if section.slide is None and facts["values"] == "measured":
         facts["warnings"].append("no slide: nothing can be learned or predicted from this section")

@@ -47,7 +47,10 @@ _ZARR = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zmetadata"})
 _MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5")
 _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
-_POSITIONS = frozenset({"obsm/spatial", "uns/spatial", "obs/pxl_col_in_fullres", "obs/x_centroid"})
+_POSITIONS = frozenset({
+    "obsm/spatial", "obsm/X_spatial", "uns/spatial", "obs/pxl_col_in_fullres", "obs/pixel_x",
+    "obs/x_centroid", "obs/center_x", "obs/CenterX_global_px",
+})  # fmt: skip
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})
 _GEOJSON = re.compile(r'"(FeatureCollection|Feature|features|geometry|coordinates)"')

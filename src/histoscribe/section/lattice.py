@@ -171,8 +171,19 @@ def free_spacing(centres: NDArray[np.float64], pitch_um: float) -> Spacing | Non
     return Spacing(pitch_um / distance, pitch_um)
 
 
-def is_square(array: NDArray[np.float64], centres: NDArray[np.float64]) -> bool:
-    """Whether array coordinates step equally far both ways: legacy arrays and bins, unlike Visium's."""
+def is_square(array: NDArray[np.float64] | None, centres: NDArray[np.float64]) -> bool:
+    """Whether array coordinates step equally far both ways: legacy arrays and bins, unlike Visium's.
+
+    Where none are known, whether most spots have four nearest neighbours and not six.
+    """
+    if array is None:
+        from scipy.spatial import cKDTree
+
+        if len(centres) < 10:
+            return False
+        apart = cKDTree(centres).query(centres, k=7)[0][:, 1:]
+        near = (apart < 1.2 * apart[:, :1]).sum(axis=1)
+        return float(np.mean(near > 4)) < 0.2 < float(np.mean(near == 4))
     units = unit_vectors(array, centres)
     if units is None:
         return False

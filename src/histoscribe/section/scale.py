@@ -17,8 +17,10 @@ from histoscribe.section.lattice import (
     free_spacing,
     is_regular,
     is_square,
+    mirror_doubts,
     neighbour_distance,
     square_spacing,
+    unit_vectors,
     visium_spacing,
 )
 
@@ -32,6 +34,7 @@ PITCH_UM, SPOT_UM = 100.0, 55.0
 """Of Visium."""
 LEGACY_PITCH_UM, LEGACY_SPOT_UM = 200.0, 100.0
 BIN_UM = 8.0
+COSMX_MPP = 0.12028
 GAPLESS = 0.9
 DOUBTED, REFUSED = 0.02, 0.1
 """Shares by which a stated scale and the lattice may differ."""
@@ -108,11 +111,14 @@ def scale_of(
         return SpotScale(own.mpp, pitch, spot or SPOT_UM)
     if options.pitch_um is None and (own.cells or _are_points(table, own, array, centres)):
         return _of_points(table, centres, stated, options.spot_um or own.spot_um, spot_px, path)
-    square = array is not None and is_square(array, centres)
+    square = is_square(array, centres)
     guess, size, said = _guessed(centres, square, spot_px)
     apart = pitch or guess
     lattice = square_spacing if square else visium_spacing
     spacing = None if array is None else lattice(array, centres, apart)
+    if spacing is not None and array is not None and square:
+        mirrored = mirror_doubts(unit_vectors(array, centres))
+        spacing = replace(spacing, warnings=(*spacing.warnings, *mirrored))
     spacing = spacing or free_spacing(centres, apart)
     if spacing is None and stated is not None and pitch is not None:
         return SpotScale(stated, pitch, spot or size)
@@ -120,7 +126,9 @@ def scale_of(
         raise SectionError(_ONE_PLACE, where=path)
     if stated is not None and pitch is None:
         found = spacing.pitch_um * stated / spacing.mpp
-        return SpotScale(stated, found, spot or size * found / guess)
+        off = array is not None and not square and abs(found / PITCH_UM - 1) > REFUSED
+        doubt = f"by {stated:.4g} µm per pixel, as stated, spots lie {found:.3g} µm apart, not {PITCH_UM:g}"
+        return SpotScale(stated, found, spot or size * found / guess, (doubt,) if off else ())
     if stated is not None:
         off = abs(spacing.mpp / stated - 1)
         words = (
@@ -190,6 +198,12 @@ def _of_points(
 ) -> SpotScale:
     """Cells and beads: points without a pitch, as wide as their areas, else as far apart as they lie."""
     warnings: tuple[str, ...] = ()
+    if mpp is None and {"Area", "Area.um2"} <= set(table.obs.columns):
+        areas = table.obs[["Area.um2", "Area"]].to_numpy(dtype=np.float64)
+        mpp = float(np.sqrt(np.nanmedian(areas[:, 0] / areas[:, 1])))
+    if mpp is None and "CenterX_global_px" in table.obs:
+        words = f"the file states no µm per pixel: CosMx' usual {COSMX_MPP:.4g} was taken, a guess"
+        mpp, warnings = COSMX_MPP, (words,)
     if mpp is None:
         words = "the file states no µm per pixel: the places of its cells or beads were taken for µm, a guess"
         mpp, warnings = 1.0, (words,)
@@ -225,14 +239,21 @@ def _array(table: AnnData, path: Path) -> NDArray[np.float64] | None:
 
 
 def _bin_of(table: AnnData) -> float | None:
-    """The bin size that barcodes of Visium HD begin with."""
+    """The bin size that barcodes of Visium HD begin with, or that Stereo-seq states in its unit."""
+    if table.uns.get("bin_type") == "bins" and {"resolution", "bin_size"} <= set(table.uns):
+        return float(table.uns["bin_size"]) * float(table.uns["resolution"]) / 1000
     found = {match and match[1] for match in map(_BIN_BARCODE.fullmatch, map(str, table.obs_names[:100]))}
     size = found.pop() if len(found) == 1 else None
     return float(size) if size else None
 
 
 def _pixel_size(table: AnnData, entry: Mapping[str, Any], path: Path) -> float | None:
-    """µm per pixel as HEST, Xenium and others state it, in the section's part of `uns` or beside it."""
+    """µm per pixel as HEST, Xenium and others state it, in the section's part of `uns` or beside it.
+
+    Stereo-seq states its unit in nm, `resolution`, beside the `bin_size` in units.
+    """
+    if {"resolution", "bin_size"} <= set(table.uns):
+        return (number_in(table.uns, "resolution", path) or 0) / 1000
     for holder in (_mapping(entry.get("metadata")), entry, table.uns):
         for key in _PIXEL_SIZES:
             if isinstance(holder.get(key), float | int | np.number):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,23 @@ from histoscribe.section.table import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "SYMBOL")
-_IDENTIFIER = re.compile(r"[A-Z]+\d{6,}(\.\d+)?")
+_SYMBOLS = (
+    "feature_name", "gene_symbols", "gene_symbol", "symbol", "gene_name", "gene_names", "gene_short_name",
+    "hgnc_symbol", "external_gene_name", "genename", "genesymbol", "symbols", "features", "gene",
+    "genes", "name",
+)  # fmt: skip
+_IDENTIFIER = re.compile(r"\d+|[A-Z]+\d{6,}(\.\d+)?(_PAR_Y)?")
+_COUNTS = ("counts", "raw_counts", "count", "umi", "raw")
 _PLACES = (
     ("pxl_col_in_fullres", "pxl_row_in_fullres"),
     ("x_centroid", "y_centroid"),
+    ("center_x", "center_y"),
     ("CenterX_global_px", "CenterY_global_px"),
     ("pixel_x", "pixel_y"),
     ("x", "y"),
 )
+_BASES = re.compile(r"[ACGT]{14,}")
+_BOXES, _LAYERS = 60, 1000
 _OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch")
 
 
@@ -61,22 +70,27 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
 def _refuse_joined(table: AnnData, path: Path) -> None:
     """Refuse spots of several sections, joined into one table, on top of one another."""
     owners = [name for name in _OWNERS if name in table.obs and 1 < table.obs[name].nunique() <= 1000]
-    if {"array_row", "array_col"} <= set(table.obs.columns):
-        again = table.obs.duplicated(["array_row", "array_col"]) & table.obs["array_row"].notna()
-        if again.sum() > 0.05 * table.n_obs:
-            by = f', by obs["{owners[0]}"]' if owners else ""
-            raise _several(
-                f"several sections: {int(again.sum())} spots share their place in the array{by}", path
-            )
-        return
     places = np.asarray(table.obsm["spatial"])
+    bases = [match[0] for match in map(_BASES.search, map(str, table.obs_names)) if match]
+    apart = len(np.unique(places, axis=0))
+    shared = {"barcode": len(bases) - len(set(bases)), "place": len(places) - apart if apart > 1 else 0}
+    array = {"array_row", "array_col"} <= set(table.obs.columns)
+    if array:
+        again = table.obs.duplicated(["array_row", "array_col"]) & table.obs["array_row"].notna()
+        shared["place in the array"] = int(again.sum())
+    what = max(shared, key=lambda name: (shared[name], name))
+    if shared[what] > 0.05 * table.n_obs:
+        by = f', by obs["{owners[0]}"]' if owners else ""
+        raise _several(f"several sections: {shared[what]} spots share their {what}{by}", path)
+    if array:
+        return
     for name in owners:
         boxes = []
         for rows in table.obs.groupby(name, observed=True).indices.values():
             inside = places[rows][np.isfinite(places[rows]).all(axis=1)]
             if len(inside):
                 boxes.append((inside.min(axis=0), inside.max(axis=0)))
-        if len(boxes) > 1 and _overlap(*boxes[:2]) > 0.5:
+        if any(_overlap(*pair) > 0.5 for pair in combinations(boxes[:_BOXES], 2)):
             raise _several(f'several sections on top of one another, by obs["{name}"]', path)
 
 
@@ -99,13 +113,19 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         If there are no positions, or too few.
     """
     warnings = []
-    if "spatial" in table.obsm:
-        found = np.asarray(table.obsm["spatial"])
+    held = next((key for key in ("spatial", "X_spatial") if key in table.obsm), None)
+    if held is not None:
+        found = np.asarray(table.obsm[held])
         if found.ndim != 2 or found.shape[1] < 2 or found.dtype.kind not in "iuf":
             raise SectionError(
                 f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
             )
         spatial = found[:, :2].astype(np.float64)
+        heights = np.unique(found[:, 2]) if found.shape[1] == 3 else []
+        if 1 < len(heights) <= min(_LAYERS, len(found) / 10):
+            raise _several(f"{len(heights)} layers, one over the other (the third column of positions)", path)
+        if len(heights) > 1:
+            warnings.append("the third column of positions, their height, was left out")
     else:
         pair = next((pair for pair in _PLACES if set(pair) <= set(table.obs.columns)), None)
         try:
@@ -148,10 +168,15 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         raise SectionError(
             f"spots named twice: {examples(twice)}", where=path, remedy="make obs_names unique"
         )
+    warnings: list[str] = []
     if "in_tissue" in table.obs:
-        on_tissue = flags_of(table.obs["in_tissue"].to_numpy())
+        told = table.obs["in_tissue"].notna().to_numpy()
+        on_tissue = flags_of(table.obs["in_tissue"].astype(object).where(told, 0).to_numpy())
         if on_tissue is None:
             raise SectionError('obs["in_tissue"] holds something other than 0 and 1', where=path)
+        if not told.all():
+            lost = [str(name) for name in table.obs_names[~told]]
+            warnings.append(f"spots that may or may not lie on tissue were left out: {examples(lost)}")
         table = table if on_tissue.all() else table[on_tissue].copy()
     table.obs["in_tissue"] = True
     if 0 in table.shape:
@@ -160,9 +185,9 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
             where=path,
             remedy="name a section with spots on tissue",
         )
-    warnings: list[str] = []
     if measured:
-        table, warnings = _with_counts(table, path)
+        table, said = _with_counts(table, path)
+        warnings += said
         table.X = csr_matrix(table.X, dtype=np.float32)
     else:
         values = np.zeros(0) if table.X is None else table.X
@@ -175,15 +200,18 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
 
 
 def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
-    """Counts from `X`, else from a layer, else from `raw`."""
+    """Counts from `X`, a layer so called, `raw`, or the fullest layer that holds counts, in this order."""
     errors, doubts = count_problems(table.X)
     if not errors and not any("whole" in doubt for doubt in doubts):
         return table, doubts
-    for name in sorted(table.layers, key=lambda name: (name != "counts", str(name))):
-        if count_problems(table.layers[name]) == ([], []):
-            table.X = table.layers[name]
-            return table, [f'X holds no raw counts; layers["{name}"] was taken']
-    if table.raw is not None and count_problems(table.raw.X) == ([], []):
+    layers = {str(name): each for name, each in table.layers.items() if _are_counts(each)}
+    called = next((name for name in layers if name.lower() in _COUNTS), None)
+    if called is None and layers and (table.raw is None or not _are_counts(table.raw.X)):
+        called = max(layers, key=lambda name: float(layers[name].sum()))
+    if called is not None:
+        table.X = layers[called]
+        return table, [f'X holds no raw counts; layers["{called}"] was taken']
+    if table.raw is not None and _are_counts(table.raw.X):
         whole = table.raw.to_adata()
         for column in table.var.columns.difference(whole.var.columns):
             whole.var[column] = table.var[column].reindex(whole.var_names)
@@ -194,10 +222,16 @@ def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     return table, doubts
 
 
+def _are_counts(matrix: Any) -> bool:
+    """Whether values are whole and more than yes and no."""
+    return count_problems(matrix) == ([], []) and matrix.max() > 1
+
+
 def _name_genes(table: AnnData) -> list[str]:
     """Name genes by their symbols, without a genome before them, each once."""
     names, warnings = [str(gene) for gene in table.var_names], []
-    column = next((name for name in _SYMBOLS if name in table.var), None)
+    known = {str(name).lower(): name for name in table.var}
+    column = next((known[name] for name in _SYMBOLS if name in known), None)
     if column is not None and np.mean([bool(_IDENTIFIER.fullmatch(name)) for name in names]) > 0.5:
         stated = [str(value) if isinstance(value, str) and value else "" for value in table.var[column]]
         if "gene_ids" not in table.var:

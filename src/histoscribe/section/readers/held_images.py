@@ -17,7 +17,7 @@ from histoscribe.section.alignment import SAME_SIZE, opened, rebased
 from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
-from histoscribe.slide.colour import TRANSPARENT, to_rgb
+from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 _IMAGES = (
@@ -49,12 +49,17 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
         scale = number_in(scales, key, path)
         if not scale or image is None:
             continue
+        said = [TRANSPARENT] if image.ndim == 3 and image.shape[2] == 4 else []
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+            image, said = np.stack([image.reshape(image.shape[:2])] * 3, axis=-1), [GREY]
+        if image.dtype.kind in "iu" and image.size and 0 <= image.min() <= image.max() <= 255:
+            image = image.astype(np.uint8)
         numbers = image.dtype.kind == "f" or image.dtype in (np.uint8, np.uint16)
         if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size or not numbers:
             doubts.append(f"the {kind} image is {image.shape} {image.dtype}, no RGB, and was left out")
             continue
         slide = in_memory(_as_bytes(image), 1 / scale, path, HELD_IN_H5AD)
-        found.append((kind, replace(slide, warnings=(TRANSPARENT,) if image.shape[2] == 4 else ())))
+        found.append((kind, replace(slide, warnings=tuple(said))))
     refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], path)
     return (found[0][1] if found else None), list(dict.fromkeys(doubts))
 
