@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 
 from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
+from histoscribe.widgets.jobs import loading
 from histoscribe.widgets.jobs.tasks import TaskBar, remaining
 
 pytestmark = pytest.mark.viewer
@@ -138,6 +139,31 @@ def test_cancel_stops_soon_and_applies_nothing(qtbot: Any, tasks: TaskBar, told:
     assert applied == []
     assert [str(note.severity) for note in told] == ["info"]
     assert "stopped on request" in told[0].message
+
+
+def test_a_job_that_does_not_hear_is_let_go(qtbot: Any, tasks: TaskBar, told: list[Notification]) -> None:
+    """As while a library loads: the panel is free soon, and what comes late is applied nowhere."""
+    stuck = threading.Event()
+    applied: list[str] = []
+
+    def deaf(progress: Progress) -> str:
+        progress.report("loading")
+        stuck.wait(30)
+        return "late"
+
+    tasks.run(deaf, applied.append)
+    qtbot.waitUntil(lambda: "loading" in tasks.bar.text(), timeout=5000)
+    start = time.perf_counter()
+    tasks.cancel_button.click()
+    ended(qtbot, tasks)
+    assert time.perf_counter() - start < 3
+    assert loading._PROCESS.jobs == 1
+    assert tasks.run(lambda _: "next", applied.append)
+    ended(qtbot, tasks)
+    stuck.set()
+    qtbot.waitUntil(lambda: loading._PROCESS.jobs == 0, timeout=5000)
+    assert applied == ["next"]
+    assert [str(note.severity) for note in told] == ["info"]
 
 
 def test_the_users_error_is_told_with_its_remedy(

@@ -22,6 +22,7 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_STEPS = 0.05
 _BETWEEN_STEPS_MS = 20
+_PATIENCE_MS = 800  # after which a job that was stopped is no longer waited for
 
 
 class _Relay(QObject):
@@ -90,6 +91,8 @@ class TaskBar(QWidget):
         self.destroyed.connect(self._loan.close)
         self._turn = QTimer(self, singleShot=True, interval=_BETWEEN_STEPS_MS)
         self._turn.timeout.connect(self._on_finished)
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._patience.timeout.connect(self._let_go)
         policy = self.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the panel, and with it the canvas, keeps its size
         self.setSizePolicy(policy)
@@ -133,16 +136,30 @@ class TaskBar(QWidget):
         return True
 
     def cancel(self) -> None:
-        """Ask the job to stop at its next report."""
+        """Ask the job to stop at its next report; one that does not soon get there ends unheard."""
         if self._progress is not None:
             self._progress.cancel()
             self.cancel_button.setEnabled(False)
             self.bar.setFormat("stopping")
+            self._patience.start()
+
+    def _let_go(self) -> None:
+        """Free the panel of a job that is busy where nothing reports, such as the loading of a library."""
+        worker = self._worker
+        if worker is None or self._steps is not None:
+            return
+        worker.returned.disconnect(self._on_returned)
+        worker.errored.disconnect(self._on_errored)
+        worker.finished.disconnect(self._on_finished)
+        loan = self._loan.pop_all()
+        worker.finished.connect(lambda: loan.close())
+        tell(Cancelled())
+        self._on_finished()
 
     def _on_step(self, step: Step) -> None:
         if self._pace is None or self._pace.message != step.message or step.done < self._pace.done:
             self._pace = _Pace(step.message, step.done, time.monotonic())
-        self.bar.setRange(0, step.total)
+        self.bar.setRange(0, step.total or 1)  # a bar without an end shows no words
         self.bar.setValue(step.done)
         left = remaining(
             step.done - self._pace.done, step.total - step.done, time.monotonic() - self._pace.since
@@ -169,6 +186,7 @@ class TaskBar(QWidget):
             self._turn.start()
             return
         self._worker = self._progress = self._relay = self._apply = self._pace = None
+        self._patience.stop()
         self._loan.close()
         self.setVisible(False)
         self.running_changed.emit(False)
