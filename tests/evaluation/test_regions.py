@@ -78,6 +78,18 @@ def test_the_planted_gene_differs_most(section: Section, labels: np.ndarray) -> 
     assert differential_genes(section, labels, "Stroma", "Tumour").at["G0", "score"] < 0
 
 
+def test_predictions_get_sizes_of_effect_and_no_p_values(section: Section, labels: np.ndarray) -> None:
+    table = section.table.copy()
+    table.X = np.log1p(table.X.toarray())
+    table.uns["histoscribe"] = {"kind": "predicted"}
+    found = differential_genes(section.with_table(table), labels, "Tumour", "Stroma")
+    assert list(found.columns) == ["effect", "log2_fold_change", "in_first", "in_second"]
+    assert found.index[0] == "G0"
+    a, b = (table[:, "G0"].X[labels == name].ravel() for name in ("Tumour", "Stroma"))
+    spread = np.sqrt((a.var() * len(a) + b.var() * len(b)) / (len(a) + len(b) - 2))
+    assert found.at["G0", "effect"] == pytest.approx((a.mean() - b.mean()) / spread, rel=1e-4)
+
+
 def test_a_gene_of_one_class_alone_has_no_ratio_and_all_others_theirs(
     section: Section, labels: np.ndarray
 ) -> None:

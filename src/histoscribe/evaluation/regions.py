@@ -90,10 +90,12 @@ def differential_genes(
     *,
     progress: Progress | None = None,
 ) -> DataFrame:
-    """Genes that differ between two classes of spots, by scanpy's Wilcoxon rank-sum test.
+    """Genes that differ between two classes of spots, of measured ones by a Wilcoxon rank-sum test.
 
-    Spots of one section are not independent samples: the p values rank genes, they are no evidence about
-    patients. Raises `RegionError` if a class has fewer than three spots, or both are the same.
+    Neighbouring spots are alike, so scanpy's test is taken for as many as they are worth (`effective_share`).
+    The p values rank genes of one section, and are no evidence about patients. Predictions are smoother than
+    tissue by their making: they get sizes of effect, and no p values. Raises `RegionError` if a class has
+    fewer than three spots, or both are the same.
 
     Parameters
     ----------
@@ -106,11 +108,16 @@ def differential_genes(
     Returns
     -------
     DataFrame
-        Indexed by gene, strongest first: `score` (z of the test), `log2_fold_change` (NaN where one
-        class has no spot above zero), `p_adjusted` (Benjamini and Hochberg), `in_first`
-        and `in_second` (share of spots above zero).
+        Indexed by gene, strongest first: `effect` (difference of the means in standard deviations within the
+        classes), `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second`
+        (share of spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and
+        Hochberg) and `effective_spots` too.
     """
+    import pandas as pd
     import scanpy
+    from scipy.stats import false_discovery_control, norm
+
+    from histoscribe.evaluation.effective import effective_share
 
     progress = progress or Progress()
     other = (labels != first) if second == REST else (labels == second)
@@ -125,22 +132,50 @@ def differential_genes(
         raise RegionError("a class cannot differ from itself", remedy="choose two classes")
     progress.report("comparing genes", 0, 2)
     chosen = (labels == first) | other
-    table = _expression_table(section)[chosen].copy()
+    whole = _expression_table(section)
+    table = whole[chosen].copy()
     table.obs[_CLASS] = np.where(labels[chosen] == first, "first", "second")
     table.obs[_CLASS] = table.obs[_CLASS].astype("category")
     scanpy.tl.rank_genes_groups(
         table, _CLASS, groups=["first"], reference="second", method="wilcoxon", pts=True, tie_correct=True
     )
-    progress.report("comparing genes", 2, 2)
     found: DataFrame = scanpy.get.rank_genes_groups_df(table, "first")
     shares = table.uns["rank_genes_groups"]["pts"].loc[found["names"]]
-    result = found.set_index("names")[["scores", "logfoldchanges", "pvals_adj"]]
-    result.columns = ["score", "log2_fold_change", "p_adjusted"]
+    result = found.set_index("names")[["logfoldchanges"]]
+    result.columns = ["log2_fold_change"]
     apart = (shares == 0).any(axis=1).to_numpy()
     result.loc[apart, "log2_fold_change"] = np.nan  # over nothing there is no ratio
     result["in_first"], result["in_second"] = shares["first"].to_numpy(), shares["second"].to_numpy()
+    in_first = table.obs[_CLASS].to_numpy() == "first"
+    result.insert(0, "effect", pd.Series(_effects(table.X, in_first), table.var_names)[result.index])
     result = result.rename_axis("gene")
-    return result.iloc[np.argsort(-result["score"].abs().to_numpy(), kind="stable")]
+    if not record_of(section.table).measured:
+        return result.iloc[np.argsort(-result["effect"].abs().to_numpy(), kind="stable")]
+    first_spots = labels == first
+    shares = effective_share(
+        whole.X, section.centres_um, first_spots, other & ~first_spots, section.spacing_um, progress=progress
+    )
+    share = pd.Series(shares, whole.var_names)[result.index].to_numpy()
+    score = found["scores"].to_numpy(dtype=np.float64) * np.sqrt(share)
+    result.insert(0, "score", score)
+    result.insert(3, "p_adjusted", false_discovery_control(2 * norm.sf(np.abs(score))))
+    result["effective_spots"] = share * chosen.sum()
+    return result.iloc[np.argsort(-np.abs(score), kind="stable")]
+
+
+def _effects(x: Any, first: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Difference of the two groups' means in their common standard deviation; 0 where nothing varies."""
+    (mean, variance), (other, varies) = (_moments(x[rows]) for rows in (first, ~first))
+    spread = np.sqrt((variance * first.sum() + varies * (~first).sum()) / max(len(first) - 2, 1))
+    result: NDArray[np.float64] = np.divide(mean - other, spread, out=np.zeros_like(spread), where=spread > 0)
+    return result
+
+
+def _moments(x: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of each column."""
+    square = x.multiply(x) if hasattr(x, "multiply") else np.square(x)
+    mean, of_square = (np.asarray(one.mean(axis=0), dtype=np.float64).ravel() for one in (x, square))
+    return mean, np.maximum(of_square - mean**2, 0)
 
 
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
@@ -196,6 +231,20 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
     moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
     return result.sort_values("I", ascending=False, kind="stable", na_position="last")
+
+
+def gene_moments(section: Section) -> DataFrame:
+    """Columns `mean` and `variance` of each gene over spots, of log1p of counts per 10,000."""
+    import pandas as pd
+
+    mean, variance = _moments(_expression_table(section).X)
+    return pd.DataFrame({"mean": mean, "variance": variance}, index=section.genes)
+
+
+def variable_genes(section: Section, most: int = 2000) -> list[str]:
+    """The genes of the largest variance; equals stay in the section's order."""
+    variance = gene_moments(section)["variance"].sort_values(ascending=False, kind="stable")
+    return [str(gene) for gene in variance.index[:most]]
 
 
 def _expression_table(section: Section) -> AnnData:

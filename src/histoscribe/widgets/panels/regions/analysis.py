@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     Analysis = Callable[["ClassedSpots", Progress], DataFrame]
 
 _GREY: Colour = (140, 140, 140)
-_MOST_GENES = 2000
 MEANINGS = {
     "area_mm2": "Area of the drawn regions, overlaps counted twice",
     "low": "10th percentile",
     "high": "90th percentile",
     "above zero": "Share of spots with a value above zero",
-    "score": "z of the Wilcoxon rank-sum test; spots of one section are no independent samples",
+    "effect": "Difference of the means, in standard deviations within the classes",
+    "score": "z of the Wilcoxon rank-sum test, as of the effective number of spots",
+    "effective_spots": "As many independent spots would tell as much: neighbours are alike",
     "log2_fold_change": "How much more of it is in the first class, as power of two",
     "p_adjusted": "After Benjamini and Hochberg; ranks genes, and is no evidence about patients",
     "in_first": "Share of spots of the first class above zero",
@@ -41,6 +42,7 @@ WORDS = {
     "p_adjusted": "p adjusted",
     "in_first": "in first",
     "in_second": "in second",
+    "effective_spots": "effective spots",
 }
 
 
@@ -97,14 +99,7 @@ def neighbourhood(spots: ClassedSpots, _: Progress) -> DataFrame:
 
 def patterns(spots: ClassedSpots, progress: Progress) -> DataFrame:
     """Genes with a pattern inside the regions; of many genes, the 2,000 most variable are looked at."""
-    from histoscribe.evaluation.regions import morans_i
+    from histoscribe.evaluation.regions import morans_i, variable_genes
 
     progress.report("looking for patterns")
-    genes = spots.section.genes
-    if len(genes) > _MOST_GENES:
-        x = spots.section.table.X
-        square = x.multiply(x) if hasattr(x, "multiply") else np.square(x)
-        mean = np.asarray(x.mean(axis=0)).ravel()
-        spread = np.asarray(square.mean(axis=0)).ravel() - mean**2
-        genes = [genes[place] for place in np.argsort(-spread, kind="stable")[:_MOST_GENES]]
-    return morans_i(spots.section, genes, spots.labels != "")
+    return morans_i(spots.section, variable_genes(spots.section), spots.labels != "")

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
 from histoscribe.files import replacing
-from histoscribe.widgets.layers.layers import has_own_spots, section_of
+from histoscribe.widgets.layers.layers import has_own_spots, kind_of, section_of
 from histoscribe.widgets.layers.regions import (
     PALETTE,
     add_region_layer,
@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from histoscribe.tiles import Region
     from histoscribe.widgets.panels.regions.analysis import Analysis
 
+_CAUTION = (
+    ". Each gene is tested with its effective number of spots in space.",
+    ". These spots are predicted: predictions are smooth, so there are sizes of effect and no p values.",
+)
+"""After a comparison of genes: on measured spots, on predicted ones."""
 _GEOJSON = "GeoJSON (*.geojson *.json)"
 
 
@@ -183,7 +188,11 @@ class RegionsPanel(Panel):
     def compare(self) -> None:
         """Look for genes that differ between the two chosen classes."""
         first, second = self.first.value or "", self.second.value or ""
-        self._analyse(differential(first, second), self.genes, f"{first} against {second}")
+        section = section_of(self.spots.value)
+        predicted = section is not None and kind_of(section) == "predicted"
+        self._analyse(
+            differential(first, second), self.genes, f"{first} against {second}{_CAUTION[predicted]}"
+        )
 
     def open_regions(self, path: Path | None = None) -> None:
         """Add the regions of a GeoJSON file; asks which if no path is given."""

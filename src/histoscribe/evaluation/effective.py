@@ -1,0 +1,100 @@
+"""How many spots those of a comparison are worth: neighbours resemble each other, so fewer than there are.
+
+The difference of two means is a weighted sum of values, with weights `w`. Its variance is `w' R w` times that
+of a single spot, where independent spots would give `w' w`; `R` holds the correlation of two spots by their
+distance, which each gene's own residuals tell (the variance inflation of Clifford, Richardson and Hémon,
+*Biometrics* 1989).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Shares = NDArray[np.float64]
+
+_FARTHEST = 12  # in pitches: beyond, patches of tissue are taken for independent
+_SAMPLED = 600  # spots whose surroundings the correlation is estimated from
+_MOST = 5_000  # spots whose surroundings the comparison itself is told from
+_GENES_AT_ONCE = 512
+
+
+def effective_share(
+    values: Any,
+    centres: ArrayLike,
+    first: NDArray[np.bool_],
+    second: NDArray[np.bool_],
+    pitch: float,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Shares:
+    """The share of all spots that independent ones would need for the same certainty, for each gene.
+
+    Parameters
+    ----------
+    values : array or sparse matrix, shape (spots, genes)
+        Of all spots of the section: what lies outside both classes tells of their likeness too.
+    centres : array, shape (spots, 2)
+        In the unit of `pitch`.
+    first, second : ndarray of bool, shape (spots,)
+        The spots of both classes.
+    pitch : float
+        Distance of neighbours.
+    seed : int
+        Of the spots from which the correlation is estimated.
+    progress : Progress, optional
+
+    Returns
+    -------
+    ndarray of float64, shape (genes,)
+        Above 0 and at most 1; 1 for a gene whose residuals do not vary.
+    """
+    from histoscribe.evaluation.matching import dense
+
+    places = np.asarray(centres, dtype=np.float64) / pitch
+    count = len(places)
+    weights = first / max(first.sum(), 1) - second / max(second.sum(), 1)
+    compared = np.flatnonzero(weights)
+    order = np.random.default_rng(seed).permutation(count)
+    looked = order[weights[order] != 0][:_MOST]
+    met = np.array([(weights[looked] * (ring @ weights)).sum() for ring in _rings(places, looked)])
+    met *= len(compared) / max(len(looked), 1) / (weights @ weights)
+    rows = order[:_SAMPLED]
+    rings = _rings(places, rows)
+    pairs = np.array([max(ring.nnz, 1) for ring in rings])[:, None]
+    shares = np.ones(values.shape[1])
+    starts = range(0, values.shape[1], _GENES_AT_ONCE)
+    for start in (progress or Progress()).track(starts, "weighing neighbouring spots", len(starts)):
+        rest = np.asarray(dense(values[:, start : start + _GENES_AT_ONCE]), dtype=np.float64)
+        for one in (first, second, weights == 0):
+            rest[one] -= rest[one].mean(axis=0) if one.any() else 0
+        spread = (rest**2).mean(axis=0)
+        alike = np.array([(rest[rows] * (ring @ rest)).sum(axis=0) for ring in rings]) / pairs
+        alike = np.divide(alike, spread, out=np.zeros_like(alike), where=spread > 0)
+        alike *= np.cumprod(alike > 0, axis=0)  # from where it is lost, what comes back is chance
+        shares[start : start + _GENES_AT_ONCE] = 1 / np.maximum(1 + met @ alike, 1)
+    return shares
+
+
+def _rings(places: NDArray[np.float64], rows: NDArray[np.intp]) -> list[csr_array]:
+    """Which spots lie one, two, ... pitches from these rows: ones, shape (rows, spots)."""
+    from scipy.sparse import csr_array
+    from scipy.spatial import cKDTree
+
+    found = cKDTree(places[rows]).sparse_distance_matrix(
+        cKDTree(places), _FARTHEST + 0.5, output_type="coo_matrix"
+    )
+    ring = np.where(found.data > 1e-9, np.rint(found.data).clip(1), 0)
+    shape = (len(rows), len(places))
+    return [
+        csr_array((np.ones(on.sum()), (found.row[on], found.col[on])), shape=shape)
+        for on in (ring == distance for distance in range(1, _FARTHEST + 1))
+    ]
