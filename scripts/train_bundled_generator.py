@@ -41,7 +41,11 @@ def main() -> None:
     progress = Progress(lambda step: sys.stderr.write(f"\r{step.message} {step.done}/{step.total}   "))
     model = Generator(met_steps=MET_STEPS, mixing_steps=MIXING_STEPS, seed=SEED, licence=LICENCE)
     model.fit(join([bed.train, bed.parents, bed.test]), progress=progress)
-    model.save(arguments.out)
+    model.save(
+        arguments.out,
+        tissue="tumours of 11 organs and normal tissue",
+        technology="bulk RNA-seq (TCGA), metastases semi-synthetic",
+    )
     size = sum(path.stat().st_size for path in arguments.out.iterdir())
     sys.stderr.write(f"\n{arguments.out}: {size / 1024**2:.1f} MB, {time.monotonic() - start:.0f} s\n")
     if size > LARGEST:

@@ -40,7 +40,9 @@ def main() -> None:
     checkpoint = arguments.out.parent.parent / f".{arguments.out.name}.training"
     progress = Progress(lambda step: sys.stderr.write(f"\r{step.message} {step.done}/{step.total}   "))
     model = Imputer(licence=LICENCE).fit(bulk, checkpoint=checkpoint, progress=progress)
-    model.save(arguments.out)
+    model.save(
+        arguments.out, tissue="tumours of 11 organs and normal tissue", technology="bulk RNA-seq (TCGA)"
+    )
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
     seconds = time.monotonic() - start
     sys.stdout.write(f"\n{arguments.out}: {len(model.genes):,} genes, {size / 1e6:.1f} MB, {seconds:.0f} s\n")

@@ -19,6 +19,7 @@ MOST_BYTES = 20_000_000
 MODELS = {
     "her2st-breast": {
         "cohort": "her2st/cohort.csv",
+        "tissue": "breast tumour (HER2+)",
         "crops": False,
         "licence": "Research use. Learned from HER2+ breast tumours of Andersson et al., Nature "
         "Communications 2021; their repository (almaan/her2st) states no licence, so no image of theirs is "
@@ -26,6 +27,7 @@ MODELS = {
     },
     "olfactory-bulb": {
         "cohort": "mob/cohort.csv",
+        "tissue": "mouse olfactory bulb",
         "crops": True,
         "licence": "MIT. Weights and reference crops from the olfactory bulb sections of the package "
         "STUtility.",
@@ -47,7 +49,7 @@ def main() -> None:
         sections = read_cohort(given.data / str(about["cohort"]))
         model = Predictor(seed=0, licence=str(about["licence"]), device="cpu")
         model.fit(sections, crops=bool(about["crops"]))
-        card = model.save(FOLDER / name)
+        card = model.save(FOLDER / name, tissue=str(about["tissue"]), technology="Spatial Transcriptomics")
         size = (FOLDER / name / WEIGHTS_FILE).stat().st_size
         if size > MOST_BYTES:
             raise SystemExit(

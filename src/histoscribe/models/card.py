@@ -48,6 +48,10 @@ class Card:
     read."""
     encoder: str = ""
     """Name of the tile encoder; empty where no image is read."""
+    tissue: str = ""
+    """Of what tissue it learned, in words; empty where nobody said."""
+    technology: str = ""
+    """What measured its training data, in words; empty where nobody said."""
     command: str = field(default_factory=running_command)
     """What was run to make it."""
     versions: dict[str, str] = field(default_factory=installed_versions)
@@ -119,7 +123,7 @@ class Card:
 
     def _check_types(self) -> None:
         _texts([self.kind, self.variant, self.target, self.panel_rule, self.licence, self.encoder])
-        _texts([self.command, self.created, self.sha256])
+        _texts([self.tissue, self.technology, self.command, self.created, self.sha256])
         if len(set(self.genes)) != len(self.genes):
             raise ValueError("a gene is listed twice")
         for number in (self.mpp, self.crop_um):

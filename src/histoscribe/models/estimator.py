@@ -103,8 +103,14 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         """Genes of the output, in the order of its columns."""
         return self.card.genes
 
-    def save(self, folder: str | PathLike[str]) -> Card:
+    def save(self, folder: str | PathLike[str], *, tissue: str = "", technology: str = "") -> Card:
         """Write the model's folder, `weights.safetensors` and `card.json`, and give the card as written.
+
+        Parameters
+        ----------
+        folder : path
+        tissue, technology : str, optional
+            For the card: of what it learned, and what measured that.
 
         Raises
         ------
@@ -113,7 +119,9 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         StorageError
             If it cannot be written.
         """
-        self._card = save_model(folder, self._to_tensors(), self.card)
+        own = self.card
+        card = replace(own, tissue=tissue or own.tissue, technology=technology or own.technology)
+        self._card = save_model(folder, self._to_tensors(), card)
         return self._card
 
     @classmethod

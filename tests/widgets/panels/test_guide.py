@@ -68,3 +68,7 @@ def test_a_model_is_trained_on_other_patients(
     from histoscribe.models import read_card
 
     assert "P3" not in read_card(folder).patients
+    _, predict = window.window.add_plugin_dock_widget(PLUGIN, "Predict")
+    assert predict.model.folder != folder
+    panel.buttons[2].click()
+    assert predict.model.folder == folder

@@ -19,12 +19,12 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
-    ModelField,
     SourceField,
     is_section,
     number_field,
     words_field,
 )
+from histoscribe.widgets.parts.models import SIMULATED, ModelField
 from histoscribe.widgets.state.preferences import remember_model
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings", "qapp")]
@@ -96,6 +96,30 @@ def test_the_model_used_last_is_chosen_and_others_of_its_kind_are_offered(own_pr
     remember_model(own_predictor)
     assert ModelField("model", "predictor").folder == own_predictor
     assert str(own_predictor) not in texts(ModelField("model", "imputer").known)
+
+
+def test_each_model_says_what_it_is_for() -> None:
+    field = ModelField("model", "predictor")
+    field.value = "her2st-breast"
+    said = (
+        "Breast tumour (HER2+), Spatial Transcriptomics, spots 200 µm apart. 250 genes from 5 sections of 2 "
+    )
+    assert field.words.value.startswith(said)
+    assert "Held-out r: median" in field.words.value
+    field.known.value = field.known.values[-1]
+    assert not field.words.visible or not field.words.value
+    field.elsewhere.line_edit.native.setText("olfactory-bulb")
+    assert field.folder == bundled("olfactory-bulb")
+    assert "mouse olfactory bulb" in field.words.value.lower()
+
+
+def test_a_model_of_simulated_tissue_is_not_chosen_by_itself(own_predictor: Path) -> None:
+    card = own_predictor / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"technology": SIMULATED}))
+    remember_model(own_predictor)
+    field = ModelField("model", "predictor")
+    assert field.folder == bundled("her2st-breast")
+    assert str(own_predictor) in texts(field.known)
 
 
 def test_a_damaged_card_is_no_model(own_predictor: Path) -> None:

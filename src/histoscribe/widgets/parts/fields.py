@@ -1,27 +1,22 @@
-"""What the panels' forms are made of: magicgui widgets for layers, regions, models, tables, numbers."""
+"""What the panels' forms are made of: magicgui widgets for layers, regions, tables, numbers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from magicgui.types import FileDialogMode
-from magicgui.widgets import ComboBox, Container, FileEdit, FloatSpinBox, PushButton
-from magicgui.widgets.bases import ValuedContainerWidget, Widget
+from magicgui.widgets import ComboBox, Container, FloatSpinBox, PushButton
+from magicgui.widgets.bases import Widget
 from napari.layers import Layer, Shapes
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from histoscribe.errors import HistoscribeError
 from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
-from histoscribe.widgets.layers.layers import UM, section_of
+from histoscribe.widgets.layers.layers import UM, kind_of, section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
-from histoscribe.widgets.state.preferences import recent_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,15 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoscribe.bulk import BulkTable
-    from histoscribe.models import Card
     from histoscribe.section import Section
 
 Offer = Callable[[], Iterable[tuple[str, Any]]]
 """Gives what can be chosen now: words that are shown, each once, and the value behind them."""
 
 TABLES = "Tables (*.csv *.tsv *.txt *.gct *.h5ad *.gz)"
-_ELSEWHERE = "Another folder"
-_KIND, _HEAD = re.compile(rb'"kind":\s*"(\w+)"'), 4096
 
 
 class ChoiceField(ComboBox):
@@ -90,13 +82,14 @@ class ChoiceField(ComboBox):
 
 
 class LayerField(ChoiceField):
-    """One of the layers that `wanted` accepts, uppermost first; None where there is none."""
+    """One of the layers that `wanted` accepts, measured and uppermost ones first; None where none is."""
 
     def __init__(
         self, name: str, viewer: ViewerModel, wanted: Callable[[Layer], bool], *, label: str, tooltip: str
     ) -> None:
         def offer() -> list[tuple[str, Layer]]:
-            return [(layer.name, layer) for layer in reversed(list(viewer.layers)) if wanted(layer)]
+            layers = [layer for layer in reversed(list(viewer.layers)) if wanted(layer)]
+            return [(layer.name, layer) for layer in sorted(layers, key=_is_predicted)]
 
         super().__init__(name, offer, label=label, tooltip=tooltip)
 
@@ -197,87 +190,6 @@ def add_drawing_layer(viewer: ViewerModel) -> Shapes:
     return layer
 
 
-class ModelField(ValuedContainerWidget[Any]):
-    """A model: one that comes with the package, one used before, or any folder.
-
-    Parameters
-    ----------
-    name : str
-    kind : str
-        `predictor`, `imputer` or `generator`.
-    more : callable, optional
-        What else is offered, behind the models.
-    """
-
-    def __init__(self, name: str, kind: str, *, more: Offer | None = None, label: str = "Model") -> None:
-        self.kind, self._more = kind, more
-        used = next((path for path in recent_models() if _kind_of(path) == kind), None)
-        meaning = "A trained model: bundled, used before, or in another folder"
-        self.known = ChoiceField("known", self._offer, tooltip=meaning, first=used)
-        self.elsewhere = FileEdit(
-            mode=FileDialogMode.EXISTING_DIRECTORY,
-            name="elsewhere",
-            tooltip="Where card.json of the model lies",
-        )
-        self.elsewhere.choose_btn.text = "…"
-        self.elsewhere.choose_btn.native.setFixedWidth(28)
-        self.elsewhere.choose_btn.tooltip = "Choose the folder of a trained model"
-        self.elsewhere.line_edit.native.setPlaceholderText("folder with card.json")
-        super().__init__(
-            widgets=[self.known, self.elsewhere], labels=False, label=label, name=name, tooltip=meaning
-        )
-        self.margins = (0, 0, 0, 0)
-        self.known.changed.connect(self._on_change)
-        self.elsewhere.changed.connect(self._on_change)
-        self._on_change()
-
-    def get_value(self) -> Any:
-        """A model's folder, or what else was offered."""
-        known = self.known.value
-        if known != _ELSEWHERE:
-            return known
-        return Path(self.elsewhere.line_edit.value.strip()).expanduser()
-
-    def set_value(self, value: Any) -> None:
-        """Choose a folder, or what else is offered; one that is not known is another folder."""
-        known = self.known.get_choice(value) if isinstance(value, str) else value
-        chosen = Path(value) if isinstance(value, str) and known is None else known
-        if chosen in self.known.values:
-            self.known.value = chosen
-        elif isinstance(chosen, Path):
-            self.elsewhere.line_edit.value = "" if chosen == Path() else str(chosen)
-            self.known.value = _ELSEWHERE
-        else:
-            raise ValueError(f"{value!r} is not offered")
-
-    @property
-    def folder(self) -> Path | None:
-        """The chosen model's folder; None where something else is chosen."""
-        return self.value if isinstance(self.value, Path) else None
-
-    @folder.setter
-    def folder(self, path: Path) -> None:
-        self.value = path
-
-    @property
-    def card(self) -> Card | None:
-        """The card of the chosen model; None where it is none of this kind."""
-        card = None if self.folder is None else _card_of(self.folder)
-        return card if card is not None and card.kind == self.kind else None
-
-    def _offer(self) -> list[tuple[str, Any]]:
-        from histoscribe.models import bundled, bundled_names
-
-        ready = {bundled(name): name for name in bundled_names()}
-        models = [path for path in dict.fromkeys([*ready, *recent_models()]) if _kind_of(path) == self.kind]
-        offered: list[tuple[str, Any]] = [(ready.get(path, str(path)), path) for path in models]
-        return [*offered, *(self._more() if self._more else ()), (_ELSEWHERE, _ELSEWHERE)]
-
-    def _on_change(self, *_: Any) -> None:
-        self.elsewhere.visible = self.known.value == _ELSEWHERE
-        self.changed.emit(self.value)
-
-
 class SourceField(FieldRow):
     """A layer of spots, or a table of samples that is opened here; the field's value is that."""
 
@@ -302,8 +214,9 @@ class SourceField(FieldRow):
         return any(source_of(one) is source for one in self.choice.values)
 
     def offer(self) -> list[tuple[str, Any]]:
-        """The layers of now, uppermost first, without restored ones; then the tables."""
+        """The layers of now without restored ones, measured ones first, uppermost first; then the tables."""
         layers = [layer for layer in reversed(spot_layers(self._viewer)) if not _is_restored(layer)]
+        layers.sort(key=_is_predicted)
         tables = [(f"{one.name} ({one.table.n_obs:,} samples)", one) for one in self._tables]
         return [*((layer.name, layer) for layer in layers), *tables]
 
@@ -332,30 +245,11 @@ def is_section(source: Section | BulkTable | None) -> TypeGuard[Section]:
     return hasattr(source, "slide")
 
 
+def _is_predicted(layer: Layer) -> bool:
+    section = section_of(layer)
+    return section is not None and kind_of(section) == "predicted"
+
+
 def _is_restored(layer: Layer) -> bool:
     section = section_of(layer)
     return section is not None and record_of(section.table).kind == "restored"
-
-
-def _card_of(folder: Path) -> Card | None:
-    try:
-        return _read_card(folder, (folder / "card.json").stat().st_mtime_ns)
-    except (OSError, HistoscribeError):
-        return None
-
-
-def _kind_of(folder: Path) -> str:
-    """The kind that a card states in its first lines; a card of thousands of genes is not read for that."""
-    try:
-        with (folder / "card.json").open("rb") as file:
-            found = _KIND.search(file.read(_HEAD))
-    except OSError:
-        return ""
-    return found[1].decode() if found else ""
-
-
-@lru_cache(maxsize=32)
-def _read_card(folder: Path, changed: int) -> Card:
-    from histoscribe.models import read_card
-
-    return read_card(folder)

@@ -17,7 +17,7 @@ from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.panels.evidence.explaining import DIFFERENT, UNIT, TraceRequest, check, trace
-from histoscribe.widgets.parts.fields import ModelField
+from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 from histoscribe.widgets.state.preferences import recent_models, remember_model

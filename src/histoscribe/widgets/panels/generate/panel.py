@@ -25,12 +25,12 @@ from histoscribe.widgets.panels.generate.generation import (
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
-    ModelField,
     RegionField,
     SourceField,
     is_section,
     words_field,
 )
+from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, Rule, wrapped_words
 from histoscribe.widgets.parts.plots import DotMap, Dots
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view

@@ -20,6 +20,7 @@ from histoscribe.widgets.layers.painting import sections_in, spot_layers
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import add_drawing_layer
+from histoscribe.widgets.parts.models import SIMULATED
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.shortcuts import SHORTCUTS
 from histoscribe.widgets.state.panels import open_panel
@@ -137,8 +138,12 @@ class GuidePanel(Panel):
 
     def train(self, folder: Path | None = None) -> None:
         """Train a small model on the simulated sections of other patients than the one shown."""
-        folder = folder or (preferences().model_folder or _own_folder()) / _MODEL_NAME
+        folder = folder or self._folder()
         self.launch(lambda: folder, _train, self._trained)
+
+    @staticmethod
+    def _folder() -> Path:
+        return (preferences().model_folder or _own_folder()) / _MODEL_NAME
 
     def _trained(self, _: Path, folder: Path) -> None:
         remember_model(folder)
@@ -148,8 +153,11 @@ class GuidePanel(Panel):
         self.viewer.open_sample(PLUGIN, "section")
 
     def _open(self, name: str) -> None:
+        """Open a panel; in Predict, the guide's own model is chosen, which nothing else chooses by itself."""
         with telling():
-            open_panel(self.viewer, name)
+            panel: Any = open_panel(self.viewer, name)[1]
+            if name == "Predict" and (self._folder() / "card.json").exists():
+                panel.model.folder = self._folder()
 
     def _draw(self) -> None:
         add_drawing_layer(self.viewer).events.data.connect(self.refresh)
@@ -170,7 +178,8 @@ def _train(folder: Path, progress: Progress) -> Path:
 
     cohort = sample_cohort()
     others = [one for one in cohort if one.patient != cohort[-1].patient]
-    Predictor(**MODEL).fit(others, progress=progress).save(folder)
+    model = Predictor(**MODEL).fit(others, progress=progress)
+    model.save(folder, tissue="simulated tissue", technology=SIMULATED)
     return folder
 
 

@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import RegionError, SettingError
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.napari_private.window import undrawn
-from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, predict
+from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, cost_words, predict
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
     LayerField,
-    ModelField,
     RegionField,
     number_field,
     words_field,
 )
-from histoscribe.widgets.parts.panel import Panel
+from histoscribe.widgets.parts.models import ModelField
+from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.state.preferences import follow_memory, preferences, remember_model
 
 if TYPE_CHECKING:
     import napari
+    import numpy as np
+    from numpy.typing import NDArray
 
     from histoscribe.section import Section
     from histoscribe.slide import Slide
@@ -71,6 +73,7 @@ class PredictPanel(Panel):
         self.device = self.add(
             words_field("device", _DEVICES, label="Device", tooltip=meaning, first=preferences().device)
         )
+        self.cost = self.add(wrapped_words(), visible=lambda: bool(self.cost.text()))
         self.add_run(
             "Predict",
             "Predict with these settings; the result is a new layer",
@@ -95,7 +98,7 @@ class PredictPanel(Panel):
                 "there is nothing to predict on", remedy="open a slide or a section with its H&E image first"
             )
         where = self.place.value
-        regions = self.region.outlines(target.mpp or 1.0) if where == "region" else []
+        regions = self._regions(target)
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
         model = self.model.folder or Path()
@@ -103,9 +106,22 @@ class PredictPanel(Panel):
         check(request)
         return request
 
+    def refresh(self, *_: object) -> None:
+        """Say how much there is to do, and ask every rule again."""
+        target = self._looked_at()
+        try:
+            regions = None if target is None else self._regions(target)
+        except RegionError:
+            regions = None
+        self.cost.setText(cost_words(target, self.place.value, self.pitch.value, regions or ()))
+        super().refresh()
+
     def start(self) -> None:
         """Run the prediction; its result becomes a layer."""
         self.launch(self.request, predict, partial(self._show_result, self.target.value))
+
+    def _regions(self, target: Slide | Section) -> list[NDArray[np.float64]] | None:
+        return self.region.outlines(target.mpp or 1.0) if self.place.value == "region" else []
 
     def _on_target(self, *_: object) -> None:
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
@@ -13,7 +16,6 @@ from histoscribe.widgets.layers.layers import LayerData
 from histoscribe.widgets.layers.opened import shown_spots
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from histoscribe.progress import Progress
@@ -92,6 +94,31 @@ def check(request: PredictRequest) -> None:
             where=request.target.name,
             remedy="state them in the panel",
         )
+
+
+def cost_words(
+    target: Slide | Section | None, where: Where, pitch_um: float, regions: Sequence[NDArray[np.float64]]
+) -> str:
+    """How many tiles will be looked at and roughly how long that takes; empty where it cannot be told.
+
+    Two cores look at about 50 tiles per second with the built-in encoder (`docs/benchmarks/slides.md`).
+    """
+    from shapely import Polygon
+
+    mpp = None if target is None else target.mpp
+    if target is None or (where != "spots" and mpp is None) or not pitch_um:
+        return ""
+    if where == "spots":
+        tiles, about = (target.table.n_obs if not isinstance(target, Slide) else 0), ""
+    else:
+        slide = _slide(target)
+        area = sum(Polygon(one).area for one in regions) if where == "region" else np.prod(slide.shape)
+        tiles, about = int(area * (mpp or 1) ** 2 / pitch_um**2), "up to "
+    seconds = tiles / 50
+    long = f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    glass = ", for glass is left out" if where == "grid" else ""
+    words = f"{about}{tiles:,} tiles{glass}: {about}roughly {long} with the built-in encoder on two cores."
+    return words[0].upper() + words[1:]
 
 
 def predict(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:

@@ -1,0 +1,155 @@
+"""The model chooser of all panels: bundled models, used ones, any folder, each with its card in words."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit, Label
+from magicgui.widgets.bases import ValuedContainerWidget
+
+from histoscribe.errors import HistoscribeError
+from histoscribe.widgets.parts.fields import ChoiceField, Offer
+from histoscribe.widgets.state.preferences import recent_models
+
+if TYPE_CHECKING:
+    from histoscribe.models import Card
+
+SIMULATED = "simulated"
+"""The technology on the card of a model that learned from simulated sections: no first choice for tissue."""
+
+_ELSEWHERE = "Another folder"
+_KIND, _HEAD = re.compile(rb'"kind":\s*"(\w+)"'), 4096
+
+
+class ModelField(ValuedContainerWidget[Any]):
+    """A model: one that comes with the package, one used before, or any folder.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        `predictor`, `imputer` or `generator`.
+    more : callable, optional
+        What else is offered, behind the models.
+    """
+
+    def __init__(self, name: str, kind: str, *, more: Offer | None = None, label: str = "Model") -> None:
+        self.kind, self._more = kind, more
+        used = next((path for path in recent_models() if self._suits_tissue(path)), None)
+        meaning = "A trained model: bundled, used before, or in another folder"
+        self.known = ChoiceField("known", self._offer, tooltip=meaning, first=used)
+        self.elsewhere = FileEdit(
+            mode=FileDialogMode.EXISTING_DIRECTORY,
+            name="elsewhere",
+            tooltip="Where card.json of the model lies",
+        )
+        self.elsewhere.choose_btn.text = "…"
+        self.elsewhere.choose_btn.native.setFixedWidth(28)
+        self.elsewhere.choose_btn.tooltip = "Choose the folder of a trained model"
+        self.elsewhere.line_edit.native.setPlaceholderText("folder with card.json")
+        self.words = Label(name="words")
+        self.words.native.setWordWrap(True)
+        parts = [self.known, self.elsewhere, self.words]
+        super().__init__(widgets=parts, labels=False, label=label, name=name, tooltip=meaning)
+        self.margins = (0, 0, 0, 0)
+        self.known.changed.connect(self._on_change)
+        self.elsewhere.changed.connect(self._on_change)
+        self._on_change()
+
+    def get_value(self) -> Any:
+        """A model's folder, or what else was offered; the name of a bundled model serves as its folder."""
+        from histoscribe.models import bundled, bundled_names
+
+        if self.known.value != _ELSEWHERE:
+            return self.known.value
+        typed = self.elsewhere.line_edit.value.strip()
+        return bundled(typed) if typed in bundled_names() else Path(typed).expanduser()
+
+    def set_value(self, value: Any) -> None:
+        """Choose a folder, or what else is offered; one that is not known is another folder."""
+        known = self.known.get_choice(value) if isinstance(value, str) else value
+        chosen = Path(value) if isinstance(value, str) and known is None else known
+        if chosen in self.known.values:
+            self.known.value = chosen
+        elif isinstance(chosen, Path):
+            self.elsewhere.line_edit.value = "" if chosen == Path() else str(chosen)
+            self.known.value = _ELSEWHERE
+        else:
+            raise ValueError(f"{value!r} is not offered")
+
+    @property
+    def folder(self) -> Path | None:
+        """The chosen model's folder; None where something else is chosen."""
+        return self.value if isinstance(self.value, Path) else None
+
+    @folder.setter
+    def folder(self, path: Path) -> None:
+        self.value = path
+
+    @property
+    def card(self) -> Card | None:
+        """The card of the chosen model; None where it is none of this kind."""
+        card = None if self.folder is None else _card_of(self.folder)
+        return card if card is not None and card.kind == self.kind else None
+
+    def _offer(self) -> list[tuple[str, Any]]:
+        from histoscribe.models import bundled, bundled_names
+
+        ready = {bundled(name): name for name in bundled_names()}
+        models = [path for path in dict.fromkeys([*ready, *recent_models()]) if _kind_of(path) == self.kind]
+        offered: list[tuple[str, Any]] = [(ready.get(path, str(path)), path) for path in models]
+        return [*offered, *(self._more() if self._more else ()), (_ELSEWHERE, _ELSEWHERE)]
+
+    def _suits_tissue(self, folder: Path) -> bool:
+        card = _card_of(folder) if _kind_of(folder) == self.kind else None
+        return card is not None and card.technology != SIMULATED
+
+    def _on_change(self, *_: Any) -> None:
+        self.elsewhere.visible = self.known.value == _ELSEWHERE
+        self.words.value = "" if self.card is None else card_words(self.card)
+        self.words.visible = self.card is not None
+        self.changed.emit(self.value)
+
+
+def card_words(card: Card) -> str:
+    """What a model is for: tissue, technology, genes, patients, and how well it did where it was held out."""
+    pitch = card.settings.get("pitch_um")
+    apart = f"spots {pitch:.0f} µm apart" if isinstance(pitch, int | float) else ""
+    about = ", ".join(part for part in (card.tissue, card.technology, apart) if part) or "tissue not stated"
+    noun = "samples" if card.mpp is None else "sections"
+    said = f"{about[0].upper()}{about[1:]}. {len(card.genes):,} genes from {len(card.training):,} {noun} of "
+    said += f"{len(card.patients):,} patient{'s' if len(card.patients) != 1 else ''}. "
+    scores = [score["r"] for score in card.held_out.values() if "r" in score]
+    if not scores:
+        return said + "It states no score on held-out tissue."
+    middle, best = np.quantile(scores, (0.5, 0.9))
+    return said + f"Held-out r: median {middle:.2f}, best tenth of the genes from {best:.2f}."
+
+
+def _card_of(folder: Path) -> Card | None:
+    try:
+        return _read_card(folder, (folder / "card.json").stat().st_mtime_ns)
+    except (OSError, HistoscribeError):
+        return None
+
+
+def _kind_of(folder: Path) -> str:
+    """The kind that a card states in its first lines; a card of thousands of genes is not read for that."""
+    try:
+        with (folder / "card.json").open("rb") as file:
+            found = _KIND.search(file.read(_HEAD))
+    except OSError:
+        return ""
+    return found[1].decode() if found else ""
+
+
+@lru_cache(maxsize=32)
+def _read_card(folder: Path, changed: int) -> Card:
+    from histoscribe.models import read_card
+
+    return read_card(folder)
