@@ -2,6 +2,7 @@ from .identifiers import (
     clean_names as clean_names,
     match_genes as match_genes,
     other_names as other_names,
+    symbol_of as symbol_of,
 )
 from .sets import (
     GeneSets as GeneSets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -196,6 +197,21 @@ def renamed_symbols(gene: str) -> list[str]:
 
 
 @cache
+def _ensembl_symbols() -> Mapping[str, str]:
+    text = gzip.decompress((files(__package__) / "symbols.tsv.gz").read_bytes()).decode()
+    return dict(line.split("\t") for line in text.splitlines())
+
+
+def symbol_of(gene: str) -> str:
+    """The symbol of a gene of human or mouse that is named by its Ensembl identifier; else the name itself.
+
+    Symbols are those of Ensembl's BioMart of November 2022, when release 108 was current.
+    """
+    known = _ENSEMBL.match(gene)
+    return _ensembl_symbols().get(known.group(1), gene) if known else gene
+
+
+@cache
 def clinical_names() -> Mapping[str, tuple[str, ...]]:
     """What pathologists call genes: symbol → names (`ERBB2` → `HER2`, `NEU`, `CD340`)."""
     lines = (files(__package__) / "clinical_names.tsv").read_text(encoding="utf-8").splitlines()
@@ -207,7 +223,7 @@ def other_names(tables: Iterable[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
 
     `tables` are the `var` of AnnData tables, one row a gene. Read from their columns (`gene_ids`, `alias`,
     `synonyms` and the like; lists are split at commas, semicolons and bars), from families that were
-    renamed (`MARCH1`, now `MARCHF1`) and from `clinical_names`.
+    renamed (`MARCH1`, now `MARCHF1`), from `symbol_of` and from `clinical_names`.
 
     Returns
     -------
@@ -219,9 +235,10 @@ def other_names(tables: Iterable[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
     for var in tables:
         genes = [str(name) for name in var.index]
         for gene in genes:
-            known = [*clinical.get(gene, ()), *renamed_symbols(gene)]
-            if known:
-                found.setdefault(gene, {}).update(dict.fromkeys(known))
+            symbol = symbol_of(gene)
+            known = [symbol, *clinical.get(symbol, ()), *renamed_symbols(symbol)]
+            if known != [gene]:
+                found.setdefault(gene, {}).update(dict.fromkeys(name for name in known if name != gene))
         for column in (*_COLUMNS, *_LISTS):
             if column not in var:
                 continue

@@ -11,7 +11,7 @@ import pytest
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
-from histoscribe.widgets.layers.painting import painted_layers, spot_layers
+from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -120,6 +120,46 @@ def test_a_gene_is_pinned_by_a_key_and_let_go_again(
     assert genes.genes.shown[0] == "MKI67"
     genes.pin_button.click()
     assert state_of(window).pinned == ()
+
+
+def test_the_list_is_sorted_by_what_is_chosen(window: Any, genes: Any, section: Section, qtbot: Any) -> None:
+    from histoscribe.evaluation.regions import gene_moments, morans_i
+
+    show(window, [section])
+    assert genes.genes.shown == sorted(section.genes)
+    moments = gene_moments(section)
+    moran = morans_i(section, section.genes)["I"]
+    for order, values in (("mean", moments["mean"]), ("variance", moments["variance"]), ("moran", moran)):
+        genes.order.value = order
+        qtbot.waitUntil(lambda: not genes.tasks.running, timeout=60_000)
+        assert genes.genes.shown == list(values.sort_values(ascending=False).index), order
+    genes.order.value = "name"
+    assert genes.genes.shown == sorted(section.genes)
+
+
+def test_typed_limits_are_kept_for_their_gene(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    state = state_of(window)
+    state.choose("EPCAM")
+    genes.limits.low.setValue(-1)
+    genes.limits.high.setValue(9.5)
+    assert state.fixed == {"EPCAM": (-1, 9.5)}
+    assert paint(window, state)[spot_layers(window)[0].name]["EPCAM"] == (-1, 9.5)
+    state.choose("CD3E")
+    assert genes.limits.high.value() != 9.5
+    assert not genes.limits.auto.isEnabled()
+    state.choose("EPCAM")
+    assert (genes.limits.low.value(), genes.limits.high.value()) == (-1, 9.5)
+    genes.limits.auto.click()
+    assert state.fixed == {}
+
+
+def test_no_match_is_said(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    genes.search.setText("qqq")
+    assert "No match: none of the 5 genes" in genes.legend.text()
+    genes.search.setText("epc")
+    assert genes.legend.text() == ""
 
 
 def test_genes_that_most_layers_have_come_first(

@@ -15,6 +15,7 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.parts.gene_list import SCORE_ROLE
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -76,13 +77,21 @@ def test_missing_genes_are_restored_marked_and_undone(
     missing = set(whole.genes) - set(lacking.genes)
     assert set(panel.genes.shown) <= missing
     assert "can be restored" in panel.words.text()
+    assert "cannot be checked here" in panel.words.text()
+    assert panel.genes.data(panel.genes.index(0), SCORE_ROLE) is None
     panel.which.value = "checked"
     assert set(panel.genes.shown) <= set(lacking.genes)
+    assert panel.genes.data(panel.genes.index(0), SCORE_ROLE) is not None
+    checked = panel.words.text()
     panel.run_button.click()
     assert not panel.run_button.isEnabled()
     done()
     (restored, measured) = sorted(spot_layers(window), key=lambda layer: "restored" not in layer.name)
+    assert panel.words.text().endswith(checked)
+    panel.which.value = "checked"
+    assert panel.genes.shown
     table = restored.metadata["adata"]
+    assert all(listed.data(listed.index(row), SCORE_ROLE) is None for row in range(listed.rowCount()))
     assert state_of(window).gene in missing
     assert set(table.var_names[table.var["restored"] > 0]) <= missing
     assert not table[:, lacking.genes].layers["mask"].any()
@@ -94,6 +103,13 @@ def test_missing_genes_are_restored_marked_and_undone(
     panel.undo_button.click()
     assert spot_layers(window) == [measured]
     assert not panel.undo_button.isEnabled()
+
+
+def test_what_was_measured_is_offered_before_what_was_predicted(
+    window: Any, panel: Any, make_section: Callable[..., Section]
+) -> None:
+    show(window, [make_section("A1"), make_section("A1", kind="predicted")])
+    assert panel.source.choice.value.name == "A1 measured"
 
 
 def test_what_carried_a_gene_is_shown_and_written(

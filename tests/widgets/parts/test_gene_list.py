@@ -66,8 +66,28 @@ def test_held_out_reliability_stands_beside_the_name() -> None:
     assert model.data(first, SCORE_ROLE).r == 0.534
     assert model.data(second, SCORE_ROLE) is None
     assert "0.53 (0.41 to 0.65)" in model.data(first, TIP)
-    assert "held-out" in model.data(first, TIP)
+    assert "held out" in model.data(first, TIP)
     assert "no prediction" in model.data(second, TIP)
+
+
+def test_an_ensembl_identifier_is_shown_and_found_by_its_symbol() -> None:
+    import pandas as pd
+
+    names = ["ENSMUSG00000045573.11", "ENSG00000141736", "ENSMUSG99999999999"]
+    model = GeneListModel()
+    model.set_genes(names, {}, other_names([pd.DataFrame(index=names)]))
+    shown = [model.data(model.index(row)) for row in range(3)]
+    assert shown == ["Penk   ENSMUSG00000045573.11", "ERBB2   ENSG00000141736", "ENSMUSG99999999999"]
+    model.search("penk")
+    assert model.shown == ["ENSMUSG00000045573.11"]
+    model.search("her2")
+    assert model.shown == ["ENSG00000141736"]
+
+
+def test_a_restored_gene_claims_no_reliability_of_other_tissue() -> None:
+    model = GeneListModel()
+    model.set_genes(["EPCAM"], {}, restored=["EPCAM"])
+    assert "on this tissue is unknown" in model.data(model.index(0), TIP)
 
 
 def test_pinned_genes_come_first_and_are_marked() -> None:

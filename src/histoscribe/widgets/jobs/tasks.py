@@ -152,7 +152,7 @@ class TaskBar(QWidget):
         worker.errored.disconnect(self._on_errored)
         worker.finished.disconnect(self._on_finished)
         loan = self._loan.pop_all()
-        worker.finished.connect(lambda: loan.close())
+        worker.finished.connect(lambda *_: loan.close())
         tell(Cancelled())
         self._on_finished()
 

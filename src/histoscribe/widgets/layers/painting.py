@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.palette import MARK
+from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
 from histoscribe.widgets.layers.layers import (
     GENE,
@@ -69,8 +70,11 @@ def expression(section: Section, gene: str) -> Values:
 
 
 def held_out_scores(section: Section) -> dict[str, float]:
-    """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown."""
-    if "held_out_r" not in section.table.var:
+    """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown.
+
+    A restored section states its imputer's, which is of bulk samples: they tell nothing about spots.
+    """
+    if "held_out_r" not in section.table.var or record_of(section.table).kind == "restored":
         return {}
     scores = section.table.var["held_out_r"].astype(float).dropna()
     return dict(zip(map(str, scores.index), scores, strict=True))
@@ -169,7 +173,7 @@ def _all_limits(
     common = {
         gene: limits([shown[gene] for shown in plain.values() if gene in shown], state)
         for gene in (genes if state.shared else ())
-    }
+    } | {gene: state.fixed[gene] for gene in genes & state.fixed.keys()}
     bounds = {}
     for layer, shown in found.items():
         if layer not in plain:

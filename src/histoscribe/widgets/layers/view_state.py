@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -33,6 +33,8 @@ class ViewState:
         Percentiles of the values at the ends of the colour scale.
     shared : bool
         Whether all layers of spots share their colour limits.
+    fixed : dict of str to (float, float)
+        Limits that were typed for a gene, log1p of counts per 10,000; they go before percentiles.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -45,6 +47,7 @@ class ViewState:
     low: float = 1.0
     high: float = 99.0
     shared: bool = True
+    fixed: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def genes(self) -> tuple[str, ...]:

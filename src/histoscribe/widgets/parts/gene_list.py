@@ -11,6 +11,7 @@ from qtpy.QtCore import QModelIndex, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from histoscribe.genes import symbol_of
 from histoscribe.widgets.parts.tables import Column, Index, TableModel
 
 GENE_ROLE = Qt.ItemDataRole.UserRole
@@ -21,11 +22,12 @@ _GOOD, _FAIR, _POOR = "#4fb3a5", "#d8a657", "#8a8f98"
 
 @dataclass(frozen=True)
 class Reliability:
-    """Pearson r between predicted and measured on tissue that the model had not seen, and its interval."""
+    """Pearson r where the model had not seen the truth, its interval, and between what and where it was."""
 
     r: float
     low: float = math.nan
     high: float = math.nan
+    where: str = "between predicted and measured on tissue held out of the model's training"
 
     def __str__(self) -> str:
         interval = f" ({self.low:.2f} to {self.high:.2f})" if math.isfinite(self.low + self.high) else ""
@@ -159,16 +161,18 @@ class GeneListModel(TableModel):
         if role == SCORE_ROLE:
             return score
         if role == Qt.ItemDataRole.ToolTipRole:
-            if score is None:
-                return f"{gene}: no prediction here says how reliable it is"
-            source = "restored" if gene in self._restored else "predicted"
-            return f"{gene}: r {score} between {source} and measured on held-out tissue"
+            if score is not None:
+                return f"{gene}: r {score} {score.where}"
+            if gene in self._restored:
+                return f"{gene}: restored; how well on this tissue is unknown, for it was not measured here"
+            return f"{gene}: no prediction here says how reliable it is"
         return super().data(index, role)
 
     def _words(self, hit: Hit) -> str:
+        """Its symbol, its own name where that is another, the name it was found by, and what it is."""
+        names = dict.fromkeys(name for name in (symbol_of(hit.gene), hit.gene, hit.via) if name)
         star = "★ " if hit.gene in self._pinned else ""
-        mark = "   restored" if hit.gene in self._restored else ""
-        return f"{star}{hit.gene}   {hit.via}{mark}" if hit.via else f"{star}{hit.gene}{mark}"
+        return star + "   ".join([*names, *(["restored"] if hit.gene in self._restored else [])])
 
 
 def gene_view(model: GeneListModel, meaning: str) -> QListView:

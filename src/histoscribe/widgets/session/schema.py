@@ -193,6 +193,7 @@ class View(_Part):
     low: Percent
     high: Percent
     shared: bool
+    fixed: Annotated[dict[Text, Pair], Field(max_length=_MOST_ENTRIES)] = {}
     side_by_side: bool
     centre: Pair
     zoom: float = Field(ge=1e-9, le=1e9)

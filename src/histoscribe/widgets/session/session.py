@@ -144,6 +144,7 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
     state.more, state.pinned = view.more[: MOST_GENES - 1], view.pinned
     state.low, state.high = sorted((view.low, view.high))
     state.shared, state.layout = view.shared, view.layout
+    state.fixed = {gene: (low, high) for gene, (low, high) in view.fixed.items() if low < high}
     if view.colour_map in COLOUR_MAPS:
         state.colour_map = view.colour_map
     state.gene = view.gene

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,14 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QListView, QToolButton, QWidget
 from superqt import QDoubleRangeSlider
 
-from histoscribe.genes.identifiers import other_names
+from histoscribe.genes import other_names, symbol_of
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
-from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES
-from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers
+from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES, Limits
+from histoscribe.widgets.layers.layers import kind_of
+from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
 from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
+from histoscribe.widgets.panels.genes.order import NAME, ORDERS, RELIABILITY, gene_statistic
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.gene_list import (
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
 
+_BARS = "Number and bar: r between predicted and measured, on tissue held out of the model's training."
 LAYOUT_WORDS = [("Blend their colours on each spot", "blend"), ("One pane for each gene", "multiples")]
 """How several genes are shown: in words, and as the state calls it."""
 
@@ -116,6 +121,47 @@ class PercentileHandles(QWidget):
         self.changed.emit(float(low), float(high))
 
 
+class LimitFields(QWidget):
+    """The values of the shown gene that get the first and the last colour, to be typed; Auto lets them go.
+
+    Signals
+    -------
+    changed : object
+        (low, high), or None for Auto.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = (QDoubleSpinBox(decimals=2, minimum=-99, maximum=99) for _ in range(2))
+        self.low.setToolTip("This value gets the first colour; log1p of counts per 10,000, kept for it")
+        self.high.setToolTip("This value gets the last colour; log1p of counts per 10,000, kept for it")
+        self.auto = QToolButton()
+        self.auto.setText("Auto")
+        self.auto.setToolTip("Take the limits of this gene from the percentiles again")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (QLabel("Values"), self.low, QLabel("to"), self.high, self.auto):
+            layout.addWidget(part, int(isinstance(part, QDoubleSpinBox)))
+        self.low.valueChanged.connect(self._typed)
+        self.high.valueChanged.connect(self._typed)
+        self.auto.clicked.connect(lambda: self.changed.emit(None))
+
+    def show_limits(self, limits: Limits, kept: bool) -> None:
+        """Show limits, and whether they were typed; emits nothing."""
+        for box, value in zip((self.low, self.high), limits, strict=True):
+            if not box.hasFocus() or not kept:
+                box.blockSignals(True)
+                box.setValue(value)
+                box.blockSignals(False)
+        self.auto.setEnabled(kept)
+
+    def _typed(self, *_: object) -> None:
+        if self.low.value() < self.high.value():
+            self.changed.emit((self.low.value(), self.high.value()))
+
+
 class GenesPanel(Panel):
     """Chooses the genes, their colours and their limits for one viewer.
 
@@ -129,13 +175,21 @@ class GenesPanel(Panel):
         super().__init__(napari_viewer)
         self._known: list[Points] | None = None
         self._panes: tuple[str, ...] = ()
+        self._sections: list[Section] = []
+        self._names: list[str] = []
+        self._scores: dict[str, Reliability] = {}
+        self._others: dict[str, tuple[str, ...]] = {}
         self.query = self.add(LineEdit(name="search", label="Search"))
         self.search = self.query.native
         self.search.setPlaceholderText("Symbol, other name or Ensembl id")
         self.search.setToolTip("Enter shows the first gene found, Shift+Enter shows it beside the others")
         self.search.setClearButtonEnabled(True)
+        meaning = "What the list begins with, on the uppermost measured section, else the uppermost one"
+        self.order = self.add(ChoiceField("order", lambda: ORDERS, label="Sort by", tooltip=meaning))
+        self.add(self.tasks)
         self.genes = GeneListModel()
         self.list = self.add(gene_view(self.genes, ""), stretch=1)
+        self.bars = self.add(wrapped_words(_BARS), visible=lambda: bool(self._scores))
         meaning = "Show the marked gene beside the others, up to three at once (+)"
         self.add_button = self.button("Show beside", meaning, self._add_marked)
         meaning = "Keep the marked gene at the top of the list, or let it go again (P)"
@@ -149,6 +203,7 @@ class GenesPanel(Panel):
         self.scale = self.add(Bar(), visible=lambda: bool(self.state.genes))
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
         self.percentiles = self.add(PercentileHandles())
+        self.limits = self.add(LimitFields(), visible=lambda: bool(self.state.genes))
         meaning = "All of these can be read without colour vision"
         self.colour_map = self.add(words_field("colour_map", COLOUR_MAPS, label="Colours", tooltip=meaning))
         meaning = "One colour means one value on every layer; off: each layer has its own limits"
@@ -167,35 +222,59 @@ class GenesPanel(Panel):
         if layers == self._known:
             return
         self._known = layers
-        sections = sections_in(self.viewer)
-        self.genes.set_genes(
-            *_genes_and_scores(sections),
-            other_names(section.table.var for section in sections),
-            _restored_genes(sections),
-        )
-        self._mark_gene()
+        self._sections = sections_in(self.viewer)
+        self._names, self._scores = _genes_and_scores(self._sections)
+        self._others = other_names(section.table.var for section in self._sections)
+        self._sort()
         self.repaint_spots()
 
     def repaint_spots(self) -> None:
         """Paint the chosen genes with the settings of now."""
         self._show_beside()
         genes = self.state.genes
-        if not genes:
-            words = f"{len(self.genes.shown):,} genes" if self._known else "Open a section first."
-            self.legend.setText(words)
+        words = "" if genes else f"{len(self._names):,} genes" if self._known else "Open a section first."
         with telling():
             if genes:
                 limits = paint(self.viewer, self.state)
                 self.scale.show_scales(strips_of(self.viewer, self.state, limits))
                 lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
-                self.legend.setText(f"No layer has {' or '.join(lacking)}." if lacking else "")
+                words = f"No layer has {' or '.join(lacking)}." if lacking else ""
+                shown = [one[genes[0]] for one in limits.values() if genes[0] in one]
+                self.limits.show_limits(shown[0] if shown else (0.0, 1.0), genes[0] in self.state.fixed)
+        self._say(words)
+
+    def _say(self, words: str = "") -> None:
+        if self._known and self.search.text() and not self.genes.shown:
+            words = f"No match: none of the {len(self._names):,} genes here has such a name."
+        self.legend.setText(words)
         self.refresh()
+
+    def _sort(self, *_: object) -> None:
+        """List the genes as chosen; what takes long is computed off this thread."""
+        section = next((one for one in reversed(self._sections) if kind_of(one) == "measured"), None)
+        section = section or next(reversed(self._sections), None)
+        if section is None or self.order.value == NAME:
+            self._list_by({})
+        elif self.order.value == RELIABILITY:
+            self._list_by({gene: score.r for gene, score in self._scores.items()})
+        else:
+            asked = (section, self.order.value)
+            self._list_by({})
+            self.launch(lambda: asked, gene_statistic, lambda _, found: self._list_by(found))
+
+    def _list_by(self, values: Mapping[str, float]) -> None:
+        """List the genes, those of the largest values first."""
+        names = sorted(self._names, key=lambda gene: -values.get(gene, -math.inf))
+        self.genes.set_genes(names, self._scores, self._others, _restored_genes(self._sections))
+        self._mark_gene()
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._on_search)
         self.list.selectionModel().currentChanged.connect(self._on_row)
         for field in (self.colour_map, self.shared, self.layout_choice):  # called as the state calls it
             field.changed.connect(partial(setattr, self.state, field.name))
+        self.order.changed.connect(self._sort)
+        self.limits.changed.connect(self._on_limits)
         self.percentiles.changed.connect(self._on_percentiles)
         self.beside.changed.connect(self._on_beside)
         self.state.events.connect(self._on_state)
@@ -225,6 +304,8 @@ class GenesPanel(Panel):
         self.list.selectionModel().blockSignals(True)
         self.genes.search(text)
         self.list.selectionModel().blockSignals(False)
+        if not self.genes.shown or self.legend.text().startswith("No match"):
+            self._say()
 
     def _choose_first(self) -> None:
         if self.genes.shown:
@@ -255,6 +336,10 @@ class GenesPanel(Panel):
 
     def _on_percentiles(self, low: float, high: float) -> None:
         self.state.low, self.state.high = low, high
+
+    def _on_limits(self, limits: Limits | None) -> None:
+        others = {gene: one for gene, one in self.state.fixed.items() if gene != self.state.gene}
+        self.state.fixed = others if limits is None else others | {self.state.gene: limits}
 
     def _on_beside(self, on: bool) -> None:
         side_by_side(self.viewer, on, self._panes if on else ())
@@ -300,14 +385,14 @@ def _genes_and_scores(sections: list[Section]) -> tuple[list[str], dict[str, Rel
     scores: dict[str, Reliability] = {}
     for section in sections:
         var = section.table.var
-        if "held_out_r" not in var:
+        if not held_out_scores(section):
             continue
         columns = [name for name in ("held_out_r", "held_out_low", "held_out_high") if name in var]
         known = var[columns].astype(float).dropna(subset=["held_out_r"])
         scores |= {
             str(gene): Reliability(*row) for gene, row in zip(known.index, known.to_numpy(), strict=True)
         }
-    return sorted(count, key=lambda gene: (-count[gene], gene)), scores
+    return sorted(count, key=lambda gene: (-count[gene], symbol_of(gene), gene)), scores
 
 
 def _restored_genes(sections: list[Section]) -> set[str]:

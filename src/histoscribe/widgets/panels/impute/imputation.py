@@ -63,7 +63,8 @@ class Overview:
     imputer : Imputer
         Loaded, learned or tuned.
     missing : dict of str to Reliability or None
-        Genes that the table lacks and the model restores, with their score on held-out training patients.
+        Genes that the table lacks and the model restores, with their score on held-out training patients;
+        None on a tissue, of whose spots bulk patients tell nothing.
     checked : dict of str to Reliability
         Genes of the table that the model knows, with their score where they are hidden here.
     """
@@ -82,8 +83,10 @@ class Overview:
         )
         if self.checked:
             middle = median(score.r for score in self.checked.values())
-            said += f"Hidden here and restored, the shared ones reach a median r of {middle:.2f}."
-        return said
+            said += f"Hidden here and restored, the shared ones reach a median r of {middle:.2f}. "
+            if not any(self.missing.values()):
+                said += "Expect no more of the missing ones, which cannot be checked here."
+        return said.strip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +120,9 @@ class Restored:
 
     @property
     def scores(self) -> dict[str, Reliability]:
-        """Their scores on held-out training patients, where known."""
-        held = self.imputer.card.held_out
-        return {gene: Reliability(**held[gene]) for gene in self.genes if gene in held}
+        """Their scores on held-out training patients, where known; none on a tissue."""
+        scored = {gene: _of_patients(self.imputer, gene, self.request.source) for gene in self.genes}
+        return {gene: score for gene, score in scored.items() if score is not None}
 
     @property
     def words(self) -> str:
@@ -162,15 +165,22 @@ def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) ->
     found = match_genes(imputer.genes, list(bulk.table.var_names), imputer.card.settings.get("aliases", {}))
     scores = hidden_scores(imputer, bulk, progress=progress)
     checked = {
-        str(gene): Reliability(*row[:3]) for gene, row in zip(scores.index, scores.to_numpy(), strict=True)
+        str(gene): Reliability(r, low, high, "between measured here and restored, where it was hidden")
+        for gene, (r, low, high, _) in zip(scores.index, scores.to_numpy(), strict=True)
     }
     missing = {
-        gene: None if gene not in imputer.card.held_out else Reliability(**imputer.card.held_out[gene])
-        for gene in imputer.genes
-        if gene not in found
+        gene: _of_patients(imputer, gene, request.source) for gene in imputer.genes if gene not in found
     }
     best = sorted(missing.items(), key=lambda pair: -2 if pair[1] is None else pair[1].r, reverse=True)
     return Overview(imputer, dict(best), checked)
+
+
+def _of_patients(imputer: Imputer, gene: str, source: Source) -> Reliability | None:
+    """How well a gene came back in patients held out of the training, where the source is of their kind."""
+    held = imputer.card.held_out.get(gene)
+    if held is None or is_section(source):
+        return None
+    return Reliability(**held, where="between restored and measured in patients held out of the training")
 
 
 def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:

@@ -32,8 +32,9 @@ from histoscribe.widgets.panels.impute.imputation import (
     write,
 )
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
-from histoscribe.widgets.parts.fields import ChoiceField, ModelField, SourceField, source_of
+from histoscribe.widgets.parts.fields import ChoiceField, SourceField, source_of
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
+from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import DotMap, Dots
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
@@ -160,8 +161,8 @@ def class_columns(obs: pd.DataFrame) -> list[str]:
 
 Done = TypeVar("Done", Overview, Restored)
 _LISTS = (
-    ("Missing here, can be restored (r: held-out training patients)", "missing"),
-    ("Measured here (r: hidden here and restored)", "checked"),
+    ("Missing here, can be restored", "missing"),
+    ("Measured here (r: hidden and restored)", "checked"),
 )
 
 
@@ -179,6 +180,7 @@ class ImputePanel(Panel):
         self._restored: Restored | None = None
         self._known: tuple[ImputeRequest, Imputer] | None = None
         self._listed: dict[str, tuple[Sequence[str], Mapping[str, Reliability]]] = {}
+        self._checked: tuple[ImputeRequest, str] | None = None
         self.views: list[QWidget] = []
         meaning = "What lacks genes: a layer of spots, or a table of samples"
         self.source = self.add(SourceField("source", self.viewer, label="Layer or table", tooltip=meaning))
@@ -289,10 +291,11 @@ class ImputePanel(Panel):
 
         return run
 
-    def _show_overview(self, _: ImputeRequest, overview: Overview) -> None:
+    def _show_overview(self, request: ImputeRequest, overview: Overview) -> None:
         known = {gene: score for gene, score in overview.missing.items() if score is not None}
         best = sorted(overview.checked, key=lambda gene: -overview.checked[gene].r)
         self._listed = {"missing": (list(overview.missing), known), "checked": (best, overview.checked)}
+        self._checked = request, overview.words
         self.words.setText(overview.words)
         self._fill()
 
@@ -303,7 +306,12 @@ class ImputePanel(Panel):
         self.undo()
         self._restored = restored
         self._listed["missing"] = restored.genes, restored.scores
-        self.words.setText(restored.words)
+        of_here = self._checked is not None and self._checked[0].source is request.source
+        if not (self._checked and of_here and self._checked[0].wants_the_imputer_of(request)):
+            self._checked = None
+            self._listed.pop("checked", None)
+        checked = f" The check before: {self._checked[1]}" if self._checked else " Check says how well."
+        self.words.setText(restored.words + checked)
         self.which.value = "missing"
         self._fill()
         self.list.setCurrentIndex(self.genes.row_of(restored.genes[0]))
