@@ -81,6 +81,7 @@ def an_ensemble_of_everything(features: int, genes: int, references: int = 40) -
         keys=[draw(references, 16)],
         networks=[VARIANT.build(settings, axes, genes, 3).eval()],
         familiar=NoveltyReference(none, none, none, none, none, none),
+        spatial=np.zeros(genes, np.float32),
         weights=EnsembleWeights(0.4, 0.3, 0.3, neighbours=references, temperature=0.2),
     )
 
@@ -94,7 +95,12 @@ def test_the_gradient_is_that_of_the_prediction(unseen):
     seen = np.concatenate(list(model.space.blocks(features, unseen.centres_um)), axis=1)
 
     def answer(inputs: np.ndarray) -> np.ndarray:
-        given = ImageInputs(project(inputs, model.components, inputs.shape[1]), inputs @ model.ridge, inputs)
+        given = ImageInputs(
+            project(inputs, model.components, inputs.shape[1]),
+            inputs @ model.ridge,
+            inputs,
+            unseen.centres_um,
+        )
         weighed = model.partial_predictions(given, torch.device("cpu"))[0].weighed(model.weights)
         return weighed[:, column].astype(np.float64) * model.deviation[column]
 

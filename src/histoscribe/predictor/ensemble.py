@@ -30,6 +30,8 @@ class EnsembleWeights:
         How many reference spots are averaged.
     temperature : float
         Of the softmax over their similarities.
+    rough, smooth : float
+        Shares of the neighbours' mean in the least and in the most spatial gene; see `smoothness`.
     """
 
     retrieval: float = 0.5
@@ -37,6 +39,8 @@ class EnsembleWeights:
     linear: float = 0.4
     neighbours: int = 50
     temperature: float = 0.2
+    rough: float = 0.0
+    smooth: float = 0.0
 
     @property
     def shares(self) -> tuple[float, float, float]:

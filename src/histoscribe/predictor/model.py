@@ -16,6 +16,7 @@ from histoscribe.predictor.novelty import NoveltyReference
 from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.retrieval.gallery import Neighbours, retrieve
 from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.smoothness import smoothed
 from histoscribe.predictor.variants.variant import PredictorNetwork
 
 MOST_NEIGHBOURS = 200
@@ -34,14 +35,16 @@ class ImageInputs:
         What the ridge reads from the whole image input.
     raw : ndarray of float32, shape (tiles, d)
         Descriptors as the encoder gave them.
+    centres_um : ndarray of float64, shape (tiles, 2)
     """
 
     reduced: NDArray[np.float32]
     linear: NDArray[np.float32]
     raw: NDArray[np.float32]
+    centres_um: NDArray[np.float64]
 
     def __getitem__(self, rows: slice) -> ImageInputs:
-        return ImageInputs(self.reduced[rows], self.linear[rows], self.raw[rows])
+        return ImageInputs(self.reduced[rows], self.linear[rows], self.raw[rows], self.centres_um[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,8 @@ class FittedPredictor:
     networks : list of PredictorNetwork
     familiar : NoveltyReference
         What the training tiles look like.
+    spatial : ndarray, shape (genes,)
+        Place of each gene among all by how far it hangs together in space, from 0 to 1.
     weights : EnsembleWeights
     intervals : Intervals or None
         None where nothing was held out.
@@ -112,6 +117,7 @@ class FittedPredictor:
     keys: list[NDArray[np.float32]]
     networks: list[PredictorNetwork]
     familiar: NoveltyReference
+    spatial: NDArray[np.float32]
     weights: EnsembleWeights = field(default_factory=EnsembleWeights)
     intervals: Intervals | None = None
     crops: Crops | None = None
@@ -162,7 +168,7 @@ class FittedPredictor:
             part = project(block, self.components[rows], len(self.components))
             reduced = part if reduced is None else reduced + part
         assert reduced is not None
-        return ImageInputs(reduced, linear, np.asarray(features, dtype=np.float32))
+        return ImageInputs(reduced, linear, np.asarray(features, dtype=np.float32), centres_um)
 
     def partial_predictions(
         self, inputs: ImageInputs, device: torch.device
@@ -202,20 +208,26 @@ class FittedPredictor:
             else np.concatenate([getattr(part, entry.name)[:, :kept] for part in parts])
             for entry in fields(TilePredictions)
         }
+        columns["expression"] = self.expression(columns["expression"], inputs.centres_um)
         return TilePredictions(**columns)
 
     def _predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
+        """Some of the tiles, their expression standardised as yet."""
         parts, types = self.partial_predictions(inputs, device)
         return TilePredictions(
-            self.expression(parts.weighed(self.weights)),
+            parts.weighed(self.weights),
             *parts.evidence(self.weights),
             types,
             self.familiar.novelty(inputs.raw, inputs.reduced),
         )
 
-    def expression(self, standardised: NDArray[np.float32]) -> NDArray[np.float32]:
-        """From standardised to log expression, never below 0."""
-        return np.maximum(self.mean + self.deviation * standardised, 0).astype(np.float32)
+    def expression(
+        self, standardised: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """From standardised to log expression, each gene as smooth as the weights say, never below 0."""
+        share = self.weights.rough + (self.weights.smooth - self.weights.rough) * self.spatial
+        written = smoothed(standardised, centres_um, self.pitch_um, share)
+        return np.maximum(self.mean + self.deviation * written, 0).astype(np.float32)
 
 
 def project(block: NDArray[np.float32], components: NDArray[np.float32], inputs: int) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ PARTS = (
     "low rank",
     "spot types",
     "soft targets",
+    "smoothness",
 )
 
 

@@ -36,7 +36,7 @@ _REMEDY = "fetch or train it anew"
 
 def to_tensors(fitted: FittedPredictor) -> dict[str, NDArray[Any]]:
     """Every array of a fitted predictor under its name."""
-    tensors = {name: getattr(fitted, name) for name in _PLAIN}
+    tensors = {name: getattr(fitted, name) for name in (*_PLAIN, "spatial")}
     for name in ("descriptors", "context"):
         tensors[f"{name}.mean"], tensors[f"{name}.deviation"] = getattr(fitted.space, name)
     for prefix, names, part in (
@@ -83,7 +83,8 @@ def from_tensors(
         settings = PredictorSettings.of(card.variant, kept)
         if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
             raise ValueError("a size is out of range")
-        if not all(np.isfinite(value) and value > 0 for value in (pitch, weights.temperature)):
+        spread = max(abs(weights.rough), abs(weights.smooth))
+        if not (all(np.isfinite(v) and v > 0 for v in (pitch, weights.temperature)) and spread <= 1):
             raise ValueError("the pitch or the blend is out of range")
         if not 1 <= weights.neighbours <= 10_000:
             raise ValueError("the blend is out of range")
@@ -115,6 +116,8 @@ def from_tensors(
     }
     for name, width in (("descriptors", descriptors), ("context", descriptors * len(settings.reaches))):
         shapes |= {f"{name}.mean": (width,), f"{name}.deviation": (width,)}
+    if "spatial" in tensors:  # else it is older, and writes all genes as they are
+        shapes["spatial"] = (genes,)
     if "intervals.low" in tensors:
         shapes |= {"intervals.edges": (BINS - 1, genes), "intervals.low": (BINS, genes)}
         shapes["intervals.high"] = (BINS, genes)
@@ -154,6 +157,7 @@ def from_tensors(
         familiar=NoveltyReference(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
         keys=[tensors[f"keys{number}"] for number in range(members)],
         networks=networks,
+        spatial=tensors.get("spatial", np.zeros(genes, dtype=np.float32)),
         weights=weights,
         intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
         if "intervals.low" in tensors

@@ -16,6 +16,7 @@ from histoscribe.predictor.linear import expression_components, principal_axes, 
 from histoscribe.predictor.model import FittedPredictor, project
 from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
+from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.predictor.training.batches import SpotBatch, TrainingSpots, make_batches
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
@@ -115,6 +116,7 @@ def fit_parts(
         keys=[_gallery_keys(network, batches, settings.width) for network in networks],
         networks=networks,
         familiar=learn_familiar(features, np.split(reduced, starts[1:-1]), seed),
+        spatial=spatial_order(targets, [section.centres_um for section in sections], space.pitch_um),
     )
 
 

@@ -26,6 +26,7 @@ from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.settings import KIND, PredictorSettings
+from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel, panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
@@ -272,15 +273,23 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
     smallest = min(len(section.features) for fold in folds for part in fold for section in part)
     if smallest < _MIN_SPOTS:
         return InnerValidation(EnsembleWeights(), {}, "nothing")
-    found: list[tuple[FittedPredictor, PartialPredictions, NDArray[np.float32]]] = []
+    found: list[tuple[FittedPredictor, PartialPredictions, NDArray[np.float32], NDArray[np.float64]]] = []
     for number, (training, held_out) in enumerate(folds, start=1):
         fitted = fit_parts(training, options, message=f"inner validation {number} of {len(folds)}")
         for section in held_out:
             inputs = fitted.read(section.features, section.centres_um, section.slide)
             parts = fitted.partial_predictions(inputs, options.device)[0]
-            found.append((fitted, parts, panel_expression(section, options.panel, options.settings.target)))
-    weights = choose_weights([(parts, truth) for _, parts, truth in found], options.settings.without)
-    told = [(fitted.expression(parts.weighed(weights)), truth) for fitted, parts, truth in found]
+            truth = panel_expression(section, options.panel, options.settings.target)
+            found.append((fitted, parts, truth, section.centres_um))
+    weights = choose_weights([(parts, truth) for _, parts, truth, _ in found], options.settings.without)
+    if "smoothness" not in options.settings.without:
+        held = [(parts.weighed(weights), truth, places, one.spatial) for one, parts, truth, places in found]
+        rough, smooth = choose_smoothness(held, found[0][0].pitch_um)
+        weights = replace(weights, rough=rough, smooth=smooth)
+    told = [
+        (replace(fitted, weights=weights).expression(parts.weighed(weights), places), truth)
+        for fitted, parts, truth, places in found
+    ]
     independent = len(told) // 2 if split == HALVES else len(told)
     return InnerValidation(weights, _reliability(options.panel, told, independent), split, conformal(told))
 
