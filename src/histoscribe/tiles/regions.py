@@ -144,12 +144,17 @@ def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]
     return found
 
 
-def rings_of(outline: ArrayLike) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+def rings_of(
+    outline: ArrayLike, sizes: str = ""
+) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
     """Take an outline as `Region.outline` joins it apart into its polygon and its holes.
 
     Parameters
     ----------
     outline : array, shape (points, 2)
+    sizes : str
+        How many points each ring had: where none was added or taken away, rings are told by that and not by
+        where they close, so that single points may have been moved.
 
     Returns
     -------
@@ -158,6 +163,11 @@ def rings_of(outline: ArrayLike) -> tuple[NDArray[np.float64], tuple[NDArray[np.
     holes : tuple of ndarray, each of shape (points, 2)
     """
     points = np.asarray(outline, dtype=np.float64)
+    known = [int(size) for size in sizes.split() if size.isdigit()]
+    if known and sum(known) + 2 * len(known) - 1 == len(points):
+        starts = np.cumsum([0, *(size + 1 + (place > 0) for place, size in enumerate(known))])
+        first, *holes = (points[start : start + size] for start, size in zip(starts[:-1], known, strict=True))
+        return first, tuple(holes)
     rings, start = [], 0
     while start < len(points):
         again = np.flatnonzero((points[start + 1 :] == points[start]).all(axis=1))

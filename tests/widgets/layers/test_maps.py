@@ -14,6 +14,7 @@ from napari.layers import Image, Labels, Points
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.keeping import watch
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import (
     Map,
@@ -190,6 +191,7 @@ def test_the_spot_at_a_place_is_found_on_points_and_rasters(viewer: Any, predict
 
 
 def test_the_canvas_shows_the_scale_of_the_uppermost_visible_map(viewer: Any, predicted: Section) -> None:
+    watch(viewer)
     spots = add(viewer, predicted)
     lower = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))
     upper = show_map(viewer, spots, spot_map(predicted, INTERVAL, "ERBB2"))

@@ -2,30 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-from napari.layers import Shapes
+from napari.layers import Points, Shapes
 
 from histoscribe.errors import RegionError
-from histoscribe.widgets.layers.regions import drawn_regions
+from histoscribe.section import Section
+from histoscribe.tiles import Region
+from histoscribe.widgets.layers.layers import add_layer, moved, placed_like, slide_layer, spot_layer
+from histoscribe.widgets.layers.raster import raster_layer
+from histoscribe.widgets.layers.regions import add_regions, described_regions, drawn_regions, regions_of
 
 
-def test_polygons_become_full_resolution_pixels() -> None:
+def test_polygons_become_full_resolution_pixels(section: Section) -> None:
     triangle = np.array([[0, 0], [100, 0], [0, 50]], float)
     shapes = Shapes([triangle], shape_type="polygon", scale=(2, 2), translate=(10, 20))
-    (region,) = drawn_regions(shapes, mpp=0.5)
+    spots = Points(section.centres_um, metadata={"section": section})
+    (region,) = drawn_regions(shapes, spots)
     np.testing.assert_allclose(region, (triangle * 2 + [10, 20]) / 0.5)
+    (region,) = drawn_regions(shapes)
+    np.testing.assert_allclose(region, triangle * 2 + [10, 20])
+
+
+SWAP = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], float)
+MOVES: list[dict[str, Any]] = [
+    {"translate": (30, -500)},
+    {"rotate": 33},
+    {"scale": (2, 0.5), "shear": [0.3]},
+    {"affine": SWAP},
+]
+
+
+@pytest.mark.parametrize("about", MOVES)
+@pytest.mark.parametrize("whose", ["spots", "slide", "raster"])
+def test_regions_are_read_where_the_tissue_lies_now(
+    viewer: Any, section: Section, make_slide: Any, about: dict[str, Any], whose: str
+) -> None:
+    obs = section.table.obs
+    obs["array_row"], obs["array_col"] = ((section.centres - 60) // 40).astype(int).T
+    described = {
+        "spots": lambda: spot_layer(section),
+        "slide": lambda: slide_layer(make_slide(first=4.0)),
+        "raster": lambda: raster_layer(replace(section, spot_um=20.0)),
+    }[whose]()
+    layer = add_layer(viewer, described)
+    corners = np.array([(60, 60), (60, 201), (143, 201)], float)
+    for name, value in about.items():
+        setattr(layer, name, value)
+    region = Region("Tumour", (1, 2, 3), corners, (corners[::-1] * 0.5 + 60,))
+    shapes = add_layer(viewer, described_regions([region], 0.5, "regions", layer))
+    (back,) = regions_of(shapes, layer)
+    np.testing.assert_allclose(back.polygon, corners)
+    assert back.area == pytest.approx(region.area)
+    shapes.rotate, shapes.scale = 20, (3, 3)
+    add_regions(shapes, [region], layer)
+    np.testing.assert_allclose(regions_of(shapes, layer)[1].polygon, corners)
+    again = add_layer(viewer, placed_like(spot_layer(section), layer))
+    if whose == "spots":
+        np.testing.assert_allclose(again.data_to_world(again.data[3]), layer.data_to_world(layer.data[3]))
+    np.testing.assert_allclose(moved(again), moved(layer), atol=1e-9)
+
+
+def test_holes_stay_holes_when_a_corner_is_dragged() -> None:
+    outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)
+    region = Region("", (0, 0, 0), outline, (outline / 3 + 20, outline / 9 + 60))
+    data, described, _ = described_regions([region], 1.0, "regions")
+    shapes = Shapes(data, **described)
+    corners = np.array(shapes.data[0])
+    corners[0] -= 10
+    corners[5] += 3
+    shapes.data = [corners]
+    (back,) = regions_of(shapes)
+    assert len(back.holes) == 2
+    assert back.polygon[0].tolist() == [-10, -10]
+    assert back.holes[0][0].tolist() == [23, 23]
+
+
+def test_of_three_axes_the_last_two_are_taken() -> None:
+    corners = np.array([(7, 0, 0), (7, 0, 9), (7, 9, 9)], float)
+    (region,) = drawn_regions(Shapes([corners], shape_type="polygon", scale=(5, 2, 2)))
+    np.testing.assert_allclose(region, corners[:, 1:] * 2)
 
 
 def test_an_ellipse_becomes_its_outline() -> None:
     box = np.array([[0, 0], [0, 20], [40, 20], [40, 0]], float)
-    (region,) = drawn_regions(Shapes([box], shape_type="ellipse"), mpp=1.0)
+    (region,) = drawn_regions(Shapes([box], shape_type="ellipse"))
     np.testing.assert_allclose(((region - [20, 10]) ** 2 / [400, 100]).sum(axis=1), 1.0)
 
 
 def test_open_shapes_are_no_region() -> None:
     line = np.array([[0, 0], [5, 5]], float)
     shapes = Shapes([line, np.array([[0, 0], [0, 9], [9, 9], [9, 0]])], shape_type=["line", "rectangle"])
-    assert len(drawn_regions(shapes, 1.0)) == 1
+    assert len(drawn_regions(shapes)) == 1
     with pytest.raises(RegionError, match="no closed shape"):
-        drawn_regions(Shapes([line], shape_type="line"), 1.0)
+        drawn_regions(Shapes([line], shape_type="line"))

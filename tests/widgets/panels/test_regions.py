@@ -162,7 +162,7 @@ def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: 
 
 
 def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
-    (only,) = drawn_regions(drawn.drawn.value, 0.5, "Stroma")
+    (only,) = drawn_regions(drawn.drawn.value, drawn.spots.value, "Stroma")
     np.testing.assert_allclose(only, 2 * LOWER)
 
 

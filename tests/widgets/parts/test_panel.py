@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from magicgui.widgets import CheckBox, LineEdit
-from napari.layers import Points, Shapes
+from napari.layers import Image, Points, Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QEnterEvent
@@ -166,7 +166,9 @@ def test_a_layer_stays_chosen_while_it_is_there(panel: Doubling, viewer: Any) ->
     assert heard == [second]
 
 
-def test_drawing_adds_a_layer_whose_classes_can_be_chosen(panel: Doubling, viewer: Any) -> None:
+def test_drawing_adds_a_layer_whose_classes_can_be_chosen(
+    panel: Doubling, viewer: Any, make_slide: Any
+) -> None:
     panel.region.draw.native.click()
     (shapes,) = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
     assert shapes.mode == "add_polygon"
@@ -176,10 +178,11 @@ def test_drawing_adds_a_layer_whose_classes_can_be_chosen(panel: Doubling, viewe
     shapes.features = {"class": ["Tumour", "Stroma"]}
     QApplication.sendEvent(panel, QEnterEvent(QPointF(), QPointF(), QPointF()))
     assert panel.region.only.values == ["", "Stroma", "Tumour"]
-    assert len(panel.region.outlines(0.5) or ()) == 2
+    slide = Image(np.zeros((9, 9)), metadata={"slide": make_slide()})
+    assert len(panel.region.outlines(slide) or ()) == 2
     panel.region.only.value = "Tumour"
-    (outline,) = panel.region.outlines(0.5) or ()
-    np.testing.assert_allclose(outline.max(axis=0), [18, 18])
+    (outline,) = panel.region.outlines(slide) or ()
+    np.testing.assert_allclose(outline.max(axis=0), [9, 9])
 
 
 def test_what_was_chosen_comes_back_by_the_names_of_the_fields(

@@ -114,7 +114,7 @@ def test_slides_are_shared_again_between_their_layers(full: ViewerModel, tmp_pat
     assert section_of(spot_layers(back)[0]).slide.levels is slide.levels
 
 
-def test_regions_come_back_with_their_holes(viewer: Any, tmp_path: Path) -> None:
+def test_regions_come_back_with_their_holes(viewer: Any, section: Section, tmp_path: Path) -> None:
     from histoscribe.tiles import Region
     from histoscribe.widgets.layers.regions import described_regions, regions_of
 
@@ -124,7 +124,8 @@ def test_regions_come_back_with_their_holes(viewer: Any, tmp_path: Path) -> None
     shapes, described, _ = described_regions(regions, 0.5, "regions")
     viewer.add_shapes(shapes, **described)
     back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}"))
-    assert regions_of(back.layers["regions"], 0.5) == regions
+    slide = back.add_points(np.zeros((0, 2)), metadata={"section": section})
+    assert regions_of(back.layers["regions"], slide) == regions
 
 
 @pytest.mark.parametrize("damage", [[], [["a"]], [["a", [1, 2], [[0, 0]], [], ""]], 7])

@@ -148,28 +148,31 @@ def _restored(path: Path) -> list[LayerData]:
 
 
 def region_layer(path: Path, viewer: ViewerModel | None) -> LayerData:
-    """Describe regions in µm of the slide that is open: a file does not say on which one they were drawn.
+    """Describe regions on the slide that is open: a file does not say on which one they were drawn.
 
     Raises
     ------
     HistoscribeError
-        If no slide is open, or several of different scale are.
+        If no slide is open, or several that differ in scale or place are.
     """
     from histoscribe.tiles import read_regions
-    from histoscribe.widgets.layers.layers import section_of, slide_of
+    from histoscribe.widgets.layers.layers import section_of, slide_of, tissue_of, to_pixels
     from histoscribe.widgets.layers.regions import described_regions
 
     layers = viewer.layers if viewer is not None else ()
-    behind = [section_of(layer) or slide_of(layer) for layer in layers]
-    scales = {one.mpp for one in behind if one is not None and one.mpp is not None}
-    if len(scales) != 1:
-        which = "several slides with different µm per pixel are" if scales else "no slide with a scale is"
+    behind = [layer for layer in layers if section_of(layer) or slide_of(layer)]
+    places = {tuple(to_pixels(layer).ravel().round(6)): layer for layer in behind}
+    if len(places) != 1:
+        which = "several slides that differ in scale or place are" if places else "no slide is"
         raise HistoscribeError(
             f"{which} open, and regions do not say which is theirs",
             where=path,
             remedy="open their slide first, or load them in the Regions panel",
         )
-    return described_regions(read_regions(path), scales.pop(), f"{path.stem} regions")
+    (beneath,) = places.values()
+    return described_regions(
+        read_regions(path), tissue_of(beneath).mpp or 1.0, f"{path.stem} regions", beneath
+    )
 
 
 def _refuse(error: HistoscribeError, path: PathOrPaths) -> NoReturn:

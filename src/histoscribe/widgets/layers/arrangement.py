@@ -14,6 +14,7 @@ from histoscribe.widgets.layers.layers import (
     add_layer,
     kind_of,
     known_section,
+    placed_like,
     slide_layer,
     slide_of,
 )
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 _COPY = "copy"
@@ -105,7 +105,7 @@ def _backdrops(viewer: ViewerModel, spots: list[Layer], slides: list[Slide | Non
         own = [one for one, lies in free.items() if slide is not None and lies.levels is slide.levels]
         if own:
             del free[own[0]]
-        found.append(own[0] if own else _copy(viewer, slide, known_section(layer)))
+        found.append(own[0] if own else _copy(viewer, slide, layer))
     return found
 
 
@@ -118,10 +118,11 @@ def _slides(spots: list[Layer]) -> list[Slide | None]:
     return found
 
 
-def _copy(viewer: ViewerModel, slide: Slide | None, section: Section) -> Layer:
+def _copy(viewer: ViewerModel, slide: Slide | None, above: Layer) -> Layer:
+    section = known_section(above)
     if slide is None:
         nothing = {"name": f"{section.name} without H&E", "units": (UM, UM), "metadata": {_COPY: True}}
         return viewer.add_points(np.empty((0, 2)), **nothing)
-    pixels, described, _ = slide_layer(slide, name=f"{section.name} H&E, repeated")
-    described["metadata"][_COPY] = True
-    return viewer.add_image(pixels, **described)
+    described = placed_like(slide_layer(slide, name=f"{section.name} H&E, repeated"), above)
+    described[1]["metadata"][_COPY] = True
+    return add_layer(viewer, described)

@@ -26,6 +26,12 @@ PIXEL = "pixel"
 UNPAINTED = SPOT
 DERIVED = "derived"
 GENE = "gene"
+OF = "map of"
+"""In the metadata of a map: its section."""
+MOVES = ("affine", "rotate", "scale", "shear", "translate")
+"""The events of a layer that somebody moves."""
+LAID, BROUGHT = "laid aside by", "brought back by"
+"""In a layer's metadata: by how much (rows, columns) it was laid beside others, and panes took that back."""
 
 
 class LevelForNapari:
@@ -45,6 +51,9 @@ class LevelForNapari:
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         return self._pixels[key]
+
+    def __deepcopy__(self, memo: object) -> LevelForNapari:
+        return self  # napari copies what a layer holds when it duplicates one
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self._pixels[:], dtype=dtype)
@@ -115,13 +124,64 @@ def kind_of(section: Section) -> str:
 
 
 def affine_of(layer: Layer) -> NDArray[np.float64]:
-    """From (row, column) of a layer's data to the world, as a 3 × 3 matrix."""
-    origin, down, right = (
-        np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in ((0, 0), (1, 0), (0, 1))
-    )
+    """From (row, column) of a layer's data to the world, as a 3 × 3 matrix; of more axes the last two."""
+    places = np.zeros((3, layer.ndim))
+    places[1, -2] = places[2, -1] = 1
+    origin, down, right = (np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in places)
     affine = np.eye(3)
     affine[:2] = np.column_stack([down - origin, right - origin, origin])
     return affine
+
+
+def through(affine: NDArray[np.floating], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places, shape (n, 2), through a 3 × 3 matrix."""
+    found: NDArray[np.float64] = places @ affine[:2, :2].T + affine[:2, 2]
+    return found
+
+
+def moved(layer: Layer) -> NDArray[np.float64]:
+    """How a layer of a section or slide was moved, turned or scaled: from its µm to the world, 3 × 3.
+
+    The identity for a layer that lies as it was opened. Where panes have brought sections together, it is
+    where the layer lies without panes.
+    """
+    slide, own = slide_of(layer), np.eye(3)
+    if slide is not None:
+        about = slide_layer(slide)[1]
+        own = np.array(
+            [
+                [about["scale"][0], 0, about["translate"][0]],
+                [0, about["scale"][1], about["translate"][1]],
+                [0, 0, 1],
+            ]
+        )
+    elif "raster" in layer.metadata:
+        own = layer.metadata["raster"].affine
+    affine: NDArray[np.float64] = affine_of(layer) @ np.linalg.inv(own)
+    affine[:2, 2] += layer.metadata.get(BROUGHT, 0.0)
+    return affine
+
+
+def to_pixels(layer: Layer) -> NDArray[np.float64]:
+    """From the world to full-resolution pixels of the section or slide that a layer shows, 3 × 3."""
+    mpp = tissue_of(layer).mpp or 1.0
+    pixels: NDArray[np.float64] = np.diag([1 / mpp, 1 / mpp, 1.0]) @ np.linalg.inv(moved(layer))
+    return pixels
+
+
+def placed_like(described: LayerData, layer: Layer) -> LayerData:
+    """What is described in a section's µm, placed as a layer of that section was moved."""
+    placed(described, moved(layer))
+    if LAID in layer.metadata:
+        described[1].setdefault("metadata", {})[LAID] = layer.metadata[LAID]
+    return described
+
+
+def placed(described: LayerData, affine: NDArray[np.float64]) -> LayerData:
+    """What is described in a section's µm, moved from there."""
+    if not np.allclose(affine, np.eye(3)):
+        described[1]["affine"] = affine @ described[1].get("affine", np.eye(3))
+    return described
 
 
 def section_of(layer: Layer | None) -> Section | None:
@@ -139,6 +199,13 @@ def known_section(layer: Layer) -> Section:
     """The section behind a layer that is known to be one of spots."""
     section: Section = layer.metadata["section"]
     return section
+
+
+def tissue_of(layer: Layer) -> Section | Slide:
+    """The section or slide behind a layer that is known to show one."""
+    found = section_of(layer) or slide_of(layer)
+    assert found is not None
+    return found
 
 
 def slide_of(layer: Layer | None) -> Slide | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
-from histoscribe.widgets.layers.layers import DERIVED, add_layer, known_section, section_of
+from histoscribe.widgets.layers.layers import DERIVED, OF, add_layer, known_section, section_of
 from histoscribe.widgets.layers.painting import dress_spots
 from histoscribe.widgets.layers.raster import is_raster, like, recolour
 from histoscribe.widgets.layers.regions import PALETTE
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 _DARKER = 0.55
-_MAP, _OF = "map", "map of"
+_MAP = "map"
 _NOTHING = (0.55, 0.55, 0.55, 1.0)
-_followed: WeakSet[ViewerModel] = WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +109,7 @@ def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
 def renew(viewer: ViewerModel, layer: Layer, found: Map) -> None:
     """Show another map on the layer of one of the same kind and gene."""
     if layer.metadata[_MAP].title != found.title:
-        layer.name = _name(layer.metadata[_OF], found)
+        layer.name = _name(layer.metadata[OF], found)
     layer.metadata[_MAP] = found
     _paint(viewer, layer, found)
 
@@ -131,14 +129,14 @@ def show_map_scale(viewer: ViewerModel) -> None:
 
 def maps_on(viewer: ViewerModel, section: Section) -> list[Layer]:
     """The maps of a section that are in the layer list."""
-    return [layer for layer in viewer.layers if layer.metadata.get(_OF) is section]
+    return [layer for layer in viewer.layers if layer.metadata.get(OF) is section]
 
 
 def spots_of(viewer: ViewerModel, layer: Layer) -> Layer | None:
     """The layer of spots that a layer shows a map of; a layer of spots itself; None for all others."""
     if section_of(layer) is not None:
         return layer
-    section = layer.metadata.get(_OF)
+    section = layer.metadata.get(OF)
     found = [one for one in viewer.layers if section is not None and section_of(one) is section]
     return found[0] if found else None
 
@@ -169,18 +167,14 @@ def _add(viewer: ViewerModel, beside: Layer, section: Section, found: Map) -> La
     data, described, kind = like(beside, section, _name(section, found))
     described["metadata"] = {
         name: value for name, value in described["metadata"].items() if name not in ("section", "adata")
-    } | {DERIVED: _MAP, _OF: section, _MAP: found}
+    } | {DERIVED: _MAP, OF: section, _MAP: found}
     described["opacity"] = 1.0  # or the colours beneath would shine through
     if kind == "image" and found.classes:
         kind, data = "labels", _labels(described["metadata"]["raster"], found)
         for name in ("colormap", "contrast_limits", "interpolation2d"):
             described.pop(name)
-    if viewer not in _followed:
-        _followed.add(viewer)
-        viewer.layers.events.removed.connect(lambda: show_map_scale(viewer))
     layer = add_layer(viewer, (data, described, kind))
     layer.editable = False
-    layer.events.visible.connect(lambda: show_map_scale(viewer))
     return layer
 
 

@@ -15,6 +15,7 @@ from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
 from histoscribe.widgets.layers.layers import (
     GENE,
+    OF,
     UNPAINTED,
     has_own_spots,
     kind_of,
@@ -37,6 +38,8 @@ Values = NDArray[np.float32]
 _DEPTH = 10_000.0
 _RIM = 0.2
 _factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
+_painted: WeakKeyDictionary[Points, dict[str, Limits]] = WeakKeyDictionary()
+_states: WeakKeyDictionary[ViewerModel, ViewState] = WeakKeyDictionary()
 
 
 def spot_layers(viewer: ViewerModel) -> list[Points]:
@@ -118,9 +121,11 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
         else:
             colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
         dress_spots(layer, shown, colours)
-    painted = {layer.name: bounds[layer] for layer in found if found[layer]}
-    _write_genes(viewer, state, painted)
-    return painted
+    for layer in found:
+        _painted[layer] = bounds[layer] if found[layer] else {}
+    _states[viewer] = state
+    show_gene_scale(viewer)
+    return {layer.name: bounds[layer] for layer in found if found[layer]}
 
 
 def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:
@@ -198,8 +203,20 @@ def _to_depth(section: Section) -> Values:
     return _factors[section]
 
 
-def _write_genes(viewer: ViewerModel, state: ViewState, painted: dict[str, dict[str, Limits]]) -> None:
-    """Say in the canvas what is shown: by colour strips, by words where this napari draws no strips."""
+def show_gene_scale(viewer: ViewerModel) -> None:
+    """Say which genes are to be seen: by colour strips, by words where this napari draws no strips.
+
+    What is hidden, or lies beneath a map of the same spots, is not to be seen.
+    """
+    state = _states.get(viewer)
+    if state is None:
+        return
+    mapped = [layer.metadata[OF] for layer in viewer.layers if layer.visible and OF in layer.metadata]
+    painted = {
+        layer.name: _painted[layer]
+        for layer in painted_layers(viewer)
+        if layer.visible and _painted.get(layer) and not any(section_of(layer) is one for one in mapped)
+    }
     drawn = show_scale(viewer, strips_of(viewer, state, painted) if painted else ())
     text = viewer.canvas.overlays.text
     text.text = f"{' + '.join(state.genes)}   {UNITS}" if painted else ""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.palette import MARK
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, blended, colours_of, table_of
-from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, spot_layer
+from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, placed_like, spot_layer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -68,9 +68,9 @@ def raster_layer(
 
 
 def like(layer: Layer, section: Section, name: str) -> LayerData:
-    """Describe a layer's section once more as that layer is drawn: as a raster, else as points."""
+    """Describe a layer's section once more as that layer is drawn and placed: as a raster, else as points."""
     found = raster_layer(section, name=name, raster=layer.metadata["raster"]) if is_raster(layer) else None
-    return found or spot_layer(section, name=name)
+    return placed_like(found or spot_layer(section, name=name), layer)
 
 
 def paint_raster(

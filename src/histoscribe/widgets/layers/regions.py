@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
 from histoscribe.tiles import Region, rings_of
-from histoscribe.widgets.layers.layers import UM, LayerData, affine_of
+from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, placed_like, through, to_pixels
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from pandas import DataFrame
 
 Colour = tuple[int, int, int]
 
@@ -34,7 +35,7 @@ CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 _FILL, _EDGE_UM = 0.15, 8
-_LABEL, _ANNOTATION = "label", "annotation"
+_LABEL, _ANNOTATION, _RINGS = "label", "annotation", "rings"
 
 
 def is_region_layer(layer: Layer) -> bool:
@@ -49,8 +50,12 @@ def add_region_layer(viewer: ViewerModel) -> Shapes:
     return layer
 
 
-def described_regions(regions: Sequence[Region], mpp: float, name: str) -> LayerData:
+def described_regions(
+    regions: Sequence[Region], mpp: float, name: str, beneath: Layer | None = None
+) -> LayerData:
     """Describe regions in full-resolution pixels of `mpp` µm as one layer of shapes in µm.
+
+    With the layer of their section or slide they lie where that was moved.
 
     Returns
     -------
@@ -61,30 +66,24 @@ def described_regions(regions: Sequence[Region], mpp: float, name: str) -> Layer
         "shape_type": "polygon",
         "units": (UM, UM),
         "features": _features(regions),
-        "edge_color": np.array([_rgba(region.colour, 1.0) for region in regions]),
-        "face_color": np.array([_rgba(region.colour, _FILL) for region in regions]),
-        "edge_width": _EDGE_UM,
+        **_colours(regions),
     }
-    return [region.outline * mpp for region in regions], described, "shapes"
+    drawn = [region.outline * mpp for region in regions], described, "shapes"
+    return drawn if beneath is None else placed_like(drawn, beneath)
 
 
-def add_regions(layer: Shapes, regions: Sequence[Region], mpp: float) -> None:
-    """Add regions to a layer, in µm; holes are joined to the outline by cuts without width."""
+def add_regions(layer: Shapes, regions: Sequence[Region], beneath: Layer) -> None:
+    """Add regions of a layer's section or slide; holes are joined to the outline by cuts without width."""
     if not regions:
         return
-    known = len(layer.data)
+    known, back = len(layer.data), np.linalg.inv(to_pixels(beneath) @ affine_of(layer))
     layer.selected_data = set()
-    layer.add_polygons(
-        [region.outline * mpp for region in regions],
-        edge_color=np.array([_rgba(region.colour, 1.0) for region in regions]),
-        face_color=np.array([_rgba(region.colour, _FILL) for region in regions]),
-        edge_width=_EDGE_UM,
-    )
+    layer.add_polygons([through(back, region.outline) for region in regions], **_colours(regions))
     features = layer.features.copy()
     for column, words in _features(regions).items():
         before = features[column].tolist() if column in features else [""] * known
         features[column] = [*before[:known], *words]
-    layer.features = features
+    set_features(layer, features)
 
 
 def _features(regions: Sequence[Region]) -> dict[str, list[str]]:
@@ -92,7 +91,23 @@ def _features(regions: Sequence[Region]) -> dict[str, list[str]]:
         CLASS: [region.name for region in regions],
         _LABEL: [region.label for region in regions],
         _ANNOTATION: [region.identity for region in regions],
+        _RINGS: [" ".join(str(len(ring)) for ring in (region.polygon, *region.holes)) for region in regions],
     }
+
+
+def _colours(regions: Sequence[Region]) -> dict[str, Any]:
+    return {
+        "edge_color": np.array([_rgba(region.colour, 1.0) for region in regions]),
+        "face_color": np.array([_rgba(region.colour, _FILL) for region in regions]),
+        "edge_width": _EDGE_UM,
+    }
+
+
+def set_features(layer: Shapes, features: DataFrame) -> None:
+    """Give shapes these features; what is drawn next keeps its own, which napari would forget."""
+    defaults = layer.feature_defaults.copy()
+    layer.features = features
+    layer.feature_defaults = {name: defaults[name] for name in defaults if name in features}
 
 
 def use_class(layer: Shapes, name: str, colour: Colour) -> None:
@@ -111,7 +126,7 @@ def give_class(layer: Shapes, rows: Sequence[int], name: str, colour: Colour) ->
         features[CLASS] = ""
     features[CLASS] = features[CLASS].astype(object)
     features.iloc[list(rows), features.columns.get_loc(CLASS)] = name
-    layer.features = features
+    set_features(layer, features)
     edges, faces = layer.edge_color.copy(), layer.face_color.copy()
     edges[list(rows)], faces[list(rows)] = _rgba(colour, 1.0), _rgba(colour, _FILL)
     layer.edge_color, layer.face_color = edges, faces
@@ -119,15 +134,13 @@ def give_class(layer: Shapes, rows: Sequence[int], name: str, colour: Colour) ->
 
 def class_colours(layer: Shapes) -> dict[str, Colour]:
     """Every class that is drawn and its colour, in the order of first use."""
-    found: dict[str, Colour] = {}
-    for name, colour in zip(classes_in(layer), layer.edge_color, strict=True):
-        red, green, blue = (round(255 * float(part)) for part in colour[:3])
-        found.setdefault(name, (red, green, blue))
-    return found
+    first = {name: row for row, name in reversed(list(enumerate(classes_in(layer))))}
+    colours = np.round(255 * np.asarray(layer.edge_color)[:, :3]).astype(int).tolist()
+    return {name: tuple(colours[row]) for name, row in sorted(first.items(), key=lambda one: one[1])}
 
 
-def regions_of(layer: Shapes, mpp: float) -> list[Region]:
-    """The closed shapes as regions in full-resolution pixels of `mpp` µm; holes come back as they were read.
+def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
+    """The closed shapes as regions, holes as they were read; see `drawn_regions` for the pixels.
 
     Raises
     ------
@@ -135,34 +148,40 @@ def regions_of(layer: Shapes, mpp: float) -> list[Region]:
         If nothing closed is drawn.
     """
     colours = class_colours(layer)
-    names, labels, annotations = (_words_in(layer, column) for column in (CLASS, _LABEL, _ANNOTATION))
+    names, labels, annotations, rings = (
+        _words_in(layer, column) for column in (CLASS, _LABEL, _ANNOTATION, _RINGS)
+    )
     return [
-        Region(names[row], colours[names[row]], *rings_of(outline), labels[row], annotations[row])
-        for row, outline in zip(closed_shapes(layer), drawn_regions(layer, mpp), strict=True)
+        Region(names[row], colours[names[row]], *rings_of(outline, rings[row]), labels[row], annotations[row])
+        for row, outline in zip(closed_shapes(layer), drawn_regions(layer, beneath), strict=True)
     ]
 
 
 def closed_shapes(layer: Shapes) -> list[int]:
-    """The rows of the polygons, rectangles and ellipses of a layer."""
-    return [row for row, kind in enumerate(layer.shape_type) if kind in _CLOSED]
+    """The rows of the polygons of at least three corners, rectangles and ellipses of a layer."""
+    kinds = zip(layer.shape_type, layer.data, strict=True)
+    return [row for row, (kind, corners) in enumerate(kinds) if kind in _CLOSED and len(corners) > 2]
 
 
-def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[NDArray[np.float64]]:
-    """The closed shapes of a layer as polygons.
+def drawn_regions(
+    shapes: Shapes, beneath: Layer | None = None, name: str | None = None
+) -> list[NDArray[np.float64]]:
+    """The closed shapes of a layer as polygons, wherever it and what lies beneath were moved.
 
     Parameters
     ----------
     shapes : Shapes
-        A layer drawn over a slide whose world is in µm.
-    mpp : float
-        µm per full-resolution pixel of that slide.
+        Of more than two axes, the last two are taken.
+    beneath : Layer, optional
+        The section or slide that is drawn on.
     name : str, optional
         Only shapes of this class.
 
     Returns
     -------
     list of ndarray, shape (corners, 2)
-        (row, column) in full-resolution pixels. An ellipse becomes 72 corners.
+        (row, column) in full-resolution pixels of what lies beneath; in the world where nothing is given. An
+        ellipse becomes 72 corners.
 
     Raises
     ------
@@ -170,12 +189,12 @@ def drawn_regions(shapes: Shapes, mpp: float, name: str | None = None) -> list[N
         If nothing closed is drawn.
     """
     polygons = []
-    classes, affine = classes_in(shapes), affine_of(shapes)
+    classes, kinds, data = classes_in(shapes), shapes.shape_type, shapes.data
+    affine = affine_of(shapes) if beneath is None else to_pixels(beneath) @ affine_of(shapes)
     for row in closed_shapes(shapes):
         if name is None or classes[row] == name:
-            corners = np.asarray(shapes.data[row], dtype=float)
-            outline = _ellipse(corners) if shapes.shape_type[row] == "ellipse" else corners
-            polygons.append((affine[:2, 2] + outline @ affine[:2, :2].T) / mpp)
+            corners = np.asarray(data[row], dtype=float)[:, -2:]
+            polygons.append(through(affine, _ellipse(corners) if kinds[row] == "ellipse" else corners))
     if not polygons:
         raise RegionError(
             "no closed shape is drawn in this layer" + (f" for {name!r}" if name else ""),
@@ -191,10 +210,14 @@ def classes_in(shapes: Shapes) -> list[str]:
 
 
 def _words_in(shapes: Shapes, column: str) -> list[str]:
-    """A column of the shapes' features; empty where it holds nothing."""
+    """A column of the shapes' features; empty where it holds nothing.
+
+    napari leaves a row too many where it drops what was drawn.
+    """
     if column not in shapes.features:
-        return [""] * len(shapes.data)
-    return ["" if one is None or one != one else str(one) for one in shapes.features[column]]
+        return [""] * shapes.nshapes
+    rows = shapes.features[column].tolist()[: shapes.nshapes]
+    return ["" if one is None or one != one else str(one) for one in rows]
 
 
 def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -157,8 +157,8 @@ class RegionField(FieldRow):
         self.only.reset_choices()
         self.only.visible = len(self.only.values) > 1
 
-    def outlines(self, mpp: float) -> list[NDArray[np.float64]] | None:
-        """What is drawn, in full-resolution pixels of `mpp` µm; None without a layer.
+    def outlines(self, beneath: Layer) -> list[NDArray[np.float64]] | None:
+        """What is drawn, in full-resolution pixels of the section or slide of a layer; None without shapes.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class RegionField(FieldRow):
             If nothing closed is drawn.
         """
         shapes = self.layer.value
-        return None if shapes is None else drawn_regions(shapes, mpp, self.only.value or None)
+        return None if shapes is None else drawn_regions(shapes, beneath, self.only.value or None)
 
     def add(self, *_: Any) -> Shapes:
         """Add an empty layer of shapes in µm and start drawing."""

@@ -153,9 +153,10 @@ class _Shown(_Part):
 
 
 class OpenedLayer(_Shown):
-    """A layer made of a source."""
+    """A layer made of a source; `affine` is how it was moved."""
 
     show: Literal["spots", "slide"]
+    affine: tuple[Row, Row, Row] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 class ShapesLayer(_Shown):

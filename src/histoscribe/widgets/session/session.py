@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Points, Shapes
 from napari.utils.notifications import show_info, show_warning
 
@@ -15,6 +16,8 @@ from histoscribe.widgets.layers.layers import (
     DERIVED,
     add_layer,
     known_section,
+    moved,
+    placed,
     section_of,
     slide_layer,
     slide_of,
@@ -87,7 +90,9 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         if is_copy(layer) or (DERIVED in layer.metadata and painted is None):
             continue
         if layer in by_layer:
-            layers[layer] = OpenedLayer(show="spots", source=by_layer[layer], **shown)
+            layers[layer] = OpenedLayer.of(
+                show="spots", source=by_layer[layer], affine=moved(layer).tolist(), **shown
+            )
         elif painted is not None:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
@@ -97,7 +102,9 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
                 sources.append(_slide_source(slide, f"s{len(sources)}"))
-            layers[layer] = OpenedLayer(show="slide", source=by_slide[id(slide.levels)], **shown)
+            layers[layer] = OpenedLayer.of(
+                show="slide", source=by_slide[id(slide.levels)], affine=moved(layer).tolist(), **shown
+            )
         elif isinstance(layer, Shapes) and layer.ndim == 2:
             layers[layer] = ShapesLayer(drawn=pack_shapes(layer), **shown)
         elif isinstance(layer, Points) and layer.ndim == 2:
@@ -241,4 +248,4 @@ def _add(viewer: ViewerModel, layer: KeptLayer, found: Reopened) -> Layer | None
     if data is None:
         return None
     data[1]["metadata"][SOURCE] = str(found.paths[layer.source])
-    return add_layer(viewer, data)
+    return add_layer(viewer, placed(data, np.asarray(layer.affine)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from histoscribe.palette import MARK
-from histoscribe.widgets.layers.layers import UM
+from histoscribe.widgets.layers.layers import UM, affine_of, through
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.layers.raster import is_raster, mark_bins
 
@@ -79,7 +79,7 @@ def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], N
     layer.mode = "add_polygon_lasso"
 
     def closed(event: object) -> None:
-        if str(getattr(event, "action", "")) == "added" and len(layer.data):
+        if str(getattr(event, "action", "")) == "added":
             QTimer.singleShot(0, lambda: _finish(viewer, layer, done))
 
     layer.events.data.connect(closed)
@@ -89,6 +89,7 @@ def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], N
 def _finish(viewer: ViewerModel, layer: Shapes, done: Callable[[NDArray[np.float64]], None]) -> None:
     """Hand over the outline as it is now, and remove the layer; only the first time."""
     if layer in viewer.layers:
-        corners = np.array([layer.data_to_world(corner) for corner in layer.data[-1]])
+        corners = through(affine_of(layer), np.asarray(layer.data[-1])) if layer.nshapes else None
         viewer.layers.remove(layer)
-        done(corners)
+        if corners is not None and len(corners) > 2:
+            done(corners)

@@ -15,7 +15,14 @@ from qtpy.QtWidgets import QPushButton, QSplitter
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
-from histoscribe.widgets.layers.layers import add_layer, has_own_spots, kind_of, known_section
+from histoscribe.widgets.layers.layers import (
+    add_layer,
+    has_own_spots,
+    kind_of,
+    known_section,
+    through,
+    to_pixels,
+)
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare.comparing import (
@@ -264,12 +271,14 @@ class ComparePanel(Panel):
             self._marks.mark(rows)
 
     def _on_tissue_lasso(self, corners: NDArray[np.float64]) -> None:
-        if self.compared is None or self._marks is None:
+        if self.compared is None or self._marks is None or self._pair is None:
             return
         from histoscribe.tiles import Region
 
-        centres = self.compared.measured.centres_um[self.compared.match.measured]
-        places = np.flatnonzero(Region("", (0, 0, 0), corners).contains(centres))
+        layer = self._pair[0]
+        centres = self.compared.measured.centres[self.compared.match.measured]
+        inside = Region("", (0, 0, 0), through(to_pixels(layer), corners)).contains(centres)
+        places = np.flatnonzero(inside)
         self._marks.mark(places)
         self.scatter.mark(places)
 

@@ -29,6 +29,8 @@ class Extent:
         In world units (µm): rows downwards, columns to the right.
     fineness : float
         World units per pixel of the picture.
+    axes : tuple of int
+        Which of the world's last two axes goes downwards, and which to the right.
     """
 
     top: float
@@ -36,6 +38,11 @@ class Extent:
     height: float
     width: float
     fineness: float
+    axes: tuple[int, int] = (0, 1)
+
+    def shown(self, layer: Layer) -> NDArray[np.float64]:
+        """From (row, column) of a layer's data to what is shown, 3 × 3."""
+        return affine_of(layer)[[*self.axes, 2]]
 
 
 def draw(axes: Axes, layer: Layer, window: Extent, order: int) -> bool:
@@ -51,7 +58,7 @@ def draw(axes: Axes, layer: Layer, window: Extent, order: int) -> bool:
     elif isinstance(layer, Points):
         _draw_spots(axes, layer, window, order)
     elif isinstance(layer, Shapes):
-        _draw_outlines(axes, layer, order)
+        _draw_outlines(axes, layer, window, order)
     else:
         return False
     return True
@@ -61,7 +68,7 @@ def _draw_pixels(axes: Axes, layer: Image | Labels, window: Extent, order: int) 
     """Show the coarsest level that is as fine as the picture, cut to the window."""
     from matplotlib.transforms import Affine2D
 
-    affine = affine_of(layer)
+    affine = window.shown(layer)
     levels = list(layer.data) if layer.multiscale else [layer.data]
     shape = np.asarray(levels[0].shape[:2], dtype=float)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) * (window.height, window.width)
@@ -113,7 +120,7 @@ def _coloured(layer: Image | Labels, pixels: NDArray[Any]) -> NDArray[Any]:
 def _draw_spots(axes: Axes, layer: Points, window: Extent, order: int) -> None:
     from matplotlib.collections import EllipseCollection
 
-    affine = affine_of(layer)
+    affine = window.shown(layer)
     shown = np.asarray(layer.shown, dtype=bool)
     size = np.asarray(layer.size, dtype=float) * float(np.sqrt(abs(np.linalg.det(affine[:2, :2]))))
     centres = np.asarray(layer.data, dtype=float)[:, -2:] @ affine[:2, :2].T + affine[:2, 2]
@@ -138,7 +145,7 @@ def _draw_spots(axes: Axes, layer: Points, window: Extent, order: int) -> None:
     axes.add_collection(spots)
 
 
-def _draw_outlines(axes: Axes, layer: Shapes, order: int) -> None:
+def _draw_outlines(axes: Axes, layer: Shapes, window: Extent, order: int) -> None:
     from matplotlib.collections import PolyCollection
 
     closed = closed_shapes(layer)
@@ -149,7 +156,7 @@ def _draw_outlines(axes: Axes, layer: Shapes, order: int) -> None:
     )
     faces[:, 3] *= float(layer.opacity)
     edges[:, 3] *= float(layer.opacity)
-    outlines = [outline[:, ::-1] for outline in drawn_regions(layer, 1.0)]
+    outlines = [outline[:, window.axes[::-1]] for outline in drawn_regions(layer)]
     axes.add_collection(
         PolyCollection(outlines, facecolors=faces, edgecolors=edges, linewidths=1.4, zorder=order)
     )

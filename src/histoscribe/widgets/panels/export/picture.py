@@ -145,7 +145,8 @@ def _title(layers: list[Layer]) -> str:
 
 def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -> Extent:
     row, column = (float(place) for place in viewer.scene.camera.center[-2:])
-    return Extent(row - height / 2, column - width / 2, height, width, fineness)
+    down, right = (int(axis) - viewer.dims.ndim + 2 for axis in viewer.dims.order[-2:])
+    return Extent(row - height / 2, column - width / 2, height, width, fineness, (down, right))
 
 
 def _in_um(layers: list[Layer]) -> bool:

@@ -170,7 +170,7 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
 def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
     """The closed shapes of a layer by class (its first feature of words) and colour."""
     try:
-        regions = regions_of(layer, 1.0)
+        regions = regions_of(layer)
     except RegionError:
         return
     words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]

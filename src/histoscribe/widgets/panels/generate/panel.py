@@ -134,7 +134,7 @@ class ParentFields:
             raise SettingError(f"there is no {role}", remedy="open a section or a table of samples first")
         if not is_section(source) or not self.inside.value:
             return Parent(source)
-        outlines = self.region.outlines(source.mpp)
+        outlines = self.region.outlines(self.source.choice.value)
         if outlines is None:
             raise SettingError(
                 f"no region is drawn for the {role}", remedy="press Draw and outline the spots"

@@ -98,7 +98,7 @@ class PredictPanel(Panel):
                 "there is nothing to predict on", remedy="open a slide or a section with its H&E image first"
             )
         where = self.place.value
-        regions = self._regions(target)
+        regions = self._regions()
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
         model = self.model.folder or Path()
@@ -110,7 +110,7 @@ class PredictPanel(Panel):
         """Say how much there is to do, and ask every rule again."""
         target = self._looked_at()
         try:
-            regions = None if target is None else self._regions(target)
+            regions = None if target is None else self._regions()
         except RegionError:
             regions = None
         self.cost.setText(cost_words(target, self.place.value, self.pitch.value, regions or ()))
@@ -120,8 +120,8 @@ class PredictPanel(Panel):
         """Run the prediction; its result becomes a layer."""
         self.launch(self.request, predict, partial(self._show_result, self.target.value))
 
-    def _regions(self, target: Slide | Section) -> list[NDArray[np.float64]] | None:
-        return self.region.outlines(target.mpp or 1.0) if self.place.value == "region" else []
+    def _regions(self) -> list[NDArray[np.float64]] | None:
+        return self.region.outlines(self.target.value) if self.place.value == "region" else []
 
     def _on_target(self, *_: object) -> None:
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""

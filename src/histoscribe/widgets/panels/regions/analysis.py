@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,14 @@ class ClassedSpots:
         groups = {name: (values[self.labels == name], colour) for name, colour in self.colours.items()}
         groups["outside"] = values[self.labels == ""], _GREY
         return groups, self.statistics(values)
+
+
+def areas(regions: Sequence[Region], mpp: float | None) -> dict[str, tuple[int, float]]:
+    """No spots, and the area in mm² of each class of regions on a slide; NaN where its scale is unknown."""
+    found: dict[str, tuple[int, float]] = {}
+    for one in regions:
+        found[one.name] = 0, found.get(one.name, (0, 0.0))[1] + one.area * ((mpp or np.nan) / 1000) ** 2
+    return found
 
 
 def differential(first: str, second: str) -> Analysis:

@@ -37,7 +37,7 @@ class ClassTable(QObject):
             Column("class", str, colour=lambda name: self.colours[name], edit=self._rename, left=True),
             Column("regions", lambda name: str(self._drawn.count(name))),
             Column("spots", lambda name: f"{self._counts.get(name, (0, 0.0))[0]:,}"),
-            Column("mm²", lambda name: f"{self._counts.get(name, (0, 0.0))[1]:.2f}"),
+            Column("mm²", lambda name: f"{self._counts.get(name, (0, 0.0))[1]:.2f}".replace("nan", "–")),
         )
         self.model = TableModel(columns)
         self.view = table_view(self.model, _MEANING)

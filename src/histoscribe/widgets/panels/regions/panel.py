@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Shapes
+from napari.layers import Layer, Shapes
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
 from histoscribe.files import replacing
-from histoscribe.widgets.layers.layers import has_own_spots, kind_of, section_of
+from histoscribe.widgets.layers.arrangement import is_copy
+from histoscribe.widgets.layers.layers import (
+    MOVES,
+    has_own_spots,
+    kind_of,
+    section_of,
+    slide_of,
+    tissue_of,
+)
+from histoscribe.widgets.layers.painting import sections_in
 from histoscribe.widgets.layers.regions import (
     PALETTE,
     add_region_layer,
@@ -31,6 +41,7 @@ from histoscribe.widgets.panels.regions.analysis import (
     MEANINGS,
     WORDS,
     ClassedSpots,
+    areas,
     differential,
     neighbourhood,
     patterns,
@@ -56,6 +67,7 @@ _CAUTION = (
 )
 """After a comparison of genes: on measured spots, on predicted ones."""
 _GEOJSON = "GeoJSON (*.geojson *.json)"
+_QUIET_MS = 100
 
 
 class RegionsPanel(Panel):
@@ -69,14 +81,16 @@ class RegionsPanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._heard: Shapes | None = None
+        self._heard: tuple[Layer | None, Shapes | None] = None, None
         self._classes: list[str] = []
         self.violins = Violins()
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
         self.second: ChoiceField
-        meaning = "The spots that are counted and compared"
-        self.spots = self.add(LayerField("spots", self.viewer, has_own_spots, label="Spots", tooltip=meaning))
+        meaning = "The spots that are counted and compared; or a slide without any, whose areas are measured"
+        self.spots = self.add(
+            LayerField("spots", self.viewer, self._is_drawn_on, label="On", tooltip=meaning)
+        )
         meaning = "The layer of shapes that are drawn in"
         self.drawn = self.add(
             LayerField("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
@@ -88,7 +102,8 @@ class RegionsPanel(Panel):
         self._add_analyses()
         self.add(self.tasks)
         self.words = self.add(wrapped_words())
-        self.drawn.changed.connect(self._on_drawn)
+        self._later = QTimer(self, singleShot=True, interval=_QUIET_MS)
+        self._later.timeout.connect(self.refresh)
         self.classes.chosen.connect(self._on_class)
         self.classes.renamed.connect(lambda before, after: self._restyle(before, after))
         self.state.events.gene.connect(self.refresh)
@@ -97,7 +112,7 @@ class RegionsPanel(Panel):
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
         super().reset_choices(event)
-        self._on_drawn()
+        self._follow()
 
     def kept(self) -> dict[str, Any]:
         """What a session keeps beside the choices: all classes, drawn or not, the marked one, the tab."""
@@ -131,22 +146,25 @@ class RegionsPanel(Panel):
 
     def refresh(self, *_: object) -> None:
         """Count spots and areas again, and redo the plots."""
+        self._follow()
         super().refresh()
-        layer = self.drawn.value
+        layer, slide, spots, counts = self.drawn.value, slide_of(self.spots.value), None, {}
+        with suppress(HistoscribeError):
+            if slide is None:
+                spots = self.classed()
+                counts = spots.counts()
+            else:
+                counts = areas(self._regions(), slide.mpp)
         colours = {} if layer is None else class_colours(layer)
         shown = {name: colour for name, colour in colours.items() if name}
-        try:
-            spots = self.classed()
-        except HistoscribeError:
-            self.classes.show_classes(shown, [] if layer is None else classes_in(layer), {})
-            self.violins.show_groups({}, "")
-            self.statistics.show_frame(None, {}, {})
-            return
-        self.classes.show_classes(shown, classes_in(layer), spots.counts())
-        self._classes = spots.classes
+        self.classes.show_classes(shown, [] if layer is None else classes_in(layer), counts)
+        self._classes = [] if spots is None else spots.classes
         self.first.reset_choices()
         self.second.reset_choices()
-        if self.state.gene in spots.section.table.var_names:
+        if spots is None or self.state.gene not in spots.section.table.var_names:
+            self.violins.show_groups({}, "")
+            self.statistics.show_frame(None, {}, {})
+        else:
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
             self.statistics.show_frame(frame, WORDS, MEANINGS)
@@ -162,6 +180,7 @@ class RegionsPanel(Panel):
         if not self.classes.marked:
             self.add_class()
         layer = self._layer()
+        layer.visible = True
         use_class(layer, self.classes.marked, self.classes.colours[self.classes.marked])
         self.viewer.layers.selection.active = layer
         layer.mode = mode
@@ -202,9 +221,8 @@ class RegionsPanel(Panel):
         if path is not None:
             with telling():
                 regions = read_regions(path)
-                mpp = self._section().mpp
                 if regions:
-                    add_regions(self._layer(), regions, mpp)
+                    add_regions(self._layer(), regions, self._beneath())
                     self.refresh()
 
     def save_regions(self, path: Path | None = None) -> None:
@@ -212,7 +230,8 @@ class RegionsPanel(Panel):
         from histoscribe.tiles import write_regions
 
         with telling():
-            regions, name = self._regions(), f"{self._section().name}.geojson"
+            regions, beneath = self._regions(), self._beneath()
+            name = f"{tissue_of(beneath).name}.geojson"
             path = path or path_to_write(self, "Save regions", name, _GEOJSON)
             if path is not None:
                 write_regions(regions, path)
@@ -264,11 +283,25 @@ class RegionsPanel(Panel):
             raise SectionError("there are no spots to compare", remedy="open or predict a section first")
         return section
 
+    def _beneath(self) -> Layer:
+        if self.spots.value is None:
+            raise SectionError("there is nothing to draw on", remedy="open a section or a slide first")
+        layer: Layer = self.spots.value
+        return layer
+
+    def _is_drawn_on(self, layer: Layer) -> bool:
+        """Spots that were opened or predicted, and slides that no section stands for."""
+        slide = slide_of(layer)
+        known = {id(one.slide.levels) for one in sections_in(self.viewer) if one.slide is not None}
+        return has_own_spots(layer) or (
+            slide is not None and not is_copy(layer) and id(slide.levels) not in known
+        )
+
     def _regions(self) -> list[Region]:
-        section = self._section()
+        beneath = self._beneath()
         if self.drawn.value is None:
             raise RegionError("nothing is drawn", remedy="press Draw polygon and outline some tissue")
-        return regions_of(self.drawn.value, section.mpp)
+        return regions_of(self.drawn.value, beneath)
 
     def _layer(self) -> Shapes:
         if self.drawn.value is None:
@@ -277,14 +310,21 @@ class RegionsPanel(Panel):
             self.drawn.value = layer
         return self.drawn.value
 
-    def _on_drawn(self, *_: object) -> None:
-        layer = self.drawn.value
-        if layer is not self._heard:
-            if self._heard is not None:
-                self._heard.events.data.disconnect(self._on_shapes)
-            if layer is not None:
-                layer.events.data.connect(self._on_shapes)
-            self._heard = layer
+    def _follow(self) -> None:
+        """Hear of what is done to the chosen layers: regions are counted where both lie now."""
+        heard: tuple[Layer | None, Shapes | None] = self.spots.value, self.drawn.value
+        if heard == self._heard:
+            return
+        for (spots, shapes), act in ((self._heard, "disconnect"), (heard, "connect")):
+            for layer in (spots, shapes):
+                for name in MOVES if layer is not None else ():
+                    getattr(layer.events[name], act)(self._later_on)  # type: ignore[union-attr]
+            if shapes is not None:
+                getattr(shapes.events.data, act)(self._on_shapes)
+        self._heard = heard
+
+    def _later_on(self, *_: object) -> None:
+        self._later.start()
 
     def _on_shapes(self, event: object) -> None:
         """A shape was added, moved or removed (not while it is being drawn)."""
@@ -329,8 +369,9 @@ class RegionsPanel(Panel):
         rows = (("add", "colour", "give"), ("polygon", "freehand"), ("open", "save"), ("keep",))
         for names in rows:
             self.add(beside(*(self.buttons[name] for name in names)))
-        for name in ("open", "save", "keep"):
+        for name in ("open", "save"):
             self.rule(self.buttons[name], enabled=lambda: self.spots.value is not None)
+        self.rule(self.buttons["keep"], enabled=lambda: section_of(self.spots.value) is not None)
 
     def _add_analyses(self) -> None:
         from histoscribe.evaluation.regions import REST
