@@ -179,12 +179,6 @@ def parquet_cut(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
 
 
-def shapes_gone(folder: Path) -> None:
-    """its table belongs to run, which is not one element of shapes"""
-    shutil.rmtree(folder / "shapes/run")
-    edit(folder, "zarr.json", lambda content: content.pop("consolidated_metadata"))
-
-
 def table_gone(folder: Path) -> None:
     """it holds no table"""
     shutil.rmtree(folder / "tables/table")
@@ -215,17 +209,6 @@ def negative_counts(folder: Path) -> None:
     import zarr
 
     zarr.open_array(folder / "tables/table/X/data", mode="r+")[0] = -1
-
-
-def places_not_finite(folder: Path) -> None:
-    """shapes without a place"""
-    import geopandas
-    import shapely
-
-    path = folder / "shapes/run/shapes.parquet"
-    frame = geopandas.read_parquet(path)
-    frame.loc[frame.index[0], "geometry"] = shapely.Point()
-    frame.to_parquet(path)
 
 
 def shapes_listed_twice(folder: Path) -> None:

@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from scipy.sparse import csr_matrix
 
 from histoscribe.errors import DependencyError, SectionError
 from histoscribe.record import record_of
-from histoscribe.section import Section, open_section, write_section
+from histoscribe.section import Section, flip, open_section, write_section
 
 pytest.importorskip("spatialdata")
 Make = Callable[..., Any]
@@ -55,8 +58,6 @@ def test_what_is_written_is_read_again(space_ranger: Make, tmp_path: Path) -> No
 def test_any_section_round_trips(
     tmp_path: Path, spots: int, genes: int, mpp: float, spot_um: float, predicted: bool, seed: int
 ) -> None:
-    import anndata
-    import pandas as pd
 
     random = np.random.default_rng(seed)
     values: Any = random.normal(size=(spots, genes)).astype(np.float32)
@@ -142,3 +143,91 @@ def test_a_missing_package_says_how_to_get_it(
         open_section(path)
     with pytest.raises(DependencyError, match="spatialdata"):
         write_section(section, tmp_path / "again.zarr")
+
+
+def cells_of(region: str, instances: Any, **columns: Any) -> Any:
+    """A table of 40 cells that says what it annotates."""
+    from spatialdata.models import TableModel
+
+    obs = pd.DataFrame({"region": region, "part": instances, **columns}, index=[f"c{n}" for n in range(40)])
+    counts = np.random.default_rng(0).poisson(2.0, (40, 3)).astype(np.float32)
+    table = anndata.AnnData(csr_matrix(counts), obs.astype({"region": "category"}))
+    return TableModel.parse(table, region=region, region_key="region", instance_key="part")
+
+
+def written(path: Path, **parts: Any) -> Path:
+    import spatialdata
+
+    spatialdata.SpatialData(**parts).write(path)
+    return path
+
+
+PLACES = np.random.default_rng(1).uniform(0, 900, (40, 2))
+
+
+def circles(index: Any, factor: float = 1.0, **systems: Any) -> Any:
+    from spatialdata.models import ShapesModel
+
+    return ShapesModel.parse(PLACES * factor, geometry=0, radius=5.0, index=index, transformations=systems)
+
+
+@pytest.mark.parametrize("bins", [{16: 29.2}, {8: 14.6, 16: 29.2}])
+def test_bins_under_any_name_of_their_table_keep_their_size(bins: dict[int, float], tmp_path: Path) -> None:
+    import geopandas
+    import shapely
+    from spatialdata.models import ShapesModel
+
+    tables, shapes = {}, {}
+    for size, step in bins.items():
+        rows, columns = np.divmod(np.arange(40), 8)
+        boxes = shapely.box(columns * step, rows * step, (columns + 1) * step, (rows + 1) * step)
+        region = f"S1_square_{size:03d}um"
+        shapes[region] = ShapesModel.parse(geopandas.GeoDataFrame({"geometry": boxes}))
+        tables[region if len(bins) > 1 else "expression"] = cells_of(region, np.arange(40))
+    found = open_section(written(tmp_path / "bins.zarr", shapes=shapes, tables=tables))
+    assert (found.pitch_um, found.spot_um) == (min(bins), min(bins))
+    assert found.mpp == pytest.approx(16 / 29.2)
+
+
+def test_cells_that_annotate_labels_lie_where_their_shapes_do(tmp_path: Path) -> None:
+    from spatialdata.models import Labels2DModel
+    from spatialdata.transformations import Scale
+
+    names = [f"aaaa{number}-1" for number in range(40)]
+    table = cells_of("cell_labels", np.arange(1, 41), cell_id=names)
+    image = Labels2DModel.parse(np.zeros((50, 50), np.int32), dims=("y", "x"))
+    given = {"labels": {"cell_labels": image}, "tables": {"anything": table}}
+    to_pixels = Scale([1 / 0.2125] * 2, axes=("x", "y"))
+    shapes = {"cell_circles": circles(names, system=to_pixels)}
+    found = open_section(written(tmp_path / "cells.zarr", shapes=shapes, **given))
+    assert (found.pitch_um, found.spot_um) == (None, pytest.approx(10))
+    np.testing.assert_allclose(flip(found.centres), PLACES)
+    table.obsm["spatial"] = PLACES
+    alone = open_section(written(tmp_path / "alone.zarr", **given))
+    np.testing.assert_allclose(alone.centres, found.centres)
+    assert any("cell_labels is no element of shapes" in warning for warning in alone.warnings)
+
+
+def test_a_coordinate_system_in_micrometres_states_the_scale(tmp_path: Path) -> None:
+    from spatialdata.transformations import Identity, Scale
+
+    systems = {"global": Identity(), "micrometers": Scale([0.25, 0.25], axes=("x", "y"))}
+    shapes = {"spots": circles(np.arange(40), 4.0, **systems)}
+    other = anndata.AnnData(csr_matrix(np.eye(4, dtype=np.float32)))
+    tables = {"mine": cells_of("spots", np.arange(40)), "summary": other}
+    found = open_section(written(tmp_path / "s.zarr", shapes=shapes, tables=tables))
+    assert (found.mpp, found.spot_um) == (0.25, 2.5)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_spot_without_a_shape_or_a_place_costs_itself(gone: bool, tmp_path: Path) -> None:
+    import shapely
+
+    frame = circles(np.arange(40))
+    frame.loc[0, "geometry"] = shapely.Point()
+    shapes = {"spots": frame.iloc[1:] if gone else frame}
+    tables = {"table": cells_of("spots", np.arange(40))}
+    found = open_section(written(tmp_path / "s.zarr", shapes=shapes, tables=tables))
+    assert list(found.table.obs_names) == [f"c{number}" for number in range(1, 40)]
+    words = "without a shape were left out (1): 0" if gone else "without a position were left out (1): c0"
+    assert any(words in warning for warning in found.warnings)

@@ -126,9 +126,9 @@ def scale_of(
         raise SectionError(_ONE_PLACE, where=path)
     if stated is not None and pitch is None:
         found = spacing.pitch_um * stated / spacing.mpp
-        off = array is not None and not square and abs(found / PITCH_UM - 1) > REFUSED
+        unlike = array is not None and not square and abs(found / PITCH_UM - 1) > REFUSED
         doubt = f"by {stated:.4g} µm per pixel, as stated, spots lie {found:.3g} µm apart, not {PITCH_UM:g}"
-        return SpotScale(stated, found, spot or size * found / guess, (doubt,) if off else ())
+        return SpotScale(stated, found, spot or size * found / guess, (doubt,) if unlike else ())
     if stated is not None:
         off = abs(spacing.mpp / stated - 1)
         words = (

@@ -121,7 +121,7 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
                 f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
             )
         spatial = found[:, :2].astype(np.float64)
-        heights = np.unique(found[:, 2]) if found.shape[1] == 3 else []
+        heights = np.unique(found[:, 2:3])
         if 1 < len(heights) <= min(_LAYERS, len(found) / 10):
             raise _several(f"{len(heights)} layers, one over the other (the third column of positions)", path)
         if len(heights) > 1:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, SectionError, SlideError, reason_of
 from histoscribe.section.alignment import opened, rebased
+from histoscribe.section.assembly import section_name
 from histoscribe.section.bounds.zarr import check_zarr
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.h5ad import section_of_table
@@ -26,6 +27,9 @@ INSTALL = "pip install 'napari-histoscribe[spatialdata]'"
 SAME_SCALE = 0.01
 IN_ZARR = "SpatialData"
 _BIN = re.compile(r"square_(\d{3})um")
+_AXES = (("x", "y"), ("x", "y"))
+_MICROMETRES = ("micrometers", "micrometer", "microns", "um", "µm")
+_CELL_NAMES = ("cell_id", "cell", "instance_id")
 _AGAIN = "write the folder again with a current spatialdata"
 
 
@@ -51,22 +55,28 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     """
     check_zarr(path)
     data = _read(path)
-    key = _choose_table(list(data.tables), options.bin_um, path)
+    key = _choose_table(data, options.bin_um, path)
     table = data.tables[key]
-    region, shapes = _shapes_of(table, data, path)
-    places, sizes = _joined(table, shapes, path)
-    about = table.uns.pop("spatialdata_attrs")
+    region, instances = _region_of(table, path)
+    shapes, instances = _shapes_of(table, region, instances, data)
+    found = _BIN.search(key) or _BIN.search(region)
+    if found is not None:
+        side = float(found[1])
+        options = replace(options, pitch_um=options.pitch_um or side, spot_um=options.spot_um or side)
+    image, mpp = None, None
+    doubts = [
+        f"{region or 'what its table belongs to'} is no element of shapes: no image can be laid beneath"
+    ]
+    if shapes is not None:
+        table, sizes, lost = _joined(table, instances, shapes, path)
+        image, doubts = _image(data, shapes, path)
+        doubts += lost
+        mpp = _mpp(data, found, shapes, sizes)
+        entry = {"scalefactors": {"spot_diameter_fullres": float(np.median(sizes))}}
+        table.uns.setdefault("spatial", {region if len(data.tables) == 1 else section_name(path): entry})
+    about = table.uns.pop("spatialdata_attrs", {})
     columns = [about.get("region_key"), about.get("instance_key")]
     table.obs = table.obs.drop(columns=[column for column in columns if column in table.obs])
-    table.obsm["spatial"] = places
-    if len(data.tables) == 1:
-        table.uns.setdefault("spatial", {region: {}})
-    bin_size = _BIN.search(key)
-    if bin_size is not None:
-        side = float(bin_size[1])
-        options = replace(options, pitch_um=options.pitch_um or side, spot_um=options.spot_um or side)
-    image, doubts = _image(data, shapes, path)
-    mpp = _mpp(data, key, sizes)
     return section_of_table(table, path, options, mpp=mpp, image=image, doubts=tuple(doubts))
 
 
@@ -85,14 +95,18 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _choose_table(names: list[str], bin_um: float | None, path: Path) -> str:
+def _choose_table(data: Any, bin_um: float | None, path: Path) -> str:
+    """The one table with positions; of several sizes of bins the one that is wanted, 8 µm, or the finest."""
+    names = [str(name) for name in data.tables]
     if not names:
         raise SectionError("it holds no table", where=path, remedy=_AGAIN)
-    wanted = f"square_{round(bin_um or 8):03d}um"
-    if bin_um is None and len(names) == 1:
-        return names[0]
-    if wanted in names:
-        return wanted
+    placed = [name for name in names if _is_placed(data.tables[name], data)]
+    bins = {float(found[1]): name for name in placed if (found := _BIN.search(name))}
+    wanted = bin_um or (8.0 if 8.0 in bins else min(bins, default=0.0))
+    if len(placed) > 1 and wanted in bins:
+        return bins[wanted]
+    if len(placed) < 2 and (bin_um is None or bin_um in bins):
+        return (placed or names)[0]
     raise SectionError(
         f"it holds {len(names)} tables ({examples(names)})",
         where=path,
@@ -100,53 +114,80 @@ def _choose_table(names: list[str], bin_um: float | None, path: Path) -> str:
     )
 
 
-def _shapes_of(table: AnnData, data: Any, path: Path) -> tuple[str, Any]:
+def _is_placed(table: AnnData, data: Any) -> bool:
     about = table.uns.get("spatialdata_attrs")
     named = about.get("region", []) if isinstance(about, Mapping) else []
-    regions = [str(each) for each in np.atleast_1d(np.asarray(named, dtype=object))]
-    if len(regions) != 1 or regions[0] not in data.shapes:
+    return "spatial" in table.obsm or any(str(each) in data.shapes for each in np.ravel(named))
+
+
+def _region_of(table: AnnData, path: Path) -> tuple[str, list[Any]]:
+    """What the table says that it belongs to, and to which part of it each spot."""
+    about = table.uns.get("spatialdata_attrs")
+    about = about if isinstance(about, Mapping) else {}
+    regions = [str(each) for each in np.atleast_1d(np.asarray(about.get("region", []), dtype=object))]
+    if len(regions) > 1:
         raise SectionError(
-            f"its table belongs to {examples(regions) or 'nothing'}, which is not one element of shapes",
+            f"its table belongs to {examples(regions)}, which is not one section",
             where=path,
             remedy="write one section with its spots or bins as shapes",
         )
-    return regions[0], data.shapes[regions[0]]
+    key = about.get("instance_key")
+    return (regions or [""])[0], list(table.obs[key]) if key in table.obs else []
 
 
-def _joined(table: AnnData, shapes: Any, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre (x, y) and size of each spot's shape: circles' diameters, else roots of areas."""
-    key = table.uns["spatialdata_attrs"].get("instance_key")
-    instances = list(table.obs[key]) if key in table.obs else []
+def _shapes_of(table: AnnData, region: str, instances: list[Any], data: Any) -> tuple[Any, list[Any]]:
+    """The shapes of a table's spots: those it names, or those of which all its cells are; None without."""
+    if region in data.shapes:
+        return data.shapes[region], instances
+    named = [list(table.obs[key]) for key in _CELL_NAMES if key in table.obs]
+    for shapes in data.shapes.values():
+        for names in (*named, list(table.obs_names)):
+            if set(names) <= set(shapes.index):
+                return shapes, names
+    return None, []
+
+
+def _joined(
+    table: AnnData, instances: list[Any], shapes: Any, path: Path
+) -> tuple[AnnData, NDArray[np.float64], list[str]]:
+    """The spots that have a shape, placed at its centre, their sizes, and what is lost."""
     index = list(shapes.index)
     if twice := repeated([str(each) for each in index]):
         raise SectionError(f"shapes listed twice: {examples(twice)}", where=path, remedy=_AGAIN)
     place = {instance: row for row, instance in enumerate(index)}
-    rows = [place.get(instance, -1) for instance in instances]
-    if not rows or min(rows) < 0:
-        lost = [str(each) for each, row in zip(instances, rows, strict=True) if row < 0]
+    rows = np.array([place.get(instance, -1) for instance in instances], dtype=np.intp)
+    lost = [str(each) for each, row in zip(instances, rows, strict=True) if row < 0]
+    if 2 * len(lost) > len(rows) or not len(rows):
         raise SectionError(
             f"spots without a shape: {examples(lost) or 'all of them'}", where=path, remedy=_AGAIN
         )
-    chosen = shapes.geometry.iloc[rows]
+    table = table[rows >= 0].copy() if lost else table
+    chosen = shapes.geometry.iloc[rows[rows >= 0]]
     middle = chosen.centroid
-    centres = np.column_stack([middle.x.to_numpy(), middle.y.to_numpy()])
-    if not np.isfinite(centres).all():
-        raise SectionError("shapes without a place", where=path, remedy=_AGAIN)
+    table.obsm["spatial"] = np.column_stack([middle.x.to_numpy(), middle.y.to_numpy()])
     round_ones = "radius" in shapes.columns
-    sizes = 2 * shapes["radius"].to_numpy()[rows] if round_ones else np.sqrt(chosen.area.to_numpy())
-    return centres, np.asarray(sizes, dtype=np.float64)
+    sizes = (
+        2 * shapes["radius"].to_numpy()[rows[rows >= 0]] if round_ones else np.sqrt(chosen.area.to_numpy())
+    )
+    said = [f"spots without a shape were left out ({len(lost)}): {examples(lost)}"] if lost else []
+    return table, np.asarray(sizes, dtype=np.float64), said
 
 
-def _mpp(data: Any, key: str, sizes: NDArray[np.float64]) -> float | None:
-    """µm per pixel by the side of Visium HD bins, of this table or of another one beside it."""
-    own = _BIN.search(key)
+def _mpp(data: Any, own: re.Match[str] | None, shapes: Any, sizes: NDArray[np.float64]) -> float | None:
+    """µm per pixel by the side of Visium HD bins, own or beside, or by a coordinate system in µm."""
+    from spatialdata.transformations import get_transformation
+
     if own is not None:
         return float(own[1]) / float(np.median(sizes))
+    for system, to_system in get_transformation(shapes, get_all=True).items():
+        if system.lower() in _MICROMETRES:
+            matrix = to_system.to_affine_matrix(*_AXES)
+            return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     for name in data.shapes:
         found = _BIN.search(name)
-        shapes = data.shapes[name]
-        if found is not None and "radius" not in shapes.columns and len(shapes):
-            return float(found[1]) / float(np.sqrt(shapes.area.median()))
+        bins = data.shapes[name]
+        if found is not None and "radius" not in bins.columns and len(bins):
+            return float(found[1]) / float(np.sqrt(bins.area.median()))
     return None
 
 
@@ -154,7 +195,6 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
     """The finest image that lies straight above the shapes."""
     from spatialdata.transformations import get_transformation
 
-    axes = (("x", "y"), ("x", "y"))
     beneath = get_transformation(shapes, get_all=True)
     slides: list[Slide] = []
     doubts = []
@@ -164,8 +204,8 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
         if not common:
             continue
         try:
-            to_shapes = np.linalg.inv(beneath[common[0]].to_affine_matrix(*axes))
-            matrix = to_shapes @ above[common[0]].to_affine_matrix(*axes)
+            to_shapes = np.linalg.inv(beneath[common[0]].to_affine_matrix(*_AXES))
+            matrix = to_shapes @ above[common[0]].to_affine_matrix(*_AXES)
             slide = opened(path / "images" / name)
         except (SlideError, ValueError, np.linalg.LinAlgError) as error:
             problem = error.problem if isinstance(error, SlideError) else "it lies nowhere"
