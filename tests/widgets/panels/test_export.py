@@ -19,7 +19,7 @@ from histoscribe.progress import Progress
 from histoscribe.section import Section, open_section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
-from histoscribe.widgets.layers.painting import expression
+from histoscribe.widgets.layers.painting import expression, rim
 from histoscribe.widgets.panels.export.panel import save_table
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
@@ -110,6 +110,30 @@ def test_panes_and_colour_bars_are_those_on_screen(viewer: Any, make_section: Ma
     state.shared = False
     words = [axes.get_title(loc="left") for axes in picture_of(viewer, state, dpi=72).figure.axes[2:]]
     assert all(found.endswith(f"({name} measured)") for found, name in zip(words, ("A1", "B12"), strict=True))
+
+
+def test_a_picture_says_what_it_shows(viewer: Any, make_section: MakeSection) -> None:
+    predicted = make_section("A1", kind="predicted")
+    own = predicted.table.uns["histoscribe"]
+    predicted.table.uns["histoscribe"] = own | {"model_name": "her2st-breast", "training_sections": ["B1"]}
+    show(viewer, [make_section("A1"), predicted])
+    square = np.array([[20, 20], [20, 90], [90, 90], [90, 20]])
+    viewer.add_shapes(
+        [square],
+        name="r",
+        units=UM,
+        features={"class": ["Tumour"]},
+        edge_color="red",
+        face_color="transparent",
+    )
+    rim(viewer.layers[1], np.arange(3))
+    picture = picture_of(viewer, state_of(viewer))
+    words = " ".join(text.get_text() for text in picture.figure.texts)
+    assert "A1, patient P1: measured." in words
+    assert "A1, patient P1: predicted by her2st-breast, not measured" in words
+    assert "3 chosen spots of A1 measured have a rim." in words
+    (legend,) = picture.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Tumour"]
 
 
 def test_png_svg_and_pdf_are_whole_files(shown: Any, tmp_path: Path) -> None:

@@ -138,7 +138,8 @@ def _draw_spots(axes: Axes, layer: Points, window: Extent, order: int) -> None:
         offsets=centres[inside][:, ::-1],
         transOffset=axes.transData,
         facecolors=colours,
-        linewidths=0,
+        edgecolors=np.asarray(layer.border_color[inside]),
+        linewidths=1.2 * (np.asarray(layer.border_width)[inside] > 0),
         zorder=order,
         rasterized=int(inside.sum()) > _VECTOR_SPOTS,
     )

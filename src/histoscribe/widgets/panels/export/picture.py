@@ -1,9 +1,11 @@
-"""What is on screen as a picture for paper: panes, a true scale bar, the colour bar of each gene."""
+"""What is on screen as a picture for paper: panes, a true scale bar, colour bars, and what is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import numpy as np
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.palette import INK, SOFT, scale_bar
+from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
-from histoscribe.widgets.layers.layers import UM, section_of
+from histoscribe.widgets.layers.layers import UM, known_section, section_of
 from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers
+from histoscribe.widgets.layers.regions import class_colours, is_region_layer
 from histoscribe.widgets.panels.export.drawing import Extent, draw
 
 if TYPE_CHECKING:
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
 KINDS = (".png", ".svg", ".pdf")
 _STYLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
 _INCH = 100
-_STRIP, _TITLE, _MARGIN = 0.52, 0.24, 0.12
+_STRIP, _TITLE, _MARGIN, _NOTE, _LEGEND = 0.52, 0.24, 0.12, 0.14, 0.2
+_LETTERS = 15  # an inch, of the notes beneath
 _MOST_PIXELS = 60_000_000
 
 
@@ -74,11 +79,13 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
         raise SettingError("there is nothing to draw", remedy="show a slide or a section in two dimensions")
     rows, columns = (1 + max(place[axis] for place in panes) for axis in (0, 1))
     high, wide = (float(side) / _INCH for side in viewer.canvas.viewbox_size(viewer.layers))
-    strips = _strips(viewer, state)
+    strips, classes = _strips(viewer, state), _classes(viewer)
+    lines = [line for words in _notes(viewer) for line in wrap(words, int(_LETTERS * columns * wide))]
+    foot = _NOTE * len(lines) + _LEGEND * bool(classes)
     title = _TITLE if len(panes) > 1 else 0.0
     size = (
         columns * (wide + _MARGIN) + _MARGIN,
-        rows * (high + title + _MARGIN) + _MARGIN + _STRIP * bool(strips),
+        rows * (high + title + _MARGIN) + _MARGIN + _STRIP * bool(strips) + foot,
     )
     if size[0] * size[1] * dpi**2 > _MOST_PIXELS:
         raise SettingError(f"a picture of {dpi} dpi would be too large", remedy="choose fewer dots per inch")
@@ -101,7 +108,12 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             unit = "µm" if _in_um(layers) else "pixels"
             scale_bar(axes, left, height, window.width / 4, unit=unit, inside=True)
         for place, strip in enumerate(strips):
-            _colour_bar(figure, strip, place, len(strips), size)
+            _colour_bar(figure, strip, (place, len(strips)), foot, size)
+        for place, line in enumerate(reversed(lines)):
+            height = (_MARGIN / 2 + _NOTE * place) / size[1]
+            figure.text(_MARGIN / size[0], height, line, fontsize=7.5, color=INK, va="bottom")
+        if classes:
+            _legend(figure, classes, _MARGIN / 2 + _NOTE * len(lines), size)
     return Picture(figure, um_per_inch, tuple(left_out))
 
 
@@ -153,6 +165,47 @@ def _in_um(layers: list[Layer]) -> bool:
     return all(str(unit) in (UM, "micrometer") for layer in layers for unit in layer.units[-2:])
 
 
+def _notes(viewer: ViewerModel) -> Iterator[str]:
+    """What must be said beneath: whose each layer of spots is, what made it, and what its rims are."""
+    for layer in painted_layers(viewer):
+        if not layer.visible:
+            continue
+        section = known_section(layer)
+        own = record_of(section.table)
+        made = "measured" if own.measured else f"{own.kind} by {own.model_name or 'a model'}, not measured"
+        if DIFFERENCE in layer.metadata:
+            made = DIFFERENCE
+        seen = f" ({own.split_of(section.name, section.patient)})" if own.training_sections else ""
+        yield f"{section.name}, patient {section.patient or 'not stated'}: {made}{seen}."
+        if (rims := int((np.asarray(layer.border_width) > 0).sum())) and layer.visible:
+            yield f"{rims:,} chosen spots of {layer.name} have a rim."
+
+
+def _classes(viewer: ViewerModel) -> dict[str, Any]:
+    """Visible classes of regions and their colours, layers without classes by their own name."""
+    drawn = [layer for layer in viewer.layers if is_region_layer(layer) and layer.visible]
+    found = [(name or layer.name, colour) for layer in drawn for name, colour in class_colours(layer).items()]
+    return {name: tuple(part / 255 for part in colour) for name, colour in found}
+
+
+def _legend(figure: Figure, classes: dict[str, Any], foot: float, size: tuple[float, float]) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [
+        Patch(facecolor=(*colour, 0.3), edgecolor=colour, label=name) for name, colour in classes.items()
+    ]
+    figure.legend(
+        handles=patches,
+        loc="lower left",
+        bbox_to_anchor=(_MARGIN / size[0], foot / size[1]),
+        ncols=len(patches),
+        fontsize=7.5,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+    )
+
+
 def _frame(axes: Axes, window: Extent, title: str) -> None:
     axes.set(
         xlim=(window.left, window.left + window.width),
@@ -188,19 +241,25 @@ def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limit
 
 
 def _colour_bar(
-    figure: Figure, strip: tuple[str, Any, Limits], place: int, count: int, size: tuple[float, float]
+    figure: Figure,
+    strip: tuple[str, Any, Limits],
+    which: tuple[int, int],
+    foot: float,
+    size: tuple[float, float],
 ) -> None:
+    """Draw the bar of one strip, the first of `which` of so many, above a foot of so many inches."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
     words, colours, limits = strip
+    place, count = which
     ink = isinstance(colours, int)
     table = np.linspace((1, 1, 1), BLEND[colours][:3], 256) if ink else table_of(colours)
     room = (size[0] - 2 * _MARGIN) / count
     wide = min(room - 2 * _MARGIN, 3.2)
     box = (
         (_MARGIN + place * room) / size[0],
-        (_MARGIN + 0.2) / size[1],
+        (_MARGIN + 0.2 + foot) / size[1],
         wide / size[0],
         0.11 / size[1],
     )
