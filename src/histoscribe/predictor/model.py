@@ -69,6 +69,9 @@ class TilePredictions:
     types: NDArray[np.int64]
     novelty: NDArray[np.float32]
 
+    def __getitem__(self, rows: slice) -> TilePredictions:
+        return TilePredictions(*(getattr(self, entry.name)[rows] for entry in fields(self)))
+
 
 @dataclass(frozen=True, eq=False)
 class FittedPredictor:
@@ -169,6 +172,15 @@ class FittedPredictor:
             reduced = part if reduced is None else reduced + part
         assert reduced is not None
         return ImageInputs(reduced, linear, np.asarray(features, dtype=np.float32), centres_um)
+
+    def embed(self, inputs: ImageInputs, device: torch.device) -> NDArray[np.float32]:
+        """The image embeddings of all members side by side, shape (tiles, members × width)."""
+        with torch.inference_mode():
+            reduced = torch.from_numpy(inputs.reduced).to(device)
+            found = [network.to(device).eval().embed_image(reduced).cpu() for network in self.networks]
+        for network in self.networks:
+            network.to("cpu")
+        return np.concatenate([one.numpy() for one in found], axis=1)
 
     def partial_predictions(
         self, inputs: ImageInputs, device: torch.device

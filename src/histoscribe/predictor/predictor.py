@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,7 @@ from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
+    from histoscribe.predictor.guiding.guide import Guidance, Guide
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.section import Section
     from histoscribe.slide import Slide
@@ -55,6 +57,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
     kind = KIND
     reads_images = True
     panel: tuple[str, ...] = ()
+    guide: Guide | None = None
+    """The measured spots that it learns from where it predicts; see `guided`."""
 
     def __init__(
         self,
@@ -182,6 +186,37 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         self._encoder = encoder
         return self._learned(fitted, card)
 
+    def guided(self, section: Section, *, progress: Progress | None = None) -> Predictor:
+        """The same model, which on this section's slide learns from the section's measured spots as well.
+
+        What the model knows and what the spots say are weighed against each other on held-out spots, so that
+        the better one is heard. Levels, intervals and each gene's reliability come from the spots.
+
+        Parameters
+        ----------
+        section : Section
+            10 measured spots or more on any part of the slide that is to be predicted.
+        progress : Progress, optional
+
+        Raises
+        ------
+        SectionError
+            If it has no slide, or fewer than 10 spots with counts.
+        TableError
+            If its table shares no gene with the model, or holds no counts.
+        """
+        self._check_genes(section)
+        encoded = encode_section(section, self.encoder, progress=progress)
+        return self.guided_encoded(encoded, slide=_slide_of(section))
+
+    def guided_encoded(self, section: EncodedSection, *, slide: Slide | None = None) -> Predictor:
+        """As `guided`, by spots whose tiles have been described already; other slides than `slide` are refused."""
+        from histoscribe.predictor.guiding.guide import Guide
+
+        found = copy(self)
+        found.guide = Guide(section, slide)
+        return found
+
     def predict(
         self,
         target: Section | Slide,
@@ -282,7 +317,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         whole = None if units is None else encode_tiles(slide, units, self.encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
-        told = self._predict(features, centres_um, whole)
+        told, guidance = self._predict(features, centres_um, whole)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         return predicted_section(
             self.card, self.fitted, slide, tiles, told, attention, name=name or slide.name, patient=patient
@@ -317,20 +352,22 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         SectionError
             If a descriptor or position is not finite.
         """
-        return self._predict(features, centres_um, slide).expression
+        return self._predict(features, centres_um, slide)[0].expression
 
     def _predict(
         self,
         features: NDArray[np.float32],
         centres_um: NDArray[np.float64],
         slide: NDArray[np.float32] | None,
-    ) -> TilePredictions:
+    ) -> tuple[TilePredictions, Guidance | None]:
         from histoscribe.features.device import resolve_device
 
-        fitted = self.fitted
+        fitted, device = self.fitted, resolve_device(self.device)
         features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
         fitted.check(features, centres_um)
-        return fitted.predict(fitted.read(features, centres_um, slide), resolve_device(self.device))
+        if self.guide is not None:
+            return self.guide.guided(fitted, self.genes, features, centres_um, slide, device)
+        return fitted.predict(fitted.read(features, centres_um, slide), device), None
 
     def _check_genes(self, section: Section) -> None:
         genes = self.genes

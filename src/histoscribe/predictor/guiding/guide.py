@@ -1,0 +1,243 @@
+"""The guide: measured spots on part of a slide, and what a predictor makes of them elsewhere on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError, SlideError, TableError
+from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.predictor.ensemble import gene_correlation
+from histoscribe.predictor.guiding.kernels import SlideView, kernels_of
+from histoscribe.predictor.guiding.regression import Answers, GivenSpots, HeldOut, folds_like, weighed
+from histoscribe.predictor.intervals import Intervals, conformal
+from histoscribe.predictor.target import panel_expression, spot_weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from histoscribe.predictor.model import FittedPredictor, TilePredictions
+    from histoscribe.slide import Slide
+
+FEWEST = 10
+_SAME = 0.01  # pitches within which a tile is a given spot
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """What came of guiding a prediction.
+
+    Parameters
+    ----------
+    expression : ndarray of float32, shape (tiles, genes)
+        log1p of counts per 10,000, never negative.
+    columns : ndarray of int64
+        The model's genes that the given spots have; the others are as the model says.
+    shares : dict of str to float
+        How much each way to answer makes of it; the rest to 1 is the given spots' mean profile.
+    alone_r, guided_r : ndarray, shape (columns,)
+        Each gene's r on given spots that were held out: of the model alone, and guided.
+    intervals : Intervals
+        Conformal bounds from these spots, for the same genes.
+    """
+
+    expression: NDArray[np.float32]
+    columns: NDArray[np.int64]
+    shares: dict[str, float]
+    alone_r: NDArray[np.float64]
+    guided_r: NDArray[np.float64]
+    intervals: Intervals
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """Measured spots of a slide that predictions on it learn from.
+
+    Parameters
+    ----------
+    given : EncodedSection
+        Described by the model's encoder.
+    slide : Slide or None
+        What they lie on, at the scale of their places; None where nothing but encoded tiles is predicted.
+
+    Raises
+    ------
+    SectionError
+        If it has fewer than 10 spots.
+    """
+
+    given: EncodedSection
+    slide: Slide | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.given.spots) < FEWEST:
+            raise SectionError(
+                f"{len(self.given.spots)} measured spots are too few to learn from",
+                where=self.given.name,
+                remedy=f"give at least {FEWEST}, or predict without a guide",
+            )
+
+    def on(self, slide: Slide) -> Guide:
+        """The same spots at the scale of a slide that is to be predicted.
+
+        Raises
+        ------
+        SlideError
+            If they lie on another one.
+        """
+        from histoscribe.slide.identity import refer_to
+
+        own = self.slide
+        if own is None or own.mpp is None or slide.mpp is None:
+            return self
+        if own.levels is not slide.levels:
+            known, asked = refer_to(own), refer_to(slide)
+            if known is None or asked is None or known.sha256 != asked.sha256:
+                raise SlideError(
+                    f"the measured spots of {self.given.name} lie on another slide ({own.name})",
+                    where=slide.path,
+                    remedy="guide it by spots that were measured on this very slide",
+                )
+        factor = slide.mpp / own.mpp
+        given = self.given
+        given = replace(given, centres_um=given.centres_um * factor, pitch_um=given.pitch_um * factor)
+        return replace(self, given=given)
+
+    def guided(
+        self,
+        fitted: FittedPredictor,
+        genes: Sequence[str],
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None,
+        device: torch.device,
+    ) -> tuple[TilePredictions, Guidance]:
+        """What a model says of tiles, and what that becomes by the given spots.
+
+        Parameters
+        ----------
+        fitted : FittedPredictor
+        genes : sequence of str
+            Of the model.
+        features, centres_um, slide
+            As `Predictor.predict_encoded` is given them.
+        device : torch.device
+
+        Raises
+        ------
+        TableError
+            If the given spots have none of the genes.
+        """
+        here = set(self.given.genes)
+        columns = np.array([number for number, gene in enumerate(genes) if gene in here], dtype=np.int64)
+        if not len(columns):
+            raise TableError(
+                f"the given spots have none of the model's {len(genes)} genes ({genes[0]} and others)",
+                where=self.given.name,
+                remedy="use a model of the same species and kind of gene names",
+            )
+        joined, places, rows = self._among(features, centres_um)
+        inputs = fitted.read(joined, places, slide)
+        said = fitted.predict(inputs, device)
+        unit, trust = fitted.deviation[columns], fitted.trust.astype(np.float64)
+        values = fitted.values[:, columns] - np.average(fitted.values[:, columns], axis=0, weights=trust)
+        view = SlideView(
+            joined,
+            places,
+            self.given.pitch_um,
+            joined if slide is None else slide,
+            fitted.space.descriptors,
+            fitted.embed(inputs, device),
+            (said.expression[:, columns] - fitted.mean[columns]) / unit,
+        )
+        found = self._weigh(
+            view,
+            rows,
+            [genes[column] for column in columns],
+            unit,
+            (values * trust[:, None]).T @ values / trust.sum(),
+        )
+        told = said[: len(features)]
+        expression = told.expression.copy()
+        expression[:, columns] = found.expression[: len(features)]
+        return replace(told, expression=expression), replace(found, expression=expression, columns=columns)
+
+    def alone(
+        self,
+        genes: Sequence[str],
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> Guidance:
+        """What the given spots say of other tiles without a model, for genes that they have."""
+        joined, places, rows = self._among(features, centres_um)
+        view = SlideView(joined, places, self.given.pitch_um, joined if slide is None else slide)
+        unit = panel_expression(self.given, genes).std(axis=0)
+        found = self._weigh(view, rows, genes, np.where(unit > 1e-6, unit, 1.0).astype(np.float32), None)
+        return replace(found, expression=found.expression[: len(features)])
+
+    def _among(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+        """The tiles, then the given spots that are none of them; and the row of every given spot."""
+        from scipy.spatial import cKDTree
+
+        given = self.given
+        far, rows = cKDTree(centres_um).query(given.centres_um)
+        new = far > _SAME * given.pitch_um
+        rows = np.where(new, len(features) + np.cumsum(new) - 1, rows).astype(np.int64)
+        joined = np.concatenate([features, given.features[new]])
+        return joined, np.concatenate([centres_um, given.centres_um[new]]), rows
+
+    def _weigh(
+        self,
+        view: SlideView,
+        rows: NDArray[np.int64],
+        genes: Sequence[str],
+        unit: NDArray[np.float32],
+        covariance: NDArray[np.float64] | None,
+    ) -> Guidance:
+        """Learn every answer, weigh them by what inner folds say, and answer for all tiles of the view."""
+        spots = GivenSpots(
+            rows,
+            (panel_expression(self.given, genes) / unit).astype(np.float64),
+            spot_weights([self.given]),
+        )
+        prior = None if view.prior is None else view.prior.astype(np.float64)
+        answers = Answers(kernels_of(view), spots, prior, covariance)
+        asked = np.delete(view.centres_um, rows, axis=0)
+        folds = [answers.held_out(held) for held in folds_like(self.given.centres_um, asked, view.pitch_um)]
+        shares = weighed(folds)
+        alone = np.array([float(answer.kernel == "") for answer in answers.every])
+        alone_r, guided_r = _correlations(folds, alone), _correlations(folds, shares)
+        if alone_r.mean() > guided_r.mean():
+            shares, guided_r = alone, alone_r
+        told = []
+        for fold in folds:
+            said = (fold.level + np.einsum("a,asg->sg", shares, fold.told)) * unit
+            measured = (fold.measured * unit).astype(np.float32)
+            told.append((np.maximum(said, 0).astype(np.float32), measured))
+        expression = answers.mixed(shares, len(view.features)) * unit
+        return Guidance(
+            np.maximum(expression, 0).astype(np.float32),
+            np.arange(len(genes)),
+            {str(answer): float(share) for answer, share in zip(answers.every, shares, strict=True)},
+            alone_r,
+            guided_r,
+            conformal(told),
+        )
+
+
+def _correlations(folds: Sequence[HeldOut], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each gene's r over what was held out, centred per fold: folds differ in their level."""
+    said = [np.einsum("a,asg->sg", shares, fold.told) for fold in folds]
+    parts = [
+        [values - values.mean(axis=0) for values in (told, fold.measured)]
+        for told, fold in zip(said, folds, strict=True)
+    ]
+    told, measured = (np.concatenate(side).astype(np.float32) for side in zip(*parts, strict=True))
+    return gene_correlation(told, measured)

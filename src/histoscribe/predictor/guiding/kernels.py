@@ -1,0 +1,117 @@
+"""How alike two tiles of one slide are: in what is seen of them, in what a model says of them, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.graphs import context_means
+from histoscribe.predictor.inputs import MIN_TILES, Scale, scale_of, standardised
+from histoscribe.predictor.novelty import squared_distances
+
+Rows = NDArray[np.int64]
+Kernel = Callable[[Rows, Rows], NDArray[np.float64]]
+
+REACHES = (1.5, 3.0)
+_SAMPLE = 500
+_WIDE = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class SlideView:
+    """Tiles of one slide, those with given spots among them.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (tiles, d)
+        Descriptors as the encoder gave them.
+    centres_um : ndarray of float64, shape (tiles, 2)
+    pitch_um : float
+        Of the given spots.
+    whole : ndarray of float32, shape (other tiles, d)
+        Descriptors all over the slide, whose units are used.
+    fallback : Scale or None
+        Units where `whole` has too few tiles to know the slide by.
+    embedding : ndarray of float32, shape (tiles, width), or None
+        What a model's networks make of the tiles.
+    prior : ndarray of float32, shape (tiles, genes), or None
+        What a model says of them, in standardised expression.
+    """
+
+    features: NDArray[np.float32]
+    centres_um: NDArray[np.float64]
+    pitch_um: float
+    whole: NDArray[np.float32]
+    fallback: Scale | None = None
+    embedding: NDArray[np.float32] | None = None
+    prior: NDArray[np.float32] | None = None
+
+
+def kernels_of(view: SlideView) -> dict[str, Kernel]:
+    """The kernels that given spots speak along, by name; 1 on average between a tile and itself.
+
+    `near` and `wide` compare what is seen: descriptors, descriptors with their surroundings, and a model's
+    embedding, a functional graph with an edge between any two tiles. `joined` adds what the model says and
+    the place, a spatial graph. Without a model the place takes more parts, by itself and together with what
+    is seen, to tell what lies between spots.
+    """
+    known = len(view.whole) >= MIN_TILES or view.fallback is None
+    plain = standardised(
+        view.features, scale_of(view.whole) if known else view.fallback or scale_of(view.whole)
+    )
+    around = [context_means(plain, view.centres_um, view.pitch_um, (reach,)) for reach in REACHES]
+    wholly = np.concatenate([plain, *(standardised(part, scale_of(part)) for part in around)], axis=1)
+    seen = [gaussian(plain), gaussian(wholly)]
+    wide = [gaussian(plain, _WIDE), gaussian(wholly, _WIDE)]
+    if view.embedding is not None:
+        learned = gaussian(view.embedding)
+        seen, wide = [*seen, learned], [*wide, learned]
+    near, far = mean_of(seen), mean_of(wide)
+    places = view.centres_um / view.pitch_um
+    if view.prior is not None:
+        return {
+            "near": near,
+            "wide": far,
+            "joined": mean_of([*seen, linear(view.prior), falling(places, 5.0)]),
+        }
+    return {
+        "near": near,
+        "wide": far,
+        "joined": mean_of([near, falling(places, 5.0)]),
+        "closer": mean_of([near, falling(places, 1.5)]),
+        "both": lambda a, b: near(a, b) * falling(places, 5.0)(a, b),
+        "place": falling(places, 5.0),
+        "closest place": falling(places, 1.5),
+    }
+
+
+def gaussian(values: NDArray[np.floating], width: float = 1.0) -> Kernel:
+    """exp(-d² / (width × median d²)) between rows."""
+    some = values[:: max(1, len(values) // _SAMPLE)]
+    among = squared_distances(some, some)
+    scale = width * max(
+        float(np.median(among[~np.eye(len(some), dtype=bool)])) if len(some) > 1 else 1.0, 1e-12
+    )
+    return lambda a, b: np.exp(-squared_distances(values[a], values[b]).astype(np.float64) / scale)
+
+
+def linear(values: NDArray[np.floating]) -> Kernel:
+    """Products of centred rows, 1 on average between a row and itself."""
+    centred = values - values.mean(axis=0)
+    scale = max(float((centred**2).sum(axis=1).mean()), 1e-12)
+    return lambda a, b: np.asarray(centred[a] @ centred[b].T, dtype=np.float64) / scale
+
+
+def falling(places: NDArray[np.float64], length: float) -> Kernel:
+    """exp(-distance / length), both in pitches."""
+    from scipy.spatial.distance import cdist
+
+    return lambda a, b: np.exp(-cdist(places[a], places[b]) / length)
+
+
+def mean_of(kernels: Sequence[Kernel]) -> Kernel:
+    """Their mean."""
+    return lambda a, b: sum(kernel(a, b) for kernel in kernels) / len(kernels)

@@ -1,0 +1,268 @@
+"""Regression on given spots: Gaussian processes over tiles and genes in closed form, weighed on inner folds.
+
+A process has the covariance K ⊗ C: K says how alike two tiles are, C which genes go together, so that genes
+share their evidence. On the axes of C it falls into one ridge regression per axis (Bonilla, Chai and Williams,
+NIPS 2007; Stegle et al., NIPS 2011), all with one eigenvalue decomposition. Above 600 given spots, K is that
+of 600 of them (Nyström).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.predictor.guiding.kernels import Kernel, Rows
+
+Matrix = NDArray[np.float64]
+
+_LANDMARKS = 600
+_AXES = 64
+_FLOOR = 0.02
+_STRENGTHS = (3.0, 10.0)
+_OWN = (0.0, 0.4)
+_LEANING = 0.7
+_EVEN = 1.0
+_HELD = 1000
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class GivenSpots:
+    """What was measured, in the units of the model.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (spots,)
+        Which tiles of the view they lie on.
+    expression : ndarray of float64, shape (spots, genes)
+        Standardised, not centred.
+    weight : ndarray of float64, shape (spots,)
+        How much each of them is believed, by its depth.
+    """
+
+    rows: Rows
+    expression: Matrix
+    weight: Matrix
+
+    def centre(self, values: Matrix, some: Rows) -> Matrix:
+        """The weighted mean of values (spots, genes) over some of the spots."""
+        return np.asarray(np.average(values[some], axis=0, weights=self.weight[some]))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way to answer from the given spots.
+
+    Parameters
+    ----------
+    kernel : str
+        Empty for the model's word by itself.
+    prior : float
+        Which share of the model's word it starts from.
+    own : float
+        Which share of the genes' covariance is that of the given spots; the rest is the model's.
+    strength : float
+        Of the noise.
+    """
+
+    kernel: str
+    prior: float
+    own: float = 0.0
+    strength: float = 0.0
+
+    def __str__(self) -> str:
+        if not self.kernel:
+            return "the model alone"
+        lean = f", from {self.prior:g} of the model" if self.prior else ""
+        return f"{self.kernel}{lean}, {self.own:g} own genes, noise {self.strength:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Given spots that were held out, and what was said of them.
+
+    Parameters
+    ----------
+    level : ndarray, shape (genes,)
+        The mean profile of the other given spots.
+    told : ndarray, shape (answers, spots, genes)
+        Of every answer, as differences from this level.
+    measured : ndarray, shape (spots, genes)
+    weight : ndarray, shape (spots,)
+    """
+
+    level: Matrix
+    told: Matrix
+    measured: Matrix
+    weight: Matrix
+
+
+class Answers:
+    """All answers to one task, learned from any of the given spots.
+
+    Parameters
+    ----------
+    kernels : mapping of str to Kernel
+    given : GivenSpots
+    prior : ndarray, shape (tiles, genes), or None
+        What the model says of every tile, standardised.
+    covariance : ndarray, shape (genes, genes), or None
+        Of the genes, by the model.
+    """
+
+    def __init__(
+        self,
+        kernels: Mapping[str, Kernel],
+        given: GivenSpots,
+        prior: Matrix | None,
+        covariance: Matrix | None,
+    ) -> None:
+        self.given, self.prior, self.covariance = given, prior, covariance
+        self.kernels = kernels
+        rng = np.random.default_rng(0)
+        self.landmarks = given.rows[np.sort(rng.permutation(len(given.rows))[:_LANDMARKS])]
+        self._maps: dict[str, Matrix] = {}
+        self._seen: dict[str, Matrix] = {}
+        for name, kernel in kernels.items():
+            among = kernel(self.landmarks, self.landmarks)
+            lower = np.linalg.cholesky(among + 1e-6 * np.trace(among) / len(among) * np.eye(len(among)))
+            self._maps[name] = np.linalg.inv(lower).T
+            self._seen[name] = kernel(given.rows, self.landmarks) @ self._maps[name]
+        shares = (1.0,) if covariance is None else _OWN
+        every = [Answer(name, 0.0, own, by) for name, own, by in product(kernels, shares, _STRENGTHS)]
+        if prior is not None:
+            leaning = [Answer("joined", _LEANING, own, by) for own, by in product(shares, _STRENGTHS)]
+            every = [Answer("", 1.0), *every, *leaning]
+        self.every = tuple(every)
+
+    def learned(self, some: Rows) -> Iterator[Matrix]:
+        """Of every answer the coefficients (landmarks, genes) on the kernel's own axes, from these spots."""
+        given, weight = self.given, self.given.weight[some]
+        centred = given.expression[some] - given.centre(given.expression, some)
+        root = np.sqrt(weight)[:, None]
+        rooted = centred * root / np.sqrt(weight.sum())
+        bases = {own: self._gene_axes(rooted, own) for own in {one.own for one in self.every if one.kernel}}
+        solved = {}
+        for name, seen in self._seen.items():
+            inputs = seen[some] * root
+            solved[name] = (*np.linalg.eigh(inputs.T @ inputs), inputs)
+        for answer in self.every:
+            if not answer.kernel:
+                yield np.zeros((len(self.landmarks), centred.shape[1]))
+                continue
+            wanted = centred
+            if answer.prior and self.prior is not None:
+                said = self.prior[given.rows]
+                wanted = centred - answer.prior * (said[some] - given.centre(said, some))
+            spread, axes, inputs = solved[answer.kernel]
+            share, genes = bases[answer.own]
+            scores = axes.T @ (inputs.T @ (wanted * root))
+            along = scores @ genes
+            rest = (scores - along @ genes.T) / (np.maximum(spread, 0)[:, None] + answer.strength / _FLOOR)
+            along = along / (np.maximum(spread, 0)[:, None] + answer.strength / share)
+            yield axes @ (along @ genes.T + rest)
+
+    def held_out(self, held: Rows) -> HeldOut:
+        """What every answer, learned from the other given spots, says of these."""
+        given = self.given
+        some = np.setdiff1d(np.arange(len(given.rows)), held)
+        found = np.empty((len(self.every), len(held), given.expression.shape[1]))
+        for number, (answer, weights) in enumerate(zip(self.every, self.learned(some), strict=True)):
+            found[number] = self._seen[answer.kernel][held] @ weights if answer.kernel else 0.0
+            if answer.prior and self.prior is not None:
+                prior = self.prior[given.rows]
+                found[number] += answer.prior * (prior[held] - given.centre(prior, some))
+        level = given.centre(given.expression, some)
+        return HeldOut(level, found, given.expression[held], given.weight[held])
+
+    def mixed(self, shares: Matrix, tiles: int) -> Matrix:
+        """The answers of all given spots, weighed, for every tile: (tiles, genes)."""
+        given, every = self.given, np.arange(len(self.given.rows))
+        out = np.tile(given.centre(given.expression, every), (tiles, 1))
+        on: dict[str, Matrix] = {}
+        leaning = 0.0
+        for answer, share, weights in zip(self.every, shares, self.learned(every), strict=True):
+            leaning += share * answer.prior
+            if answer.kernel and share:
+                on[answer.kernel] = on.get(answer.kernel, 0.0) + share * (self._maps[answer.kernel] @ weights)
+        if leaning and self.prior is not None:
+            out += leaning * (self.prior - given.centre(self.prior[given.rows], every))
+        for name, weights in on.items():
+            for start in range(0, tiles, _CHUNK):
+                rows = np.arange(start, min(start + _CHUNK, tiles))
+                out[rows] += self.kernels[name](rows, self.landmarks) @ weights
+        return out
+
+    def _gene_axes(self, rooted: Matrix, own: float) -> tuple[Matrix, Matrix]:
+        """How much signal each of the main axes of the genes' covariance has, and these axes (genes, axes)."""
+        from scipy.linalg import eigh
+
+        among = own * (rooted.T @ rooted)
+        if self.covariance is not None:
+            among = among + (1 - own) * self.covariance
+        count = len(among)
+        kept = min(_AXES, count)
+        values, axes = eigh(among, subset_by_index=[count - kept, count - 1])
+        mean = max(float(np.trace(among)) / count, 1e-12)
+        noise = (mean * count - values.sum()) / (count - kept) if count > kept else values[0]
+        return np.maximum(values - noise, 0) / mean + _FLOOR, axes
+
+
+def weighed(folds: Sequence[HeldOut]) -> Matrix:
+    """Shares of the answers, in the simplex together with that of the mean profile: shape (answers,).
+
+    Least squares over what was held out, centred per fold (levels come from the given spots anyway), shrunk
+    to even shares.
+    """
+    from scipy.optimize import nnls
+
+    count = len(folds[0].told)
+    among, with_truth = np.zeros((count, count)), np.zeros(count)
+    for fold in folds:
+        root = np.sqrt(fold.weight)[:, None]
+        middle = np.average(fold.told, axis=1, weights=fold.weight)
+        parts = ((fold.told - middle[:, None]) * root).reshape(count, -1)
+        truth = (fold.measured - np.average(fold.measured, axis=0, weights=fold.weight)) * root
+        among += parts @ parts.T
+        with_truth += parts @ truth.ravel()
+    even = _EVEN * np.trace(among) / count**2 + 1e-12
+    lower = np.linalg.cholesky(among + (even + 1e-9 * np.trace(among)) * np.eye(count))
+    shares = nnls(lower.T, np.linalg.solve(lower, with_truth + even / count))[0]
+    return np.asarray(shares / max(1.0, shares.sum()))
+
+
+def folds_like(centres_um: Matrix, asked_um: Matrix, pitch_um: float) -> list[Rows]:
+    """Which given spots to hold out at a time: fifths at random, twice, or both halves along both sides.
+
+    Whichever leaves the held-out spots about as far from the nearest spot that stays as what is asked for
+    lies from the nearest given spot: what is beyond them must not be judged by what is between them.
+
+    Parameters
+    ----------
+    centres_um : ndarray, shape (spots, 2)
+    asked_um : ndarray, shape (tiles, 2)
+        Tiles that are asked for and hold no given spot.
+    pitch_um : float
+        Shorter distances count as this one.
+    """
+    from scipy.spatial import cKDTree
+
+    count = len(centres_um)
+    orders = [np.random.default_rng(seed).permutation(count) for seed in range(2)]
+    fifths = [np.sort(order[first::5]) for order in orders for first in range(5)]
+    sides = [np.argsort(along, kind="stable") for along in centres_um.T]
+    halves = [np.sort(half) for order in sides for half in np.array_split(order, 2)]
+
+    def far(held: list[Rows]) -> float:
+        found = [cKDTree(np.delete(centres_um, rows, axis=0)).query(centres_um[rows])[0] for rows in held]
+        return float(np.log(np.median(np.maximum(np.concatenate(found), pitch_um))))
+
+    asked = cKDTree(centres_um).query(asked_um)[0] if len(asked_um) else np.zeros(1)
+    wanted = float(np.log(np.median(np.maximum(asked, pitch_um))))
+    chosen = min((fifths, halves), key=lambda folds: abs(far(folds) - wanted))
+    most = max(1, _HELD // len(chosen))
+    return [held[:: -(-len(held) // most)] for held in chosen]
