@@ -21,6 +21,7 @@ Kind = Literal["measured", "predicted", "restored", "generated"]
 KINDS: tuple[Kind, ...] = ("measured", "predicted", "restored", "generated")
 
 Split = Literal[
+    "guided by spots of this section",
     "in training",
     "section out, same patient in training",
     "section out, patient unknown",
@@ -28,6 +29,8 @@ Split = Literal[
     "unknown: the prediction does not name its training sections",
 ]
 SPLIT_MEANING: dict[Split, str] = {
+    "guided by spots of this section": "The model learned from measured spots of this slide: the figures are "
+    "those of its other spots, and hold for no other slide.",
     "in training": "The model was trained on this very section: these figures say nothing about new tissue.",
     "section out, same patient in training": "The model knew other tissue of this patient: expect "
     "lower figures for a new one.",
@@ -131,6 +134,8 @@ class Record:
         Of `obs["spot_type"]`.
     unlike_training_share : float or None
         Share of tiles that are unlike the training tissue.
+    guide_section, guide_spots : str, int or None
+        The section, and how many of its measured spots, that a prediction on its slide learned from.
     adapted : bool or None
         Whether the imputer was adapted to the table.
     overlap, model_genes, restored_values : int or None
@@ -170,6 +175,8 @@ class Record:
     panel_genes: tuple[str, ...] = ()
     type_names: tuple[str, ...] = ()
     unlike_training_share: float | None = None
+    guide_section: str = ""
+    guide_spots: int | None = None
     adapted: bool | None = None
     overlap: int | None = None
     model_genes: int | None = None
@@ -190,6 +197,8 @@ class Record:
 
     def split_of(self, section: str, patient: str) -> Split:
         """Whether the model had seen a section or its patient."""
+        if self.guide_spots:
+            return "guided by spots of this section"
         if not self.training_sections:
             return "unknown: the prediction does not name its training sections"
         if section in self.training_sections:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from anndata import AnnData
 
-from histoscribe.errors import ModelError, SectionError, TableError
+from histoscribe.errors import ModelError, SectionError, SlideError, TableError
+from histoscribe.evaluation import compare
 from histoscribe.features import encoder_named
 from histoscribe.predictor import Predictor, evidence_of, panel_expression
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.predictor.ensemble import gene_correlation
+from histoscribe.record import record_of
 from histoscribe.section import Section, open_section, write_section
 from histoscribe.slide import Level, Slide
 from histoscribe.tiles import spot_tiles
@@ -232,3 +234,27 @@ def test_fitting_leaves_the_settings_as_they_were_given(make_section):
     predictor.fit_encoded([make_section()])
     assert predictor.settings is before
     assert predictor.fitted.settings.radii is not None
+
+
+def test_spots_of_the_slide_guide_and_are_named(fitted, unseen):
+    part = unseen.with_table(unseen.table[:48].copy())
+    found = fitted.guided(part).predict(unseen)
+    record = record_of(found.table)
+    assert (record.guide_section, record.guide_spots) == ("C", 48)
+    assert record.split_of("C", "P-C") == "guided by spots of this section"
+    assert found.table.obs["given"].sum() == 48
+    assert {"held_out_r", "held_out_low", "unguided_r"} <= set(found.table.var)
+    assert (found.table.layers["low"] <= found.table.layers["high"]).all()
+    told = compare(unseen, found)
+    assert told.summary["spots"] == SIDE**2 - 48
+    assert any("guided by 48 spots of C" in warning for warning in told.warnings)
+
+
+def test_a_guided_grid_knows_its_slide(fitted, unseen):
+    grid = fitted.guided(unseen).predict(unseen.slide, pitch_um=30.0)
+    assert record_of(grid.table).guide_spots == SIDE**2
+
+
+def test_spots_of_another_slide_do_not_guide(fitted, unseen):
+    with pytest.raises(SlideError, match="another slide"):
+        fitted.guided(unseen).predict(painted("D", 4))

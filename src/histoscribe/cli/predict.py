@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,14 @@ from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import answer, caution, command_line, emit
 from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_target, output_file
+from histoscribe.cli.targets import open_measured, open_target, output_file
 from histoscribe.errors import SettingError
 from histoscribe.formats import kind_of
 from histoscribe.record import amend_record
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
 
 GRID_UM = 55.0
 _COLUMNS = ("written", "spots", "genes", "seconds")
@@ -32,6 +36,12 @@ def predict(
         float | None, typer.Option(min=1.0, help="Predict on a grid with this pitch in µm (slides: 55).")
     ] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; predict a grid inside it only.")] = None,
+    guide: Annotated[
+        str | None,
+        typer.Option(
+            help="Measured spots of the same slide to learn from: a section, or own for the target's."
+        ),
+    ] = None,
     section: InCohort = None,
     mpp: SlideMpp = None,
     encoder: Annotated[
@@ -62,7 +72,10 @@ def predict(
             start = time.monotonic()
             opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
-            predicted = predictor.predict(
+            knowing = predictor
+            if guide is not None:
+                knowing = predictor.guided(_guiding(guide, opened, section), progress=progress)
+            predicted = knowing.predict(
                 opened,
                 pitch_um=None if spots else grid_um or GRID_UM,
                 region=None if region is None else read_regions(region),
@@ -100,6 +113,21 @@ def predict(
     which = f" --section {section}" if section else ""
     hint = f"Next: histoscribe view {targets[0]} {out}{which}"
     answer("Prediction", facts, as_json=as_json, context=context, hint=hint, warnings=warnings)
+
+
+def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:
+    """The section whose measured spots a prediction learns from."""
+    from histoscribe.section import Section
+
+    if guide != "own":
+        return open_measured(Path(guide), section=section if kind_of(Path(guide)) == "cohort" else None)
+    if not isinstance(target, Section):
+        raise SettingError(
+            "a slide has no measured spots of its own",
+            where="--guide",
+            remedy="name the section that was measured on it",
+        )
+    return target
 
 
 def _files(targets: Sequence[Path], out: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,9 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     left, right = as_section(measured), as_section(predicted)
     _check_kinds(left, right)
     genes = common_genes(left, right)
-    match = match_spots(left, right)
+    found = match_spots(left, right)
+    match = _without_given(found, right)
+    left_out = len(found.measured) - len(match.measured)
     table = left.table[match.measured].copy()
     columns = table.var_names.get_indexer(genes)
     counts = table.X[:, columns]
@@ -123,7 +125,7 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     section = Section(
         left.name, table, left.slide or right.slide, left.mpp, left.spot_um, left.pitch_um, left.patient
     )
-    summary = _summarise(section, per_gene, source, match, left.table.n_obs, top_by)
+    summary = _summarise(section, per_gene, source, match, left.table.n_obs - left_out, top_by)
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
         section,
@@ -233,10 +235,25 @@ def _summarise(
     return summary
 
 
+def _without_given(match: Match, predicted: Section) -> Match:
+    """Only spots that a guided prediction did not learn from, where it was asked for any other."""
+    if "given" not in predicted.table.obs:
+        return match
+    new = ~predicted.table.obs["given"].to_numpy(bool)[match.predicted]
+    return (
+        replace(match, measured=match.measured[new], predicted=match.predicted[new]) if new.any() else match
+    )
+
+
 def _doubts(left: Section, right: Section, source: Record, summary: dict[str, Any]) -> list[str]:
     doubts = []
     if summary["split"] == "in training":
         doubts.append(f"{left.name} was trained on: these figures do not hold for new tissue.")
+    if source.guide_spots:
+        doubts.append(
+            f"The prediction is guided by {source.guide_spots} spots of {source.guide_section}, which are "
+            "left out where it was asked for others: these figures are for this section alone."
+        )
     if right.name != left.name:
         doubts.append(f"The prediction is named {right.name}, the measurement {left.name}.")
     if source.target and source.target != TARGET:

@@ -210,7 +210,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         return self.guided_encoded(encoded, slide=_slide_of(section))
 
     def guided_encoded(self, section: EncodedSection, *, slide: Slide | None = None) -> Predictor:
-        """As `guided`, by spots whose tiles have been described already; other slides than `slide` are refused."""
+        """As `guided`, by spots whose tiles have been described already, on `slide` and no other."""
         from histoscribe.predictor.guiding.guide import Guide
 
         found = copy(self)
@@ -307,8 +307,10 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         """
         from histoscribe.features import encode_tiles
         from histoscribe.predictor.explaining.attention import attention_maps
+        from histoscribe.predictor.guiding.telling import tell
         from histoscribe.predictor.output import predicted_section
 
+        guide = None if self.guide is None else self.guide.on(slide)
         if len(tiles) == 0:
             raise SectionError(
                 "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
@@ -317,11 +319,14 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         whole = None if units is None else encode_tiles(slide, units, self.encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
-        told, guidance = self._predict(features, centres_um, whole)
+        told, guidance = self._predict(features, centres_um, whole, guide)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
-        return predicted_section(
+        section = predicted_section(
             self.card, self.fitted, slide, tiles, told, attention, name=name or slide.name, patient=patient
         )
+        if guidance is not None:
+            tell(section, guidance)
+        return section
 
     def predict_encoded(
         self,
@@ -352,21 +357,22 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         SectionError
             If a descriptor or position is not finite.
         """
-        return self._predict(features, centres_um, slide)[0].expression
+        return self._predict(features, centres_um, slide, self.guide)[0].expression
 
     def _predict(
         self,
         features: NDArray[np.float32],
         centres_um: NDArray[np.float64],
         slide: NDArray[np.float32] | None,
+        guide: Guide | None,
     ) -> tuple[TilePredictions, Guidance | None]:
         from histoscribe.features.device import resolve_device
 
         fitted, device = self.fitted, resolve_device(self.device)
         features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
         fitted.check(features, centres_um)
-        if self.guide is not None:
-            return self.guide.guided(fitted, self.genes, features, centres_um, slide, device)
+        if guide is not None:
+            return guide.guided(fitted, self.genes, features, centres_um, slide, device)
         return fitted.predict(fitted.read(features, centres_um, slide), device), None
 
     def _check_genes(self, section: Section) -> None:

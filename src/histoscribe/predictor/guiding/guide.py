@@ -43,6 +43,10 @@ class Guidance:
         Each gene's r on given spots that were held out: of the model alone, and guided.
     intervals : Intervals
         Conformal bounds from these spots, for the same genes.
+    given : ndarray of bool, shape (tiles,)
+        Whether a tile is one of the given spots.
+    section, spots : str, int
+        Name and number of the given spots.
     """
 
     expression: NDArray[np.float32]
@@ -51,6 +55,9 @@ class Guidance:
     alone_r: NDArray[np.float64]
     guided_r: NDArray[np.float64]
     intervals: Intervals
+    given: NDArray[np.bool_]
+    section: str
+    spots: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +167,11 @@ class Guide:
             [genes[column] for column in columns],
             unit,
             (values * trust[:, None]).T @ values / trust.sum(),
+            len(features),
         )
         told = said[: len(features)]
         expression = told.expression.copy()
-        expression[:, columns] = found.expression[: len(features)]
+        expression[:, columns] = found.expression
         return replace(told, expression=expression), replace(found, expression=expression, columns=columns)
 
     def alone(
@@ -177,8 +185,8 @@ class Guide:
         joined, places, rows = self._among(features, centres_um)
         view = SlideView(joined, places, self.given.pitch_um, joined if slide is None else slide)
         unit = panel_expression(self.given, genes).std(axis=0)
-        found = self._weigh(view, rows, genes, np.where(unit > 1e-6, unit, 1.0).astype(np.float32), None)
-        return replace(found, expression=found.expression[: len(features)])
+        unit = np.where(unit > 1e-6, unit, 1.0).astype(np.float32)
+        return self._weigh(view, rows, genes, unit, None, len(features))
 
     def _among(
         self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
@@ -200,8 +208,9 @@ class Guide:
         genes: Sequence[str],
         unit: NDArray[np.float32],
         covariance: NDArray[np.float64] | None,
+        count: int,
     ) -> Guidance:
-        """Learn every answer, weigh them by what inner folds say, and answer for all tiles of the view."""
+        """Learn every answer, weigh them by what inner folds say, and answer for the view's first tiles."""
         spots = GivenSpots(
             rows,
             (panel_expression(self.given, genes) / unit).astype(np.float64),
@@ -212,16 +221,16 @@ class Guide:
         asked = np.delete(view.centres_um, rows, axis=0)
         folds = [answers.held_out(held) for held in folds_like(self.given.centres_um, asked, view.pitch_um)]
         shares = weighed(folds)
-        alone = np.array([float(answer.kernel == "") for answer in answers.every])
+        alone = np.array([float(not answer.kernel) for answer in answers.every])
         alone_r, guided_r = _correlations(folds, alone), _correlations(folds, shares)
-        if alone_r.mean() > guided_r.mean():
+        if alone_r.mean() > guided_r.mean():  # nothing was learned
             shares, guided_r = alone, alone_r
         told = []
         for fold in folds:
             said = (fold.level + np.einsum("a,asg->sg", shares, fold.told)) * unit
             measured = (fold.measured * unit).astype(np.float32)
             told.append((np.maximum(said, 0).astype(np.float32), measured))
-        expression = answers.mixed(shares, len(view.features)) * unit
+        expression = answers.mixed(shares, count) * unit
         return Guidance(
             np.maximum(expression, 0).astype(np.float32),
             np.arange(len(genes)),
@@ -229,6 +238,9 @@ class Guide:
             alone_r,
             guided_r,
             conformal(told),
+            np.isin(np.arange(count), rows),
+            self.given.name,
+            len(rows),
         )
 
 

@@ -114,4 +114,4 @@ def falling(places: NDArray[np.float64], length: float) -> Kernel:
 
 def mean_of(kernels: Sequence[Kernel]) -> Kernel:
     """Their mean."""
-    return lambda a, b: sum(kernel(a, b) for kernel in kernels) / len(kernels)
+    return lambda a, b: np.mean([kernel(a, b) for kernel in kernels], axis=0)

@@ -1,9 +1,9 @@
 """Regression on given spots: Gaussian processes over tiles and genes in closed form, weighed on inner folds.
 
 A process has the covariance K ⊗ C: K says how alike two tiles are, C which genes go together, so that genes
-share their evidence. On the axes of C it falls into one ridge regression per axis (Bonilla, Chai and Williams,
-NIPS 2007; Stegle et al., NIPS 2011), all with one eigenvalue decomposition. Above 600 given spots, K is that
-of 600 of them (Nyström).
+share their evidence. On the axes of C it falls into one ridge regression per axis (Bonilla, Chai and
+Williams, NIPS 2007; Stegle et al., NIPS 2011), all with one eigenvalue decomposition. Above 600 given spots,
+K is that of 600 of them (Nyström).
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Answers:
             if answer.kernel and share:
                 on[answer.kernel] = on.get(answer.kernel, 0.0) + share * (self._maps[answer.kernel] @ weights)
         if leaning and self.prior is not None:
-            out += leaning * (self.prior - given.centre(self.prior[given.rows], every))
+            out += leaning * (self.prior[:tiles] - given.centre(self.prior[given.rows], every))
         for name, weights in on.items():
             for start in range(0, tiles, _CHUNK):
                 rows = np.arange(start, min(start + _CHUNK, tiles))
@@ -198,7 +198,7 @@ class Answers:
         return out
 
     def _gene_axes(self, rooted: Matrix, own: float) -> tuple[Matrix, Matrix]:
-        """How much signal each of the main axes of the genes' covariance has, and these axes (genes, axes)."""
+        """How much signal the main axes of the genes' covariance have, and these axes (genes, axes)."""
         from scipy.linalg import eigh
 
         among = own * (rooted.T @ rooted)
