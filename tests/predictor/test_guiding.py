@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from histoscribe.errors import SectionError, TableError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
-from histoscribe.predictor.guiding.regression import HeldOut, folds_like, weighed
+from histoscribe.predictor.guiding.regression import HeldOutSpots, folds_like, weighed
 from histoscribe.predictor.target import log_cp10k
 
 QUICK = {"epochs": 20, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}
@@ -130,7 +130,7 @@ def test_too_few_or_foreign_spots_are_refused(fitted, unseen):
 def test_shares_lie_in_the_simplex(answers, spots, genes, seed):
     rng = np.random.default_rng(seed)
     told, measured = rng.normal(size=(answers, spots, genes)), rng.normal(size=(spots, genes))
-    fold = HeldOut(np.zeros(genes), told, measured, rng.uniform(0.1, 10, spots))
+    fold = HeldOutSpots(np.zeros(genes), told, measured, rng.uniform(0.1, 10, spots))
     shares = weighed([fold])
     assert (shares >= 0).all()
     assert shares.sum() <= 1 + 1e-9
@@ -140,7 +140,7 @@ def test_the_better_answer_gets_the_larger_share():
     rng = np.random.default_rng(0)
     measured = rng.normal(size=(50, 8))
     told = np.stack([measured + 0.1 * rng.normal(size=(50, 8)), rng.normal(size=(50, 8))])
-    good, bad = weighed([HeldOut(np.zeros(8), told, measured, np.ones(50))])
+    good, bad = weighed([HeldOutSpots(np.zeros(8), told, measured, np.ones(50))])
     assert good > 0.6 > 0.4 > bad
 
 

@@ -13,7 +13,13 @@ from histoscribe.errors import SectionError, SlideError, TableError
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.guiding.kernels import SlideView, kernels_of
-from histoscribe.predictor.guiding.regression import Answers, GivenSpots, HeldOut, folds_like, weighed
+from histoscribe.predictor.guiding.regression import (
+    GivenSpots,
+    HeldOutSpots,
+    SpotAnswers,
+    folds_like,
+    weighed,
+)
 from histoscribe.predictor.intervals import Intervals, conformal
 from histoscribe.predictor.target import panel_expression, spot_weights
 
@@ -217,7 +223,7 @@ class Guide:
             spot_weights([self.given]),
         )
         prior = None if view.prior is None else view.prior.astype(np.float64)
-        answers = Answers(kernels_of(view), spots, prior, covariance)
+        answers = SpotAnswers(kernels_of(view), spots, prior, covariance)
         asked = np.delete(view.centres_um, rows, axis=0)
         folds = [answers.held_out(held) for held in folds_like(self.given.centres_um, asked, view.pitch_um)]
         shares = weighed(folds)
@@ -244,7 +250,7 @@ class Guide:
         )
 
 
-def _correlations(folds: Sequence[HeldOut], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlations(folds: Sequence[HeldOutSpots], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each gene's r over what was held out, centred per fold: folds differ in their level."""
     said = [np.einsum("a,asg->sg", shares, fold.told) for fold in folds]
     parts = [

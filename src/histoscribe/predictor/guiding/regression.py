@@ -54,7 +54,7 @@ class GivenSpots:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SpotAnswer:
     """One way to answer from the given spots.
 
     Parameters
@@ -82,7 +82,7 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutSpots:
     """Given spots that were held out, and what was said of them.
 
     Parameters
@@ -101,7 +101,7 @@ class HeldOut:
     weight: Matrix
 
 
-class Answers:
+class SpotAnswers:
     """All answers to one task, learned from any of the given spots.
 
     Parameters
@@ -133,10 +133,10 @@ class Answers:
             self._maps[name] = np.linalg.inv(lower).T
             self._seen[name] = kernel(given.rows, self.landmarks) @ self._maps[name]
         shares = (1.0,) if covariance is None else _OWN
-        every = [Answer(name, 0.0, own, by) for name, own, by in product(kernels, shares, _STRENGTHS)]
+        every = [SpotAnswer(name, 0.0, own, by) for name, own, by in product(kernels, shares, _STRENGTHS)]
         if prior is not None:
-            leaning = [Answer("joined", _LEANING, own, by) for own, by in product(shares, _STRENGTHS)]
-            every = [Answer("", 1.0), *every, *leaning]
+            leaning = [SpotAnswer("joined", _LEANING, own, by) for own, by in product(shares, _STRENGTHS)]
+            every = [SpotAnswer("", 1.0), *every, *leaning]
         self.every = tuple(every)
 
     def learned(self, some: Rows) -> Iterator[Matrix]:
@@ -166,7 +166,7 @@ class Answers:
             along = along / (np.maximum(spread, 0)[:, None] + answer.strength / share)
             yield axes @ (along @ genes.T + rest)
 
-    def held_out(self, held: Rows) -> HeldOut:
+    def held_out(self, held: Rows) -> HeldOutSpots:
         """What every answer, learned from the other given spots, says of these."""
         given = self.given
         some = np.setdiff1d(np.arange(len(given.rows)), held)
@@ -177,7 +177,7 @@ class Answers:
                 prior = self.prior[given.rows]
                 found[number] += answer.prior * (prior[held] - given.centre(prior, some))
         level = given.centre(given.expression, some)
-        return HeldOut(level, found, given.expression[held], given.weight[held])
+        return HeldOutSpots(level, found, given.expression[held], given.weight[held])
 
     def mixed(self, shares: Matrix, tiles: int) -> Matrix:
         """The answers of all given spots, weighed, for every tile: (tiles, genes)."""
@@ -212,7 +212,7 @@ class Answers:
         return np.maximum(values - noise, 0) / mean + _FLOOR, axes
 
 
-def weighed(folds: Sequence[HeldOut]) -> Matrix:
+def weighed(folds: Sequence[HeldOutSpots]) -> Matrix:
     """Shares of the answers, in the simplex together with that of the mean profile: shape (answers,).
 
     Least squares over what was held out, centred per fold (levels come from the given spots anyway), shrunk
