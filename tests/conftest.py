@@ -19,6 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# Before anything loads OpenMP. Workers share the cores, threads that wait must sleep, and numba would give
+# PyTorch as many threads as there are cores, whatever was asked for.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "OMP_NUM_THREADS" in os.environ:
+    os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+
 import numpy as np
 import pytest
 

@@ -38,3 +38,21 @@ def test_info_knows_bundled_models_by_name(shell: Callable) -> None:
     facts = json.loads(shell("info", "olfactory-bulb", "--json").stdout)
     assert facts["kind"] == "model"
     assert set(facts["training_sections"]) == {"MOB1", "MOB3"}
+
+
+def test_doctor_says_which_panels_miss_what_is_absent(
+    shell: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from histoscribe.cli import doctor
+
+    monkeypatch.setattr(doctor, "is_installed", lambda name: False)
+    checks = {entry["name"]: entry for entry in json.loads(shell("doctor", "--json").stdout)["checks"]}
+    absent = checks["for SpatialData"]
+    assert not absent["good"]
+    assert "Export" in absent["found"]
+    assert "napari-histoscribe[spatialdata]" in absent["remedy"]
+
+
+def test_what_loads_longest_is_told_last(shell: Callable) -> None:
+    names = [entry["name"] for entry in json.loads(shell("doctor", "--json").stdout)["checks"]]
+    assert names.index("viewer") < names.index("device") < names.index("encoder")

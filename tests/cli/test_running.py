@@ -103,3 +103,15 @@ def test_what_a_job_prints_does_not_reach_standard_output(capsys):
     assert shown.out == ""
     assert "a library talks" in shown.err
     assert shown.err.count("working") == 1
+
+
+def test_the_number_of_threads_that_is_asked_for_holds_for_numba_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from histoscribe.cli import main
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("OMP_WAIT_POLICY", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("histoscribe.cli.app.app", lambda: None)
+    main()
+    assert os.environ["NUMBA_NUM_THREADS"] == "1"

@@ -19,6 +19,7 @@ from histoscribe.cli import (
     impute,
     info,
     predict,
+    sample,
     train,
     view,
 )
@@ -45,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(verb(demo.demo))
+app.command()(verb(sample.sample))
 app.command()(verb(info.info))
 app.command()(verb(view.view))
 app.command()(verb(convert.convert))

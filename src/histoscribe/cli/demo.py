@@ -12,8 +12,6 @@ import typer
 from histoscribe.cli.console import command_line, plain, results, show, words
 from histoscribe.cli.running import job
 from histoscribe.errors import StorageError
-from histoscribe.files import replacing
-from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     from histoscribe.evaluation import Comparison
@@ -43,6 +41,7 @@ def demo(
 ) -> None:
     """Train on the sample, predict a section of a patient never seen, score it and paint it."""
     from histoscribe.cli.screen import has_screen, has_viewer
+    from histoscribe.files import replacing
 
     if out.is_file():
         raise StorageError("this is a file, not a folder", where=out, remedy="name a folder with --out")
@@ -72,6 +71,7 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.report import write_report
     from histoscribe.predictor import Predictor
+    from histoscribe.record import amend_record
     from histoscribe.section import write_section
     from histoscribe.simulate.sample import sample_cohort, sample_folder
 
@@ -114,6 +114,7 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
 
 def _paint(comparison: Comparison, gene: str, path: Path) -> None:
     from histoscribe.evaluation.figures import expression_panels, spot_figure
+    from histoscribe.files import replacing
 
     column = comparison.column(gene)
     truth = None if comparison.truth is None else comparison.truth[:, column]

@@ -16,7 +16,6 @@ from histoscribe.cli.options import AsJson, Device, Scheduler
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, slide_of
 from histoscribe.errors import HistoscribeError
-from histoscribe.formats import kind_of
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -91,6 +90,7 @@ def describe(
 
 def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Section | Slide]]]:
     """Every slide or section that a path stands for, with what opens it."""
+    from histoscribe.formats import kind_of
     from histoscribe.section import read_cohort_csv
 
     try:

@@ -7,12 +7,13 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoscribe.cli.console import emit, results
 from histoscribe.cli.options import AsJson
-from histoscribe.cli.screen import INSTALL, has_screen, has_viewer
+from histoscribe.cli.screen import INSTALL, has_screen, has_viewer, is_installed
 from histoscribe.errors import HistoscribeError
 
 if TYPE_CHECKING:
@@ -20,44 +21,57 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
-    "zarr", "tifffile", "imagecodecs", "openslide-bin", "spatialdata", "napari", "PySide6", "timm",
+    "zarr", "tifffile", "imagecodecs", "openslide-bin", "spatialdata", "napari", "PySide6", "PyQt6", "timm",
     "transformers", "distributed", "numba",
 )  # fmt: skip
+EXTRAS = {
+    "spatialdata": ("spatialdata", "SpatialData", "opening and Export"),
+    "distributed": ("cluster", "a cluster", "describe and predict with --scheduler"),
+    "transformers": ("foundation", "", "Predict and Evidence, with models of these encoders"),
+    "timm": ("timm", "", "Predict and Evidence, with models of these encoders"),
+}
+"""What further libraries bring: the extra that installs each, what it is for, and where it is missed."""
 LOW_DISK, LOW_MEMORY = 5e9, 4e9
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """One thing looked at: whether it is as it should be, what there is, and how to get what is missing."""
 
     name: str
-    """What was looked at."""
     good: bool
-    """Whether it is as it should be."""
     found: str
-    """What there is."""
     remedy: str = ""
-    """How to get what is missing."""
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Versions, device, display, encoders, what is missing and how to get it."""
-    checks = [_python(), _device(), _memory(), _disk(), _display(), _viewer(), _slides(), *_encoders()]
+def doctor(
+    as_json: AsJson = False,
+) -> None:
+    """Versions, device, display, encoders, what is missing for which panel and how to get it."""
     versions = {name: _version(name) for name in PACKAGES}
     if as_json:
-        emit({"versions": versions, "python": platform.python_version(), "checks": checks})
+        emit({"versions": versions, "python": platform.python_version(), "checks": list(_checks())})
         return
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for check in checks:
+    for check in _checks():  # each is told at once: on a first run the last ones take long to load
+        line = Table(box=None, pad_edge=False, show_header=False)
+        for width in (7, 26):
+            line.add_column(width=width)
         mark = "[green]ok[/green]" if check.good else "[yellow]missing[/yellow]"
-        text = check.found + (f": {check.remedy}" if check.remedy else "")
-        table.add_row(mark, check.name, escape(text))
-    results.print(table)
+        line.add_row(mark, check.name, escape(check.found + (f": {check.remedy}" if check.remedy else "")))
+        results.print(line)
     installed = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
     results.print(f"\nInstalled: {installed}", markup=False)
+
+
+def _checks() -> Iterator[Check]:
+    """Everything looked at, what loads least first."""
+    yield from (_python(), _memory(), _disk(), _display(), _viewer())
+    yield from _libraries()
+    yield from (_slides(), _device())
+    yield from _encoders()
 
 
 def _version(package: str) -> str | None:
@@ -113,13 +127,24 @@ def _display() -> Check:
 def _viewer() -> Check:
     if has_viewer():
         return Check("viewer", True, f"napari {_version('napari')}")
-    return Check("viewer", False, "napari is not installed", INSTALL)
+    return Check("viewer", False, "napari or Qt is absent (every panel)", INSTALL)
+
+
+def _libraries() -> Iterator[Check]:
+    from histoscribe.features.networks.catalogue import PUBLISHED
+
+    for library, (extra, what, use) in EXTRAS.items():
+        names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
+        good = is_installed(library)
+        found = f"{library} {_version(library)}" if good else f"{library} is absent ({use})"
+        remedy = "" if good else f"pip install 'napari-histoscribe[{extra}]'"
+        yield Check(f"for {what or ', '.join(names)}", good, found, remedy)
 
 
 def _slides() -> Check:
     from histoscribe.slide.openslide.handles import library
 
-    name = "NDPI, MRXS, BIF, CZI, DICOM"
+    name = "for NDPI, MRXS, BIF, CZI, DICOM"
     try:
         return Check(name, True, f"OpenSlide {library().__library_version__}")
     except HistoscribeError as error:
@@ -128,17 +153,11 @@ def _slides() -> Check:
 
 def _encoders() -> list[Check]:
     from histoscribe.features import encoder_named
-    from histoscribe.features.networks.catalogue import PUBLISHED
     from histoscribe.features.networks.fetching import encoders_folder
     from histoscribe.features.registry import OWN
 
     checks = [_encoder(encoder_named(name, device="cpu"), ", no download needed") for name in OWN]
     own = len(checks)
-    for library, extra in (("transformers", "foundation"), ("timm", "timm")):
-        names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
-        found = _version(library)
-        remedy = "" if found else f"pip install 'napari-histoscribe[{extra}]'"
-        checks.append(Check(f"for {', '.join(names)}", bool(found), f"{library} {found or 'absent'}", remedy))
     folder = encoders_folder()
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
@@ -147,7 +166,7 @@ def _encoders() -> list[Check]:
             checks.append(Check("encoder", False, f"{path.name}: {error.problem}", error.remedy or ""))
             continue
         checks.append(_encoder(encoder))
-    if len(checks) == own + 2:
+    if len(checks) == own:
         checks.append(
             Check("encoder", True, "none is fetched, and none is needed; histoscribe fetch lists them")
         )

@@ -12,8 +12,6 @@ from histoscribe.cli.console import answer, caution, command_line
 from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, SamplesScale
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
-from histoscribe.files import replacing
-from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +39,7 @@ def impute(
     from histoscribe.bulk.writing import write_restored
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.result import as_section
+    from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
 
     output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])
@@ -83,6 +82,8 @@ def _write_carriers(weights: pd.DataFrame, path: Path) -> Path:
 
     top = weights.iloc[:, :_CARRIERS]
     table = pd.DataFrame({"mean_weight": top.mean(), "mean_absolute_weight": top.abs().mean()})
+    from histoscribe.files import replacing
+
     with replacing(path) as fresh:
         table.to_csv(fresh, index_label="gene", float_format="%.6g")
     return path

@@ -11,13 +11,12 @@ import typer
 from histoscribe.cli.console import caution, emit, show, show_rows
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.targets import open_cohort
-from histoscribe.formats import Kind, kind_of
-from histoscribe.record import record_of
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
 BEST, FIRST = 10, 5
 
 if TYPE_CHECKING:
+    from histoscribe.formats import Kind
     from histoscribe.models import Card
     from histoscribe.section import Section
     from histoscribe.slide import Slide
@@ -54,6 +53,8 @@ def _row(section: dict[str, Any]) -> list[object]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
+    from histoscribe.formats import kind_of
+
     kind = kind_of(path)
     facts = _DESCRIBED[kind](path)
     return {"kind": kind, **facts}
@@ -143,6 +144,8 @@ def _slide(slide: Slide) -> dict[str, Any]:
 
 
 def _section(section: Section) -> dict[str, Any]:
+    from histoscribe.record import record_of
+
     table = section.table
     own = record_of(table)
     said = () if section.slide is None else section.slide.warnings

@@ -16,8 +16,6 @@ from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_file
 from histoscribe.errors import SettingError
-from histoscribe.formats import kind_of
-from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -58,7 +56,9 @@ def predict(
     killed goes on where it was.
     """
     from histoscribe.features import connected, encoder_named, storing
+    from histoscribe.formats import kind_of
     from histoscribe.predictor import Predictor
+    from histoscribe.record import amend_record
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions
 
@@ -117,6 +117,7 @@ def predict(
 
 def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:
     """The section whose measured spots a prediction learns from."""
+    from histoscribe.formats import kind_of
     from histoscribe.section import Section
 
     if guide != "own":

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from histoscribe.cli.targets import open_measured
-from histoscribe.formats import kind_of
 
 
 def view(
@@ -19,6 +18,7 @@ def view(
 ) -> None:
     """Open napari with slides, sections and predictions; those of one name side by side."""
     from histoscribe.cli.screen import need_screen
+    from histoscribe.formats import kind_of
 
     kinds = [kind_of(path) for path in paths]
     need_screen()
