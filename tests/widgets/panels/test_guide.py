@@ -58,7 +58,7 @@ def test_a_model_is_trained_on_other_patients(
 ) -> None:
     quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
     monkeypatch.setattr(guide, "MODEL", quick)
-    monkeypatch.setattr(guide, "_own_folder", lambda: tmp_path)
+    monkeypatch.setattr(guide, "models_folder", lambda: tmp_path)
     _, panel = window.window.add_plugin_dock_widget(PLUGIN, "First steps")
     panel.buttons[1].click()
     assert not panel.buttons[1].isEnabled()

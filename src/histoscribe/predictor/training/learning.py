@@ -281,6 +281,9 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
             parts = fitted.partial_predictions(inputs, options.device)[0]
             truth = panel_expression(section, options.panel, options.settings.target)
             found.append((fitted, parts, truth, section.centres_um))
+            r = float(np.nanmedian(gene_correlation(parts.weighed(EnsembleWeights()), truth)))
+            whose = f"held out {section.name} of patient {section.patient}: median r of the genes {r:.2f}"
+            options.progress.report(whose, number, len(folds))
     weights = choose_weights([(parts, truth) for _, parts, truth, _ in found], options.settings.without)
     if "smoothness" not in options.settings.without:
         held = [(parts.weighed(weights), truth, places, one.spatial) for one, parts, truth, places in found]

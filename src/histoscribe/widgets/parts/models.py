@@ -11,6 +11,7 @@ import numpy as np
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit, Label
 from magicgui.widgets.bases import ValuedContainerWidget
+from qtpy.QtWidgets import QSizePolicy
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.parts.fields import ChoiceField, Offer
@@ -54,6 +55,9 @@ class ModelField(ValuedContainerWidget[Any]):
         self.elsewhere.line_edit.native.setPlaceholderText("folder with card.json")
         self.words = Label(name="words")
         self.words.native.setWordWrap(True)
+        how = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        how.setHeightForWidth(True)
+        self.words.native.setSizePolicy(how)
         parts = [self.known, self.elsewhere, self.words]
         super().__init__(widgets=parts, labels=False, label=label, name=name, tooltip=meaning)
         self.margins = (0, 0, 0, 0)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QSettings, QStandardPaths
 
 from histoscribe.widgets.napari_private.probe import plugin_settings
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 _GB = 2**30
 
 
@@ -61,6 +62,12 @@ def follow_memory() -> None:
     _bound_pixels(settings.running.memory_gb)
     settings.running.events.memory_gb.disconnect(_on_memory)
     settings.running.events.memory_gb.connect(_on_memory)
+
+
+def models_folder() -> Path:
+    """Where models that are trained here go: the preferred folder, else one of the user's own."""
+    place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    return preferences().model_folder or Path(place) / "histoscribe" / "models"
 
 
 def models_in(folder: Path | None) -> list[Path]:

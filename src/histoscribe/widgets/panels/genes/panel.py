@@ -142,7 +142,7 @@ class LimitFields(QWidget):
         self.auto.setToolTip("Take the limits of this gene from the percentiles again")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part in (QLabel("Values"), self.low, QLabel("to"), self.high, self.auto):
+        for part in (self.low, QLabel("to"), self.high, self.auto):
             layout.addWidget(part, int(isinstance(part, QDoubleSpinBox)))
         self.low.valueChanged.connect(self._typed)
         self.high.valueChanged.connect(self._typed)

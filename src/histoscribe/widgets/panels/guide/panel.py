@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Shapes
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QStandardPaths
 from qtpy.QtWidgets import QLabel
 
 from histoscribe.widgets.jobs.loading import load_libraries
@@ -24,7 +23,7 @@ from histoscribe.widgets.parts.models import SIMULATED
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.shortcuts import SHORTCUTS
 from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.preferences import preferences, recent_models, remember_model
+from histoscribe.widgets.state.preferences import models_folder, recent_models, remember_model
 from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ class GuidePanel(Panel):
 
     @staticmethod
     def _folder() -> Path:
-        return (preferences().model_folder or _own_folder()) / _MODEL_NAME
+        return models_folder() / _MODEL_NAME
 
     def _trained(self, _: Path, folder: Path) -> None:
         remember_model(folder)
@@ -181,8 +180,3 @@ def _train(folder: Path, progress: Progress) -> Path:
     model = Predictor(**MODEL).fit(others, progress=progress)
     model.save(folder, tissue="simulated tissue", technology=SIMULATED)
     return folder
-
-
-def _own_folder() -> Path:
-    place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
-    return Path(place) / "histoscribe" / "models"

@@ -24,7 +24,7 @@ from histoscribe.widgets.parts.fields import (
 )
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
-from histoscribe.widgets.state.preferences import follow_memory, preferences, remember_model
+from histoscribe.widgets.state.preferences import DEVICES, follow_memory, preferences, remember_model
 
 if TYPE_CHECKING:
     import napari
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
     from histoscribe.slide import Slide
-
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class PredictPanel(Panel):
@@ -71,7 +69,7 @@ class PredictPanel(Panel):
         )
         meaning = "auto takes a graphics card where there is one"
         self.device = self.add(
-            words_field("device", _DEVICES, label="Device", tooltip=meaning, first=preferences().device)
+            words_field("device", DEVICES, label="Device", tooltip=meaning, first=preferences().device)
         )
         self.cost = self.add(wrapped_words(), visible=lambda: bool(self.cost.text()))
         self.add_run(

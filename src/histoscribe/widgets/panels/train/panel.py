@@ -1,0 +1,203 @@
+"""The Train panel: measured sections or a cohort CSV; a predictor comes back, in every chooser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit, LineEdit, SpinBox
+from qtpy.QtCore import QItemSelectionModel, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QAbstractItemView
+
+from histoscribe.errors import SettingError
+from histoscribe.widgets.layers.layers import kind_of
+from histoscribe.widgets.layers.painting import sections_in
+from histoscribe.widgets.panels.train.training import (
+    EFFORTS,
+    TrainRequest,
+    check,
+    held_out_words,
+    train,
+)
+from histoscribe.widgets.parts.fields import ChoiceField, words_field
+from histoscribe.widgets.parts.models import card_words
+from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
+from histoscribe.widgets.state.preferences import models_folder, remember_model
+
+if TYPE_CHECKING:
+    import napari
+
+    from histoscribe.models import Card
+    from histoscribe.section import Section
+
+_OPEN, _COHORT = "open", "cohort"
+
+
+class TrainPanel(Panel):
+    """Trains a predictor on sections that are open, or on a cohort.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+
+    Signals
+    -------
+    heard : str
+        What was held out and how well it was predicted, from the job's thread.
+    """
+
+    heard = Signal(str)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._sections: list[Section] = []
+        self._patients: dict[str, str] = {}
+        meaning = "Measured sections of this window, or a CSV that names many; a CSV can be dropped here"
+        sources = (("Sections that are open", _OPEN), ("A cohort CSV", _COHORT))
+        self.source = self.add(ChoiceField("source", lambda: sources, label="Learn from", tooltip=meaning))
+        meaning = "Columns: section, patient, path, and for count tables positions and slide"
+        self.cohort = self.add(
+            FileEdit(
+                mode=FileDialogMode.EXISTING_FILE,
+                name="cohort",
+                label="Cohort",
+                tooltip=meaning,
+                filter="*.csv",
+            ),
+            visible=lambda: self.source.value == _COHORT,
+        )
+        meaning = "Marked rows are learned from; double-click a patient to say whose tissue it is"
+        self.table = TableModel(
+            (
+                Column("section", lambda one: str(one.name), left=True),
+                Column("patient", self._patient, meaning, edit=self._rename, left=True),
+                Column("spots", lambda one: f"{one.table.n_obs:,}"),
+            )
+        )
+        self.list = self.add(table_view(self.table, meaning), visible=lambda: self.source.value == _OPEN)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
+        self.list.setMinimumHeight(110)
+        self.split = self.add(wrapped_words())
+        meaning = "Of the model; a model of this name is replaced"
+        self.name = self.add(LineEdit(name="name", value="my-model", label="Name", tooltip=meaning))
+        meaning = "For the card: of what organ and disease it learns"
+        self.tissue = self.add(LineEdit(name="tissue", label="Tissue", tooltip=meaning))
+        meaning = "For the card: Visium, Visium HD, Xenium …"
+        self.technology = self.add(LineEdit(name="technology", label="Measured by", tooltip=meaning))
+        meaning = "The most variable genes of the training sections are predicted"
+        self.genes = self.add(
+            SpinBox(name="genes", value=250, min=1, max=5000, label="Genes", tooltip=meaning)
+        )
+        meaning = "How long is trained; a quick model predicts worse"
+        self.effort = self.add(words_field("effort", EFFORTS, label="Effort", tooltip=meaning))
+        self.add_run(
+            "Train", "Learn from these sections; the model is then offered everywhere", ready=self._ready
+        )
+        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.heard.connect(self._on_heard)
+        self.list.selectionModel().selectionChanged.connect(self.refresh)
+        self.setAcceptDrops(True)
+        self.finish()
+
+    @property
+    def marked(self) -> list[Section]:
+        """The open sections to learn from."""
+        rows = sorted(index.row() for index in self.list.selectionModel().selectedRows())
+        return [self._sections[row] for row in rows]
+
+    @property
+    def _csv(self) -> Path:
+        return Path(self.cohort.line_edit.value.strip()).expanduser()
+
+    def request(self) -> TrainRequest:
+        """What the panel asks for as it stands; `HistoscribeError` if something is missing."""
+        name = self.name.value.strip()
+        if not name or Path(name).name != name:
+            raise SettingError("the model needs a name without slashes", remedy="give it a short name")
+        of_cohort = self.source.value == _COHORT
+        request = TrainRequest(
+            () if of_cohort else tuple(replace(one, patient=self._patient(one)) for one in self.marked),
+            self._csv if of_cohort else None,
+            models_folder() / name,
+            self.tissue.value.strip(),
+            self.technology.value.strip(),
+            self.genes.value,
+            self.effort.value,
+        )
+        check(request)
+        return request
+
+    def start(self) -> None:
+        """Train; the sentences about what was held out come while it runs."""
+        self.words.setText("")
+        self.launch(self.request, partial(train, self.heard.emit), self._done)
+
+    def reset_choices(self, event: object = None) -> None:
+        """List the measured sections of now, new ones marked."""
+        super().reset_choices(event)
+        found = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
+        if found != self._sections:
+            left_out = {id(one) for one in self._sections} - {id(one) for one in self.marked}
+            self._sections = found
+            self.table.show_rows(found)
+            how = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+            for row, one in enumerate(found):
+                if id(one) not in left_out:
+                    self.list.selectionModel().select(self.table.index(row), how)
+        self.refresh()
+
+    def refresh(self, *_: object) -> None:
+        """Say what will be held out, and ask every rule again."""
+        marked = self.marked
+        patients = {self._patient(one) for one in marked}
+        self.split.setText(
+            "Scores: patients are held out in turn where there are three, else sections."
+            if self.source.value == _COHORT
+            else held_out_words(len(patients), len(marked))
+            if marked
+            else "Open measured sections with their H&E, or choose a cohort CSV."
+        )
+        super().refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """A CSV can be dropped."""
+        if _dropped(event) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Learn from a CSV that was dropped."""
+        path = _dropped(event)
+        if path is not None:
+            self.source.value, self.cohort.value = _COHORT, path
+            event.acceptProposedAction()
+
+    def _ready(self) -> bool:
+        return bool(self.marked) if self.source.value == _OPEN else self._csv.suffix == ".csv"
+
+    def _patient(self, section: Section) -> str:
+        return self._patients.get(section.name, section.patient) or section.name
+
+    def _rename(self, section: Section, words: str) -> None:
+        self._patients[section.name] = words.strip()
+        self.refresh()
+
+    def _on_heard(self, words: str) -> None:
+        said = f"{words[0].upper()}{words[1:]}."
+        self.words.setText("\n".join(part for part in (self.words.text(), said) if part))
+        self.refresh()
+
+    def _done(self, request: TrainRequest, card: Card) -> None:
+        remember_model(request.folder)
+        self._on_heard(f"done. {card_words(card)} Predict offers it as {request.folder.name}")
+
+
+def _dropped(event: QDropEvent) -> Path | None:
+    urls = event.mimeData().urls()
+    path = Path(urls[0].toLocalFile()) if len(urls) == 1 else Path()
+    return path if path.suffix.lower() == ".csv" else None

@@ -1,0 +1,102 @@
+"""The Train panel in a real window: open sections or a dropped cohort, honest scores, a model for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+
+from histoscribe.models import read_card
+from histoscribe.section import Section
+from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.panels.train import panel as train_panel, training
+from histoscribe.widgets.panels.train.training import held_out_words
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture(scope="module")
+def sections() -> list[Section]:
+    from histoscribe.simulate import simulate_section
+
+    return [simulate_section(seed, name=f"K{seed}", genes=20, size_um=700) for seed in (1, 2, 3)]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def panel(window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
+    monkeypatch.setattr(training, "EFFORTS", {"Usual": quick})
+    monkeypatch.setattr(train_panel, "models_folder", lambda: tmp_path / "models")
+    return window.window.add_plugin_dock_widget(PLUGIN, "Train")[1]
+
+
+def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
+    window: Any, panel: Any, sections: list[Section], qtbot: Any, tmp_path: Path
+) -> None:
+    assert not panel.run_button.isEnabled()
+    show(window, sections)
+    assert [one.name for one in panel.marked] == ["K1", "K2", "K3"]
+    assert "each of 3 patients" in panel.split.text()
+    panel.table.setData(panel.table.index(2, 1), "K2")
+    assert "fewer than three patients" in panel.split.text()
+    panel.table.setData(panel.table.index(2, 1), "somebody else")
+    panel.name.value, panel.tissue.value, panel.genes.value = "lung", "lung tumour", 12
+    panel.run_button.click()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=300_000)
+    said = panel.words.text()
+    assert said.count("Held out K") == 3
+    assert "median r of the genes" in said
+    assert "Lung tumour" in said
+    folder = tmp_path / "models" / "lung"
+    card = read_card(folder)
+    assert (card.tissue, len(card.genes), card.settings["inner_split"]) == ("lung tumour", 12, "patient")
+    assert card.patients == ("K1", "K2", "somebody else")
+    for name in ("Predict", "Evidence"):
+        other = window.window.add_plugin_dock_widget(PLUGIN, name)[1]
+        model = other.model if name == "Predict" else other.trace.model
+        assert folder in model.known.values
+    assert window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1].model.folder == folder
+
+
+def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(
+    window: Any, panel: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text("section,patient,path\nA,P,a.h5ad\n")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(cohort))])
+    left, no = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    panel.dropEvent(QDropEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, left, no))
+    assert panel.source.value == "cohort"
+    assert panel.request().cohort == cohort
+    panel.run_button.click()
+    panel.tasks.cancel()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=30_000)
+    assert not (tmp_path / "models").exists()
+
+
+def test_what_cannot_work_is_refused_before_anything_is_loaded(
+    window: Any, panel: Any, make_section: Callable[..., Section]
+) -> None:
+    show(window, [make_section("A1")])
+    panel.name.value = "a/b"
+    panel.start()
+    assert "without slashes" in notification_manager.records[-1].message
+    panel.name.value = "fine"
+    panel.list.clearSelection()
+    assert not panel.run_button.isEnabled()
+    panel.start()
+    assert "nothing to learn from" in notification_manager.records[-1].message
+    assert "halves" in held_out_words(1, 1)
