@@ -49,7 +49,7 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     show(window, sections)
     assert [one.name for one in panel.marked] == ["K1", "K2", "K3"]
     assert "each of 3 patients" in panel.split.text()
-    panel.table.setData(panel.table.index(2, 1), "K2")
+    panel.table.setData(panel.table.index(2, 1), sections[1].patient)
     assert "fewer than three patients" in panel.split.text()
     panel.table.setData(panel.table.index(2, 1), "somebody else")
     panel.name.value, panel.tissue.value, panel.genes.value = "lung", "lung tumour", 12
@@ -62,7 +62,7 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     folder = tmp_path / "models" / "lung"
     card = read_card(folder)
     assert (card.tissue, len(card.genes), card.settings["inner_split"]) == ("lung tumour", 12, "patient")
-    assert card.patients == ("K1", "K2", "somebody else")
+    assert card.patients == (sections[0].patient, sections[1].patient, "somebody else")
     for name in ("Predict", "Evidence"):
         other = window.window.add_plugin_dock_widget(PLUGIN, name)[1]
         model = other.model if name == "Predict" else other.trace.model
