@@ -227,7 +227,7 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
             where=section.name,
             remedy="draw a larger region",
         )
-    values = dense(_expression_table(section)[chosen, list(genes)].X)
+    values = log_expression(section, genes)[chosen]
     moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
     return result.sort_values("I", ascending=False, kind="stable", na_position="last")
@@ -245,6 +245,11 @@ def variable_genes(section: Section, most: int = 2000) -> list[str]:
     """The genes of the largest variance; equals stay in the section's order."""
     variance = gene_moments(section)["variance"].sort_values(ascending=False, kind="stable")
     return [str(gene) for gene in variance.index[:most]]
+
+
+def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32]:
+    """Some genes as log1p of counts per 10,000, predictions as they are, shape (spots, genes)."""
+    return np.asarray(dense(_expression_table(section)[:, list(genes)].X), dtype=np.float32)
 
 
 def _expression_table(section: Section) -> AnnData:

@@ -19,7 +19,7 @@ from histoscribe.widgets.parts.scrolling import Scrolled
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
-STILL = ("Predict", "Train", "Impute", "Generate", "Slide", "Export", "First steps")
+STILL = ("Predict", "Train", "Clusters", "Impute", "Generate", "Slide", "Export", "First steps")
 """Panels whose fields change nothing in the window until a button is pressed."""
 
 EVERY = (*STILL, "Genes", "Compare", "Evidence", "Regions")

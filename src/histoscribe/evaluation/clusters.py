@@ -1,0 +1,84 @@
+"""Clusters of spots that express alike, and the score of a gene set on each spot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import RegionError
+from histoscribe.evaluation.regions import log_expression, variable_genes
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.section import Section
+
+_COMPONENTS, _NEIGHBOURS, _FEWEST = 30, 15, 20
+
+
+def expression_clusters(
+    section: Section, *, resolution: float = 1.0, seed: int = 0, progress: Progress | None = None
+) -> NDArray[np.str_]:
+    """Communities of the graph of spots that express alike, the largest called 1.
+
+    The 2,000 most variable genes become 30 principal components, each spot is joined to the 15 most alike,
+    and the graph is split by Louvain's method (Blondel et al. 2008, as networkx has it).
+
+    Parameters
+    ----------
+    section : Section
+        Counts become log1p of counts per 10,000; predictions are taken as they are.
+    resolution : float
+        More of it gives more clusters.
+    seed : int
+        The same seed gives the same clusters.
+    progress : Progress, optional
+
+    Returns
+    -------
+    ndarray of str, shape (spots,)
+        `RegionError` if there are fewer than 20 spots.
+    """
+    import networkx
+    from sklearn.decomposition import PCA
+    from sklearn.neighbors import kneighbors_graph
+
+    progress = progress or Progress()
+    if section.table.n_obs < _FEWEST:
+        raise RegionError(
+            f"{section.table.n_obs} spots are too few to be clustered",
+            where=section.name,
+            remedy=f"choose a section of at least {_FEWEST} spots",
+        )
+    progress.report("finding what varies")
+    x = log_expression(section, variable_genes(section))
+    size = min(_COMPONENTS, *x.shape)
+    places = PCA(size, svd_solver="randomized", random_state=seed).fit_transform(x)
+    progress.report("joining spots that express alike")
+    graph = networkx.from_scipy_sparse_array(kneighbors_graph(places, min(_NEIGHBOURS, len(x) - 1)))
+    progress.report("splitting the graph")
+    found = networkx.community.louvain_communities(graph, resolution=resolution, seed=seed)
+    labels = np.empty(len(x), dtype=object)
+    for number, spots in enumerate(sorted(found, key=lambda one: (-len(one), min(one))), start=1):
+        labels[list(spots)] = str(number)
+    return labels.astype(np.str_)
+
+
+def set_score(section: Section, genes: Sequence[str]) -> NDArray[np.float64]:
+    """Mean of a set's genes on each spot, each gene in standard deviations from its mean over the section.
+
+    `RegionError` if the section has fewer than three of them that vary.
+    """
+    known = [gene for gene in genes if gene in section.table.var_names]
+    x = log_expression(section, known).astype(np.float64)
+    spread = x.std(axis=0)
+    if (spread > 0).sum() < 3:
+        raise RegionError(
+            f"{(spread > 0).sum()} of {len(genes)} genes of the set vary here, at least 3 are needed",
+            where=section.name,
+            remedy="choose another set, or restore its genes first",
+        )
+    scores: NDArray[np.float64] = ((x - x.mean(axis=0))[:, spread > 0] / spread[spread > 0]).mean(axis=1)
+    return scores
