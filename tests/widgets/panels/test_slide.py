@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ImageCms
+from qtpy.QtCore import QPoint, Qt
 
 from histoscribe.errors import SettingError, SlideError
 from histoscribe.slide import Slide, open_slide
@@ -54,6 +55,25 @@ def rich_slide(make_slide: Callable[..., Slide]) -> Slide:
         profile=lambda: profile,
         warnings=("the µm per pixel are unknown",),
     )
+
+
+def test_the_overview_has_a_frame_and_takes_one_where_one_clicks(
+    window: Any, panel: Any, make_slide: Callable[..., Slide], qtbot: Any
+) -> None:
+    pixels, about, _ = slide_layer(make_slide())
+    window.add_image(pixels, **about)
+    view = panel.overview
+    qtbot.waitUntil(lambda: not view.pixmap().isNull(), timeout=10_000)
+    side = view.pixmap().width()
+    window.fit_to_view()
+    whole = view.frame()
+    assert whole.width() >= side * 0.95
+    assert whole.height() >= side * 0.95
+    window.scene.camera.zoom *= 4
+    assert view.frame().width() == pytest.approx(whole.width() / 4, rel=0.01)
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(side // 4, side // 2))
+    assert window.scene.camera.center[-2:] == pytest.approx((100, 50), abs=2)  # 400 pixels of 0.5 µm
+    assert view.frame().center().x() == pytest.approx(side / 4, abs=2)
 
 
 def _add(window: Any, slide: Slide) -> Any:

@@ -49,6 +49,13 @@ def test_all_keys_are_bound_and_may_be_bound_again(viewer: Any) -> None:
     assert actions >= {action for _, action in SHORTCUTS.values()}
 
 
+def test_objectives_have_keys(shown: Any) -> None:
+    for key, zoom in (("Alt+1", 0.5), ("Alt+2", 1), ("Alt+3", 2), ("Alt+4", 4)):
+        press(shown, key)
+        assert shown.scene.camera.zoom == zoom
+    assert shown.status == "40×: a pixel of the screen is 0.25 µm"
+
+
 def test_genes_follow_by_reliability_and_pinned_ones_go_first(shown: Any) -> None:
     state = state_of(shown)
     assert state.gene == "ERBB2"

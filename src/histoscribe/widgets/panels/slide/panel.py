@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QLabel
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.layers import LevelForNapari, section_of, slide_layer, slide_of
+from histoscribe.widgets.panels.slide.overview import SlideMap
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.pictures import pixmap_of
@@ -44,6 +45,7 @@ class SlidePanel(Panel):
                 tooltip="The slide that is described; the one chosen in the layer list",
             )
         )
+        self.overview = self.add(SlideMap(self.viewer), visible=lambda: self._slide is not None)
         self.facts = self.add(wrapped_words())
         self.doubts = self.add(wrapped_words(), visible=lambda: bool(self.doubts.text()))
         meaning = "µm per full-resolution pixel; the scale of a section is that of its spots"
@@ -134,6 +136,7 @@ class SlidePanel(Panel):
 
     def _show(self, *_: object) -> None:
         slide = self._slide
+        self.overview.show_slide(self.layer.value)
         if slide is None:
             self.facts.setText("Open a slide to see what it is.")
             self.doubts.clear()
