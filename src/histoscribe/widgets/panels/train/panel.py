@@ -19,7 +19,6 @@ from histoscribe.widgets.layers.painting import sections_in
 from histoscribe.widgets.panels.train.training import (
     EFFORTS,
     TrainRequest,
-    check,
     held_out_words,
     train,
 )
@@ -121,17 +120,20 @@ class TrainPanel(Panel):
         if not name or Path(name).name != name:
             raise SettingError("the model needs a name without slashes", remedy="give it a short name")
         of_cohort = self.source.value == _COHORT
-        request = TrainRequest(
+        folder = models_folder() / name
+        if folder.exists() and not (folder / "card.json").exists():
+            raise SettingError("something else lies here", where=folder, remedy="give another name")
+        if not (of_cohort or self.marked):
+            raise SettingError("there is nothing to learn from", remedy="mark measured sections in the list")
+        return TrainRequest(
             () if of_cohort else tuple(replace(one, patient=self._patient(one)) for one in self.marked),
             self._csv if of_cohort else None,
-            models_folder() / name,
+            folder,
             self.tissue.value.strip(),
             self.technology.value.strip(),
             self.genes.value,
             self.effort.value,
         )
-        check(request)
-        return request
 
     def start(self) -> None:
         """Train; the sentences about what was held out come while it runs."""

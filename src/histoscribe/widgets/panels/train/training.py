@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import SectionError, SettingError
 from histoscribe.progress import Progress, Step
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.state.preferences import preferences
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from histoscribe.models import Card
     from histoscribe.section import Section
 
-EFFORTS: Mapping[str, dict[str, int]] = {
+EFFORTS: Mapping[str, dict[str, Any]] = {
     "Usual": {},
     "Quick, to try it out": {"epochs": 10, "members": 1},
 }
@@ -51,26 +50,6 @@ class TrainRequest:
     """One of `EFFORTS`."""
 
 
-def check(request: TrainRequest) -> None:
-    """Refuse what cannot work before anything is loaded: `HistoscribeError` with the remedy."""
-    if request.cohort is None and not request.sections:
-        raise SettingError(
-            "there is nothing to learn from",
-            remedy="mark measured sections in the list, or name a cohort CSV",
-        )
-    if request.cohort is not None and not request.cohort.is_file():
-        raise SettingError("there is no such cohort CSV", where=request.cohort, remedy="choose another file")
-    if request.folder.exists() and not (request.folder / "card.json").exists():
-        raise SettingError("something else lies here", where=request.folder, remedy="give another name")
-    for section in request.sections:
-        if section.slide is None:
-            raise SectionError(
-                "this section has no slide to learn from",
-                where=section.name,
-                remedy="open it together with its H&E image, or leave it out",
-            )
-
-
 def held_out_words(patients: int, sections: int) -> str:
     """What the scores will be of, from how many patients and sections there are."""
     if patients >= _FEWEST:
@@ -84,21 +63,11 @@ def held_out_words(patients: int, sections: int) -> str:
 
 
 def train(heard: Callable[[str], object], request: TrainRequest, progress: Progress) -> Card:
-    """Learn and save the model; runs on any thread.
+    """Learn and save the model, and give its card as written; runs on any thread.
 
-    Parameters
-    ----------
-    heard : callable
-        Receives a sentence for everything held out, as soon as it has been predicted.
-    request : TrainRequest
-    progress : Progress
-
-    Returns
-    -------
-    Card
-        As written; `HistoscribeError` if the sections do not go together or nothing can be written.
+    `heard` receives a sentence for everything held out, as soon as it has been predicted. `HistoscribeError`
+    where the sections do not go together or nothing can be written.
     """
-    check(request)
 
     def follow(step: Step) -> None:
         if step.message.startswith("held out"):
@@ -115,7 +84,7 @@ def train(heard: Callable[[str], object], request: TrainRequest, progress: Progr
         from histoscribe.section import read_cohort
 
         sections = read_cohort(request.cohort, inner)
-    settings: dict[str, Any] = dict(EFFORTS[request.effort])
-    model = Predictor(panel_size=request.genes, device=preferences().device, **settings)
+    model = Predictor(panel_size=request.genes, device=preferences().device, **EFFORTS[request.effort])
     model.fit(sections, progress=inner)
+    progress.report("writing the model")
     return model.save(request.folder, tissue=request.tissue, technology=request.technology)
