@@ -13,6 +13,7 @@ from qtpy.QtGui import QColor, QFontMetricsF, QImage, QLinearGradient, QPainter
 from qtpy.QtWidgets import QApplication
 from superqt.utils import qimage_to_array
 
+from histoscribe.genes import symbol_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 
 if TYPE_CHECKING:
@@ -82,11 +83,12 @@ def strips_of(
     strips: list[Strip] = []
     for place, gene in enumerate(state.genes):
         ends = {shown[gene] for name, shown in limits.items() if gene in shown and name not in different}
-        words = f"{gene}, {UNITS}" if len(ends) < 2 else f"{gene}, own limits on each layer"
+        name = symbol_of(gene)
+        words = f"{name}, {UNITS}" if len(ends) < 2 else f"{name}, own limits on each layer"
         colours = place if blend else state.colour_map
         strips.append((words, colours, ends.pop() if len(ends) == 1 else None))
     for name in sorted(different & limits.keys()):
-        strips.append((f"{state.gene}, {DIFFERENCE}", DIFFERENCE, limits[name].get(state.gene)))
+        strips.append((f"{symbol_of(state.gene)}, {DIFFERENCE}", DIFFERENCE, limits[name].get(state.gene)))
     return strips
 
 

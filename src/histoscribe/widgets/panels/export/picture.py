@@ -12,6 +12,7 @@ import numpy as np
 
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.genes import symbol_of
 from histoscribe.palette import INK, SOFT, scale_bar
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
@@ -231,7 +232,7 @@ def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limit
                 continue
             differs = DIFFERENCE in layer.metadata
             colours = DIFFERENCE if differs else place if len(shown) > 1 else state.colour_map
-            words = f"{gene}, {DIFFERENCE if differs else UNITS}"
+            words = f"{symbol_of(gene)}, {DIFFERENCE if differs else UNITS}"
             found.setdefault((words, colours, limits), []).append(layer.name)
     alike = [words for words, _, _ in found]
     return [

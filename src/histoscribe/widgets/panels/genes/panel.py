@@ -64,8 +64,8 @@ class GeneChips(QWidget):
 
     def _chip(self, place: int, gene: str) -> QToolButton:
         chip = QToolButton()
-        chip.setText(f"{gene} ✕")
-        meaning = f"Show {gene} no longer"
+        chip.setText(f"{symbol_of(gene)} ✕")
+        meaning = f"Show {symbol_of(gene)} no longer"
         if self._state.layout == "blend":
             meaning += f"; it is drawn in {BLEND_NAMES[place]}"
             red, green, blue = (round(255 * share) for share in BLEND[place])
@@ -186,7 +186,6 @@ class GenesPanel(Panel):
         self.search.setClearButtonEnabled(True)
         meaning = "What the list begins with, on the uppermost measured section, else the uppermost one"
         self.order = self.add(ChoiceField("order", lambda: ORDERS, label="Sort by", tooltip=meaning))
-        self.add(self.tasks)
         self.genes = GeneListModel()
         self.list = self.add(gene_view(self.genes, ""), stretch=1)
         self.bars = self.add(wrapped_words(_BARS), visible=lambda: bool(self._scores))
@@ -210,6 +209,7 @@ class GenesPanel(Panel):
         self.shared = self.add(CheckBox(name="shared", text="Same limits on all layers", tooltip=meaning))
         meaning = "One pane for each layer of spots, moved and zoomed together"
         self.beside = self.add(CheckBox(name="beside", text="Side by side", tooltip=meaning))
+        self.add(self.tasks)
         self._show_state()
         self._connect()
         self.finish(stretch=False)
