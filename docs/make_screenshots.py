@@ -134,6 +134,18 @@ def trace(model: Path, viewer: napari.Viewer, panel: Any) -> None:
     panel.trace.model.folder = Path("model")
 
 
+def clusters(viewer: napari.Viewer, panel: Any) -> None:
+    """Clusters of the section, and the marker genes of the first."""
+    for act in (panel.start, panel.find_markers):
+        act()
+        _until(lambda: not panel.tasks.running)
+
+
+def train(viewer: napari.Viewer, panel: Any) -> None:
+    """The panel as it stands before a training."""
+    panel.tissue.value, panel.technology.value = "simulated tissue", "simulated"
+
+
 def regions(viewer: napari.Viewer, panel: Any) -> None:
     """Two classes drawn and compared."""
 
@@ -189,6 +201,8 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "genes": ("Genes", genes, False),
     "compare": ("Compare", compare, True),
     "evidence": ("Evidence", evidence, True),
+    "clusters": ("Clusters", clusters, False),
+    "train": ("Train", train, False),
     "regions": ("Regions", regions, False),
     "impute": ("Impute", impute, False),
     "generate": ("Generate", generate, False),

@@ -34,7 +34,7 @@ def test_a_category_is_painted_with_its_legend(window: Any, panel: Any, section:
     section.table.obs["depth"] = spots
     show(window, [section])
     assert panel.column.values == ["tissue"]
-    assert "Stroma (22)" in panel.legend.text()
+    assert "Stroma&nbsp;(22)" in panel.legend.text()
     panel.paint_button.click()
     found = map_of(window.layers[-1])
     assert found.classes == ("Stroma", "Tumour")

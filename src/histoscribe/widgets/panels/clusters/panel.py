@@ -33,7 +33,7 @@ CLUSTERS = "expression cluster"
 """The column of `obs` that holds the clusters found here; it goes into an h5ad with the section."""
 
 _MOST = 40
-_SQUARE = "<span style='color: {}'>■</span> {} ({:,})"
+_SQUARE = "<span style='color: {}'>■</span>&nbsp;{}&nbsp;({:,})"
 _TESTED = ["score", "p_adjusted", "effective_spots"]
 _HEADINGS = {"log2_fold_change": "log2 fold"} | {name: name.replace("_", " ") for name in _TESTED}
 _CIRCULAR = " The clusters were made of these genes, so there are sizes of effect and no p values."
@@ -209,4 +209,4 @@ def _legend(labels: NDArray[np.str_]) -> str:
     colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(names))]
     counts = [int((labels == name).sum()) for name in names]
     found = zip(colours, map(escape, names), counts, strict=True)
-    return " &nbsp; ".join(_SQUARE.format(*one) for one in found)
+    return "  ".join(_SQUARE.format(*one) for one in found)
