@@ -14,6 +14,8 @@ from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.layers.maps import map_of
+from histoscribe.widgets.layers.strips import MAPS
 from histoscribe.widgets.panels.generate.generation import GenerateRequest, Parent, generate, spots_of
 from histoscribe.widgets.panels.generate.panel import GeneratePanel
 
@@ -110,17 +112,17 @@ def test_a_drawn_primary_becomes_tables_a_map_and_a_score_that_undo_takes_away(
     assert set(table.obs["cancer"]) == {"LUSC"}
     assert panel.genes.rowCount() == 100
     assert [group.name for group in panel.map.groups][-1] == "generated"
-    layer = window.layers[f"{tissue.name} towards liver"]
-    score = np.asarray(layer.features["score"])
+    (layer,) = [one for one in window.layers if one.name.startswith(f"{tissue.name}: towards liver")]
+    score = np.asarray(layer.features["towards liver"])
     left = tissue.centres[:, 1] < tissue.centres[:, 1].mean()
     assert score[~left].mean() > score[left].mean() + 0.3
-    assert layer.metadata["synthetic"]
+    assert map_of(layer).limits[1] >= 0.25
     panel.save(tmp_path / "made.h5ad")
     assert anndata.read_h5ad(tmp_path / "made.h5ad").obs["synthetic"].all()
     panel.undo()
     assert panel.result is None
     assert panel.genes.rowCount() == 0
-    assert f"{tissue.name} towards liver" not in window.layers
+    assert layer not in window.layers
 
 
 def test_normal_tissue_may_come_from_the_same_section(
@@ -154,15 +156,17 @@ def test_regions_of_one_class_may_be_the_primary(
     assert np.array_equal(spots_of(panel.request().primary), left)
 
 
-def test_each_result_takes_the_place_of_the_last_with_its_colour_bar(
+def test_each_result_takes_the_place_of_the_last_with_its_scale(
     panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
 ) -> None:
     run(panel, qtbot)
-    first = window.layers[f"{tissue.name} towards liver"]
+    first = panel.added
     panel.site.value = "lung"
     run(panel, qtbot)
     assert first not in window.layers
-    assert window.layers[f"{tissue.name} towards lung"].face_colorbar.visible
+    assert panel.added in window.layers
+    (strip,) = window.canvas.overlays[MAPS].draw.strips
+    assert strip[0].startswith("towards lung")
 
 
 def test_the_panel_says_what_a_section_lacks_and_restoring_is_one_click(

@@ -163,3 +163,6 @@ def test_a_slide_without_mpp_asks_for_it(
     panel.model.folder = tmp_path
     panel.mpp.value = 0.25
     assert panel.request().target.mpp == 0.25
+    panel.start()
+    (layer,) = window.layers
+    assert tuple(layer.scale) == (0.25, 0.25)

@@ -155,3 +155,41 @@ def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) 
     grey = window.add_image(pixels[..., 0])
     with pytest.raises(SettingError, match="8-bit RGB"):
         write_image(str(tmp_path / "b.ome.tif"), *grey.as_layer_data_tuple()[:2])
+
+
+@pytest.mark.parametrize("raster", [False, True])
+@pytest.mark.parametrize("angle", [0, 30])
+def test_another_scale_takes_all_that_lies_on_the_slide_along(
+    window: Any, panel: Any, make_section: Any, rich_slide: Slide, raster: bool, angle: float
+) -> None:
+    from histoscribe.tiles import Region
+    from histoscribe.widgets.layers.layers import add_layer, placed_like, section_of, spot_layer
+    from histoscribe.widgets.layers.maps import Map, show_map
+    from histoscribe.widgets.layers.raster import raster_layer
+    from histoscribe.widgets.layers.regions import described_regions, regions_of
+
+    beneath = _add(window, rich_slide)
+    beneath.rotate, beneath.translate = angle, (70, 90)
+    section = replace(make_section(kind="predicted", slide=rich_slide), mpp=1.0, spot_um=40.0, pitch_um=40.0)
+    obs = section.table.obs
+    obs["array_row"], obs["array_col"] = ((section.centres - 60) // 40).astype(int).T
+    described = raster_layer(section) if raster else spot_layer(section)
+    spots = add_layer(window, placed_like(described, beneath))
+    shown = show_map(window, spots, Map("one", "one", "unit", np.arange(float(section.table.n_obs))))
+    region = Region("Tumour", (1, 2, 3), np.array([(100, 100), (100, 200), (250, 200)], float))
+    drawn = add_layer(window, described_regions([region], 1.0, "regions", beneath))
+    for mpp in (0.25, 0.7):
+        panel.layer.value = beneath
+        panel.mpp.value = mpp
+        panel.set_mpp()
+        again = section_of(spots)
+        assert (again.mpp, again.slide.mpp, again.spot_um) == pytest.approx((mpp, mpp, 40 * mpp))
+        for layer in (spots, shown):
+            place = (1, 1) if raster else layer.data[9]
+            np.testing.assert_allclose(
+                beneath.world_to_data(layer.data_to_world(place)), (100, 100), atol=1e-6
+            )
+        for layer in (spots, beneath):
+            (back,) = regions_of(drawn, layer)
+            np.testing.assert_allclose(back.polygon, region.polygon, atol=1e-6)
+        assert {str(unit) for layer in window.layers for unit in layer.units} == {"micrometer"}

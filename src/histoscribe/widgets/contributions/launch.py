@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from histoscribe.formats import kind_of as kind_of_path
 from histoscribe.progress import Progress
 from histoscribe.slide import Slide
-from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer
-from histoscribe.widgets.layers.arrangement import side_by_side
+from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer, settle
 from histoscribe.widgets.layers.layers import add_layer, kind_of, slide_layer
 from histoscribe.widgets.layers.opened import section_layers, shown_spots
-from histoscribe.widgets.layers.painting import paint, spot_layers, suggested_gene
+from histoscribe.widgets.layers.painting import suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.session import restore
 from histoscribe.widgets.session.sources import Reopened, reopen
@@ -96,17 +95,8 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
             add_layer(viewer, data)
         if section.slide is not None:
             shown.add(id(section.slide.levels))
-    viewer.canvas.overlays.scale_bar.visible = True
-    if sections:
-        state = state_of(viewer)
-        state.gene = suggested_gene(sections)
-        paint(viewer, state)
-    names = [section.name for section in sections]
-    if len(set(names)) < len(names):
-        side_by_side(viewer, True)
-    if sections:
-        viewer.layers.selection.active = spot_layers(viewer)[-1]
-    viewer.fit_to_view()
+    state_of(viewer).gene = suggested_gene(sections) if sections else state_of(viewer).gene
+    settle(viewer)
 
 
 def show_sections(viewer: ViewerModel, measured: Section, predicted: Section) -> None:

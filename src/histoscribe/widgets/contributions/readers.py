@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,12 +32,15 @@ _INSTEAD = {
 }
 
 
-def get_reader(path: PathOrPaths) -> Reader | None:
+def get_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Offer to open a path that the table of formats knows; None for anything else, stacks of files included.
 
     A path that could be several things, or that a viewer cannot show, is offered too: its reader says why in
-    one sentence.
+    one sentence. Without a path, as the command palette calls it, the user is asked for one, which is opened.
     """
+    if path is None:
+        _ask()
+        return None
     place = _single(path)
     if place is None or (remote_url(place) and not str(place).rstrip("/").lower().endswith(".zarr")):
         return None
@@ -65,6 +70,8 @@ def read(path: PathOrPaths) -> list[LayerData]:
             import napari
 
             return [region_layer(place, napari.current_viewer())]
+        case "section" | "cohort" | "slide":
+            settle_later()
     from histoscribe.errors import Cancelled
     from histoscribe.widgets.jobs.tasks import tell
     from histoscribe.widgets.layers.opened import layers_of
@@ -131,6 +138,66 @@ def _bin_um(path: Path) -> float | None:
     sizes = {**bin_folders(path), **bin_folders(path / "outs")}
     sliced = path.is_file() and format_of(path).name == "a feature_slice.h5"
     return wished if wished in sizes or sliced else None
+
+
+def settle_later() -> None:
+    """Settle the viewer at hand once napari has added the layers that it is being given."""
+    import napari
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.current_viewer()
+    if viewer is not None and QApplication.instance() is not None:
+        QTimer.singleShot(0, partial(_settle_with_panels, weakref.ref(viewer)))
+
+
+def settle(viewer: ViewerModel) -> None:
+    """After something was opened: what lies at one place side by side, scale bar, a gene, and the panels."""
+    from histoscribe.widgets.layers.arrangement import lay_out, side_by_side
+    from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers, suggested_gene
+    from histoscribe.widgets.napari_private.window import unwrapped
+    from histoscribe.widgets.state.state import state_of
+
+    model = unwrapped(viewer)
+    state, sections = state_of(model), sections_in(model)
+    model.canvas.overlays.scale_bar.visible = True
+    if sections:
+        state.gene = state.gene or suggested_gene(sections)
+        lay_out(model)
+        paint(model, state)
+        names = [section.name for section in sections]
+        if len(set(names)) < len(names):
+            side_by_side(model, True)
+        model.layers.selection.active = spot_layers(model)[-1]
+    model.fit_to_view()
+
+
+def _settle_with_panels(there: Callable[[], ViewerModel | None]) -> None:
+    from histoscribe.widgets.napari_private.window import panels_of, unwrapped
+    from histoscribe.widgets.state.panels import open_panel
+
+    viewer = there()
+    if viewer is None or not viewer.layers:
+        return
+    settle(viewer)
+    model = unwrapped(viewer)
+    if getattr(model, "window", None) is not None and not panels_of(model):
+        with suppress(KeyError):  # where napari does not know the plugin
+            for name in ("Predict", "Genes"):
+                open_panel(model, name)
+
+
+def _ask() -> None:
+    """Ask for a file and open it in the viewer at hand."""
+    import napari
+
+    from histoscribe.widgets.napari_private.probe import PLUGIN
+    from histoscribe.widgets.parts.dialogs import path_to_read
+
+    viewer = napari.current_viewer()
+    path = path_to_read(None, "Open", "All files (*)") if viewer is not None else None
+    if viewer is not None and path is not None:
+        viewer.open(str(path), plugin=PLUGIN)
 
 
 def _restored(path: Path) -> list[LayerData]:

@@ -10,16 +10,20 @@ LayerData = tuple[Any, dict[str, Any], str]
 def section() -> list[LayerData]:
     """Layers of the first simulated section."""
     from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import settle_later
     from histoscribe.widgets.layers.opened import section_layers
 
+    settle_later()
     return section_layers(sample_cohort()[0])
 
 
 def cohort() -> list[LayerData]:
-    """Layers of every simulated section, each above the next."""
+    """Layers of every simulated section, beside each other."""
     from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import settle_later
     from histoscribe.widgets.layers.opened import section_layers
 
+    settle_later()
     return [layer for one in sample_cohort() for layer in section_layers(one)]
 
 
@@ -28,10 +32,12 @@ def first_steps() -> list[LayerData]:
     import napari
 
     from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import settle_later
     from histoscribe.widgets.layers.opened import section_layers
     from histoscribe.widgets.state.panels import open_panel
 
     viewer = napari.current_viewer()
     if viewer is not None:
         open_panel(viewer, "First steps")
+    settle_later()
     return section_layers(sample_cohort()[-1])

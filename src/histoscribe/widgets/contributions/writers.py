@@ -14,8 +14,11 @@ AT_ONCE = 1_000_000
 """Pixels that are written before anybody notices that the window waits."""
 
 
-def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
+def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None = None) -> list[str]:
     """Write an image layer; whole or not at all, without loss.
+
+    Without arguments, as the command palette calls it, the chosen layer is written, or the first image, and
+    the user is asked where to.
 
     A layer that was opened as a slide is written from the slide itself, with its scale and all its levels;
     any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on another
@@ -42,6 +45,8 @@ def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
     """
     from histoscribe.slide import write_slide
 
+    if about is None:
+        return _ask()
     slide = (about.get("metadata") or {}).get("slide")
     if slide is None:
         slide = _slide_of_array(data, about, Path(path))
@@ -54,6 +59,26 @@ def write_image(path: str, data: Any, about: dict[str, Any]) -> list[str]:
         lambda progress: write_slide(slide, path, progress=progress), f"Saving {Path(path).name}"
     )
     return [str(written)]
+
+
+def _ask() -> list[str]:
+    import napari
+    from napari.layers import Image
+
+    from histoscribe.widgets.parts.dialogs import path_to_write, telling
+
+    viewer = napari.current_viewer()
+    layers = [] if viewer is None else [viewer.layers.selection.active, *viewer.layers]
+    layer = next((one for one in layers if isinstance(one, Image) and one.rgb), None)
+    if layer is None:
+        napari.utils.notifications.show_info("There is no slide to write: open one first.")
+        return []
+    path = path_to_write(None, "Save the slide", f"{layer.name}.ome.tif", "Slides (*.tif *.tiff *.zarr)")
+    written: list[str] = []
+    if path is not None:
+        with telling():
+            written = write_image(str(path), *layer.as_layer_data_tuple()[:2])
+    return written
 
 
 def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:

@@ -6,15 +6,21 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histoscribe.widgets.layers.layers import (
+    BROUGHT,
     DERIVED,
     GENE,
+    LAID,
+    OF,
+    TISSUE,
     UM,
     add_layer,
     kind_of,
     known_section,
     placed_like,
+    section_of,
     slide_layer,
     slide_of,
 )
@@ -25,10 +31,12 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 _COPY = "copy"
 _MOST_IN_A_ROW = 3
+_APART = 0.05
 
 
 def is_side_by_side(viewer: ViewerModel) -> bool:
@@ -57,6 +65,7 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
     viewer.canvas.grid.enabled = False
     for layer in [layer for layer in viewer.layers if is_copy(layer)]:
         viewer.layers.remove(layer)
+    _bring_together(viewer, False)
     spots = [layer for layer in painted_layers(viewer) if layer.visible]
     if on:
         spots = [one for layer in spots for one in (layer, *_panes(viewer, layer, genes))]
@@ -71,11 +80,84 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
     show_only(viewer.layers, cells)
     for place, layer in enumerate(cells):
         viewer.layers.move(viewer.layers.index(layer), place)
+    _bring_together(viewer, True)
     grid = viewer.canvas.grid
     grid.stride = len(columns)
     grid.shape = (1, len(spots)) if len(spots) <= _MOST_IN_A_ROW else (-1, -1)
     grid.spacing = 6
     grid.enabled = True
+
+
+def lay_out(viewer: ViewerModel) -> None:
+    """Lay tissue that was opened at the place of other tissue beside it, from left to right."""
+    groups: list[tuple[set[object], list[Layer]]] = []
+    for layer in viewer.layers:
+        keys = _tissue(layer)
+        same = [group for group in groups if keys & group[0]]
+        groups = [group for group in groups if group not in same]
+        if keys:
+            groups.append(
+                (keys.union(*(one for one, _ in same)), [*(one for _, some in same for one in some), layer])
+            )
+    taken: list[NDArray[np.float64]] = []
+    for _, layers in groups:
+        box = _box(layers)
+        free = all((box[0] >= one[1]).any() or (box[1] <= one[0]).any() for one in taken)
+        if not free and not any(LAID in layer.metadata for layer in layers):
+            offset = np.array([0.0, max(one[1, 1] for one in taken) - box[0, 1] + _APART * np.ptp(box[:, 1])])
+            for layer in layers:
+                _shift(layer, offset)
+                layer.metadata[LAID] = offset
+            box = box + offset
+        taken.append(box)
+
+
+def _tissue(layer: Layer) -> set[object]:
+    """What layers of the same tissue share: a section's name, a slide's levels."""
+    section: Section | None = section_of(layer) or layer.metadata.get(OF)
+    slide = slide_of(layer) or (section.slide if section is not None else None)
+    name = section.name if section is not None else layer.metadata.get(TISSUE)
+    return {*({name} if name else ()), *({id(slide.levels)} if slide is not None else ())}
+
+
+def _box(layers: list[Layer]) -> NDArray[np.float64]:
+    boxes = np.array([layer.extent.world[:, -2:] for layer in layers])
+    return np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
+
+
+def _shift(layer: Layer, by: NDArray[np.float64]) -> None:
+    moved = np.eye(layer.ndim + 1)
+    moved[-3:-1, -1] = by
+    layer.affine = moved @ layer.affine.affine_matrix
+
+
+def _bring_together(viewer: ViewerModel, on: bool) -> None:
+    """Panes share one camera: what was laid aside is brought back for them."""
+    for layer in viewer.layers:
+        if LAID in layer.metadata and (BROUGHT in layer.metadata) is not on:
+            offset = layer.metadata[LAID]
+            _shift(layer, -offset if on else offset)
+            if on:
+                layer.metadata[BROUGHT] = offset
+            else:
+                del layer.metadata[BROUGHT]
+
+
+def uncover(viewer: ViewerModel, layer: Layer) -> list[Layer]:
+    """Hide the spots and maps of the same tissue, whose colours would mix with a layer's; in panes none is.
+
+    Returns
+    -------
+    list of Layer
+        Those that were hidden.
+    """
+    if is_side_by_side(viewer):
+        return []
+    of = _tissue(layer)
+    spots = [one for one in viewer.layers if section_of(one) is not None or OF in one.metadata]
+    hidden = [one for one in spots if one is not layer and one.visible and of & _tissue(one)]
+    show_only(spots, [one for one in spots if one.visible and one not in hidden])
+    return hidden
 
 
 def show_only(layers: Iterable[Layer], shown: Container[Layer]) -> None:

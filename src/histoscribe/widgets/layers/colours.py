@@ -13,11 +13,12 @@ Colours = NDArray[np.float32]
 
 UNITS = "log1p of counts per 10,000"
 DIFFERENCE = "predicted − measured"
-BLEND = ((0.0, 0.62, 0.85), (0.85, 0.0, 0.5), (0.95, 0.8, 0.0))
-BLEND_NAMES = ("cyan", "magenta", "yellow")
+BLEND = ((0.0, 0.75, 0.75), (1.0, 0.8, 0.0), (0.85, 0.0, 0.5))
+"""Inks whose first two, and what they mix to, are far from haematoxylin and eosin."""
+BLEND_NAMES = ("cyan", "yellow", "magenta")
 MISSING = (0.55, 0.55, 0.55, 0.35)
 _STEPS = 256
-_FAINT = 0.25
+_FAINT = 0.4
 _DIVERGING = ((0.13, 0.40, 0.67), (0.97, 0.97, 0.97), (0.70, 0.09, 0.17))
 
 
@@ -52,7 +53,7 @@ def colours_of(values: NDArray[np.floating], bounds: Limits, colour_map: str) ->
 
 
 def blended(genes: Sequence[tuple[NDArray[np.floating], Limits] | None]) -> Colours:
-    """Up to three genes as inks on white: cyan, magenta, yellow; spots with little of all turn faint.
+    """Up to three genes as inks on white: cyan, yellow, magenta; spots with little of all turn faint.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def watch(viewer: ViewerModel) -> None:
                 _lock(layer)
 
     viewer.layers.events.inserted.connect(lambda event: keep(event.value))
-    for name in ("removed", "reordered"):
+    for name in ("inserted", "removed", "reordered"):
         viewer.layers.events[name].connect(scales)
     for layer in viewer.layers:
         keep(layer)

@@ -30,6 +30,8 @@ OF = "map of"
 """In the metadata of a map: its section."""
 MOVES = ("affine", "rotate", "scale", "shear", "translate")
 """The events of a layer that somebody moves."""
+TISSUE = "of section"
+"""In the metadata of regions that a section brought along: its name."""
 LAID, BROUGHT = "laid aside by", "brought back by"
 """In a layer's metadata: by how much (rows, columns) it was laid beside others, and panes took that back."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from histoscribe.errors import RegionError
 from histoscribe.slide import Slide
-from histoscribe.widgets.layers.layers import LayerData, slide_layer, spot_layer
+from histoscribe.widgets.layers.layers import TISSUE, LayerData, slide_layer, spot_layer
 from histoscribe.widgets.layers.raster import raster_layer
 from histoscribe.widgets.layers.regions import described_regions
 
@@ -63,4 +63,6 @@ def _kept_regions(section: Section) -> list[LayerData]:
         return []
     if not regions:
         return []
-    return [described_regions(regions, section.mpp, f"{section.name} regions")]
+    drawn = described_regions(regions, section.mpp, f"{section.name} regions")
+    drawn[1]["metadata"] = {TISSUE: section.name}
+    return [drawn]

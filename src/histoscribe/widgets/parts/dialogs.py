@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from histoscribe.widgets.jobs.tasks import tell
 
 
-def path_to_read(parent: QWidget, title: str, kinds: str) -> Path | None:
+def path_to_read(parent: QWidget | None, title: str, kinds: str) -> Path | None:
     """Ask for a file of some `kinds`, such as `"CSV (*.csv)"`; None where nobody chose one."""
     chosen, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
     return Path(chosen) if chosen else None
 
 
-def path_to_write(parent: QWidget, title: str, name: str, kinds: str) -> Path | None:
+def path_to_write(parent: QWidget | None, title: str, name: str, kinds: str) -> Path | None:
     """Ask where to write; the ending follows the chosen kind where none was typed."""
     chosen, kind = QFileDialog.getSaveFileName(parent, title, name, kinds)
     if not chosen:

@@ -25,6 +25,8 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
+from histoscribe.widgets.layers.arrangement import uncover
+from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
 from histoscribe.widgets.parts.scrolling import Scrolled, in_order
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
@@ -87,6 +89,7 @@ class Panel(QWidget):
         self.state = state_of(self.viewer)
         self.tasks = TaskBar()
         self.added: Layer | None = None
+        self._covered: list[Layer] = []
         self._rules: list[tuple[Widget | QWidget, Rule | None, Rule | None]] = []
         self._tabs: dict[str, QTabWidget] = {}
         self._forms: list[Container[Widget]] = []
@@ -273,15 +276,19 @@ class Panel(QWidget):
         self.tasks.run(lambda progress: job(asked, progress), lambda result: applied(asked, result))
 
     def show_layer(self, described: LayerData) -> Generator[None, None, Layer]:
-        """Add a layer in turns; `undo` takes it away again."""
+        """Add a layer in turns; `undo` takes it away again, and shows what it had covered."""
         self.added = yield from added_in_turns(self.viewer, described)
+        if self.added in self.viewer.layers and section_of(self.added) is not None:
+            self._covered = uncover(self.viewer, self.added)
         return self.added
 
     def undo(self) -> None:
         """Take the last result away."""
         if self.added is not None and self.added in self.viewer.layers:
             self.viewer.layers.remove(self.added)
-        self.added = None
+            for layer in self._covered:
+                layer.visible = True
+        self.added, self._covered = None, []
         self.forget()
         self.refresh()
 

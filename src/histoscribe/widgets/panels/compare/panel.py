@@ -16,6 +16,7 @@ from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
+    BROUGHT,
     add_layer,
     has_own_spots,
     kind_of,
@@ -277,7 +278,8 @@ class ComparePanel(Panel):
 
         layer = self._pair[0]
         centres = self.compared.measured.centres[self.compared.match.measured]
-        inside = Region("", (0, 0, 0), through(to_pixels(layer), corners)).contains(centres)
+        home = corners + layer.metadata.get(BROUGHT, 0.0)
+        inside = Region("", (0, 0, 0), through(to_pixels(layer), home)).contains(centres)
         places = np.flatnonzero(inside)
         self._marks.mark(places)
         self.scatter.mark(places)

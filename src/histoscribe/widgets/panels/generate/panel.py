@@ -14,7 +14,8 @@ from napari.utils.notifications import show_info
 from histoscribe.errors import SettingError
 from histoscribe.palette import PALE, SPOT, TISSUE, TUMOUR
 from histoscribe.record import record_of
-from histoscribe.widgets.layers.layers import LayerData, spot_layer
+from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.panels.generate.generation import (
     Generated,
     GenerateRequest,
@@ -28,6 +29,7 @@ from histoscribe.widgets.parts.fields import (
     RegionField,
     SourceField,
     is_section,
+    source_of,
     words_field,
 )
 from histoscribe.widgets.parts.models import ModelField
@@ -81,27 +83,18 @@ def map_groups(result: Generated) -> list[Dots]:
     return [*known, Dots("generated", result.places, TUMOUR, 5.0)]
 
 
-def score_layer(result: Generated) -> LayerData:
-    """Describe the spots of the primary's section, coloured by how far they lie towards the metastasis."""
-    source = result.request.primary.source
-    assert is_section(source)
-    assert result.scores is not None
-    data, described, kind = spot_layer(source, name=f"{source.name} towards {result.request.site}")
-    score = np.nan_to_num(result.scores)
-    low, high = np.percentile(score, (2, 98))
-    described.update(
-        metadata={"adata": result.table, "synthetic": True},
-        features={"score": score},
-        face_color="score",
-        face_colormap="magma",
-        face_contrast_limits=(float(low), float(max(high, low + 1e-6))),
-    )
-    return data, described, kind
+def score_map(result: Generated) -> Map:
+    """How far each spot lies towards the metastasis; a quarter of the way at least has the full colour."""
+    score = np.asarray(result.scores)
+    most = max(_LEAST_SCORE, float(np.nanpercentile(np.abs(score), 98)))
+    title, unit = f"towards {result.request.site}", "0 as the primary, 1 the whole way"
+    return Map("towards", title, unit, score, (-most, most), DIFFERENCE)
 
 
 _REFERENCES, _CHOSEN = "The model's references", "A layer or table"
 _ANY = "recognise it"
 _MOST_GENES = 200
+_LEAST_SCORE = 0.25
 NOTICE = (
     "These profiles are made by a model. They are hypotheses for research: not measured, "
     "not a diagnosis, not a prognosis."
@@ -260,8 +253,9 @@ class GeneratePanel(Panel):
         self.map.show_groups(map_groups(result))
         if result.scores is not None and self.primary.source.has(request.primary.source):
             yield
-            layer = yield from self.show_layer(score_layer(result))
-            layer.face_colorbar.visible = True
+            offered, source = self.primary.source.choice.values, request.primary.source
+            beside = next(one for one in offered if source_of(one) is source)
+            self.added = show_map(self.viewer, beside, score_map(result))
         for note in record_of(result.table).notes[-2:]:
             show_info(note[0].upper() + note[1:] + ".")
         self.refresh()

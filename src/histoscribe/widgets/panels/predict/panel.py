@@ -13,6 +13,7 @@ from napari.utils.notifications import show_info
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
+from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
 from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, cost_words, predict
 from histoscribe.widgets.parts.fields import (
@@ -115,7 +116,9 @@ class PredictPanel(Panel):
         super().refresh()
 
     def start(self) -> None:
-        """Run the prediction; its result becomes a layer."""
+        """Run the prediction; its result becomes a layer. A scale stated here is the slide's from now."""
+        if self._slide is not None and self._slide.mpp is None:
+            set_mpp(self.viewer, self._slide, self.mpp.value)
         self.launch(self.request, predict, partial(self._show_result, self.target.value))
 
     def _regions(self) -> list[NDArray[np.float64]] | None:

@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QLabel
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import tell
-from histoscribe.widgets.layers.layers import LevelForNapari, section_of, slide_layer, slide_of
+from histoscribe.widgets.layers.layers import LevelForNapari, kind_of, slide_of
+from histoscribe.widgets.layers.painting import sections_in
+from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.panels.slide.overview import SlideMap
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
@@ -50,7 +52,7 @@ class SlidePanel(Panel):
         self.doubts = self.add(wrapped_words(), visible=lambda: bool(self.doubts.text()))
         meaning = "µm per full-resolution pixel; the scale of a section is that of its spots"
         self.mpp = number_field("mpp", 0.5, 0.02, 25, "µm per pixel", label="", tooltip=meaning, decimals=4)
-        meaning = "Scale the layer by this many µm per full-resolution pixel"
+        meaning = "Scale the slide and all that lies on it by this many µm per full-resolution pixel"
         self.apply_button = PushButton(text="Set", tooltip=meaning)
         self.add(FieldRow("Scale", self.mpp, self.apply_button), enabled=self._is_alone)
         meaning = "Show the colours that the scanner meant, by the profile in the file"
@@ -81,18 +83,11 @@ class SlidePanel(Panel):
             self._show()
 
     def set_mpp(self, *_: object) -> None:
-        """Give the slide the µm per pixel of the box and scale its layer by them."""
-        layer, slide = self.layer.value, self._slide
+        """Give the slide the µm per pixel of the box and rescale all that lies on it."""
+        slide = self._slide
         if slide is None:
             return
-        slide = slide.with_mpp(self.mpp.value)
-        described = slide_layer(slide)[1]
-        layer.metadata["slide"] = slide
-        layer.scale, layer.translate, layer.units = (
-            described[key] for key in ("scale", "translate", "units")
-        )
-        if slide.name in layer.name:
-            layer.name = described["name"]
+        set_mpp(self.viewer, slide, self.mpp.value)
         self._show()
 
     def manage_colours(self, wanted: bool) -> None:
@@ -117,11 +112,11 @@ class SlidePanel(Panel):
         return slide_of(self.layer.value)
 
     def _is_alone(self) -> bool:
-        """Whether there is a slide whose scale is its own, and not that of a section's spots."""
+        """Whether there is a slide whose scale is its own, and not that of a measured section's spots."""
         slide = self._slide
-        sections = [one for one in map(section_of, self.viewer.layers) if one is not None]
+        measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
         return slide is not None and not any(
-            one.slide is not None and one.slide.levels is slide.levels for one in sections
+            one.slide is not None and one.slide.levels is slide.levels for one in measured
         )
 
     def _pictures(self) -> list[tuple[str, str]]:
