@@ -19,7 +19,7 @@ _COMPONENTS, _NEIGHBOURS, _FEWEST = 30, 15, 20
 
 
 def expression_clusters(
-    section: Section, *, resolution: float = 1.0, seed: int = 0, progress: Progress | None = None
+    section: Section, *, resolution: float = 1.0, progress: Progress | None = None
 ) -> NDArray[np.str_]:
     """Communities of the graph of spots that express alike, the largest called 1.
 
@@ -32,8 +32,6 @@ def expression_clusters(
         Counts become log1p of counts per 10,000; predictions are taken as they are.
     resolution : float
         More of it gives more clusters.
-    seed : int
-        The same seed gives the same clusters.
     progress : Progress, optional
 
     Returns
@@ -55,11 +53,11 @@ def expression_clusters(
     progress.report("finding what varies")
     x = log_expression(section, variable_genes(section))
     size = min(_COMPONENTS, *x.shape)
-    places = PCA(size, svd_solver="randomized", random_state=seed).fit_transform(x)
+    places = PCA(size, svd_solver="randomized", random_state=0).fit_transform(x)
     progress.report("joining spots that express alike")
     graph = networkx.from_scipy_sparse_array(kneighbors_graph(places, min(_NEIGHBOURS, len(x) - 1)))
     progress.report("splitting the graph")
-    found = networkx.community.louvain_communities(graph, resolution=resolution, seed=seed)
+    found = networkx.community.louvain_communities(graph, resolution=resolution, seed=0)
     labels = np.empty(len(x), dtype=object)
     for number, spots in enumerate(sorted(found, key=lambda one: (-len(one), min(one))), start=1):
         labels[list(spots)] = str(number)

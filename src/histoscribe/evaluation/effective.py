@@ -18,12 +18,10 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Shares = NDArray[np.float64]
-
 _FARTHEST = 12  # in pitches: beyond, patches of tissue are taken for independent
 _SAMPLED = 600  # spots whose surroundings the correlation is estimated from
 _MOST = 5_000  # spots whose surroundings the comparison itself is told from
-_GENES_AT_ONCE = 512
+_VALUES_AT_ONCE = 3_000_000
 
 
 def effective_share(
@@ -33,9 +31,8 @@ def effective_share(
     second: NDArray[np.bool_],
     pitch: float,
     *,
-    seed: int = 0,
     progress: Progress | None = None,
-) -> Shares:
+) -> NDArray[np.float64]:
     """The share of all spots that independent ones would need for the same certainty, for each gene.
 
     Parameters
@@ -48,8 +45,6 @@ def effective_share(
         The spots of both classes.
     pitch : float
         Distance of neighbours.
-    seed : int
-        Of the spots from which the correlation is estimated.
     progress : Progress, optional
 
     Returns
@@ -63,7 +58,7 @@ def effective_share(
     count = len(places)
     weights = first / max(first.sum(), 1) - second / max(second.sum(), 1)
     compared = np.flatnonzero(weights)
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.random.default_rng(0).permutation(count)
     looked = order[weights[order] != 0][:_MOST]
     met = np.array([(weights[looked] * (ring @ weights)).sum() for ring in _rings(places, looked)])
     met *= len(compared) / max(len(looked), 1) / (weights @ weights)
@@ -71,16 +66,17 @@ def effective_share(
     rings = _rings(places, rows)
     pairs = np.array([max(ring.nnz, 1) for ring in rings])[:, None]
     shares = np.ones(values.shape[1])
-    starts = range(0, values.shape[1], _GENES_AT_ONCE)
+    step = max(1, _VALUES_AT_ONCE // max(count, 1))
+    starts = range(0, values.shape[1], step)
     for start in (progress or Progress()).track(starts, "weighing neighbouring spots", len(starts)):
-        rest = np.asarray(dense(values[:, start : start + _GENES_AT_ONCE]), dtype=np.float64)
+        rest = np.asarray(dense(values[:, start : start + step]), dtype=np.float64)
         for one in (first, second, weights == 0):
             rest[one] -= rest[one].mean(axis=0) if one.any() else 0
         spread = (rest**2).mean(axis=0)
         alike = np.array([(rest[rows] * (ring @ rest)).sum(axis=0) for ring in rings]) / pairs
         alike = np.divide(alike, spread, out=np.zeros_like(alike), where=spread > 0)
         alike *= np.cumprod(alike > 0, axis=0)  # from where it is lost, what comes back is chance
-        shares[start : start + _GENES_AT_ONCE] = 1 / np.maximum(1 + met @ alike, 1)
+        shares[start : start + step] = 1 / np.maximum(1 + met @ alike, 1)
     return shares
 
 

@@ -241,10 +241,10 @@ def gene_moments(section: Section) -> DataFrame:
     return pd.DataFrame({"mean": mean, "variance": variance}, index=section.genes)
 
 
-def variable_genes(section: Section, most: int = 2000) -> list[str]:
-    """The genes of the largest variance; equals stay in the section's order."""
+def variable_genes(section: Section) -> list[str]:
+    """The 2,000 genes of the largest variance; equals stay in the section's order."""
     variance = gene_moments(section)["variance"].sort_values(ascending=False, kind="stable")
-    return [str(gene) for gene in variance.index[:most]]
+    return [str(gene) for gene in variance.index[:2000]]
 
 
 def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32]:
