@@ -68,9 +68,11 @@ class TrainPanel(Panel):
                 label="Cohort",
                 tooltip=meaning,
                 filter="*.csv",
+                nullable=True,
             ),
             visible=lambda: self.source.value == _COHORT,
         )
+        self.cohort.choose_btn.text, self.cohort.choose_btn.tooltip = "…", "Choose the CSV"
         meaning = "Marked rows are learned from; double-click a patient to say whose tissue it is"
         self.table = TableModel(
             (
