@@ -16,7 +16,7 @@ test-core: $(VENV)/.installed
 	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -n logical --dist loadfile
 
 test-viewer: $(VENV)/.installed
-	./scripts/with-screen $(BIN)/python -m pytest tests/widgets
+	./scripts/with-screen $(BIN)/python -m pytest tests/widgets -n 2 --dist loadfile
 
 # the core's and the viewer's tests together; fails below the floor of [tool.coverage.report]
 coverage: $(VENV)/.installed

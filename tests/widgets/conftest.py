@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +22,23 @@ from histoscribe.slide import Level, Slide
 
 _LONG = 120_000
 GENES = ("EPCAM", "ERBB2", "COL1A1", "CD3E", "MKI67")
+
+
+def _screen_of_its_own() -> None:
+    """A virtual screen for this worker: on one that is shared, windows take the keyboard from one another."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    atexit.register(server.terminate)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        os.environ["DISPLAY"] = f":{stream.readline().strip()}"
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # of the software that stands in for a graphics card
+    if shutil.which("Xvfb"):
+        _screen_of_its_own()
 
 
 @pytest.fixture(autouse=True)
