@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
 import typer
 
-from histoscribe.cli import benchmark_generator, benchmark_imputer, benchmark_predictor
-from histoscribe.cli.running import verb
+from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
+from histoscribe.cli.options import AsJson, Known
+from histoscribe.cli.running import job, verb
+from histoscribe.cli.targets import open_cohort, output_file
+from histoscribe.errors import require_known
+
+if TYPE_CHECKING:
+    from histoscribe.benchmark import Benchmark, TableLayout
+    from histoscribe.benchmark.predictor import GenePanel
+    from histoscribe.benchmark.predictor.peers import Tiles
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+
+Methods = Annotated[str | None, typer.Option(help="Names with commas between; all by default.")]
+Seeds = Annotated[int, typer.Option(min=1, max=100, help="How many seeds.")]
+Keep = Annotated[
+    Path | None, typer.Option("--ledger", "--keep", help="Scores are kept; a stopped run goes on from here.")
+]
+Report = Annotated[Path | None, typer.Option(help="An HTML report.")]
+Tables = Annotated[Path | None, typer.Option(help="The scores as Markdown tables.")]
+SIMULATED = "simulated"
+BEDS = ("semi-synthetic", "colorectal", "components")
+_TCGA11 = {"table": "bulk/tcga11_tumor_normal.expr.csv.gz", "class": "cancer,sample_type"}
+_KNOWN: dict[str, dict[str, str]] = {
+    "random": _TCGA11, "low": _TCGA11, "panels": _TCGA11,
+    "classes": {**_TCGA11, "class": "cancer", "only": "sample_type=primary_tumor"},
+    "survival": {
+        "table": "bulk/tcga3_xena_log2tpm.expr.csv.gz", "class": "cancer",
+        "time": "DSS.time", "event": "DSS",
+    },
+    "spots": {"table": "her2st/cohort.csv"},
+}  # fmt: skip
 
 app = typer.Typer(no_args_is_help=True, help="Score every method on the same folds, panel and target.")
 
@@ -15,6 +48,253 @@ def benchmark() -> None:
     """Score every method on the same folds, panel and target."""
 
 
-app.command("predictor")(verb(benchmark_predictor.predictor))
-app.command("imputer")(verb(benchmark_imputer.imputer))
-app.command("generator")(verb(benchmark_generator.generator))
+@app.command()
+@verb
+def predictor(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="A cohort CSV of measured sections.")],
+    split: Annotated[Literal["section", "patient"], typer.Option(help="What is held out.")] = "section",
+    methods: Methods = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="The default with each part left out or added.")
+    ] = False,
+    folds: Annotated[str | None, typer.Option(help="Only these held-out sections or patients.")] = None,
+    panel_size: Annotated[int, typer.Option(min=1, help="How many genes, chosen in each fold.")] = 250,
+    panel: Annotated[str | None, typer.Option(help="A file with one gene a line, or: all.")] = None,
+    panel_chosen_on: Annotated[
+        str | None, typer.Option(help="Sections that this list was chosen with; none may be held out.")
+    ] = None,
+    target: Annotated[
+        Literal["clean", "published"], typer.Option(help="published only reproduces papers: depth leaks.")
+    ] = "clean",
+    seeds: Seeds = 1,
+    encoder: Annotated[
+        str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
+    ] = "builtin",
+    store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
+    ledger: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
+    from histoscribe.benchmark import methods_of, run_benchmark
+    from histoscribe.benchmark.predictor import predictor_benchmark
+    from histoscribe.features import encoder_named, storing
+    from histoscribe.predictor import encode_section
+
+    check_outputs(data, out, table)
+    chosen_panel = _panel(panel, panel_size, names_in(panel_chosen_on) or [])
+    known, chosen = methods_of("predictor"), names_in(methods)
+    if ablation:
+        varied = [name for name in known if name.startswith("histoscribe ")]
+        chosen = [*(chosen or []), *varied, "histoscribe"]
+    with job() as progress:
+        described_by = encoder_named(encoder)
+        sections = open_cohort([data], progress=progress)
+        with storing(store):
+            encoded = [encode_section(section, described_by, progress=progress) for section in sections]
+        wants_pixels = chosen is None or any(known[name].needs for name in chosen if name in known)
+        benchmark = predictor_benchmark(
+            encoded, dataset=data.parent.name if data.stem == "cohort" else data.stem, split=split,
+            methods=chosen, panel=chosen_panel, target=target, seeds=range(seeds), folds=names_in(folds),
+            tiles=_pixels(sections, progress) if wants_pixels else None,
+        )  # fmt: skip
+        outcome = run_benchmark(benchmark, ledger=ledger, progress=progress)
+        outcome["settings"]["encoder"] = described_by.name
+    caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
+    if target == "published":
+        caution(["depth leaks into every gene of the published target: these numbers reproduce, not compare"])
+    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+
+
+def _panel(given: str | None, size: int, chosen_on: list[str]) -> GenePanel:
+    from histoscribe.benchmark.predictor import GenePanel
+    from histoscribe.genes import read_gene_list
+
+    if given is None:
+        return GenePanel(size)
+    if given == "all":
+        return GenePanel(1_000_000)
+    return GenePanel(genes=tuple(read_gene_list(Path(given))), chosen_on=tuple(chosen_on))
+
+
+def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:
+    """Crops of every section's counted spots for the peer that learns from pixels."""
+    import numpy as np
+
+    from histoscribe.benchmark.predictor.methods.brstnet import CROP_UM, SIDE
+    from histoscribe.tiles import read_crops, spot_tiles
+
+    found = {}
+    for section in sections:
+        if section.slide is None:
+            return None
+        depth = np.asarray(section.table.X.sum(axis=1)).reshape(-1)
+        counted = section.with_table(section.table[depth > 0])
+        crops = read_crops(
+            section.slide, spot_tiles(counted), crop_um=CROP_UM, mpp=CROP_UM / SIDE, progress=progress
+        )
+        found[section.name] = np.concatenate(list(crops))
+    return found
+
+
+@app.command()
+@verb
+def imputer(
+    context: typer.Context,
+    data: Annotated[
+        str, typer.Argument(help="A table, the folder of real data; for spots a cohort CSV or 'simulated'.")
+    ],
+    task: Annotated[str, typer.Option(help="random, low, panels, classes, survival or spots.")] = "random",
+    methods: Methods = None,
+    seeds: Seeds = 3,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first; defaults were chosen on seed 0.")] = 1,
+    genes: Annotated[
+        int, typer.Option(min=2, help="So many genes: random ones, for spots the best-measured.")
+    ] = 1000,
+    samples: Known = None,
+    class_: Annotated[str | None, typer.Option("--class", help="Column of the class.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time to the event.")] = None,
+    event: Annotated[str | None, typer.Option(help="Column that is 1 where the event came.")] = None,
+    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")] = None,
+    section: Annotated[
+        str | None, typer.Option(help="Spots: the section to restore (default C3 or the last).")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Spots: how many genes are hidden.")] = 300,
+    model: Annotated[str, typer.Option(help="Spots: the model that is tuned.")] = "imputer-tcga11",
+    keep: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hide what is known, restore it with the imputer and with its baselines, and score both."""
+    from histoscribe.benchmark import run_benchmark
+    from histoscribe.benchmark.imputer import TASKS, imputer_benchmark
+    from histoscribe.bulk import read_table
+    from histoscribe.bulk.samples import file_beside, with_samples
+
+    require_known("task", [task], TASKS, where="--task")
+    check_outputs(Path(data), out, table)
+    known = _KNOWN[task] if Path(data).is_dir() else {}
+    path = Path(data) / known["table"] if known else Path(data)
+    given = {"class": class_, "time": time, "event": event}
+    roles = {role: column for role, named in given.items() if (column := named or known.get(role))}
+    chosen, numbers = names_in(methods) or [], range(first_seed, first_seed + seeds)
+    with job() as progress:
+        if task == "spots":
+            benchmark, warnings = _on_spots(
+                data, path, section, genes, hidden, model, chosen, numbers, progress
+            )
+        else:
+            bulk = read_table(path)
+            about = samples or file_beside(path)
+            bulk = with_samples(bulk, about, roles=roles, only=only or known.get("only"))
+            some = genes if task in ("random", "low") else None
+            benchmark = imputer_benchmark(
+                task, bulk, seeds=numbers, methods=chosen, genes=some, progress=progress
+            )
+            warnings = list(bulk.warnings)
+        outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
+    caution(warnings)
+    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+
+
+def _on_spots(
+    data: str, path: Path, section: str | None, genes: int, hidden: int, model: str, methods: list[str],
+    seeds: range, progress: Progress,
+) -> tuple[Benchmark, list[str]]:  # fmt: skip
+    from histoscribe.benchmark.imputer import spots_benchmark
+    from histoscribe.imputer import Imputer
+    from histoscribe.models import bundled
+    from histoscribe.simulate import simulate_section
+
+    name = path.parent.name
+    if data == SIMULATED:
+        sections = [simulate_section(number, genes=300, progress=progress) for number in (1, 2, 3, 4)]
+        name, genes = SIMULATED, len(sections[0].genes)
+        hidden = genes // 3
+    else:
+        sections = open_cohort([path], progress=progress)
+    names = [one.name for one in sections]
+    test = section or ("C3" if "C3" in names else names[-1])
+    require_known("section", [test], names, where="--section")
+    dataset = f"{name}, {test}, {hidden} of {genes} genes hidden"
+    benchmark = spots_benchmark(
+        sections, test, dataset=dataset, seeds=seeds, methods=methods, genes=genes, hidden=hidden,
+        pretrained=Imputer.load(bundled(model)), progress=progress,
+    )  # fmt: skip
+    return benchmark, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
+
+
+@app.command()
+@verb
+def generator(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="The folder of real data.")],
+    beds: Annotated[str, typer.Option(help="Of semi-synthetic, colorectal, components.")] = ",".join(BEDS),
+    methods: Annotated[
+        str | None, typer.Option(help="On the semi-synthetic bed, names with commas between; all by default.")
+    ] = None,
+    seeds: Seeds = 5,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
+    per_pair: Annotated[int, typer.Option(min=2, help="Metastases of each cancer at each site.")] = 30,
+    keep: Keep = None,
+    out: Report = None,
+    table: Tables = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate from patients that no method has seen, and score beside the baselines."""
+    from histoscribe.benchmark import run_benchmark
+    from histoscribe.benchmark.generator import check_beds, generator_benchmark
+    from histoscribe.simulate.metastases import read_tcga11
+
+    check_outputs(data, out, table)
+    wanted, chosen = check_beds(names_in(beds) or []), names_in(methods)
+    with job() as progress:
+        benchmark = generator_benchmark(
+            read_tcga11(data), data, beds=wanted, methods=chosen, per_pair=per_pair,
+            seeds=range(first_seed, first_seed + seeds), progress=progress,
+        )  # fmt: skip
+        outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
+    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+
+
+def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
+    """Refuse a report or a table that cannot be written, before anything is computed."""
+    for path, ending in ((out, ".html"), (table, ".md")):
+        if path is not None:
+            output_file(path, ending, inputs=[data])
+
+
+def finish(
+    context: typer.Context, outcome: dict[str, Any], layout: TableLayout, *, out: Path | None,
+    table: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write what was asked for, then print the means, or one JSON object."""
+    from histoscribe import __version__
+    from histoscribe.benchmark import write_benchmark_report, write_tables
+
+    outcome["settings"] |= {"command": command_line(context), "versions": {"napari-histoscribe": __version__}}
+    if out is not None:
+        write_benchmark_report(outcome, out, layout)
+    if table is not None:
+        write_tables(outcome, table, layout)
+    if as_json:
+        emit(outcome)
+        return
+    show("Benchmark", outcome["settings"].items())
+    rows = [
+        (one["dataset"], one["method"], one["measure"], f"{one['value']:.3f}",
+         f"{one['low']:.3f} to {one['high']:.3f}")
+        for one in outcome["records"]
+        if one["fold"] == "all"
+    ]  # fmt: skip
+    show_rows(("data", "method", "measure", "mean over folds", "95 % interval"), rows)
+    if out is not None:
+        words.print(f"Report: {out}", markup=False)
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """Names with commas between; None where nothing was given."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
