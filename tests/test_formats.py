@@ -269,6 +269,21 @@ def test_one_kind_can_be_asked_for_alone(tmp_path: Path) -> None:
     assert known.name == "a cohort CSV"
 
 
+def test_what_is_written_by_one_name_is_what_its_ending_says(tmp_path: Path) -> None:
+    from histoscribe.simulate import simulate_section
+
+    section = simulate_section(0, genes=20, size_um=700.0)
+    read = histoscribe.open(histoscribe.write(section, tmp_path / "section.h5ad"))
+    assert read.name == section.name
+    assert (read.table.X != section.table.X).nnz == 0
+    assert section.slide is not None
+    written = histoscribe.write(section.slide, tmp_path / "slide.ome.tif")
+    assert np.array_equal(histoscribe.open(written).levels[0].pixels[:], section.slide.levels[0].pixels[:])
+    for what, name in ((section, "section.ome.tif"), (section.slide, "slide.h5ad"), (section, "section")):
+        with pytest.raises(histoscribe.SettingError, match="cannot be written as"):
+            histoscribe.write(what, tmp_path / name)
+
+
 def test_everything_opens_by_one_name(tmp_path: Path) -> None:
     opened: Callable = histoscribe.formats.open
     square = [[0, 0], [0, 5], [5, 5], [0, 0]]

@@ -8,18 +8,14 @@ from importlib import import_module
 
 import pytest
 
-FACE = {
-    "Generator",
-    "HistoscribeError",
-    "Imputer",
-    "Predictor",
-    "Section",
-    "Slide",
-    "__version__",
-    "compare",
-    "open",
-    "read_cohort",
-}
+ERRORS = {
+    "Cancelled", "DependencyError", "HistoscribeError", "ModelError", "RegionError", "SectionError",
+    "SettingError", "SlideError", "StorageError", "TableError",
+}  # fmt: skip
+FACE = ERRORS | {
+    "Generator", "Imputer", "Predictor", "Section", "Slide", "__version__", "compare", "open",
+    "read_cohort", "write",
+}  # fmt: skip
 PACKAGES = (
     "bulk",
     "evaluation",

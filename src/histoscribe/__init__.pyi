@@ -1,6 +1,17 @@
-from .errors import HistoscribeError as HistoscribeError
+from .errors import (
+    Cancelled as Cancelled,
+    DependencyError as DependencyError,
+    HistoscribeError as HistoscribeError,
+    ModelError as ModelError,
+    RegionError as RegionError,
+    SectionError as SectionError,
+    SettingError as SettingError,
+    SlideError as SlideError,
+    StorageError as StorageError,
+    TableError as TableError,
+)
 from .evaluation import compare as compare
-from .formats import open as open
+from .formats import open as open, write as write
 from .generator import Generator as Generator
 from .imputer import Imputer as Imputer
 from .predictor import Predictor as Predictor

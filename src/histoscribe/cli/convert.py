@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +15,7 @@ from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place
 from histoscribe.errors import SettingError
-
-if TYPE_CHECKING:
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-
-SLIDE_ENDINGS = (".tif", ".tiff", ".zarr")
-SECTION_ENDINGS = (".h5ad", ".zarr")
+from histoscribe.formats import ENDINGS, write
 
 
 def convert(
@@ -47,60 +41,29 @@ def convert(
     from histoscribe.slide import Slide
 
     start = time.monotonic()
-    output_place(target, *dict.fromkeys(SLIDE_ENDINGS + SECTION_ENDINGS), inputs=[source])
+    output_place(target, *dict.fromkeys(chain(*ENDINGS.values())), inputs=[source])
     with job() as progress, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         progress.report("opening")
         opened = open_target(source, section=section, mpp=mpp)
+        facts: dict[str, Any]
         if isinstance(opened, Slide):
-            facts = _slide(opened, target, quality, progress)
+            write(opened, target, quality=quality, progress=progress)
+            facts = {
+                "kind": "slide", "rows_columns": list(opened.levels[0].shape), "levels": len(opened.levels),
+                "mpp": opened.mpp, "without_loss": quality is None,
+            }  # fmt: skip
+        elif quality is not None:
+            raise SettingError("a section has no JPEG quality", remedy="leave --quality out")
         else:
-            facts = _section(opened, target, quality)
+            write(opened, target)
+            spots, genes = opened.table.shape
+            facts = {"kind": "section", "name": opened.name, "spots": spots, "genes": genes}
     doubts = [*opened.warnings, *_of_tiles(told)]
-    facts |= {"seconds": round(time.monotonic() - start, 1)}
+    facts = {"written": target, **facts, "seconds": round(time.monotonic() - start, 1)}
     answer(f"Written {target}", facts, as_json=as_json, warnings=doubts)
     if not as_json:
         caution(doubts)
-
-
-def _slide(slide: Slide, target: Path, quality: int | None, progress: Progress) -> dict[str, Any]:
-    from histoscribe.slide import write_slide
-
-    _fits(target, SLIDE_ENDINGS, "slide")
-    write_slide(slide, target, quality=quality, progress=progress)
-    return {
-        "written": target,
-        "kind": "slide",
-        "rows_columns": list(slide.levels[0].shape),
-        "levels": len(slide.levels),
-        "mpp": slide.mpp,
-        "without_loss": quality is None,
-    }
-
-
-def _section(section: Section, target: Path, quality: int | None) -> dict[str, Any]:
-    from histoscribe.section import write_section
-
-    _fits(target, SECTION_ENDINGS, "section")
-    if quality is not None:
-        raise SettingError("a section has no JPEG quality", remedy="leave --quality out")
-    write_section(section, target)
-    return {
-        "written": target,
-        "kind": "section",
-        "name": section.name,
-        "spots": section.table.n_obs,
-        "genes": section.table.n_vars,
-    }
-
-
-def _fits(target: Path, endings: tuple[str, ...], kind: str) -> None:
-    if target.suffix.lower() not in endings:
-        raise SettingError(
-            f"a {kind} cannot be written as {target.suffix}",
-            where=target,
-            remedy=f"end it in {', '.join(endings)}",
-        )
 
 
 def _of_tiles(told: list[warnings.WarningMessage]) -> list[str]:

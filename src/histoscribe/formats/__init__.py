@@ -14,20 +14,23 @@ import sys
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args
 
-from histoscribe.errors import HistoscribeError, SectionError, SlideError
+from histoscribe.errors import HistoscribeError, SectionError, SettingError, SlideError
 from histoscribe.formats.glimpse import Glimpse, glimpse, located, remote_url
 from histoscribe.formats.model import WORDS, Format, Kind
 from histoscribe.formats.own import OWN, Late
 
 __all__ = [
-    "WORDS", "Format", "Glimpse", "Kind", "UnknownFormat", "find", "format_of", "formats", "glimpse",
-    "kind_of", "located", "open", "remote_url",
+    "ENDINGS", "WORDS", "Format", "Glimpse", "Kind", "UnknownFormat", "find", "format_of", "formats",
+    "glimpse", "kind_of", "located", "open", "remote_url", "write",
 ]  # fmt: skip
 
 _ERRORS: dict[Kind, type[HistoscribeError]] = {"slide": SlideError, "section": SectionError}
 _OPENERS: dict[Kind, Late] = {"slide": Late("slide:open_slide"), "section": Late("section:open_section")}
+ENDINGS = {"slide": (".tif", ".tiff", ".zarr"), "section": (".h5ad", ".zarr")}
+"""What slides and sections are written as."""
 GROUP = "histoscribe.formats"
 _PACKED = (
     ((b"\x89HDF",), "a gzipped HDF5 file", "unpack it first (gunzip)"),
@@ -108,6 +111,41 @@ def open(place: str | os.PathLike[str], **options: Any) -> Any:
     found = format_of(place)
     opener = _OPENERS.get(found.kind, found.open)
     return opener(located(place), **options)
+
+
+def write(what: Any, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Write a slide or a section as what the ending of the path says; whole or not at all.
+
+    Parameters
+    ----------
+    what : Slide, Section or AnnData
+        A slide becomes `.ome.tif` or `.ome.zarr`; a section, or a table of spots that describes itself,
+        `.h5ad` or `.zarr` (SpatialData).
+    path : str or path
+        Where to; what stands there is replaced.
+    **options
+        For a slide `quality` (1 to 100: JPEG, with loss) and `progress`.
+
+    Returns
+    -------
+    Path
+        The file or folder written.
+
+    Raises
+    ------
+    SettingError
+        If it cannot be written with this ending.
+    HistoscribeError
+        If it holds something that cannot be stored, or may not be written there.
+    """
+    kind, target = ("slide" if hasattr(what, "levels") else "section"), Path(path)
+    if target.suffix.lower() not in ENDINGS[kind]:
+        raise SettingError(
+            f"a {kind} cannot be written as {target.suffix or 'a name without an ending'}", where=target,
+            remedy=f"end it in {', '.join(ENDINGS[kind])}",
+        )  # fmt: skip
+    written: Path = Late(f"{kind}:write_{kind}")(what, target, **options)
+    return written
 
 
 def _claims(seen: Glimpse, asked: Iterable[Format], most: int | None = None) -> list[Format]:
