@@ -1,18 +1,21 @@
-"""Writing without leaving halves behind: a temporary name first, then one rename."""
+"""Writing without leaving halves behind: a temporary name first, then one rename. And JSON of anything."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import io
+import json
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import HistoscribeError, StorageError
 
@@ -66,16 +69,10 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> bytes:
-    """The bytes of an h5ad file, made in memory: HDF5 on a full disk takes the whole program down.
+def write_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> None:
+    """Write an h5ad file, made in memory: HDF5 on a full disk takes the whole program down.
 
-    Parameters
-    ----------
-    table : AnnData
-    target : Path
-        Where it is to be written, for messages.
-    kind : type of HistoscribeError
-        Raised where the table holds something that h5ad cannot store.
+    Raises `kind` if the table holds something that h5ad cannot store, `StorageError` as `replacing`.
     """
     import anndata
     import h5py
@@ -93,7 +90,33 @@ def packed_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> b
             where=target,
             remedy="remove it from the table",
         ) from error
-    return buffer.getvalue()  # bytes of their own: a view into the buffer may outlive it
+    content = buffer.getvalue()  # bytes of their own: a view into the buffer may outlive it
+    with replacing(target) as fresh:
+        fresh.write_bytes(content)
+
+
+def plain(value: Any) -> Any:
+    """Numpy values, paths, dataclasses and their containers as JSON knows them; null where not finite."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, str) or value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Iterable):
+        return [plain(entry) for entry in value]
+    return str(value)
+
+
+def as_json(document: Mapping[str, object], *, indent: int = 2) -> str:
+    """A JSON object of anything that `plain` knows, with a line's end."""
+    return json.dumps(plain(document), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

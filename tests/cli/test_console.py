@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, strategies as st
 
-from histoscribe.cli.console import caution, emit, plain, show
+from histoscribe.cli.console import caution, emit, show
+from histoscribe.files import plain
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,12 @@ def test_the_demo_leaves_all_it_speaks_of(shell, small_sample, tmp_path):
         assert name in result.stdout.replace("\n", "")
 
 
-def test_the_demo_again_replaces_its_own_results(shell, small_sample, tmp_path):
+def test_the_demo_again_replaces_its_own_results_and_says_them_as_json(shell, small_sample, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "mine.txt").write_text("kept")
     assert shell("demo", "--no-view", "--out", tmp_path / "demo").exit_code == 0
-    assert shell("demo", "--no-view", "--out", tmp_path / "demo").exit_code == 0
+    said = shell("demo", "--no-view", "--json", "--out", tmp_path / "demo").stdout
+    assert json.loads(said) == json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert (tmp_path / "demo" / "mine.txt").read_text() == "kept"
 
 

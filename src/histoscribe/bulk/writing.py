@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import TableError
-from histoscribe.files import packed_h5ad, replacing
+from histoscribe.files import replacing, write_h5ad
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,9 +27,7 @@ def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
     """
     path = Path(path)
     if path.suffix.lower() == ".h5ad":
-        content = packed_h5ad(table, path, TableError)
-        with replacing(path) as fresh:
-            fresh.write_bytes(content)
+        write_h5ad(table, path, TableError)
         return [path]
     import pandas as pd
 

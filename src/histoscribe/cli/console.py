@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from os import PathLike
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -61,8 +56,9 @@ def _line_per_message() -> Callable[[Step], None]:
 
 def emit(document: Mapping[str, object]) -> None:
     """Write one JSON object to standard output; what is not a number becomes null."""
-    json.dump(plain(document), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    from histoscribe.files import as_json
+
+    sys.stdout.write(as_json(document))
     sys.stdout.flush()
 
 
@@ -95,25 +91,6 @@ def answer(
     show(title, facts.items())
     if hint:
         words.print(hint, markup=False)
-
-
-def plain(value: Any) -> Any:
-    """Turn numpy values, paths, dataclasses and their containers into what JSON knows."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, str) or value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, PathLike):
-        return str(value)
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Iterable):
-        return [plain(entry) for entry in value]
-    return str(value)
 
 
 def show(title: str, rows: Iterable[tuple[str, object]]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import command_line, plain, results, show, words
+from histoscribe.cli.console import command_line, emit, results, show, words
+from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import StorageError
 
@@ -38,10 +38,11 @@ def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("histoscribe-demo"),
     no_view: Annotated[bool, typer.Option("--no-view", help="Do not open napari.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train on the sample, predict a section of a patient never seen, score it and paint it."""
     from histoscribe.cli.screen import has_screen, has_viewer
-    from histoscribe.files import replacing
+    from histoscribe.files import as_json as as_json_text, replacing
 
     if out.is_file():
         raise StorageError("this is a file, not a folder", where=out, remedy="name a folder with --out")
@@ -50,8 +51,11 @@ def demo(
         summary, held_out = _run(out, command_line(context), progress)
     summary["seconds"] = round(time.monotonic() - start, 1)
     with replacing(out / "summary.json") as fresh:
-        fresh.write_text(json.dumps(plain(summary), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _tell(out, summary)
+        fresh.write_text(as_json_text(summary), encoding="utf-8")
+    if as_json:
+        emit(summary)
+    else:
+        _tell(out, summary)
     if no_view:
         return
     if has_screen() and has_viewer():
@@ -127,18 +131,16 @@ def _paint(comparison: Comparison, gene: str, path: Path) -> None:
 
 def _tell(out: Path, summary: dict[str, Any]) -> None:
     settings, scores = summary["settings"], summary["summary"]
-    show(
-        "Histoscribe demo",
-        [
-            ("trained on", settings["training"]),
-            ("predicted", f"{settings['held_out']}, of a patient that the model has never seen"),
-            ("mean r, measured", scores["mean_pearson"]),
-            ("mean r, truth", scores["mean_pearson_truth"]),
-            ("genes, spots", f"{scores['genes']}, {scores['spots']}"),
-            ("best genes", summary["best_genes"]),
-            ("seconds", summary["seconds"]),
-        ],
-    )
+    facts = {
+        "trained on": settings["training"],
+        "predicted": f"{settings['held_out']}, of a patient that the model has never seen",
+        "mean r, measured": scores["mean_pearson"],
+        "mean r, truth": scores["mean_pearson_truth"],
+        "genes, spots": f"{scores['genes']}, {scores['spots']}",
+        "best genes": summary["best_genes"],
+        "seconds": summary["seconds"],
+    }
+    show("Histoscribe demo", facts.items())
     results.print()
     show(f"Made in {out}", MADE.items())
     results.print()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,15 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
+from histoscribe.evaluation import measures
 from histoscribe.evaluation.matching import Match, as_section, common_genes, dense, match_spots
-from histoscribe.evaluation.measures import (
-    Interval,
-    bootstrap_mean,
-    mae_per_gene,
-    mse_per_gene,
-    pearson_per_gene,
-    spearman_per_gene,
-)
+from histoscribe.evaluation.measures import Interval, bootstrap_mean, pearson_per_gene
+from histoscribe.files import as_json
 from histoscribe.predictor.target import TARGET, log_cp10k
 from histoscribe.record import Record, record_of
 from histoscribe.section import Section
@@ -81,7 +74,7 @@ class Comparison:
             "warnings": list(self.warnings),
             "per_gene": self.per_gene.reset_index().to_dict(orient="records"),
         }
-        return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return as_json(content, indent=1)
 
 
 def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Comparison:
@@ -106,7 +99,14 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
         If no spot or no gene is common, the measured table holds no counts, or the two are swapped.
     """
     left, right = as_section(measured), as_section(predicted)
-    _check_kinds(left, right)
+    for section, is_measured in ((left, True), (right, False)):
+        kind = record_of(section.table).kind
+        if kind is not None and (kind == "measured") != is_measured:
+            raise TableError(
+                f"this table is {kind}, where the other kind is wanted",
+                where=section.name,
+                remedy="give the measured table first and the prediction second",
+            )
     genes = common_genes(left, right)
     found = match_spots(left, right)
     match = _without_given(found, right)
@@ -128,28 +128,9 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     summary = _summarise(section, per_gene, source, match, left.table.n_obs - left_out, top_by)
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
-        section,
-        match,
-        tuple(genes),
-        expression,
-        guess,
-        truth,
-        per_gene,
-        summary,
-        source,
+        section, match, tuple(genes), expression, guess, truth, per_gene, summary, source,
         tuple(dict.fromkeys(warnings)),
-    )
-
-
-def _check_kinds(left: Section, right: Section) -> None:
-    for section, measured in ((left, True), (right, False)):
-        kind = record_of(section.table).kind
-        if kind is not None and (kind == "measured") != measured:
-            raise TableError(
-                f"this table is {kind}, where the other kind is wanted",
-                where=section.name,
-                remedy="give the measured table first and the prediction second",
-            )
+    )  # fmt: skip
 
 
 def pooled(comparisons: Sequence[Comparison]) -> Interval:
@@ -168,9 +149,8 @@ def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Record
     known = set(genes)
     ranked = [gene for gene in source.panel_genes if gene in known] or (genes if source.model_sha256 else [])
     if ranked:
-        return set(
-            ranked[:TOP]
-        ), f"the first of the model's panel ({source.panel_rule or 'its rule is not stated'})"
+        rule = source.panel_rule or "its rule is not stated"
+        return set(ranked[:TOP]), f"the first of the model's panel ({rule})"
     order = np.argsort(-expression.var(axis=0), kind="stable")[:TOP]
     return {genes[index] for index in order}, "variance on the measured section (the model names no panel)"
 
@@ -187,9 +167,9 @@ def _score(
 
     scores = {
         "pearson": pearson_per_gene(expression, guess),
-        "spearman": spearman_per_gene(expression, guess),
-        "mse": mse_per_gene(expression, guess),
-        "mae": mae_per_gene(expression, guess),
+        "spearman": measures.spearman_per_gene(expression, guess),
+        "mse": measures.mse_per_gene(expression, guess),
+        "mae": measures.mae_per_gene(expression, guess),
         "mean": expression.mean(axis=0, dtype=np.float64),
         "variance": expression.var(axis=0, dtype=np.float64),
         "detected": detected,
@@ -266,14 +246,3 @@ def _doubts(left: Section, right: Section, source: Record, summary: dict[str, An
             "they have no r and are left out of the means."
         )
     return doubts
-
-
-def _plain(value: Any) -> Any:
-    """The same content with NumPy numbers as Python's and what is not finite as None."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, SectionError, SlideError
-from histoscribe.files import packed_h5ad, replacing
+from histoscribe.files import replacing, write_h5ad
 from histoscribe.record import SlideReference, amend_record, record_of
 from histoscribe.section.assembly import describe, library_key
 from histoscribe.section.model import Section
@@ -76,9 +76,7 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
             where=target,
             remedy="set it to spots × (x, y) in full-resolution pixels",
         )
-    content = packed_h5ad(table, target, SectionError)
-    with replacing(target) as fresh:
-        fresh.write_bytes(content)
+    write_h5ad(table, target, SectionError)
     return target
 
 
