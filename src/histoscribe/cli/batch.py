@@ -66,13 +66,8 @@ def run_batch(targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]]) -> li
 def print_outcomes(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
     """Print the table of what happened to every target."""
     rows = [
-        (
-            Path(entry.target).name,
-            entry.outcome,
-            *(entry.facts.get(column) for column in columns),
-            entry.problem or None,
-        )
-        for entry in outcomes
+        (Path(one.target).name, one.outcome, *map(one.facts.get, columns), one.problem or None)
+        for one in outcomes
     ]
     show_rows(("target", "outcome", *(column.replace("_", " ") for column in columns), "problem"), rows)
 

@@ -12,7 +12,7 @@ import typer
 
 from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit
-from histoscribe.cli.options import AsJson, Device, Scheduler
+from histoscribe.cli.options import AsJson, Device, Scheduler, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, slide_of
 from histoscribe.errors import HistoscribeError
@@ -34,7 +34,7 @@ def describe(
         float | None, typer.Option(min=1.0, help="Tiles on a grid with this pitch in µm (slides: 55).")
     ] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; only tiles inside it.")] = None,
-    mpp: Annotated[float | None, typer.Option(min=0.01, help="µm per pixel where a slide has none.")] = None,
+    mpp: SlideMpp = None,
     device: Device = "auto",
     scheduler: Scheduler = None,
     as_json: AsJson = False,
@@ -63,23 +63,12 @@ def describe(
             caution(f"{opened.name}: {warning}" for warning in opened.warnings)
             if found.damaged:
                 caution([f"{opened.name}: {found.damaged} chunks of the store were damaged and are mended"])
-            return {
-                "tiles": len(tiles),
-                "chunks": found.chunks,
-                "reused": found.reused,
-                "damaged": found.damaged,
-                "repeated": found.repeated,
-                "seconds": round(time.monotonic() - start, 1),
-            }
+            counted = {name: getattr(found, name) for name in _COLUMNS[1:-1]}
+            return {"tiles": len(tiles), **counted, "seconds": round(time.monotonic() - start, 1)}
 
         with connected(scheduler), storing(store):
-            outcomes = run_batch(
-                [
-                    (name, partial(work, open_it, path))
-                    for path in targets
-                    for name, open_it in _each(path, mpp)
-                ]
-            )
+            each = [(path, *one) for path in targets for one in _each(path, mpp)]
+            outcomes = run_batch([(name, partial(work, open_it, path)) for path, name, open_it in each])
     if as_json:
         settings = {"encoder": chosen.name, "store": store, "command": command_line(context)}
         emit({"settings": settings, "records": outcomes})

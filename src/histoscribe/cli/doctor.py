@@ -34,7 +34,7 @@ EXTRAS = {
 LOW_DISK, LOW_MEMORY = 5e9, 4e9
 
 
-@dataclass(frozen=True)
+@dataclass
 class Check:
     """One thing looked at: whether it is as it should be, what there is, and how to get what is missing."""
 
@@ -43,10 +43,11 @@ class Check:
     found: str
     remedy: str = ""
 
+    def __post_init__(self) -> None:
+        self.remedy = "" if self.good else self.remedy
 
-def doctor(
-    as_json: AsJson = False,
-) -> None:
+
+def doctor(as_json: AsJson = False) -> None:
     """Versions, device, display, encoders, what is missing for which panel and how to get it."""
     versions = {name: _version(name) for name in PACKAGES}
     if as_json:
@@ -68,9 +69,23 @@ def doctor(
 
 def _checks() -> Iterator[Check]:
     """Everything looked at, what loads least first."""
-    yield from (_python(), _memory(), _disk(), _display(), _viewer())
+    python = f"Python {platform.python_version()} on {platform.platform(terse=True)}"
+    yield Check("python", sys.version_info >= (3, 11), python, "install Python 3.11 or later")
+    if not hasattr(os, "sysconf"):
+        yield Check("memory", True, "not known on this system")
+    else:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        yield Check("memory", size >= LOW_MEMORY, f"{size / 1e9:.0f} GB", "4 GB are the least for training")
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    yield Check("disk", free >= LOW_DISK, f"{free / 1e9:.0f} GB free in {folder}", "free some space")
+    screen = (os.environ.get("DISPLAY") or "a screen") if has_screen() else "no screen"
+    yield Check("display", has_screen(), screen, "histoscribe view needs one; every other verb works without")
+    napari = f"napari {_version('napari')}" if has_viewer() else "napari or Qt is absent (every panel)"
+    yield Check("viewer", has_viewer(), napari, INSTALL)
     yield from _libraries()
-    yield from (_slides(), _device())
+    yield _slides()
+    yield Check("device", True, _device())
     yield from _encoders()
 
 
@@ -83,51 +98,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _python() -> Check:
-    good = sys.version_info >= (3, 11)
-    found = f"Python {platform.python_version()} on {platform.platform(terse=True)}"
-    return Check("python", good, found, "" if good else "install Python 3.11 or later")
-
-
-def _device() -> Check:
+def _device() -> str:
     import torch
 
     if torch.cuda.is_available():
-        return Check("device", True, f"cuda ({torch.cuda.get_device_name(0)}), {os.cpu_count()} CPU cores")
+        return f"cuda ({torch.cuda.get_device_name(0)}), {os.cpu_count()} CPU cores"
     if torch.backends.mps.is_available():
-        return Check("device", True, f"mps, {os.cpu_count()} CPU cores")
-    return Check("device", True, f"cpu, {os.cpu_count()} cores (no GPU found; everything works without one)")
-
-
-def _memory() -> Check:
-    if not hasattr(os, "sysconf"):
-        return Check("memory", True, "not known on this system")
-    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    good = size >= LOW_MEMORY
-    return Check("memory", good, f"{size / 1e9:.0f} GB", "" if good else "4 GB are the least for training")
-
-
-def _disk() -> Check:
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    good = free >= LOW_DISK
-    return Check(
-        "disk",
-        good,
-        f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}",
-        "" if good else "free some space",
-    )
-
-
-def _display() -> Check:
-    if has_screen():
-        return Check("display", True, os.environ.get("DISPLAY") or "a screen")
-    return Check("display", False, "no screen", "histoscribe view needs one; every other verb works without")
-
-
-def _viewer() -> Check:
-    if has_viewer():
-        return Check("viewer", True, f"napari {_version('napari')}")
-    return Check("viewer", False, "napari or Qt is absent (every panel)", INSTALL)
+        return f"mps, {os.cpu_count()} CPU cores"
+    return f"cpu, {os.cpu_count()} cores (no GPU found; everything works without one)"
 
 
 def _libraries() -> Iterator[Check]:
@@ -137,8 +115,9 @@ def _libraries() -> Iterator[Check]:
         names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
         good = is_installed(library)
         found = f"{library} {_version(library)}" if good else f"{library} is absent ({use})"
-        remedy = "" if good else f"pip install 'napari-histoscribe[{extra}]'"
-        yield Check(f"for {what or ', '.join(names)}", good, found, remedy)
+        yield Check(
+            f"for {what or ', '.join(names)}", good, found, f"pip install 'napari-histoscribe[{extra}]'"
+        )
 
 
 def _slides() -> Check:

@@ -32,15 +32,11 @@ def fetch(
     if name is None:
         rows = [
             {
-                "name": entry.name,
-                "licence": entry.licence,
-                "gated": entry.gated,
-                "library": entry.library,
-                "here": (encoders_folder() / entry.name).is_dir(),
-                "page": entry.page,
+                "name": one.name, "licence": one.licence, "gated": one.gated, "library": one.library,
+                "here": (encoders_folder() / one.name).is_dir(), "page": one.page,
             }
-            for entry in PUBLISHED.values()
-        ]
+            for one in PUBLISHED.values()
+        ]  # fmt: skip
         if as_json:
             emit({"encoders": rows, "folder": encoders_folder()})
         else:

@@ -90,24 +90,18 @@ def generate(
     }  # fmt: skip
     caution(own.notes)
     answer(
-        "Generated",
-        facts,
-        as_json=as_json,
-        context=context,
+        "Generated", facts, as_json=as_json, context=context, notes=list(own.notes),
         genes_changed=changes.rename_axis("gene").reset_index().to_dict("records"),
         gene_sets_changed=scores.rename_axis("gene_set").reset_index().to_dict("records"),
-        notes=list(own.notes),
-    )
+    )  # fmt: skip
     if as_json:
         return
     show_rows(
         ("gene", "primary", "generated", "log2 change"),
-        [(name, row["primary"], row["generated"], row["change"]) for name, row in changes.iterrows()],
+        changes[["primary", "generated", "change"]].itertuples(name=None),
     )
-    rows = scores.head(_SHOWN).iterrows()
-    show_rows(
-        ("gene set", "log2 change", "genes"), [(name, row["change"], row["genes"]) for name, row in rows]
-    )
+    moved = scores.head(_SHOWN)[["change", "genes"]]
+    show_rows(("gene set", "log2 change", "genes"), moved.itertuples(name=None))
     words.print(f"Mind: {own.notice}.", markup=False, style="yellow")
 
 
@@ -128,7 +122,6 @@ def read_purity(text: str | None) -> float | tuple[float, float] | None:
 
 def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
     """A bulk table as it is, a section (or a region of it) as the pseudo-bulk of its spots."""
-
     from histoscribe.bulk import BulkTable
     from histoscribe.generator.parents import pseudo_bulk
     from histoscribe.tiles import read_regions, region_at
@@ -138,7 +131,5 @@ def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
         if region is not None:
             raise SettingError("a bulk table has no regions", where=path, remedy="leave --region out")
         return opened
-    rows = None
-    if region is not None:
-        rows = region_at(read_regions(region), opened.centres) >= 0
+    rows = None if region is None else region_at(read_regions(region), opened.centres) >= 0
     return pseudo_bulk(opened, rows)

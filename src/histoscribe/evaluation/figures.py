@@ -16,6 +16,7 @@ from histoscribe.section import Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
 
     from histoscribe.slide import Slide
@@ -118,18 +119,12 @@ def spot_figure(section: Section, panels: Sequence[SpotMap], *, with_tissue: boo
 
 def tissue_figure(section: Section) -> Figure:
     """The H&E image of a section with its spots in their true size, and a scale bar."""
-    from matplotlib.collections import EllipseCollection
-
     with _styled():
         figure, (axes,) = _row(1, side=3.7)
         if section.slide is not None:
             draw_tissue(axes, section.slide, section, longest=640)
-        centres, size = section.centres_um, section.spot_um
-        rings = EllipseCollection(
-            size, size, 0, units="xy", offsets=centres[:, ::-1], transOffset=axes.transData, facecolors="none"
-        )
-        rings.set(edgecolor=INK, linewidth=0.35, alpha=0.8, rasterized=True)
-        axes.add_collection(rings)
+        rings = _discs(axes, section, section.spot_um)
+        rings.set(facecolor="none", edgecolor=INK, linewidth=0.35, alpha=0.8, rasterized=True)
         if section.slide is None:
             _frame(axes, section)
             _bar_below(axes)
@@ -245,16 +240,21 @@ def _styled() -> Iterator[None]:
         yield
 
 
+def _canvas(width: float, height: float, *, constrained: bool = False) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    layout: Any = "constrained" if constrained else None
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="none")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def _row(
     count: int, *, side: float = 2.35, wide: float = 1.0, size: tuple[float, float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A transparent figure with axes side by side; sizes in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    size = size or (side * wide * count, side * 1.12)
-    figure = Figure(figsize=size, layout="constrained", facecolor="none")
-    FigureCanvasAgg(figure)
+    figure = _canvas(*(size or (side * wide * count, side * 1.12)), constrained=True)
     grid: Any = figure.subplots(1, count, squeeze=False)
     for axes in grid[0]:
         axes.set_facecolor("none")
@@ -263,15 +263,11 @@ def _row(
 
 def _map_row(bars: Sequence[bool], section: Section) -> tuple[Figure, list[Axes]]:
     """Maps of equal size side by side, with room on the right of those that have a colour bar."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     extent = np.ptp(section.centres_um, axis=0) + 2 * section.spacing_um
     height = _MAP_SIDE * float(np.clip(extent[0] / extent[1], 0.4, 2))
     lefts = np.concatenate([[0], np.cumsum([_MAP_SIDE + (_BAR_ROOM if bar else _GAP) for bar in bars])])
     size = float(lefts[-1]), height + _TITLE_ROOM + _SCALE_ROOM
-    figure = Figure(figsize=size, facecolor="none")
-    FigureCanvasAgg(figure)
+    figure = _canvas(*size)
     box = (_SCALE_ROOM / size[1], _MAP_SIDE / size[0], height / size[1])
     axes = [figure.add_axes((float(left) / size[0], *box), facecolor="none") for left in lefts[:-1]]
     return figure, axes
@@ -286,18 +282,20 @@ def _frame(axes: Axes, section: Section) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_panel(axes: Axes, section: Section, panel: SpotMap) -> None:
+def _discs(axes: Axes, section: Section, size: float) -> EllipseCollection:
+    """A disc on each spot, `size` µm wide."""
     from matplotlib.collections import EllipseCollection
 
-    size = section.spacing_um * _FILLED
-    spots = EllipseCollection(
-        size, size, 0, units="xy", offsets=section.centres_um[:, ::-1], transOffset=axes.transData
-    )
-    low, high = panel.limits or limits_of(panel.values)
-    spots.set(
-        array=np.asarray(panel.values), cmap=panel.colours, clim=(low, high), linewidth=0, rasterized=True
-    )
-    axes.add_collection(spots)
+    places = section.centres_um[:, ::-1]
+    discs = EllipseCollection(size, size, 0, units="xy", offsets=places, transOffset=axes.transData)
+    axes.add_collection(discs)
+    return discs
+
+
+def _draw_panel(axes: Axes, section: Section, panel: SpotMap) -> None:
+    spots = _discs(axes, section, section.spacing_um * _FILLED)
+    limits = panel.limits or limits_of(panel.values)
+    spots.set(array=np.asarray(panel.values), cmap=panel.colours, clim=limits, linewidth=0, rasterized=True)
     _frame(axes, section)
     axes.set_title(panel.title)
     if panel.bar:

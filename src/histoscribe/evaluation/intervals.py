@@ -57,7 +57,9 @@ def pearson_intervals(
     if not patch_um > 0 or not 0 < level < 1:
         raise SettingError(f"patches of {patch_um} µm at level {level} are impossible")
     a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    patches = _patches(np.asarray(centres_um, dtype=np.float64), patch_um)
+    centres = np.asarray(centres_um, dtype=np.float64)
+    cells = np.floor((centres - centres.min(axis=0, initial=np.inf)) / patch_um).astype(np.int64)
+    patches = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)  # counted without gaps
     count = int(patches.max(initial=-1)) + 1
     low, high = np.full(a.shape[1], np.nan), np.full(a.shape[1], np.nan)
     if count < _FEWEST_PATCHES:
@@ -78,16 +80,14 @@ def pearson_intervals(
     return low, high
 
 
-def _patches(centres: NDArray[np.float64], side: float) -> NDArray[np.intp]:
-    """The number of each spot's patch, counted without gaps, shape (spots,)."""
-    cells = np.floor((centres - centres.min(axis=0, initial=np.inf)) / side).astype(np.int64)
-    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
-
-
 def _resampled(a: Scores, b: Scores, patches: NDArray[np.intp], weights: Scores) -> Scores:
     """Pearson's r of each draw and gene from weighted sums, shape (draws, genes)."""
+    from scipy.sparse import csr_array
+
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    sums = [weights @ _by_patch(one, patches) for one in (a, b, a * a, b * b, a * b)]
+    ones, rows = np.ones(len(patches)), np.arange(len(patches))
+    adding = csr_array((ones, (patches, rows)), shape=(int(patches.max()) + 1, len(patches)))
+    sums = [weights @ np.asarray(adding @ one) for one in (a, b, a * a, b * b, a * b)]
     n = weights @ np.bincount(patches)[:, None]
     one, other = sums[0] / n, sums[1] / n
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -95,11 +95,3 @@ def _resampled(a: Scores, b: Scores, patches: NDArray[np.intp], weights: Scores)
         r = (sums[4] / n - one * other) / spread
     r[spread < 1e-12] = np.nan
     return np.asarray(np.clip(r, -1, 1))
-
-
-def _by_patch(values: Scores, patches: NDArray[np.intp]) -> Scores:
-    from scipy.sparse import csr_array
-
-    rows = np.arange(len(patches))
-    adding = csr_array((np.ones(len(patches)), (patches, rows)), shape=(int(patches.max()) + 1, len(patches)))
-    return np.asarray(adding @ values)

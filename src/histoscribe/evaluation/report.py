@@ -99,22 +99,8 @@ def render_page(template: Path, path: str | PathLike[str], **shown: Any) -> None
 
 def _section(one: Comparison) -> dict[str, Any]:
     """Everything that the template shows of one comparison."""
-    table = one.per_gene.reset_index()
-    return {
-        "name": one.section.name,
-        "summary": one.summary,
-        "warnings": one.warnings,
-        "settings": _settings(one),
-        "figures": _overview(one),
-        "maps": _maps(one),
-        "genes": table.to_dict(orient="records"),
-        "has_truth": one.truth is not None,
-    }
-
-
-def _settings(one: Comparison) -> list[tuple[str, str]]:
-    source, summary = one.record, one.summary
-    rows = [
+    table, source, summary = one.per_gene.reset_index(), one.record, one.summary
+    stated = [
         ("Split", summary["split"]),
         ("Panel", summary["panel"]),
         ("Target", summary["target"]),
@@ -127,7 +113,16 @@ def _settings(one: Comparison) -> list[tuple[str, str]]:
         ("Command", source.command),
         ("Versions", ", ".join(f"{name} {number}" for name, number in source.versions.items())),
     ]
-    return [(name, text or "not stated by the prediction") for name, text in rows]
+    return {
+        "name": one.section.name,
+        "summary": summary,
+        "warnings": one.warnings,
+        "settings": [(name, text or "not stated by the prediction") for name, text in stated],
+        "figures": _overview(one),
+        "maps": _maps(one),
+        "genes": table.to_dict(orient="records"),
+        "has_truth": one.truth is not None,
+    }
 
 
 def shown_genes(one: Comparison) -> list[tuple[str, str]]:

@@ -88,13 +88,9 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
     varying = np.flatnonzero(np.isfinite(expression).all(axis=0) & (np.ptp(expression, axis=0) > 0))
     if len(varying) and near.nnz and len(expression) >= _FEWEST_FOR_MORAN:
         squidpy.gr.spatial_autocorr(
-            table,
-            mode="moran",
-            genes=[str(number) for number in varying],
-            n_perms=None,
-            n_jobs=1,
+            table, mode="moran", genes=[str(number) for number in varying], n_perms=None, n_jobs=1,
             show_progress_bar=False,
-        )
+        )  # fmt: skip
         result = table.uns["moranI"]
         order = result.index.astype(int)
         found[order], corrected[order] = result["I"], result["pval_norm_fdr_bh"]
