@@ -12,23 +12,11 @@ from histoscribe.errors import SettingError
 
 @runtime_checkable
 class TileEncoder(Protocol):
-    """Turns image crops into descriptors.
-
-    Attributes
-    ----------
-    name : str
-        Identifies the encoder and its version in cards and feature stores.
-    dimension : int
-        Length of one descriptor.
-    crop_um : float
-        Side of the square crop in µm.
-    mpp : float
-        µm per pixel of the crop: the slide is resampled to it.
-    """
+    """Turns image crops into descriptors."""
 
     @property
     def name(self) -> str:
-        """Identifies the encoder and its version."""
+        """Identifies the encoder and its version in cards and feature stores."""
         ...
 
     @property
@@ -38,12 +26,12 @@ class TileEncoder(Protocol):
 
     @property
     def crop_um(self) -> float:
-        """Side of the crop in µm."""
+        """Side of the square crop in µm."""
         ...
 
     @property
     def mpp(self) -> float:
-        """µm per pixel of the crop."""
+        """µm per pixel of the crop: the slide is resampled to it."""
         ...
 
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

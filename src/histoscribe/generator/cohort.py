@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -147,6 +148,8 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     TableError
         If a column is missing, a kind is unknown, a needed name is empty, or the scale cannot be used.
     """
+    import pandas as pd
+
     bulk = table if isinstance(table, BulkTable) else as_table(table)
     obs = bulk.table.obs
     missing = [name for name in COLUMNS if name not in obs]
@@ -155,7 +158,7 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
             f"the samples have no column {', '.join(missing)}", where=bulk.name,
             remedy=f"give a table of samples with {', '.join(COLUMNS)}",
         )  # fmt: skip
-    said = [_word(value) for value in obs["sample_type"]]
+    said = [re.sub("[ -]", "_", str(value).strip().lower()) for value in obs["sample_type"]]
     unknown = sorted({word for word in said if word not in _KIND_WORDS})
     if unknown:
         raise TableError(
@@ -177,7 +180,12 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     values, notes = to_log2(bulk)
     purity = None
     if "purity" in obs:
-        purity = _shares(obs["purity"], bulk.name)
+        purity = pd.to_numeric(obs["purity"], errors="coerce").to_numpy(dtype=np.float32)
+        if ((purity <= 0) | (purity > 1)).any():
+            raise TableError(
+                "a purity is not above 0 and at most 1", where=bulk.name,
+                remedy="give the share of tumour, 0.7 for 70 %",
+            )  # fmt: skip
     return Cohort(
         values, tuple(map(str, bulk.table.var_names)), kinds, np.where(kinds == "normal", "", cancers),
         np.where(kinds == "primary", "", sites), _texts(obs["patient"]),
@@ -209,24 +217,6 @@ def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
             values = np.asarray(values / np.where(total > 0, total, 1) * 1e6, dtype=np.float32)
         values = np.asarray(np.log2(values + 1), dtype=np.float32)
     return np.maximum(values, 0).astype(np.float32), notes
-
-
-def _shares(column: Any, where: str) -> NDArray[np.float32]:
-    import pandas as pd
-
-    shares = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float32)
-    known = shares[~np.isnan(shares)]
-    if ((known <= 0) | (known > 1)).any():
-        raise TableError(
-            "a purity is not above 0 and at most 1",
-            where=where,
-            remedy="give the share of tumour, 0.7 for 70 %",
-        )
-    return np.asarray(shares)
-
-
-def _word(value: object) -> str:
-    return str(value).strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _texts(column: Any) -> NDArray[np.str_]:

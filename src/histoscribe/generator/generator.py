@@ -190,7 +190,11 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         where = _known(site, self.sites, "site")
         if not 1 <= samples <= MOST_SAMPLES:
             raise SettingError(f"{samples} samples were asked for", remedy=f"ask for 1 to {MOST_SAMPLES:,}")
-        low, high = _bounds(purity)
+        low, high = purity if isinstance(purity, tuple) else (purity, purity)
+        if low is not None and high is not None and not 0 < low <= high <= 1:
+            raise SettingError(
+                f"a purity of {purity} is not possible", remedy="give a share above 0, at most 1"
+            )
         cancer = self.recognise(primary, adapt=adapt) if cancer is None else cancer
         what = _known(cancer, self.cancers, "cancer")
         tumours = self._bring(primary, model.primary_mean[what], adapt)
@@ -214,7 +218,7 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             beside, beside_names = tissue.values[rows], [tissue.names[row] for row in rows]
         turn = random.permutation(np.arange(samples) % len(tumours.values))
         share = np.quantile(model.purity.numpy(), random.random(samples)).astype(np.float32)
-        if low is not None:
+        if low is not None and high is not None:
             share = random.uniform(low, high, samples).astype(np.float32)
         parents = tumours.values[turn]
         draft = draft_samples(
@@ -272,12 +276,3 @@ def _known(name: str, names: tuple[str, ...], what: str) -> int:
             f"the model knows no {what} called {name}", remedy=f"choose from {', '.join(names)}"
         )
     return names.index(name)
-
-
-def _bounds(purity: float | tuple[float, float] | None) -> tuple[float | None, float]:
-    if purity is None:
-        return None, 1.0
-    low, high = purity if isinstance(purity, tuple) else (purity, purity)
-    if not 0 < low <= high <= 1:
-        raise SettingError(f"a purity of {purity} is not possible", remedy="give a share above 0, at most 1")
-    return float(low), float(high)

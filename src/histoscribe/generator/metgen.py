@@ -75,16 +75,15 @@ class MetGen(torch.nn.Module):
         self.source = SourceEncoder(directions)
         self.mixer = Mixer()
         self.texture = Texture(genes)
-        self.register_buffer("known_codes", torch.zeros(known, CODE))
-        self.register_buffer("known_pairs", torch.zeros(known, 2))
-        self.register_buffer("gain", torch.ones(CODE))
-        self.register_buffer("spread", torch.zeros(CODE, CODE))
-        self.register_buffer("primary_code", torch.zeros(cancers, CODE))
-        self.register_buffer("normal_code", torch.zeros(sites, CODE))
-        self.register_buffer("normal_mean", torch.zeros(sites, genes))
-        self.register_buffer("normal_axes", torch.zeros(sites, REFERENCE_AXES, genes))
-        self.register_buffer("primary_mean", torch.zeros(cancers, genes))
-        self.register_buffer("purity", torch.linspace(0.2, 0.95, PURITY_KNOTS))
+        for name, start in {
+            "known_codes": torch.zeros(known, CODE), "known_pairs": torch.zeros(known, 2),
+            "gain": torch.ones(CODE), "spread": torch.zeros(CODE, CODE),
+            "primary_code": torch.zeros(cancers, CODE), "normal_code": torch.zeros(sites, CODE),
+            "normal_mean": torch.zeros(sites, genes), "primary_mean": torch.zeros(cancers, genes),
+            "normal_axes": torch.zeros(sites, REFERENCE_AXES, genes),
+            "purity": torch.linspace(0.2, 0.95, PURITY_KNOTS),
+        }.items():  # fmt: skip
+            self.register_buffer(name, start)
 
     def mixed_codes(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
         """Codes of mixtures, shape (samples, CODE), from parents in units."""
@@ -92,14 +91,9 @@ class MetGen(torch.nn.Module):
         return codes
 
     def forward(
-        self,
-        primary: torch.Tensor,
-        normal: torch.Tensor,
-        mixture: torch.Tensor,
-        purity: torch.Tensor,
-        pairs: torch.Tensor,
-        generator: torch.Generator,
-    ) -> Draft:
+        self, primary: torch.Tensor, normal: torch.Tensor, mixture: torch.Tensor, purity: torch.Tensor,
+        pairs: torch.Tensor, generator: torch.Generator,
+    ) -> Draft:  # fmt: skip
         """Generate one sample from each pair of parents.
 
         Where the model's own heads do not recognise what was asked, the code is drawn towards the mixture of
@@ -154,15 +148,9 @@ class MetGen(torch.nn.Module):
 
 
 def draft_samples(
-    model: MetGen,
-    standard: Standard,
-    primaries: NDArray[np.float32],
-    normals: NDArray[np.float32],
-    purity: NDArray[np.float32],
-    pair: tuple[int, int],
-    generator: torch.Generator,
-    progress: Progress,
-) -> Draft:
+    model: MetGen, standard: Standard, primaries: NDArray[np.float32], normals: NDArray[np.float32],
+    purity: NDArray[np.float32], pair: tuple[int, int], generator: torch.Generator, progress: Progress,
+) -> Draft:  # fmt: skip
     """Generate a sample from each pair of parents, 500 at a time.
 
     Parameters

@@ -107,13 +107,7 @@ class Mixer(nn.Module):
         self.shift = nn.Parameter(torch.zeros(CODE))
 
     def forward(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
-        """Mixed codes, shape (samples, CODE).
-
-        Parameters
-        ----------
-        primary, normal : Tensor, shape (samples, CODE)
-        purity : Tensor, shape (samples,)
-        """
+        """Mixed codes of parents (samples, CODE) at purities (samples,), shape (samples, CODE)."""
         share = purity[:, None].expand_as(primary)
         mean = share * primary + (1 - share) * normal
         channels = torch.stack(
@@ -159,12 +153,9 @@ class Texture(nn.Module):
         self.noise.copy_(left.clamp_min(0).sqrt())
 
     def forward(self, parents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Residuals to add to decoded profiles, in units.
+        """Residuals to add to decoded profiles, in units, from those of the parents' linear mixtures.
 
-        Parameters
-        ----------
-        parents : Tensor, shape (samples, genes)
-            Residuals of the parents' linear mixtures.
+        Both have shape (samples, genes).
         """
         own: torch.Tensor = (parents - self.parent_offset) * self.parent_scale
         drawn = self.draw(len(parents), generator) - self.offset

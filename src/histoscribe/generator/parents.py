@@ -97,6 +97,8 @@ def bring(
         Map each profile's values to those of the reference, rank by rank, as another platform needs; by
         default where the scale is not log2 or its level differs by more than 1.
     """
+    from scipy.stats import rankdata
+
     bulk = bulk_of(table)
     found = match_genes(genes, [str(name) for name in bulk.table.var_names], aliases)
     places = np.array([found.get(gene, -1) for gene in genes])
@@ -123,14 +125,11 @@ def bring(
     if adapt is None:
         adapt = bulk.scale != "log2" or level > _LEVEL
     if adapt:
-        values[:, there] = _by_rank(values[:, there], reference[there])
+        ranks = rankdata(values[:, there], axis=1) - 1  # ties by their mean
+        values[:, there] = np.interp(ranks, np.arange(there.sum()), np.sort(reference[there]))
         notes.append(f"values ({SCALES[bulk.scale]}) were mapped to the cohort's scale, rank by rank")
-    return Parents(
-        np.maximum(values, 0).astype(np.float32),
-        tuple(map(str, bulk.table.obs_names)),
-        bulk.scale,
-        tuple(notes),
-    )
+    names = tuple(map(str, bulk.table.obs_names))
+    return Parents(np.maximum(values, 0).astype(np.float32), names, bulk.scale, tuple(notes))
 
 
 def mix(
@@ -176,12 +175,3 @@ def estimate_purity(
     )
     away = np.stack([np.abs(metastases[:, telling] - one).mean(1) for one in grid], axis=1)
     return np.asarray(PURITIES[away.argmin(1)], dtype=np.float32)
-
-
-def _by_rank(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each row's values replaced by the reference's of the same rank, ties by their mean."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values, axis=1) - 1
-    found = np.interp(ranks, np.arange(len(reference)), np.sort(reference))
-    return np.asarray(found, dtype=np.float32)

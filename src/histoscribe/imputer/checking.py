@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
@@ -77,21 +76,12 @@ def hidden_scores(
         told = replace(bulk, table=holed, scale=own.scale, warnings=())
         restored = imputer.restore(told, adapt=own.adapted)[:, names[hidden]].layers["restored"]
         for place, gene in enumerate(names[hidden]):
-            score = _correlation(measured[:, hidden[place]], restored[:, place])
-            if score is not None:
-                rows[str(gene)] = score
+            a, b = measured[:, hidden[place]], restored[:, place]
+            both = np.isfinite(a) & np.isfinite(b)
+            a, b = a[both].astype(np.float64), b[both].astype(np.float64)
+            if len(a) >= _LEAST and min(a.std(), b.std()) >= 1e-6:
+                r = float(np.clip(np.corrcoef(a, b)[0, 1], -0.9999, 0.9999))
+                low, high = fisher_interval(r, len(a))
+                rows[str(gene)] = r, float(low), float(high), len(a)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["r", "low", "high", "samples"])
     return frame.reindex([gene for gene in names if gene in rows])
-
-
-def _correlation(
-    measured: NDArray[np.float32], restored: NDArray[np.float32]
-) -> tuple[float, float, float, int] | None:
-    both = np.isfinite(measured) & np.isfinite(restored)
-    count = int(both.sum())
-    a, b = measured[both].astype(np.float64), restored[both].astype(np.float64)
-    if count < _LEAST or a.std() < 1e-6 or b.std() < 1e-6:
-        return None
-    r = float(np.clip(np.corrcoef(a, b)[0, 1], -0.9999, 0.9999))
-    low, high = fisher_interval(r, count)
-    return r, float(low), float(high), count

@@ -68,10 +68,7 @@ class Gates(torch.nn.Module):
     def fit(self, rehearsals: list[Rehearsal]) -> float:
         """Learn gates, spreads and their dependence on surprise from held-out answers.
 
-        Returns
-        -------
-        float
-            Squared error of the blended answers, mean over knots.
+        Gives the squared error of the blended answers, mean over knots.
         """
         errors = []
         for one in rehearsals:
@@ -125,15 +122,10 @@ def held_out_scores(
 ) -> dict[str, dict[str, float]]:
     """Pearson r of each gene with half of all values hidden, over held-out training patients.
 
-    Returns
-    -------
-    dict of str to dict
-        `r` with `low` and `high` (Fisher's 95 % interval) for each gene that has at least 10 hidden values.
+    `r` with `low` and `high` (Fisher's 95 % interval) for each gene that has at least 10 hidden values.
     """
-    for one in rehearsals:
-        if (one.mode, one.knot) == _HALF_HIDDEN:
-            break
-    else:
+    one = next((one for one in rehearsals if (one.mode, one.knot) == _HALF_HIDDEN), None)
+    if one is None:
         return {}
     gate = float(gates.gate[_HALF_HIDDEN])
     truth, gaussian, memory = (part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory))

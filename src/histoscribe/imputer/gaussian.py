@@ -73,22 +73,10 @@ def fit_factors(
 def regress_on_factors(
     scores: NDArray[np.float32], inner: NDArray[np.float32], values: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Loadings and noise of further genes, given what is known of the factors of some samples.
+    """Loadings (further genes, factors) and noise (further genes,) of genes that had no say in the factors.
 
-    One maximisation step of `fit_factors`, for genes that had no say in the factors.
-
-    Parameters
-    ----------
-    scores : ndarray of float32, shape (samples, factors)
-        Expected factors.
-    inner : ndarray of float32, shape (factors, factors)
-        Their covariance, the same for every sample.
-    values : ndarray of float32, shape (samples, further genes)
-
-    Returns
-    -------
-    loadings : ndarray of float32, shape (further genes, factors)
-    noise : ndarray of float32, shape (further genes,)
+    One maximisation step of `fit_factors`, given of some samples the expected factors (samples, factors),
+    their covariance (factors, factors), the same for each, and the values (samples, further genes).
     """
     crossed = values.T @ scores / len(values)
     second = inner + scores.T @ scores / len(values)
@@ -107,11 +95,9 @@ class _Block:
 
 
 def _step(
-    blocks: list[_Block],
-    loadings: NDArray[np.float64],
-    noise: NDArray[np.float64],
+    blocks: list[_Block], loadings: NDArray[np.float64], noise: NDArray[np.float64],
     variance: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """One round of expectation and maximisation; each gene learns from the blocks that know it."""
     factors = loadings.shape[1]
     seconds, crosses = [], []
@@ -187,16 +173,10 @@ class GaussianStart(torch.nn.Module):
         precision = self.loadings.T @ (scaled * share[:, None])
         precision.diagonal().add_(1.0)
         inner = torch.linalg.cholesky(precision)
+        found: torch.Tensor = torch.cholesky_solve(pulls.T, inner).T
         if bool(((share == 0) | (share == 1)).all()):
-            solved: torch.Tensor = torch.cholesky_solve(pulls.T, inner).T
-            return solved
-        return self._iterate(pulls, observed, scaled, inner)
-
-    def _iterate(
-        self, pulls: torch.Tensor, observed: torch.Tensor, scaled: torch.Tensor, inner: torch.Tensor
-    ) -> torch.Tensor:
+            return found
         mask = observed.to(pulls.dtype)
-        found = torch.cholesky_solve(pulls.T, inner).T
         left = pulls - found - ((found @ self.loadings.T) * mask) @ scaled
         enough = _TOLERANCE * pulls.detach().norm(dim=1).clamp_min(1e-6)
         ahead = torch.cholesky_solve(left.T, inner).T

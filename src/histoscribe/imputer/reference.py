@@ -76,21 +76,19 @@ class ReferenceMemory(torch.nn.Module):
         return values, (distance.min(dim=1).values / scale).sqrt()
 
     def _weights(self, offered: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Kernel weights for these genes, the last ones kept; ordinary tensors in every mode."""
         key = np.packbits(offered.numpy()).tobytes()
         if key not in self._solved:
             with torch.inference_mode(False), torch.no_grad():
-                self._solved = {key: self._solve(offered.clone())}
+                centres = self.samples[:, offered.clone()]
+                distance = _squared(centres, centres)
+                scale = float(distance[~torch.eye(len(distance), dtype=torch.bool)].median()) or 1.0
+                kernel = _matern(distance / (WIDTH * scale)).double()
+                kernel.diagonal().add_(NUGGET)
+                factor = torch.linalg.cholesky(kernel)
+                weights = torch.cholesky_solve(self.samples.double(), factor).float()
+            self._solved = {key: (weights, scale)}
         return self._solved[key]
-
-    def _solve(self, offered: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Kernel weights for these genes; ordinary tensors, whatever mode the caller is in."""
-        centres = self.samples[:, offered]
-        distance = _squared(centres, centres)
-        scale = float(distance[~torch.eye(len(distance), dtype=torch.bool)].median()) or 1.0
-        kernel = _matern(distance / (WIDTH * scale)).double()
-        kernel.diagonal().add_(NUGGET)
-        factor = torch.linalg.cholesky(kernel)
-        return torch.cholesky_solve(self.samples.double(), factor).float(), scale
 
 
 def choose_references(folds: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:

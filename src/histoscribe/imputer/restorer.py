@@ -66,28 +66,17 @@ class Restorer(torch.nn.Module):
         mode = 0 if bool(offered[: self.blend.own].float().mean() > 0.95) else 1
         gate, share, spread = self.blend.look_up(mode, observed, surprise)
         mean = gaussian + gate * (memory - gaussian)
-        if bool((self.blend.share > 0).any()):
-            self._correct(values, observed, memory - gaussian, share, mean, spread)
+        if bool((self.blend.share > 0).any()):  # the learned correction, for the genes that anyone lacks
+            step = memory - gaussian
+            asked = torch.nonzero((~observed).any(0)).squeeze(1)
+            told = torch.nonzero(observed.any(0)).squeeze(1)
+            for at in range(0, len(values), _ROWS):
+                rows = slice(at, at + _ROWS)
+                latents = self.corrector.encode(values[rows][:, told], observed[rows][:, told], told)
+                shift, widening = self.corrector.decode(latents, asked, step[rows][:, asked])
+                mean[rows, asked] += share[rows] * shift
+                spread[rows, asked] *= (share[rows] * widening).exp()
         return Answer(mean, spread)
-
-    def _correct(
-        self,
-        values: torch.Tensor,
-        observed: torch.Tensor,
-        step: torch.Tensor,
-        share: torch.Tensor,
-        mean: torch.Tensor,
-        spread: torch.Tensor,
-    ) -> None:
-        """Add the learned correction to `mean` and `spread`, for the genes that anyone lacks."""
-        asked = torch.nonzero((~observed).any(0)).squeeze(1)
-        told = torch.nonzero(observed.any(0)).squeeze(1)
-        for at in range(0, len(values), _ROWS):
-            rows = slice(at, at + _ROWS)
-            latents = self.corrector.encode(values[rows][:, told], observed[rows][:, told], told)
-            shift, widening = self.corrector.decode(latents, asked, step[rows][:, asked])
-            mean[rows, asked] += share[rows] * shift
-            spread[rows, asked] *= (share[rows] * widening).exp()
 
 
 def rebuild(
@@ -141,14 +130,12 @@ def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def explain(
-    restorer: Restorer,
-    values: NDArray[np.float32],
-    asked: int,
-    genes: Sequence[str],
-    samples: pd.Index[str],
-    progress: Progress,
-) -> pd.DataFrame:
-    """Value times derivative of a restored gene with respect to every observed one.
+    restorer: Restorer, values: NDArray[np.float32], asked: int, genes: Sequence[str],
+    samples: pd.Index[str], progress: Progress,
+) -> pd.DataFrame:  # fmt: skip
+    """Value times derivative of a restored gene with respect to every observed one, samples × observed genes.
+
+    Genes come in falling order of the mean absolute weight; NaN for samples of which nothing is known.
 
     Parameters
     ----------
@@ -156,15 +143,6 @@ def explain(
         Standardised, NaN where not known.
     asked : int
         Which gene of the model; its own values are hidden.
-    genes : sequence of str
-        Names of the model's genes.
-    samples : Index
-        Names of the table's samples.
-
-    Returns
-    -------
-    DataFrame, samples × observed genes
-        In falling order of the mean absolute weight; NaN for samples of which nothing is known.
     """
     import pandas as pd
 

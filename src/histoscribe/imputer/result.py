@@ -81,9 +81,9 @@ def build_result(
 
 
 _OF_IMPUTER = (
-    *("target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values"),
-    *("notes", "command", "versions"),
-)
+    "target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values", "notes",
+    "command", "versions",
+)  # fmt: skip
 
 
 def as_section(section: Section, restored: AnnData) -> Section:

@@ -55,13 +55,8 @@ def standard_of(genes: tuple[str, ...], mean: Floats, sd: Floats, scale: str) ->
 def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDArray[np.bool_], list[str]]:
     """Choose the genes that can be learned and standardise a training table.
 
-    Raises `TableError` if too few samples or genes are left.
-
-    Returns
-    -------
-    values : ndarray of float32, shape (kept samples, kept genes)
-    kept : ndarray of bool, shape (samples,)
-        Samples that have any value.
+    Gives the units, the values (kept samples, kept genes), which samples have any value (samples,), and
+    notes. Raises `TableError` if too few samples or genes are left.
     """
     scale = working_scale(bulk.scale)
     values = convert(dense(bulk.table.X), bulk.scale, scale)

@@ -72,10 +72,7 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
     def __init__(
         self, settings: SettingsT, *, seed: int = 0, device: str = "auto", licence: str = "not stated"
     ) -> None:
-        self.settings = settings
-        self.seed = seed
-        self.device = device
-        self.licence = licence
+        self.settings, self.seed, self.device, self.licence = settings, seed, device, licence
         self._fitted: FittedT | None = None
         self._card: Card | None = None
         self._encoder: TileEncoder | None = None
@@ -152,9 +149,7 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
             _check_encoder(encoder, card, folder, reads_images=cls.reads_images)
         import torch
 
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # a network draws its first weights, which are replaced at once
+        with torch.random.fork_rng(devices=[]):  # a network draws its first weights, which are replaced
             settings, fitted = cls._from_tensors(tensors, card, folder)
         model = cls.__new__(cls)
         Estimator.__init__(model, settings, seed=card.seed, device=device, licence=card.licence)

@@ -56,7 +56,8 @@ def save_model(folder: str | PathLike[str], tensors: Tensors, card: Card) -> Car
         If it cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not _replaceable(folder):
+    own = (folder / CARD_FILE).is_file() or (folder.is_dir() and not any(folder.iterdir()))
+    if folder.exists() and not own:
         raise ModelError(
             "something else than a model stands here", where=folder, remedy="choose a new folder's name"
         )
@@ -198,7 +199,3 @@ def _file(folder: Path, name: str, limit: int) -> Path:
             f"the file has {size:,} bytes, more than a model can have ({limit:,})", where=path, remedy=_ANEW
         )
     return path
-
-
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / CARD_FILE).is_file() or not any(folder.iterdir()))

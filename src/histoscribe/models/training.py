@@ -111,36 +111,20 @@ def train(
     kept = options.checkpoints
     callbacks: list[Callback] = [_Reports(progress, options), _Processes()]
     if kept is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                kept.folder,
-                "step-{step}",
-                every_n_train_steps=kept.every,
-                save_top_k=-1,
-                auto_insert_metric_name=False,
-            )
-        )
+        keep: dict[str, Any] = {"save_top_k": -1, "auto_insert_metric_name": False}
+        callbacks.append(ModelCheckpoint(kept.folder, "step-{step}", every_n_train_steps=kept.every, **keep))
     random = nullcontext() if options.seed is None else seeded(options.seed, device)
     with random, _as_found():
         trainer = Trainer(
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
             devices=[device.index or 0] if one and device.type == "cuda" else options.devices,
             strategy="auto" if one else "ddp_fork",
-            max_epochs=options.epochs,
-            max_steps=-1 if options.steps is None else options.steps,
-            gradient_clip_val=options.clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=kept is not None,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(
-            _Learner(network, loss, optimise, options),
-            data,
-            ckpt_path=None if kept is None else kept.latest,
-            weights_only=True,
-        )
+            max_epochs=options.epochs, max_steps=-1 if options.steps is None else options.steps,
+            gradient_clip_val=options.clip, callbacks=callbacks, logger=False,
+            enable_checkpointing=kept is not None, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        learner, latest = _Learner(network, loss, optimise, options), None if kept is None else kept.latest
+        trainer.fit(learner, data, ckpt_path=latest, weights_only=True)
     network.to("cpu").eval()
 
 

@@ -15,18 +15,10 @@ TUMOUR_CELL, FIBROBLAST, T_CELL, B_CELL, MACROPHAGE, EPITHELIAL, ADIPOCYTE, ENDO
 EPITHELIUM_UM = 19.0
 
 # Half the long axis in µm, axis ratio, density of chromatin, distance kept from the next nucleus in µm.
-_LOOKS = np.array(
-    [
-        (5.2, 0.78, 0.72, 7.8),
-        (6.3, 0.26, 0.95, 5.5),
-        (2.9, 0.94, 1.35, 4.6),
-        (3.1, 0.92, 1.25, 4.8),
-        (4.2, 0.72, 0.75, 7.0),
-        (4.4, 0.58, 0.95, 5.8),
-        (4.0, 0.35, 1.10, 6.0),
-        (5.0, 0.30, 1.10, 5.5),
-    ]
-)
+_LOOKS = np.array([
+    (5.2, 0.78, 0.72, 7.8), (6.3, 0.26, 0.95, 5.5), (2.9, 0.94, 1.35, 4.6), (3.1, 0.92, 1.25, 4.8),
+    (4.2, 0.72, 0.75, 7.0), (4.4, 0.58, 0.95, 5.8), (4.0, 0.35, 1.10, 6.0), (5.0, 0.30, 1.10, 5.5),
+])  # fmt: skip
 
 # Candidates per mm² of each kind (columns) in each region (rows), before neighbours are kept apart.
 _DENSITY = np.zeros((6, len(KINDS)))

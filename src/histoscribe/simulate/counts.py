@@ -32,15 +32,9 @@ class Expression:
 
 
 def express(
-    tissue: Tissue,
-    cells: CellMap,
-    plan: GenePlan,
-    spots_um: NDArray[np.float64],
-    spot_um: float,
-    pitch_um: float,
-    depth: float,
-    rng: np.random.Generator,
-) -> Expression:
+    tissue: Tissue, cells: CellMap, plan: GenePlan, spots_um: NDArray[np.float64], spot_um: float,
+    pitch_um: float, depth: float, rng: np.random.Generator,
+) -> Expression:  # fmt: skip
     """Count the transcripts under every spot.
 
     Parameters

@@ -14,13 +14,11 @@ from histoscribe.simulate.fields import stream
 # Share of the genes, level, and known markers that name the first genes (levels are simulated).
 _PROGRAMMES = {
     "tumour": (
-        0.15,
-        1.0,
+        0.15, 1.0,
         "EPCAM KRT8 KRT18 KRT19 ERBB2 MUC1 CDH1 CLDN4 TACSTD2 S100P GRB7 AGR2 ELF3 CEACAM6 SPINT2 KRT7",
     ),
     "fibroblast": (
-        0.14,
-        1.0,
+        0.14, 1.0,
         "COL1A1 COL1A2 COL3A1 FN1 SPARC LUM DCN POSTN FAP VIM ACTA2 TAGLN COL6A3 THY1 BGN MMP2",
     ),
     "t_cell": (0.07, 1.0, "CD3D CD3E CD2 CD8A CD4 TRAC IL7R GZMA GZMK NKG7 CCL5 CD52 LCK CXCR4"),
@@ -34,12 +32,11 @@ _PROGRAMMES = {
     "interferon": (0.05, 0.8, "STAT1 CXCL9 CXCL10 IFI6 ISG15 IFIT1 IFIT3 GBP1 IRF1 MX1"),
     "hidden": (0.04, 1.2, "XIST TFF1 TFF3 ESR1 PGR GATA3 FOXA1 MLPH"),
     "housekeeping": (
-        0.08,
-        1.6,
+        0.08, 1.6,
         "ACTB GAPDH B2M RPLP0 RPS18 RPL13A EEF1A1 UBC TPT1 RPS27A RPL32 PPIA HPRT1 TBP YWHAZ",
     ),
     "noise": (0.11, 0.35, ""),
-}
+}  # fmt: skip
 PROGRAMMES = tuple(_PROGRAMMES)
 """What a gene may belong to: a kind of cell, a state, or nothing (`noise`)."""
 

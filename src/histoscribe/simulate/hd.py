@@ -48,13 +48,7 @@ class HdRun:
     """(row, column) in full-resolution pixels, of the cells from 1 on, shape (cells, 2)."""
 
     def binned(self, bin_um: int) -> tuple[Any, NDArray[np.bool_]]:
-        """Counts and tissue on larger bins: sums, and whether any bin within lies on tissue.
-
-        Returns
-        -------
-        counts : CSR array, shape (bins, genes)
-        in_tissue : ndarray of bool, shape (bins,)
-        """
+        """Sums of counts on larger bins, CSR (bins, genes), and whether any bin within lies on tissue."""
         which, bins = self.larger_bin(bin_um)
         pooling = sparse.csr_array(
             (np.ones(len(which), int), (which, np.arange(len(which)))), shape=(bins, len(which))
@@ -129,13 +123,6 @@ def simulate_hd(
     numbers = numbers[numbers >= 0]
     cell_of = cell_of if not held.all() else cell_of + 1
     return HdRun(
-        name=name,
-        slide=slide,
-        genes=plan.names,
-        extent=(side, side),
-        counts=counts,
-        in_tissue=in_tissue,
-        to_pixels=to_pixels,
-        cell_of=cell_of.astype(np.int64),
-        cell_centres=cells.centres[numbers] / mpp,
-    )
+        name, slide, plan.names, (side, side), counts, in_tissue, to_pixels, cell_of.astype(np.int64),
+        cells.centres[numbers] / mpp,
+    )  # fmt: skip

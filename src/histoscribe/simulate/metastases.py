@@ -142,14 +142,9 @@ def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[NDArray[
 
 
 def _metastases(
-    cohort: Cohort,
-    tumours: NDArray[np.int64],
-    normals: NDArray[np.int64],
-    shift: NDArray[np.float32],
-    count: int,
-    part: str,
-    random: np.random.Generator,
-) -> tuple[Cohort, NDArray[np.float32], NDArray[np.str_]]:
+    cohort: Cohort, tumours: NDArray[np.int64], normals: NDArray[np.int64], shift: NDArray[np.float32],
+    count: int, part: str, random: np.random.Generator,
+) -> tuple[Cohort, NDArray[np.float32], NDArray[np.str_]]:  # fmt: skip
     which, beside = random.choice(tumours, count), random.choice(normals, count)
     purity = (0.2 + 0.75 * random.beta(3, 2, count)).astype(np.float32)
     strength = random.uniform(*_STRENGTH, count).astype(np.float32)[:, None]

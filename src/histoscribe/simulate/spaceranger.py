@@ -13,15 +13,8 @@ from histoscribe.errors import SectionError, SettingError
 from histoscribe.files import replacing
 from histoscribe.section import Section
 from histoscribe.section.model import flip
+from histoscribe.simulate import tenx
 from histoscribe.simulate.section import barcode
-from histoscribe.simulate.tenx import (
-    PROBE_SET,
-    Matrix,
-    write_cytassist_image,
-    write_spatial,
-    write_tenx_h5,
-    write_tenx_mtx,
-)
 
 Layout = Literal["1", "2", "3", "4"]
 Form = Literal["h5", "mtx"]
@@ -75,36 +68,31 @@ def write_spaceranger(
     probes = layout in PROBE_LAYOUTS
     var = section.table.var
     made_up = [f"SIM{number:08d}" for number in range(1, len(var) + 1)]
-    counts = Matrix(
-        counts=section.table.X,
-        barcodes=list(section.table.obs_names),
-        ids=list(var["gene_ids"]) if "gene_ids" in var else made_up,
-        genes=section.genes,
-        version=f"{layout}.0.0",
-        library=section.name,
-        probes=probes,
-    )
+    ids = list(var["gene_ids"]) if "gene_ids" in var else made_up
+    counts = tenx.Matrix(
+        section.table.X, list(section.table.obs_names), ids, section.genes, f"{layout}.0.0", section.name,
+        probes,
+    )  # fmt: skip
     with replacing(folder) as fresh:
         spatial = fresh / "spatial"
-        write_spatial(
-            section.slide,
-            spatial,
-            hires_px,
-            spot_diameter_fullres=section.spot_um / section.mpp,
-            fiducial_diameter_fullres=section.spot_um * 1.6 / section.mpp,
-        )
+        spot = section.spot_um / section.mpp
+        sizes = {
+            "spot_diameter_fullres": spot,
+            "fiducial_diameter_fullres": section.spot_um * 1.6 / section.mpp,
+        }
+        tenx.write_spatial(section.slide, spatial, hires_px, **sizes)
         _write_positions(section, spatial, layout)
         if matrix == "h5":
-            write_tenx_h5(counts, fresh / "filtered_feature_bc_matrix.h5")
+            tenx.write_tenx_h5(counts, fresh / "filtered_feature_bc_matrix.h5")
         else:
-            write_tenx_mtx(counts, fresh / "filtered_feature_bc_matrix")
+            tenx.write_tenx_mtx(counts, fresh / "filtered_feature_bc_matrix")
         if probes:
-            write_cytassist_image(section.slide, spatial)
+            tenx.write_cytassist_image(section.slide, spatial)
             rows = [
                 f"{code},{'ACGT' * 12}AC,{code}|{name}|0000000,TRUE,spliced"
                 for code, name in zip(counts.ids, counts.genes, strict=True)
             ]
-            lines = [f"#panel_name={PROBE_SET}", "gene_id,probe_seq,probe_id,included,region", *rows]
+            lines = [f"#panel_name={tenx.PROBE_SET}", "gene_id,probe_seq,probe_id,included,region", *rows]
             (fresh / "probe_set.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -118,15 +106,9 @@ def _write_positions(section: Section, spatial: Path, layout: Layout) -> None:
     lines = [] if layout == "1" else [_COLUMNS]
     places = np.concatenate([lattice, empty])
     pixels = np.concatenate([centres, empty_centres])
-    for name, tissue, (row, column), (pixel_row, pixel_column) in zip(
-        names, inside, places, pixels, strict=True
-    ):
-        where = (
-            f"{round(pixel_row)},{round(pixel_column)}"
-            if layout == "1"
-            else f"{pixel_row:.10g},{pixel_column:.10g}"
-        )
-        lines.append(f"{name},{tissue},{row},{column},{where}")
+    for name, tissue, (row, column), place in zip(names, inside, places, pixels, strict=True):
+        down, along = map(round, place) if layout == "1" else (f"{value:.10g}" for value in place)
+        lines.append(f"{name},{tissue},{row},{column},{down},{along}")
     name = "tissue_positions_list.csv" if layout == "1" else "tissue_positions.csv"
     (spatial / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -13,16 +13,8 @@ from scipy import sparse
 
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.simulate import tenx
 from histoscribe.simulate.hd import BIN_UM, BINS_UM, HdRun
-from histoscribe.simulate.tenx import (
-    PACKED,
-    Matrix,
-    write_cytassist_image,
-    write_features,
-    write_small_images,
-    write_spatial,
-    write_tenx_h5,
-)
 
 Layout = Literal["3", "4"]
 _CELL_UM = 4.5
@@ -55,8 +47,8 @@ def write_spaceranger_hd(
         raise SettingError(f"there is no HD layout {layout!r}", remedy="use 3 or 4")
     with replacing(folder) as fresh:
         (fresh / "spatial").mkdir(parents=True)
-        write_small_images(run.slide, fresh / "spatial", hires_px)
-        write_cytassist_image(run.slide, fresh / "spatial")
+        tenx.write_small_images(run.slide, fresh / "spatial", hires_px)
+        tenx.write_cytassist_image(run.slide, fresh / "spatial")
         for bin_um in BINS_UM:
             _write_bins(run, fresh / "binned_outputs" / f"square_{bin_um:03d}um", bin_um, layout, hires_px)
         _write_feature_slice(run, fresh / "feature_slice.h5", layout)
@@ -74,9 +66,9 @@ def _bin_names(rows: int, columns: int, bin_um: int) -> list[str]:
     return [f"s_{bin_um:03d}um_{row:05d}_{column:05d}-1" for row in range(rows) for column in range(columns)]
 
 
-def _matrix(run: HdRun, counts: Any, barcodes: list[str], layout: str) -> Matrix:
+def _matrix(run: HdRun, counts: Any, barcodes: list[str], layout: str) -> tenx.Matrix:
     ids = [f"SIM{number:08d}" for number in range(1, len(run.genes) + 1)]
-    return Matrix(counts, barcodes, ids, run.genes, f"{layout}.0.0", run.name, probes=True)
+    return tenx.Matrix(counts, barcodes, ids, run.genes, f"{layout}.0.0", run.name, probes=True)
 
 
 def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, hires_px: int) -> None:
@@ -85,20 +77,14 @@ def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, hires_px: in
     mpp = run.slide.mpp
     assert mpp is not None
     spatial = folder / "spatial"
-    write_spatial(
-        run.slide,
-        spatial,
-        hires_px,
-        microns_per_pixel=mpp,
-        bin_size_um=float(bin_um),
-        spot_diameter_fullres=bin_um / mpp,
-    )
+    scale = {"microns_per_pixel": mpp, "bin_size_um": float(bin_um), "spot_diameter_fullres": bin_um / mpp}
+    tenx.write_spatial(run.slide, spatial, hires_px, **scale)
     step = round(bin_um / BIN_UM)
     rows, columns = (side // step for side in run.extent)
     names = _bin_names(rows, columns, bin_um)
     counts, in_tissue = run.binned(bin_um)
     kept = np.flatnonzero(in_tissue)
-    write_tenx_h5(
+    tenx.write_tenx_h5(
         _matrix(run, counts[kept], [names[place] for place in kept], layout),
         folder / "filtered_feature_bc_matrix.h5",
     )
@@ -107,17 +93,11 @@ def _write_bins(run: HdRun, folder: Path, bin_um: int, layout: str, hires_px: in
     places = (
         np.column_stack([column * step + middle, row * step + middle, np.ones(len(row))]) @ run.to_pixels.T
     )
-    frame = pd.DataFrame(
-        {
-            "barcode": names,
-            "in_tissue": in_tissue.astype(np.int64),
-            "array_row": row,
-            "array_col": column,
-            "pxl_row_in_fullres": places[:, 1],
-            "pxl_col_in_fullres": places[:, 0],
-        }
-    )
-    frame.to_parquet(spatial / "tissue_positions.parquet")
+    columns_of = {
+        "barcode": names, "in_tissue": in_tissue.astype(np.int64), "array_row": row, "array_col": column,
+        "pxl_row_in_fullres": places[:, 1], "pxl_col_in_fullres": places[:, 0],
+    }  # fmt: skip
+    pd.DataFrame(columns_of).to_parquet(spatial / "tissue_positions.parquet")
 
 
 def _write_feature_slice(run: HdRun, path: Path, layout: str) -> None:
@@ -142,7 +122,7 @@ def _write_feature_slice(run: HdRun, path: Path, layout: str) -> None:
         file.attrs["filetype"] = "feature_slice"
         file.attrs["version"] = "0.1.0"
         file.attrs["metadata_json"] = json.dumps(about)
-        write_features(_matrix(run, by_gene, [], layout), file.create_group("features"))
+        tenx.write_features(_matrix(run, by_gene, [], layout), file.create_group("features"))
         slices = file.create_group("feature_slices")
         for gene in range(len(run.genes)):
             part = slice(by_gene.indptr[gene], by_gene.indptr[gene + 1])
@@ -157,7 +137,7 @@ def _write_feature_slice(run: HdRun, path: Path, layout: str) -> None:
 def _write_coo(group: Any, run: HdRun, bins: NDArray[np.integer[Any]], values: NDArray[Any]) -> None:
     row, column = np.divmod(bins, run.extent[1])
     for name, content in (("row", row), ("col", column), ("data", values)):
-        group.create_dataset(name, data=content.astype(np.uint32), maxshape=(None,), **PACKED)
+        group.create_dataset(name, data=content.astype(np.uint32), maxshape=(None,), **tenx.PACKED)
 
 
 def _write_mappings(run: HdRun, path: Path) -> None:
@@ -178,14 +158,14 @@ def _write_mappings(run: HdRun, path: Path) -> None:
 
 def _write_cells(run: HdRun, folder: Path, hires_px: int) -> None:
     assert run.slide.mpp is not None
-    write_spatial(run.slide, folder / "spatial", hires_px, microns_per_pixel=run.slide.mpp)
+    tenx.write_spatial(run.slide, folder / "spatial", hires_px, microns_per_pixel=run.slide.mpp)
     cells = len(run.cell_centres)
     members = run.cell_of > 0
     pooling = sparse.csr_array(
         (np.ones(members.sum(), int), (run.cell_of[members] - 1, np.flatnonzero(members))),
         shape=(cells, len(run.cell_of)),
     )
-    write_tenx_h5(
+    tenx.write_tenx_h5(
         _matrix(run, pooling @ run.counts, cell_names(run), "4"), folder / "filtered_feature_cell_matrix.h5"
     )
     for name, radius_um in (("cell", _CELL_UM), ("nucleus", _NUCLEUS_UM)):

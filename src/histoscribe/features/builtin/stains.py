@@ -16,30 +16,16 @@ _HEMATOXYLIN = (0.65, 0.70, 0.29)
 _EOSIN = (0.07, 0.99, 0.11)
 
 
-def _unmixing() -> NDArray[np.float32]:
-    """Inverse of the stain matrix, shape (3 channels, 3 stains)."""
-    first, second = np.array(_HEMATOXYLIN), np.array(_EOSIN)
-    rows = np.stack([first, second, np.cross(first, second)])
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.linalg.inv(rows).astype(np.float32)
-
-
-_MATRIX = _unmixing()
+_ROWS = np.stack([_HEMATOXYLIN, _EOSIN, np.cross(_HEMATOXYLIN, _EOSIN)])
+_MATRIX = np.linalg.inv(_ROWS / np.linalg.norm(_ROWS, axis=1, keepdims=True)).astype(np.float32)
+"""Inverse of the stain matrix, shape (3 channels, 3 stains)."""
 
 
 @cache
 def optical_density(brightest: int) -> NDArray[np.float32]:
-    """Optical density of every light intensity from 0 to `brightest`.
+    """Optical density of every light intensity from 0 to `brightest`, that of white, shape (brightest + 1,).
 
-    Parameters
-    ----------
-    brightest : int
-        The value of white.
-
-    Returns
-    -------
-    ndarray of float32, shape (brightest + 1,)
-        log10 of white over light, with one step of 255 added to both so that black stays finite.
+    log10 of white over light, with one step of 255 added to both so that black stays finite.
     """
     step = brightest / 255
     light = np.arange(brightest + 1)
@@ -73,12 +59,9 @@ def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
 
 @compiled
 def _unmix(
-    crop: NDArray[np.uint8],
-    block: int,
-    table: NDArray[np.float32],
-    matrix: NDArray[np.float32],
+    crop: NDArray[np.uint8], block: int, table: NDArray[np.float32], matrix: NDArray[np.float32],
     out: NDArray[np.float32],
-) -> None:
+) -> None:  # fmt: skip
     """Fill `out` (3, side, side) from the interleaved rows of one crop."""
     side, width = out.shape[1], crop.shape[1]
     light, total = np.empty(width, dtype=np.uint16), np.empty(width, dtype=np.uint16)

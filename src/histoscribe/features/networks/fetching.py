@@ -79,12 +79,8 @@ def look_up(published: Published) -> Offer:
             "fetching needs the client of the Hugging Face hub",
             remedy="pip install 'napari-histoscribe[foundation]'",
         ) from error
-    info = _ask(
-        published,
-        lambda: HfApi(endpoint=os.environ.get(_ENDPOINT)).model_info(
-            published.repository, files_metadata=True
-        ),
-    )
+    hub = HfApi(endpoint=os.environ.get(_ENDPOINT))
+    info = _ask(published, partial(hub.model_info, published.repository, files_metadata=True))
     files = {
         entry.rfilename: (int(entry.size or 0), str(entry.lfs.sha256) if entry.lfs else "")
         for entry in info.siblings or ()

@@ -76,9 +76,11 @@ def fit_model(
     primaries, normal_tissues = used.values[tumours], used.values[normals]
     of_primary = np.searchsorted(cancers, used.cancers[tumours])
     of_normal = np.searchsorted(sites, used.sites[normals])
-    purity = _purity(
-        used.values[met], pairs, class_means(primaries, of_primary), class_means(normal_tissues, of_normal)
-    )
+    of_cancer, of_site = class_means(primaries, of_primary), class_means(normal_tissues, of_normal)
+    purity = np.empty(len(met), dtype=np.float32)
+    for cancer, site in np.unique(pairs, axis=0):
+        rows = (pairs == (cancer, site)).all(1)
+        purity[rows] = estimate_purity(used.values[met][rows], of_cancer[cancer], of_site[site])
     if used.purity is not None:
         known = used.purity[met]
         purity = np.where(np.isnan(known), purity, known).astype(np.float32)
@@ -102,32 +104,12 @@ def fit_model(
     return model, standard, tuple(cancers.tolist()), tuple(sites.tolist())
 
 
-def _purity(
-    metastases: NDArray[np.float32], pairs: NDArray[np.int64], primary_means: NDArray[np.float32],
-    normal_means: NDArray[np.float32],
-) -> NDArray[np.float32]:  # fmt: skip
-    """Share of tumour in each metastasis, as the mean parents of its pair tell."""
-    purity = np.empty(len(metastases), dtype=np.float32)
-    for cancer, site in np.unique(pairs, axis=0):
-        rows = (pairs == (cancer, site)).all(1)
-        purity[rows] = estimate_purity(metastases[rows], primary_means[cancer], normal_means[site])
-    return purity
-
-
 def learn_directions(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     """Varimax-turned principal directions (Kaiser, 1958), strongest first, scaled to codes of unit variance.
 
-    Each direction points to where its loadings are skewed, so that signs do not change from run to run.
-
-    Parameters
-    ----------
-    profiles : ndarray of float32, shape (samples, genes)
-        Standardised.
-
-    Returns
-    -------
-    ndarray of float32, shape (genes, CODE)
-        Where there are fewer samples than components, the last ones are close to 0.
+    From standardised profiles (samples, genes), shape (genes, CODE); where there are fewer samples than
+    components, the last ones are close to 0. Each direction points to where its loadings are skewed, so that
+    signs do not change from run to run.
     """
     centred = profiles - profiles.mean(0)
     values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
@@ -135,7 +117,13 @@ def learn_directions(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     order = np.argsort(-values)[:rank]
     axes = (centred.T @ vectors[:, order]) / np.sqrt(np.maximum(values[order], 1e-9))
     loadings = axes * np.sqrt(values[order] / len(profiles))
-    loadings = loadings @ _varimax(loadings)
+    turn = np.eye(rank)
+    for _ in range(_TURNS):
+        turned = loadings @ turn
+        target = turned**3 - turned * (np.square(turned).sum(0) / len(turned))
+        left, _, right = np.linalg.svd(loadings.T @ target)
+        turn = left @ right
+    loadings = loadings @ turn
     scores = centred @ np.linalg.pinv(loadings).T
     loadings = loadings * scores.std(0)
     loadings = loadings[:, np.argsort(-np.square(loadings).sum(0))]
@@ -145,34 +133,15 @@ def learn_directions(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     return whole.astype(np.float32)
 
 
-def _varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
-    genes, count = loadings.shape
-    turn = np.eye(count)
-    for _ in range(_TURNS):
-        turned = loadings @ turn
-        target = turned**3 - turned * (np.square(turned).sum(0) / genes)
-        left, _, right = np.linalg.svd(loadings.T @ target)
-        turn = left @ right
-    return np.asarray(turn)
-
-
 def calibrate(
-    model: MetGen,
-    standard: Standard,
-    samples: MixingSamples,
-    profiles: NDArray[np.float32],
+    model: MetGen, standard: Standard, samples: MixingSamples, profiles: NDArray[np.float32],
     random: np.random.Generator,
-) -> None:
+) -> None:  # fmt: skip
     """Give generated codes the spread, and generated profiles the residuals, of real metastases.
 
-    Codes are centred on the real ones; what a parent has of its own, beyond the mixture of mean parents, is
-    scaled in each component (0.7 to 1.5) towards the real variance; the covariance that is still lacking
-    becomes noise.
-
-    Parameters
-    ----------
-    profiles : ndarray of float32, shape (metastases, genes)
-        Real ones, standardised.
+    These are standardised, shape (metastases, genes). Codes are centred on the real ones; what a parent has
+    of its own, beyond the mixture of mean parents, is scaled in each component (0.7 to 1.5) towards the real
+    variance; the covariance that is still lacking becomes noise.
     """
     rows = random.integers(len(samples.pairs), size=_SAMPLES)
     pairs, purity = samples.pairs[rows], samples.purity[rows]

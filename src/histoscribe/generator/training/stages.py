@@ -35,14 +35,10 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
 def positives(
     cancers: torch.Tensor, sites: torch.Tensor, real_cancers: torch.Tensor, real_sites: torch.Tensor
 ) -> torch.Tensor:
-    """Weights of the real samples that each generated one is pulled to; each row sums to 1.
+    """Weights (generated, real) of the real samples that each generated one is pulled to; rows sum to 1.
 
-    Those of the same cancer and site; where there are none, those of the same cancer or the same site.
-
-    Returns
-    -------
-    Tensor of float32, shape (generated, real)
-        A row is all 0 where neither cancer nor site is there.
+    Those of the same cancer and site; where there are none, those of the same cancer or the same site; a row
+    is all 0 where neither is there.
     """
     same_cancer = (cancers[:, None] == real_cancers[None]).float()
     same_site = (sites[:, None] == real_sites[None]).float()
@@ -53,15 +49,7 @@ def positives(
 
 
 def info_nce(codes: torch.Tensor, real: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Supervised InfoNCE (Khosla et al., 2020) of generated codes against real ones.
-
-    Parameters
-    ----------
-    codes : Tensor, shape (generated, size)
-    real : Tensor, shape (real, size)
-    weights : Tensor, shape (generated, real)
-        From `positives`.
-    """
+    """Supervised InfoNCE (Khosla et al., 2020) of generated codes against real ones, by `positives`."""
     centre = real.mean(0, keepdim=True)
     one = torch.nn.functional.normalize(codes - centre, dim=1)
     other = torch.nn.functional.normalize(real - centre, dim=1)

@@ -35,14 +35,9 @@ class RehearsalBatches(IterableDataset[Batch]):
     """
 
     def __init__(
-        self,
-        rehearsals: list[Rehearsal],
-        rows: NDArray[np.int64],
-        genes: int,
-        steps: int,
-        seed: int,
+        self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], genes: int, steps: int, seed: int,
         first: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.genes = genes
         self.rehearsals, self.steps, self.seed, self.first = rehearsals, steps, seed, first
         self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
@@ -144,8 +139,13 @@ def train_corrector(
     steps, seed = options.steps or 0, options.seed or 0
     rows = np.flatnonzero(~held)
     kept = None
-    if checkpoint is not None:
-        kept = Checkpoints(checkpoint / _fingerprint(rehearsals, rows, options), _KEEP_EVERY)
+    if checkpoint is not None:  # named after all that training depends on
+        digest = hashlib.sha256(repr((options, torch.__version__)).encode())
+        digest.update(rows.tobytes())
+        for one in rehearsals:
+            digest.update(one.truth.tobytes())
+            digest.update(one.memory.tobytes())
+        kept = Checkpoints(checkpoint / digest.hexdigest()[:16], _KEEP_EVERY)
     data = RehearsalBatches(rehearsals, rows, gates.own, steps, seed, 0 if kept is None else kept.step)
     correction = Correction(corrector, gates)
     train(
@@ -156,16 +156,6 @@ def train_corrector(
     with torch.no_grad():
         for one in rehearsals:
             _weigh(correction, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
-
-
-def _fingerprint(rehearsals: list[Rehearsal], rows: NDArray[np.int64], options: TrainingOptions) -> str:
-    """What training depends on, in 16 hexadecimal digits."""
-    digest = hashlib.sha256(repr((options, torch.__version__)).encode())
-    digest.update(rows.tobytes())
-    for one in rehearsals:
-        digest.update(one.truth.tobytes())
-        digest.update(one.memory.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _weigh(correction: Correction, one: Rehearsal, places: NDArray[np.int64]) -> None:

@@ -63,8 +63,14 @@ class FilledTable:
             known=blocks[:, there], weights=np.where(self.folds[rows] < 0, choice.old, 1.0),
         )  # fmt: skip
         loadings[there, : found.shape[1]] = found
-        if choice.old == 0:
-            self._add_lacking(remembered, there, loadings, noise)
+        known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
+        lacking, shared = known & ~there, known & there
+        if choice.old == 0 and lacking.any():  # genes of old samples alone, from the factors of those shared
+            values, own = self.filled[remembered], loadings[shared]
+            scaled = own / noise[shared, None]
+            inner = np.linalg.inv(np.eye(own.shape[1], dtype=np.float32) + own.T @ scaled)
+            scores = values[:, shared] @ (scaled @ inner)
+            loadings[lacking], noise[lacking] = regress_on_factors(scores, inner, values[:, lacking])
         return loadings, noise
 
     def memory(
@@ -84,24 +90,6 @@ class FilledTable:
 
     def _counting(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> NDArray[np.bool_]:
         return rows & (self.folds >= 0) if choice.old == 0 else rows
-
-    def _add_lacking(
-        self,
-        remembered: NDArray[np.bool_],
-        there: NDArray[np.bool_],
-        loadings: NDArray[np.float32],
-        noise: NDArray[np.float32],
-    ) -> None:
-        """Learn the genes that only old samples know, in place, from the factors of the genes they share."""
-        known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
-        lacking, shared = known & ~there, known & there
-        if not lacking.any():
-            return
-        values, own = self.filled[remembered], loadings[shared]
-        scaled = own / noise[shared, None]
-        inner = np.linalg.inv(np.eye(own.shape[1], dtype=np.float32) + own.T @ scaled)
-        scores = values[:, shared] @ (scaled @ inner)
-        loadings[lacking], noise[lacking] = regress_on_factors(scores, inner, values[:, lacking])
 
 
 def fill_table(table: TrainingTable, seed: int) -> FilledTable:
@@ -130,15 +118,7 @@ def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int
 def _fill_holes(
     values: NDArray[np.float32], blocks: NDArray[np.bool_], factors: int, seed: int
 ) -> NDArray[np.float32]:
-    """Fill natural holes of the training table with a first factor model's expectation.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        NaN where not known.
-    blocks : ndarray of bool, shape (samples, genes)
-        False where a whole table lacks the gene.
-    """
+    """Fill natural holes (NaN) with a first factor model's expectation; `blocks` as in `FilledTable`."""
     known = ~np.isnan(values)
     filled = np.nan_to_num(values).astype(np.float32)
     if known.all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,17 +88,8 @@ def fit_restorer(
 def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[GaussianOptions, ...]:
     """Try sizes and noises of the Gaussian on held-out samples with half, and with most, genes hidden.
 
-    Where there are samples of an earlier model, sizes are tried with and without them.
-
-    Parameters
-    ----------
-    given : int, optional
-        Number of factors, where it is settled already.
-
-    Returns
-    -------
-    tuple of GaussianOptions
-        The best for the table alone and, where there are old samples, the best that learns from them too.
+    The best for the table alone and, where there are samples of an earlier model, the best that learns from
+    them too. `given` is the number of factors, where it is settled already.
     """
     most = max(1, int((table.folds >= 0).sum()) // 3)
     sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
@@ -127,38 +119,31 @@ def _compare(
         held = np.flatnonzero(table.folds == fold)
         held = np.sort(random.choice(held, min(_ROWS, len(held)), replace=False))
         own: NDArray[np.bool_] = np.asarray(table.blocks[held].any(0))
+        values, known = table.filled[held], table.known[held]
         shown = [own & (random.random(len(own)) < share) for share in _SHOWN]
         for one in progress.track(tries, "choosing the Gaussian's size", len(tries)):
             loadings, noise = table.factors(table.folds != fold, one)
             for inflation in _INFLATIONS:
                 start = GaussianStart(torch.from_numpy(loadings), torch.from_numpy(inflation * noise))
                 found = GaussianOptions(one.factors, inflation, one.old)
-                missed[found] = missed.get(found, 0.0) + sum(
-                    _missed(table, start, held, some) for some in shown if some.any()
-                )
+                total = 0.0
+                for some in shown:
+                    hidden = known & ~some
+                    if not some.any() or not hidden.any():
+                        continue
+                    observed = torch.from_numpy(np.broadcast_to(some, values.shape).copy())
+                    guess = start.expect(start.factors(torch.from_numpy(values), observed)).numpy()
+                    total += float(((guess - values) ** 2)[hidden].mean())
+                missed[found] = missed.get(found, 0.0) + total
     return missed
-
-
-def _missed(
-    table: FilledTable, start: GaussianStart, held: NDArray[np.int64], shown: NDArray[np.bool_]
-) -> float:
-    """Mean squared error of what is hidden."""
-    values, known = table.filled[held], table.known[held]
-    observed = torch.from_numpy(np.broadcast_to(shown, values.shape).copy())
-    guess = start.expect(start.factors(torch.from_numpy(values), observed)).numpy()
-    hidden = known & ~shown
-    return float(((guess - values) ** 2)[hidden].mean()) if hidden.any() else 0.0
 
 
 def rehearse(
     table: FilledTable, choice: GaussianOptions, *, references: int, progress: Progress
 ) -> list[Rehearsal]:
-    """Hide values and whole genes at every knot, and restore them fold by fold.
+    """Hide values and whole genes at every knot, and restore them fold by fold: one for each mode and knot.
 
-    Returns
-    -------
-    list of Rehearsal
-        One for each mode and knot; the rows are bounded so that memory does not grow with genes.
+    The rows are bounded so that memory does not grow with genes.
     """
     random = np.random.default_rng(table.seed)
     genes = table.filled.shape[1]
@@ -177,33 +162,26 @@ def rehearse(
                 progress.report(
                     "learning from held-out patients", int(fold) * 10 + mode * 5 + knot, 10 * len(numbers)
                 )
-                hidden = _hide(mode, fraction, (len(held), genes), random)
+                if mode == 0:
+                    hidden = np.asarray(random.random((len(held), genes)) >= fraction)
+                else:
+                    hidden = np.ones((len(held), genes), dtype=bool)
+                    hidden[:, random.choice(genes, max(1, round(fraction * genes)), replace=False)] = False
                 one = _restore(
                     start, memory, table.filled[held], table.known[held], hidden, held, (mode, knot)
                 )
                 parts.setdefault((mode, knot), []).append(one)
-    return [_joined(some) for some in parts.values()]
-
-
-def _hide(
-    mode: int, fraction: float, shape: tuple[int, int], random: np.random.Generator
-) -> NDArray[np.bool_]:
-    if mode == 0:
-        return np.asarray(random.random(shape) >= fraction)
-    seen = np.zeros(shape[1], dtype=bool)
-    seen[random.choice(shape[1], max(1, round(fraction * shape[1])), replace=False)] = True
-    return np.broadcast_to(~seen, shape).copy()
+    arrays = ("rows", "truth", "gaussian", "memory", "observed", "scored", "surprise")
+    return [
+        replace(some[0], **{name: np.concatenate([getattr(one, name) for one in some]) for name in arrays})  # type: ignore[arg-type]
+        for some in parts.values()
+    ]
 
 
 def _restore(
-    start: GaussianStart,
-    memory: ReferenceMemory,
-    values: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    hidden: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-    place: tuple[int, int],
-) -> Rehearsal:
+    start: GaussianStart, memory: ReferenceMemory, values: NDArray[np.float32], known: NDArray[np.bool_],
+    hidden: NDArray[np.bool_], rows: NDArray[np.int64], place: tuple[int, int],
+) -> Rehearsal:  # fmt: skip
     observed = torch.from_numpy(known & ~hidden)
     offered = observed.any(0)
     tensor = torch.from_numpy(values)
@@ -218,11 +196,3 @@ def _restore(
         *place, rows, values.astype(np.float16), gaussian.numpy().astype(np.float16),
         expected.numpy().astype(np.float16), observed.numpy(), known & hidden, surprise.numpy(),
     )  # fmt: skip
-
-
-def _joined(parts: list[Rehearsal]) -> Rehearsal:
-    def stack(name: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    names = ("rows", "truth", "gaussian", "memory", "observed", "scored", "surprise")
-    return Rehearsal(parts[0].mode, parts[0].knot, **{name: stack(name) for name in names})  # type: ignore[arg-type]

@@ -75,27 +75,15 @@ def extend(bulk: BulkTable, patients: Sequence[str] | str | None, model: ModelMe
     old[:, count:] = model.samples[:, lacking]
     new = np.full((len(own.values), width), np.nan, dtype=np.float32)
     new[:, :count] = own.values
-    mean, sd = (
-        np.concatenate([fresh, known[lacking]])
-        for fresh, known in (
-            (own.standard.mean, units.standard.mean), (own.standard.sd, units.standard.sd),
-        )
-    )  # fmt: skip
+    mean = np.concatenate([own.standard.mean, units.standard.mean[lacking]])
+    sd = np.concatenate([own.standard.sd, units.standard.sd[lacking]])
     standard = standard_of(genes, mean, sd, own.standard.scale)
     known = set(genes)
     aliases = {**model.card.settings.get("aliases", {}), **own.aliases}
-    notes = (
-        *own.notes,
-        f"tuned from the model {model.card.sha256[:12]}: {len(shared):,} genes shared, {len(lacking):,} from "
-        "it alone",
-    )
+    note = f"tuned from the model {model.card.sha256[:12]}: {len(shared):,} genes shared"
     return TrainingTable(
-        np.concatenate([old, new]),
-        (*(f"remembered {number}" for number in range(len(old))), *own.groups),
-        (*model.card.training, *own.training),
-        standard,
+        np.concatenate([old, new]), (*(f"remembered {number}" for number in range(len(old))), *own.groups),
+        (*model.card.training, *own.training), standard,
         {other: gene for other, gene in aliases.items() if gene in known},
-        notes,
-        count,
-        len(old),
-    )
+        (*own.notes, f"{note}, {len(lacking):,} from it alone"), count, len(old),
+    )  # fmt: skip
