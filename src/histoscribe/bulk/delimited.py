@@ -101,7 +101,8 @@ def _read(path: Path, encoding: str, memory: int) -> TextTable:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         header, separator, layout = _header(stream, path)
         here = stream.tell()
-        cells = [_cells(stream, separator, path) for _ in range(_PEEKED)]
+        lines = [_line(stream, path).rstrip("\r\n") for _ in range(_PEEKED)]
+        cells = [next(csv.reader([line], delimiter=separator), []) for line in lines]
         stream.seek(here)
         if len(cells[0]) == len(header) + 1:  # as R writes it
             header = ["", *header]
@@ -140,10 +141,6 @@ def _line(stream: IO[str], path: Path) -> str:
     if "\0" in line:
         raise TableError("this is no text", where=path, remedy="give a CSV, TSV, GCT or h5ad file")
     return line
-
-
-def _cells(stream: IO[str], separator: str, path: Path) -> list[str]:
-    return next(csv.reader([_line(stream, path).rstrip("\r\n")], delimiter=separator), [])
 
 
 def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:

@@ -45,20 +45,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(verb(demo.demo))
-app.command()(verb(sample.sample))
-app.command()(verb(info.info))
-app.command()(verb(view.view))
-app.command()(verb(convert.convert))
 app.add_typer(train.app, name="train")
-app.command()(verb(predict.predict))
-app.command()(verb(impute.impute))
-app.command()(verb(generate.generate))
-app.command()(verb(describe.describe))
-app.command()(verb(compare.compare))
 app.add_typer(benchmark.app, name="benchmark")
-app.command()(verb(fetch.fetch))
-app.command()(verb(doctor.doctor))
+for one in (
+    demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
+    generate.generate, describe.describe, compare.compare, fetch.fetch, doctor.doctor,
+):  # fmt: skip
+    app.command()(verb(one))
 
 
 def _print_version(wanted: bool) -> None:

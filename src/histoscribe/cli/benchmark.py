@@ -15,7 +15,6 @@ from histoscribe.errors import require_known
 
 if TYPE_CHECKING:
     from histoscribe.benchmark import Benchmark, TableLayout
-    from histoscribe.benchmark.predictor import GenePanel
     from histoscribe.benchmark.predictor.peers import Tiles
     from histoscribe.progress import Progress
     from histoscribe.section import Section
@@ -79,12 +78,17 @@ def predictor(
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
     from histoscribe.benchmark import methods_of, run_benchmark
-    from histoscribe.benchmark.predictor import predictor_benchmark
+    from histoscribe.benchmark.predictor import GenePanel, predictor_benchmark
     from histoscribe.features import encoder_named, storing
+    from histoscribe.genes import read_gene_list
     from histoscribe.predictor import encode_section
 
     check_outputs(data, out, table)
-    chosen_panel = _panel(panel, panel_size, names_in(panel_chosen_on) or [])
+    if panel in (None, "all"):
+        chosen_panel = GenePanel(panel_size if panel is None else 1_000_000)
+    else:
+        chosen_on = tuple(names_in(panel_chosen_on) or ())
+        chosen_panel = GenePanel(genes=tuple(read_gene_list(Path(panel))), chosen_on=chosen_on)
     known, chosen = methods_of("predictor"), names_in(methods)
     if ablation:
         varied = [name for name in known if name.startswith("histoscribe ")]
@@ -106,17 +110,6 @@ def predictor(
     if target == "published":
         caution(["depth leaks into every gene of the published target: these numbers reproduce, not compare"])
     finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
-
-
-def _panel(given: str | None, size: int, chosen_on: list[str]) -> GenePanel:
-    from histoscribe.benchmark.predictor import GenePanel
-    from histoscribe.genes import read_gene_list
-
-    if given is None:
-        return GenePanel(size)
-    if given == "all":
-        return GenePanel(1_000_000)
-    return GenePanel(genes=tuple(read_gene_list(Path(given))), chosen_on=tuple(chosen_on))
 
 
 def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:

@@ -22,15 +22,22 @@ def bar() -> Iterator[Callable[[Step], None]]:
 
     On a screen it is one moving bar; in a log file one line per new message.
     """
-    if not words.is_terminal:
-        yield _line_per_message()
-        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    current = ""
+    if not words.is_terminal:
+
+        def tell(step: Step) -> None:
+            nonlocal current
+            if step.message != current:
+                current = step.message
+                words.print(current, markup=False)
+
+        yield tell
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=words, transient=True) as shown:
         task = shown.add_task("", total=None)
-        current = ""
 
         def listen(step: Step) -> None:
             nonlocal current
@@ -40,18 +47,6 @@ def bar() -> Iterator[Callable[[Step], None]]:
             shown.update(task, completed=step.done, total=step.total or None)
 
         yield listen
-
-
-def _line_per_message() -> Callable[[Step], None]:
-    current = ""
-
-    def listen(step: Step) -> None:
-        nonlocal current
-        if step.message != current:
-            current = step.message
-            words.print(current, markup=False)
-
-    return listen
 
 
 def emit(document: Mapping[str, object]) -> None:

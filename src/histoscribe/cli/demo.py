@@ -14,7 +14,6 @@ from histoscribe.cli.running import job
 from histoscribe.errors import StorageError
 
 if TYPE_CHECKING:
-    from histoscribe.evaluation import Comparison
     from histoscribe.progress import Progress
     from histoscribe.section import Section
 
@@ -72,8 +71,9 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     """Train, predict, score and paint; return the summary and the held-out section."""
     from importlib.metadata import version
 
-    from histoscribe.evaluation import compare
-    from histoscribe.evaluation.report import write_report
+    from histoscribe.evaluation import compare, write_report
+    from histoscribe.evaluation.figures import expression_panels, spot_figure
+    from histoscribe.files import replacing
     from histoscribe.predictor import Predictor
     from histoscribe.record import amend_record
     from histoscribe.section import write_section
@@ -99,7 +99,9 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     best = list(comparison.per_gene.index[:PAINTED])
     progress.report("painting")
     for gene in best:
-        _paint(comparison, gene, out / "genes" / f"{gene}.png")
+        figure = spot_figure(comparison.section, expression_panels(*comparison.of(gene)))
+        with replacing(out / "genes" / f"{gene}.png") as fresh:
+            figure.savefig(fresh, dpi=PICTURE_DPI, format="png", facecolor="white")
     return {
         "command": command,
         "versions": {package: version(package) for package in PACKAGES},
@@ -114,19 +116,6 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
         "summary": comparison.summary,
         "best_genes": best,
     }, held_out
-
-
-def _paint(comparison: Comparison, gene: str, path: Path) -> None:
-    from histoscribe.evaluation.figures import expression_panels, spot_figure
-    from histoscribe.files import replacing
-
-    column = comparison.column(gene)
-    truth = None if comparison.truth is None else comparison.truth[:, column]
-    panels = expression_panels(comparison.measured[:, column], comparison.predicted[:, column], truth)
-    with replacing(path) as fresh:
-        spot_figure(comparison.section, panels).savefig(
-            fresh, dpi=PICTURE_DPI, format="png", facecolor="white"
-        )
 
 
 def _tell(out: Path, summary: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,8 @@ from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, Sample
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
 _CARRIERS = 50
+"""Genes that carried a restored one most, which are written."""
 
 
 def impute(
@@ -36,7 +33,10 @@ def impute(
     as_json: AsJson = False,
 ) -> None:
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
+    import pandas as pd
+
     from histoscribe.bulk.writing import write_restored
+    from histoscribe.files import replacing
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.result import as_section
     from histoscribe.record import amend_record, record_of
@@ -57,8 +57,11 @@ def impute(
         else:
             written = write_restored(result, out)
         for gene in carriers or ():
-            weights = imputer.attention(opened, gene, adapt=adapt, progress=progress)
-            written.append(_write_carriers(weights, out.with_name(f"{out.stem}.{gene}.carriers.csv")))
+            top = imputer.attention(opened, gene, adapt=adapt, progress=progress).iloc[:, :_CARRIERS]
+            means = pd.DataFrame({"mean_weight": top.mean(), "mean_absolute_weight": top.abs().mean()})
+            written.append(out.with_name(f"{out.stem}.{gene}.carriers.csv"))
+            with replacing(written[-1]) as fresh:
+                means.to_csv(fresh, index_label="gene", float_format="%.6g")
     own = record_of(result)
     facts = {
         "written": written,
@@ -74,16 +77,3 @@ def impute(
     caution(own.notes)
     hint = 'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.'
     answer("Restored", facts, as_json=as_json, context=context, hint=hint, notes=list(own.notes))
-
-
-def _write_carriers(weights: pd.DataFrame, path: Path) -> Path:
-    """The genes that carried a restored one most, with their mean weight over samples."""
-    import pandas as pd
-
-    top = weights.iloc[:, :_CARRIERS]
-    table = pd.DataFrame({"mean_weight": top.mean(), "mean_absolute_weight": top.abs().mean()})
-    from histoscribe.files import replacing
-
-    with replacing(path) as fresh:
-        table.to_csv(fresh, index_label="gene", float_format="%.6g")
-    return path

@@ -54,11 +54,18 @@ def slide_of(opened: Section | Slide, path: Path) -> Slide:
 def open_measured(path: Path, *, section: str | None = None) -> Section:
     """Open a section, or one section of a cohort file."""
     remedy = "name a Space Ranger folder, an h5ad file or a cohort CSV"
-    if _one_of_kinds(path, "section", "cohort", remedy=remedy) == "cohort":
-        return _named_in(path, section)
-    from histoscribe.section import open_section
+    kind = _one_of_kinds(path, "section", "cohort", remedy=remedy)
+    from histoscribe.section import open_section, read_cohort_csv
 
-    return open_section(path)
+    if kind == "section":
+        return open_section(path)
+    rows = {row.section: row for row in read_cohort_csv(path)}
+    if section is None and len(rows) == 1:
+        return next(iter(rows.values())).read()
+    if section not in rows:
+        problem = "this cohort has several sections" if section is None else f"no section called {section}"
+        raise SettingError(problem, where=path, remedy=f"choose one with --section: {', '.join(rows)}")
+    return rows[section].read()
 
 
 def open_samples(path: Path, *, section: str | None = None, scale: str | None = None) -> BulkTable | Section:
@@ -170,18 +177,6 @@ def _one_of_kinds(path: Path, *kinds: Kind, remedy: str) -> Kind:
         wanted = " or ".join(WORDS[one] for one in kinds)
         raise HistoscribeError(f"this is {WORDS[kind]}, not {wanted}", where=path, remedy=remedy)
     return kind
-
-
-def _named_in(path: Path, name: str | None) -> Section:
-    from histoscribe.section import read_cohort_csv
-
-    rows = {row.section: row for row in read_cohort_csv(path)}
-    if name is None and len(rows) == 1:
-        return next(iter(rows.values())).read()
-    if name not in rows:
-        problem = "this cohort has several sections" if name is None else f"no section called {name}"
-        raise SettingError(problem, where=path, remedy=f"choose one with --section: {', '.join(rows)}")
-    return rows[name].read()
 
 
 def _check_writable(path: Path) -> None:

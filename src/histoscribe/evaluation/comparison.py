@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TOP = 50
+Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,10 @@ class Comparison:
     """Which rows of the two tables these spots are."""
     genes: tuple[str, ...]
     """In the prediction's order."""
-    measured: NDArray[np.float32]
-    predicted: NDArray[np.float32]
+    measured: Values
+    predicted: Values
     """`measured` and `predicted`: log1p of counts per 10,000, shape (spots, genes)."""
-    truth: NDArray[np.float32] | None
+    truth: Values | None
     """Where the section is simulated: what is expected without depth and noise. Shape (spots, genes)."""
     per_gene: DataFrame
     """One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots
@@ -59,6 +60,12 @@ class Comparison:
     @cached_property
     def _columns(self) -> dict[str, int]:
         return {gene: column for column, gene in enumerate(self.genes)}
+
+    def of(self, gene: str) -> tuple[Values, Values, Values | None]:
+        """Measured, predicted and (where known) true values of a gene, each of shape (spots,)."""
+        column = self._columns[gene]
+        truth = None if self.truth is None else self.truth[:, column]
+        return self.measured[:, column], self.predicted[:, column], truth
 
     def to_json(self) -> str:
         """Summary, settings, warnings and every gene's scores; what is undefined becomes null."""
@@ -140,7 +147,7 @@ def pooled(comparisons: Sequence[Comparison]) -> Interval:
     return bootstrap_mean([one.summary["mean_pearson"] for one in comparisons], over="sections")
 
 
-def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Record) -> tuple[set[str], str]:
+def _top_genes(genes: list[str], expression: Values, source: Record) -> tuple[set[str], str]:
     """The 50 genes that vary most, without a look at the measured section where the panel is known.
 
     A `Predictor` writes its columns in the order of its panel, so `genes` is that order where the prediction
@@ -157,9 +164,9 @@ def _top_genes(genes: list[str], expression: NDArray[np.float32], source: Record
 
 def _score(
     genes: list[str],
-    expression: NDArray[np.float32],
-    guess: NDArray[np.float32],
-    truth: NDArray[np.float32] | None,
+    expression: Values,
+    guess: Values,
+    truth: Values | None,
     detected: NDArray[np.float64],
     top: set[str],
 ) -> DataFrame:

@@ -91,7 +91,8 @@ def render_page(template: Path, path: str | PathLike[str], **shown: Any) -> None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "width": _width}
+    environment.filters["number"] = _number
+    environment.filters["width"] = lambda r: round(100 * min(max(r, 0), 1)) if np.isfinite(r) else 0  # in %
     page = environment.get_template(template.name).render(**shown)
     with replacing(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
@@ -166,10 +167,8 @@ def _maps(one: Comparison) -> list[_Figure]:
 
     figures, scatters = [], {}
     for gene, why in shown_genes(one):
-        column, scores = one.column(gene), one.per_gene.loc[gene].to_dict()
+        scores, (measured, predicted, truth) = one.per_gene.loc[gene].to_dict(), one.of(gene)
         r = float(scores["pearson"])
-        measured, predicted = one.measured[:, column], one.predicted[:, column]
-        truth = None if one.truth is None else one.truth[:, column]
         caption = f"{gene}, {why}: r = {r:.2f}"
         if truth is not None:
             caption += f", {_number(float(scores['pearson_truth']), 2)} against the truth"
@@ -188,8 +187,3 @@ def _number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}f}".replace("-", "−")
-
-
-def _width(r: float) -> int:
-    """The width of a bar for an r, in percent."""
-    return 0 if not np.isfinite(r) else round(100 * min(max(r, 0), 1))

@@ -86,7 +86,11 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
     try:
         for number, (rings, about) in enumerate(_polygons(content, _Described(), set()), start=1):
             try:
-                regions.append(_region(rings, about))
+                if not isinstance(rings, list) or not rings:
+                    raise ValueError("a polygon has no outline")
+                polygon, *holes = map(_xy, rings)
+                own = (about.label, about.identity)
+                regions.append(Region(about.name, about.colour, polygon, tuple(holes), *own))
             except (ValueError, TypeError, OverflowError, RegionError) as error:
                 problem = error.problem if isinstance(error, RegionError) else str(error)
                 problems.append(f"area {number}{about.words} ({problem})" if problem else f"area {number}")
@@ -184,13 +188,6 @@ class _Described:
     def words(self) -> str:
         named = ", ".join(word for word in (self.name, self.label) if word)
         return f" of {named}" if named else ""
-
-
-def _region(rings: Any, about: _Described) -> Region:
-    if not isinstance(rings, list) or not rings:
-        raise ValueError("a polygon has no outline")
-    polygon, *holes = (_xy(ring) for ring in rings)
-    return Region(about.name, about.colour, polygon, tuple(holes), about.label, about.identity)
 
 
 def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple[Any, _Described]]:

@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histoscribe.benchmark.engine import Benchmark
-from histoscribe.benchmark.imputer.heldout import (
-    PANELS,
-    Figure,
-    HeldOut,
-    hold_out,
-    masks,
-    patients_of,
-    pooled,
-    score,
-)
+from histoscribe.benchmark.imputer import heldout
 from histoscribe.benchmark.imputer.spots import hold_section, score_spots
 from histoscribe.benchmark.imputer.survival import patients_in, score_survival
 from histoscribe.benchmark.ledger import Score, data_digest
@@ -101,9 +92,11 @@ def imputer_benchmark(
     def open_fold(seed: int) -> Any:
         if task == "classes":
             return bulk, seed
-        return patients_in(bulk, seed, told) if task == "survival" else hold_out(bulk, seed, genes=genes)
+        return (
+            patients_in(bulk, seed, told) if task == "survival" else heldout.hold_out(bulk, seed, genes=genes)
+        )
 
-    def scored(fold: Any, method: Method) -> dict[str, Figure]:
+    def scored(fold: Any, method: Method) -> dict[str, heldout.Figure]:
         if task == "classes":
             return score_classes(fold[0], method, fold[1])
         if task == "survival":
@@ -111,8 +104,8 @@ def imputer_benchmark(
         restore = method.learn(fold)
         return {
             f"{measure}, {where}": figure
-            for where, seen in masks(task, fold)
-            for measure, figure in score(fold, restore, seen).items()
+            for where, seen in heldout.masks(task, fold)
+            for measure, figure in heldout.score(fold, restore, seen).items()
         }
 
     obs = bulk.table.obs
@@ -161,7 +154,7 @@ def spots_benchmark(
         For an unknown method.
     """
 
-    def open_fold(seed: int) -> HeldOut:
+    def open_fold(seed: int) -> heldout.HeldOut:
         return hold_section(
             sections, test, genes=genes, hidden=hidden, seed=seed, pretrained=pretrained, progress=progress
         )
@@ -179,7 +172,7 @@ def _declared(
     seeds: Sequence[int],
     methods: Sequence[str],
     open_fold: Callable[[int], Any],
-    scored: Callable[[Any, Method], dict[str, Figure]],
+    scored: Callable[[Any, Method], dict[str, heldout.Figure]],
     about: dict[str, Any],
     settings: dict[str, Any],
 ) -> Benchmark:
@@ -209,7 +202,7 @@ def _declared(
     )  # fmt: skip
 
 
-def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figure]:
+def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, heldout.Figure]:
     """Accuracy of one method with each number of genes, over five folds of whole patients.
 
     The method is called with a table of training samples, their classes and a table of held-out samples, and
@@ -225,13 +218,13 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, Figur
     folds = GroupKFold(_FOLDS, shuffle=True, random_state=seed)
     random = np.random.default_rng(seed)
     found = {}
-    for count in PANELS:
+    for count in heldout.PANELS:
         if count >= table.n_vars:
             continue
         genes = np.sort(random.choice(table.n_vars, count, replace=False))
         right = np.zeros(len(labels))
-        for train, test in folds.split(labels, groups=patients_of(table)):
+        for train, test in folds.split(labels, groups=heldout.patients_of(table)):
             known, asked = (replace(bulk, table=table[rows][:, genes].copy()) for rows in (train, test))
             right[test] = method.learn(known, labels[train], asked) == labels[test]
-        found[f"accuracy, {count:,} genes"] = pooled(right, np.ones(len(right)))
+        found[f"accuracy, {count:,} genes"] = heldout.pooled(right, np.ones(len(right)))
     return found

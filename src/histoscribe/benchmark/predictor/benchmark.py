@@ -26,15 +26,8 @@ from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refu
 from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError, require_known
 from histoscribe.evaluation.measures import bootstrap_mean
-from histoscribe.predictor.encoded import EncodedSection
-from histoscribe.predictor.target import (
-    PANEL_SIZE,
-    TARGETS,
-    Target,
-    choose_panel,
-    common_genes,
-    panel_expression,
-)
+from histoscribe.predictor import EncodedSection, choose_panel, panel_expression
+from histoscribe.predictor.target import PANEL_SIZE, TARGETS, Target, common_genes
 
 CONTROL = "permuted control"
 _PAIRED = "pearson"
