@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from histoscribe.errors import ModelError
 from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder, Texture
@@ -34,15 +35,15 @@ _PULLS = (0.15, 0.3, 0.45, 0.6, 0.8)
 class Draft:
     """Generated samples in the model's units."""
 
-    profiles: torch.Tensor
+    profiles: Tensor
     """Shape (samples, genes)."""
-    codes: torch.Tensor
+    codes: Tensor
     """Shape (samples, CODE)."""
-    cancer: torch.Tensor
-    site: torch.Tensor
+    cancer: Tensor
+    site: Tensor
     """`cancer` and `site`: probability that the model's own heads give to what was asked, shape
     (samples,)."""
-    pulled: torch.Tensor
+    pulled: Tensor
     """How far the code was drawn to what is typical of the asked, 0 to 1, shape (samples,)."""
 
 
@@ -57,18 +58,18 @@ class MetGen(torch.nn.Module):
         Metastases of the training cohort whose codes are kept, for a map to show.
     """
 
-    known_codes: torch.Tensor
-    known_pairs: torch.Tensor
-    gain: torch.Tensor
-    spread: torch.Tensor
-    primary_code: torch.Tensor
-    normal_code: torch.Tensor
-    normal_mean: torch.Tensor
-    normal_axes: torch.Tensor
-    primary_mean: torch.Tensor
-    purity: torch.Tensor
+    known_codes: Tensor
+    known_pairs: Tensor
+    gain: Tensor
+    spread: Tensor
+    primary_code: Tensor
+    normal_code: Tensor
+    normal_mean: Tensor
+    normal_axes: Tensor
+    primary_mean: Tensor
+    purity: Tensor
 
-    def __init__(self, directions: torch.Tensor, cancers: int, sites: int, known: int) -> None:
+    def __init__(self, directions: Tensor, cancers: int, sites: int, known: int) -> None:
         super().__init__()
         genes = len(directions)
         self.met = MetVAE(directions, cancers, sites)
@@ -85,14 +86,14 @@ class MetGen(torch.nn.Module):
         }.items():  # fmt: skip
             self.register_buffer(name, start)
 
-    def mixed_codes(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
+    def mixed_codes(self, primary: Tensor, normal: Tensor, purity: Tensor) -> Tensor:
         """Codes of mixtures, shape (samples, CODE), from parents in units."""
-        codes: torch.Tensor = self.mixer(self.source(primary, 0), self.source(normal, 1), purity)
+        codes: Tensor = self.mixer(self.source(primary, 0), self.source(normal, 1), purity)
         return codes
 
     def forward(
-        self, primary: torch.Tensor, normal: torch.Tensor, mixture: torch.Tensor, purity: torch.Tensor,
-        pairs: torch.Tensor, generator: torch.Generator,
+        self, primary: Tensor, normal: Tensor, mixture: Tensor, purity: Tensor,
+        pairs: Tensor, generator: torch.Generator,
     ) -> Draft:  # fmt: skip
         """Generate one sample from each pair of parents.
 
@@ -124,7 +125,7 @@ class MetGen(torch.nn.Module):
         profiles = self.met.decode(codes) + self.texture(beyond, generator)
         return Draft(profiles, codes, cancer, site, pulled)
 
-    def recognise(self, codes: torch.Tensor, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def recognise(self, codes: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Probability of the asked cancer and site, as the model's heads see it."""
         rows = torch.arange(len(codes))
         cancer = self.met.cancer(codes).softmax(1)[rows, pairs[:, 0]]

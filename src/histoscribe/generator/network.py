@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 CODE = 64
 FACTORS = 48
@@ -28,7 +28,7 @@ class MetVAE(nn.Module):
         Classes of the two heads.
     """
 
-    def __init__(self, directions: torch.Tensor, cancers: int, sites: int) -> None:
+    def __init__(self, directions: Tensor, cancers: int, sites: int) -> None:
         super().__init__()
         genes = len(directions)
         self.project = nn.Linear(genes, CODE)
@@ -49,14 +49,14 @@ class MetVAE(nn.Module):
             for layer in (self.project, self.linear, self.mean, last):
                 nn.init.zeros_(layer.bias)
 
-    def encode(self, profiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, profiles: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the code, shape (samples, CODE), from standardised profiles."""
         read = self.read(profiles)
         return self.project(profiles) + self.mean(read), self.spread(read).clamp(-8.0, 2.0)
 
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+    def decode(self, codes: Tensor) -> Tensor:
         """Standardised profiles, shape (samples, genes)."""
-        profiles: torch.Tensor = self.linear(codes) + self.bend(codes)
+        profiles: Tensor = self.linear(codes) + self.bend(codes)
         return profiles
 
 
@@ -68,7 +68,7 @@ class SourceEncoder(nn.Module):
     directions : Tensor of float32, shape (genes, CODE)
     """
 
-    def __init__(self, directions: torch.Tensor) -> None:
+    def __init__(self, directions: Tensor) -> None:
         super().__init__()
         genes = len(directions)
         self.project = nn.Linear(genes, CODE)
@@ -81,9 +81,9 @@ class SourceEncoder(nn.Module):
             for layer in (self.project, self.mean):
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, profiles: torch.Tensor, role: int) -> torch.Tensor:
+    def forward(self, profiles: Tensor, role: int) -> Tensor:
         """Codes, shape (samples, CODE), of standardised profiles; role 0 is primary, 1 normal tissue."""
-        codes: torch.Tensor = self.project(profiles) + self.mean(self.read(profiles) + self.role[role])
+        codes: Tensor = self.project(profiles) + self.mean(self.read(profiles) + self.role[role])
         return codes
 
 
@@ -106,14 +106,14 @@ class Mixer(nn.Module):
         self.bend = nn.Parameter(torch.full((CODE,), 0.1))
         self.shift = nn.Parameter(torch.zeros(CODE))
 
-    def forward(self, primary: torch.Tensor, normal: torch.Tensor, purity: torch.Tensor) -> torch.Tensor:
+    def forward(self, primary: Tensor, normal: Tensor, purity: Tensor) -> Tensor:
         """Mixed codes of parents (samples, CODE) at purities (samples,), shape (samples, CODE)."""
         share = purity[:, None].expand_as(primary)
         mean = share * primary + (1 - share) * normal
         channels = torch.stack(
             [primary, normal, share, mean, share * (1 - share) * (primary - normal)], dim=1
         )
-        mixed: torch.Tensor = mean + self.bend * self.layers(channels).squeeze(1) + self.shift
+        mixed: Tensor = mean + self.bend * self.layers(channels).squeeze(1) + self.shift
         return mixed
 
 
@@ -125,11 +125,11 @@ class Texture(nn.Module):
     from a factor model of the real residuals.
     """
 
-    offset: torch.Tensor
-    parent_offset: torch.Tensor
-    parent_scale: torch.Tensor
-    factors: torch.Tensor
-    noise: torch.Tensor
+    offset: Tensor
+    parent_offset: Tensor
+    parent_scale: Tensor
+    factors: Tensor
+    noise: Tensor
 
     def __init__(self, genes: int) -> None:
         super().__init__()
@@ -152,17 +152,17 @@ class Texture(nn.Module):
         left = centred.square().mean(0) - self.factors.square().sum(0)
         self.noise.copy_(left.clamp_min(0).sqrt())
 
-    def forward(self, parents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(self, parents: Tensor, generator: torch.Generator) -> Tensor:
         """Residuals to add to decoded profiles, in units, from those of the parents' linear mixtures.
 
         Both have shape (samples, genes).
         """
-        own: torch.Tensor = (parents - self.parent_offset) * self.parent_scale
+        own: Tensor = (parents - self.parent_offset) * self.parent_scale
         drawn = self.draw(len(parents), generator) - self.offset
-        residual: torch.Tensor = self.offset + _KEPT * own + (1 - _KEPT**2) ** 0.5 * drawn
+        residual: Tensor = self.offset + _KEPT * own + (1 - _KEPT**2) ** 0.5 * drawn
         return residual
 
-    def draw(self, samples: int, generator: torch.Generator) -> torch.Tensor:
+    def draw(self, samples: int, generator: torch.Generator) -> Tensor:
         """Residuals from the factor model alone, shape (samples, genes), in units."""
         common = torch.randn(samples, FACTORS, generator=generator) @ self.factors
         single = torch.randn(samples, len(self.noise), generator=generator) * self.noise

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
 LEVEL_90 = 1.6448536
@@ -49,11 +50,11 @@ class Gates(torch.nn.Module):
         The share is taken of so many genes, the first ones: those that the table rehearsed with has.
     """
 
-    gate: torch.Tensor
-    share: torch.Tensor
-    spread: torch.Tensor
-    slope: torch.Tensor
-    usual: torch.Tensor
+    gate: Tensor
+    share: Tensor
+    spread: Tensor
+    slope: Tensor
+    usual: Tensor
 
     def __init__(self, genes: int, own: int | None = None) -> None:
         super().__init__()
@@ -98,9 +99,7 @@ class Gates(torch.nn.Module):
             self.spread[at] = torch.from_numpy((spread * max(reach, 1e-3)).astype(np.float32))
         return sum(errors) / len(errors)
 
-    def look_up(
-        self, mode: int, observed: torch.Tensor, surprise: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def look_up(self, mode: int, observed: Tensor, surprise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gate (samples, 1), share (samples, 1) and spread (samples, genes) for these samples."""
         fraction = observed[:, : self.own].float().mean(1).clamp_min(1e-4)
         knots = torch.tensor(KNOTS[mode]).log()
@@ -108,7 +107,7 @@ class Gates(torch.nn.Module):
         right = torch.searchsorted(knots, place).clamp(1, len(knots) - 1)
         weight = ((place - knots[right - 1]) / (knots[right] - knots[right - 1]))[:, None]
 
-        def between(table: torch.Tensor) -> torch.Tensor:
+        def between(table: Tensor) -> Tensor:
             table = table.reshape(len(knots), -1)
             return table[right - 1] * (1 - weight) + table[right] * weight
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 NOISE_INFLATION = 2.5
 _NOISE_FLOOR = 0.02
@@ -143,15 +144,15 @@ class GaussianStart(torch.nn.Module):
     noise : Tensor of float32, shape (genes,)
     """
 
-    loadings: torch.Tensor
-    noise: torch.Tensor
+    loadings: Tensor
+    noise: Tensor
 
-    def __init__(self, loadings: torch.Tensor, noise: torch.Tensor) -> None:
+    def __init__(self, loadings: Tensor, noise: Tensor) -> None:
         super().__init__()
         self.register_buffer("loadings", loadings)
         self.register_buffer("noise", noise)
 
-    def factors(self, values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+    def factors(self, values: Tensor, observed: Tensor) -> Tensor:
         """Posterior mean of the factors: one solve where all samples have the same genes, else iterations.
 
         Samples that each have their own genes are solved together by conjugate gradients, preconditioned by
@@ -173,7 +174,7 @@ class GaussianStart(torch.nn.Module):
         precision = self.loadings.T @ (scaled * share[:, None])
         precision.diagonal().add_(1.0)
         inner = torch.linalg.cholesky(precision)
-        found: torch.Tensor = torch.cholesky_solve(pulls.T, inner).T
+        found: Tensor = torch.cholesky_solve(pulls.T, inner).T
         if bool(((share == 0) | (share == 1)).all()):
             return found
         mask = observed.to(pulls.dtype)
@@ -193,6 +194,6 @@ class GaussianStart(torch.nn.Module):
             step = ahead + (power / before.clamp_min(1e-20))[:, None] * step
         return found
 
-    def expect(self, factors: torch.Tensor) -> torch.Tensor:
+    def expect(self, factors: Tensor) -> Tensor:
         """Expected values of all genes, shape (samples, genes), given the factors."""
         return factors @ self.loadings.T

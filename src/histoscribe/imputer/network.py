@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 WIDTH = 64
 _LATENTS = 8
@@ -29,20 +29,20 @@ class Tokens(nn.Module):
         Start of the gene embedding, taken from the covariance.
     """
 
-    def __init__(self, identities: torch.Tensor) -> None:
+    def __init__(self, identities: Tensor) -> None:
         super().__init__()
         self.identity = nn.Parameter(identities.clone())
         self.level = nn.Embedding(_LEVELS, WIDTH)
         nn.init.normal_(self.level.weight, std=0.1)
         self.slope = nn.Linear(WIDTH, WIDTH, bias=False)
 
-    def parts(self, genes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def parts(self, genes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Identity (genes, WIDTH), levels (_LEVELS, WIDTH) and slope (genes, WIDTH)."""
         identity = self.identity[genes]
         return identity, self.level.weight, self.slope(identity)
 
     @staticmethod
-    def bins(values: torch.Tensor) -> torch.Tensor:
+    def bins(values: Tensor) -> Tensor:
         """Level of each value, int64."""
         scaled = (values.clamp(-_LEVEL_LIMIT, _LEVEL_LIMIT) / _LEVEL_LIMIT + 1) / 2
         return (scaled * (_LEVELS - 1)).round().long()
@@ -58,12 +58,7 @@ class Reading(nn.Module):
         self.value = nn.Linear(WIDTH, WIDTH, bias=False)
         self.merge = nn.Linear(WIDTH, WIDTH)
 
-    def forward(
-        self,
-        parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-        values: torch.Tensor,
-        observed: torch.Tensor,
-    ) -> torch.Tensor:
+    def forward(self, parts: tuple[Tensor, Tensor, Tensor], values: Tensor, observed: Tensor) -> Tensor:
         """Latents of shape (samples, _LATENTS, WIDTH) from values and mask of shape (samples, genes)."""
         samples, bins = len(values), Tokens.bins(values)
         values = values.clamp(-_VALUE_LIMIT, _VALUE_LIMIT)
@@ -82,7 +77,7 @@ class Reading(nn.Module):
             answers.append(
                 looks @ value_identity + per_level @ value_level + (looks * values[:, None]) @ value_slope
             )
-        merged: torch.Tensor = self.latents + self.merge(torch.cat(answers, dim=2))
+        merged: Tensor = self.latents + self.merge(torch.cat(answers, dim=2))
         return merged
 
 
@@ -95,9 +90,9 @@ class Thinking(nn.Module):
             WIDTH, _HEADS, 2 * WIDTH, dropout, activation="gelu", batch_first=True, norm_first=True
         )
 
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: Tensor) -> Tensor:
         """Shape of `latents`."""
-        thought: torch.Tensor = self.block(latents)
+        thought: Tensor = self.block(latents)
         return thought
 
 
@@ -115,7 +110,7 @@ class Corrector(nn.Module):
     identities : Tensor of float32, shape (genes, WIDTH)
     """
 
-    def __init__(self, identities: torch.Tensor, dropout: float = 0.2) -> None:
+    def __init__(self, identities: Tensor, dropout: float = 0.2) -> None:
         super().__init__()
         self.tokens = Tokens(identities)
         self.reading = Reading()
@@ -128,7 +123,7 @@ class Corrector(nn.Module):
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)
 
-    def encode(self, values: torch.Tensor, observed: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
+    def encode(self, values: Tensor, observed: Tensor, genes: Tensor) -> Tensor:
         """Latent tokens, shape (samples, _LATENTS, WIDTH); the first one is the summary.
 
         Parameters
@@ -139,12 +134,10 @@ class Corrector(nn.Module):
         """
         seen = torch.where(observed, values, 0.0)
         latents = self.reading(self.tokens.parts(genes), seen, observed)
-        normed: torch.Tensor = self.norm(self.thinking(latents))
+        normed: Tensor = self.norm(self.thinking(latents))
         return normed
 
-    def decode(
-        self, latents: torch.Tensor, genes: torch.Tensor, step: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, latents: Tensor, genes: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         """Correction of the mean and of the log standard deviation.
 
         Parameters
@@ -162,7 +155,7 @@ class Corrector(nn.Module):
         heads = WIDTH // _HEADS
         query, readout = self.query(identity) / math.sqrt(heads), self.answer(identity)
         key, value = self.key(latents), self.value(latents)
-        answers: list[torch.Tensor] = [torch.zeros_like(step)] * _ANSWERS
+        answers: list[Tensor] = [torch.zeros_like(step)] * _ANSWERS
         for head in range(_HEADS):
             at = slice(head * heads, (head + 1) * heads)
             looks = (key[..., at] @ query[:, at].T).softmax(dim=1)
@@ -173,11 +166,11 @@ class Corrector(nn.Module):
         return shift + change * step, widening.clamp(-1.0, 1.0)
 
 
-def identities_from(loadings: torch.Tensor) -> torch.Tensor:
+def identities_from(loadings: Tensor) -> Tensor:
     """Gene embeddings from the covariance: leading directions of the loadings, unit mean square."""
     left, strengths, _ = torch.linalg.svd(loadings, full_matrices=False)
     kept = (left * strengths)[:, :WIDTH]
     whole = torch.zeros(len(loadings), WIDTH)
     whole[:, : kept.shape[1]] = kept
-    scaled: torch.Tensor = whole / whole.square().mean().sqrt().clamp_min(1e-6)
+    scaled: Tensor = whole / whole.square().mean().sqrt().clamp_min(1e-6)
     return scaled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
@@ -39,16 +40,14 @@ class ReferenceMemory(torch.nn.Module):
         Standardised, without NaN.
     """
 
-    samples: torch.Tensor
+    samples: Tensor
 
-    def __init__(self, samples: torch.Tensor) -> None:
+    def __init__(self, samples: Tensor) -> None:
         super().__init__()
         self.register_buffer("samples", samples)
-        self._solved: dict[bytes, tuple[torch.Tensor, float]] = {}
+        self._solved: dict[bytes, tuple[Tensor, float]] = {}
 
-    def read(
-        self, completed: torch.Tensor, observed: torch.Tensor, offered: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(self, completed: Tensor, observed: Tensor, offered: Tensor) -> tuple[Tensor, Tensor]:
         """Expected values of all genes.
 
         Parameters
@@ -75,7 +74,7 @@ class ReferenceMemory(torch.nn.Module):
             current = torch.where(observed, completed, values)
         return values, (distance.min(dim=1).values / scale).sqrt()
 
-    def _weights(self, offered: torch.Tensor) -> tuple[torch.Tensor, float]:
+    def _weights(self, offered: Tensor) -> tuple[Tensor, float]:
         """Kernel weights for these genes, the last ones kept; ordinary tensors in every mode."""
         key = np.packbits(offered.numpy()).tobytes()
         if key not in self._solved:
@@ -147,12 +146,12 @@ def expect_classes(labelled: Table, labels: Sequence[str], table: Table) -> pd.D
     return pd.DataFrame(expected, index=asked.table.obs_names, columns=list(classes))
 
 
-def _squared(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def _squared(one: Tensor, other: Tensor) -> Tensor:
     products = one @ other.T
     lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)[None]
     return (lengths - 2 * products).clamp_min(0.0)
 
 
-def _matern(ratio: torch.Tensor) -> torch.Tensor:
+def _matern(ratio: Tensor) -> Tensor:
     root = (3 * ratio + 1e-12).sqrt()
     return (1 + root) * torch.exp(-root)

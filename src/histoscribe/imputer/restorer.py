@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from histoscribe.errors import ModelError
 from histoscribe.imputer.gates import Gates
@@ -36,8 +37,8 @@ _ROWS = 64
 class Answer:
     """What is expected of every gene of every sample, standardised, and how sure that is."""
 
-    mean: torch.Tensor
-    spread: torch.Tensor
+    mean: Tensor
+    spread: Tensor
     """`mean` and `spread`: shape (samples, genes)."""
 
 
@@ -50,7 +51,7 @@ class Restorer(torch.nn.Module):
         super().__init__()
         self.start, self.memory, self.blend, self.corrector = start, memory, gates, corrector
 
-    def forward(self, values: torch.Tensor, observed: torch.Tensor, offered: torch.Tensor) -> Answer:
+    def forward(self, values: Tensor, observed: Tensor, offered: Tensor) -> Answer:
         """Restore all genes of a batch.
 
         Parameters
@@ -162,7 +163,7 @@ def explain(
 
 def _chunks(
     values: NDArray[np.float32], message: str, progress: Progress
-) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
     """Rows with any value, their values and mask; those of one pattern together, as it is solved once."""
     known = ~np.isnan(values)
     rows = np.flatnonzero(known.any(1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from histoscribe.generator.metgen import MetGen
@@ -26,15 +26,13 @@ _WARMING = 0.4
 _RATE = 1e-3
 
 
-def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Of the codes from the standard normal, in nats per sample."""
-    total: torch.Tensor = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+    total: Tensor = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
     return total
 
 
-def positives(
-    cancers: torch.Tensor, sites: torch.Tensor, real_cancers: torch.Tensor, real_sites: torch.Tensor
-) -> torch.Tensor:
+def positives(cancers: Tensor, sites: Tensor, real_cancers: Tensor, real_sites: Tensor) -> Tensor:
     """Weights (generated, real) of the real samples that each generated one is pulled to; rows sum to 1.
 
     Those of the same cancer and site; where there are none, those of the same cancer or the same site; a row
@@ -48,18 +46,18 @@ def positives(
     return chosen / chosen.sum(1, keepdim=True).clamp_min(1e-6)
 
 
-def info_nce(codes: torch.Tensor, real: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def info_nce(codes: Tensor, real: Tensor, weights: Tensor) -> Tensor:
     """Supervised InfoNCE (Khosla et al., 2020) of generated codes against real ones, by `positives`."""
     centre = real.mean(0, keepdim=True)
     one = torch.nn.functional.normalize(codes - centre, dim=1)
     other = torch.nn.functional.normalize(real - centre, dim=1)
     logged = (one @ other.T / _TEMPERATURE).log_softmax(dim=1)
     matched = weights.sum(1) > 0
-    loss: torch.Tensor = -(weights * logged).sum(1)[matched].sum() / matched.sum().clamp_min(1)
+    loss: Tensor = -(weights * logged).sum(1)[matched].sum() / matched.sum().clamp_min(1)
     return loss
 
 
-def mmd(codes: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+def mmd(codes: Tensor, real: Tensor) -> Tensor:
     """Squared maximum mean discrepancy, Gaussian kernels at the median distance (Gretton et al., 2012)."""
     whole = torch.cat([codes, real])
     away = torch.cdist(whole, whole).square()
@@ -67,17 +65,17 @@ def mmd(codes: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     kernel = torch.stack([torch.exp(-away / (scale * middle)) for scale in _SCALES]).mean(0)
     count = len(codes)
     inside, across, beyond = kernel[:count, :count], kernel[:count, count:], kernel[count:, count:]
-    distance: torch.Tensor = inside.mean() - 2 * across.mean() + beyond.mean()
+    distance: Tensor = inside.mean() - 2 * across.mean() + beyond.mean()
     return distance
 
 
-def metvae_loss(network: MetVAE, batch: Batch, warm: float) -> torch.Tensor:
+def metvae_loss(network: MetVAE, batch: Batch, warm: float) -> Tensor:
     """Squared error of the profile, KL divergence as far as it is warmed up (0 to 1), and the two heads."""
     profiles, pairs = batch
     mean, log_variance = network.encode(profiles)
     codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
     error = (network.decode(codes) - profiles).square().mean(1).mean()
-    loss: torch.Tensor = error + warm * _DIVERGENCE * kl_divergence(mean, log_variance) / mean.shape[1]
+    loss: Tensor = error + warm * _DIVERGENCE * kl_divergence(mean, log_variance) / mean.shape[1]
     for head, column in ((network.cancer, 0), (network.site, 1)):
         loss = loss + 0.1 * nn.functional.cross_entropy(head(codes), pairs[:, column])
     return loss
@@ -97,7 +95,7 @@ class ContrastiveLearner(nn.Module):
         self.source, self.mixer = model.source, model.mixer
         self.met = model.met.eval().requires_grad_(False)
 
-    def loss(self, batch: Batch, _step: int = 0) -> torch.Tensor:
+    def loss(self, batch: Batch, _step: int = 0) -> Tensor:
         """Loss of one batch."""
         primary, normal, mixed, purity, pairs, real, real_pairs = batch
         codes = self.mixer(self.source(primary, 0), self.source(normal, 1), purity)
@@ -107,7 +105,7 @@ class ContrastiveLearner(nn.Module):
         faithful = ((codes - codes.mean(0)) - (target - target.mean(0))).square().mean()
         heads = nn.functional.cross_entropy(self.met.cancer(codes), pairs[:, 0])
         heads = heads + nn.functional.cross_entropy(self.met.site(codes), pairs[:, 1])
-        loss: torch.Tensor = (
+        loss: Tensor = (
             0.05 * info_nce(codes, real, weights) + 2.0 * mmd(codes, real) + 0.02 * heads + faithful
             + 0.1 * (codes.mean(0) - real.mean(0)).square().mean()
         )  # fmt: skip
@@ -121,7 +119,7 @@ def train_metvae(
     """Train the MetVAE, in place, on standardised metastases, shape (samples, genes), with their classes."""
     steps = options.steps or 1
 
-    def loss(batch: Batch, step: int) -> torch.Tensor:
+    def loss(batch: Batch, step: int) -> Tensor:
         return metvae_loss(model.met, batch, min(1.0, (step + 1) / (_WARMING * steps)))
 
     batches = MetastasisBatches(profiles, pairs, steps, seed)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
@@ -23,7 +24,7 @@ _KEEP_EVERY = 100
 _RATE = 2e-3
 _TOLD, _ASKED = 2048, 1024
 
-Batch = tuple[torch.Tensor, ...]
+Batch = tuple[Tensor, ...]
 
 
 class RehearsalBatches(IterableDataset[Batch]):
@@ -56,9 +57,7 @@ class RehearsalBatches(IterableDataset[Batch]):
             yield tuple(gather(one, rows, told, asked))
 
 
-def gather(
-    one: Rehearsal, rows: NDArray[Any], told: NDArray[Any], asked: NDArray[Any]
-) -> Iterator[torch.Tensor]:
+def gather(one: Rehearsal, rows: NDArray[Any], told: NDArray[Any], asked: NDArray[Any]) -> Iterator[Tensor]:
     """Tensors of one batch: told values, their mask, indices, and what is known of the asked genes."""
     at_told, at_asked = np.ix_(rows, told), np.ix_(rows, asked)
     yield torch.from_numpy(one.truth[at_told].astype(np.float32))
@@ -79,22 +78,22 @@ class Correction(torch.nn.Module):
         super().__init__()
         self.corrector, self.gates = corrector, gates
 
-    def loss(self, batch: Batch, _step: int = 0) -> torch.Tensor:
+    def loss(self, batch: Batch, _step: int = 0) -> Tensor:
         """Negative log likelihood of one batch."""
         base, spread = self.blended(batch)
         shift, widening = self.shift(batch)
         missed, scored = batch[6] - base - shift, batch[7]
         loss = 0.5 * (missed / (spread * widening.exp())).square() + widening
-        total: torch.Tensor = (loss * scored).sum() / scored.sum().clamp_min(1)
+        total: Tensor = (loss * scored).sum() / scored.sum().clamp_min(1)
         return total
 
-    def shift(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def shift(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The correction itself."""
         values, observed, told, asked, gaussian, memory = batch[:6]
         latents = self.corrector.encode(values, observed, told)
         return self.corrector.decode(latents, asked, memory - gaussian)
 
-    def blended(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def blended(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The gates' mean and spread of the asked genes."""
         asked, gaussian, memory, surprise, place = batch[3], batch[4], batch[5], batch[8], batch[9]
         at = int(place[0]), int(place[1])

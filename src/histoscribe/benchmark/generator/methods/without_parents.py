@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.methods import Method
@@ -40,22 +40,22 @@ def conditional_vae(seed: Seed) -> Sampler:
         write = nn.Sequential(nn.Linear(_CODE + classes, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, size))
         spread = nn.Parameter(torch.zeros(size))
 
-        def loss(step: int) -> torch.Tensor:
+        def loss(step: int) -> Tensor:
             rows = torch.from_numpy(random.integers(len(given.points), size=_VAE_BATCH))
             points, labels = given.points[rows], given.labels[rows]
             mean, log_variance = read(torch.cat([points, labels], 1)).chunk(2, dim=1)
             log_variance = log_variance.clamp(-8, 4)
             codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             missed = write(torch.cat([codes, labels], 1)) - points
-            unlikely: torch.Tensor = (0.5 * (missed / spread.exp()).square() + spread).sum(1).mean()
+            unlikely: Tensor = (0.5 * (missed / spread.exp()).square() + spread).sum(1).mean()
             return unlikely + min(1.0, step / (0.4 * _VAE_STEPS)) * kl_divergence(mean, log_variance)
 
         optimiser = torch.optim.AdamW([*read.parameters(), *write.parameters(), spread], lr=1e-3)
         descend(optimiser, loss, _VAE_STEPS, falling=True)
 
-    def draw(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    def draw(labels: Tensor, noise: torch.Generator) -> Tensor:
         codes = torch.randn(len(labels), _CODE, generator=noise)
-        points: torch.Tensor = write(torch.cat([codes, labels], 1))
+        points: Tensor = write(torch.cat([codes, labels], 1))
         return points + torch.randn(points.shape, generator=noise) * spread.exp()
 
     return given.sampler(draw)
@@ -71,26 +71,26 @@ def wgan(seed: Seed) -> Sampler:
         making = torch.optim.Adam(maker.parameters(), lr=5e-4, betas=(0.5, 0.9))
         judging = torch.optim.Adam(critic.parameters(), lr=5e-4, betas=(0.5, 0.9))
 
-        def draw() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        def draw() -> tuple[Tensor, Tensor, Tensor]:
             rows = torch.from_numpy(random.integers(len(given.points), size=_WGAN_BATCH))
             labels = given.labels[rows]
             return given.points[rows], maker(torch.cat([torch.randn(_WGAN_BATCH, _NOISE), labels], 1)), labels
 
-        def judged(points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            result: torch.Tensor = critic(torch.cat([points, labels], 1))
+        def judged(points: Tensor, labels: Tensor) -> Tensor:
+            result: Tensor = critic(torch.cat([points, labels], 1))
             return result
 
-        def critic_loss(step: int) -> torch.Tensor:
+        def critic_loss(step: int) -> Tensor:
             real, fake, labels = draw()
             fake = fake.detach()
             share = torch.rand(_WGAN_BATCH, 1)
             between = (share * real + (1 - share) * fake).requires_grad_()
             slope = torch.autograd.grad(judged(between, labels).sum(), between, create_graph=True)[0]
-            penalty: torch.Tensor = _PENALTY * (slope.norm(dim=1) - 1).square().mean()
-            away: torch.Tensor = judged(fake, labels).mean() - judged(real, labels).mean()
+            penalty: Tensor = _PENALTY * (slope.norm(dim=1) - 1).square().mean()
+            away: Tensor = judged(fake, labels).mean() - judged(real, labels).mean()
             return away + penalty
 
-        def maker_loss(step: int) -> torch.Tensor:
+        def maker_loss(step: int) -> Tensor:
             _, fake, labels = draw()
             return -judged(fake, labels).mean()
 
@@ -98,9 +98,9 @@ def wgan(seed: Seed) -> Sampler:
             descend(judging, critic_loss, _CRITIC_STEPS)
             descend(making, maker_loss, 1)
 
-    def make(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    def make(labels: Tensor, noise: torch.Generator) -> Tensor:
         drawn = torch.randn(len(labels), _NOISE, generator=noise)
-        points: torch.Tensor = maker(torch.cat([drawn, labels], 1))
+        points: Tensor = maker(torch.cat([drawn, labels], 1))
         return points
 
     return given.sampler(make)
@@ -126,19 +126,19 @@ def diffusion(seed: Seed) -> Sampler:
             nn.Linear(_HIDDEN, rank),
         )  # fmt: skip
 
-        def loss(step: int) -> torch.Tensor:
+        def loss(step: int) -> Tensor:
             rows = torch.from_numpy(random.integers(len(points), size=_DIFFUSION_BATCH))
             time = torch.from_numpy(random.integers(_TIMES, size=_DIFFUSION_BATCH))
             noise = torch.randn(_DIFFUSION_BATCH, rank)
             share = kept[time][:, None]
             noisy = share.sqrt() * points[rows] + (1 - share).sqrt() * noise
-            guess: torch.Tensor = denoiser(torch.cat([noisy, given.labels[rows], _waves(time)], 1))
+            guess: Tensor = denoiser(torch.cat([noisy, given.labels[rows], _waves(time)], 1))
             return (guess - noise).square().mean()
 
         optimiser = torch.optim.AdamW(denoiser.parameters(), lr=1e-3)
         descend(optimiser, loss, _DIFFUSION_STEPS, falling=True)
 
-    def denoise(labels: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    def denoise(labels: Tensor, noise: torch.Generator) -> Tensor:
         count = len(labels)
         now = torch.randn(count, rank, generator=noise)
         for time in range(_TIMES - 1, -1, -1):
@@ -156,7 +156,7 @@ def diffusion(seed: Seed) -> Sampler:
     return given.sampler(denoise)
 
 
-def _waves(time: torch.Tensor) -> torch.Tensor:
+def _waves(time: Tensor) -> Tensor:
     """Sines and cosines of the time, shape (samples, 16)."""
     angles = time[:, None] / _TIMES * torch.pi * 2.0 ** torch.arange(8)
     return torch.cat([angles.sin(), angles.cos()], 1)
@@ -166,20 +166,20 @@ def _waves(time: torch.Tensor) -> torch.Tensor:
 class Conditions:
     """Real metastases to learn from."""
 
-    points: torch.Tensor
+    points: Tensor
     """Whitened: zero mean, unit variance. Shape (metastases, components)."""
-    labels: torch.Tensor
+    labels: Tensor
     """Two ones in each row, shape (metastases, cancers + sites)."""
-    axes: torch.Tensor
+    axes: Tensor
     """From points to profiles, in units, shape (components, genes)."""
-    middle: torch.Tensor
+    middle: Tensor
     """Shape (genes,)."""
     standard: Standard
     texture: Texture
     cancers: tuple[str, ...]
     sites: tuple[str, ...]
 
-    def sampler(self, draw: Callable[[torch.Tensor, torch.Generator], torch.Tensor]) -> Sampler:
+    def sampler(self, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Sampler:
         """Profiles from the whitened components that `draw` gives for one-hot rows of what is asked."""
 
         def sample(request: Request) -> Profiles:
@@ -213,7 +213,7 @@ def conditions_of(train: Cohort) -> Conditions:
 
 def _one_hot(
     cancers: tuple[str, ...], sites: tuple[str, ...], of_cancer: NDArray[np.str_], of_site: NDArray[np.str_]
-) -> torch.Tensor:
+) -> Tensor:
     labels = np.zeros((len(of_cancer), len(cancers) + len(sites)), dtype=np.float32)
     rows = np.arange(len(labels))
     labels[rows, np.searchsorted(cancers, of_cancer)] = 1

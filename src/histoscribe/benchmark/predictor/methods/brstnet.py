@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from histoscribe.benchmark.methods import Method
@@ -36,7 +37,7 @@ class BrstNet(torch.nn.Module):
         self.main = torch.nn.Sequential(torch.nn.Dropout(0.3), torch.nn.Linear(192, genes))
         self.auxiliary = torch.nn.Linear(96, genes)
 
-    def forward(self, tiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Tiles (n, 3, side, side) → the panel from the main and from the auxiliary head."""
         early = self.early(tiles)
         return self.main(self.late(early).mean((2, 3))), self.auxiliary(early.mean((2, 3)))
@@ -55,14 +56,14 @@ def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> li
     average, spread = truth.mean(0), truth.std(0).clamp_min(1e-6)
     wanted = (truth - average) / spread
 
-    def loss(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    def loss(network: torch.nn.Module, rows: Tensor) -> Tensor:
         tiles = torch.rot90(pixels[rows], int(torch.randint(4, ())), (2, 3))
         tiles = tiles.flip(3) if torch.rand(()) < 0.5 else tiles
         main, auxiliary = network(tiles)
         total = functional.mse_loss(main, wanted[rows]) + _AUXILIARY * functional.mse_loss(
             auxiliary, wanted[rows]
         )
-        assert isinstance(total, torch.Tensor)
+        assert isinstance(total, Tensor)
         return total
 
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(pixels)))
@@ -85,7 +86,7 @@ def _stage(inputs: int, outputs: int) -> torch.nn.Sequential:
     )
 
 
-def _pixels(example: Example) -> torch.Tensor:
+def _pixels(example: Example) -> Tensor:
     """Tiles with each colour standardised over its own section, as the descriptors are."""
     assert example.tiles is not None
     values = torch.from_numpy(example.tiles).permute(0, 3, 1, 2).float()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from histoscribe.benchmark.methods import Method
@@ -26,9 +27,9 @@ class Bleep(torch.nn.Module):
         self.image = ProjectionHead(features, _WIDTH, _DROPOUT)
         self.spot = ProjectionHead(genes, _WIDTH, _DROPOUT)
 
-    def embed_spots(self, example: Example) -> torch.Tensor:
+    def embed_spots(self, example: Example) -> Tensor:
         """Embed the spots of a training section, shape (spots, 256)."""
-        result: torch.Tensor = self.spot(torch.from_numpy(example.expression))
+        result: Tensor = self.spot(torch.from_numpy(example.expression))
         return result
 
 
@@ -43,11 +44,11 @@ class MclSTExp(Bleep):
         self.spots = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.spot = ProjectionHead(_WIDTH, _WIDTH, _DROPOUT)
 
-    def embed_spots(self, example: Example) -> torch.Tensor:
+    def embed_spots(self, example: Example) -> Tensor:
         """Embed the spots of a training section, each in the light of the others, shape (spots, 256)."""
         genes = self.gene_input(torch.from_numpy(example.expression))
         tokens = genes + self.place_input(torch.from_numpy(example.places))
-        result: torch.Tensor = self.spot(self.spots(tokens[None])[0])
+        result: Tensor = self.spot(self.spots(tokens[None])[0])
         return result
 
 
@@ -57,7 +58,7 @@ def bleep(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list
     Xie et al., NeurIPS 2023.
     """
 
-    def loss(network: torch.nn.Module, example: Example) -> torch.Tensor:
+    def loss(network: torch.nn.Module, example: Example) -> Tensor:
         assert isinstance(network, Bleep)
         image = network.image(torch.from_numpy(example.features))
         spot = network.embed_spots(example)
@@ -74,7 +75,7 @@ def mclstexp(train: Sequence[Example], tests: Sequence[Example], seed: int) -> l
     Min et al., Briefings in Bioinformatics 2024.
     """
 
-    def loss(network: torch.nn.Module, example: Example) -> torch.Tensor:
+    def loss(network: torch.nn.Module, example: Example) -> Tensor:
         assert isinstance(network, MclSTExp)
         image = functional.normalize(network.image(torch.from_numpy(example.features)), dim=-1)
         spot = functional.normalize(network.embed_spots(example), dim=-1)
@@ -84,7 +85,7 @@ def mclstexp(train: Sequence[Example], tests: Sequence[Example], seed: int) -> l
     return [_retrieve(network, train, test, nearest=200, weighted=True) for test in tests]
 
 
-def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     forward = functional.cross_entropy(logits, targets)
     return (forward + functional.cross_entropy(logits.T, targets.T)) / 2
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from histoscribe.benchmark.methods import Method
@@ -38,9 +39,7 @@ class Triplex(torch.nn.Module):
         self.ask_whole = torch.nn.MultiheadAttention(_WIDTH, 4, dropout=0.1, batch_first=True)
         self.heads = torch.nn.ModuleList(torch.nn.Linear(_WIDTH, genes) for _ in range(4))
 
-    def forward(
-        self, features: torch.Tensor, places: torch.Tensor, near: torch.Tensor
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(self, features: Tensor, places: Tensor, near: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Predict (spots, genes) from the fusion, and from each of the three views."""
         target, beside, section = (layer(features) for layer in self.inputs)
         around = self.around(beside[near])
@@ -54,13 +53,13 @@ class Triplex(torch.nn.Module):
 def triplex(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Fused prediction; each view also learns from the truth and from the fusion."""
 
-    def loss(network: torch.nn.Module, example: Example) -> torch.Tensor:
+    def loss(network: torch.nn.Module, example: Example) -> Tensor:
         truth = torch.from_numpy(example.expression) - average
         fused, views = network(*_tensors(example))
         own = sum(functional.mse_loss(view, truth) for view in views)
         taught = sum(functional.mse_loss(view, fused.detach()) for view in views)
         total = functional.mse_loss(fused, truth) + (1 - _DISTILLED) * own + _DISTILLED * taught
-        assert isinstance(total, torch.Tensor)
+        assert isinstance(total, Tensor)
         return total
 
     average = torch.from_numpy(stacked(train).mean(axis=0))
@@ -75,7 +74,7 @@ def _layer() -> torch.nn.TransformerEncoderLayer:
     return torch.nn.TransformerEncoderLayer(_WIDTH, 4, 2 * _WIDTH, dropout=0.1, batch_first=True)
 
 
-def _tensors(example: Example) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _tensors(example: Example) -> tuple[Tensor, Tensor, Tensor]:
     from scipy.spatial import cKDTree
 
     count = min(_NEIGHBOURS, len(example.places))
