@@ -15,7 +15,6 @@ from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place
 from histoscribe.errors import SettingError
-from histoscribe.formats import ENDINGS, write
 
 
 def convert(
@@ -38,6 +37,7 @@ def convert(
     A slide's label and macro image are left out, because a label may name the patient. Writing OME-Zarr goes
     on where a stopped run left off.
     """
+    from histoscribe.formats import ENDINGS, write
     from histoscribe.slide import Slide
 
     start = time.monotonic()
