@@ -45,7 +45,6 @@ def effective_share(
         The spots of both classes.
     pitch : float
         Distance of neighbours.
-    progress : Progress, optional
 
     Returns
     -------

@@ -40,24 +40,16 @@ _RUNNING = re.compile(r"^(.*?)\d+$")
 
 @dataclass(frozen=True)
 class CleanNames:
-    """Gene names as they can be matched, and what was done to them.
-
-    Parameters
-    ----------
-    names : tuple of str
-        As many and in the same order as given; not made unique.
-    kind : str
-        `ensembl`, `entrez` or `symbol`: what most of them are.
-    dates : tuple of (str, str)
-        Names that a spreadsheet had turned into dates, and what they stand for.
-    doubtful : tuple of str
-        Dates that stand for more than one gene of this table and were left as they are.
-    """
+    """Gene names as they can be matched, and what was done to them."""
 
     names: tuple[str, ...]
+    """As many and in the same order as given; not made unique."""
     kind: str
+    """`ensembl`, `entrez` or `symbol`: what most of them are."""
     dates: tuple[tuple[str, str], ...] = ()
+    """Names that a spreadsheet had turned into dates, and what they stand for."""
     doubtful: tuple[str, ...] = ()
+    """Dates that stand for more than one gene of this table and were left as they are."""
 
 
 def clean_names(names: Iterable[object]) -> CleanNames:

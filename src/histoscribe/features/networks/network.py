@@ -78,12 +78,7 @@ def described(
     """What a network says of crops (n, side, side, 3), a few at a time: (n, dimension); see `encode`.
 
     `colours` are mean and standard deviation of RGB in 0-1, each of shape (3,); `forward` takes batches of
-    shape (n, 3, side, side).
-
-    Raises
-    ------
-    ModelError
-        If it gives numbers that are not finite.
+    shape (n, 3, side, side). Raises `ModelError` if it gives numbers that are not finite.
     """
     import torch
 

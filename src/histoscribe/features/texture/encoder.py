@@ -61,12 +61,8 @@ class TextureEncoder:
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe crops of shape (n, 224, 224, 3), RGB, as an array of shape (n, 848).
 
-        Raises
-        ------
-        SettingError
-            If the crops have another shape or dtype, or the device is not there.
-        ModelError
-            If the weights that came along are damaged.
+        Raises `SettingError` if the crops have another shape or dtype, or the device is not there;
+        `ModelError` if the weights that came along are damaged.
         """
         from histoscribe.features.device import resolve_device
         from histoscribe.features.networks.network import described
@@ -108,10 +104,7 @@ class JoinedEncoder:
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe crops of shape (n, 512, 512, 3), RGB, as an array of shape (n, dimension).
 
-        Raises
-        ------
-        SettingError, ModelError
-            As of its parts.
+        Raises as its parts do.
         """
         builtin, texture = self.parts
         check_crops(crops, round(self.crop_um / self.mpp), self.name)
