@@ -85,9 +85,9 @@ def test_nothing_crashes_hangs_or_lies(whole: Path, tmp_path: Path) -> None:
             place = tmp_path / kind
             _copy(whole / kind, place)
             _damage(random.Random(number), place)
-            start = time.monotonic()
+            start = time.process_time()
             _try(place, kind)
-            assert time.monotonic() - start < SLOWEST
+            assert time.process_time() - start < SLOWEST
 
         once()
         round_number += 1

@@ -105,9 +105,9 @@ def test_nothing_crashes_hangs_or_lies(whole: Path, tmp_path: Path, caplog: pyte
             shutil.rmtree(place, ignore_errors=True)
             (shutil.copytree if (whole / kind).is_dir() else shutil.copyfile)(whole / kind, place)
             told = _damage(random.Random(number), place)
-            start = time.monotonic()
+            start = time.process_time()
             read = _try(place)
-            assert time.monotonic() - start < SLOWEST, (kind, number)
+            assert time.process_time() - start < SLOWEST, (kind, number)
             if read is not None and kind in CHECKED and not told:
                 assert ((read == pixels) | (read == BROKEN)).all(), (kind, number)
 

@@ -8,7 +8,6 @@ import json
 import shutil
 import socket
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,11 +237,12 @@ def test_urls_that_lead_nowhere(tmp_path, serve):
     assert caught.value.where == "http://127.0.0.1:1/none.zarr"
 
 
+@pytest.mark.timeout(60)
 def test_a_server_that_never_answers_does_not_hang(monkeypatch):
     pytest.importorskip("aiohttp")
     monkeypatch.setattr(remote, "_SECONDS", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
-        with pytest.raises(SlideError, match="can no longer be read"):
-            open_slide(f"http://127.0.0.1:{silent.getsockname()[1]}/slide.zarr")
-    assert time.monotonic() - start < 10
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(SlideError, match="can no longer be read"),
+    ):
+        open_slide(f"http://127.0.0.1:{silent.getsockname()[1]}/slide.zarr")

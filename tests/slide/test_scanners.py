@@ -184,7 +184,7 @@ def test_random_damage_never_ends_in_a_foreign_error(copy, number, kind):
     for _ in range(dice.randint(1, 6)):
         content[dice.randrange(len(content))] = dice.choice((0, 1, 127, 255, dice.randrange(256)))
     file.write_bytes(content[: dice.choice((len(content), dice.randrange(len(content))))])
-    start = time.monotonic()
+    start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BrokenTileWarning)
         try:
@@ -193,4 +193,4 @@ def test_random_damage_never_ends_in_a_foreign_error(copy, number, kind):
         except SlideError as error:
             if "\n" in str(error):
                 raise
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
