@@ -59,6 +59,8 @@ def main() -> None:
             *gene_switch(_section(100_000, 200), arguments.repeats),
             *gene_switch(_hd_bins(folder), arguments.repeats),
             *keystrokes(20_000, arguments.repeats),
+            *polygons(folder, 1_000),
+            *polygons(folder, 100_000),
             *predicting(folder, arguments.runs),
             _record(
                 "importing what the manifest names",
@@ -105,6 +107,38 @@ def keystrokes(genes: int, repeats: int) -> list[dict[str, Any]]:
     viewer.close()
     words = f"search keystroke, {genes:,} names and as many Ensembl ids"
     return _records(words, taken)
+
+
+def polygons(folder: Path, count: int) -> list[dict[str, Any]]:
+    """Regions of 12 corners from a GeoJSON: read, shown, spots counted; then moved and counted again."""
+    from histoscribe.tiles import Region, write_regions
+    from histoscribe.widgets.contributions.launch import view
+
+    rng, turn = np.random.default_rng(0), np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    side = int(np.ceil(count**0.5))
+    middles = np.stack(np.divmod(np.arange(count), side), axis=1) * 14_000.0 / side
+    star = np.column_stack([np.sin(turn), np.cos(turn)]) * 5_000 / side
+    outlines = [middle + star * rng.uniform(0.6, 1, (12, 1)) for middle in middles]
+    path = write_regions(
+        [Region("Tumour", (200, 0, 0), one) for one in outlines], folder / f"{count}.geojson"
+    )
+    viewer = view([_section(4992, 50)], block=False)
+    panel = _panel(viewer, "Regions")
+    _settle(8)  # what draws shapes is compiled meanwhile
+    taken = []
+    for act in (partial(panel.open_regions, path), lambda: setattr(panel.drawn.value, "translate", (50, 50))):
+        start = time.perf_counter()
+        gaps = _gaps_while(act, lambda: panel.tasks.running or panel._later.isActive())
+        taken.append((time.perf_counter() - start, gaps[:, 0].max()))
+    assert panel.classes.model.index(0, 1).data() == str(count)
+    assert panel.classes.model.index(0, 2).data() != "0"
+    viewer.close()
+    words = f"{count:,} polygons"
+    return [
+        _record(f"{words}, {done}{what}", [seconds])
+        for done, pair in zip(("read, shown and counted", "moved and counted"), taken, strict=True)
+        for what, seconds in zip(("", ", longest stall"), pair, strict=True)
+    ]
 
 
 def predicting(folder: Path, runs: int) -> list[dict[str, Any]]:

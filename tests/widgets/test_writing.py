@@ -141,3 +141,31 @@ def test_off_the_gui_thread_the_job_simply_runs(qtbot: Any) -> None:
     work.start()
     work.join()
     assert found == [work.name]
+
+
+def test_the_command_palette_asks_for_a_path_and_open_ends_as_ours_does(
+    make_napari_viewer_proxy: Any, npe2pm: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from histoscribe.section import write_section
+    from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import get_reader
+    from histoscribe.widgets.contributions.writers import write_image
+    from histoscribe.widgets.napari_private.window import panels_of
+    from histoscribe.widgets.state.state import state_of
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    window = make_napari_viewer_proxy()
+    image, table = tmp_path / "written.ome.tif", tmp_path / "section.h5ad"
+    chosen = ["", str(image)]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (chosen[0], ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (chosen[1], ""))
+    assert get_reader() is None
+    assert write_image() == []
+    window.add_image(np.zeros((90, 90, 3), np.uint8), rgb=True)
+    assert write_image() == [str(image)]
+    chosen[0] = str(write_section(sample_cohort()[0], table))
+    assert get_reader() is None
+    qtbot.waitUntil(lambda: "Genes" in panels_of(window), timeout=20_000)
+    assert window.canvas.overlays.scale_bar.visible
+    assert state_of(window).gene
+    assert any(state_of(window).gene in getattr(layer, "features", ()) for layer in window.layers)

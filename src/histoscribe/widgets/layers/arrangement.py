@@ -132,9 +132,9 @@ def _shift(layer: Layer, by: NDArray[np.float64]) -> None:
 
 
 def _bring_together(viewer: ViewerModel, on: bool) -> None:
-    """Panes share one camera: what was laid aside is brought back for them."""
+    """Panes share one camera: what was laid aside is brought back for them; regions stay, and are hidden."""
     for layer in viewer.layers:
-        if LAID in layer.metadata and (BROUGHT in layer.metadata) is not on:
+        if LAID in layer.metadata and TISSUE not in layer.metadata and (BROUGHT in layer.metadata) is not on:
             offset = layer.metadata[LAID]
             _shift(layer, -offset if on else offset)
             if on:

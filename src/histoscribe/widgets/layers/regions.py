@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
 from histoscribe.tiles import Region, rings_of
-from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, placed_like, through, to_pixels
+from histoscribe.widgets.jobs.loading import lent
+from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, through, to_pixels
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -50,6 +51,12 @@ def add_region_layer(viewer: ViewerModel) -> Shapes:
     return layer
 
 
+def warm_up() -> None:
+    """Have napari's drawing of shapes compiled on any thread; the first shape would wait for it."""
+    with lent():
+        Shapes([np.array([[0, 0], [0, 9], [9, 9.0]])], shape_type="polygon")
+
+
 def described_regions(
     regions: Sequence[Region], mpp: float, name: str, beneath: Layer | None = None
 ) -> LayerData:
@@ -69,7 +76,7 @@ def described_regions(
         **_colours(regions),
     }
     drawn = [region.outline * mpp for region in regions], described, "shapes"
-    return drawn if beneath is None else placed_like(drawn, beneath)
+    return drawn if beneath is None else placed(drawn, moved(beneath))
 
 
 def add_regions(layer: Shapes, regions: Sequence[Region], beneath: Layer) -> None:

@@ -16,9 +16,11 @@ from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
 from histoscribe.files import replacing
+from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.arrangement import is_copy
 from histoscribe.widgets.layers.layers import (
     MOVES,
+    affine_of,
     has_own_spots,
     kind_of,
     section_of,
@@ -32,10 +34,12 @@ from histoscribe.widgets.layers.regions import (
     add_regions,
     class_colours,
     classes_in,
+    described_regions,
     give_class,
     is_region_layer,
     regions_of,
     use_class,
+    warm_up,
 )
 from histoscribe.widgets.panels.regions.analysis import (
     MEANINGS,
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     import napari
     from pandas import DataFrame
 
+    from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.tiles import Region
     from histoscribe.widgets.panels.regions.analysis import Analysis
@@ -68,6 +73,8 @@ _CAUTION = (
 """After a comparison of genes: on measured spots, on predicted ones."""
 _GEOJSON = "GeoJSON (*.geojson *.json)"
 _QUIET_MS = 100
+_AT_ONCE = 500_000
+"""Bytes of a GeoJSON that are read before anybody notices that the window waits."""
 
 
 class RegionsPanel(Panel):
@@ -81,6 +88,8 @@ class RegionsPanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
+        self._edition = 0
+        self._counted: Any = None
         self._heard: tuple[Layer | None, Shapes | None] = None, None
         self._classes: list[str] = []
         self.violins = Violins()
@@ -107,6 +116,7 @@ class RegionsPanel(Panel):
         self.classes.chosen.connect(self._on_class)
         self.classes.renamed.connect(lambda before, after: self._restyle(before, after))
         self.state.events.gene.connect(self.refresh)
+        quietly(warm_up, lambda _: None)
         self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:
@@ -148,13 +158,8 @@ class RegionsPanel(Panel):
         """Count spots and areas again, and redo the plots."""
         self._follow()
         super().refresh()
-        layer, slide, spots, counts = self.drawn.value, slide_of(self.spots.value), None, {}
-        with suppress(HistoscribeError):
-            if slide is None:
-                spots = self.classed()
-                counts = spots.counts()
-            else:
-                counts = areas(self._regions(), slide.mpp)
+        layer = self.drawn.value
+        spots, counts = self._counts()
         colours = {} if layer is None else class_colours(layer)
         shown = {name: colour for name, colour in colours.items() if name}
         self.classes.show_classes(shown, [] if layer is None else classes_in(layer), counts)
@@ -168,6 +173,29 @@ class RegionsPanel(Panel):
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
             self.statistics.show_frame(frame, WORDS, MEANINGS)
+
+    def _counts(self) -> tuple[ClassedSpots | None, dict[str, tuple[int, float]]]:
+        """Spots by class, and spots and area of each; counted anew only where something has changed."""
+        beneath, slide = self.spots.value, slide_of(self.spots.value)
+        places = [affine_of(layer).tobytes() for layer in (beneath, self.drawn.value) if layer is not None]
+        asked = (
+            beneath,
+            tissue_of(beneath) if beneath is not None else None,
+            self.drawn.value,
+            self._edition,
+            places,
+        )
+        if self._counted is None or self._counted[0] != asked:
+            spots, counts = None, {}
+            with suppress(HistoscribeError):
+                if slide is None:
+                    spots = self.classed()
+                    counts = spots.counts()
+                else:
+                    counts = areas(self._regions(), slide.mpp)
+            self._counted = asked, (spots, counts)
+        found: tuple[ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
+        return found
 
     def add_class(self) -> None:
         """Add a class with a free colour; what is drawn next belongs to it."""
@@ -218,12 +246,29 @@ class RegionsPanel(Panel):
         from histoscribe.tiles import read_regions
 
         path = path or path_to_read(self, "Open regions", _GEOJSON)
-        if path is not None:
-            with telling():
+        if path is None:
+            return
+        with telling():
+            if not path.exists() or path.stat().st_size < _AT_ONCE:
                 regions = read_regions(path)
                 if regions:
                     add_regions(self._layer(), regions, self._beneath())
                     self.refresh()
+                return
+            beneath = self._beneath()
+            name, mpp = f"{path.stem} regions", tissue_of(beneath).mpp or 1.0
+
+            def many(_: Path, progress: Progress) -> Layer:
+                progress.report(f"reading {path.name}")
+                described = described_regions(read_regions(path), mpp, name, beneath)
+                progress.report("preparing the regions")
+                return Layer.create(*described)
+
+            self.launch(lambda: path, many, self._show_many)
+
+    def _show_many(self, _: Path, layer: Layer) -> None:
+        self.viewer.add_layer(layer)
+        self.drawn.value = layer
 
     def save_regions(self, path: Path | None = None) -> None:
         """Write the regions as GeoJSON; asks where to if no path is given."""
@@ -321,6 +366,7 @@ class RegionsPanel(Panel):
                     getattr(layer.events[name], act)(self._later_on)  # type: ignore[union-attr]
             if shapes is not None:
                 getattr(shapes.events.data, act)(self._on_shapes)
+                getattr(shapes.events.features, act)(self._on_features)
         self._heard = heard
 
     def _later_on(self, *_: object) -> None:
@@ -329,7 +375,11 @@ class RegionsPanel(Panel):
     def _on_shapes(self, event: object) -> None:
         """A shape was added, moved or removed (not while it is being drawn)."""
         if str(getattr(event, "action", "")) in ("added", "changed", "removed"):
+            self._on_features()
             self.refresh()
+
+    def _on_features(self, *_: object) -> None:
+        self._edition += 1
 
     def _on_class(self, name: str) -> None:
         if self.drawn.value is not None and name:
