@@ -154,6 +154,7 @@ def settle_later() -> None:
 def settle(viewer: ViewerModel) -> None:
     """After something was opened: what lies at one place side by side, scale bar, a gene, and the panels."""
     from histoscribe.widgets.layers.arrangement import lay_out, side_by_side
+    from histoscribe.widgets.layers.layers import kind_of as kind_of_section
     from histoscribe.widgets.layers.painting import paint, sections_in, spot_layers, suggested_gene
     from histoscribe.widgets.napari_private.window import unwrapped
     from histoscribe.widgets.state.state import state_of
@@ -165,8 +166,8 @@ def settle(viewer: ViewerModel) -> None:
         state.gene = state.gene or suggested_gene(sections)
         lay_out(model)
         paint(model, state)
-        names = [section.name for section in sections]
-        if len(set(names)) < len(names):
+        kinds = {(section.name, kind_of_section(section)) for section in sections}
+        if len({name for name, _ in kinds}) < len(kinds):  # measured and predicted of one tissue
             side_by_side(model, True)
         model.layers.selection.active = spot_layers(model)[-1]
     model.fit_to_view()
