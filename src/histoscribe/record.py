@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from histoscribe.errors import SectionError
+from histoscribe.verdict import Verdict, VerdictKind, read_verdict
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -143,6 +144,8 @@ class Record:
     notice : str
         What must be said wherever it is shown.
     evidence : EvidenceRecord or None
+    verdict : Verdict or None
+        How far a prediction can be trusted; see `judged`.
     other : mapping
         Keys of newer versions and of other programs, kept as they are.
     """
@@ -183,6 +186,7 @@ class Record:
     restored_values: int | None = None
     notice: str = ""
     evidence: EvidenceRecord | None = None
+    verdict: Verdict | None = None
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -207,6 +211,16 @@ class Record:
             return "section out, same patient in training"
         return "section out, patient unknown" if patient in ("", section) else "patient out"
 
+    def judged(self, section: str, patient: str) -> Verdict | None:
+        """The verdict; of what earlier versions predicted, only whether the model had seen the tissue."""
+        if self.verdict is not None or self.kind != "predicted":
+            return self.verdict
+        known: dict[Split, VerdictKind] = {
+            "in training": "training", "section out, same patient in training": "same"
+        }  # fmt: skip
+        kind = known.get(self.split_of(section, patient))
+        return None if kind is None else Verdict(kind, self.unlike_training_share)
+
     def to_mapping(self) -> dict[str, Any]:
         """Plain values and arrays that h5ad can hold, under the record's own keys; nothing that is empty."""
         import numpy as np
@@ -225,6 +239,8 @@ class Record:
             found |= {"slide_downsample": float(self.slide.downsample), "slide_held": self.slide.held}
             texts = (self.slide.relative, self.slide.path, self.slide.sha256)
             found |= {key: text for key, text in zip(_OF_SLIDE, texts, strict=True) if text}
+        if self.verdict is not None:
+            found |= {f"verdict_{name}": value for name, value in self.verdict.to_mapping().items()}
         if self.evidence is not None:
             parts = {entry.name: getattr(self.evidence, entry.name) for entry in fields(EvidenceRecord)}
             found |= {f"evidence_{name}": value for name, value in parts.items() if value is not None}
@@ -251,6 +267,8 @@ class Record:
         parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
         known = parts["section"] is not None and parts["spot"] is not None
         found |= {"slide": _slide_of(own), "evidence": EvidenceRecord(**parts) if known else None}
+        stated = {name: own.pop(name) for name in list(own) if name.startswith("verdict_")}
+        found["verdict"] = read_verdict({name.removeprefix("verdict_"): v for name, v in stated.items()})
         for name in ("record_version", "synthetic"):
             own.pop(name, None)
         return cls(**found, other=own)
@@ -383,7 +401,7 @@ _OF_CARD = (
     *("model_sha256", "training_sections", "training_patients"),
 )
 _LENGTHS = ("mpp", "spot_um", "pitch_um")
-_NESTED = ("slide", "evidence", "other")
+_NESTED = ("slide", "evidence", "verdict", "other")
 _READERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "tuple[str, ...]": _texts,

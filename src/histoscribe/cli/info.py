@@ -124,6 +124,8 @@ def _session(path: Path) -> dict[str, Any]:
 
 
 def _slide(slide: Slide) -> dict[str, Any]:
+    from histoscribe.features.scale import scale_doubts
+
     rows, columns = slide.shape
     size_mm = None if slide.mpp is None else [round(side * slide.mpp / 1000, 2) for side in (rows, columns)]
     return {
@@ -139,7 +141,7 @@ def _slide(slide: Slide) -> dict[str, Any]:
         "levels": [
             f"{level.shape[0]} x {level.shape[1]} (1/{level.downsample:.6g})" for level in slide.levels
         ],
-        "warnings": list(slide.warnings),
+        "warnings": [*slide.warnings, *scale_doubts(slide).sentences],
     }
 
 
@@ -161,12 +163,19 @@ def _section(section: Section) -> dict[str, Any]:
         "slide": None if section.slide is None else str(section.slide.path),
         "alignment": section.alignment or None,
         "model": own.model_sha256 or None,
+        "verdict": _verdict(section),
         "command": own.command or None,
         "warnings": list(dict.fromkeys((*said, *section.warnings))),
     }
     if section.slide is None and facts["values"] == "measured":
         facts["warnings"].append("no slide: nothing can be learned or predicted from this section")
     return facts
+
+
+def _verdict(section: Section) -> str | None:
+    own = record_of(section.table)
+    judged = own.judged(section.name, section.patient)
+    return judged.sentence if judged is not None else "not stated" if own.kind == "predicted" else None
 
 
 def _parts(path: Path) -> dict[str, Any]:
@@ -197,10 +206,13 @@ def _model(path: Path) -> dict[str, Any]:
         "training_patients": card.patients,
         "held_out": card.settings.get("inner_split"),
         "held_out_median_r": round(median(scores.values()), 4) if scores else None,
+        **{f"held_out_median_r_{name}_patient": _median_of(card, name) for name in ("same", "new")},
         "best_genes": [f"{gene} {scores[gene]:.2f}" for gene in best],
         "encoder": card.encoder,
         "crop_um": card.crop_um,
         "mpp": card.mpp,
+        "fineness_um": card.settings.get("fineness_um"),
+        "counts_per_spot": card.settings.get("depth"),
         "licence": card.licence,
         "seed": card.seed,
         "created": card.created,
@@ -209,6 +221,14 @@ def _model(path: Path) -> dict[str, Any]:
         "sha256": card.sha256,
         "warnings": _model_doubts(card),
     }
+
+
+def _median_of(card: Card, patient: str) -> float | None:
+    """Median r over genes on held-out sections of a known (`same`) or a new patient."""
+    from statistics import median
+
+    scores = [found[patient]["r"] for found in card.held_out.values() if found.get(patient)]
+    return round(median(scores), 4) if scores else None
 
 
 def _model_doubts(card: Card) -> list[str]:

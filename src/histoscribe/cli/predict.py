@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
 GRID_UM = 55.0
-_COLUMNS = ("written", "spots", "genes", "seconds")
+_COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
 
 
 def predict(
@@ -58,7 +58,7 @@ def predict(
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.formats import kind_of
     from histoscribe.predictor import Predictor
-    from histoscribe.record import amend_record
+    from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions
 
@@ -85,8 +85,15 @@ def predict(
             amend_record(table, command=command_line(context))
             progress.report("writing")
             write_section(predicted, file)
+            verdict = record_of(table).verdict
+            assert verdict is not None
             return {
                 "written": file,
+                "verdict": verdict.to_mapping()
+                if as_json
+                else verdict.headline
+                if files[1:]
+                else verdict.sentence,
                 "spots": table.n_obs,
                 "genes": table.n_vars,
                 "model": predictor.card.sha256,

@@ -194,10 +194,12 @@ def _summarise(
 ) -> dict[str, Any]:
     r = per_gene["pearson"]
     interval = bootstrap_mean(r)
+    judged = source.judged(section.name, section.patient)
     summary = {
         "section": section.name,
         "patient": section.patient,
         "split": source.split_of(section.name, section.patient),
+        "verdict": None if judged is None else judged.sentence,
         "panel": source.panel_rule or f"the {len(per_gene)} genes that both tables have",
         "target": source.target or TARGET,
         "spots": len(match.measured),

@@ -22,7 +22,6 @@ from histoscribe.record import SPLIT_MEANING
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_TONES = {"in training": "bad", "patient out": "good"}
 FIRST_GENES = 50
 
 
@@ -70,7 +69,6 @@ def write_report(
         sections=sections,
         pooled=pooled(chosen),
         meanings=SPLIT_MEANING,
-        tones=_TONES,
         first=FIRST_GENES,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
@@ -117,6 +115,7 @@ def _section(one: Comparison) -> dict[str, Any]:
     return {
         "name": one.section.name,
         "summary": summary,
+        "verdict": one.record.judged(one.section.name, one.section.patient),
         "warnings": one.warnings,
         "settings": [(name, text or "not stated by the prediction") for name, text in stated],
         "figures": _overview(one),

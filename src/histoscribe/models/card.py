@@ -60,8 +60,9 @@ class Card:
     """Time of training, ISO 8601, UTC."""
     sha256: str = ""
     """Of `weights.safetensors`."""
-    held_out: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Per gene, scores on held-out data (`r`, and `low`, `high` where known)."""
+    held_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per gene, scores on held-out data (`r`, and `low`, `high` where known); a predictor's also those of
+    known and of new patients by themselves (`same`, `new`), None where there were none."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What this kind needs to rebuild its network."""
     format_version: int = FORMAT_VERSION

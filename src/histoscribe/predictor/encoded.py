@@ -44,6 +44,8 @@ class EncodedSection:
         Small pictures of the spots' crops, shown as evidence.
     slide : ndarray of float32, shape (tiles, d), or None
         Descriptors all over the slide, where the spots are a part of it.
+    fineness_um : float or None
+        µm per pixel of the image as it truly is.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class EncodedSection:
     type_names: tuple[str, ...] = ()
     crops: NDArray[np.uint8] | None = None
     slide: NDArray[np.float32] | None = None
+    fineness_um: float | None = None
 
     def __post_init__(self) -> None:
         count = len(self.features)
@@ -132,7 +135,7 @@ def encode_section(
     """
     from histoscribe.features import encode_tiles
     from histoscribe.predictor.retrieval.evidence import SIDE
-    from histoscribe.tiles import read_crops, spot_tiles
+    from histoscribe.tiles import image_fineness, read_crops, spot_tiles
 
     if section.slide is None:
         raise SectionError(
@@ -164,4 +167,5 @@ def encode_section(
         genes=section.genes,
         spots=tuple(str(name) for name in section.table.obs_names),
         crops=pictures,
+        fineness_um=image_fineness(slide, tiles, encoder.mpp),
     )

@@ -16,6 +16,7 @@ _AXES = 24
 _MOST = 2000
 _USUAL = 0.99
 _BLOCK = 2048
+_SAME = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,17 @@ class NoveltyReference:
         ]
         return np.asarray(np.maximum(*far), dtype=np.float32)
 
+    def share_seen(self, raw: NDArray[np.float32]) -> float:
+        """Share of tiles that are tiles of the training: the same pixels, whatever their section is
+        called."""
+        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
+        return float((distance_to(seen, self.appearance, nearest=1) < _SAME).mean())
+
+    def shift(self, raw: NDArray[np.float32]) -> float:
+        """Distance of the mean tile from that of the training, in units of what is usual between tiles."""
+        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
+        return float(np.linalg.norm(seen.mean(axis=0) - self.appearance.mean(axis=0)) / self.limits[0])
+
 
 def learn_familiar(
     features: Sequence[NDArray[np.float32]], reduced: Sequence[NDArray[np.float32]], seed: int
@@ -97,10 +109,10 @@ def learn_familiar(
 
 
 def distance_to(
-    rows: NDArray[np.float32], known: NDArray[np.float32], *, skip: int = 0
+    rows: NDArray[np.float32], known: NDArray[np.float32], *, skip: int = 0, nearest: int = NEAREST
 ) -> NDArray[np.float32]:
     """Mean distance of each row to its nearest known rows; `skip` leaves out so many nearest of all."""
-    count = min(NEAREST + skip, len(known))
+    count = min(nearest + skip, len(known))
     out = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _BLOCK):
         squared = squared_distances(rows[start : start + _BLOCK], known)

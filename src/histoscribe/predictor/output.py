@@ -2,7 +2,9 @@
 
 `X` (tiles, genes) float32 is log1p of counts per 10,000, never negative. Beside it:
 
-- `layers["low"]`, `layers["high"]`: bounds that cover 90 % of measured values (where something was held out).
+- `layers["low"]`, `layers["high"]`: bounds that cover 90 % of measured values (where something was held
+  out), as deep as the target's own spots were counted, else as those of the training; wider for new
+  patients, unlike tiles, coarse images.
 - `obs["spot_type"]`: number of the type that the network's gate reads from the image, its name in
   `uns["histoscribe"]["type_names"]`.
 - `obs["novelty"]`: distance to the training tiles, above 1 a tile is unlike 99 % of them;
@@ -10,7 +12,8 @@
 - `obs["attention_spatial"]`, `obs["attention_functional"]`: how much the other tiles look at this one along
   each graph; `attention_maps` gives every edge.
 - `var["held_out_r"]`, `["held_out_low"]`, `["held_out_high"]`: each gene's r on held-out training sections
-  and its 95 % interval.
+  and its 95 % interval: of known patients where the target's is one, else of new ones; missing where that
+  was not measured.
 - `obsm["spatial"]`: full-resolution pixels as (x, y).
 - `obsm["evidence"]`, `["evidence_weight"]`: numbers and shares of the reference spots that weigh most in
   retrieval; `evidence_of` turns them into names and pictures.
@@ -26,15 +29,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoscribe.predictor.intervals import widening
+from histoscribe.predictor.judging import score_that_applies
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from histoscribe.models import Card
     from histoscribe.predictor.explaining.attention import Attention
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
+    from histoscribe.verdict import Verdict
 
 
 def predicted_section(
@@ -47,6 +55,8 @@ def predicted_section(
     *,
     name: str,
     patient: str | None,
+    verdict: Verdict,
+    depth: NDArray[np.float64] | None,
 ) -> Section:
     """Put what was predicted at tiles of a slide into a section that says where it comes from."""
     import pandas as pd
@@ -57,8 +67,9 @@ def predicted_section(
     from histoscribe.slide.identity import refer_to
 
     assert slide.mpp is not None
+    known = verdict.kind == "training" or patient in card.patients
     reliability = pd.DataFrame(
-        [card.held_out.get(gene, {}) for gene in card.genes],
+        [score_that_applies(card.held_out.get(gene, {}), known=known) for gene in card.genes],
         index=pd.Index(card.genes, dtype=str),
         columns=["r", "low", "high"],
         dtype=np.float32,
@@ -80,7 +91,9 @@ def predicted_section(
         },
     )
     if fitted.intervals is not None:
-        table.layers["low"], table.layers["high"] = fitted.intervals.around(told.expression)
+        table.layers["low"], table.layers["high"] = fitted.intervals.around(
+            told.expression, known=known, depth=depth, wider=widening(told.novelty, verdict.fineness)
+        )
     gallery = card.settings["gallery"]
     evidence = EvidenceRecord(
         np.array(gallery["section"], dtype=object), np.array(gallery["spot"], dtype=object)
@@ -105,6 +118,7 @@ def predicted_section(
         type_names=tuple(card.settings.get("type_names", ())),
         unlike_training_share=float((told.novelty > 1).mean()),
         evidence=evidence,
+        verdict=verdict,
     )
     keep_record(table, record)
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)

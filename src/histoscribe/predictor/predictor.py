@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError, SettingError, TableError
+from histoscribe.errors import ModelError, SectionError, SettingError, SlideError, TableError
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
@@ -227,7 +228,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
     ) -> Section:
         """Predict the spots of a section, or a square grid over a slide's tissue or over regions of it.
 
-        Nothing of a section but its slide and its spots' places is read: no counts.
+        Nothing of a section but its slide and its spots' places is read, and for the width of the intervals
+        how many counts each spot has in all.
 
         Parameters
         ----------
@@ -264,7 +266,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             if pitch_um is None and region is None:
                 self._check_genes(target)
                 predicted = self.predict_tiles(
-                    slide, spot_tiles(target), name=name, patient=patient, progress=progress
+                    slide, spot_tiles(target), name=name, patient=patient, like=target, progress=progress
                 )
                 found = replace(target, table=predicted.table, slide=slide, warnings=())
                 describe(found, "predicted")
@@ -273,7 +275,10 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             slide = target
         tiles = grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region)
         units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _SAMPLED)
-        return self.predict_tiles(slide, tiles, units=units, name=name, patient=patient, progress=progress)
+        like = target if isinstance(target, Section) else None
+        return self.predict_tiles(
+            slide, tiles, units=units, name=name, patient=patient, like=like, progress=progress
+        )
 
     def predict_tiles(
         self,
@@ -283,6 +288,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         units: Tiles | None = None,
         name: str | None = None,
         patient: str | None = None,
+        like: Section | None = None,
         progress: Progress | None = None,
     ) -> Section:
         """Predict expression at tiles of a slide; see `predict`.
@@ -299,6 +305,9 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             Of the result; the slide's name if not given.
         patient : str, optional
             The name if not given.
+        like : Section, optional
+            What was measured there: its genes are part of the verdict, its depth sets the width of the
+            intervals.
         progress : Progress, optional
 
         Raises
@@ -306,24 +315,45 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         SlideError, ModelError, SectionError
         """
         from histoscribe.features import encode_tiles
+        from histoscribe.features.scale import ScaleDoubts, scale_doubts
         from histoscribe.predictor.explaining.attention import attention_maps
         from histoscribe.predictor.guiding.telling import tell
+        from histoscribe.predictor.judging import judge, times_coarser
         from histoscribe.predictor.output import predicted_section
+        from histoscribe.tiles import image_fineness
 
         guide = None if self.guide is None else self.guide.on(slide)
         if len(tiles) == 0:
             raise SectionError(
                 "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
             )
+        doubts = scale_doubts(slide) if like is None else ScaleDoubts()
+        if doubts.contradicted:
+            raise SlideError(
+                " ".join(doubts.sentences).removesuffix("."),
+                where=slide.path,
+                remedy="state the true µm per pixel (--mpp, or in the panel)",
+            )
+        fineness = image_fineness(slide, units or tiles, self.encoder.mpp)
+        coarser = times_coarser(self.card, fineness, str(slide.path))
         features = encode_tiles(slide, tiles, self.encoder, progress=progress)
         whole = None if units is None else encode_tiles(slide, units, self.encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
         told, guidance = self._predict(features, centres_um, whole, guide)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
+        name = name or slide.name
+        verdict = judge(
+            self.card, self.fitted.familiar, told.novelty, features,
+            section=name, patient=patient or name, coarser=coarser, genes=None if like is None else
+            like.genes, scale=" ".join(doubts.sentences),
+        )  # fmt: skip
+        if guidance is not None and verdict.kind in ("like", "unlike"):
+            verdict = replace(verdict, kind="same")
         section = predicted_section(
-            self.card, self.fitted, slide, tiles, told, attention, name=name or slide.name, patient=patient
-        )
+            self.card, self.fitted, slide, tiles, told, attention,
+            name=name, patient=patient, verdict=verdict, depth=None if like is None else _depth(like, tiles),
+        )  # fmt: skip
         if guidance is not None:
             tell(section, guidance)
         return section
@@ -398,6 +428,17 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
         fitted = from_tensors(tensors, card, where=where)
         return fitted.settings, fitted
+
+
+def _depth(section: Section, tiles: Tiles) -> NDArray[np.float64] | None:
+    """Counts of each tile: those of its spot, elsewhere those of the median spot; None where nothing was
+    counted."""
+    if not record_of(section.table).measured or not section.genes:
+        return None
+    own = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).reshape(-1)
+    if tiles.names == tuple(map(str, section.table.obs_names)):
+        return own
+    return np.full(len(tiles), float(np.median(own)))
 
 
 def _slide_of(section: Section) -> Slide:

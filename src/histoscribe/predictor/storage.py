@@ -30,7 +30,7 @@ _FAMILIAR, _INTERVALS, _CROPS = (
 )
 _SIZES = ("members_kept", "descriptors", "references", "familiar_kept")
 # Not needed to build the network, but kept on the card.
-_BESIDE = ("variant", "gallery", "inner_split", "type_names", "uses")
+_BESIDE = ("variant", "gallery", "inner_split", "type_names", "uses", "fineness_um", "depth")
 _REMEDY = "fetch or train it anew"
 
 
@@ -119,8 +119,10 @@ def from_tensors(
     if "spatial" in tensors:  # else it is older, and writes all genes as they are
         shapes["spatial"] = (genes,)
     if "intervals.low" in tensors:
-        shapes |= {"intervals.edges": (BINS - 1, genes), "intervals.low": (BINS, genes)}
-        shapes["intervals.high"] = (BINS, genes)
+        tensors = _with_depths(tensors)
+        rungs = 1 + tensors["intervals.depths"].size
+        shapes |= dict.fromkeys(("intervals.low", "intervals.high"), (2, rungs, BINS, genes))
+        shapes |= {"intervals.edges": (2, BINS - 1, genes), "intervals.depths": (rungs - 1,)}
     with torch.device("meta"):
         empty = variant.build(settings, seen, genes, 0)
     for number in range(members):
@@ -165,6 +167,18 @@ def from_tensors(
         crops=crops,
         **{name: tensors[name] for name in _PLAIN},
     )
+
+
+def _with_depths(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Intervals of earlier versions hold at the depths of training, for every patient alike."""
+    if "intervals.depths" in tensors:
+        return dict(tensors)
+    widened = {
+        name: np.stack([tensors[name]] * 2)[(slice(None), *((None,) * (name != "intervals.edges")))]
+        for name in ("intervals.edges", "intervals.low", "intervals.high")
+        if name in tensors
+    }
+    return {**tensors, **widened, "intervals.depths": np.zeros(0, dtype=np.float32)}
 
 
 def _bounded(value: Any) -> int:

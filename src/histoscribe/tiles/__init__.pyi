@@ -1,4 +1,5 @@
 from .crops import read_crops as read_crops
+from .fineness import image_fineness as image_fineness
 from .geojson import (
     DamagedRegionWarning as DamagedRegionWarning,
     parse_regions as parse_regions,

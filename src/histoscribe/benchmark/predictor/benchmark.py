@@ -14,6 +14,7 @@ from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import REFERENCE, Method, chosen_methods
 from histoscribe.benchmark.predictor.peers import HeldOutSections, Tiles
 from histoscribe.benchmark.predictor.scores import (
+    KEPT,
     TOP,
     Scores,
     Truth,
@@ -60,6 +61,12 @@ _LAYOUT = TableLayout(
     },
     held=(
         ("coverage of the 90 % intervals", REFERENCE, "coverage"),
+        ("width of the 90 % intervals, log1p units", REFERENCE, "interval_width"),
+        *((f"mean r of the surest {s:.0%} of the genes", REFERENCE, f"pearson_surest_{s:.0%}") for s in KEPT),
+        *(
+            (f"the same without unlike spots, {s:.0%}", REFERENCE, f"pearson_like_surest_{s:.0%}")
+            for s in KEPT
+        ),
         ("mean r with spots permuted", CONTROL, _PAIRED),
     ),
 )

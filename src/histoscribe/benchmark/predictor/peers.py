@@ -30,6 +30,10 @@ class Prediction:
     low: Values | None = None
     high: Values | None = None
     """`low` and `high`: 90 % intervals, from methods that have them, shape (spots, panel)."""
+    surety: NDArray[np.float64] | None = None
+    """How far the method trusts itself on each gene, shape (panel,)."""
+    novelty: Values | None = None
+    """How unlike the training each spot looks, shape (spots,); above 1 it is unlike."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from histoscribe.evaluation.spatial import moran_per_gene, recovered_share, ssim
 from histoscribe.predictor import EncodedSection
 
 TOP = 50
+KEPT = (1.0, 0.75, 0.5, 0.25)
+"""Shares of the genes, surest first, over which the selective risk is taken."""
 _SIGNIFICANT = 0.05
 
 Scores = dict[str, NDArray[np.float64]]
@@ -46,7 +48,9 @@ def score(truth: Truth, told: Prediction) -> Scores:
     of highest r on the held-out section itself, as papers report it, which flatters. `svg_pearson` is over
     genes whose measured Moran's I is significant; `svg_recovered` the share of the 50 highest that the
     prediction has among its own 50 highest. `coverage` is the share of measured values within the 90 %
-    intervals.
+    intervals. `pearson_surest_50%` is r over the half of the genes that the method is surest of by what it
+    held out in training, `pearson_like_surest_50%` the same over the spots that it does not find unlike: the
+    selective risk.
     """
     measured, predicted = truth.expression, told.expression
     r = np.nan_to_num(pearson_per_gene(measured, predicted))
@@ -68,6 +72,16 @@ def score(truth: Truth, told: Prediction) -> Scores:
         inside = (measured >= told.low - slack) & (measured <= told.high + slack)
         found["coverage"] = inside.mean(axis=0)
         found["interval_width"] = (told.high - told.low).mean(axis=0, dtype=np.float64)
+    if told.surety is not None and told.novelty is not None:
+        surest = np.argsort(-told.surety, kind="stable")
+        like = told.novelty <= 1
+        for share in KEPT:
+            kept = surest[: max(round(share * len(r)), 1)]
+            found[f"pearson_surest_{share:.0%}"] = r[kept]
+            if like.sum() > 2:
+                found[f"pearson_like_surest_{share:.0%}"] = np.nan_to_num(
+                    pearson_per_gene(measured[like][:, kept], predicted[like][:, kept])
+                )
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from histoscribe.predictor.ensemble import (
     gene_correlation,
 )
 from histoscribe.predictor.inputs import InputSpace, Unit
-from histoscribe.predictor.intervals import Intervals, conformal
+from histoscribe.predictor.intervals import HeldOut, Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
@@ -87,9 +87,18 @@ def learn(
                 "spot": [spot for section in sections for spot in section.spots],
             },
             "type_names": type_names,
+            **_told_of(sections),
         },
     )
     return fitted, card
+
+
+def _told_of(sections: Sequence[EncodedSection]) -> dict[str, float]:
+    """What verdicts compare a slide with: how fine the coarsest image is, and how many counts a spot has."""
+    depths = np.concatenate([np.asarray(section.counts.sum(axis=1)).reshape(-1) for section in sections])
+    fineness = [section.fineness_um for section in sections if section.fineness_um is not None]
+    known = {"fineness_um": round(max(fineness), 3)} if len(fineness) == len(sections) else {}
+    return {"depth": float(np.median(depths)), **known}
 
 
 def _check(sections: Sequence[EncodedSection]) -> None:
@@ -140,7 +149,9 @@ class InnerValidation:
     ----------
     weights : EnsembleWeights
     held_out : dict
-        Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ.
+        Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ; and
+        the same over held-out sections of known and of new patients (`same`, `new`), None where there were
+        none.
     split : str
         What was held out: `patient`, `section`, `half of the section` or `nothing`.
     intervals : Intervals or None
@@ -148,7 +159,7 @@ class InnerValidation:
     """
 
     weights: EnsembleWeights
-    held_out: dict[str, dict[str, float]]
+    held_out: dict[str, dict[str, Any]]
     split: str
     intervals: Intervals | None = None
 
@@ -273,41 +284,95 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
     smallest = min(len(section.features) for fold in folds for part in fold for section in part)
     if smallest < _MIN_SPOTS:
         return InnerValidation(EnsembleWeights(), {}, "nothing")
-    found: list[tuple[FittedPredictor, PartialPredictions, NDArray[np.float32], NDArray[np.float64]]] = []
-    for number, (training, held_out) in enumerate(folds, start=1):
-        fitted = fit_parts(training, options, message=f"inner validation {number} of {len(folds)}")
+    every = [*folds, *other_folds(sections, split)]
+    found: list[tuple[FittedPredictor, PartialPredictions, EncodedSection, bool]] = []
+    chosen, everyone = 0, {section.patient for section in sections}
+    for number, (training, held_out) in enumerate(every, start=1):
+        fitted = fit_parts(training, options, message=f"inner validation {number} of {len(every)}")
+        patients = {section.patient for section in training}
         for section in held_out:
             inputs = fitted.read(section.features, section.centres_um, section.slide)
             parts = fitted.partial_predictions(inputs, options.device)[0]
+            found.append((fitted, parts, section, section.patient in patients))
+            chosen += number <= len(folds)
             truth = panel_expression(section, options.panel, options.settings.target)
-            found.append((fitted, parts, truth, section.centres_um))
             r = float(np.nanmedian(gene_correlation(parts.weighed(EnsembleWeights()), truth)))
             whose = f"held out {section.name} of patient {section.patient}: median r of the genes {r:.2f}"
-            options.progress.report(whose, number, len(folds))
-    weights = choose_weights([(parts, truth) for _, parts, truth, _ in found], options.settings.without)
+            options.progress.report(whose, number, len(every))
+    target = options.settings.target
+    truths = [panel_expression(section, options.panel, target) for _, _, section, _ in found]
+    answers = [(parts, truth) for (_, parts, _, _), truth in zip(found, truths, strict=True)]
+    weights = choose_weights(answers[:chosen], options.settings.without)
     if "smoothness" not in options.settings.without:
-        held = [(parts.weighed(weights), truth, places, one.spatial) for one, parts, truth, places in found]
-        rough, smooth = choose_smoothness(held, found[0][0].pitch_um)
+        told = [
+            (parts.weighed(weights), truth, section.centres_um, fitted.spatial)
+            for (fitted, parts, section, _), truth in zip(found[:chosen], truths, strict=False)
+        ]
+        rough, smooth = choose_smoothness(told, found[0][0].pitch_um)
         weights = replace(weights, rough=rough, smooth=smooth)
-    told = [
-        (replace(fitted, weights=weights).expression(parts.weighed(weights), places), truth)
-        for fitted, parts, truth, places in found
+    held = [
+        _held_out(
+            replace(fitted, weights=weights).expression(parts.weighed(weights), section.centres_um),
+            truth, section, options, known=known,
+        )
+        for (fitted, parts, section, known), truth in zip(found, truths, strict=True)
+    ]  # fmt: skip
+    scores = _reliability(options.panel, held[:chosen], chosen // 2 if split == HALVES else chosen)
+    for name, wanted in (("same", True), ("new", False)):
+        mine = [one for one in held if one.known is wanted]
+        alone = len(mine) // 2 if split == HALVES else len(mine)
+        own = _reliability(options.panel, mine, alone) if mine else {}
+        scores = {gene: {**score, name: own.get(gene)} for gene, score in scores.items()}
+    return InnerValidation(weights, scores, split, conformal(held, len(everyone), options.seed))
+
+
+def other_folds(sections: Sequence[EncodedSection], split: str) -> list[Fold]:
+    """What `inner_folds` leaves open: patients held out whole, or sections of patients that stay in training.
+
+    Nothing is chosen by these folds: they say how far a new patient, and other tissue of a known one, can be
+    trusted.
+    """
+    names: dict[str, list[str]] = {}
+    for section in sections:
+        names.setdefault(section.patient, []).append(section.name)
+    several = [own for own in names.values() if len(own) > 1]
+    if len(names) < 2 or not several or split == HALVES:
+        return []
+    deepest = min(max(map(len, several)), _MAX_FOLDS)
+    parted = [[name for own in several for name in own[first::deepest]] for first in range(deepest)]
+    return [
+        ([s for s in sections if s.name not in held], [s for s in sections if s.name in held])
+        for held in (parted if split == "patient" else several)
     ]
-    independent = len(told) // 2 if split == HALVES else len(told)
-    return InnerValidation(weights, _reliability(options.panel, told, independent), split, conformal(told))
+
+
+def _held_out(
+    predicted: NDArray[np.float32],
+    measured: NDArray[np.float32],
+    section: EncodedSection,
+    options: FitOptions,
+    *,
+    known: bool,
+) -> HeldOut:
+    depth = np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1)
+    if options.settings.target != "clean":
+        return HeldOut(predicted, measured, None, depth, known)
+    # log1p(10,000 c / N) turned round: the counts of the panel, whatever holds them.
+    counts = np.round(np.expm1(measured.astype(np.float64)) * depth[:, None] / 1e4)
+    return HeldOut(predicted, measured, counts, depth, known)
 
 
 def _reliability(
-    panel: Sequence[str], told: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], independent: int
-) -> dict[str, dict[str, float]]:
+    panel: Sequence[str], held: Sequence[HeldOut], independent: int
+) -> dict[str, dict[str, Any]]:
     """Mean r over what was held out; the interval adds Fisher's variance to that between the sections.
 
     Halves of one section hold every spot twice: only half of them are `independent`.
     """
-    r = np.stack([gene_correlation(predicted, truth) for predicted, truth in told])
+    r = np.stack([gene_correlation(one.predicted, one.measured) for one in held])
     each = np.arctanh(np.clip(r, -0.999999, 0.999999))
-    variance = np.mean([1 / max(len(truth) - 3, 1) for _, truth in told])
-    if len(told) > 1:
+    variance = np.mean([1 / max(len(one.measured) - 3, 1) for one in held])
+    if len(held) > 1:
         variance = variance + each.var(axis=0, ddof=1)
     spread = 1.96 * np.sqrt(variance / independent)
     r, centre = r.mean(axis=0), each.mean(axis=0)

@@ -63,4 +63,6 @@ def blended(genes: Sequence[tuple[NDArray[np.floating], Limits] | None]) -> Colo
     parts = [(np.nan_to_num(shades(*one)), BLEND[place]) for place, one in enumerate(genes) if one]
     inks = [1 - share[:, None] * (1 - np.asarray(colour, np.float32)) for share, colour in parts]
     most = np.max([share for share, _ in parts], axis=0)
-    return np.column_stack([np.prod(inks, axis=0), _FAINT + (1 - _FAINT) * most]).astype(np.float32)
+    colours = np.column_stack([np.prod(inks, axis=0), _FAINT + (1 - _FAINT) * most]).astype(np.float32)
+    colours[np.all([~np.isfinite(one[0]) for one in genes if one], axis=0)] = MISSING
+    return colours

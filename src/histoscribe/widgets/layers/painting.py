@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from histoscribe.palette import MARK
 from histoscribe.record import record_of
+from histoscribe.verdict import NOT_STATED, PLAIN
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
 from histoscribe.widgets.layers.layers import (
     GENE,
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from histoscribe.section import Section
+    from histoscribe.verdict import Verdict
     from histoscribe.widgets.layers.view_state import ViewState
 
 Values = NDArray[np.float32]
 
 _DEPTH = 10_000.0
 _RIM = 0.2
+_unlike: WeakKeyDictionary[Section, NDArray[np.bool_]] = WeakKeyDictionary()
 _factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
 _painted: WeakKeyDictionary[Points, dict[str, Limits]] = WeakKeyDictionary()
 _states: WeakKeyDictionary[ViewerModel, ViewState] = WeakKeyDictionary()
@@ -83,6 +87,45 @@ def held_out_scores(section: Section) -> dict[str, float]:
     return dict(zip(map(str, scores.index), scores, strict=True))
 
 
+@dataclass(frozen=True)
+class ToldVerdict:
+    """What is said of a prediction: of which section, in which words, on which colour."""
+
+    of: str
+    words: str
+    colour: str
+
+
+def told_verdicts(sections: Iterable[Section]) -> list[ToldVerdict]:
+    """How far each predicted section can be trusted; one that does not say is told as well."""
+    told = []
+    for one in sections:
+        if record_of(one.table).kind == "predicted":
+            verdict = verdict_of(one)
+            words, colour = (verdict.sentence, verdict.colour) if verdict else (NOT_STATED, PLAIN)
+            told.append(ToldVerdict(f"{one.name} predicted", words, colour))
+    return told
+
+
+def verdict_of(section: Section) -> Verdict | None:
+    """How far a prediction can be trusted; None where it does not say, and for what was measured."""
+    return record_of(section.table).judged(section.name, section.patient)
+
+
+def unlike_rows(section: Section) -> NDArray[np.bool_]:
+    """Spots that are not painted until somebody asks: unlike tiles, all of a slide that is mostly unlike."""
+    if section not in _unlike:
+        verdict = verdict_of(section)
+        shown = section.table.obs.get("unlike_training")
+        rows = (
+            np.zeros(section.table.n_obs, dtype=np.bool_)
+            if shown is None
+            else np.asarray(shown, dtype=np.bool_)
+        )
+        _unlike[section] = rows | (verdict is not None and verdict.withheld)
+    return _unlike[section]
+
+
 def values_on(layer: Points, gene: str) -> Values | None:
     """What a layer shows of a gene; None where it lacks it."""
     difference: Callable[[str], Values | None] | None = layer.metadata.get(DIFFERENCE)
@@ -102,7 +145,7 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
     """
     wanted = {layer: genes_on(layer, state) for layer in painted_layers(viewer)}
     found = {
-        layer: {gene: values for gene in genes if (values := values_on(layer, gene)) is not None}
+        layer: {gene: values for gene in genes if (values := _seen_on(layer, gene, state)) is not None}
         for layer, genes in wanted.items()
     }
     bounds = _all_limits(found, state)
@@ -126,6 +169,15 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
     _states[viewer] = state
     show_gene_scale(viewer)
     return {layer.name: bounds[layer] for layer in found if found[layer]}
+
+
+def _seen_on(layer: Points, gene: str, state: ViewState) -> Values | None:
+    """What a layer shows of a gene; not a number where the tissue is unlike and nobody asked for it."""
+    values = values_on(layer, gene)
+    if values is None or state.unlike or DIFFERENCE in layer.metadata:
+        return values
+    rows = unlike_rows(known_section(layer))
+    return np.where(rows, np.float32(np.nan), values) if rows.any() else values
 
 
 def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class ViewState:
         Whether all layers of spots share their colour limits.
     fixed : dict of str to (float, float)
         Limits that were typed for a gene, log1p of counts per 10,000; they go before percentiles.
+    unlike : bool
+        Whether predictions are painted where the tissue is unlike that of their model's training.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -48,6 +50,7 @@ class ViewState:
     high: float = 99.0
     shared: bool = True
     fixed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    unlike: bool = False
 
     @property
     def genes(self) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.predictor import Predictor
 from histoscribe.predictor.settings import PARTS
@@ -27,15 +29,30 @@ _VARIED: dict[str, dict[str, Any]] = {
 
 
 def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Prediction]:
-    """Fit a predictor on the training sections and predict the test sections, with its intervals."""
+    """Fit a predictor on the training sections and predict the test sections, with its intervals.
+
+    Of a test section's counts only each spot's sum is looked at, which sets the width of its intervals.
+    """
     from histoscribe.benchmark.predictor.peers import Prediction
+    from histoscribe.predictor.intervals import widening
+    from histoscribe.predictor.judging import score_that_applies
 
     model = Predictor(seed=seed, panel=fold.panel, target=fold.target, **settings).fit_encoded(fold.train)
-    intervals, predictions = model.fitted.intervals, []
+    predictions, held_out = [], model.card.held_out
     for test in fold.tests:
-        expression = model.predict_encoded(test.features, test.centres_um)
-        bounds = (None, None) if intervals is None else intervals.around(expression)
-        predictions.append(Prediction(expression, *bounds))
+        found, known = model.fitted, test.patient in model.card.patients
+        told = model._predict(test.features, test.centres_um, None)
+        if found.intervals is None:
+            predictions.append(Prediction(told.expression))
+            continue
+        depth = np.asarray(test.counts.sum(axis=1), dtype=np.float64).reshape(-1)
+        bounds = found.intervals.around(
+            told.expression, known=known, depth=depth, wider=widening(told.novelty, None)
+        )
+        # Without a new patient in training, the scores of known ones tell the genes apart.
+        scores = [score_that_applies(held_out[gene], known=known) or held_out[gene] for gene in fold.panel]
+        surety = np.array([score["r"] for score in scores])
+        predictions.append(Prediction(told.expression, *bounds, surety, told.novelty))
     return predictions
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from histoscribe.evaluation.matching import Match
     from histoscribe.progress import Progress
+    from histoscribe.record import Split
     from histoscribe.section import Section
     from histoscribe.widgets.layers.layers import LayerData
 
@@ -70,7 +71,7 @@ class Compared:
         Which rows of the two show the same place.
     genes : DataFrame
         One row a gene, best r first, with the columns of `COLUMNS`.
-    split : str
+    split : Split
         Whether the model had seen this tissue.
     """
 
@@ -78,7 +79,7 @@ class Compared:
     predicted: Section
     match: Match
     genes: DataFrame
-    split: str
+    split: Split
 
     def difference(self) -> Callable[[str], NDArray[np.float32] | None]:
         """A function from a gene to predicted − measured on the measured spots, NaN without prediction."""
@@ -131,7 +132,7 @@ def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
     var = predicted.table.var
     stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
     table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
-    return Compared(measured, predicted, done.match, table[list(COLUMNS)], str(done.summary["split"]))
+    return Compared(measured, predicted, done.match, table[list(COLUMNS)], done.summary["split"])
 
 
 def described_difference(compared: Compared, beside: Layer) -> LayerData:

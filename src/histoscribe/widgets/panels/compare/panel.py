@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
+from histoscribe.record import SPLIT_MEANING
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
@@ -41,6 +42,7 @@ from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Scatter
 from histoscribe.widgets.parts.tables import TableModel, table_view
+from histoscribe.widgets.parts.verdict import VerdictBanner
 
 if TYPE_CHECKING:
     import napari
@@ -74,6 +76,9 @@ class ComparePanel(Panel):
             ready=lambda: self.measured.value is not None and self.predicted.value is not None,
         )
         self.words = self.add(wrapped_words("Choose a measured and a predicted layer of the same tissue."))
+        self.verdict = self.add(
+            VerdictBanner(self.viewer, self.state, lambda: [self.compared.predicted] if self.compared else [])
+        )
         meaning = "Measured, predicted and difference side by side, moved together"
         self.panes_button = self._toggle("Panes", meaning, self._on_panes)
         meaning = "Show measured and predicted in turn at the same place"
@@ -168,9 +173,10 @@ class ComparePanel(Panel):
         self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
-            f"Mean r {known.mean():.3f} over {len(known)} genes and {len(compared.match.measured)} spots; "
-            f"{compared.split}."
+            f"Mean r {known.mean():.3f} over {len(known)} genes and {len(compared.match.measured)} spots. "
+            f"{SPLIT_MEANING[compared.split]}"
         )
+        self.verdict.refresh()
         yield
         if self.state.gene not in compared.genes.index:
             self.state.choose(str(compared.genes.index[0]))
@@ -214,6 +220,7 @@ class ComparePanel(Panel):
             self._marks.forget()
         self.compared = self._marks = self._pair = None
         self.blink_button.setChecked(False)
+        self.verdict.refresh()
         self.table.show_frame(None, COLUMNS, MEANINGS)
         self.scatter.show_values(np.zeros(0), np.zeros(0), "")
 

@@ -17,7 +17,7 @@ from histoscribe.palette import INK, SOFT, scale_bar
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.layers.layers import UM, known_section, section_of
-from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers
+from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers, told_verdicts
 from histoscribe.widgets.layers.regions import class_colours, is_region_layer
 from histoscribe.widgets.panels.export.drawing import Extent, draw
 
@@ -81,7 +81,8 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
     rows, columns = (1 + max(place[axis] for place in panes) for axis in (0, 1))
     high, wide = (float(side) / _INCH for side in viewer.canvas.viewbox_size(viewer.layers))
     strips, classes = _strips(viewer, state), _classes(viewer)
-    lines = [line for words in _notes(viewer) for line in wrap(words, int(_LETTERS * columns * wide))]
+    letters = int(_LETTERS * columns * wide)
+    lines = [(line, colour) for words, colour in _notes(viewer) for line in wrap(words, letters)]
     foot = _NOTE * len(lines) + _LEGEND * bool(classes)
     title = _TITLE if len(panes) > 1 else 0.0
     size = (
@@ -110,9 +111,9 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             scale_bar(axes, left, height, window.width / 4, unit=unit, inside=True)
         for place, strip in enumerate(strips):
             _colour_bar(figure, strip, (place, len(strips)), foot, size)
-        for place, line in enumerate(reversed(lines)):
+        for place, (line, colour) in enumerate(reversed(lines)):
             height = (_MARGIN / 2 + _NOTE * place) / size[1]
-            figure.text(_MARGIN / size[0], height, line, fontsize=7.5, color=INK, va="bottom")
+            figure.text(_MARGIN / size[0], height, line, fontsize=7.5, color=colour, va="bottom")
         if classes:
             _legend(figure, classes, _MARGIN / 2 + _NOTE * len(lines), size)
     return Picture(figure, um_per_inch, tuple(left_out))
@@ -166,8 +167,9 @@ def _in_um(layers: list[Layer]) -> bool:
     return all(str(unit) in (UM, "micrometer") for layer in layers for unit in layer.units[-2:])
 
 
-def _notes(viewer: ViewerModel) -> Iterator[str]:
-    """What must be said beneath: whose each layer of spots is, what made it, and what its rims are."""
+def _notes(viewer: ViewerModel) -> Iterator[tuple[str, str]]:
+    """What must be said beneath, each with its colour: whose each layer of spots is, what made it, how far
+    that can be trusted, and what its rims are."""
     for layer in painted_layers(viewer):
         if not layer.visible:
             continue
@@ -176,10 +178,10 @@ def _notes(viewer: ViewerModel) -> Iterator[str]:
         made = "measured" if own.measured else f"{own.kind} by {own.model_name or 'a model'}, not measured"
         if DIFFERENCE in layer.metadata:
             made = DIFFERENCE
-        seen = f" ({own.split_of(section.name, section.patient)})" if own.training_sections else ""
-        yield f"{section.name}, patient {section.patient or 'not stated'}: {made}{seen}."
+        yield f"{section.name}, patient {section.patient or 'not stated'}: {made}.", INK
+        yield from ((one.words, one.colour) for one in told_verdicts([section]))
         if (rims := int((np.asarray(layer.border_width) > 0).sum())) and layer.visible:
-            yield f"{rims:,} chosen spots of {layer.name} have a rim."
+            yield f"{rims:,} chosen spots of {layer.name} have a rim.", INK
 
 
 def _classes(viewer: ViewerModel) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from histoscribe.errors import RegionError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import kind_of, slide_of
-from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in
+from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in, told_verdicts
 from histoscribe.widgets.layers.regions import closed_shapes, regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 
@@ -101,6 +101,7 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
         slides=[_slide_row(slide) for slide in content.slides],
         sections=[_section_row(section) for section in content.sections],
         warnings=[f"{one.name}: {words}" for one in content.sections for words in one.warnings],
+        verdicts=told_verdicts(content.sections),
         models=[_model_row(one) for one in content.sections if kind_of(one) == "predicted"],
         genes=[row for gene in content.genes for row in _gene_rows(gene, content)],
         units=UNITS,
@@ -126,10 +127,10 @@ def _section_row(one: Section) -> tuple[str, ...]:
 
 
 def _model_row(one: Section) -> tuple[str, ...]:
-    from histoscribe.record import record_of
+    from histoscribe.record import SPLIT_MEANING, record_of
 
     source = record_of(one.table)
-    seen = source.split_of(one.name, one.patient)
+    seen = SPLIT_MEANING[source.split_of(one.name, one.patient)]
     words = (source.model_sha256, seen, ", ".join(source.training_sections), source.command)
     return one.name, *(word or "not stated" for word in words)
 

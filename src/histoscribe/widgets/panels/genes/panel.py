@@ -32,6 +32,7 @@ from histoscribe.widgets.parts.gene_list import (
 )
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
+from histoscribe.widgets.parts.verdict import VerdictBanner
 
 if TYPE_CHECKING:
     import napari
@@ -199,6 +200,7 @@ class GenesPanel(Panel):
             ChoiceField("layout", lambda: LAYOUT_WORDS, tooltip="How several genes are shown at once"),
             visible=self._are_several,
         )
+        self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
         self.scale = self.add(Bar(), visible=lambda: bool(self.state.genes))
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
         self.percentiles = self.add(PercentileHandles())
@@ -226,6 +228,7 @@ class GenesPanel(Panel):
         self._names, self._scores = _genes_and_scores(self._sections)
         self._others = other_names(section.table.var for section in self._sections)
         self._sort()
+        self.verdict.refresh()
         self.repaint_spots()
 
     def repaint_spots(self) -> None:

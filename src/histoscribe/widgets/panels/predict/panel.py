@@ -25,6 +25,7 @@ from histoscribe.widgets.parts.fields import (
 )
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.verdict import VerdictBanner
 from histoscribe.widgets.state.preferences import DEVICES, follow_memory, preferences, remember_model
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class PredictPanel(Panel):
             ready=lambda: self.target.value is not None,
             undo="Remove the predicted layer again",
         )
+        self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
         self.target.changed.connect(self._on_target)
         follow_memory()
         self.finish()
@@ -123,6 +125,11 @@ class PredictPanel(Panel):
 
     def _regions(self) -> list[NDArray[np.float64]] | None:
         return self.region.outlines(self.target.value) if self.place.value == "region" else []
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the layers of now; napari calls it when the layer list changes."""
+        super().reset_choices(event)
+        self.verdict.refresh()
 
     def _on_target(self, *_: object) -> None:
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""

@@ -1,0 +1,52 @@
+"""The fineness of an image is that of its detail: enlarging it changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoscribe.slide import open_slide
+from histoscribe.tiles import Tiles, image_fineness
+
+
+def picture(side: int, seed: int = 0) -> Image.Image:
+    """Tissue by its spectrum: amplitudes fall as 1 / frequency."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    phases = np.exp(2j * np.pi * rng.random(frequency.shape))
+    grey = np.fft.irfft2(phases / np.maximum(frequency, 1 / side), s=(side, side))
+    grey = 160 + 40 * (grey - grey.mean()) / grey.std()
+    return Image.fromarray(np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def fineness(path, *, mpp: float, read_at: float = 1.0) -> float:
+    slide = open_slide(path, mpp=mpp)
+    rows, columns = slide.shape
+    grid = np.stack(np.meshgrid([0.35, 0.5, 0.65], [0.35, 0.5, 0.65]), -1).reshape(-1, 2) * (rows, columns)
+    return image_fineness(slide, Tiles(grid, 100.0, tuple(map(str, range(9))), 100.0), read_at)
+
+
+def test_a_sharp_image_is_as_fine_as_it_is_read(tmp_path):
+    picture(1024).save(tmp_path / "sharp.png")
+    assert fineness(tmp_path / "sharp.png", mpp=1.0) == pytest.approx(1.0, abs=0.25)
+    assert fineness(tmp_path / "sharp.png", mpp=0.5) == pytest.approx(1.0, abs=0.25)
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_an_enlarged_image_is_as_coarse_as_before(tmp_path, times):
+    picture(1024).resize((1024 // times,) * 2, Image.Resampling.BOX).resize((1024, 1024)).save(
+        tmp_path / "a.png"
+    )
+    assert fineness(tmp_path / "a.png", mpp=1.0) == pytest.approx(times, rel=0.3)
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_coarse_pixels_are_believed(tmp_path, times):
+    picture(1024).resize((1024 // times,) * 2, Image.Resampling.BOX).save(tmp_path / "a.png")
+    assert fineness(tmp_path / "a.png", mpp=float(times)) == pytest.approx(times, rel=0.3)
+
+
+def test_bare_glass_says_nothing_against_an_image(tmp_path):
+    Image.new("RGB", (600, 600), (250, 250, 250)).save(tmp_path / "glass.png")
+    assert fineness(tmp_path / "glass.png", mpp=1.0) == 1.0
