@@ -10,10 +10,11 @@ import typer
 
 from histoscribe.cli.console import caution, emit, show, show_rows
 from histoscribe.cli.options import AsJson
+from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
-BEST, FIRST = 10, 5
+BEST, FIRST, MOST_GENES = 10, 5, 30
 
 if TYPE_CHECKING:
     from histoscribe.formats import Kind
@@ -29,10 +30,17 @@ def info(
             help="A slide, a section, a table, a cohort CSV, a model or the name of a bundled one."
         ),
     ],
+    predictability: Annotated[
+        bool, typer.Option("--predictability", help="Of a cohort: how far each gene can be told.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
     from histoscribe.models import bundled, bundled_names
+
+    if predictability:
+        _show_predictability(path, as_json=as_json)
+        return
 
     named = str(path) in bundled_names() and not path.exists()
     facts = _describe(bundled(path) if named else path)
@@ -45,6 +53,32 @@ def info(
     if sections:
         show_rows(("section", *COLUMNS), [[each["name"], *_row(each)] for each in sections])
     caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
+
+
+def _show_predictability(path: Path, *, as_json: bool) -> None:
+    from histoscribe.features import encoder_named
+    from histoscribe.predictor import encode_section, predictability
+
+    with job() as progress:
+        encoder = encoder_named("builtin")
+        sections = open_cohort([path], progress=progress)
+        encoded = [encode_section(section, encoder, progress=progress) for section in sections]
+        progress.report("reading genes from images")
+        table = predictability(encoded).reset_index()
+    if as_json:
+        emit({"kind": "cohort", "encoder": encoder.name, "genes": table.to_dict(orient="records")})
+        return
+    rows = table.head(MOST_GENES).itertuples(index=False)
+    show_rows(
+        ("gene", "predictable", "r by image", "95 % interval", "r by neighbours"),
+        [
+            [one.gene, one.predictable, one.image, f"{one.low:.2f} to {one.high:.2f}", one.neighbours]
+            for one in rows
+        ],
+    )
+    reached = int((table["predictable"] >= 0.2).sum())
+    told = f"{reached} of {len(table)} genes reach .2; the first {MOST_GENES} are shown, all with --json"
+    caution([told, "it is measured within the cohort: a new patient reaches less"])
 
 
 def _row(section: dict[str, Any]) -> list[object]:

@@ -10,4 +10,5 @@ from .target import (
     log_cp10k as log_cp10k,
     panel_expression as panel_expression,
 )
+from .training.predictability import predictability as predictability
 from .variants import VARIANTS as VARIANTS

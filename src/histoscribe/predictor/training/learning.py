@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -253,23 +253,33 @@ def _reached(
     sections: Sequence[EncodedSection], panel: Sequence[str], choices: Sequence[PredictorSettings]
 ) -> NDArray[np.float64]:
     """Mean r of the ridge expert over genes and what inner folds hold out, shape (choices,)."""
-    folds = inner_folds(sections)[0]
+    told = [
+        [gene_correlation(answer, truth).mean() for answer in answers]
+        for answers, truth, _ in ridge_folds(sections, panel, choices)
+    ]
+    return np.asarray(told).mean(axis=0)
+
+
+def ridge_folds(
+    sections: Sequence[EncodedSection], panel: Sequence[str], choices: Sequence[PredictorSettings]
+) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32], EncodedSection]]:
+    """Yield, for each section that inner folds hold out, what the ridge expert says by each choice
+    (standardised), what was measured, and the section."""
     pitch = float(np.median([section.pitch_um for section in sections]))
-    settings, reached = choices[0], np.zeros(len(choices))
-    for training, held_out in folds:
+    for training, held_out in inner_folds(sections)[0]:
         trust = spot_weights(training)
         parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
-        targets = [panel_expression(section, panel, settings.target) for section in training]
+        targets = [panel_expression(section, panel, choices[0].target) for section in training]
         expression = np.concatenate(standardised_targets(targets, parts)[2])
-        scores, loadings = expression_components(expression, trust, settings.rank)
-        for number, choice in enumerate(choices):
+        scores, loadings = expression_components(expression, trust, choices[0].rank)
+        learned = []
+        for choice in choices:
             space = InputSpace.learned(training, choice.reaches, choice.measures, pitch)
             inputs = np.concatenate([space.of(section) for section in training])
-            weights = weighted_ridge(inputs, scores, trust) @ loadings
-            for section in held_out:
-                truth = panel_expression(section, panel, settings.target)
-                reached[number] += gene_correlation(space.of(section) @ weights, truth).mean()
-    return reached / sum(len(held_out) for _, held_out in folds)
+            learned.append((space, weighted_ridge(inputs, scores, trust) @ loadings))
+        for section in held_out:
+            answers = [np.asarray(space.of(section) @ weights) for space, weights in learned]
+            yield answers, panel_expression(section, panel, choices[0].target), section
 
 
 def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerValidation:
@@ -317,11 +327,11 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         )
         for (fitted, parts, section, known), truth in zip(found, truths, strict=True)
     ]  # fmt: skip
-    scores = _reliability(options.panel, held[:chosen], chosen // 2 if split == HALVES else chosen)
+    scores = reliability(options.panel, held[:chosen], chosen // 2 if split == HALVES else chosen)
     for name, wanted in (("same", True), ("new", False)):
         mine = [one for one in held if one.known is wanted]
         alone = len(mine) // 2 if split == HALVES else len(mine)
-        own = _reliability(options.panel, mine, alone) if mine else {}
+        own = reliability(options.panel, mine, alone) if mine else {}
         scores = {gene: {**score, name: own.get(gene)} for gene, score in scores.items()}
     return InnerValidation(weights, scores, split, conformal(held, len(everyone), options.seed))
 
@@ -362,9 +372,7 @@ def _held_out(
     return HeldOut(predicted, measured, counts, depth, known)
 
 
-def _reliability(
-    panel: Sequence[str], held: Sequence[HeldOut], independent: int
-) -> dict[str, dict[str, Any]]:
+def reliability(panel: Sequence[str], held: Sequence[HeldOut], independent: int) -> dict[str, dict[str, Any]]:
     """Mean r over what was held out; the interval adds Fisher's variance to that between the sections.
 
     Halves of one section hold every spot twice: only half of them are `independent`.
