@@ -105,7 +105,7 @@ def test_each_model_says_what_it_is_for() -> None:
         "Breast tumour (HER2+), Spatial Transcriptomics, spots 200 µm apart. 250 genes from 5 sections of 2 "
     )
     assert field.words.value.startswith(said)
-    assert "Held-out r: median" in field.words.value
+    assert "median r" in field.words.value
     field.known.value = field.known.values[-1]
     assert not field.words.visible or not field.words.value
     field.elsewhere.line_edit.native.setText("olfactory-bulb")

@@ -128,11 +128,17 @@ def card_words(card: Card) -> str:
     noun = "samples" if card.mpp is None else "sections"
     said = f"{about[0].upper()}{about[1:]}. {len(card.genes):,} genes from {len(card.training):,} {noun} of "
     said += f"{len(card.patients):,} patient{'s' if len(card.patients) != 1 else ''}. "
-    scores = [score["r"] for score in card.held_out.values() if "r" in score]
-    if not scores:
+    told = []
+    for which, whose in (("new", "on a new patient"), ("same", "on a known one"), ("", "held-out")):
+        found = [score.get(which) if which else score for score in card.held_out.values()]
+        scores = [one["r"] for one in found if one and "r" in one]
+        if scores and not (told and not which):
+            middle, best = np.quantile(scores, (0.5, 0.9))
+            told.append(f"{whose}: median r {middle:.2f}, best tenth of the genes from {best:.2f}")
+    if not told:
         return said + "It states no score on held-out tissue."
-    middle, best = np.quantile(scores, (0.5, 0.9))
-    return said + f"Held-out r: median {middle:.2f}, best tenth of the genes from {best:.2f}."
+    words = "; ".join(told)
+    return f"{said}{words[0].upper()}{words[1:]}."
 
 
 def _card_of(folder: Path) -> Card | None:
