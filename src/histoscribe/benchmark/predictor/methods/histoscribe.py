@@ -41,7 +41,7 @@ def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Predictio
     predictions, held_out = [], model.card.held_out
     for test in fold.tests:
         found, known = model.fitted, test.patient in model.card.patients
-        told = model._predict(test.features, test.centres_um, None)
+        told = model._predict(test.features, test.centres_um, None, None)[0]
         if found.intervals is None:
             predictions.append(Prediction(told.expression))
             continue
