@@ -207,6 +207,8 @@ def _section(section: Section) -> dict[str, Any]:
 
 
 def _verdict(section: Section) -> str | None:
+    from histoscribe.record import record_of
+
     own = record_of(section.table)
     judged = own.judged(section.name, section.patient)
     return judged.sentence if judged is not None else "not stated" if own.kind == "predicted" else None
