@@ -98,7 +98,7 @@ def test_what_one_patient_cannot_show_widens_the_bounds_of_a_new_one():
 
 def test_unlike_tiles_and_coarse_images_get_wider_bounds():
     wider = widening(np.array([0.5, 1.0, 4.0], dtype=np.float32), 4.0)
-    np.testing.assert_allclose(wider, [1.2, 1.2, 1.2 * 2**0.5], rtol=1e-6)
+    np.testing.assert_allclose(wider, [1.1, 1.1, 1.1 * 2**0.5], rtol=1e-6)
     assert (widening(np.zeros(2, dtype=np.float32), None) == 1).all()
     found = conformal([held(300, 0)])
     predicted = np.full((3, 4), 5, dtype=np.float32)
