@@ -113,7 +113,8 @@ def widening(novelty: NDArray[np.float32], fineness: float | None) -> NDArray[np
     """How many times wider bounds are at tiles of this novelty, on an image so many times coarser than
     training.
 
-    A twentieth for each doubling of coarseness; for tiles beyond what is usual, the fourth root of their novelty.
+    A twentieth for each doubling of coarseness; for tiles beyond what is usual, the fourth root of their
+    novelty.
     """
     coarse = 1 + 0.05 * np.log2(max(fineness or 1.0, 1.0))
     return np.asarray(coarse * np.clip(novelty, 1, 4) ** 0.25, dtype=np.float32)
