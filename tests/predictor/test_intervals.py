@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from histoscribe.predictor.intervals import DEPTHS, LEVEL, HeldOut, Intervals, conformal, widening
+from histoscribe.predictor.intervals import DEPTHS, LEVEL, HeldOutTissue, Intervals, conformal, widening
 
 
 def told(spots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,12 +17,12 @@ def told(spots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return predicted.astype(np.float32), np.maximum(predicted + noise, 0).astype(np.float32)
 
 
-def held(spots: int, seed: int) -> HeldOut:
+def held(spots: int, seed: int) -> HeldOutTissue:
     """The same as a held-out section whose depth cannot be changed."""
-    return HeldOut(*told(spots, seed), None, np.full(spots, 1000.0))
+    return HeldOutTissue(*told(spots, seed), None, np.full(spots, 1000.0))
 
 
-def counted(spots: int, seed: int, depth: float, shift: float = 0.0, *, known: bool = False) -> HeldOut:
+def counted(spots: int, seed: int, depth: float, shift: float = 0.0, *, known: bool = False) -> HeldOutTissue:
     """Counts of thirty genes whose mean is predicted, each gene's level shifted by its own factor."""
     rng = np.random.default_rng(seed)
     mean = np.tile(np.geomspace(2e-4, 2e-2, 30), (spots, 1))
@@ -30,7 +30,7 @@ def counted(spots: int, seed: int, depth: float, shift: float = 0.0, *, known: b
     counts = rng.poisson(rate * depth).astype(float)
     measured = np.log1p(1e4 * counts / depth).astype(np.float32)
     predicted = np.log1p(1e4 * mean * np.exp(0.05 * rng.standard_normal(mean.shape))).astype(np.float32)
-    return HeldOut(predicted, measured, counts, np.full(spots, depth), known)
+    return HeldOutTissue(predicted, measured, counts, np.full(spots, depth), known)
 
 
 def coverage(intervals: Intervals, predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ _DRAWS = 7
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutTissue:
     """One held-out section beside what was predicted of it.
 
     Parameters
@@ -120,12 +120,14 @@ def widening(novelty: NDArray[np.float32], fineness: float | None) -> NDArray[np
     return np.asarray(coarse * np.clip(novelty, 1, 4) ** 0.25, dtype=np.float32)
 
 
-def conformal(held: Sequence[HeldOut], patients: int = 1, seed: int = 0, level: float = LEVEL) -> Intervals:
+def conformal(
+    held: Sequence[HeldOutTissue], patients: int = 1, seed: int = 0, level: float = LEVEL
+) -> Intervals:
     """Bounds that hold for a spot of a new section with probability `level`.
 
     Parameters
     ----------
-    held : sequence of HeldOut
+    held : sequence of HeldOutTissue
         Every section counts alike, however many spots it has: a new section is drawn from the sections.
     patients : int
         That the model learned from. Residuals of held-out patients show how much p patients differ, and what
@@ -148,7 +150,7 @@ def conformal(held: Sequence[HeldOut], patients: int = 1, seed: int = 0, level: 
 
 
 def _bounds(
-    held: Sequence[HeldOut], depth: float | None, shift: float, rng: np.random.Generator, level: float
+    held: Sequence[HeldOutTissue], depth: float | None, shift: float, rng: np.random.Generator, level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Edges and bounds per bin and gene, where each spot is measured at a depth, and each gene's level
     shifted."""

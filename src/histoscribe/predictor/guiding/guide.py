@@ -20,7 +20,7 @@ from histoscribe.predictor.guiding.regression import (
     folds_like,
     weighed,
 )
-from histoscribe.predictor.intervals import HeldOut, Intervals, conformal
+from histoscribe.predictor.intervals import HeldOutTissue, Intervals, conformal
 from histoscribe.predictor.target import panel_expression, spot_weights
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Guide:
             said = (fold.level + np.einsum("a,asg->sg", shares, fold.told)) * unit
             measured = (fold.measured * unit).astype(np.float32)
             said = np.maximum(said, 0).astype(np.float32)
-            told.append(HeldOut(said, measured, None, np.ones(len(said)), known=True))
+            told.append(HeldOutTissue(said, measured, None, np.ones(len(said)), known=True))
         expression = answers.mixed(shares, count) * unit
         return Guidance(
             np.maximum(expression, 0).astype(np.float32),

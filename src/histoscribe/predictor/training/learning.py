@@ -21,7 +21,7 @@ from histoscribe.predictor.ensemble import (
     gene_correlation,
 )
 from histoscribe.predictor.inputs import InputSpace, Unit
-from histoscribe.predictor.intervals import HeldOut, Intervals, conformal
+from histoscribe.predictor.intervals import HeldOutTissue, Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
@@ -363,16 +363,18 @@ def _held_out(
     options: FitOptions,
     *,
     known: bool,
-) -> HeldOut:
+) -> HeldOutTissue:
     depth = np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1)
     if options.settings.target != "clean":
-        return HeldOut(predicted, measured, None, depth, known)
+        return HeldOutTissue(predicted, measured, None, depth, known)
     # log1p(10,000 c / N) turned round: the counts of the panel, whatever holds them.
     counts = np.round(np.expm1(measured.astype(np.float64)) * depth[:, None] / 1e4)
-    return HeldOut(predicted, measured, counts, depth, known)
+    return HeldOutTissue(predicted, measured, counts, depth, known)
 
 
-def reliability(panel: Sequence[str], held: Sequence[HeldOut], independent: int) -> dict[str, dict[str, Any]]:
+def reliability(
+    panel: Sequence[str], held: Sequence[HeldOutTissue], independent: int
+) -> dict[str, dict[str, Any]]:
     """Mean r over what was held out; the interval adds Fisher's variance to that between the sections.
 
     Halves of one section hold every spot twice: only half of them are `independent`.

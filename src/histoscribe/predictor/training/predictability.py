@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import gene_correlation
-from histoscribe.predictor.intervals import HeldOut
+from histoscribe.predictor.intervals import HeldOutTissue
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import choose_panel, panel_expression
 from histoscribe.predictor.training.learning import (
@@ -54,7 +54,7 @@ def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> Dat
     panel = choose_panel(sections, genes)
     settings = choose_inputs(sections, panel, PredictorSettings())
     held = [
-        HeldOut(answers[0], truth, None, np.ones(len(truth)))
+        HeldOutTissue(answers[0], truth, None, np.ones(len(truth)))
         for answers, truth, _ in ridge_folds(sections, panel, [settings])
     ]
     alone = len(held) // 2 if inner_folds(sections)[1] == HALVES else len(held)
