@@ -112,3 +112,24 @@ def test_the_same_seed_gives_the_same_bounds():
     first, again = (conformal(sections, seed=3) for _ in range(2))
     assert (first.low == again.low).all()
     assert first.low.shape == (2, 1 + len(DEPTHS), 3, 30)
+
+
+def test_intervals_of_earlier_versions_are_read_as_they_were():
+    from histoscribe.models import bundled
+    from histoscribe.predictor import Predictor
+    from histoscribe.predictor.storage import from_tensors, to_tensors
+
+    model = Predictor.load(bundled("olfactory-bulb"), device="cpu")
+    tensors = to_tensors(model.fitted)
+    del tensors["intervals.depths"]
+    tensors["intervals.edges"] = tensors["intervals.edges"][0]
+    for end in ("low", "high"):
+        tensors[f"intervals.{end}"] = tensors[f"intervals.{end}"][0, 0]
+    found, now = from_tensors(tensors, model.card).intervals, model.fitted.intervals
+    assert found is not None
+    assert now is not None
+    predicted = np.ones((3, len(model.genes)), dtype=np.float32)
+    for one, other in zip(found.around(predicted), now.around(predicted, known=True), strict=True):
+        np.testing.assert_array_equal(one, other)
+    deep = np.full(3, 9000.0)
+    np.testing.assert_array_equal(found.around(predicted, depth=deep)[1], found.around(predicted)[1])
