@@ -1,16 +1,19 @@
-"""Every kind of input by every way in: `info`, `predict`, `convert`, the viewer's reader, drag and drop."""
+"""Every kind of input by every way in: each verb that takes one, the viewer's reader, drag and drop."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 
+import anndata
 import imagecodecs
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -38,31 +41,44 @@ class Row:
     kind: str
     predict: str = ""
     convert: str = ""
+    compare: str = ""
+    impute: str = ""
     shown: bool = True
     words: tuple[str, ...] = ()
     dropped: bool = True
 
 
-NEITHER = "not a slide or a section"
+NEITHER, NO_SECTION = "not a slide or a section", "not a section or a cohort"
+NO_TABLE = "not a table of samples or a section or a cohort"
+SCANNED = {"compare": NO_SECTION, "impute": NO_TABLE}
+NO_SLIDE = "has no slide"
 ROWS = (
-    Row("slide.ome.tif", "slide"),
-    Row("slide-without-ending", "slide"),
-    Row("picture.png", "slide", words=("--mpp", "1"), dropped=False),
-    Row("slide.flat", "slide", dropped=False),
+    Row("slide.ome.tif", "slide", **SCANNED),
+    Row("slide-without-ending", "slide", **SCANNED),
+    Row("picture.png", "slide", words=("--mpp", "1"), dropped=False, **SCANNED),
+    Row("slide.flat", "slide", dropped=False, **SCANNED),
     Row("run", "section"),
+    Row("run/spatial", "section"),
+    Row("GEO", "section"),
     Row("section.h5ad", "section"),
+    Row("foreign.h5ad", "section", predict=NO_SLIDE),
+    Row("cells.h5ad", "section", predict=NO_SLIDE, compare="lie in different places"),
     Row("spatial-data-without-ending", "section"),
-    Row("only-slices", "section", predict="has no slide"),
+    Row("hd", "section"),
+    Row("hd/segmented_outputs", "section"),
+    Row("only-slices", "section", predict=NO_SLIDE),
     Row("cohort.csv", "cohort"),
-    Row("bulk.csv", "table", predict=NEITHER, convert=NEITHER, shown=False),
-    Row("model", "model", predict=NEITHER, convert=NEITHER, shown=False),
-    Row("drawn.geojson", "regions", predict=NEITHER, convert=NEITHER),
-    Row("kept.histoscribe.json", "session", predict=NEITHER, convert=NEITHER),
+    Row("bulk.csv", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
+    Row("bulk.gct", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
+    Row("bulk.h5ad", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
+    Row("model", "model", predict=NEITHER, convert=NEITHER, shown=False, **SCANNED),
+    Row("drawn.geojson", "regions", predict=NEITHER, convert=NEITHER, **SCANNED),
+    Row("kept.histoscribe.json", "session", predict=NEITHER, convert=NEITHER, **SCANNED),
 )
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callable) -> Path:
     """One input of every kind, made by the simulator."""
     folder = tmp_path_factory.mktemp("inputs")
     section = simulate_section(3, name="S", genes=20, size_um=700.0, mpp=1.0)
@@ -75,19 +91,58 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     (folder / "slide.flat").write_bytes(b"flat slide %d %d 1.0\n" % pixels.shape[:2] + pixels.tobytes())
     write_spaceranger(section, folder / "run")
     write_section(section, folder / "section.h5ad")
+    shell("predict", model, folder / "section.h5ad", "--out", folder / "of-section.h5ad")
     write_section(section, folder / "sd.zarr")
     (folder / "sd.zarr").rename(folder / "spatial-data-without-ending")
-    write_spaceranger_hd(simulate_hd(1, genes=20, mpp=2.0), folder / "hd")
+    (folder / "GEO").mkdir()
+    for part in (*(folder / "run" / "spatial").iterdir(), *(folder / "run").glob("*.h5")):
+        packed = gzip.compress(part.read_bytes())
+        (folder / "GEO" / f"GSM1_{part.name}.gz").write_bytes(packed)
+    foreign = section.table.copy()
+    foreign.uns.clear()
+    foreign.write_h5ad(folder / "foreign.h5ad")
+    cells = foreign[:, :].copy()
+    cells.obsm["spatial"] = np.random.default_rng(0).uniform(0, 700, (cells.n_obs, 2))
+    cells.obs = cells.obs[[]].assign(cell_area=80.0)
+    cells.write_h5ad(folder / "cells.h5ad")
+    hd = replace(
+        simulate_hd(1, genes=20, mpp=2.0, size_um=300), genes=tuple(f"G{number}" for number in range(20))
+    )
+    write_spaceranger_hd(hd, folder / "hd")
     (folder / "only-slices").mkdir()
-    (folder / "hd" / "feature_slice.h5").rename(folder / "only-slices" / "feature_slice.h5")
+    slices = (folder / "hd" / "feature_slice.h5").read_bytes()
+    (folder / "only-slices" / "feature_slice.h5").write_bytes(slices)
     (folder / "cohort.csv").write_text("section,patient,path\nS,P,run\n")
-    (folder / "bulk.csv").write_text("sample,EPCAM,ERBB2,CD3E\ns1,1.5,2,0\ns2,0,3,1\n")
+    write_bulk(folder)
     (folder / "model").symlink_to(model)
     square = np.array([[50, 50], [50, 400], [400, 400], [400, 50]], float)
     write_regions([Region("Tumor", (200, 0, 0), square)], folder / "drawn.geojson")
     session = {"format": "histoscribe session", "version": 1, "sources": [], "layers": [], "view": VIEW}
     (folder / "kept.histoscribe.json").write_text(json.dumps(session))
     return folder
+
+
+def write_bulk(folder: Path) -> None:
+    """The same samples as CSV, GCT and h5ad: the model's genes but three."""
+    counts = np.random.default_rng(3).poisson(60, (6, 17)) + 1
+    frame = pd.DataFrame(counts, [f"s-{n}" for n in range(6)], [f"G{n}" for n in range(17)])
+    frame.to_csv(folder / "bulk.csv", index_label="sample")
+    described = frame.T.assign(Description="na")[["Description", *frame.index]]
+    rows = described.to_csv(sep="\t", index_label="Name")
+    (folder / "bulk.gct").write_text(f"#1.2\n17\t6\n{rows}")
+    anndata.AnnData(frame.astype(np.float32)).write_h5ad(folder / "bulk.h5ad")
+
+
+@pytest.fixture(scope="module")
+def imputer(shell: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An imputer of the model's genes."""
+    folder = tmp_path_factory.mktemp("imputer")
+    counts = np.random.default_rng(4).poisson(60, (48, 20)) + 1
+    frame = pd.DataFrame(counts, [f"t-{n}" for n in range(48)], [f"G{n}" for n in range(20)])
+    frame.to_csv(folder / "table.csv", index_label="sample")
+    words = ("--steps", 2, "--factors", 3, "--licence", "mine", "--out", folder / "model")
+    assert shell("train", "imputer", folder / "table.csv", *words).exit_code == 0
+    return folder / "model"
 
 
 @pytest.fixture
@@ -109,7 +164,7 @@ def answered(shell: Callable, tmp_path: Path) -> Callable[..., dict]:
 @pytest.mark.usefixtures("foreign_package")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_way_in_gives_the_same_answer(
-    row: Row, inputs: Path, model: Path, answered: Callable, tmp_path: Path
+    row: Row, inputs: Path, model: Path, imputer: Path, answered: Callable, tmp_path: Path
 ) -> None:
     path = inputs / row.name
     facts = answered("", "info", path)
@@ -125,6 +180,18 @@ def test_every_way_in_gives_the_same_answer(
         assert again["kind"] == ("slide" if row.kind == "slide" else "section")
         for key in {"rows_columns", "spots", "genes"} & set(facts):
             assert again[key] == facts[key]
+    own = inputs / "of-section.h5ad" if row.predict else tmp_path / "predicted.h5ad"
+    scores = answered(row.compare, "compare", path, own, "--out", tmp_path / "report.html")
+    if not row.compare:
+        known = json.loads((model / "card.json").read_text(encoding="utf-8"))["genes"]
+        assert scores["genes"] == len(set(known) & {f"G{number}" for number in range(20)})
+        if not row.predict:
+            assert scores["spots"] == told["spots"]
+    words = ("--model", imputer, "--out", tmp_path / "restored.h5ad")
+    restored = answered(row.impute, "impute", path, *words)
+    if not row.impute:
+        assert restored["genes"] == 20
+        assert restored["samples"] == facts.get("samples", facts.get("spots", told.get("spots")))
     reader = get_reader(str(path))
     assert reader is not None
     if row.shown:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+
+import pytest
 
 HELP_SECONDS = 0.6
 COMMAND = (sys.executable, "-m", "histoscribe")
@@ -192,3 +195,41 @@ def test_the_main_job_runs_without_a_screen(cohort, tmp_path):
     assert shown.stdout.splitlines()[0] == "0 0 0 2"
     assert "napari" in shown.stdout
     assert report.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("info", "--help"), ("info", "BULK"), ("info", "BULK", "--json")]
+)
+def test_a_reader_that_has_seen_enough_ends_it_well(words, tmp_path):
+    table = tmp_path / "bulk.csv"
+    table.write_text("sample," + ",".join(f"GENE{n}A" for n in range(9)) + "\ns1" + ",4" * 9 + "\n")
+    command = [*COMMAND, *(str(table) if word == "BULK" else word for word in words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "fault of ours" not in said
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_console_of_few_letters_shows_what_it_can(encoding, more, tmp_path):
+    """µ, × and → have no place in ASCII, → none in Latin-1."""
+    table = tmp_path / "bulk.csv"
+    table.write_text("gene,größe,b\n1-Mar,1,2\nTP53,3,4\nKRT5,5,6\n", encoding="utf-8")
+    settings = {"PYTHONIOENCODING": encoding, "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    command = [*COMMAND, "info", str(table), *more]
+    shown = subprocess.run(command, capture_output=True, env=os.environ | settings, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert b"1-Mar" in shown.stdout + shown.stderr
+    assert b"MARCH1" in shown.stdout + shown.stderr
+
+
+def test_nobody_s_home(tmp_path):
+    table = tmp_path / "bulk.csv"
+    table.write_text("gene,a,b\nTP53,3,4\nKRT5,5,6\n")
+    bare = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    assert run("info", table, env=bare).returncode == 0
+    assert run("info", table, env=bare | {"HOME": "/nonexistent"}).returncode == 0
+    assert run("info", "her2st-breast", env=bare | {"HOME": "/nonexistent"}).returncode == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 
 __all__ = ["main"]
 
@@ -13,6 +15,13 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "OMP_NUM_THREADS" in os.environ:  # numba would set PyTorch's number to that of all cores
         os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-    from histoscribe.cli.app import app
+    from rich.console import Console
 
+    from histoscribe.cli.app import app
+    from histoscribe.cli.running import nobody_reads
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that knows no µ shows ?
+    Console.on_broken_pipe = lambda _: nobody_reads()  # type: ignore[assignment,method-assign]
     app()

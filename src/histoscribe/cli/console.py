@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -53,7 +54,10 @@ def emit(document: Mapping[str, object]) -> None:
     """Write one JSON object to standard output; what is not a number becomes null."""
     from histoscribe.files import as_json
 
-    sys.stdout.write(as_json(document))
+    text = as_json(document)
+    if "utf" not in (getattr(sys.stdout, "encoding", None) or "utf").lower():
+        text = json.dumps(json.loads(text), indent=2) + "\n"
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -268,7 +268,7 @@ def _median_of(card: Card, patient: str) -> float | None:
 
 
 def _model_doubts(card: Card) -> list[str]:
-    doubts = []
+    doubts = list(card.settings.get("doubts", ()))
     if not card.held_out:
         doubts.append("nothing was held out in training: how far its genes can be trusted is not known")
     if len(card.patients) == 1:

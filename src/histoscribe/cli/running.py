@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
@@ -53,6 +53,8 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
                 return function(*args, **kwargs)
             except typer.Exit:
                 raise
+            except BrokenPipeError:
+                nobody_reads()
             except (Exception, KeyboardInterrupt) as error:
                 if debug:
                     words.print(traceback.format_exc(), markup=False)
@@ -67,6 +69,16 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
                 raise typer.Exit(OUR_FAULT) from error
 
     return run
+
+
+def nobody_reads() -> NoReturn:
+    """End well where whoever read standard output, such as `head`, has seen enough.
+
+    What is still to be written goes nowhere, so that nothing fails at the end of the process.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(0)
 
 
 @contextlib.contextmanager

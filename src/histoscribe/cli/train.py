@@ -98,6 +98,7 @@ def predictor(
         model.save(out)
     seconds = time.monotonic() - start
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
+    caution(model.card.settings.get("doubts", ()))
     facts = {
         "model": out,
         "sections": [section.name for section in sections],

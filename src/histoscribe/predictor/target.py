@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.scales import log_cp10k as log_cp10k
-from histoscribe.errors import SettingError, TableError
+from histoscribe.errors import SectionError, SettingError, TableError
 
 if TYPE_CHECKING:
     from histoscribe.predictor.encoded import EncodedSection
@@ -22,6 +23,11 @@ TARGETS: dict[Target, str] = {
     "the depth of a spot leaks into every gene",
 }
 PANEL_SIZE = 250
+FEWEST_SPOTS = 8
+HARDLY_ANY, _MANY = 0.1, 100
+"""Share of the smallest table's genes that must be common to all, asked where it has many."""
+OTHER_WHOLE, _DOUBTED = 3.0, 1.5
+"""How often larger the common genes' share of the counts may be in one section than in another."""
 
 
 def panel_expression(
@@ -89,6 +95,73 @@ def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
             remedy="give tables of one species with the same kind of gene names (symbols or Ensembl ids)",
         )
     return [gene for gene in sections[0].genes if gene in shared]
+
+
+def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
+    """Refuse sections that cannot be learned from together; else say what joining them costs.
+
+    Parameters
+    ----------
+    sections : sequence of EncodedSection
+    wanted : int
+        How many genes are to be predicted.
+
+    Raises
+    ------
+    SectionError
+        If a section has too few spots, or counts of another share of the genes than the rest: its counts per
+        10,000 are of another whole.
+    TableError
+        If hardly any gene is in all sections.
+    """
+    few = min(sections, key=lambda section: len(section.features))
+    if len(few.features) < FEWEST_SPOTS:
+        raise SectionError(
+            f"it has {len(few.features)} spots with counts, and each section needs at least {FEWEST_SPOTS}",
+            where=few.name,
+            remedy="leave it out",
+        )
+    common = common_genes(sections)
+    sizes = [len(section.genes) for section in sections]
+    if len(common) < HARDLY_ANY * min(sizes) and min(sizes) >= _MANY:
+        known = Counter(gene for section in sections for gene in section.genes)
+        shared = [sum(known[gene] > 1 for gene in section.genes) for section in sections]
+        odd = min(range(len(sections)), key=lambda number: shared[number] / sizes[number])
+        raise TableError(
+            f"only {len(common)} genes are in all {len(sections)} sections; of the {sizes[odd]:,} of this "
+            f"one {shared[odd]:,} are in any other",
+            where=sections[odd].name,
+            remedy="leave it out, or name its genes as the others do",
+        )
+    inside = [_share_of(section, common) for section in sections]
+    low, high = int(np.argmin(inside)), int(np.argmax(inside))
+    words = (
+        f"the {len(common):,} genes that all sections have hold {inside[low]:.0%} of the counts of "
+        f"{sections[low].name} and {inside[high]:.0%} of those of {sections[high].name}, so that counts per "
+        "10,000 mean different things"
+    )
+    said = []
+    if inside[high] > OTHER_WHOLE * inside[low]:
+        remedy = "learn from sections of one gene panel, or keep the same genes in every table"
+        raise SectionError(words, where=sections[low].name, remedy=remedy)
+    if inside[high] > _DOUBTED * inside[low]:
+        said.append(words)
+    if len(common) < max(sizes) / 2:
+        most = sections[int(np.argmax(sizes))]
+        said.append(
+            f"{max(sizes) - len(common):,} of the {max(sizes):,} genes of {most.name} were left out: "
+        )
+        said[-1] += f"only {len(common):,} are in all {len(sections)} sections"
+    if wanted > len(common):
+        said.append(f"{wanted} genes were wanted, and the sections have {len(common)} in common")
+    return said
+
+
+def _share_of(section: EncodedSection, genes: Sequence[str]) -> float:
+    """The share of a section's counts that these genes have."""
+    index = {gene: column for column, gene in enumerate(section.genes)}
+    of_genes = np.asarray(section.counts.sum(axis=0), dtype=np.float64).reshape(-1)
+    return float(of_genes[[index[gene] for gene in genes]].sum() / max(of_genes.sum(), 1e-9))
 
 
 def choose_panel(sections: Sequence[EncodedSection], size: int = PANEL_SIZE) -> list[str]:

@@ -104,7 +104,7 @@ def grid_tiles(
             raise SlideError(
                 "no tissue is found there" if region is not None else "no tissue is found",
                 where=slide.path,
-                remedy="switch the tissue mask off or draw a region",
+                remedy="draw a region over it, or name one with --region",
             )
     _check(int(np.count_nonzero(keep)), "tiles", _MOST_TILES, pitch_um)
     rows_kept, columns_kept = np.nonzero(keep)

@@ -29,6 +29,7 @@ Places = NDArray[np.int64]
 
 PANELS = (64, 256)
 _FOLDS, _INNER = 5, 3
+FEWEST_EVENTS = 2 * _FOLDS
 _ANCHORS = 20
 _PENALTIES = (0.1, 1.0)
 _DRAWS = 300
@@ -132,12 +133,31 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
         raise TableError(
             "it names no times and events", where=bulk.name, remedy="name them with --time and --event"
         )
-    time, event = (obs[name].to_numpy(dtype=np.float64) for name in ("time", "event"))
+    try:
+        time, event = (obs[name].to_numpy(dtype=np.float64) for name in ("time", "event"))
+    except (TypeError, ValueError) as error:
+        remedy = "give times as numbers, and events as 1 where they came and 0 where not"
+        raise TableError(
+            f"times or events are no numbers ({error})", where=bulk.name, remedy=remedy
+        ) from error
     use = np.isfinite(time) & np.isfinite(event) & (time > 0)
+    if bulk.table.n_vars < PANELS[-1]:
+        raise TableError(
+            f"it has {bulk.table.n_vars} genes, and survival is asked of up to {PANELS[-1]}", where=bulk.name,
+            remedy="give a table with more genes",
+        )  # fmt: skip
     random = np.random.default_rng(seed)
     panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
     bulk, time, event = _only(bulk, use), time[use], event[use]
     kinds = bulk.table.obs["class"].astype(str).to_numpy() if "class" in obs else np.full(len(time), "all")
+    for kind in np.unique(kinds) if len(kinds) else ["all"]:
+        events = int((event[kinds == kind] > 0).sum())
+        if events < FEWEST_EVENTS:
+            raise TableError(
+                f"{events} events of {kind} are too few, {_FOLDS} folds take at least {FEWEST_EVENTS}",
+                where=bulk.name,
+                remedy="leave this class out with --only, or do without --class",
+            )
     strata = np.char.add(kinds.astype(str), (event > 0).astype(int).astype(str))
     folds = np.zeros(len(kinds), dtype=np.int64)
     parts = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)

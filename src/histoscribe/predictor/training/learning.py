@@ -28,7 +28,7 @@ from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
 from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
-from histoscribe.predictor.target import TARGETS, choose_panel, panel_expression, spot_weights
+from histoscribe.predictor.target import TARGETS, choose_panel, joined, panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
 from histoscribe.predictor.variants.variant import variant_named
 
@@ -61,6 +61,7 @@ def learn(
     """
     _check(sections)
     given = bool(options.panel)
+    doubts = joined(sections, 0 if given else options.settings.panel_size)
     panel = options.panel or tuple(choose_panel(sections, options.settings.panel_size))
     settings, type_names = _with_types(choose_inputs(sections, panel, options.settings), sections)
     options = replace(options, panel=panel, settings=settings)
@@ -88,6 +89,7 @@ def learn(
             },
             "type_names": type_names,
             **_told_of(sections),
+            **({"doubts": doubts} if doubts else {}),
         },
     )
     return fitted, card
