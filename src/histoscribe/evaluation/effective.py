@@ -74,7 +74,7 @@ def effective_share(
         spread = (rest**2).mean(axis=0)
         alike = np.array([(rest[rows] * (ring @ rest)).sum(axis=0) for ring in rings]) / pairs
         alike = np.divide(alike, spread, out=np.zeros_like(alike), where=spread > 0)
-        alike *= np.cumprod(alike > 0, axis=0)  # from where it is lost, what comes back is chance
+        alike *= np.cumprod(alike > 2 / np.sqrt(pairs), axis=0)  # less is chance, as is what comes behind
         shares[start : start + step] = 1 / np.maximum(1 + met @ alike, 1)
     return shares
 

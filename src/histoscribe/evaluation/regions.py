@@ -160,7 +160,7 @@ def differential_genes(
     result.insert(0, "score", score)
     result.insert(3, "p_adjusted", false_discovery_control(2 * norm.sf(np.abs(score))))
     result["effective_spots"] = share * chosen.sum()
-    return result.iloc[np.argsort(-np.abs(score), kind="stable")]
+    return result.iloc[np.lexsort((-result["effect"].abs(), -np.abs(score)))]
 
 
 def _effects(x: Any, first: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -112,8 +112,11 @@ def test_differential_genes_are_found_and_choose_the_gene(
     analysis.second.value = "Stroma"
     qtbot.mouseClick(analysis.compare_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: analysis.genes.frame is not None, timeout=60_000)
-    assert analysis.genes.gene_at(0) == "EPCAM"
-    analysis.views["genes"].setCurrentIndex(analysis.genes.index(0, 0))
+    found = analysis.genes.frame
+    assert found["effect"].idxmax() == "EPCAM"
+    assert found.at["EPCAM", "p_adjusted"] < 1e-4
+    assert "effective number of spots" in analysis.words.text()
+    analysis.views["genes"].setCurrentIndex(analysis.genes.index(list(found.index).index("EPCAM"), 0))
     assert state_of(window).gene == "EPCAM"
     analysis.save_table(analysis.genes, tmp_path / "genes.csv")
     assert (tmp_path / "genes.csv").read_text().startswith("gene,score")
