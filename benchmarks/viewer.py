@@ -118,7 +118,7 @@ def polygons(folder: Path, count: int) -> list[dict[str, Any]]:
     side = int(np.ceil(count**0.5))
     middles = np.stack(np.divmod(np.arange(count), side), axis=1) * 14_000.0 / side
     star = np.column_stack([np.sin(turn), np.cos(turn)]) * 5_000 / side
-    outlines = [middle + star * rng.uniform(0.6, 1, (12, 1)) for middle in middles]
+    outlines = [(middle + star * rng.uniform(0.6, 1, (12, 1))).round(2) for middle in middles]
     path = write_regions(
         [Region("Tumour", (200, 0, 0), one) for one in outlines], folder / f"{count}.geojson"
     )

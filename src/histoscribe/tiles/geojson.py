@@ -20,7 +20,7 @@ from histoscribe.tiles.regions import UNCLASSIFIED, Colour, Region
 _MOST_BYTES = 2**26
 _MOST_PARSED = 700 * 2**20
 """Bytes that a file may take once parsed: 72 for each list or object, 40 for each further value."""
-_MOST_POINTS = 1_000_000
+_MOST_POINTS = 5_000_000
 _REMEDY = "export the annotations again from QuPath as GeoJSON"
 _SIMPLIFY = "export only the regions that you need, simplified"
 

@@ -150,3 +150,36 @@ def test_a_scale_goes_with_its_layer(window: Any) -> None:
     assert overlay.visible
     window.layers.remove(spots)
     assert not overlay.visible
+
+
+def test_closing_names_what_is_not_saved(
+    window: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    from qtpy.QtWidgets import QMessageBox
+
+    from histoscribe.widgets.napari_private.window import panels_of, unwrapped
+    from histoscribe.widgets.state.panels import open_panel
+
+    asked: list[str] = []
+
+    def answer(_: Any, __: str, words: str, *___: Any) -> Any:
+        asked.append(words)
+        return QMessageBox.StandardButton.Save
+
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    panel: Any = open_panel(window, "Regions")[1]
+    panel.draw("add_polygon")
+    panel.drawn.value.mode = "pan_zoom"
+    panel.drawn.value.add_polygons(TRIANGLE)
+    main = unwrapped(window).window._qt_window
+    main.close()
+    assert main.isVisible()
+    assert asked == ["Not saved: regions. A session, in the Export panel, keeps them all."]
+    export: Any = panels_of(window)["Export"]
+    export.save_session(tmp_path / "s.histoscribe.json")
+    qtbot.waitUntil(lambda: not export.tasks.running, timeout=20_000)
+    panel.drawn.value.events.data(value=None, action="changed", data_indices=(0,), vertex_indices=((),))
+    panel.save_regions(tmp_path / "a.geojson")
+    from histoscribe.widgets.layers.keeping import EDITED
+
+    assert not [layer for layer in window.layers if layer in EDITED]

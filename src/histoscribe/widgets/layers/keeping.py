@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
 
+EDITED: WeakSet[Layer] = WeakSet()
+"""Layers that were drawn or computed here and not saved since."""
 _watched: WeakSet[ViewerModel] = WeakSet()
 _SLIP = "What was drawn encloses no area and was left out."
 _OF_SPOTS = ("face_color", "border_color", "border_width", "shown", "size", "symbol")
@@ -86,6 +88,8 @@ def _say(*_: object) -> None:
 def _on_shapes(event: Any) -> None:
     """Leave out what encloses nothing, and the row of features that napari keeps of what it drops itself."""
     layer: Shapes = event.source
+    if str(event.action) in ("added", "changed", "removed"):
+        (EDITED.add if layer.nshapes else EDITED.discard)(layer)
     if str(event.action) == "added" and len(event.data_indices) == 1:
         if len(layer.features) > layer.nshapes:
             set_features(layer, layer.features.iloc[: layer.nshapes])

@@ -26,8 +26,10 @@ from qtpy.QtWidgets import (
 
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.arrangement import uncover
+from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
+from histoscribe.widgets.parts.closing import ask_before_closing
 from histoscribe.widgets.parts.scrolling import Scrolled, in_order
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
@@ -101,6 +103,7 @@ class Panel(QWidget):
         layout.addWidget(Scrolled(content))
         self.tasks.running_changed.connect(self.refresh)
         install_shortcuts(self.viewer)
+        ask_before_closing(self.viewer)
 
     # the form
 
@@ -280,6 +283,7 @@ class Panel(QWidget):
         self.added = yield from added_in_turns(self.viewer, described)
         if self.added in self.viewer.layers and section_of(self.added) is not None:
             self._covered = uncover(self.viewer, self.added)
+            EDITED.add(self.added)
         return self.added
 
     def undo(self) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QPushButton
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import tell
+from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.panels.export.picture import Picture, picture_of, save_picture
@@ -172,9 +173,13 @@ class ExportPanel(Panel):
         captured = capture(self.viewer, self.state)
         if captured.left_out:
             show_warning(f"Not kept, for layers of this kind are not known: {', '.join(captured.left_out)}.")
-        self.launch(
-            lambda: captured, lambda _, progress: write_session(captured, path, progress), self._written(path)
-        )
+        layers = list(self.viewer.layers)
+
+        def saved(*_: object) -> None:
+            EDITED.difference_update(layers)
+            self._written(path)(None, None)
+
+        self.launch(lambda: captured, lambda _, progress: write_session(captured, path, progress), saved)
 
     def open_session(self, path: Path | None = None) -> None:
         """Bring a session back; asks for it if no path is given."""

@@ -18,6 +18,7 @@ from histoscribe.errors import HistoscribeError, RegionError, SectionError, Sett
 from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.arrangement import is_copy
+from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import (
     MOVES,
     affine_of,
@@ -280,6 +281,7 @@ class RegionsPanel(Panel):
             path = path or path_to_write(self, "Save regions", name, _GEOJSON)
             if path is not None:
                 write_regions(regions, path)
+                EDITED.discard(self.drawn.value)
 
     def keep_regions(self, path: Path | None = None) -> None:
         """Write the section with its regions as h5ad; asks where to if no path is given."""
@@ -292,6 +294,7 @@ class RegionsPanel(Panel):
             if path is not None:
                 keep_regions(section.table, regions)
                 write_section(section, path)
+                EDITED.difference_update((self.drawn.value, self.spots.value))
                 show_info(f"{len(regions)} regions are kept in {path.name}.")
 
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
