@@ -59,7 +59,8 @@ def test_a_slide_that_is_mostly_unlike_is_not_painted_without_a_click(shown, sec
     paint(viewer, state)
     assert unlike_rows(predicted).all()
     assert grey(layer).all()
-    VerdictBanner(viewer, state, lambda: [predicted]).asked.click()
+    banner = VerdictBanner(viewer, state, lambda: [predicted])
+    banner.asked.click()
     assert not grey(layer).any()
 
 
@@ -75,7 +76,8 @@ def test_the_banner_says_the_sentence_in_its_colour(shown, section):
 
 def test_nothing_is_said_of_what_was_measured(shown, section):
     viewer, state, _ = shown
-    assert VerdictBanner(viewer, state, lambda: [section]).isHidden()
+    banner = VerdictBanner(viewer, state, lambda: [section])
+    assert banner.isHidden()
     assert told_verdicts([section]) == []
 
 
