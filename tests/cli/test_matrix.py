@@ -64,7 +64,7 @@ ROWS = (
     Row("foreign.h5ad", "section", predict=NO_SLIDE),
     Row("cells.h5ad", "section", predict=NO_SLIDE, compare="lie in different places"),
     Row("spatial-data-without-ending", "section"),
-    Row("hd", "section"),
+    Row("hd/binned_outputs/square_016um", "section"),
     Row("hd/segmented_outputs", "section"),
     Row("only-slices", "section", predict=NO_SLIDE),
     Row("cohort.csv", "cohort"),
@@ -106,7 +106,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callabl
     cells.obs = cells.obs[[]].assign(cell_area=80.0)
     cells.write_h5ad(folder / "cells.h5ad")
     hd = replace(
-        simulate_hd(1, genes=20, mpp=2.0, size_um=300), genes=tuple(f"G{number}" for number in range(20))
+        simulate_hd(1, genes=20, mpp=2.0), genes=tuple(f"G{number}" for number in range(20))
     )
     write_spaceranger_hd(hd, folder / "hd")
     (folder / "only-slices").mkdir()
@@ -221,3 +221,13 @@ def test_it_is_refused_without_its_package(inputs: Path, shell: Callable) -> Non
     refused = shell("info", inputs / "slide.flat")
     assert refused.exit_code == 2
     assert "not a file that is known" in refused.stderr
+
+
+def test_a_slide_without_a_scale_is_refused_until_it_is_stated(
+    inputs: Path, model: Path, answered: Callable, tmp_path: Path
+) -> None:
+    words = ("predict", model, inputs / "picture.png", "--out", tmp_path / "p.h5ad")
+    answered("the µm per pixel are unknown; state them with --mpp", *words)
+    answered("", *words, "--mpp", 1)
+    assert answered("", "info", tmp_path / "p.h5ad")["mpp"] == 1
+    assert "mpp" in answered("", "info", inputs / "picture.png")

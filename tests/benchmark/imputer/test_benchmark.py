@@ -191,3 +191,25 @@ def test_other_data_and_other_genes_are_never_taken_for_these(task: str) -> None
     renamed = make_bulk()
     renamed.table.obs["class"] = "a"
     assert imputer_benchmark(task, renamed, seeds=(1,)).about != one
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"time": [3.0] * 60, "event": [1] * 9 + [0] * 51}, "9 events of all are too few"),
+        ({"time": [3.0] * 60, "event": [0] * 60}, "0 events of all are too few"),
+        ({"time": [-1.0] * 60, "event": [1] * 60}, "0 events of all are too few"),
+        ({"time": ["long"] * 60, "event": [1] * 60}, "times or events are no numbers"),
+        ({"time": [3.0] * 60}, "name them with --time and --event"),
+    ],
+)
+def test_survival_that_cannot_be_scored_is_refused(columns: dict[str, list[object]], words: str) -> None:
+    table = AnnData(
+        np.ones((60, survival.PANELS[-1]), np.float32), obs=pd.DataFrame(columns, index=map(str, range(60)))
+    )
+    with pytest.raises(HistoscribeError, match=words):
+        survival.patients_in(BulkTable("t", table, "log2", "symbol"), 0, Progress())
+    narrow = BulkTable("t", table[:, :20].copy(), "log2", "symbol")
+    if "event" in columns and columns["time"][0] != "long":
+        with pytest.raises(HistoscribeError, match="20 genes, and survival is asked of up to"):
+            survival.patients_in(narrow, 0, Progress())
