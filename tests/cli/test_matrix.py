@@ -105,9 +105,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callabl
     cells.obsm["spatial"] = np.random.default_rng(0).uniform(0, 700, (cells.n_obs, 2))
     cells.obs = cells.obs[[]].assign(cell_area=80.0)
     cells.write_h5ad(folder / "cells.h5ad")
-    hd = replace(
-        simulate_hd(1, genes=20, mpp=2.0), genes=tuple(f"G{number}" for number in range(20))
-    )
+    hd = replace(simulate_hd(1, genes=20, mpp=2.0), genes=tuple(f"G{number}" for number in range(20)))
     write_spaceranger_hd(hd, folder / "hd")
     (folder / "only-slices").mkdir()
     slices = (folder / "hd" / "feature_slice.h5").read_bytes()
