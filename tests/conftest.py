@@ -26,6 +26,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+    if "numba" in sys.modules:  # a plugin of pytest's has it, and it launches no threads before it is used
+        sys.modules["numba"].core.config.reload_config()
 
 import numpy as np
 import pytest

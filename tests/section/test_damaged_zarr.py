@@ -243,7 +243,8 @@ def shapes_of_other_spots(folder: Path) -> None:
 
 
 DAMAGES = [value for value in list(globals().values()) if getattr(value, "__doc__", None) and callable(value)]
-DAMAGES = [each for each in DAMAGES if getattr(each, "__module__", "") == __name__ and each is not edit]
+OWN = [each for each in DAMAGES if getattr(each, "__module__", "") == __name__]
+DAMAGES = [each for each in OWN if each not in (edit, unsharded)]
 
 
 @pytest.fixture(scope="module")
