@@ -80,7 +80,7 @@ class TestPanel:
         self, window: Any, panel: Any, qtbot: Any, predicted: Section
     ) -> None:
         layer = spot_layers(window)[-1]
-        click(window, layer.data[0])
+        click(window, np.array(layer.data_to_world(layer.data[0])))
         qtbot.waitUntil(lambda: panel.shown is not None, timeout=10_000)
         assert "s0" in panel.title.text()
         assert "unlike the training tissue" in panel.novelty.text()
