@@ -39,13 +39,9 @@ _REMEDIES = {
 def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` if the block succeeds.
 
-    The block may create a file or a folder at the yielded path. Whatever stood at `target` is kept
-    until the new content is whole; a failure or a cancelled run leaves it untouched.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full, the folder is missing or may not be written to.
+    The block may create a file or a folder at the yielded path. Whatever stood at `target` is kept until
+    the new content is whole; a failure or a cancelled run leaves it untouched. Raises `StorageError` if
+    the disk is full, the folder is missing or may not be written to.
     """
     target = Path(target)
     try:

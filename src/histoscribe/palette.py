@@ -25,8 +25,6 @@ def scale_bar(
     ----------
     axes : Axes
         Its coordinates are in `unit`.
-    left, height, most : float
-    unit : str
     inside : bool
         Words above the bar on a white ground, for a bar in the picture; else below it.
     """

@@ -52,10 +52,7 @@ class Progress:
     def report(self, message: str, done: int = 0, total: int = 0) -> None:
         """Tell the listener where the job is.
 
-        Raises
-        ------
-        Cancelled
-            If `cancel` has been called.
+        Raises `Cancelled` if `cancel` has been called.
         """
         if self._stop.is_set():
             raise Cancelled()

@@ -120,7 +120,6 @@ class Record:
         What was run to make it.
     versions : mapping of str to str
         Of packages.
-    seed : int or None
     model_name, model_sha256, model_licence, variant, encoder : str
         The model that made it.
     training_sections, training_patients : tuple of str
@@ -143,7 +142,6 @@ class Record:
         Genes shared with the imputer, genes that it knows, values that it restored.
     notice : str
         What must be said wherever it is shown.
-    evidence : EvidenceRecord or None
     verdict : Verdict or None
         How far a prediction can be trusted; see `judged`.
     other : mapping
@@ -250,10 +248,7 @@ class Record:
     def from_mapping(cls, mapping: Any) -> Record:
         """Read a record, or what earlier versions wrote; what is missing or odd stays empty.
 
-        Raises
-        ------
-        SectionError
-            If a length is stated and is no positive number.
+        Raises `SectionError` if a length is stated and is no positive number.
         """
         own = _mapping(mapping)
         if "record_version" not in own:

@@ -36,10 +36,7 @@ class Outcome:
 def run_batch(targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]]) -> list[Outcome]:
     """Do the work of each target; a failure ends that target only.
 
-    Raises
-    ------
-    Cancelled
-        If the user stopped the run; the table of what was done is printed before.
+    Raises `Cancelled` if the user stopped the run; the table of what was done is printed before.
     """
     outcomes: list[Outcome] = []
     for number, (name, work) in enumerate(targets):

@@ -80,7 +80,6 @@ def run_all(task: Callable[[T], R], items: Sequence[T], check: Callable[[], None
 
     Parameters
     ----------
-    task : callable
     check : callable
         Called on this thread about once a second; what it raises ends everything.
     """

@@ -133,7 +133,6 @@ def conformal(
         That the model learned from. Residuals of held-out patients show how much p patients differ, and what
         they cannot show yet is taken for 1 / √p of the usual; one patient shows nothing. The new one differs
         as well.
-    seed : int
     level : float
         Wanted coverage.
     """

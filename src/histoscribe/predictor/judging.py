@@ -36,8 +36,6 @@ def judge(
 
     Parameters
     ----------
-    card : Card
-    familiar : NoveltyReference
     novelty : ndarray, shape (tiles,)
     features : ndarray, shape (tiles, d)
         Descriptors as the encoder gave them.
@@ -64,10 +62,7 @@ def judge(
 def times_coarser(card: Card, fineness_um: float, where: str) -> float | None:
     """How many times coarser an image is than the coarsest of the training; None where the card does not say.
 
-    Raises
-    ------
-    ModelError
-        If it shows so little that a prediction would be made up.
+    Raises `ModelError` if it shows so little that a prediction would be made up.
     """
     known = card.settings.get("fineness_um")
     if not isinstance(known, int | float) or not known > 0:

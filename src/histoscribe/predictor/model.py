@@ -79,7 +79,6 @@ class FittedPredictor:
 
     Parameters
     ----------
-    settings : PredictorSettings
     space : InputSpace
         How descriptors become the image input.
     components : ndarray, shape (inputs, components)
@@ -96,12 +95,10 @@ class FittedPredictor:
         How much each of them is believed, by its depth.
     keys : list of ndarray, each of shape (references, width)
         Embeddings of the gallery's spots, one array per member.
-    networks : list of PredictorNetwork
     familiar : NoveltyReference
         What the training tiles look like.
     spatial : ndarray, shape (genes,)
         Place of each gene among all by how far it hangs together in space, from 0 to 1.
-    weights : EnsembleWeights
     intervals : Intervals or None
         None where nothing was held out.
     crops : Crops or None
@@ -133,12 +130,8 @@ class FittedPredictor:
     def check(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> None:
         """Refuse tiles that this model cannot read.
 
-        Raises
-        ------
-        ModelError
-            If the descriptors are of another length.
-        SectionError
-            If a descriptor or position is not finite.
+        Raises `ModelError` if the descriptors are of another length; `SectionError` if a descriptor or
+        position is not finite.
         """
         expected = len(self.space.descriptors[0])
         if features.ndim != 2 or features.shape[1] != expected or len(features) != len(centres_um):

@@ -36,7 +36,6 @@ def spatial_order(
     ----------
     expression : sequence of ndarray, each of shape (spots, genes)
     centres_um : sequence of ndarray, each of shape (spots, 2)
-    pitch_um : float
     """
     found = [
         _autocorrelation(_centred(values), _centred(_around(values, centres, pitch_um)))
@@ -63,7 +62,6 @@ def choose_smoothness(folds: Sequence[Fold], pitch_um: float) -> tuple[float, fl
     folds : sequence of (predicted, measured, centres_um, order)
         Of each held-out section: values of shape (spots, genes), places, and `spatial_order` of its fold's
         training sections.
-    pitch_um : float
     """
     choices = list(product(_ROUGH, _SMOOTH))
     r, agreement = np.zeros(len(choices)), np.zeros(len(choices))

@@ -70,10 +70,7 @@ def from_tensors(
 ) -> FittedPredictor:
     """Rebuild a fitted predictor.
 
-    Raises
-    ------
-    ModelError
-        If the card's settings are impossible or an array is missing or of a wrong shape.
+    Raises `ModelError` if the card's settings are impossible or an array is missing or of a wrong shape.
     """
     try:
         kept = {name: value for name, value in card.settings.items() if name not in _BESIDE}

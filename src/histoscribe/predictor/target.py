@@ -82,10 +82,7 @@ def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
 def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
     """Genes that every section has, in the order of the first.
 
-    Raises
-    ------
-    TableError
-        If there is none.
+    Raises `TableError` if there is none.
     """
     shared = set(sections[0].genes).intersection(*(section.genes for section in sections[1:]))
     if not shared:
@@ -100,19 +97,14 @@ def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
 def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
     """Refuse sections that cannot be learned from together; else say what joining them costs.
 
+    Raises `SectionError` if a section has too few spots, or counts of another share of the genes than
+    the rest: its counts per 10,000 are of another whole; `TableError` if hardly any gene is in all
+    sections.
+
     Parameters
     ----------
-    sections : sequence of EncodedSection
     wanted : int
         How many genes are to be predicted.
-
-    Raises
-    ------
-    SectionError
-        If a section has too few spots, or counts of another share of the genes than the rest: its counts per
-        10,000 are of another whole.
-    TableError
-        If hardly any gene is in all sections.
     """
     few = min(sections, key=lambda section: len(section.features))
     if len(few.features) < FEWEST_SPOTS:

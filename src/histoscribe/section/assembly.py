@@ -38,9 +38,10 @@ def assemble(
 ) -> Section:
     """Lay measured spots on their slide and make a section of them.
 
+    Raises `SectionError` if the slide does not fit, or a length is no positive number.
+
     Parameters
     ----------
-    counts : Counts
     rows : ndarray of int, shape (spots,)
         Which rows of the counts.
     centres : ndarray of float64, shape (spots, 2)
@@ -55,11 +56,6 @@ def assemble(
         A reduced image that belongs to the spots, and what is doubtful about it.
     obs : mapping of str to array, shape (spots,)
         Columns about the spots.
-
-    Raises
-    ------
-    SectionError
-        If the slide does not fit, or a length is no positive number.
     """
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)

@@ -32,8 +32,6 @@ class CohortRow:
         Names; the patient may be empty.
     path : Path
         A Space Ranger folder, an h5ad file, or a counts table where `positions` is given.
-    positions, slide : Path or None
-    pitch_um, spot_um : float or None
     """
 
     section: str

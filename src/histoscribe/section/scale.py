@@ -53,7 +53,6 @@ class SpotScale:
 
     Parameters
     ----------
-    mpp, spot_um : float
     pitch_um : float or None
         None for cells and beads, which lie on no lattice.
     warnings : tuple of str
@@ -77,9 +76,10 @@ def scale_of(
 ) -> SpotScale:
     """Find the scale of a table's positions.
 
+    Raises `SectionError` if nothing tells the scale, or what is stated contradicts itself.
+
     Parameters
     ----------
-    table : AnnData
     centres : ndarray of float64, shape (spots, 2)
         In pixels as (row, column).
     own : Record
@@ -92,11 +92,6 @@ def scale_of(
         What the reader found elsewhere.
     path : Path
         To name in an error.
-
-    Raises
-    ------
-    SectionError
-        If nothing tells the scale, or what is stated contradicts itself.
     """
     factors = _mapping(entry.get("scalefactors"))
     bin_um = number_in(factors, "bin_size_um", path) or _bin_of(table)
@@ -159,10 +154,7 @@ def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:
 def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     """A positive number; None where there is none.
 
-    Raises
-    ------
-    SectionError
-        If there is something else.
+    Raises `SectionError` if there is something else.
     """
     value = mapping.get(key)
     if value is None:

@@ -69,12 +69,8 @@ def profile_bytes(slide: Slide) -> bytes | None:
 def in_srgb(slide: Slide) -> Slide:
     """The same slide in sRGB, as its ICC profile says; nothing is read yet.
 
-    For looking at: models and descriptors take the pixels as they are in the file.
-
-    Raises
-    ------
-    SlideError
-        If the slide has no profile, or none for RGB.
+    For looking at: models and descriptors take the pixels as they are in the file. Raises `SlideError`
+    if the slide has no profile, or none for RGB.
     """
     from PIL import ImageCms
 

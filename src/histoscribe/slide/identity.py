@@ -29,18 +29,14 @@ def content_hash(path: str | os.PathLike[str]) -> str:
 
     Up to 32 MB of a file are read whole. Of a larger one its size, its first and last 4 MB, and 256
     pieces of 16 kB spread evenly over the rest are: another slide, another scan or another export
-    differs in these, a few bytes changed by hand between them would go unseen. A folder is known by
-    the names, sizes and contents of its files, of which likewise 4 MB in all are read.
+    differs in these, a few bytes changed by hand between them would go unseen. A folder is known by the
+    names, sizes and contents of its files, of which likewise 4 MB in all are read. Raises `SlideError`
+    if it cannot be read.
 
     Returns
     -------
     str
         64 hexadecimal digits.
-
-    Raises
-    ------
-    SlideError
-        If it cannot be read.
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -69,12 +65,8 @@ def slide_hash(slide: Slide) -> str:
     """Hash what a slide holds: its file or folder.
 
     Where that cannot hold the pixels, because it lies behind a URL or is a small index beside other
-    files (MRXS, VMS), the coarsest level is hashed instead or as well.
-
-    Raises
-    ------
-    SlideError
-        If it cannot be read.
+    files (MRXS, VMS), the coarsest level is hashed instead or as well. Raises `SlideError` if it cannot
+    be read.
     """
     digest = hashlib.sha256(b"" if slide.url else content_hash(slide.path).encode())
     rows, columns = slide.levels[0].shape
@@ -96,10 +88,7 @@ def pixels_hash(slide: Slide) -> str:
 def refer_to(slide: Slide) -> SlideReference | None:
     """By what a slide is known again, and where it lies; None for one that is in memory alone.
 
-    Raises
-    ------
-    SlideError
-        If it cannot be read.
+    Raises `SlideError` if it cannot be read.
     """
     if not slide.url and not slide.path.exists():
         return None

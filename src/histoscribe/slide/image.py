@@ -20,10 +20,7 @@ from histoscribe.slide.pyramid import Level
 def read(path: Path) -> Slide:
     """Open an image as a slide of one level; µm per pixel are unknown.
 
-    Raises
-    ------
-    SlideError
-        If the image is damaged, or larger than can be decoded at once.
+    Raises `SlideError` if the image is damaged, or larger than can be decoded at once.
     """
     with path.open("rb") as stream:
         extent = (png_extent if stream.read(len(PNG)) == PNG else jpeg_extent)(stream)

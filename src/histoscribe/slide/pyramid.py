@@ -84,11 +84,7 @@ def complete(levels: Sequence[Level], path: Path) -> tuple[Level, ...]:
     """Add coarse levels until the longest side is at most `SMALL` pixels.
 
     Each added level halves the one before; the first is coarser where half would not fit in memory.
-
-    Raises
-    ------
-    SlideError
-        If the coarsest level is so large that making coarser ones would take minutes.
+    Raises `SlideError` if the coarsest level is so large that making coarser ones would take minutes.
     """
     done = list(levels)
     rows, columns = done[-1].shape

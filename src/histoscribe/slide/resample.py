@@ -39,9 +39,10 @@ class Window:
 def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]:
     """Read a rectangle of `level`, resampled.
 
-    Each pixel of the result is the mean of the area it covers where the level is finer than the
-    result, and linear interpolation at its centre where it is coarser. What lies outside the slide
-    counts as white. The value of a pixel depends only on where it lies, not on the rectangle read.
+    Each pixel of the result is the mean of the area it covers where the level is finer than the result,
+    and linear interpolation at its centre where it is coarser. What lies outside the slide counts as
+    white. The value of a pixel depends only on where it lies, not on the rectangle read. Raises
+    `SlideError` if the result would be unreasonably large, or the window is not finite.
 
     Parameters
     ----------
@@ -55,11 +56,6 @@ def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]
     Returns
     -------
     ndarray of uint8, shape (round(height * scale), round(width * scale), 3)
-
-    Raises
-    ------
-    SlideError
-        If the result would be unreasonably large, or the window is not finite.
     """
     extent = (window.row, window.column, window.height, window.width, scale)
     if not np.isfinite(extent).all() or scale <= 0:

@@ -22,7 +22,8 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
 
     The optical density of a pixel (-log10 of the transmitted share, mean of the three channels) above
     that of the glass is split below Otsu's threshold, with strong stains held down: otherwise Otsu parts
-    dark from pale tissue. Small openings, pieces and holes are then cleaned away.
+    dark from pale tissue. Small openings, pieces and holes are then cleaned away. Raises `SlideError` if
+    the slide's µm per pixel are unknown.
 
     Parameters
     ----------
@@ -37,11 +38,6 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
         True on tissue.
     factor : float
         Full-resolution pixels per pixel of the mask.
-
-    Raises
-    ------
-    SlideError
-        If the slide's µm per pixel are unknown.
     """
     from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
     from skimage.filters import threshold_otsu

@@ -70,17 +70,14 @@ class Guidance:
 class Guide:
     """Measured spots of a slide that predictions on it learn from.
 
+    Raises `SectionError` if it has fewer than 10 spots.
+
     Parameters
     ----------
     given : EncodedSection
         Described by the model's encoder.
     slide : Slide or None
         What they lie on, at the scale of their places; None where nothing but encoded tiles is predicted.
-
-    Raises
-    ------
-    SectionError
-        If it has fewer than 10 spots.
     """
 
     given: EncodedSection
@@ -97,10 +94,7 @@ class Guide:
     def on(self, slide: Slide) -> Guide:
         """The same spots at the scale of a slide that is to be predicted.
 
-        Raises
-        ------
-        SlideError
-            If they lie on another one.
+        Raises `SlideError` if they lie on another one.
         """
         from histoscribe.slide.identity import refer_to
 
@@ -131,19 +125,14 @@ class Guide:
     ) -> tuple[TilePredictions, Guidance]:
         """What a model says of tiles, and what that becomes by the given spots.
 
+        Raises `TableError` if the given spots have none of the genes.
+
         Parameters
         ----------
-        fitted : FittedPredictor
         genes : sequence of str
             Of the model.
         features, centres_um, slide
             As `Predictor.predict_encoded` is given them.
-        device : torch.device
-
-        Raises
-        ------
-        TableError
-            If the given spots have none of the genes.
         """
         here = set(self.given.genes)
         columns = np.array([number for number, gene in enumerate(genes) if gene in here], dtype=np.int64)

@@ -106,8 +106,6 @@ class SpotAnswers:
 
     Parameters
     ----------
-    kernels : mapping of str to Kernel
-    given : GivenSpots
     prior : ndarray, shape (tiles, genes), or None
         What the model says of every tile, standardised.
     covariance : ndarray, shape (genes, genes), or None

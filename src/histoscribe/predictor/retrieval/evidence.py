@@ -41,10 +41,7 @@ class Crops:
     def __getitem__(self, number: int) -> NDArray[np.uint8]:
         """One crop, shape (48, 48, 3), RGB.
 
-        Raises
-        ------
-        ModelError
-            If there is none of this number, or it is damaged.
+        Raises `ModelError` if there is none of this number, or it is damaged.
         """
         import imagecodecs
 

@@ -63,7 +63,6 @@ def make_batches(sections: Sequence[TrainingSpots], size: int, *, radius: float)
 
     Parameters
     ----------
-    sections : sequence of TrainingSpots
     size : int
         A section with more spots is cut along its longer side into equal pieces.
     radius : float

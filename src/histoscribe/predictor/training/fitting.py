@@ -29,13 +29,10 @@ class FitOptions:
 
     Parameters
     ----------
-    settings : PredictorSettings
     panel : tuple of str
         Genes that every section has; empty where they are still to be chosen.
     seed : int
         Member i is trained from seed + i.
-    device : torch.device
-    progress : Progress
     """
 
     settings: PredictorSettings
@@ -52,8 +49,6 @@ def fit_parts(
 
     Parameters
     ----------
-    sections : sequence of EncodedSection
-    options : FitOptions
     members : int
         How many networks.
     message : str

@@ -47,17 +47,10 @@ def learn(
 ) -> tuple[FittedPredictor, Card]:
     """Learn a predictor, and say on its card what it learned from.
 
-    The panel that inner validation predicts was chosen on all training sections; only the test section of
-    whoever validates this predictor must not have been seen.
-
-    Raises
-    ------
-    SettingError
-        If there is no section.
-    SectionError
-        If names repeat, the descriptors are of different encoders, or spot types are wanted and lacking.
-    TableError
-        If counts are not counts, or the sections have no gene in common.
+    The panel that inner validation predicts was chosen on all training sections; only the test section
+    of whoever validates this predictor must not have been seen. Raises `SettingError` if there is no
+    section; `SectionError` if names repeat, the descriptors are of different encoders, or spot types are
+    wanted and lacking; `TableError` if counts are not counts, or the sections have no gene in common.
     """
     _check(sections)
     given = bool(options.panel)
@@ -149,7 +142,6 @@ class InnerValidation:
 
     Parameters
     ----------
-    weights : EnsembleWeights
     held_out : dict
         Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ; and
         the same over held-out sections of known and of new patients (`same`, `new`), None where there were
@@ -218,7 +210,6 @@ def choose_encoder(
         Described by both.
     panel : sequence of str
         Empty where the most variable genes are to be predicted.
-    settings : PredictorSettings
     device : str
         Of the encoder that is chosen.
     """

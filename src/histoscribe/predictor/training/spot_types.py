@@ -52,22 +52,17 @@ def typed(
 ) -> list[EncodedSection]:
     """Encoded sections with spot types.
 
+    Raises `SettingError` if the encoder does not describe nuclei; `TableError` if a file is missing or
+    cannot be used.
+
     Parameters
     ----------
-    encoded : sequence of EncodedSection
     sections : sequence of Section
         The same, as read.
     source : str or path
         `nuclei` for the built-in classes; or a folder that holds, for each section, one file named after it.
     encoder : TileEncoder
         What described them.
-
-    Raises
-    ------
-    SettingError
-        If the encoder does not describe nuclei.
-    TableError
-        If a file is missing or cannot be used.
     """
     if str(source) == "nuclei":
         names = getattr(encoder, "feature_names", ())
@@ -91,17 +86,14 @@ def typed(
 def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.int64]:
     """The kind of nucleus that prevails in each tile's central 128 µm, as numbers into `NUCLEAR_TYPES`.
 
+    Raises `SettingError` if the descriptors do not describe nuclei.
+
     Parameters
     ----------
     features : ndarray, shape (tiles, d)
         By the built-in encoder.
     names : sequence of str
         Its `feature_names`.
-
-    Raises
-    ------
-    SettingError
-        If the descriptors do not describe nuclei.
     """
     wanted = [
         "nuclei, 128 µm window (log per mm²)",
@@ -123,6 +115,8 @@ def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArra
 def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> ClassifiedCells:
     """Read classified cells.
 
+    Raises `TableError` if the file cannot be read as either.
+
     Parameters
     ----------
     path : path
@@ -130,11 +124,6 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
         export; columns in µm need `mpp`.
     mpp : float, optional
         µm per full-resolution pixel.
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read as either.
     """
     path = _checked(path)
     try:
@@ -166,10 +155,7 @@ def prevailing(cells: ClassifiedCells, centres: NDArray[np.float64], reach: floa
 def read_types(path: str | PathLike[str], section: Section) -> dict[str, str]:
     """The type of every spot of a section, by spot name, from a table of spots or of cells.
 
-    Raises
-    ------
-    TableError
-        If the file cannot be used.
+    Raises `TableError` if the file cannot be used.
     """
     checked = _checked(path)
     if checked.suffix.lower() != ".json":
@@ -189,16 +175,12 @@ def with_labels(
 ) -> list[EncodedSection]:
     """Give encoded sections their spots' labels, numbered alike in all.
 
+    Raises `TableError` if a spot has no label.
+
     Parameters
     ----------
-    sections : sequence of EncodedSection
     labels : mapping
         By section name, then by spot name.
-
-    Raises
-    ------
-    TableError
-        If a spot has no label.
     """
     for section in sections:
         lacking = [spot for spot in section.spots if spot not in labels.get(section.name, {})]

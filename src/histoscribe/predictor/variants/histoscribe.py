@@ -40,7 +40,6 @@ class GuidedExperts(nn.Module):
     rank : int
         The experts write so many components, from which one shared matrix makes the genes: neighbouring
         genes share their evidence.
-    dropout : float
     """
 
     def __init__(self, width: int, genes: int, types: int, rank: int, dropout: float) -> None:
@@ -134,14 +133,12 @@ class HistoscribeNetwork(PredictorNetwork):
     ----------
     inputs : int
         Length of the image input (descriptors and context).
-    genes, types : int
     width : int
         Length of the embeddings.
     heads : int
         Attention heads per graph.
     rank : int
         Components that the experts write.
-    dropout, input_dropout : float
     graphs : sequence of str
         Of `GRAPHS`: what the spot branch looks along.
     """

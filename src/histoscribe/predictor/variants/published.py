@@ -37,12 +37,10 @@ class PublishedNetwork(PredictorNetwork):
     ----------
     inputs : int
         Length of an image feature.
-    genes : int
     width : int
         Length of the embeddings.
     heads : int
         Attention heads per graph.
-    dropout : float
     """
 
     def __init__(
@@ -186,7 +184,6 @@ def attention_entropy(weights: Tensor, target: Tensor, nodes: int) -> Tensor:
     weights : Tensor, shape (edges, heads)
         Attention, summing to 1 over the edges into one node.
     target : Tensor of int64, shape (edges,)
-    nodes : int
     """
     terms = -(weights * torch.log(weights.clamp_min(1e-8))).mean(-1)
     return torch.zeros(nodes, dtype=terms.dtype, device=terms.device).index_add(0, target, terms).mean()

@@ -126,10 +126,7 @@ class Variant(ABC, Generic[NetworkT]):
 def variant_named(name: str) -> Variant[Any]:
     """The variant of this name, one of `VARIANTS`.
 
-    Raises
-    ------
-    SettingError
-        If there is none.
+    Raises `SettingError` if there is none.
     """
     if name not in VARIANTS:
         raise SettingError("there is no such variant", where=name, remedy=f"choose {' or '.join(VARIANTS)}")

@@ -26,10 +26,7 @@ HDF5_CHUNK_BYTES = 256 << 20
 def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
     """Read a text file, plain or gzipped by content, of at most `limit` bytes unpacked.
 
-    Raises
-    ------
-    SectionError
-        If it is missing, damaged, or larger than `limit`.
+    Raises `SectionError` if it is missing, damaged, or larger than `limit`.
     """
     try:
         with open(path, "rb") as stream:
@@ -65,6 +62,10 @@ def unpacked(path: Path, limit: int = TEXT_BYTES) -> Iterator[Path]:
 def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
     """Open an HDF5 file whose every object lies in the file itself, as an `h5py.File`.
 
+    Raises `SectionError` if it is no HDF5 file, is damaged, claims far more values than its size has
+    room for, or reaches into other files by a link, external storage or a virtual data set. Damage that
+    shows only while the block reads is reported alike.
+
     Parameters
     ----------
     path : Path
@@ -72,13 +73,6 @@ def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
     whole : bool
         Whether to look at every object now. Otherwise take each by `hdf5_part`, which looks at it alone:
         for files of many objects of which few are read.
-
-    Raises
-    ------
-    SectionError
-        If it is no HDF5 file, is damaged, claims far more values than its size
-        has room for, or reaches into other files by a link, external storage or a virtual data set.
-        Damage that shows only while the block reads is reported alike.
     """
     import h5py
 
@@ -100,10 +94,8 @@ def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
 def hdf5_part(file: Any, name: str, path: Path) -> Any:
     """One object of an HDF5 file and all below it, looked at as `opened_hdf5` does; None where it is absent.
 
-    Raises
-    ------
-    SectionError
-        If it, or something on the way to it, lies in another file or claims more than it has room for.
+    Raises `SectionError` if it, or something on the way to it, lies in another file or claims more than
+    it has room for.
     """
     import h5py
 

@@ -39,12 +39,9 @@ _WHICH = "use a folder that holds its own data, written by a current program"
 def check_zarr(path: Path) -> None:
     """Refuse a zarr folder that reaches out of itself, runs programs, or claims more than it holds.
 
-    Raises
-    ------
-    SectionError
-        If a link leaves the folder, metadata are damaged or name places outside, values are packed in a way
-        that is not known to be harmless (pickles can run programs), a chunk is unreasonably large, or the
-        tables claim far more values than they have room for.
+    Raises `SectionError` if a link leaves the folder, metadata are damaged or name places outside,
+    values are packed in a way that is not known to be harmless (pickles can run programs), a chunk is
+    unreasonably large, or the tables claim far more values than they have room for.
     """
     claimed, stored = 0, 0
     for file, size in _files(path):

@@ -49,10 +49,7 @@ class CellOutlines:
 def read_cells(path: Path) -> CellOutlines:
     """Read `cell_segmentations.geojson`; memory grows with the file's text and not with its parts.
 
-    Raises
-    ------
-    SectionError
-        If it is missing, damaged, or lists a cell twice.
+    Raises `SectionError` if it is missing, damaged, or lists a cell twice.
     """
     try:
         text = read_text(path, SMALL_TEXT_BYTES).getvalue().decode("utf-8")
@@ -116,13 +113,9 @@ def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
 def open_segmented(folder: Path, options: SectionOptions) -> Section:
     """Open `segmented_outputs`: one spot per cell, at its centre of area.
 
-    `spot_um` is the median diameter of circles as large as the cells, `pitch_um` None; `obs["area_um2"]` has
-    each cell's own area.
-
-    Raises
-    ------
-    SectionError
-        If a part is missing or damaged, or the parts do not belong together.
+    `spot_um` is the median diameter of circles as large as the cells, `pitch_um` None; `obs["area_um2"]`
+    has each cell's own area. Raises `SectionError` if a part is missing or damaged, or the parts do not
+    belong together.
     """
     counts_path = folder / CELL_MATRIX
     counts = read_tenx_h5(counts_path)

@@ -47,10 +47,7 @@ _OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch"
 def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any]]:
     """The name of the one section that a table holds, and its part of `uns["spatial"]`.
 
-    Raises
-    ------
-    SectionError
-        If spots of several sections are among them.
+    Raises `SectionError` if spots of several sections are among them.
     """
     spatial = table.uns.get("spatial")
     spatial = spatial if isinstance(spatial, Mapping) else {}
@@ -107,10 +104,7 @@ def _several(what: str, path: Path) -> SectionError:
 def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     """The table with `obsm["spatial"]` of two columns; spots without a place are left out and named.
 
-    Raises
-    ------
-    SectionError
-        If there are no positions, or too few.
+    Raises `SectionError` if there are no positions, or too few.
     """
     warnings = []
     held = next((key for key in ("spatial", "X_spatial") if key in table.obsm), None)
@@ -157,10 +151,7 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
 def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData, list[str]]:
     """The table's spots on tissue, with counts in `X` where it was measured and symbols as names.
 
-    Raises
-    ------
-    SectionError
-        If values or names cannot be used.
+    Raises `SectionError` if values or names cannot be used.
     """
     from scipy.sparse import csr_matrix, issparse
 

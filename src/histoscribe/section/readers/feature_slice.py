@@ -91,10 +91,7 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
 def _bins_per_side(bin_um: float, path: Path) -> int:
     """How many bins of 2 µm lie along a side of a larger one.
 
-    Raises
-    ------
-    SectionError
-        If the size is no multiple of 2 µm.
+    Raises `SectionError` if the size is no multiple of 2 µm.
     """
     step = round(bin_um / FINEST_UM)
     if step < 1 or abs(step * FINEST_UM - bin_um) > 1e-6:
@@ -160,6 +157,9 @@ def open_feature_slice(
 ) -> Section:
     """Open all genes of a `feature_slice.h5` in bins on tissue.
 
+    Raises `SectionError` if the file is damaged, or the bin size is no multiple of 2 µm; `Cancelled` if
+    `progress` says so.
+
     Parameters
     ----------
     path : Path
@@ -169,13 +169,6 @@ def open_feature_slice(
         image of the run that the file lies in.
     progress : Progress, optional
         Told about genes.
-
-    Raises
-    ------
-    SectionError
-        If the file is damaged, or the bin size is no multiple of 2 µm.
-    Cancelled
-        If `progress` says so.
     """
     options = options or SectionOptions()
     bin_um = options.bin_um or BIN_UM

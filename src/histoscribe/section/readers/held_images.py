@@ -32,12 +32,7 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
     """The finest image within an entry of `uns["spatial"]`, in full-resolution pixels, and what is doubtful.
 
     Colours are bytes, 16-bit numbers, or fractions of 1 as matplotlib reads them, what is transparent is
-    laid on white.
-
-    Raises
-    ------
-    SectionError
-        If two images state different sizes of the full one.
+    laid on white. Raises `SectionError` if two images state different sizes of the full one.
     """
     images, scales = entry.get("images", {}), entry.get("scalefactors", {})
     if not isinstance(images, Mapping) or not isinstance(scales, Mapping):
@@ -113,13 +108,11 @@ def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | N
 
     Parameters
     ----------
-    reference : SlideReference or None
     path : Path
         The file that names it.
 
     Returns
     -------
-    Slide or None
     warnings : list of str
         Why there is none, and what was found in its place.
     """

@@ -96,10 +96,7 @@ def looks_like_counts_table(path: Path) -> bool:
 def read_counts_table(path: Path) -> Counts:
     """Read a counts table with spots `XxY` as rows, or as columns, spots by genes.
 
-    Raises
-    ------
-    SectionError
-        If it is damaged, has no spots, or values that are no counts.
+    Raises `SectionError` if it is damaged, has no spots, or values that are no counts.
     """
     text = read_text(path)
     header = text.readline().decode("utf-8", "replace").rstrip("\r\n")

@@ -56,12 +56,8 @@ class Positions:
 def read_positions(path: Path) -> Positions:
     """Read `tissue_positions_list.csv` (no header), `tissue_positions.csv` (header) or `.parquet`.
 
-    Whether there is a header is decided by its words, not by the file's name; Seurat's columns are known.
-
-    Raises
-    ------
-    SectionError
-        If it is damaged; every problem is named.
+    Whether there is a header is decided by its words, not by the file's name; Seurat's columns are
+    known. Raises `SectionError` if it is damaged; every problem is named.
     """
     frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     barcodes = frame["barcode"].astype(str).tolist()
@@ -100,16 +96,12 @@ def join(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
     """Match counts and positions by barcode, never by order; spots off the tissue are left out.
 
+    Raises `SectionError` if nothing joins, or no spot lies on tissue.
+
     Returns
     -------
     rows_of_counts, rows_of_positions : ndarray of int, shape (spots,)
         In the order of the counts.
-    warnings : list of str
-
-    Raises
-    ------
-    SectionError
-        If nothing joins, or no spot lies on tissue.
     """
     place = {barcode: row for row, barcode in enumerate(positions.barcodes)}
     found = [place.get(spot, -1) for spot in counts.spots]

@@ -32,10 +32,7 @@ class Scales:
 def read_scales(spatial: Path) -> Scales:
     """Read the scale factors; a folder without them says nothing.
 
-    Raises
-    ------
-    SectionError
-        If they are damaged.
+    Raises `SectionError` if they are damaged.
     """
     path = file_in(spatial, "scalefactors_json.json")
     if path is None:
@@ -71,10 +68,7 @@ def read_scales(spatial: Path) -> Scales:
 def file_in(folder: Path, *names: str) -> Path | None:
     """The one file of a name (the first of several names), also gzipped or with a sample's name before it.
 
-    Raises
-    ------
-    SectionError
-        If there are several of a name.
+    Raises `SectionError` if there are several of a name.
     """
     for name in names:
         endings = (name, f"{name}.gz")
@@ -97,10 +91,7 @@ def packed_in(folder: Path) -> str:
 def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
     """The folder's reduced image as a slide in full-resolution pixels, if it can be read.
 
-    Raises
-    ------
-    SectionError
-        If the images contradict each other by their scale factors.
+    Raises `SectionError` if the images contradict each other by their scale factors.
     """
     doubts: list[str] = []
     found: list[tuple[str, Slide]] = []

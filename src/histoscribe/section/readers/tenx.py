@@ -27,15 +27,12 @@ _REMEDY = "export the matrix again with Space Ranger, or copy it again"
 def read_tenx_h5(path: Path) -> Counts:
     """Read a `*_feature_bc_matrix.h5`, spots by genes; other feature types are left out.
 
+    Raises `SectionError` if it is damaged, or its parts contradict each other.
+
     Parameters
     ----------
     path : Path
         The file stores columns (barcodes) of features in compressed form: `indptr` per barcode.
-
-    Raises
-    ------
-    SectionError
-        If it is damaged, or its parts contradict each other.
     """
     from scipy.sparse import csr_matrix
 
@@ -223,15 +220,12 @@ def texts(dataset: Any) -> list[str]:
 def read_tenx_mtx(folder: Path) -> Counts:
     """Read a `*_feature_bc_matrix/` folder, spots by genes; plain or gzipped, old or new names.
 
+    Raises `SectionError` if a file is missing or damaged, or they contradict each other.
+
     Parameters
     ----------
     folder : Path
         Holds `matrix.mtx`, `barcodes.tsv` and `features.tsv` (`genes.tsv` before Cell Ranger 3).
-
-    Raises
-    ------
-    SectionError
-        If a file is missing or damaged, or they contradict each other.
     """
     import scipy.io
 

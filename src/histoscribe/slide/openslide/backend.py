@@ -46,12 +46,8 @@ _VENDORS = {
 def read(path: Path) -> Slide:
     """Open a slide with the levels that OpenSlide finds.
 
-    Raises
-    ------
-    SlideError
-        If OpenSlide cannot open or decode it.
-    DependencyError
-        If OpenSlide is missing or too old.
+    Raises `SlideError` if OpenSlide cannot open or decode it; `DependencyError` if OpenSlide is missing
+    or too old.
     """
     file = file_in(path) if path.is_dir() else path
     assert file is not None
@@ -124,10 +120,7 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
 def file_in(folder: Path) -> Path | None:
     """The file that stands for a folder: its largest DICOM file, or the `.mrxs` beside a MIRAX folder.
 
-    Raises
-    ------
-    SlideError
-        If the DICOM files are those of several slides.
+    Raises `SlideError` if the DICOM files are those of several slides.
     """
     if (folder / _MIRAX_INDEX).is_file():
         beside = folder.with_name(f"{folder.name}.mrxs")

@@ -48,10 +48,7 @@ with contextlib.suppress(openslide.OpenSlideError):
 def library() -> ModuleType:
     """OpenSlide's Python module, in a version that may be used.
 
-    Raises
-    ------
-    DependencyError
-        If it is not installed, or its library is older than `FLOOR`.
+    Raises `DependencyError` if it is not installed, or its library is older than `FLOOR`.
     """
     try:
         import openslide
@@ -77,12 +74,8 @@ def check_version(version: str) -> None:
 def try_out(path: Path) -> None:
     """Open a slide and read a few pixels in another process: some damaged files end the one that reads them.
 
-    What OpenSlide itself reports there is no matter.
-
-    Raises
-    ------
-    SlideError
-        If that process died, took more than 1.5 GB or more than 10 seconds.
+    What OpenSlide itself reports there is no matter. Raises `SlideError` if that process died, took more
+    than 1.5 GB or more than 10 seconds.
     """
     about = path.stat()
     problem = _trial(str(path.absolute()), about.st_size, about.st_mtime_ns)
@@ -118,12 +111,8 @@ class Handles:
     def use(self, work: Callable[[Any], T]) -> T:
         """Call `work` with this thread's handle; once more with a new one if OpenSlide fails.
 
-        Raises
-        ------
-        openslide.OpenSlideError
-            If it fails with a new handle, too.
-        SlideError
-            If the slide can no longer be opened.
+        Raises `openslide.OpenSlideError` if it fails with a new handle, too; `SlideError` if the slide
+        can no longer be opened.
         """
         handle = getattr(self._own, "handle", None)
         if handle is not None:

@@ -38,10 +38,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters 
 def read(path: Path) -> Slide:
     """Open a TIFF as a slide with the levels that it has.
 
-    Raises
-    ------
-    SlideError
-        If it holds no 8-bit RGB or grey image, claims more than it can hold, or none of it can be decoded.
+    Raises `SlideError` if it holds no 8-bit RGB or grey image, claims more than it can hold, or none of
+    it can be decoded.
     """
     from tifffile import TiffFile
 

@@ -28,6 +28,8 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # what an extra sample is: alpha that colours
 class TiffPixels(TiledPixels):
     """One level of a TIFF.
 
+    Raises `SlideError` if the level is not an 8-bit RGB or grey image.
+
     Parameters
     ----------
     level : TiffPageSeries
@@ -47,11 +49,6 @@ class TiffPixels(TiledPixels):
         Whether colours are stored as separate channels, which might be other dyes.
     alpha : bool
         Whether the last sample is alpha.
-
-    Raises
-    ------
-    SlideError
-        If the level is not an 8-bit RGB or grey image.
     """
 
     def __init__(

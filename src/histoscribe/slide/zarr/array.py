@@ -49,6 +49,9 @@ class _Shards(NamedTuple):
 class ZarrArray:
     """A read-only uint8 array of a zarr store.
 
+    Raises `SlideError` if there is no such array, or it is damaged, not 8-bit, packed in an unknown way,
+    or in giant chunks.
+
     Parameters
     ----------
     place : Place
@@ -64,11 +67,6 @@ class ZarrArray:
         Value of chunks that are not stored.
     where : str
         The store's path or URL.
-
-    Raises
-    ------
-    SlideError
-        If there is no such array, or it is damaged, not 8-bit, packed in an unknown way, or in giant chunks.
     """
 
     def __init__(self, place: Place, path: str) -> None:
@@ -88,6 +86,9 @@ class ZarrArray:
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:
         """Decode one chunk by its place in the grid; None where it is not stored.
 
+        Raises `ValueError` if it is damaged or unfolds to something else than its chunk; `SlideError` if
+        the store can no longer be read.
+
         Parameters
         ----------
         place : sequence of int
@@ -96,13 +97,6 @@ class ZarrArray:
         Returns
         -------
         ndarray of uint8, shape `chunks`, or None
-
-        Raises
-        ------
-        ValueError
-            If it is damaged or unfolds to something else than its chunk.
-        SlideError
-            If the store can no longer be read.
         """
         data = self._packed(place)
         if data is None:
@@ -262,10 +256,7 @@ def _fill(value: Any) -> int:
 def unfold(codec: str, data: bytes, most: int) -> bytes:
     """Decode one layer of packing, never to more than `most` bytes and what a checksum adds.
 
-    Raises
-    ------
-    ValueError
-        If it is damaged, or unfolds to more.
+    Raises `ValueError` if it is damaged, or unfolds to more.
     """
     import imagecodecs
     from google_crc32c import value as crc32c

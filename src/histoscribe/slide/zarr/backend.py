@@ -27,10 +27,7 @@ _MOST_TILE = 2**26  # pixels
 def read(path: Path) -> Slide:
     """Open a folder with the levels that it has.
 
-    Raises
-    ------
-    SlideError
-        If it holds no 8-bit RGB or grey OME-Zarr image, or is damaged.
+    Raises `SlideError` if it holds no 8-bit RGB or grey OME-Zarr image, or is damaged.
     """
     return _slide(Folder(path), path, "")
 
@@ -38,12 +35,8 @@ def read(path: Path) -> Slide:
 def read_url(url: str) -> Slide:
     """Open an OME-Zarr image behind a URL.
 
-    Raises
-    ------
-    SlideError
-        As `read`, or if the server does not answer.
-    DependencyError
-        If the packages for URLs are not installed.
+    Raises `SlideError` as `read`, or if the server does not answer; `DependencyError` if the packages
+    for URLs are not installed.
     """
     place = Remote(url)
     return _slide(place, Path(place.where), place.where)
@@ -133,6 +126,8 @@ class MissingTileWarning(UserWarning):
 class ZarrPixels(TiledPixels):
     """One level of an OME-Zarr image, chunk by chunk; the first of several times and planes.
 
+    Raises `SlideError` if it is not a grey, an RGB or an RGBA image.
+
     Parameters
     ----------
     array : ZarrArray
@@ -143,11 +138,6 @@ class ZarrPixels(TiledPixels):
         Its store, for messages.
     complete : bool
         Whether every chunk must be there: one that is not is broken then, and else in the fill value.
-
-    Raises
-    ------
-    SlideError
-        If it is not a grey, an RGB or an RGBA image.
     """
 
     def __init__(self, array: ZarrArray, axes: tuple[str, ...], path: Path, *, complete: bool) -> None:

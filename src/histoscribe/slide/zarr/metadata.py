@@ -73,12 +73,8 @@ class OmeImage:
 def read_image(place: Place) -> OmeImage | None:
     """Read the description of the image in a store; None where there is none.
 
-    A store in the layout of bioformats2raw stands for its first image.
-
-    Raises
-    ------
-    SlideError
-        If the description is damaged or leads out of the store.
+    A store in the layout of bioformats2raw stands for its first image. Raises `SlideError` if the
+    description is damaged or leads out of the store.
     """
     try:
         found = _attributes(place, "")

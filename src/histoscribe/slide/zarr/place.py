@@ -67,15 +67,12 @@ class Folder:
 class Remote:
     """A URL, read through fsspec.
 
+    Raises `DependencyError` if fsspec, or what it needs for this kind of URL, is not installed.
+
     Parameters
     ----------
     url : str
         Of the store.
-
-    Raises
-    ------
-    DependencyError
-        If fsspec, or what it needs for this kind of URL, is not installed.
     """
 
     def __init__(self, url: str) -> None:

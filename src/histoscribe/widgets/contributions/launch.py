@@ -34,7 +34,8 @@ Openable = str | Path | Slide
 def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.Viewer:
     """Open napari with slides, sections and predictions, one gene painted.
 
-    A measured and a predicted section of the same name are shown side by side.
+    A measured and a predicted section of the same name are shown side by side. Raises `HistoscribeError`
+    if something cannot be opened; no window is shown then.
 
     Parameters
     ----------
@@ -42,15 +43,6 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
         What to show; paths are opened first, a cohort CSV as all its sections, a session with all it kept.
     block : bool
         Stay until the window is closed.
-
-    Returns
-    -------
-    napari.Viewer
-
-    Raises
-    ------
-    HistoscribeError
-        If something cannot be opened; no window is shown then.
     """
     opened: list[Section | Slide] = []
     kept: list[Reopened] = []

@@ -86,16 +86,12 @@ def read(path: PathOrPaths) -> list[LayerData]:
 def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Section | Slide]:
     """Open a slide, a section or all sections of a cohort, Visium HD in the preferred bins.
 
+    Raises `HistoscribeError` if it cannot be read, or is nothing of these.
+
     Parameters
     ----------
-    place : str or path
     waiting : bool
         Whether what takes long is opened on another thread while the window stays alive.
-
-    Raises
-    ------
-    HistoscribeError
-        If it cannot be read, or is nothing of these.
     """
     known = format_of(place)
     if known.kind == "slide":
@@ -218,10 +214,7 @@ def _restored(path: Path) -> list[LayerData]:
 def region_layer(path: Path, viewer: ViewerModel | None) -> LayerData:
     """Describe regions on the slide that is open: a file does not say on which one they were drawn.
 
-    Raises
-    ------
-    HistoscribeError
-        If no slide is open, or several that differ in scale or place are.
+    Raises `HistoscribeError` if no slide is open, or several that differ in scale or place are.
     """
     from histoscribe.tiles import read_regions
     from histoscribe.widgets.layers.layers import section_of, slide_of, tissue_of, to_pixels

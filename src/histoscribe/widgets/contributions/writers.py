@@ -20,9 +20,10 @@ def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None =
     Without arguments, as the command palette calls it, the chosen layer is written, or the first image, and
     the user is asked where to.
 
-    A layer that was opened as a slide is written from the slide itself, with its scale and all its levels;
-    any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on another
-    thread while the window stays alive; the call returns when the file is whole.
+    A layer that was opened as a slide is written from the slide itself, with its scale and all its
+    levels; any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on
+    another thread while the window stays alive; the call returns when the file is whole. Raises
+    `HistoscribeError` if the layer is no RGB image, cannot be written, or writing was stopped.
 
     Parameters
     ----------
@@ -37,11 +38,6 @@ def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None =
     -------
     list of str
         The path, as napari wants it.
-
-    Raises
-    ------
-    HistoscribeError
-        If the layer is no RGB image, cannot be written, or writing was stopped.
     """
     from histoscribe.slide import write_slide
 

@@ -65,22 +65,18 @@ def lent() -> Iterator[None]:
 def load_libraries(*modules: str) -> None:
     """Import modules beforehand; the window answers meanwhile.
 
-    An import holds Python's lock while the linker maps PyTorch (0.3 s) or LLVM (0.2 s), so that is asked for
-    beforehand by a call that gives the lock away. Imports make hundreds of thousands of objects, at which the
-    collector of garbage looks again and again, all of Python waiting up to half a second each time: it rests
-    meanwhile, and does not look at what is there by then until the job has ended (`lent`). Numba makes as
-    many when it compiles for the first time; where it is named, it does that here as well.
+    An import holds Python's lock while the linker maps PyTorch (0.3 s) or LLVM (0.2 s), so that is asked
+    for beforehand by a call that gives the lock away. Imports make hundreds of thousands of objects, at
+    which the collector of garbage looks again and again, all of Python waiting up to half a second each
+    time: it rests meanwhile, and does not look at what is there by then until the job has ended
+    (`lent`). Numba makes as many when it compiles for the first time; where it is named, it does that
+    here as well. Raises `ImportError` as `import` does.
 
     Parameters
     ----------
     *modules : str
         Full names; those that are there already cost nothing. `torch` and `numba` are named where they are
         needed, and first: no library is mapped for what is not.
-
-    Raises
-    ------
-    ImportError
-        As `import` does.
     """
     with _LOADING, lent():
         if all(name in sys.modules for name in modules):

@@ -18,8 +18,9 @@ R = TypeVar("R")
 def waited_for(job: Callable[[Progress], R], title: str) -> R:
     """Run a job on another thread and return its result, or raise its error, when it has ended.
 
-    A dialog that blocks nothing shows the progress; its button, Escape and closing the window stop the job.
-    Off the GUI thread, and without an application, the job simply runs.
+    A dialog that blocks nothing shows the progress; its button, Escape and closing the window stop the
+    job. Off the GUI thread, and without an application, the job simply runs. Raises `Cancelled` if it
+    was stopped.
 
     Parameters
     ----------
@@ -27,11 +28,6 @@ def waited_for(job: Callable[[Progress], R], title: str) -> R:
         Receives the progress to report to.
     title : str
         Of the dialog.
-
-    Raises
-    ------
-    Cancelled
-        If it was stopped.
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() is not application.thread():

@@ -57,8 +57,6 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
 
     Parameters
     ----------
-    viewer : ViewerModel
-    on : bool
     genes : tuple of str
         Small multiples: each visible layer that was opened or predicted gets one cell more for each of these.
     """

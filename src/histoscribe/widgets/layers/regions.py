@@ -149,10 +149,7 @@ def class_colours(layer: Shapes) -> dict[str, Colour]:
 def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
     """The closed shapes as regions, holes as they were read; see `drawn_regions` for the pixels.
 
-    Raises
-    ------
-    RegionError
-        If nothing closed is drawn.
+    Raises `RegionError` if nothing closed is drawn.
     """
     colours = class_colours(layer)
     names, labels, annotations, rings = (
@@ -175,6 +172,8 @@ def drawn_regions(
 ) -> list[NDArray[np.float64]]:
     """The closed shapes of a layer as polygons, wherever it and what lies beneath were moved.
 
+    Raises `RegionError` if nothing closed is drawn.
+
     Parameters
     ----------
     shapes : Shapes
@@ -189,11 +188,6 @@ def drawn_regions(
     list of ndarray, shape (corners, 2)
         (row, column) in full-resolution pixels of what lies beneath; in the world where nothing is given. An
         ellipse becomes 72 corners.
-
-    Raises
-    ------
-    RegionError
-        If nothing closed is drawn.
     """
     polygons = []
     classes, kinds, data = classes_in(shapes), shapes.shape_type, shapes.data

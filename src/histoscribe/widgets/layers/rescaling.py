@@ -36,10 +36,8 @@ def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
 
     Parameters
     ----------
-    viewer : ViewerModel
     slide : Slide
         As one of the layers has it.
-    mpp : float
     """
     beneath = [layer for layer in viewer.layers if _is_of(slide_of(layer), slide)]
     factor, scaled = mpp / (slide.mpp or 1.0), slide.with_mpp(mpp)

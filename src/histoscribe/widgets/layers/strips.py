@@ -33,12 +33,7 @@ _WIDTH, _MARGIN = 300, 5
 
 @dataclass(frozen=True)
 class Scale:
-    """Strips as a picture on a ground.
-
-    Parameters
-    ----------
-    strips : tuple of Strip
-    """
+    """Strips as a picture on a ground."""
 
     strips: tuple[Strip, ...]
 
@@ -73,8 +68,6 @@ def strips_of(
 
     Parameters
     ----------
-    viewer : ViewerModel
-    state : ViewState
     limits : mapping
         Layer name → gene → limits, as `paint` returns them.
     """

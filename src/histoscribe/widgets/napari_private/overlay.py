@@ -34,12 +34,7 @@ _OF_BASE = ("_get_fgcolor(self)", "_on_position_change(self, event)", "reset(sel
 
 
 class PictureOverlay(CanvasOverlay):
-    """A picture shown in a canvas.
-
-    Parameters
-    ----------
-    draw : Draw or None
-    """
+    """A picture shown in a canvas."""
 
     draw: Any = None
     position: Any = "bottom_left"
@@ -79,7 +74,6 @@ def show_picture(viewer: ViewerModel, key: str, position: str, draw: Draw | None
 
     Parameters
     ----------
-    viewer : ViewerModel
     key : str
         Pictures of another key are others, at a place of their own.
     position : str

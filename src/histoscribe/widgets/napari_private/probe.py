@@ -31,7 +31,6 @@ def may(use: Use, *parts: tuple[Any, tuple[str, ...]]) -> bool:
 
     Parameters
     ----------
-    use : Use
     *parts : (object, names)
         What the objects must have: `name` for an attribute, `name(first, second)` for a call that takes
         arguments of these names, as many as there are.

@@ -106,7 +106,6 @@ def added_in_turns(
 
     Parameters
     ----------
-    viewer : ViewerModel
     described : (data, keyword arguments, type)
         As a reader gives it.
 

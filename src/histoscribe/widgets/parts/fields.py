@@ -41,7 +41,6 @@ class ChoiceField(ComboBox):
         Of the field, as sessions keep it.
     offer : callable
         Asked at every `reset_choices`; values are not tuples.
-    label, tooltip : str
     first : Any, optional
         Chosen at the beginning where it is offered; else the first one is.
     """
@@ -160,10 +159,7 @@ class RegionField(FieldRow):
     def outlines(self, beneath: Layer) -> list[NDArray[np.float64]] | None:
         """What is drawn, in full-resolution pixels of the section or slide of a layer; None without shapes.
 
-        Raises
-        ------
-        RegionError
-            If nothing closed is drawn.
+        Raises `RegionError` if nothing closed is drawn.
         """
         shapes = self.layer.value
         return None if shapes is None else drawn_regions(shapes, beneath, self.only.value or None)

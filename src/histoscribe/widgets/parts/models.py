@@ -32,7 +32,6 @@ class ModelField(ValuedContainerWidget[Any]):
 
     Parameters
     ----------
-    name : str
     kind : str
         `predictor`, `imputer` or `generator`.
     more : callable, optional

@@ -202,7 +202,6 @@ class Dots:
         In the legend; empty to leave it out there.
     places : ndarray, shape (n, 2)
         As (x, y).
-    colour : str
     size : float
         Pixels.
     """

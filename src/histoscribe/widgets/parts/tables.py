@@ -27,7 +27,6 @@ class Column:
 
     Parameters
     ----------
-    heading : str
     text : callable
         From a row to the words of its cell.
     meaning : str

@@ -30,7 +30,6 @@ class VerdictBanner(QWidget):
     ----------
     viewer : ViewerModel
         Painted anew when what is unlike is asked for.
-    state : ViewState
     sections : callable
         Gives the sections of now; those that are not predicted say nothing.
     """

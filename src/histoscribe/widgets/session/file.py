@@ -18,10 +18,7 @@ _MOST_BYTES = 1 << 26
 def write_content(content: Session, path: Path) -> None:
     """Write a session's content, atomically.
 
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
+    Raises `StorageError` if it cannot be written.
     """
     with replacing(path) as fresh:
         fresh.write_text(content.model_dump_json(), encoding="utf-8")
@@ -30,10 +27,7 @@ def write_content(content: Session, path: Path) -> None:
 def read_content(path: Path) -> Session:
     """Read a session file and check every value.
 
-    Raises
-    ------
-    StorageError
-        If the file is missing, too large, damaged, of a later version, or no session.
+    Raises `StorageError` if the file is missing, too large, damaged, of a later version, or no session.
     """
     try:
         with open(path, "rb") as stream:

@@ -82,10 +82,8 @@ def pack_map(found: Map) -> DrawnMap:
 def map_from(packed: DrawnMap, spots: int) -> Map:
     """What `pack_map` was given.
 
-    Raises
-    ------
-    ValueError
-        If it is not of so many spots, of classes that it does not name, or in unknown colours.
+    Raises `ValueError` if it is not of so many spots, of classes that it does not name, or in unknown
+    colours.
     """
     values = np.array(packed.values, dtype=float)
     if len(values) != spots:

@@ -101,7 +101,6 @@ def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence
 
     Parameters
     ----------
-    viewer : ViewerModel
     kept : sequence of KeptPanel
         As `capture_panels` gave them.
     layers : sequence of Layer or None

@@ -45,7 +45,6 @@ class Reopened:
 
     Parameters
     ----------
-    content : Session
     sections, slides : dict
         By the id of their source.
     paths : dict of str to Path
@@ -65,12 +64,7 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     """Write a session, tables without a file of their own into `NAME.files` beside it; on any thread.
 
     The session that stood at `path` stays whole until the new one is; then its tables that nothing
-    refers to any more are removed.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
+    refers to any more are removed. Raises `StorageError` if it cannot be written.
     """
     from histoscribe.section import write_section
 
@@ -97,12 +91,8 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
 def reopen(path: Path, progress: Progress) -> Reopened:
     """Read a session and open what it is made of; what cannot be opened is told, the rest comes back.
 
-    Runs on any thread. Addresses on the network are not followed.
-
-    Raises
-    ------
-    StorageError
-        If the session file itself cannot be used.
+    Runs on any thread. Addresses on the network are not followed. Raises `StorageError` if the session
+    file itself cannot be used.
     """
     content = read_content(path)
     found = Reopened(content)

@@ -66,7 +66,6 @@ class Compared:
 
     Parameters
     ----------
-    measured, predicted : Section
     match : Match
         Which rows of the two show the same place.
     genes : DataFrame
@@ -110,10 +109,7 @@ class _Difference:
 def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
     """Score every common gene, with intervals.
 
-    Raises
-    ------
-    TableError
-        If no spot or no gene is common.
+    Raises `TableError` if no spot or no gene is common.
     """
     load_libraries(*_NEEDED)
     from histoscribe.evaluation import compare

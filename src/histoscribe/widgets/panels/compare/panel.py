@@ -137,10 +137,7 @@ class ComparePanel(Panel):
     def request(self) -> CompareRequest:
         """What the panel asks for as it stands.
 
-        Raises
-        ------
-        SettingError
-            If a layer is missing.
+        Raises `SettingError` if a layer is missing.
         """
         measured, predicted = self.measured.value, self.predicted.value
         if measured is None or predicted is None:

@@ -64,6 +64,8 @@ def has_evidence(section: Section | None) -> bool:
 def behind(section: Section, row: int, at_hand: Mapping[str, Section]) -> Behind:
     """Collect what lies behind a spot; reads a few crops, so run it off the GUI thread.
 
+    Raises `ModelError` if the table holds no evidence, or a damaged crop.
+
     Parameters
     ----------
     section : Section
@@ -72,11 +74,6 @@ def behind(section: Section, row: int, at_hand: Mapping[str, Section]) -> Behind
         Which spot.
     at_hand : mapping of str to Section
         Measured sections by name; crops that the table does not hold are cut from their slides.
-
-    Raises
-    ------
-    ModelError
-        If the table holds no evidence, or a damaged crop.
     """
     from histoscribe.predictor.retrieval.evidence import evidence_of
 

@@ -102,10 +102,7 @@ class GeneTrace:
     def request(self) -> TraceRequest:
         """What is asked for as the panel stands.
 
-        Raises
-        ------
-        HistoscribeError
-            If something is missing.
+        Raises `HistoscribeError` if something is missing.
         """
         section = section_of(self._layer)
         if section is None:

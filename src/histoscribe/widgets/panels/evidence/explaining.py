@@ -37,7 +37,6 @@ class Described:
         The prediction.
     folder : Path
         The model's.
-    predictor : Predictor
     names : tuple of str
         What each descriptor is.
     features : ndarray of float32, shape (tiles, d)
@@ -124,10 +123,8 @@ class TraceRequest:
     ----------
     section : Section
         Predicted, with its slide.
-    gene : str
     model : Path or None
         The model's folder; None to look for it in `candidates` and among the models that come along.
-    candidates : sequence of Path
     described : Described or None
         What an earlier trace described; taken where it is of the same section and model.
     """
@@ -142,10 +139,7 @@ class TraceRequest:
 def check(request: TraceRequest) -> None:
     """Refuse what cannot work before anything is loaded.
 
-    Raises
-    ------
-    HistoscribeError
-        With the remedy.
+    Raises `HistoscribeError` with the remedy.
     """
     section = request.section
     if not request.gene:
@@ -169,10 +163,7 @@ def check(request: TraceRequest) -> None:
 def trace(request: TraceRequest, progress: Progress) -> Traced:
     """Find the model, describe the tiles and trace the gene; runs on any thread.
 
-    Raises
-    ------
-    HistoscribeError
-        If the model is not at hand or the slide cannot be read.
+    Raises `HistoscribeError` if the model is not at hand or the slide cannot be read.
     """
     check(request)
     progress.report("finding the model")
@@ -197,10 +188,7 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
 def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]) -> Path:
     """The folder of the model whose weights have this fingerprint.
 
-    Raises
-    ------
-    ModelError
-        If the chosen one is another, or none is at hand.
+    Raises `ModelError` if the chosen one is another, or none is at hand.
     """
     from histoscribe.models import bundled, bundled_names, read_card
 

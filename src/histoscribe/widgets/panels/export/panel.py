@@ -40,23 +40,16 @@ KINDS = (".csv", ".h5ad")
 def save_table(section: Section, path: Path, genes: Sequence[str], progress: Progress) -> Path:
     """Write the spots of a section; runs on any thread.
 
+    Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
+
     Parameters
     ----------
-    section : Section
     path : Path
         Ending in `.csv`: one row a spot with its name, its centre in µm, what is known of it, and the
         values of `genes` as they are painted (log1p of counts per 10,000). Ending in `.h5ad`: the whole
         section, counts as they are.
     genes : sequence of str
         Those that the section lacks are passed over.
-    progress : Progress
-
-    Raises
-    ------
-    SettingError
-        If the ending is another one.
-    StorageError
-        If it cannot be written.
     """
     kind = path.suffix.lower()
     if kind == ".h5ad":

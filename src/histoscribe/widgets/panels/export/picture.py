@@ -43,7 +43,6 @@ class Picture:
 
     Parameters
     ----------
-    figure : matplotlib Figure
     um_per_inch : float
         True scale of every pane; world units where the slide's µm per pixel are unknown.
     left_out : tuple of str
@@ -58,18 +57,15 @@ class Picture:
 def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Picture:
     """Draw what the viewer shows now: the same panes, camera, colours and limits, on white.
 
+    Raises `SettingError` if nothing is visible, the view is three-dimensional, or the picture would be
+    too large.
+
     Parameters
     ----------
-    viewer : ViewerModel
     state : ViewState
         Which genes are painted.
     dpi : int
         Fineness at which pixels are drawn; 100 dpi is that of the screen.
-
-    Raises
-    ------
-    SettingError
-        If nothing is visible, the view is three-dimensional, or the picture would be too large.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -122,12 +118,7 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
 def save_picture(picture: Picture, path: Path) -> None:
     """Write a picture; the ending of its name chooses PNG, SVG or PDF.
 
-    Raises
-    ------
-    SettingError
-        If the ending is another one.
-    StorageError
-        If it cannot be written.
+    Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
     """
     import matplotlib
 

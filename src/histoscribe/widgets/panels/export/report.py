@@ -40,12 +40,10 @@ class ReportContent:
     ----------
     picture : Picture
         Of the view.
-    slides : tuple of Slide
     sections : tuple of Section
         Of all layers of spots that were opened or predicted.
     genes : tuple of str
         Shown at the moment.
-    colour_map : str
     regions : tuple of dict
         Layer, class, colour, number of shapes and their area, ready to be shown.
     """
@@ -61,10 +59,7 @@ class ReportContent:
 def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
     """Take from a viewer what its report needs; on the viewer's own thread.
 
-    Raises
-    ------
-    SettingError
-        If nothing is visible.
+    Raises `SettingError` if nothing is visible.
     """
     slides = {id(slide.levels): slide for slide in map(slide_of, viewer.layers) if slide is not None}
     return ReportContent(

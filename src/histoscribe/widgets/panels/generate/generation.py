@@ -35,7 +35,6 @@ class Parent:
 
     Parameters
     ----------
-    source : BulkTable or Section
     regions : tuple of ndarray, shape (corners, 2), or None
         (row, column) in full-resolution pixels: the section's spots inside them; None for the whole.
     """
@@ -50,14 +49,10 @@ class GenerateRequest:
 
     Parameters
     ----------
-    model : Path
-    primary : Parent
     normal : Parent or None
         None for the model's references.
-    site : str
     cancer : str or None
         None to recognise it.
-    samples, seed : int
     imputer : Path or None
         Restores missing genes first; None leaves them out.
     """
@@ -78,7 +73,6 @@ class Generated:
 
     Parameters
     ----------
-    request : GenerateRequest
     table : AnnData
         As `Generator.generate` describes.
     genes, sets : DataFrame
@@ -107,10 +101,7 @@ class Generated:
 def generate(request: GenerateRequest, progress: Progress) -> Generated:
     """Load the model, bring the parents together and generate; runs on any thread.
 
-    Raises
-    ------
-    HistoscribeError
-        If the model or the parents cannot be used.
+    Raises `HistoscribeError` if the model or the parents cannot be used.
     """
     if not (request.model / "card.json").exists():
         raise SettingError(

@@ -117,10 +117,7 @@ class ParentFields:
     def parent(self, role: str) -> Parent:
         """The choice.
 
-        Raises
-        ------
-        HistoscribeError
-            If nothing is chosen, or no region is drawn though one was asked for.
+        Raises `HistoscribeError` if nothing is chosen, or no region is drawn though one was asked for.
         """
         source = self.source.source
         if source is None:
@@ -202,10 +199,7 @@ class GeneratePanel(Panel):
     def request(self) -> GenerateRequest:
         """What the panel asks for as it stands.
 
-        Raises
-        ------
-        HistoscribeError
-            If something is missing or does not go together.
+        Raises `HistoscribeError` if something is missing or does not go together.
         """
         if self.model.card is None or self.model.folder is None:
             raise SettingError("there is no generator", remedy="choose the folder of a trained generator")

@@ -34,7 +34,6 @@ class ImputeRequest:
 
     Parameters
     ----------
-    source : BulkTable or Section
     model : Path or None
         A model's folder; None to learn from `teacher`.
     teacher : BulkTable or Section or None
@@ -95,8 +94,6 @@ class Restored:
 
     Parameters
     ----------
-    request : ImputeRequest
-    imputer : Imputer
     table : AnnData
         As `Imputer.restore` describes.
     section : Section or None
@@ -137,10 +134,7 @@ class Restored:
 def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
     """Load the model or learn one.
 
-    Raises
-    ------
-    HistoscribeError
-        If the model cannot be used, or there is too little to learn from.
+    Raises `HistoscribeError` if the model cannot be used, or there is too little to learn from.
     """
     if request.model is None and request.teacher is None:
         raise SettingError("there is no model", remedy="choose one, or a layer to learn from")

@@ -65,7 +65,6 @@ class CarriersView(QWidget):
 
     Parameters
     ----------
-    gene : str
     weights : DataFrame
         Columns `weight` (mean over samples) and `absolute weight`, a row for each observed gene.
     """
@@ -105,7 +104,6 @@ class SampleMap(QWidget):
     ----------
     table : AnnData
         With `obsm["summary"]`.
-    name : str
     """
 
     def __init__(self, table: AnnData, name: str) -> None:
@@ -227,10 +225,7 @@ class ImputePanel(Panel):
     def request(self) -> ImputeRequest:
         """What the panel asks for as it stands.
 
-        Raises
-        ------
-        SettingError
-            If there is nothing to restore, or no model.
+        Raises `SettingError` if there is nothing to restore, or no model.
         """
         source = self.source.source
         if source is None:

@@ -88,10 +88,7 @@ class PredictPanel(Panel):
     def request(self) -> PredictRequest:
         """What the panel asks for as it stands.
 
-        Raises
-        ------
-        HistoscribeError
-            If something is missing or does not go together.
+        Raises `HistoscribeError` if something is missing or does not go together.
         """
         target = self._looked_at()
         if target is None:

@@ -66,10 +66,7 @@ class PredictRequest:
 def check(request: PredictRequest) -> None:
     """Refuse what cannot work before anything is loaded.
 
-    Raises
-    ------
-    HistoscribeError
-        With the remedy.
+    Raises `HistoscribeError` with the remedy.
     """
     if not (request.model / "card.json").exists():
         raise SettingError(
@@ -124,17 +121,15 @@ def cost_words(
 def predict(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
     """Load the model and predict; runs on any thread.
 
+    Raises `HistoscribeError` if the model or the slide cannot be used, or nothing is there to predict
+    on.
+
     Returns
     -------
     Section
         Predicted; its table holds the held-out score of each gene in `var["held_out_r"]`.
     LayerData
         The layer that shows it.
-
-    Raises
-    ------
-    HistoscribeError
-        If the model or the slide cannot be used, or nothing is there to predict on.
     """
     check(request)
     progress.report("loading the model")

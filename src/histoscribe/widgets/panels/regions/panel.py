@@ -139,10 +139,7 @@ class RegionsPanel(Panel):
     def classed(self) -> ClassedSpots:
         """Spots, regions and classes as they are now.
 
-        Raises
-        ------
-        HistoscribeError
-            If there are no spots or nothing is drawn.
+        Raises `HistoscribeError` if there are no spots or nothing is drawn.
         """
         from histoscribe.evaluation.regions import classes_of
 
@@ -315,10 +312,7 @@ class RegionsPanel(Panel):
     def request(self) -> ClassedSpots:
         """What is analysed.
 
-        Raises
-        ------
-        HistoscribeError
-            If there are no spots, or none lies in a region with a class.
+        Raises `HistoscribeError` if there are no spots, or none lies in a region with a class.
         """
         spots = self.classed()
         if not spots.labels.any():

@@ -24,12 +24,7 @@ _MOST_PIXELS = 30_000_000
 
 
 class SlideMap(QLabel):
-    """Follows the camera of a viewer over the slide of one layer.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-    """
+    """Follows the camera of a viewer over the slide of one layer."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()

@@ -45,8 +45,6 @@ class TrainPanel(Panel):
     napari_viewer : napari.Viewer
         Given by napari.
 
-    Signals
-    -------
     heard : str
         What was held out and how well it was predicted, from the job's thread.
     """
