@@ -20,27 +20,20 @@ _PARTS = ("retrieval", "regression", "linear")
 
 @dataclass(frozen=True)
 class EnsembleWeights:
-    """Shares of the three parts, and how retrieval averages.
-
-    Parameters
-    ----------
-    retrieval, regression, linear : float
-        Shares, not negative.
-    neighbours : int
-        How many reference spots are averaged.
-    temperature : float
-        Of the softmax over their similarities.
-    rough, smooth : float
-        Shares of the neighbours' mean in the least and in the most spatial gene; see `smoothness`.
-    """
+    """Shares of the three parts, and how retrieval averages."""
 
     retrieval: float = 0.5
     regression: float = 0.1
     linear: float = 0.4
+    """`retrieval`, `regression` and `linear`: shares, not negative."""
     neighbours: int = 50
+    """How many reference spots are averaged."""
     temperature: float = 0.2
+    """Of the softmax over their similarities."""
     rough: float = 0.0
     smooth: float = 0.0
+    """`rough` and `smooth`: shares of the neighbours' mean in the least and in the most spatial gene; see
+    `smoothness`."""
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -50,25 +43,18 @@ class EnsembleWeights:
 
 @dataclass(frozen=True, eq=False)
 class PartialPredictions:
-    """What the parts of a fitted predictor say of some tiles, in standardised expression.
-
-    Parameters
-    ----------
-    regression, linear : ndarray of float32, shape (tiles, genes)
-        Of the guided experts (mean over members) and of the ridge.
-    retrieved : list of Neighbours
-        One per member.
-    values : ndarray of float32, shape (references, genes)
-        What the reference spots express.
-    trust : ndarray of float32, shape (references,)
-        How much each reference spot counts.
-    """
+    """What the parts of a fitted predictor say of some tiles, in standardised expression."""
 
     regression: NDArray[np.float32]
     linear: NDArray[np.float32]
+    """`regression` and `linear`: of the guided experts (mean over members) and of the ridge, shape (tiles,
+    genes)."""
     retrieved: list[Neighbours]
+    """One per member."""
     values: NDArray[np.float32]
+    """What the reference spots express, shape (references, genes)."""
     trust: NDArray[np.float32]
+    """How much each reference spot counts, shape (references,)."""
 
     def _nearest(self, k: int, temperature: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The nearest k of every member side by side, and their weights: both (tiles, members × k)."""

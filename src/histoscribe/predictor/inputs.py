@@ -43,24 +43,18 @@ class InputSpace:
     units of the training sections keep it: slides of one laboratory tell by it whom they are like. A part of
     a section is measured in the units of the whole, or tumour alone would look like the average of tumour
     and stroma. Fewer than `MIN_TILES` tiles are too few to know the section by.
-
-    Parameters
-    ----------
-    pitch_um : float
-        Length in which `radii` are counted: the pitch of the training sections.
-    radii : tuple of float
-        Reaches of the context.
-    units : tuple of str
-        `section`, `training` or both.
-    descriptors, context : Scale
-        Of the training descriptors, and of their context: one radius after the other.
     """
 
     pitch_um: float
+    """Length in which `radii` are counted: the pitch of the training sections."""
     radii: tuple[float, ...]
+    """Reaches of the context."""
     units: tuple[Unit, ...]
+    """`section`, `training` or both."""
     descriptors: Scale
     context: Scale
+    """`descriptors` and `context`: of the training descriptors, and of their context: one radius after the
+    other."""
 
     @classmethod
     def learned(

@@ -31,46 +31,32 @@ _DRAWS = 7
 
 @dataclass(frozen=True, eq=False)
 class HeldOutTissue:
-    """One held-out section beside what was predicted of it.
-
-    Parameters
-    ----------
-    predicted, measured : ndarray of float32, shape (spots, genes)
-        Log expression.
-    counts : ndarray, shape (spots, genes), or None
-        Of the panel; None where the target is not normalised per spot, so that depth cannot be changed.
-    depth : ndarray of float64, shape (spots,)
-        Counts of all genes.
-    known : bool
-        Whether other tissue of its patient was trained on.
-    """
+    """One held-out section beside what was predicted of it."""
 
     predicted: NDArray[np.float32]
     measured: NDArray[np.float32]
+    """`predicted` and `measured`: log expression, shape (spots, genes)."""
     counts: NDArray[np.float64] | None
+    """Of the panel; None where the target is not normalised per spot, so that depth cannot be changed. Shape
+    (spots, genes)."""
     depth: NDArray[np.float64]
+    """Counts of all genes, shape (spots,)."""
     known: bool = False
+    """Whether other tissue of its patient was trained on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Bounds around predictions of log expression: for known patients first, then for new ones.
-
-    Parameters
-    ----------
-    edges : ndarray of float32, shape (2, bins - 1, genes)
-        Predicted values that part the bins of a gene.
-    low, high : ndarray of float32, shape (2, 1 + depths, bins, genes)
-        What is added to a prediction in each bin, at the depths of training and at each of `depths`: `low`
-        is never positive, `high` never negative.
-    depths : ndarray of float32, shape (depths,)
-        Counts of a spot, rising; may be empty.
-    """
+    """Bounds around predictions of log expression: for known patients first, then for new ones."""
 
     edges: NDArray[np.float32]
+    """Predicted values that part the bins of a gene, shape (2, bins - 1, genes)."""
     low: NDArray[np.float32]
     high: NDArray[np.float32]
+    """`low` and `high`: what is added to a prediction in each bin, at the depths of training and at each of
+    `depths`: `low` is never positive, `high` never negative. Shape (2, 1 + depths, bins, genes)."""
     depths: NDArray[np.float32]
+    """Counts of a spot, rising; may be empty. Shape (depths,)."""
 
     def around(
         self,

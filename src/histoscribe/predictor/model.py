@@ -25,23 +25,16 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class ImageInputs:
-    """What a fitted predictor sees of some tiles.
-
-    Parameters
-    ----------
-    reduced : ndarray of float32, shape (tiles, components)
-        The image input on its main axes.
-    linear : ndarray of float32, shape (tiles, rank)
-        What the ridge reads from the whole image input.
-    raw : ndarray of float32, shape (tiles, d)
-        Descriptors as the encoder gave them.
-    centres_um : ndarray of float64, shape (tiles, 2)
-    """
+    """What a fitted predictor sees of some tiles."""
 
     reduced: NDArray[np.float32]
+    """The image input on its main axes, shape (tiles, components)."""
     linear: NDArray[np.float32]
+    """What the ridge reads from the whole image input, shape (tiles, rank)."""
     raw: NDArray[np.float32]
+    """Descriptors as the encoder gave them, shape (tiles, d)."""
     centres_um: NDArray[np.float64]
+    """Shape (tiles, 2)."""
 
     def __getitem__(self, rows: slice) -> ImageInputs:
         return ImageInputs(self.reduced[rows], self.linear[rows], self.raw[rows], self.centres_um[rows])
@@ -49,25 +42,18 @@ class ImageInputs:
 
 @dataclass(frozen=True, eq=False)
 class TilePredictions:
-    """What a predictor says of some tiles.
-
-    Parameters
-    ----------
-    expression : ndarray of float32, shape (tiles, genes)
-        log1p of counts per 10,000, never negative.
-    evidence, shares : ndarray, shape (tiles, at most 8)
-        Numbers of the reference spots that weigh most in retrieval, and how much.
-    types : ndarray of int64, shape (tiles,)
-        The spot type that the gate reads from the image.
-    novelty : ndarray of float32, shape (tiles,)
-        Distance to the training tiles; above 1 it is larger than among 99 % of them.
-    """
+    """What a predictor says of some tiles."""
 
     expression: NDArray[np.float32]
+    """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
     evidence: NDArray[np.int64]
     shares: NDArray[np.float32]
+    """`evidence` and `shares`: numbers of the reference spots that weigh most in retrieval, and how much,
+    shape (tiles, at most 8)."""
     types: NDArray[np.int64]
+    """The spot type that the gate reads from the image, shape (tiles,)."""
     novelty: NDArray[np.float32]
+    """Distance to the training tiles; above 1 it is larger than among 99 % of them. Shape (tiles,)."""
 
     def __getitem__(self, rows: slice) -> TilePredictions:
         return TilePredictions(*(getattr(self, entry.name)[rows] for entry in fields(self)))
@@ -75,52 +61,38 @@ class TilePredictions:
 
 @dataclass(frozen=True, eq=False)
 class FittedPredictor:
-    """Everything that a trained predictor knows.
-
-    Parameters
-    ----------
-    space : InputSpace
-        How descriptors become the image input.
-    components : ndarray, shape (inputs, components)
-        Principal axes of the image input; empty columns where it is not reduced.
-    mean, deviation : ndarray, shape (genes,)
-        Of the training target; 0 and 1 where the variant does not standardise.
-    ridge : ndarray, shape (inputs, rank)
-        Weights of the linear answer; zeros where the variant has none.
-    loadings : ndarray, shape (rank, genes)
-        What the scores of the ridge stand for.
-    values : ndarray, shape (references, genes)
-        Standardised expression of the gallery's spots.
-    trust : ndarray, shape (references,)
-        How much each of them is believed, by its depth.
-    keys : list of ndarray, each of shape (references, width)
-        Embeddings of the gallery's spots, one array per member.
-    familiar : NoveltyReference
-        What the training tiles look like.
-    spatial : ndarray, shape (genes,)
-        Place of each gene among all by how far it hangs together in space, from 0 to 1.
-    intervals : Intervals or None
-        None where nothing was held out.
-    crops : Crops or None
-        Small pictures of the gallery's spots.
-    """
+    """Everything that a trained predictor knows."""
 
     settings: PredictorSettings
     space: InputSpace
+    """How descriptors become the image input."""
     components: NDArray[np.float32]
+    """Principal axes of the image input; empty columns where it is not reduced. Shape (inputs,
+    components)."""
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
+    """`mean` and `deviation`: of the training target; 0 and 1 where the variant does not standardise. Shape
+    (genes,)."""
     ridge: NDArray[np.float32]
+    """Weights of the linear answer; zeros where the variant has none. Shape (inputs, rank)."""
     loadings: NDArray[np.float32]
+    """What the scores of the ridge stand for, shape (rank, genes)."""
     values: NDArray[np.float32]
+    """Standardised expression of the gallery's spots, shape (references, genes)."""
     trust: NDArray[np.float32]
+    """How much each of them is believed, by its depth, shape (references,)."""
     keys: list[NDArray[np.float32]]
+    """Embeddings of the gallery's spots, one array per member, each of shape (references, width)."""
     networks: list[PredictorNetwork]
     familiar: NoveltyReference
+    """What the training tiles look like."""
     spatial: NDArray[np.float32]
+    """Place of each gene among all by how far it hangs together in space, from 0 to 1, shape (genes,)."""
     weights: EnsembleWeights = field(default_factory=EnsembleWeights)
     intervals: Intervals | None = None
+    """None where nothing was held out."""
     crops: Crops | None = None
+    """Small pictures of the gallery's spots."""
 
     @property
     def pitch_um(self) -> float:

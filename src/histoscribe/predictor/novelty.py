@@ -25,26 +25,20 @@ class NoveltyReference:
 
     The first is absolute (stain and texture in the units of all training tiles): it tells glass, pen, folds
     or a foreign stain. The second is the network's own, in units of the slide: it tells unknown structures.
-
-    Parameters
-    ----------
-    mean, deviation : ndarray of float32, shape (d,)
-        Units of the absolute system.
-    axes : ndarray of float32, shape (d, k)
-    appearance : ndarray of float32, shape (n, k)
-        Training tiles on these axes.
-    structure : ndarray of float32, shape (n, components)
-        The same tiles as reduced image inputs.
-    limits : ndarray of float32, shape (2,)
-        The distance that 99 % of the training tiles keep to tiles of other sections, per system.
     """
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
+    """`mean` and `deviation`: units of the absolute system, shape (d,)."""
     axes: NDArray[np.float32]
+    """Shape (d, k)."""
     appearance: NDArray[np.float32]
+    """Training tiles on these axes, shape (n, k)."""
     structure: NDArray[np.float32]
+    """The same tiles as reduced image inputs, shape (n, components)."""
     limits: NDArray[np.float32]
+    """The distance that 99 % of the training tiles keep to tiles of other sections, per system, shape
+    (2,)."""
 
     def novelty(self, raw: NDArray[np.float32], reduced: NDArray[np.float32]) -> NDArray[np.float32]:
         """The larger of both distances in units of what is usual: above 1, a tile is unlike what was seen.

@@ -28,63 +28,44 @@ PARTS = (
 
 @dataclass(frozen=True)
 class PredictorSettings:
-    """How a predictor is built and trained.
-
-    Parameters
-    ----------
-    variant : str
-        A name of `VARIANTS`: `histoscribe`, the default, or `published`, GR2ST as in the paper.
-    epochs : int
-        Passes over the training sections.
-    members : int
-        Networks trained from different seeds whose predictions are averaged.
-    target : str
-        `clean`, or `published` to reproduce numbers on the faulty target of the first code.
-    panel_size : int
-        How many genes, the most variable ones of the training sections.
-    radii : tuple of float or None
-        Reaches of the image context in pitches; empty for the published form; None to choose on inner folds.
-    units : tuple of str or None
-        What descriptors are measured in: `section`, `training` or both; None to choose on inner folds.
-    graphs : tuple of str
-        `spatial`, `functional` or both: along what the spots' expression is looked at. They give maps of
-        attention; prediction does not gain by them.
-    components : int
-        Principal components of the image input that the network sees; 0 for the input itself.
-    rank : int
-        Principal components of the training expression that the ridge writes.
-    width, heads : int
-        Length of the embeddings, attention heads per graph.
-    types : int
-        Spot types, where they are clusters of the training images.
-    type_source : str
-        `clusters` of the training images, or `given`: nuclei or labels that the sections bring along.
-    dropout, learning_rate, weight_decay : float
-    batch_spots : int
-        Sections are joined, or cut along their longer side, into batches of about so many spots.
-    without : tuple of str
-        Parts of the default that are switched off, of `PARTS`: what the ablation measures.
-    """
+    """How a predictor is built and trained."""
 
     variant: str = "histoscribe"
+    """A name of `VARIANTS`: `histoscribe`, the default, or `published`, GR2ST as in the paper."""
     epochs: int = 60
+    """Passes over the training sections."""
     members: int = 3
+    """Networks trained from different seeds whose predictions are averaged."""
     target: Target = "clean"
+    """`clean`, or `published` to reproduce numbers on the faulty target of the first code."""
     panel_size: int = 250
+    """How many genes, the most variable ones of the training sections."""
     radii: tuple[float, ...] | None = None
+    """Reaches of the image context in pitches; empty for the published form; None to choose on inner
+    folds."""
     units: tuple[Unit, ...] | None = None
+    """What descriptors are measured in: `section`, `training` or both; None to choose on inner folds."""
     graphs: tuple[str, ...] = ()
+    """`spatial`, `functional` or both: along what the spots' expression is looked at. They give maps of
+    attention; prediction does not gain by them."""
     components: int = 128
+    """Principal components of the image input that the network sees; 0 for the input itself."""
     rank: int = 8
+    """Principal components of the training expression that the ridge writes."""
     width: int = 128
     heads: int = 4
+    """`width` and `heads`: length of the embeddings, attention heads per graph."""
     types: int = 6
+    """Spot types, where they are clusters of the training images."""
     type_source: Literal["clusters", "given"] = "clusters"
+    """`clusters` of the training images, or `given`: nuclei or labels that the sections bring along."""
     dropout: float = 0.2
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_spots: int = 2048
+    """Sections are joined, or cut along their longer side, into batches of about so many spots."""
     without: tuple[str, ...] = ()
+    """Parts of the default that are switched off, of `PARTS`: what the ablation measures."""
 
     def __post_init__(self) -> None:
         units = ("none",) if self.units == () else self.units or ()

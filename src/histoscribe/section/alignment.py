@@ -23,21 +23,14 @@ _REMEDY = "name the image that the spots were aligned to"
 
 @dataclass(frozen=True)
 class Alignment:
-    """How positions map onto a slide.
-
-    Parameters
-    ----------
-    factor : float
-        Full-resolution pixels of the slide per pixel of the positions.
-    warnings : tuple of str
-        Everything doubtful about it, in plain words.
-    verdict : str
-        `fits`, `fits level 1 (1/4)`, or `fits a copy 2.5 times smaller`.
-    """
+    """How positions map onto a slide."""
 
     factor: float
+    """Full-resolution pixels of the slide per pixel of the positions."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful about it, in plain words."""
     verdict: str = "fits"
+    """`fits`, `fits level 1 (1/4)`, or `fits a copy 2.5 times smaller`."""
 
 
 def check_alignment(

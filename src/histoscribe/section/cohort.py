@@ -24,19 +24,13 @@ CSV_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One section of a cohort, checked but not yet read.
-
-    Parameters
-    ----------
-    section, patient : str
-        Names; the patient may be empty.
-    path : Path
-        A Space Ranger folder, an h5ad file, or a counts table where `positions` is given.
-    """
+    """One section of a cohort, checked but not yet read."""
 
     section: str
     patient: str
+    """`section` and `patient`: names; the patient may be empty."""
     path: Path
+    """A Space Ranger folder, an h5ad file, or a counts table where `positions` is given."""
     positions: Path | None = None
     slide: Path | None = None
     pitch_um: float | None = None

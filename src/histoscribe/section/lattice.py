@@ -13,21 +13,14 @@ _ROW_PER_COLUMN = np.sqrt(3.0)
 
 @dataclass(frozen=True)
 class Spacing:
-    """How far apart spots are.
-
-    Parameters
-    ----------
-    mpp : float
-        µm per full-resolution pixel.
-    pitch_um : float
-        Distance of neighbouring spots in µm.
-    warnings : tuple of str
-        Everything doubtful about it, in plain words.
-    """
+    """How far apart spots are."""
 
     mpp: float
+    """µm per full-resolution pixel."""
     pitch_um: float
+    """Distance of neighbouring spots in µm."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful about it, in plain words."""
 
 
 def neighbour_distance(centres: NDArray[np.float64]) -> float:

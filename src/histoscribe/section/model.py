@@ -23,64 +23,43 @@ def flip(points: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class SectionOptions:
-    """What is wanted of a section, or known better than its files say; None where they are to say.
-
-    Parameters
-    ----------
-    slide : Slide or path, optional
-        The full-resolution image, checked to fit.
-    patient, name : str, optional
-    pitch_um, spot_um : float, optional
-        Distance of neighbouring spots and their diameter.
-    bin_um : float, optional
-        Which bin size of Visium HD.
-    """
+    """What is wanted of a section, or known better than its files say; None where they are to say."""
 
     slide: Slide | str | Path | None = None
+    """The full-resolution image, checked to fit."""
     patient: str | None = None
     name: str | None = None
     pitch_um: float | None = None
     spot_um: float | None = None
+    """`pitch_um` and `spot_um`: distance of neighbouring spots and their diameter."""
     bin_um: float | None = None
+    """Which bin size of Visium HD."""
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Measured or predicted spots of one tissue section.
-
-    Parameters
-    ----------
-    name : str
-        The section's name, unique in its cohort.
-    table : AnnData
-        Spots by genes; `X` holds counts where measured, log expression where predicted.
-        `obsm["spatial"]` holds full-resolution pixels as (x, y), squidpy's convention.
-    slide : Slide or None
-        The H&E image beneath, already checked to fit.
-    mpp : float
-        µm per full-resolution pixel.
-    spot_um : float
-        Diameter of a spot in µm.
-    pitch_um : float or None
-        Distance of neighbouring spots of a lattice in µm; None for cells and beads, which have none.
-    patient : str
-        Whose tissue it is; the section's name where unknown.
-    warnings : tuple of str
-        Everything doubtful about it, in plain words.
-    alignment : str
-        How its slide was found to fit: `fits`, or `fits level 1 (1/4)` where the spots had been placed on
-        that level and were scaled; empty where there is no slide. A slide that does not fit is refused.
-    """
+    """Measured or predicted spots of one tissue section."""
 
     name: str
+    """The section's name, unique in its cohort."""
     table: AnnData
+    """Spots by genes; `X` holds counts where measured, log expression where predicted. `obsm["spatial"]`
+    holds full-resolution pixels as (x, y), squidpy's convention."""
     slide: Slide | None
+    """The H&E image beneath, already checked to fit."""
     mpp: float
+    """µm per full-resolution pixel."""
     spot_um: float
+    """Diameter of a spot in µm."""
     pitch_um: float | None
+    """Distance of neighbouring spots of a lattice in µm; None for cells and beads, which have none."""
     patient: str
+    """Whose tissue it is; the section's name where unknown."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful about it, in plain words."""
     alignment: str = ""
+    """How its slide was found to fit: `fits`, or `fits level 1 (1/4)` where the spots had been placed on that
+    level and were scaled; empty where there is no slide. A slide that does not fit is refused."""
 
     @property
     def centres(self) -> NDArray[np.float64]:

@@ -22,21 +22,14 @@ _GRID_NAME = re.compile(r"r(\d+)c(\d+)")
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """Where the spots of a section lie on a regular square raster.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    pixel : ndarray of intp, shape (spots,)
-        Flat index of each spot's pixel, row by row.
-    affine : ndarray of float64, shape (3, 3)
-        From (row, column, 1) of a pixel's centre to (row, column, 1) in µm.
-    """
+    """Where the spots of a section lie on a regular square raster."""
 
     shape: tuple[int, int]
+    """Rows and columns."""
     pixel: NDArray[np.intp]
+    """Flat index of each spot's pixel, row by row, shape (spots,)."""
     affine: NDArray[np.float64]
+    """From (row, column, 1) of a pixel's centre to (row, column, 1) in µm, shape (3, 3)."""
 
     @property
     def step_um(self) -> float:

@@ -49,20 +49,14 @@ _AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
 
 @dataclass(frozen=True)
 class SpotScale:
-    """µm per pixel and sizes of spots.
-
-    Parameters
-    ----------
-    pitch_um : float or None
-        None for cells and beads, which lie on no lattice.
-    warnings : tuple of str
-        Every guess, and everything doubtful.
-    """
+    """µm per pixel and sizes of spots."""
 
     mpp: float
     pitch_um: float | None
+    """None for cells and beads, which lie on no lattice."""
     spot_um: float
     warnings: tuple[str, ...] = ()
+    """Every guess, and everything doubtful."""
 
 
 def scale_of(

@@ -28,27 +28,18 @@ _GENOME = re.compile(r"((?:GRCh|GRCm|hg|mm|rn)\d+)_+(?=\S)")
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Counts as one reader found them, before they meet their positions.
-
-    Parameters
-    ----------
-    matrix : scipy.sparse.csr_matrix of float32, shape (spots, genes)
-        Raw counts.
-    spots : tuple of str
-        Barcodes, or `XxY` in legacy arrays; unique.
-    genes : tuple of str
-        Gene symbols, unique.
-    gene_ids : tuple of str or None
-        Stable identifiers, where the file has them.
-    warnings : tuple of str
-        Everything doubtful, in plain words.
-    """
+    """Counts as one reader found them, before they meet their positions."""
 
     matrix: Any
+    """Raw counts, shape (spots, genes)."""
     spots: tuple[str, ...]
+    """Barcodes, or `XxY` in legacy arrays; unique."""
     genes: tuple[str, ...]
+    """Gene symbols, unique."""
     gene_ids: tuple[str, ...] | None = None
+    """Stable identifiers, where the file has them."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful, in plain words."""
 
 
 def checked_counts(

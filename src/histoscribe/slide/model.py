@@ -19,41 +19,28 @@ AssociatedImages = Mapping[str, Callable[[], NDArray[np.uint8]]]
 
 @dataclass(frozen=True, eq=False)
 class Slide:
-    """One RGB pyramid.
-
-    Parameters
-    ----------
-    path : Path
-        Where it was read from.
-    levels : tuple of Level
-        Finest first. The finest may be a reduced image (`downsample` > 1) where the full-resolution
-        one is not at hand, as in a Space Ranger folder.
-    mpp : float or None
-        µm per full-resolution pixel; None when unknown.
-    vendor : str
-        Who wrote the file, as far as the file says.
-    objective : float or None
-        Nominal magnification.
-    warnings : tuple of str
-        Everything doubtful about it, in plain words.
-    associated : mapping of str to callable
-        Images beside the tissue by name (`label`, `macro`, `thumbnail`, ...), each read when called;
-        shape (rows, columns, 3).
-    profile : callable or None
-        Reads the ICC profile of the scanner, where the file holds one.
-    url : str
-        Where it was read from if that is no local path; `path` only names it then.
-    """
+    """One RGB pyramid."""
 
     path: Path
+    """Where it was read from."""
     levels: tuple[Level, ...]
+    """Finest first. The finest may be a reduced image (`downsample` > 1) where the full-resolution one is not
+    at hand, as in a Space Ranger folder."""
     mpp: float | None = None
+    """µm per full-resolution pixel; None when unknown."""
     vendor: str = ""
+    """Who wrote the file, as far as the file says."""
     objective: float | None = None
+    """Nominal magnification."""
     warnings: tuple[str, ...] = ()
+    """Everything doubtful about it, in plain words."""
     associated: AssociatedImages = field(default_factory=dict)
+    """Images beside the tissue by name (`label`, `macro`, `thumbnail`, ...), each read when called; shape
+    (rows, columns, 3)."""
     profile: Callable[[], bytes] | None = None
+    """Reads the ICC profile of the scanner, where the file holds one."""
     url: str = ""
+    """Where it was read from if that is no local path; `path` only names it then."""
 
     @property
     def source(self) -> str:

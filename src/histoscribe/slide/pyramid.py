@@ -26,18 +26,12 @@ _PART = 2**18  # source pixels averaged at once, so that they stay in the proces
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One resolution of a slide.
-
-    Parameters
-    ----------
-    pixels : PixelArray
-        Shape (rows, columns, 3), dtype uint8.
-    downsample : float
-        Full-resolution pixels per pixel of this level: the true factor, never rounded.
-    """
+    """One resolution of a slide."""
 
     pixels: PixelArray
+    """Shape (rows, columns, 3), dtype uint8."""
     downsample: float
+    """Full-resolution pixels per pixel of this level: the true factor, never rounded."""
 
     @property
     def shape(self) -> tuple[int, int]:

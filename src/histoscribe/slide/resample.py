@@ -20,20 +20,14 @@ _GRID = 2.0**12  # edges are rounded to this fraction of a pixel, so that equal 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle in full-resolution pixels; may reach beyond the slide.
-
-    Parameters
-    ----------
-    row, column : float
-        The upper left corner.
-    height, width : float
-        Extent along rows and columns.
-    """
+    """A rectangle in full-resolution pixels; may reach beyond the slide."""
 
     row: float
     column: float
+    """`row` and `column`: the upper left corner."""
     height: float
     width: float
+    """`height` and `width`: extent along rows and columns."""
 
 
 def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]:
@@ -91,21 +85,14 @@ def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class _Axis:
-    """How the pixels of the result are mixed from those of a level along one axis.
-
-    Parameters
-    ----------
-    index : ndarray of int64, shape (pixels, taps)
-        Pixels of the level that take part, kept inside the level.
-    weight : ndarray of float32, shape (pixels, taps)
-        Their shares; they sum to the share of the pixel that lies inside the slide.
-    exact : bool
-        Whether every pixel is one pixel of the level.
-    """
+    """How the pixels of the result are mixed from those of a level along one axis."""
 
     index: NDArray[np.int64]
+    """Pixels of the level that take part, kept inside the level, shape (pixels, taps)."""
     weight: NDArray[np.float32]
+    """Their shares; they sum to the share of the pixel that lies inside the slide. Shape (pixels, taps)."""
     exact: bool
+    """Whether every pixel is one pixel of the level."""
 
     @classmethod
     def over(cls, start: float, step: float, count: int, length: int) -> _Axis:

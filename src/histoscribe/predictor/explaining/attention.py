@@ -19,19 +19,12 @@ from histoscribe.predictor.variants.variant import variant_named
 
 @dataclass(frozen=True, eq=False)
 class Attention:
-    """One graph's attention.
-
-    Parameters
-    ----------
-    edges : ndarray of int64, shape (2, edges)
-        From the tile that is looked at (0) to the tile that looks (1).
-    weights : ndarray of float32, shape (edges,)
-        They sum to 1 over the edges into one tile.
-    tiles : int
-    """
+    """One graph's attention."""
 
     edges: NDArray[np.int64]
+    """From the tile that is looked at (0) to the tile that looks (1), shape (2, edges)."""
     weights: NDArray[np.float32]
+    """They sum to 1 over the edges into one tile, shape (edges,)."""
     tiles: int
 
     def received(self) -> NDArray[np.float32]:

@@ -29,29 +29,20 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Where the prediction of one gene comes from.
-
-    Parameters
-    ----------
-    gene : str
-    reaches : tuple of str
-        `own tile`, then `within R pitches` for each context radius.
-    by_reach : ndarray of float32, shape (tiles, reaches)
-        What each reach brings to the tile's log expression.
-    by_descriptor : ndarray of float32, shape (tiles, d)
-        What each descriptor brings, over all reaches.
-    gradient : ndarray of float32, shape (tiles, units, reaches, d)
-        Change of log expression per unit of each input; units of the section, then of training.
-    plain : ndarray of float32, shape (tiles, units, d)
-        Z-scored descriptors.
-    """
+    """Where the prediction of one gene comes from."""
 
     gene: str
     reaches: tuple[str, ...]
+    """`own tile`, then `within R pitches` for each context radius."""
     by_reach: NDArray[np.float32]
+    """What each reach brings to the tile's log expression, each of shape (tiles, reaches)."""
     by_descriptor: NDArray[np.float32]
+    """What each descriptor brings, over all reaches, shape (tiles, d)."""
     gradient: NDArray[np.float32]
+    """Change of log expression per unit of each input; units of the section, then of training. Each of shape
+    (tiles, units, reaches, d)."""
     plain: NDArray[np.float32]
+    """Z-scored descriptors, shape (tiles, units, d)."""
     centres_um: NDArray[np.float64]
     pitch_um: float
     radii: tuple[float, ...]

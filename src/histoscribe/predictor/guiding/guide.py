@@ -35,35 +35,25 @@ _SAME = 0.01  # pitches within which a tile is a given spot
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """What came of guiding a prediction.
-
-    Parameters
-    ----------
-    expression : ndarray of float32, shape (tiles, genes)
-        log1p of counts per 10,000, never negative.
-    columns : ndarray of int64
-        The model's genes that the given spots have; the others are as the model says.
-    shares : dict of str to float
-        How much each way to answer makes of it; the rest to 1 is the given spots' mean profile.
-    alone_r, guided_r : ndarray, shape (columns,)
-        Each gene's r on given spots that were held out: of the model alone, and guided.
-    intervals : Intervals
-        Conformal bounds from these spots, for the same genes.
-    given : ndarray of bool, shape (tiles,)
-        Whether a tile is one of the given spots.
-    section, spots : str, int
-        Name and number of the given spots.
-    """
+    """What came of guiding a prediction."""
 
     expression: NDArray[np.float32]
+    """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
     columns: NDArray[np.int64]
+    """The model's genes that the given spots have; the others are as the model says."""
     shares: dict[str, float]
+    """How much each way to answer makes of it; the rest to 1 is the given spots' mean profile."""
     alone_r: NDArray[np.float64]
     guided_r: NDArray[np.float64]
+    """`alone_r` and `guided_r`: each gene's r on given spots that were held out: of the model alone, and
+    guided. Shape (columns,)."""
     intervals: Intervals
+    """Conformal bounds from these spots, for the same genes."""
     given: NDArray[np.bool_]
+    """Whether a tile is one of the given spots, shape (tiles,)."""
     section: str
     spots: int
+    """`section` and `spots`: name and number of the given spots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +61,12 @@ class Guide:
     """Measured spots of a slide that predictions on it learn from.
 
     Raises `SectionError` if it has fewer than 10 spots.
-
-    Parameters
-    ----------
-    given : EncodedSection
-        Described by the model's encoder.
-    slide : Slide or None
-        What they lie on, at the scale of their places; None where nothing but encoded tiles is predicted.
     """
 
     given: EncodedSection
+    """Described by the model's encoder."""
     slide: Slide | None = None
+    """What they lie on, at the scale of their places; None where nothing but encoded tiles is predicted."""
 
     def __post_init__(self) -> None:
         if len(self.given.spots) < FEWEST:

@@ -22,32 +22,22 @@ _WIDE = 4.0
 
 @dataclass(frozen=True, eq=False)
 class SlideView:
-    """Tiles of one slide, those with given spots among them.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (tiles, d)
-        Descriptors as the encoder gave them.
-    centres_um : ndarray of float64, shape (tiles, 2)
-    pitch_um : float
-        Of the given spots.
-    whole : ndarray of float32, shape (other tiles, d)
-        Descriptors all over the slide, whose units are used.
-    fallback : Scale or None
-        Units where `whole` has too few tiles to know the slide by.
-    embedding : ndarray of float32, shape (tiles, width), or None
-        What a model's networks make of the tiles.
-    prior : ndarray of float32, shape (tiles, genes), or None
-        What a model says of them, in standardised expression.
-    """
+    """Tiles of one slide, those with given spots among them."""
 
     features: NDArray[np.float32]
+    """Descriptors as the encoder gave them, shape (tiles, d)."""
     centres_um: NDArray[np.float64]
+    """Shape (tiles, 2)."""
     pitch_um: float
+    """Of the given spots."""
     whole: NDArray[np.float32]
+    """Descriptors all over the slide, whose units are used, shape (other tiles, d)."""
     fallback: Scale | None = None
+    """Units where `whole` has too few tiles to know the slide by."""
     embedding: NDArray[np.float32] | None = None
+    """What a model's networks make of the tiles, shape (tiles, width)."""
     prior: NDArray[np.float32] | None = None
+    """What a model says of them, in standardised expression, shape (tiles, genes)."""
 
 
 def kernels_of(view: SlideView) -> dict[str, Kernel]:

@@ -32,21 +32,14 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class GivenSpots:
-    """What was measured, in the units of the model.
-
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (spots,)
-        Which tiles of the view they lie on.
-    expression : ndarray of float64, shape (spots, genes)
-        Standardised, not centred.
-    weight : ndarray of float64, shape (spots,)
-        How much each of them is believed, by its depth.
-    """
+    """What was measured, in the units of the model."""
 
     rows: Rows
+    """Which tiles of the view they lie on, shape (spots,)."""
     expression: Matrix
+    """Standardised, not centred, shape (spots, genes)."""
     weight: Matrix
+    """How much each of them is believed, by its depth, shape (spots,)."""
 
     def centre(self, values: Matrix, some: Rows) -> Matrix:
         """The weighted mean of values (spots, genes) over some of the spots."""
@@ -55,24 +48,16 @@ class GivenSpots:
 
 @dataclass(frozen=True)
 class SpotAnswer:
-    """One way to answer from the given spots.
-
-    Parameters
-    ----------
-    kernel : str
-        Empty for the model's word by itself.
-    prior : float
-        Which share of the model's word it starts from.
-    own : float
-        Which share of the genes' covariance is that of the given spots; the rest is the model's.
-    strength : float
-        Of the noise.
-    """
+    """One way to answer from the given spots."""
 
     kernel: str
+    """Empty for the model's word by itself."""
     prior: float
+    """Which share of the model's word it starts from."""
     own: float = 0.0
+    """Which share of the genes' covariance is that of the given spots; the rest is the model's."""
     strength: float = 0.0
+    """Of the noise."""
 
     def __str__(self) -> str:
         if not self.kernel:
@@ -83,22 +68,16 @@ class SpotAnswer:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutSpots:
-    """Given spots that were held out, and what was said of them.
-
-    Parameters
-    ----------
-    level : ndarray, shape (genes,)
-        The mean profile of the other given spots.
-    told : ndarray, shape (answers, spots, genes)
-        Of every answer, as differences from this level.
-    measured : ndarray, shape (spots, genes)
-    weight : ndarray, shape (spots,)
-    """
+    """Given spots that were held out, and what was said of them."""
 
     level: Matrix
+    """The mean profile of the other given spots, shape (genes,)."""
     told: Matrix
+    """Of every answer, as differences from this level, shape (answers, spots, genes)."""
     measured: Matrix
+    """Shape (spots, genes)."""
     weight: Matrix
+    """Shape (spots,)."""
 
 
 class SpotAnswers:

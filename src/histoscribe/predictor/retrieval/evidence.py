@@ -23,17 +23,12 @@ _MOST_BYTES = 64 * 1024
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """Crops of reference spots as JPEG pictures, one behind the other.
-
-    Parameters
-    ----------
-    data : ndarray of uint8, shape (bytes,)
-    ends : ndarray of int64, shape (crops,)
-        Where each picture ends in `data`.
-    """
+    """Crops of reference spots as JPEG pictures, one behind the other."""
 
     data: NDArray[np.uint8]
+    """Shape (bytes,)."""
     ends: NDArray[np.int64]
+    """Where each picture ends in `data`, shape (crops,)."""
 
     def __len__(self) -> int:
         return len(self.ends)

@@ -16,18 +16,12 @@ _ROWS = 16
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """What was found for every query.
-
-    Parameters
-    ----------
-    index : ndarray of int64, shape (queries, k)
-        Reference spots, closest first; of equally close ones the lower number first.
-    similarity : ndarray of float32, shape (queries, k)
-        Cosine similarity of the embeddings.
-    """
+    """What was found for every query."""
 
     index: NDArray[np.int64]
+    """Reference spots, closest first; of equally close ones the lower number first. Shape (queries, k)."""
     similarity: NDArray[np.float32]
+    """Cosine similarity of the embeddings, shape (queries, k)."""
 
     def weights(self, temperature: float) -> NDArray[np.float32]:
         """Softmax of similarity / temperature over the k found, shape (queries, k)."""

@@ -15,26 +15,19 @@ from histoscribe.graphs import spatial_graph
 
 @dataclass(frozen=True, eq=False)
 class TrainingSpots:
-    """Prepared spots of one section.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (spots, inputs)
-    expression : ndarray of float32, shape (spots, genes)
-    places : ndarray of float32, shape (spots, 2)
-        In pitches, from the middle of the section.
-    types, numbers : ndarray of int64, shape (spots,)
-        Type of each spot, and its number among all training spots.
-    trust : ndarray of float32, shape (spots,)
-        How much each spot counts.
-    """
+    """Prepared spots of one section."""
 
     features: NDArray[np.float32]
+    """Shape (spots, inputs)."""
     expression: NDArray[np.float32]
+    """Shape (spots, genes)."""
     places: NDArray[np.float32]
+    """In pitches, from the middle of the section, shape (spots, 2)."""
     types: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    """`types` and `numbers`: type of each spot, and its number among all training spots, shape (spots,)."""
     trust: NDArray[np.float32]
+    """How much each spot counts, shape (spots,)."""
 
     def part(self, rows: NDArray[np.int64]) -> TrainingSpots:
         """Only these rows."""

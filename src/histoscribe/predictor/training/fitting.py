@@ -25,19 +25,13 @@ from histoscribe.progress import Progress
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What all trainings of one fit share: those of inner validation and the last.
-
-    Parameters
-    ----------
-    panel : tuple of str
-        Genes that every section has; empty where they are still to be chosen.
-    seed : int
-        Member i is trained from seed + i.
-    """
+    """What all trainings of one fit share: those of inner validation and the last."""
 
     settings: PredictorSettings
     panel: tuple[str, ...]
+    """Genes that every section has; empty where they are still to be chosen."""
     seed: int
+    """Member i is trained from seed + i."""
     device: torch.device
     progress: Progress
 

@@ -138,24 +138,16 @@ def _crops(sections: Sequence[EncodedSection]) -> Crops | None:
 
 @dataclass(frozen=True, eq=False)
 class InnerValidation:
-    """What inner validation found.
-
-    Parameters
-    ----------
-    held_out : dict
-        Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ; and
-        the same over held-out sections of known and of new patients (`same`, `new`), None where there were
-        none.
-    split : str
-        What was held out: `patient`, `section`, `half of the section` or `nothing`.
-    intervals : Intervals or None
-        Conformal bounds from the residuals on what was held out.
-    """
+    """What inner validation found."""
 
     weights: EnsembleWeights
     held_out: dict[str, dict[str, Any]]
+    """Per gene `r`, and `low`, `high`: a 95 % interval that grows where the held-out sections differ; and the
+    same over held-out sections of known and of new patients (`same`, `new`), None where there were none."""
     split: str
+    """What was held out: `patient`, `section`, `half of the section` or `nothing`."""
     intervals: Intervals | None = None
+    """Conformal bounds from the residuals on what was held out."""
 
 
 Fold = tuple[list[EncodedSection], list[EncodedSection]]

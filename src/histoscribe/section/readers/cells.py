@@ -29,21 +29,14 @@ _SEPARATOR = re.compile(r"[\s,]*")
 
 @dataclass(frozen=True, eq=False)
 class CellOutlines:
-    """What the outlines of all cells say.
-
-    Parameters
-    ----------
-    barcodes : tuple of str
-        `cellid_000000001-1` and so on; unique.
-    centres : ndarray of float64, shape (cells, 2)
-        Centres of area in full-resolution pixels as (row, column).
-    areas : ndarray of float64, shape (cells,)
-        In full-resolution pixels.
-    """
+    """What the outlines of all cells say."""
 
     barcodes: tuple[str, ...]
+    """`cellid_000000001-1` and so on; unique."""
     centres: NDArray[np.float64]
+    """Centres of area in full-resolution pixels as (row, column), shape (cells, 2)."""
     areas: NDArray[np.float64]
+    """In full-resolution pixels, shape (cells,)."""
 
 
 def read_cells(path: Path) -> CellOutlines:

@@ -31,26 +31,18 @@ _AGAIN = "copy the spatial/ folder from Space Ranger again"
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """All spots of a capture area.
-
-    Parameters
-    ----------
-    barcodes : tuple of str
-        Unique.
-    in_tissue : ndarray of bool, shape (spots,)
-    array : ndarray of float64, shape (spots, 2)
-        `array_row`, `array_col`.
-    centres : ndarray of float64, shape (spots, 2)
-        Full-resolution pixels as (row, column).
-    warnings : tuple of str
-        What was left out.
-    """
+    """All spots of a capture area."""
 
     barcodes: tuple[str, ...]
+    """Unique."""
     in_tissue: NDArray[np.bool_]
+    """Shape (spots,)."""
     array: NDArray[np.float64]
+    """`array_row`, `array_col`, shape (spots, 2)."""
     centres: NDArray[np.float64]
+    """Full-resolution pixels as (row, column), shape (spots, 2)."""
     warnings: tuple[str, ...] = ()
+    """What was left out."""
 
 
 def read_positions(path: Path) -> Positions:

@@ -27,47 +27,32 @@ RGB = ("FF0000", "00FF00", "0000FF")
 
 @dataclass(frozen=True)
 class OmeLevel:
-    """One resolution.
-
-    Parameters
-    ----------
-    path : str
-        Of its array within the store.
-    scale : tuple of float or None
-        Extent of a pixel along y and x in the unit of the axes; None where it is not stated.
-    """
+    """One resolution."""
 
     path: str
+    """Of its array within the store."""
     scale: tuple[float, float] | None
+    """Extent of a pixel along y and x in the unit of the axes; None where it is not stated."""
 
 
 @dataclass(frozen=True)
 class OmeImage:
-    """One multiscale image.
-
-    Parameters
-    ----------
-    axes : tuple of str
-        Names of the array's axes, in order.
-    levels : tuple of OmeLevel
-        Finest first.
-    um : float or None
-        µm of the unit of the spatial axes; None where it is not stated.
-    colours, channels : tuple of str
-        Hexadecimal colour and name of each channel; empty where they are not stated.
-    labels : bool
-        Whether the pixels number objects.
-    own : mapping
-        What `OWN` says.
-    """
+    """One multiscale image."""
 
     axes: tuple[str, ...]
+    """Names of the array's axes, in order."""
     levels: tuple[OmeLevel, ...]
+    """Finest first."""
     um: float | None
+    """µm of the unit of the spatial axes; None where it is not stated."""
     colours: tuple[str, ...]
     channels: tuple[str, ...]
+    """`colours` and `channels`: hexadecimal colour and name of each channel; empty where they are not
+    stated."""
     labels: bool
+    """Whether the pixels number objects."""
     own: Mapping[str, Any]
+    """What `OWN` says."""
 
 
 def read_image(place: Place) -> OmeImage | None:

@@ -33,37 +33,25 @@ _NOTHING = (0.55, 0.55, 0.55, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """What a layer is to show.
-
-    Parameters
-    ----------
-    kind : str
-        Of each kind, a section and gene have one layer: a second map takes the place of the first.
-    title, unit : str
-        In plain words, for the layer's name and the legend.
-    values : ndarray, shape (spots,)
-        NaN where nothing is to be shown; the number of a class where `classes` are given.
-    limits : (float, float)
-        Values at the ends of the colour scale.
-    colours : str
-        A colour map that napari knows, or `DIFFERENCE`.
-    gene : str
-        Empty where the map is not of one gene, or follows the gene shown.
-    classes : tuple of str
-        Names of the classes; empty for numbers.
-    legend : str
-        What the colour scale stands for, in short; title and unit where not given.
-    """
+    """What a layer is to show."""
 
     kind: str
+    """Of each kind, a section and gene have one layer: a second map takes the place of the first."""
     title: str
     unit: str
+    """`title` and `unit`: in plain words, for the layer's name and the legend."""
     values: NDArray[Any]
+    """NaN where nothing is to be shown; the number of a class where `classes` are given. Shape (spots,)."""
     limits: Limits = (0.0, 1.0)
+    """Values at the ends of the colour scale."""
     colours: str = "cividis"
+    """A colour map that napari knows, or `DIFFERENCE`."""
     gene: str = ""
+    """Empty where the map is not of one gene, or follows the gene shown."""
     classes: tuple[str, ...] = ()
+    """Names of the classes; empty for numbers."""
     legend: str = ""
+    """What the colour scale stands for, in short; title and unit where not given."""
 
 
 def strip_of(found: Map) -> Strip:

@@ -14,43 +14,30 @@ LAYOUTS = ("blend", "multiples")
 
 @dataclass
 class ViewState:
-    """How genes are painted in one viewer.
-
-    Parameters
-    ----------
-    gene : str
-        The chosen gene; empty before the first choice.
-    more : tuple of str
-        Up to two genes shown beside it.
-    layout : str
-        How several genes are shown: `blend` mixes their colours on each spot, `multiples` gives
-        each its own pane.
-    pinned : tuple of str
-        Genes kept at the top of the list.
-    colour_map : str
-        One of `COLOUR_MAPS`, all of them readable without colour vision.
-    low, high : float
-        Percentiles of the values at the ends of the colour scale.
-    shared : bool
-        Whether all layers of spots share their colour limits.
-    fixed : dict of str to (float, float)
-        Limits that were typed for a gene, log1p of counts per 10,000; they go before percentiles.
-    unlike : bool
-        Whether predictions are painted where the tissue is unlike that of their model's training.
-    """
+    """How genes are painted in one viewer."""
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     gene: str = ""
+    """The chosen gene; empty before the first choice."""
     more: tuple[str, ...] = ()
+    """Up to two genes shown beside it."""
     layout: str = LAYOUTS[0]
+    """How several genes are shown: `blend` mixes their colours on each spot, `multiples` gives each its own
+    pane."""
     pinned: tuple[str, ...] = ()
+    """Genes kept at the top of the list."""
     colour_map: str = COLOUR_MAPS[0]
+    """One of `COLOUR_MAPS`, all of them readable without colour vision."""
     low: float = 1.0
     high: float = 99.0
+    """`low` and `high`: percentiles of the values at the ends of the colour scale."""
     shared: bool = True
+    """Whether all layers of spots share their colour limits."""
     fixed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Limits that were typed for a gene, log1p of counts per 10,000; they go before percentiles."""
     unlike: bool = False
+    """Whether predictions are painted where the tissue is unlike that of their model's training."""
 
     @property
     def genes(self) -> tuple[str, ...]:

@@ -194,22 +194,15 @@ class Scatter(Plot):
 
 @dataclass(frozen=True, eq=False)
 class Dots:
-    """Dots of one colour in a map.
-
-    Parameters
-    ----------
-    name : str
-        In the legend; empty to leave it out there.
-    places : ndarray, shape (n, 2)
-        As (x, y).
-    size : float
-        Pixels.
-    """
+    """Dots of one colour in a map."""
 
     name: str
+    """In the legend; empty to leave it out there."""
     places: Values
+    """As (x, y), shape (n, 2)."""
     colour: str
     size: float = 4.0
+    """Pixels."""
 
 
 class DotMap(Plot):

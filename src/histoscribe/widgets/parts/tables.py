@@ -23,31 +23,21 @@ _ROOT = QModelIndex()
 
 @dataclass(frozen=True)
 class Column:
-    """How one column shows a row.
-
-    Parameters
-    ----------
-    text : callable
-        From a row to the words of its cell.
-    meaning : str
-        The heading's tooltip.
-    key : callable, optional
-        From a row to what it is sorted by; without it the column does not sort.
-    colour : callable, optional
-        From a row to (red, green, blue), shown as a square before the words.
-    edit : callable, optional
-        Receives a row and the words typed into its cell; without it the cell cannot be edited.
-    left : bool
-        Whether words begin at the left, as names do, and not at the right, as numbers.
-    """
+    """How one column shows a row."""
 
     heading: str
     text: Callable[[Any], str]
+    """From a row to the words of its cell."""
     meaning: str = ""
+    """The heading's tooltip."""
     key: Callable[[Any], Any] | None = None
+    """From a row to what it is sorted by; without it the column does not sort."""
     colour: Callable[[Any], tuple[int, int, int]] | None = None
+    """From a row to (red, green, blue), shown as a square before the words."""
     edit: Callable[[Any, str], object] | None = None
+    """Receives a row and the words typed into its cell; without it the cell cannot be edited."""
     left: bool = False
+    """Whether words begin at the left, as names do, and not at the right, as numbers."""
 
 
 class TableModel(QAbstractTableModel):

@@ -22,42 +22,28 @@ _ADDRESS = "://"
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """A viewer's state at one moment, ready to be written.
-
-    Parameters
-    ----------
-    content : Session
-        What the session file holds; paths are absolute, empty for tables that lie in no file.
-    tables : dict of str to Section
-        Those tables, by the id of their source.
-    left_out : tuple of str
-        Layers that a session does not keep.
-    """
+    """A viewer's state at one moment, ready to be written."""
 
     content: Session
+    """What the session file holds; paths are absolute, empty for tables that lie in no file."""
     tables: dict[str, Section]
+    """Those tables, by the id of their source."""
     left_out: tuple[str, ...] = ()
+    """Layers that a session does not keep."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reopened:
-    """A session that was read, and what could be opened of it.
-
-    Parameters
-    ----------
-    sections, slides : dict
-        By the id of their source.
-    paths : dict of str to Path
-        Where each source was opened from.
-    lost : tuple of str
-        What could not be brought back, in plain words.
-    """
+    """A session that was read, and what could be opened of it."""
 
     content: Session
     sections: dict[str, Section] = field(default_factory=dict)
     slides: dict[str, Slide] = field(default_factory=dict)
+    """`sections` and `slides`: by the id of their source."""
     paths: dict[str, Path] = field(default_factory=dict)
+    """Where each source was opened from."""
     lost: tuple[str, ...] = ()
+    """What could not be brought back, in plain words."""
 
 
 def write_session(captured: Captured, path: Path, progress: Progress) -> Path:

@@ -16,27 +16,18 @@ _GB = 2**30
 
 @dataclass(frozen=True)
 class Preferences:
-    """The user's wishes.
-
-    Parameters
-    ----------
-    device : str
-        `auto`, `cpu`, `cuda` or `mps`.
-    memory_gb : float
-        What slides may keep of their pixels in memory, in GiB.
-    model_folder : Path or None
-        Where models lie, each in a folder of its own; None where not set.
-    colour_map : str
-        Of a viewer that shows its first gene.
-    bin_um : float
-        The bins in which Visium HD is opened.
-    """
+    """The user's wishes."""
 
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
     memory_gb: float = 0.75
+    """What slides may keep of their pixels in memory, in GiB."""
     model_folder: Path | None = None
+    """Where models lie, each in a folder of its own; None where not set."""
     colour_map: str = "viridis"
+    """Of a viewer that shows its first gene."""
     bin_um: float = 8.0
+    """The bins in which Visium HD is opened."""
 
 
 def preferences() -> Preferences:

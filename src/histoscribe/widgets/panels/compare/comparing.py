@@ -62,23 +62,16 @@ class CompareRequest:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A prediction beside a measurement.
-
-    Parameters
-    ----------
-    match : Match
-        Which rows of the two show the same place.
-    genes : DataFrame
-        One row a gene, best r first, with the columns of `COLUMNS`.
-    split : Split
-        Whether the model had seen this tissue.
-    """
+    """A prediction beside a measurement."""
 
     measured: Section
     predicted: Section
     match: Match
+    """Which rows of the two show the same place."""
     genes: DataFrame
+    """One row a gene, best r first, with the columns of `COLUMNS`."""
     split: Split
+    """Whether the model had seen this tissue."""
 
     def difference(self) -> Callable[[str], NDArray[np.float32] | None]:
         """A function from a gene to predicted − measured on the measured spots, NaN without prediction."""

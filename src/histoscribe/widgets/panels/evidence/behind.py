@@ -33,27 +33,18 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Behind:
-    """All that is known of one predicted spot.
-
-    Parameters
-    ----------
-    name : str
-        The spot's.
-    crop : ndarray of uint8 (rows, columns, 3) or None
-        The tissue itself, where its slide is at hand.
-    references : tuple of Reference
-        Those that weigh most, weightiest first.
-    others : float
-        The share of all other reference spots.
-    novelty : float or None
-        Distance from the training tissue; above 1 is further than 99 % of the training tissue.
-    """
+    """All that is known of one predicted spot."""
 
     name: str
+    """The spot's."""
     crop: Picture | None
+    """The tissue itself, where its slide is at hand."""
     references: tuple[Reference, ...]
+    """Those that weigh most, weightiest first."""
     others: float
+    """The share of all other reference spots."""
     novelty: float | None
+    """Distance from the training tissue; above 1 is further than 99 % of the training tissue."""
 
 
 def has_evidence(section: Section | None) -> bool:

@@ -29,30 +29,21 @@ DIFFERENT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """A prediction's model and tiles, as found and described once more.
-
-    Parameters
-    ----------
-    section : Section
-        The prediction.
-    folder : Path
-        The model's.
-    names : tuple of str
-        What each descriptor is.
-    features : ndarray of float32, shape (tiles, d)
-    slide : ndarray of float32, shape (other tiles, d), or None
-        Tiles all over the slide, where the prediction was made of a part of it.
-    off : float
-        Mean difference of what these tiles predict from what the section holds, in log expression.
-    """
+    """A prediction's model and tiles, as found and described once more."""
 
     section: Section
+    """The prediction."""
     folder: Path
+    """The model's."""
     predictor: Predictor
     names: tuple[str, ...]
+    """What each descriptor is."""
     features: NDArray[np.float32]
+    """Shape (tiles, d)."""
     slide: NDArray[np.float32] | None
+    """Tiles all over the slide, where the prediction was made of a part of it, shape (other tiles, d)."""
     off: float
+    """Mean difference of what these tiles predict from what the section holds, in log expression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,23 +108,16 @@ _NEEDED = (
 
 @dataclass(frozen=True, eq=False)
 class TraceRequest:
-    """Which gene of which prediction to trace.
-
-    Parameters
-    ----------
-    section : Section
-        Predicted, with its slide.
-    model : Path or None
-        The model's folder; None to look for it in `candidates` and among the models that come along.
-    described : Described or None
-        What an earlier trace described; taken where it is of the same section and model.
-    """
+    """Which gene of which prediction to trace."""
 
     section: Section
+    """Predicted, with its slide."""
     gene: str
     model: Path | None = None
+    """The model's folder; None to look for it in `candidates` and among the models that come along."""
     candidates: Sequence[Path] = ()
     described: Described | None = None
+    """What an earlier trace described; taken where it is of the same section and model."""
 
 
 def check(request: TraceRequest) -> None:

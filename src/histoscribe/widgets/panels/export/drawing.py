@@ -21,24 +21,17 @@ _VECTOR_SPOTS = 20_000
 
 @dataclass(frozen=True)
 class Extent:
-    """The part of the world that one pane shows.
-
-    Parameters
-    ----------
-    top, left, height, width : float
-        In world units (µm): rows downwards, columns to the right.
-    fineness : float
-        World units per pixel of the picture.
-    axes : tuple of int
-        Which of the world's last two axes goes downwards, and which to the right.
-    """
+    """The part of the world that one pane shows."""
 
     top: float
     left: float
     height: float
     width: float
+    """`top`, `left`, `height` and `width`: in world units (µm): rows downwards, columns to the right."""
     fineness: float
+    """World units per pixel of the picture."""
     axes: tuple[int, int] = (0, 1)
+    """Which of the world's last two axes goes downwards, and which to the right."""
 
     def shown(self, layer: Layer) -> NDArray[np.float64]:
         """From (row, column) of a layer's data to what is shown, 3 × 3."""

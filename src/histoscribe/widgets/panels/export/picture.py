@@ -39,19 +39,13 @@ _MOST_PIXELS = 60_000_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn view.
-
-    Parameters
-    ----------
-    um_per_inch : float
-        True scale of every pane; world units where the slide's µm per pixel are unknown.
-    left_out : tuple of str
-        Names of visible layers of kinds that are not drawn.
-    """
+    """A drawn view."""
 
     figure: Figure
     um_per_inch: float
+    """True scale of every pane; world units where the slide's µm per pixel are unknown."""
     left_out: tuple[str, ...]
+    """Names of visible layers of kinds that are not drawn."""
 
 
 def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Picture:

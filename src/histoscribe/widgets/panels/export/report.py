@@ -34,26 +34,18 @@ _MOST_MAPS = 24
 
 @dataclass(frozen=True, eq=False)
 class ReportContent:
-    """What a report is made of, taken from the viewer at one moment.
-
-    Parameters
-    ----------
-    picture : Picture
-        Of the view.
-    sections : tuple of Section
-        Of all layers of spots that were opened or predicted.
-    genes : tuple of str
-        Shown at the moment.
-    regions : tuple of dict
-        Layer, class, colour, number of shapes and their area, ready to be shown.
-    """
+    """What a report is made of, taken from the viewer at one moment."""
 
     picture: Picture
+    """Of the view."""
     slides: tuple[Slide, ...]
     sections: tuple[Section, ...]
+    """Of all layers of spots that were opened or predicted."""
     genes: tuple[str, ...]
+    """Shown at the moment."""
     colour_map: str
     regions: tuple[dict[str, Any], ...]
+    """Layer, class, colour, number of shapes and their area, ready to be shown."""
 
 
 def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:

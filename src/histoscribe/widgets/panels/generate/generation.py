@@ -31,71 +31,51 @@ Polygons = tuple[NDArray[np.float64], ...]
 
 @dataclass(frozen=True, eq=False)
 class Parent:
-    """A primary or a normal tissue.
-
-    Parameters
-    ----------
-    regions : tuple of ndarray, shape (corners, 2), or None
-        (row, column) in full-resolution pixels: the section's spots inside them; None for the whole.
-    """
+    """A primary or a normal tissue."""
 
     source: Source
     regions: Polygons | None = None
+    """(row, column) in full-resolution pixels: the section's spots inside them; None for the whole. Shape
+    (corners, 2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class GenerateRequest:
-    """What to generate, from what, with what.
-
-    Parameters
-    ----------
-    normal : Parent or None
-        None for the model's references.
-    cancer : str or None
-        None to recognise it.
-    imputer : Path or None
-        Restores missing genes first; None leaves them out.
-    """
+    """What to generate, from what, with what."""
 
     model: Path
     primary: Parent
     normal: Parent | None
+    """None for the model's references."""
     site: str
     cancer: str | None
+    """None to recognise it."""
     samples: int
     seed: int
     imputer: Path | None = None
+    """Restores missing genes first; None leaves them out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """What came back.
-
-    Parameters
-    ----------
-    table : AnnData
-        As `Generator.generate` describes.
-    genes, sets : DataFrame
-        Change against the primary, by gene and by gene set.
-    components : DataFrame
-        Those of the model with a significant gene set.
-    places, known : ndarray, shape (samples, 2)
-        The generated samples, and the model's training metastases, on one map.
-    known_names : list of str
-        Cancer and site of each training metastasis.
-    scores : ndarray, shape (spots,), or None
-        How far each spot lies along primary → metastasis, where the primary is a section's.
-    """
+    """What came back."""
 
     request: GenerateRequest
     table: AnnData
+    """As `Generator.generate` describes."""
     genes: pd.DataFrame
     sets: pd.DataFrame
+    """`genes` and `sets`: change against the primary, by gene and by gene set."""
     components: pd.DataFrame
+    """Those of the model with a significant gene set."""
     places: NDArray[np.float64]
     known: NDArray[np.float64]
+    """`places` and `known`: the generated samples, and the model's training metastases, on one map, shape
+    (samples, 2)."""
     known_names: list[str]
+    """Cancer and site of each training metastasis."""
     scores: NDArray[np.float32] | None
+    """How far each spot lies along primary → metastasis, where the primary is a section's, shape (spots,)."""
 
 
 def generate(request: GenerateRequest, progress: Progress) -> Generated:

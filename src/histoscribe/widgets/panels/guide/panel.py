@@ -38,22 +38,15 @@ _MODEL_NAME = "first-steps"
 
 @dataclass(frozen=True)
 class GuideStep:
-    """One thing to do.
-
-    Parameters
-    ----------
-    title, words : str
-        What, and how.
-    button : str
-        What the button beside it says.
-    done : callable
-        Whether it is done in a viewer.
-    """
+    """One thing to do."""
 
     title: str
     words: str
+    """`title` and `words`: what, and how."""
     button: str
+    """What the button beside it says."""
     done: Callable[[ViewerModel], bool]
+    """Whether it is done in a viewer."""
 
 
 STEPS = (

@@ -30,22 +30,15 @@ TABLES = "Tables (*.h5ad *.csv *.tsv)"
 
 @dataclass(frozen=True, eq=False)
 class ImputeRequest:
-    """What to restore, and with what.
-
-    Parameters
-    ----------
-    model : Path or None
-        A model's folder; None to learn from `teacher`.
-    teacher : BulkTable or Section or None
-        What to learn from where no model is given.
-    tune : bool
-        Tune the model on the source first.
-    """
+    """What to restore, and with what."""
 
     source: Source
     model: Path | None
+    """A model's folder; None to learn from `teacher`."""
     teacher: Source | None = None
+    """What to learn from where no model is given."""
     tune: bool = False
+    """Tune the model on the source first."""
 
     def wants_the_imputer_of(self, other: ImputeRequest) -> bool:
         """Whether the imputer of one request serves the other."""
@@ -55,22 +48,15 @@ class ImputeRequest:
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """What a model can do for a table.
-
-    Parameters
-    ----------
-    imputer : Imputer
-        Loaded, learned or tuned.
-    missing : dict of str to Reliability or None
-        Genes that the table lacks and the model restores, with their score on held-out training patients;
-        None on a tissue, of whose spots bulk patients tell nothing.
-    checked : dict of str to Reliability
-        Genes of the table that the model knows, with their score where they are hidden here.
-    """
+    """What a model can do for a table."""
 
     imputer: Imputer
+    """Loaded, learned or tuned."""
     missing: dict[str, Reliability | None]
+    """Genes that the table lacks and the model restores, with their score on held-out training patients; None
+    on a tissue, of whose spots bulk patients tell nothing."""
     checked: dict[str, Reliability]
+    """Genes of the table that the model knows, with their score where they are hidden here."""
 
     @property
     def words(self) -> str:
@@ -90,20 +76,14 @@ class Overview:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """What came back.
-
-    Parameters
-    ----------
-    table : AnnData
-        As `Imputer.restore` describes.
-    section : Section or None
-        The same as a section, where the source was one.
-    """
+    """What came back."""
 
     request: ImputeRequest
     imputer: Imputer
     table: AnnData
+    """As `Imputer.restore` describes."""
     section: Section | None
+    """The same as a section, where the source was one."""
 
     @cached_property
     def genes(self) -> list[str]:

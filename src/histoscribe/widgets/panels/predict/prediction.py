@@ -37,30 +37,20 @@ _NEEDED = (
 
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
-    """What to predict, with what, and where.
-
-    Parameters
-    ----------
-    model : Path
-        A model's folder.
-    target : Slide or Section
-        What to look at.
-    where : {"spots", "grid", "region"}
-        The section's own spots, a grid over all tissue, or a grid inside drawn regions.
-    pitch_um : float
-        Distance of neighbouring grid points in µm.
-    regions : tuple of ndarray, shape (corners, 2)
-        (row, column) in full-resolution pixels, for `where="region"`.
-    device : str
-        `auto`, `cpu`, `cuda` or `mps`.
-    """
+    """What to predict, with what, and where."""
 
     model: Path
+    """A model's folder."""
     target: Slide | Section
+    """What to look at."""
     where: Where
+    """The section's own spots, a grid over all tissue, or a grid inside drawn regions."""
     pitch_um: float = 55.0
+    """Distance of neighbouring grid points in µm."""
     regions: tuple[NDArray[np.float64], ...] = ()
+    """(row, column) in full-resolution pixels, for `where="region"`, shape (corners, 2)."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
 
 
 def check(request: PredictRequest) -> None:
