@@ -115,12 +115,12 @@ def test_genes_that_were_not_measured_stay_as_the_model_says(fitted, unseen):
 
 
 def test_too_few_or_foreign_spots_are_refused(fitted, unseen):
-    with pytest.raises(SectionError, match="9 measured spots are too few"):
-        fitted.guided_encoded(unseen.part(np.arange(9), "few"))
+    with pytest.raises(SectionError, match="7 measured spots are too few"):
+        fitted.guided_encoded(unseen.part(np.arange(7), "few"))
     foreign = replace(unseen, genes=[f"X{number}" for number in range(len(unseen.genes))])
     with pytest.raises(TableError, match="none of the model's"):
         guided(fitted, foreign, np.arange(20))
-    fitted.guided_encoded(unseen.part(np.arange(10), "just enough")).predict_encoded(
+    fitted.guided_encoded(unseen.part(np.arange(8), "just enough")).predict_encoded(
         unseen.features, unseen.centres_um
     )
 

@@ -66,6 +66,9 @@ def predictor(
     target: Annotated[
         Literal["clean", "published"], typer.Option(help="published only reproduces papers: depth leaks.")
     ] = "clean",
+    guide: Annotated[
+        str | None, typer.Option(help="Give spots of the held-out section, such as random:0.2,block:0.25.")
+    ] = None,
     seeds: Seeds = 1,
     encoder: Annotated[
         str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
@@ -78,7 +81,7 @@ def predictor(
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
     from histoscribe.benchmark import methods_of, run_benchmark
-    from histoscribe.benchmark.predictor import GenePanel, predictor_benchmark
+    from histoscribe.benchmark.predictor import GenePanel, guided_benchmark, predictor_benchmark
     from histoscribe.features import encoder_named, storing
     from histoscribe.genes import read_gene_list
     from histoscribe.predictor import encode_section
@@ -89,7 +92,7 @@ def predictor(
     else:
         chosen_on = tuple(names_in(panel_chosen_on) or ())
         chosen_panel = GenePanel(genes=tuple(read_gene_list(Path(panel))), chosen_on=chosen_on)
-    known, chosen = methods_of("predictor"), names_in(methods)
+    known, chosen = methods_of("predictor" if guide is None else "predictor guided"), names_in(methods)
     if ablation:
         varied = [name for name in known if name.startswith("histoscribe ")]
         chosen = [*(chosen or []), *varied, "histoscribe"]
@@ -98,12 +101,16 @@ def predictor(
         sections = open_cohort([data], progress=progress)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        wants_pixels = chosen is None or any(known[name].needs for name in chosen if name in known)
-        benchmark = predictor_benchmark(
-            encoded, dataset=data.parent.name if data.stem == "cohort" else data.stem, split=split,
-            methods=chosen, panel=chosen_panel, target=target, seeds=range(seeds), folds=names_in(folds),
-            tiles=_pixels(sections, progress) if wants_pixels else None,
-        )  # fmt: skip
+        wants_pixels = any(known[name].needs for name in chosen or known if name in known)
+        asked: dict[str, Any] = {
+            "dataset": data.parent.name if data.stem == "cohort" else data.stem, "split": split,
+            "methods": chosen, "panel": chosen_panel, "folds": names_in(folds),
+        }  # fmt: skip
+        if guide is not None:
+            benchmark = guided_benchmark(encoded, guide, **asked)
+        else:
+            tiles = _pixels(sections, progress) if wants_pixels else None
+            benchmark = predictor_benchmark(encoded, target=target, seeds=range(seeds), tiles=tiles, **asked)
         outcome = run_benchmark(benchmark, ledger=ledger, progress=progress)
         outcome["settings"]["encoder"] = described_by.name
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)

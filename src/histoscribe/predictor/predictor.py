@@ -196,13 +196,13 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         Parameters
         ----------
         section : Section
-            10 measured spots or more on any part of the slide that is to be predicted.
+            8 measured spots or more on any part of the slide that is to be predicted.
         progress : Progress, optional
 
         Raises
         ------
         SectionError
-            If it has no slide, or fewer than 10 spots with counts.
+            If it has no slide, or fewer than 8 spots with counts.
         TableError
             If its table shares no gene with the model, or holds no counts.
         """
@@ -388,6 +388,15 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             If a descriptor or position is not finite.
         """
         return self._predict(features, centres_um, slide, self.guide)[0].expression
+
+    def explain_encoded(
+        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], Guidance]:
+        """As `predict_encoded`, with what came of guiding; `ModelError` where nothing guides."""
+        told, guidance = self._predict(features, centres_um, None, self.guide)
+        if guidance is None:
+            raise ModelError("nothing guides this model", remedy="give it spots with guided_encoded")
+        return told.expression, guidance
 
     def _predict(
         self,

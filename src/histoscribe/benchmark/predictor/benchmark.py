@@ -25,7 +25,7 @@ from histoscribe.benchmark.predictor.scores import (
 )
 from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
 from histoscribe.benchmark.tables import TableLayout
-from histoscribe.errors import SettingError, require_known
+from histoscribe.errors import SettingError
 from histoscribe.evaluation.measures import bootstrap_mean
 from histoscribe.predictor import EncodedSection, choose_panel, panel_expression
 from histoscribe.predictor.target import PANEL_SIZE, TARGETS, Target, common_genes
@@ -156,9 +156,7 @@ def predictor_benchmark(
     """
     panel, given = panel or GenePanel(), tiles or {}
     chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)
-    every = make_folds(sections, split)
-    require_known("fold", folds or (), [fold.name for fold in every], where="--folds")
-    kept = [fold for fold in every if folds is None or fold.name in folds]
+    kept = make_folds(sections, split, only=folds)
     for fold in kept:
         refuse_seen_panel(panel.chosen_on, fold, sections)
     shared = set(common_genes(sections))
@@ -177,7 +175,7 @@ def predictor_benchmark(
         over="sections",
         about={
             "dataset": dataset, "split": split, "target": target, "seeds": list(seeds),
-            "panel": asdict(panel), "data": [_digest(section) for section in sections],
+            "panel": asdict(panel), "data": [section_digest(section) for section in sections],
         },
         code=_CODE,
         settings={
@@ -232,7 +230,8 @@ def _with_input(
     return [method for method in methods if method.name not in blind]
 
 
-def _digest(section: EncodedSection) -> str:
+def section_digest(section: EncodedSection) -> str:
+    """Of all that scores depend on of a section."""
     counts: Any = section.counts.tocsr() if hasattr(section.counts, "tocsr") else np.asarray(section.counts)
     name = [section.name, section.patient, str(section.pitch_um)]
     stored = [counts.data, counts.indices] if hasattr(counts, "indices") else [counts]

@@ -23,8 +23,10 @@ class Fold:
     """`train` and `test`: places in the cohort."""
 
 
-def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:
-    """Hold out every section, or every patient, once.
+def make_folds(
+    sections: Sequence[EncodedSection], split: Split, *, only: Sequence[str] | None = None
+) -> list[Fold]:
+    """Hold out every section, or every patient, once; or only those of these names.
 
     By section, the other sections of the same patient stay in training: say so beside the number.
     By patient, none of a held-out patient's sections does.
@@ -32,7 +34,7 @@ def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:
     Raises
     ------
     SettingError
-        If `split` is neither, or the cohort has only one section (or patient).
+        If `split` is neither, the cohort has only one section (or patient), or no fold has such a name.
     """
     require_known("split", [split], get_args(Split), where="--split")
     keys = [section.name if split == "section" else section.patient for section in sections]
@@ -48,7 +50,8 @@ def make_folds(sections: Sequence[EncodedSection], split: Split) -> list[Fold]:
     folds = [Fold(name, tuple(p for p in every if p not in own), own) for name, own in places.items()]
     for fold in folds:
         refuse_leak(fold, sections, split)
-    return folds
+    require_known("fold", only or (), names, where="--folds")
+    return [fold for fold in folds if only is None or fold.name in only]
 
 
 def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.slide import Slide
 
-FEWEST = 10
+FEWEST = 8
 _SAME = 0.01  # pitches within which a tile is a given spot
 
 
@@ -60,7 +60,7 @@ class Guidance:
 class Guide:
     """Measured spots of a slide that predictions on it learn from.
 
-    Raises `SectionError` if it has fewer than 10 spots.
+    Raises `SectionError` if it has fewer than 8 spots.
     """
 
     given: EncodedSection

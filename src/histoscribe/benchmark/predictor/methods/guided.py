@@ -1,0 +1,152 @@
+"""Guided prediction, and what else can be made of a model and some spots of the section itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.benchmark.predictor.guided import TASK, GivenSpotsFold
+from histoscribe.benchmark.predictor.methods.linear import ridge_context
+from histoscribe.benchmark.predictor.peers import Prediction, make_example
+from histoscribe.graphs import spatial_graph
+from histoscribe.predictor import Predictor
+
+Values = NDArray[np.float32]
+FromSpots = Callable[[GivenSpotsFold, NDArray[np.int64]], Values]
+
+_LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_NUGGETS = (0.3, 1.0, 3.0, 10.0, 30.0)
+_ALIKE, _KEPT, _ROUNDS = 8, 0.9, 200
+
+
+def guided(fold: GivenSpotsFold, seed: int) -> list[Prediction]:
+    """The model, guided by the given spots; with the intervals that these give."""
+    found, section, model = [], fold.section, fold.fit()
+    for rows in fold.given:
+        expression, guidance = model.guided_encoded(fold.part(rows)).explain_encoded(
+            section.features, section.centres_um
+        )
+        found.append(Prediction(expression, *guidance.intervals.around(expression)))
+    return found
+
+
+def each(from_spots: FromSpots) -> Callable[[GivenSpotsFold, int], list[Prediction]]:
+    """A method that answers draw by draw."""
+    return partial(_each, from_spots)
+
+
+def _each(from_spots: FromSpots, fold: GivenSpotsFold, seed: int) -> list[Prediction]:
+    return [Prediction(np.asarray(from_spots(fold, rows), np.float32)) for rows in fold.given]
+
+
+def prior(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """The model alone."""
+    return fold.fit().predict_encoded(fold.section.features, fold.section.centres_um)
+
+
+def own_mean(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """The mean profile of the given spots."""
+    return np.tile(fold.truth[rows].mean(axis=0), (len(fold.truth), 1))
+
+
+def own_ridge(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """Ridge regression on descriptors and context, from the given spots."""
+    whole = make_example(fold.section, fold.panel)
+    names = ("features", "context", "places", "log_depth", "expression")
+    part = replace(whole, **{name: getattr(whole, name)[rows] for name in names})
+    return ridge_context([part], [whole], 0)[0]
+
+
+def own_fit(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """The predictor, fitted on the given spots."""
+    model = Predictor(seed=0, panel=fold.panel).fit_encoded([fold.part(rows)])
+    return model.predict_encoded(fold.section.features, fold.section.centres_um)
+
+
+def both_fit(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """The predictor, fitted anew on the training sections and the given spots."""
+    model = Predictor(seed=0, panel=fold.panel).fit_encoded([*fold.train, fold.part(rows)])
+    return model.predict_encoded(fold.section.features, fold.section.centres_um)
+
+
+def kriging(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """Kriging of the given spots."""
+    return _kriged(fold, rows, fold.truth[rows])
+
+
+def regression_kriging(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """The model, and kriging of what the given spots differ from it."""
+    said = prior(fold, rows)
+    return said + _kriged(fold, rows, fold.truth[rows] - said[rows])
+
+
+def propagation(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+    """Label propagation from the given spots along a spatial and a functional graph of the tiles.
+
+    Spots within 1.5 pitches, and the 8 whose descriptors are most alike, by how alike they are; Zhou et al.,
+    NIPS 2003.
+    """
+    from scipy.sparse import csr_array
+    from scipy.spatial import cKDTree
+
+    seen, count = make_example(fold.section, fold.panel).context, len(fold.truth)
+    spatial = spatial_graph(fold.section.centres_um, fold.section.pitch_um, self_edges=False)
+    alike = cKDTree(seen).query(seen, k=_ALIKE + 1)[1][:, 1:]
+    functional = np.stack([np.repeat(np.arange(count), _ALIKE), alike.ravel()])
+    edges = np.unique(np.concatenate([spatial, functional, functional[::-1]], axis=1), axis=1)
+    far = ((seen[edges[0]] - seen[edges[1]]) ** 2).sum(axis=1)
+    graph = csr_array((np.exp(-far / np.median(far)), (edges[0], edges[1])), shape=(count, count))
+    root = 1 / np.sqrt(np.maximum(graph.sum(axis=1), 1e-12))
+    walk = csr_array(graph.multiply(root[:, None]).multiply(root[None]))
+    mean = fold.truth[rows].mean(axis=0)
+    start = np.zeros_like(fold.truth)
+    start[rows] = fold.truth[rows] - mean
+    label, reached = np.zeros((count, 1)), start.copy()
+    label[rows] = 1
+    here = label.copy()
+    for _ in range(_ROUNDS):
+        reached = _KEPT * (walk @ reached) + (1 - _KEPT) * start
+        here = _KEPT * (walk @ here) + (1 - _KEPT) * label
+    return np.asarray(mean + reached / np.maximum(here, 1e-6))
+
+
+def _kriged(fold: GivenSpotsFold, rows: NDArray[np.int64], values: NDArray[np.float32]) -> Values:
+    """Ordinary kriging with an exponential covariance, its length and nugget by leaving spots out."""
+    from scipy.spatial.distance import cdist
+
+    places = fold.section.centres_um / fold.section.pitch_um
+    among, to = cdist(places[rows], places[rows]), cdist(places, places[rows])
+    best, found = np.inf, None
+    for length in _LENGTHS:
+        for nugget in _NUGGETS:
+            inverse = np.linalg.inv(np.exp(-among / length) + nugget * np.eye(len(rows)))
+            ones = inverse.sum(axis=0)
+            mean = ones @ values / ones.sum()
+            left_out = (inverse @ (values - mean)) / np.diag(inverse)[:, None]
+            if (error := float((left_out**2).mean())) < best:
+                best, found = error, mean + np.exp(-to / length) @ (inverse @ (values - mean))
+    assert found is not None
+    return np.asarray(found, np.float32)
+
+
+def _method(name: str, learn: Callable[[GivenSpotsFold, int], list[Prediction]]) -> Method:
+    code = ("histoscribe.predictor", "histoscribe.graphs", "histoscribe.models")
+    return Method(name, (TASK,), learn, depends=(__name__, *code))
+
+
+METHODS = (
+    _method("own mean", each(own_mean)),
+    _method("model alone", each(prior)),
+    _method("own ridge", each(own_ridge)),
+    _method("kriging", each(kriging)),
+    _method("regression kriging", each(regression_kriging)),
+    _method("label propagation", each(propagation)),
+    _method("own spots (fit)", each(own_fit)),
+    _method("both (fit)", each(both_fit)),
+    _method(REFERENCE, guided),
+)
