@@ -82,3 +82,12 @@ def test_a_foreign_method_runs_in_the_benchmark(
     assert "| foreign-median |" in (tmp_path / "t.md").read_text()
     unknown = shell("benchmark", "predictor", cohort, "--methods", "magic")
     assert "foreign-median" in unknown.stderr
+
+
+def test_given_spots_are_benchmarked(shell, cohort):
+    words = ("--split", "patient", "--guide", "random:0.3", "--methods", "own mean,kriging", "--json")
+    result = shell("benchmark", "predictor", cohort, *words)
+    assert result.exit_code == 0, result.stderr
+    outcome = json.loads(result.stdout)
+    assert outcome["settings"]["given"] == ["30 % given at random"]
+    assert {one["method"] for one in outcome["records"]} == {"own mean", "kriging"}

@@ -27,9 +27,13 @@ _COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
 
 def predict(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="A model's folder, or the name of a bundled one.")],
-    targets: Annotated[list[Path], typer.Argument(help="A slide, a section or a cohort CSV; or several.")],
+    model: Annotated[
+        Path, typer.Argument(help="A model's folder, or the name of a bundled one; none with --guide own.")
+    ],
     out: Annotated[Path, typer.Option(help="The h5ad file to write; a folder for several targets.")],
+    targets: Annotated[
+        list[Path] | None, typer.Argument(help="A slide, a section or a cohort CSV; or several.")
+    ] = None,
     grid_um: Annotated[
         float | None, typer.Option(min=1.0, help="Predict on a grid with this pitch in µm (slides: 55).")
     ] = None,
@@ -52,51 +56,61 @@ def predict(
 ) -> None:
     """Predict expression on a section's spots, or on a grid over a slide or a drawn region.
 
-    Of several targets, one that fails is reported and left out; with --store a run that was stopped or
-    killed goes on where it was.
+    With --guide, the model learns from measured spots of the same slide; with --guide own and no model, the
+    section teaches itself. Of several targets, one that fails is reported and left out; with --store a run
+    that was stopped or killed goes on where it was.
     """
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.formats import kind_of
-    from histoscribe.predictor import Predictor
+    from histoscribe.predictor import Predictor, predict_itself
     from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions
 
+    alone = not targets
+    if alone and guide != "own":
+        raise SettingError(
+            "there is nothing to predict on",
+            where="predict",
+            remedy="name a model, then a slide or a section",
+        )
+    targets = targets or [model]
     files = _files(targets, out)
     with job() as progress:
         progress.report("opening model and target" if len(targets) == 1 else "opening the model")
         chosen = None if encoder is None else encoder_named(encoder, device=device)
-        predictor = Predictor.load(model, device=device, encoder=chosen)
+        predictor = None if alone else Predictor.load(model, device=device, encoder=chosen)
 
         def work(target: Path, file: Path) -> dict[str, Any]:
             start = time.monotonic()
             opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
-            knowing = predictor
-            if guide is not None:
-                knowing = predictor.guided(_guiding(guide, opened, section), progress=progress)
-            predicted = knowing.predict(
-                opened,
-                pitch_um=None if spots else grid_um or GRID_UM,
-                region=None if region is None else read_regions(region),
-                progress=progress,
-            )
+            asked: dict[str, Any] = {
+                "pitch_um": None if spots else grid_um or GRID_UM,
+                "region": None if region is None else read_regions(region),
+                "progress": progress,
+            }
+            if predictor is None:
+                predicted = predict_itself(_guiding("own", opened, None), encoder=chosen, **asked)
+            else:
+                knowing = predictor
+                if guide is not None:
+                    knowing = predictor.guided(_guiding(guide, opened, section), progress=progress)
+                predicted = knowing.predict(opened, **asked)
             table = predicted.table
             amend_record(table, command=command_line(context))
             progress.report("writing")
             write_section(predicted, file)
-            verdict = record_of(table).verdict
-            assert verdict is not None
+            verdict: Any = "taught by its own spots"
+            if (found := record_of(table).verdict) is not None:
+                short = found.headline if files[1:] else found.sentence
+                verdict = found.to_mapping() if as_json else short
             return {
                 "written": file,
-                "verdict": verdict.to_mapping()
-                if as_json
-                else verdict.headline
-                if files[1:]
-                else verdict.sentence,
+                "verdict": verdict,
                 "spots": table.n_obs,
                 "genes": table.n_vars,
-                "model": predictor.card.sha256,
+                "model": "" if predictor is None else predictor.card.sha256,
                 "seconds": round(time.monotonic() - start, 1),
                 "warnings": opened.warnings,
             }

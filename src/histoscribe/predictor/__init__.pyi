@@ -1,6 +1,7 @@
 from .encoded import EncodedSection as EncodedSection, encode_section as encode_section
 from .explaining.attention import Attention as Attention, attention_maps as attention_maps
 from .explaining.attribution import Attribution as Attribution, attribute as attribute
+from .guiding.alone import predict_itself as predict_itself
 from .predictor import Predictor as Predictor
 from .retrieval.evidence import evidence_of as evidence_of
 from .settings import PredictorSettings as PredictorSettings

@@ -25,7 +25,7 @@ def tell(section: Section, guidance: Guidance) -> None:
     table, columns = section.table, guidance.columns
     table.obs["given"] = guidance.given
     low, high = guidance.intervals.around(np.asarray(table.X)[:, columns])
-    if len(columns) == table.n_vars:
+    if len(columns) == table.n_vars:  # else the model's own bounds stay for the other genes
         table.layers["low"], table.layers["high"] = low, high
     elif "low" in table.layers:
         table.layers["low"][:, columns], table.layers["high"][:, columns] = low, high
@@ -37,6 +37,8 @@ def tell(section: Section, guidance: Guidance) -> None:
         ("held_out_high", np.tanh(z + spread)),
         ("unguided_r", guidance.alone_r),
     ):
+        if not np.isfinite(values).any():
+            continue
         kept = np.full(table.n_vars, np.nan, np.float32)
         if name in table.var:
             kept[:] = table.var[name]

@@ -1,0 +1,101 @@
+"""A section that teaches itself, without a model: between its spots and beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.predictor.encoded import encode_section
+from histoscribe.predictor.guiding.guide import Guide
+from histoscribe.predictor.guiding.telling import tell
+from histoscribe.predictor.target import PANEL_SIZE, TARGET, choose_panel
+from histoscribe.record import Record, installed_versions, keep_record, running_command
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
+    from histoscribe.progress import Progress
+    from histoscribe.section import Section
+    from histoscribe.tiles import Region
+
+_SAMPLED = 500
+
+
+def predict_itself(
+    section: Section,
+    *,
+    encoder: TileEncoder | None = None,
+    panel: Sequence[str] | None = None,
+    pitch_um: float | None = None,
+    region: Sequence[Region | NDArray[np.float64]] | None = None,
+    progress: Progress | None = None,
+) -> Section:
+    """Predict a section's slide from the section's own measured spots.
+
+    Parameters
+    ----------
+    section : Section
+        With a slide, and 8 spots with counts or more.
+    encoder : TileEncoder, optional
+        The built-in one if not given.
+    panel : sequence of str, optional
+        The genes; the 250 most variable ones of the section if not given.
+    pitch_um : float, optional
+        Of a grid over the slide's tissue or the region; where neither is given, the spots are predicted.
+    region : sequence of Region or ndarray, optional
+        As in `tiles.grid_tiles`.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Section
+        As `Predictor.guided` gives it, without what a model says of tiles: see `guiding.telling`.
+
+    Raises
+    ------
+    SectionError
+        If the section has no slide, or too few spots with counts.
+    TableError
+        If a gene of the panel is not in its table.
+    """
+    from anndata import AnnData
+
+    from histoscribe.features import encode_tiles, encoder_named
+    from histoscribe.section import Section, flip
+    from histoscribe.section.assembly import describe
+    from histoscribe.slide.identity import refer_to
+    from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
+
+    chosen = encoder or encoder_named("builtin")
+    guide = Guide(encode_section(section, chosen, progress=progress))
+    assert section.slide is not None  # encode_section refuses sections without
+    slide = section.slide.with_mpp(section.mpp)
+    genes = list(panel or choose_panel([guide.given], PANEL_SIZE))
+    pitch = pitch_um or section.spacing_um
+    own = pitch_um is None and region is None
+    tiles = spot_tiles(section) if own else grid_tiles(slide, pitch, region=region)
+    features = encode_tiles(slide, tiles, chosen, progress=progress)
+    whole = None
+    if region is not None:
+        whole = encode_tiles(slide, sample_tiles(slide, section.spacing_um, _SAMPLED), chosen)
+    guidance = guide.alone(genes, features, tiles.centres * section.mpp, whole)
+    table = AnnData(guidance.expression, obsm={"spatial": flip(tiles.centres)})
+    table.obs_names, table.var_names = list(tiles.names), genes
+    keep_record(
+        table,
+        Record(
+            "predicted",
+            encoder=chosen.name,
+            target=TARGET,
+            panel_rule=f"{len(genes)} {'named genes' if panel else 'most variable genes of the section'}",
+            command=running_command(),
+            versions=installed_versions(),
+            slide=refer_to(slide),
+        ),
+    )
+    found = Section(section.name, table, slide, section.mpp, tiles.spot_um, tiles.pitch_um, section.patient)
+    describe(found, "predicted")
+    tell(found, guidance)
+    return found
