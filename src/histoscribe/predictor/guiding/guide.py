@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FEWEST = 8
 _SAME = 0.01  # pitches within which a tile is a given spot
+_CLEARLY = 0.02  # mean r by which the model alone must lead on held-out spots to be taken alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ class Guide:
         shares = weighed(folds)
         alone = np.array([float(not answer.kernel) for answer in answers.every])
         alone_r, guided_r = _correlations(folds, alone), _correlations(folds, shares)
-        if alone_r.mean() > guided_r.mean():  # nothing was learned
+        if alone_r.mean() > guided_r.mean() + _CLEARLY:  # nothing was learned
             shares, guided_r = alone, alone_r
         told = []
         for fold in folds:
