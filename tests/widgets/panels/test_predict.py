@@ -166,3 +166,19 @@ def test_a_slide_without_mpp_asks_for_it(
     panel.start()
     (layer,) = window.layers
     assert tuple(layer.scale) == (0.25, 0.25)
+
+
+def test_own_spots_are_learned_from_when_asked(small_model: Path) -> None:
+    from histoscribe.progress import Progress
+    from histoscribe.record import record_of
+    from histoscribe.simulate import simulate_section
+    from histoscribe.widgets.panels.predict.prediction import gain_words, predict
+
+    section = simulate_section(3, genes=30, size_um=600)
+    alone, guided = (
+        predict(PredictRequest(small_model, section, "spots", own=own), Progress())[0]
+        for own in (False, True)
+    )
+    assert record_of(guided.table).guide_spots == section.table.n_obs
+    assert f"Learned from {section.table.n_obs} spots" in gain_words(guided)
+    assert gain_words(alone) == ""

@@ -7,15 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import CheckBox
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 
 from histoscribe.errors import RegionError, SettingError
+from histoscribe.predictor.guiding.guide import FEWEST
 from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
-from histoscribe.widgets.panels.predict.prediction import PredictRequest, check, cost_words, predict
+from histoscribe.widgets.panels.predict.prediction import (
+    PredictRequest,
+    check,
+    cost_words,
+    gain_words,
+    predict,
+)
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
     LayerField,
@@ -58,6 +66,11 @@ class PredictPanel(Panel):
             visible=lambda: self._slide is not None and self._slide.mpp is None,
         )
         self.model = self.add(ModelField("model", "predictor"))
+        meaning = "Its measured spots correct the model on this slide, as far as held-out spots bear it out"
+        self.own = self.add(
+            CheckBox(name="own", text="Learn from its own spots", tooltip=meaning),
+            visible=lambda: self._own_spots >= FEWEST,
+        )
         meaning = "Where to predict: at measured spots, or on a grid"
         self.place = self.add(ChoiceField("place", self._places, label="Where", tooltip=meaning))
         self.region = self.add(
@@ -100,7 +113,15 @@ class PredictPanel(Panel):
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
         model = self.model.folder or Path()
-        request = PredictRequest(model, target, where, self.pitch.value, tuple(regions), self.device.value)
+        request = PredictRequest(
+            model,
+            target,
+            where,
+            self.pitch.value,
+            tuple(regions),
+            self.device.value,
+            own=self.own.value and self._own_spots >= FEWEST,
+        )
         check(request)
         return request
 
@@ -132,6 +153,13 @@ class PredictPanel(Panel):
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""
         self.place.reset_choices()
         self.place.value = self.place.values[0]
+        self.own.text = f"Learn from its own {self._own_spots:,} spots"
+
+    @property
+    def _own_spots(self) -> int:
+        """How many measured spots the target brings; 0 for a slide."""
+        section = section_of(self.target.value)
+        return 0 if section is None else section.table.n_obs
 
     @property
     def _slide(self) -> Slide | None:
@@ -161,6 +189,8 @@ class PredictPanel(Panel):
         """Add the layer, paint it, draw it: step by step, so that the window answers in between."""
         predicted, described = result
         remember_model(request.model)
+        if gain := gain_words(predicted):
+            show_info(gain)
         if source not in self.viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")
             return
