@@ -85,10 +85,7 @@ class PartialPredictions:
         summed = np.where(last, running - np.pad(before, ((0, 0), (1, 0)))[:, :-1], -1.0)
         distinct = min(count, int(last.sum(axis=1).min()))
         top = np.argsort(-summed, axis=1, kind="stable")[:, :distinct]
-        return (
-            np.take_along_axis(index, top, 1),
-            np.take_along_axis(summed, top, 1).astype(np.float32),
-        )
+        return (np.take_along_axis(index, top, 1), np.take_along_axis(summed, top, 1).astype(np.float32))
 
     def weighed(self, weights: EnsembleWeights) -> NDArray[np.float32]:
         """The prediction in standardised expression, shape (tiles, genes)."""

@@ -34,11 +34,7 @@ class Alignment:
 
 
 def check_alignment(
-    centres: NDArray[np.float64],
-    slide: Slide,
-    *,
-    mpp: float,
-    expected: tuple[float, float] | None = None,
+    centres: NDArray[np.float64], slide: Slide, *, mpp: float, expected: tuple[float, float] | None = None
 ) -> Alignment:
     """Check that spots fit on a slide, at full resolution or at one of its levels.
 

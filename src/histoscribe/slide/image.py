@@ -33,9 +33,7 @@ def read(path: Path) -> Slide:
         raise SlideError(f"claims {rows} × {columns} pixels", where=path, remedy="export the image again")
     if rows * columns > MAX_DECODE:
         raise SlideError(
-            f"{rows} × {columns} pixels are too many for a plain image",
-            where=path,
-            remedy=TO_PYRAMID,
+            f"{rows} × {columns} pixels are too many for a plain image", where=path, remedy=TO_PYRAMID
         )
     orientation = exif_orientation(path)
     decode = partial(_decode, path, (rows, columns), orientation)

@@ -62,13 +62,7 @@ class SpotBranch(nn.Module):
     """Expression, place and type of spots → embeddings, along the graphs of `GRAPHS` that are asked for."""
 
     def __init__(
-        self,
-        genes: int,
-        types: int,
-        width: int,
-        heads: int,
-        dropout: float,
-        graphs: Sequence[str],
+        self, genes: int, types: int, width: int, heads: int, dropout: float, graphs: Sequence[str]
     ) -> None:
         super().__init__()
         self.expression_in = nn.Linear(genes, width)

@@ -140,9 +140,7 @@ def _spot_id(name: str) -> str | None:
         return None
 
 
-def _read_positions(
-    path: Path,
-) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], set[str]]:
+def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], set[str]]:
     """Selected spots: names, array coordinates (x, y), pixels (row, column); and all names listed."""
     import pandas as pd
 

@@ -12,14 +12,7 @@ from histoscribe.errors import SlideError, reason_of
 from histoscribe.slide.colour import GREY, TRANSPARENT
 from histoscribe.slide.model import Slide
 from histoscribe.slide.orientation import TURNED, UprightPixels, is_turned
-from histoscribe.slide.pixels import (
-    CONVERT,
-    COPY_AGAIN,
-    MAX_DECODE,
-    TO_PYRAMID,
-    DecodedPixels,
-    PixelArray,
-)
+from histoscribe.slide.pixels import CONVERT, COPY_AGAIN, MAX_DECODE, TO_PYRAMID, DecodedPixels, PixelArray
 from histoscribe.slide.pyramid import Level, level_factor
 from histoscribe.slide.scale import believable
 from histoscribe.slide.tiff.associated import associated_images, profile_of

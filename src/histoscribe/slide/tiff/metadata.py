@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 2**24  # characters of a description that are looked at
 _RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # µm per inch, per centimetre
-_OBJECTIVE = {
-    "Aperio": r"\|\s*AppMag\s*=\s*",
-    "Leica": r"<objective>\s*",
-    "PerkinElmer": r"<Objective>\s*",
-}
+_OBJECTIVE = {"Aperio": r"\|\s*AppMag\s*=\s*", "Leica": r"<objective>\s*", "PerkinElmer": r"<Objective>\s*"}
 _MAKERS = {
     "is_svs": "Aperio",
     "is_scn": "Leica",

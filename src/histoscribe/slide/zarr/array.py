@@ -78,9 +78,7 @@ class ZarrArray:
             self._load()
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise SlideError(
-                f"the array {path!r} is damaged ({reason_of(error)})",
-                where=place.where,
-                remedy=COPY_AGAIN,
+                f"the array {path!r} is damaged ({reason_of(error)})", where=place.where, remedy=COPY_AGAIN
             ) from error
 
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:

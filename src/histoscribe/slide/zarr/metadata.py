@@ -71,9 +71,7 @@ def read_image(place: Place) -> OmeImage | None:
         return _image(found, "") if "multiscales" in found else None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise SlideError(
-            f"its OME-Zarr description is damaged ({reason_of(error)})",
-            where=place.where,
-            remedy=COPY_AGAIN,
+            f"its OME-Zarr description is damaged ({reason_of(error)})", where=place.where, remedy=COPY_AGAIN
         ) from error
 
 
