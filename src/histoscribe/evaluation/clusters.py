@@ -26,17 +26,9 @@ def expression_clusters(
     The 2,000 most variable genes become 30 principal components, each spot is joined to the 15 most alike,
     and the graph is split by Louvain's method (Blondel et al. 2008, as networkx has it).
 
-    Parameters
-    ----------
-    section : Section
-        Counts become log1p of counts per 10,000; predictions are taken as they are.
-    resolution : float
-        More of it gives more clusters.
-
-    Returns
-    -------
-    ndarray of str, shape (spots,)
-        `RegionError` if there are fewer than 20 spots.
+    `section`: counts become log1p of counts per 10,000; predictions are taken as they are. `resolution`: more
+    of it gives more clusters. Shape (spots,). Raises
+    `RegionError` if there are fewer than 20 spots.
     """
     import networkx
     from sklearn.decomposition import PCA

@@ -35,21 +35,10 @@ def effective_share(
 ) -> NDArray[np.float64]:
     """The share of all spots that independent ones would need for the same certainty, for each gene.
 
-    Parameters
-    ----------
-    values : array or sparse matrix, shape (spots, genes)
-        Of all spots of the section: what lies outside both classes tells of their likeness too.
-    centres : array, shape (spots, 2)
-        In the unit of `pitch`.
-    first, second : ndarray of bool, shape (spots,)
-        The spots of both classes.
-    pitch : float
-        Distance of neighbours.
-
-    Returns
-    -------
-    ndarray of float64, shape (genes,)
-        Above 0 and at most 1; 1 for a gene whose residuals do not vary.
+    `values` (spots, genes) are of all spots of the section: what lies outside both classes tells of their
+    likeness too; `centres` (spots, 2): in the unit of `pitch`; `first` and `second` (spots,): the spots of
+    both classes; `pitch`: distance of neighbours. Returns (genes,): above 0 and at most 1; 1 for a gene whose
+    residuals do not vary.
     """
     from histoscribe.evaluation.matching import dense
 

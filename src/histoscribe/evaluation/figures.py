@@ -90,19 +90,7 @@ def spot_figure(section: Section, panels: Sequence[SpotMap], *, with_tissue: boo
 
     Spots are drawn enlarged until neighbours almost touch, so that the pattern can be seen.
 
-    Parameters
-    ----------
-    section : Section
-        Its spots, and its slide where it has one.
-    panels : sequence of SpotMap
-        From left to right.
-    with_tissue : bool
-        Whether the H&E image comes first; without a slide there is none.
-
-    Returns
-    -------
-    matplotlib Figure
-        Transparent; save it with `figure.savefig` or `to_svg`.
+    `panels` come from left to right. The figure is transparent; save it with `figure.savefig` or `to_svg`.
     """
     slide = section.slide if with_tissue else None
     with _styled():
@@ -213,10 +201,7 @@ def blank_figure(width: float, height: float) -> tuple[Figure, Axes]:
 def to_svg(figure: Figure, label: str) -> str:
     """The figure as an `<svg>` element for a web page; its ink takes the page's text colour.
 
-    Parameters
-    ----------
-    label : str
-        What it shows, for those who cannot see it.
+    `label`: what it shows, for those who cannot see it.
     """
     from html import escape
 

@@ -32,27 +32,11 @@ def pearson_intervals(
 ) -> tuple[Scores, Scores]:
     """Percentile intervals of Pearson's r of each gene.
 
-    Raises `SettingError` if the patch has no size or the level is outside 0 to 1.
-
-    Parameters
-    ----------
-    measured, predicted : array, shape (spots, genes)
-    centres_um : array, shape (spots, 2)
-        As (row, column) in µm.
-    patch_um : float
-        Side of a patch in µm; a few pitches.
-    level : float
-        Coverage between 0 and 1.
-    draws : int
-        Number of resamples.
-    seed : int
-        The same seed gives the same intervals.
-
-    Returns
-    -------
-    (ndarray, ndarray) of float64, each of shape (genes,)
-        Lower and upper ends; NaN where fewer than four patches hold spots, or where r is undefined in more
-        than a tenth of the resamples.
+    `measured` and `predicted` (spots, genes). `centres_um` (spots, 2): as (row, column) in µm. `patch_um`:
+    side of a patch in µm; a few pitches. `level`: coverage between 0 and 1. `seed`: the same seed gives the
+    same intervals. Returns each (genes,): lower and upper ends; NaN where fewer than four patches hold spots,
+    or where r is undefined in more than a tenth of the resamples. Raises `SettingError` if the patch has no
+    size or the level is outside 0 to 1.
     """
     if not patch_um > 0 or not 0 < level < 1:
         raise SettingError(f"patches of {patch_um} µm at level {level} are impossible")

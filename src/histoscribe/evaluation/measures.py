@@ -59,18 +59,8 @@ def bootstrap_mean(
 ) -> Interval:
     """The mean of scores with a percentile bootstrap interval.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        One score per gene or per section; NaN are left out.
-    over : str
-        What one value stands for.
-    level : float
-        Coverage between 0 and 1.
-    draws : int
-        Number of resamples.
-    seed : int
-        The same seed gives the same interval.
+    `values` (n,): one score per gene or per section; NaN are left out. `over`: what one value stands for.
+    `level`: coverage between 0 and 1. `seed`: the same seed gives the same interval.
     """
     scores = np.asarray(values, dtype=np.float64)
     scores = scores[np.isfinite(scores)]

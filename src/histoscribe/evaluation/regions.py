@@ -30,14 +30,7 @@ _FEWEST_FOR_PATTERN = 10
 def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
     """The class of each spot: that of the last region that holds its centre, empty outside all.
 
-    Parameters
-    ----------
-    regions : sequence of Region
-        In full-resolution pixels of the same slide.
-
-    Returns
-    -------
-    ndarray of str, shape (spots,)
+    `regions`: in full-resolution pixels of the same slide. Returns (spots,).
     """
     names = np.array([*(region.name for region in regions), ""], dtype=np.str_)
     return np.asarray(names[region_at(regions, section.centres)])
@@ -48,18 +41,9 @@ def class_statistics(
 ) -> DataFrame:
     """What one gene does in each class.
 
-    Parameters
-    ----------
-    values, labels : ndarray, shape (spots,)
-        Of the gene, and `classes_of`.
-    mpp : float
-        µm per full-resolution pixel.
-
-    Returns
-    -------
-    DataFrame
-        One row a class and one for spots outside: `spots`, `mean`, `sd`, `median`, `low` and `high` (10th
-        and 90th percentile), `above zero` (share) and `area_mm2` (overlaps counted twice; NaN outside).
+    `values` and `labels` (spots,): of the gene, and `classes_of`; `mpp`: µm per full-resolution pixel.
+    Returns one row a class and one for spots outside: `spots`, `mean`, `sd`, `median`, `low` and `high` (10th
+    and 90th percentile), `above zero` (share) and `area_mm2` (overlaps counted twice; NaN outside).
     """
     import pandas as pd
 
@@ -94,24 +78,14 @@ def differential_genes(
 
     Neighbouring spots are alike, so scanpy's test is taken for as many as they are worth (`effective_share`).
     The p values rank genes of one section, and are no evidence about patients. Predictions are smoother than
-    tissue by their making: they get sizes of effect, and no p values. Raises `RegionError` if a class has
-    fewer than three spots, or both are the same.
+    tissue by their making: they get sizes of effect, and no p values.
 
-    Parameters
-    ----------
-    section : Section
-        Counts become log1p of counts per 10,000; predictions are taken as they are.
-    labels : ndarray of str, shape (spots,)
-    first, second : str
-        Classes; `REST` stands for every spot that is not in the first.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by gene, strongest first: `effect` (difference of the means in standard deviations within the
-        classes), `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second`
-        (share of spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and
-        Hochberg) and `effective_spots` too.
+    `section`: counts become log1p of counts per 10,000; predictions are taken as they are. `labels` (spots,).
+    `first` and `second`: classes; `REST` stands for every spot that is not in the first. Returns indexed by
+    gene, strongest first: `effect` (difference of the means in standard deviations within the classes),
+    `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second` (share of
+    spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and Hochberg) and
+    `effective_spots` too. Raises `RegionError` if a class has fewer than three spots, or both are the same.
     """
     import pandas as pd
     import scanpy
@@ -181,12 +155,8 @@ def _moments(x: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
     """How often spots of one class lie beside those of another: see `neighbour_enrichment`.
 
-    Raises `RegionError` if fewer than two classes hold spots.
-
-    Returns
-    -------
-    DataFrame
-        Classes by classes: z score against random placing; above 0 is more often than by chance.
+    Returns classes by classes: z score against random placing; above 0 is more often than by chance. Raises
+    `RegionError` if fewer than two classes hold spots.
     """
     import pandas as pd
 
@@ -205,18 +175,9 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] | None = None) -> DataFrame:
     """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
+    `inside` (spots,): only these spots. Returns indexed by gene, highest first: `I` and `p_adjusted` (normal
+    approximation, Benjamini and Hochberg); a gene that is the same in all spots has neither and comes last.
     Raises `RegionError` if fewer than ten spots are left.
-
-    Parameters
-    ----------
-    inside : ndarray of bool, shape (spots,), optional
-        Only these spots.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg); a
-        gene that is the same in all spots has neither and comes last.
     """
     import pandas as pd
 

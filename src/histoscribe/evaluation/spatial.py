@@ -27,11 +27,7 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     The spots become an image with a pixel per pitch, its value that of the nearest spot; pixels farther than
     three quarters of a pitch from any spot do not count. NaN where the measured gene is constant.
 
-    Parameters
-    ----------
-    measured, predicted : array, shape (spots, genes)
-    centres : array, shape (spots, 2)
-        In the unit of `pitch`.
+    `measured` and `predicted` (spots, genes); `centres` (spots, 2): in the unit of `pitch`.
     """
     from scipy.spatial import cKDTree
     from skimage.metrics import structural_similarity
@@ -62,17 +58,9 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
 
     Neighbours lie within 1.5 pitches and weigh alike in a row.
 
-    Parameters
-    ----------
-    values : array, shape (spots, genes)
-    centres : array, shape (spots, 2)
-        In the unit of `pitch`.
-
-    Returns
-    -------
-    (I, corrected p)
-        NaN and 1 where a gene is constant or not finite; for every gene where there are fewer than four
-        spots or none has a neighbour.
+    `values` (spots, genes); `centres` (spots, 2): in the unit of `pitch`. Returns (I, corrected p): NaN and 1
+    where a gene is constant or not finite; for every gene where there are fewer than four spots or none has a
+    neighbour.
     """
     import squidpy
     from anndata import AnnData
@@ -104,19 +92,9 @@ def neighbour_enrichment(
 
     Neighbours lie within 1.5 pitches; spots without any have no say.
 
-    Parameters
-    ----------
-    labels : ndarray of str, shape (spots,)
-    centres : array, shape (spots, 2)
-        In the unit of `pitch`.
-    draws, seed : int
-        Of the permutations.
-
-    Returns
-    -------
-    (list of str, ndarray of shape (classes, classes))
-        The classes in alphabetical order, and z scores against random placing; NaN for a class of fewer than
-        three spots with a neighbour, and where every placing is alike.
+    `labels` (spots,); `centres` (spots, 2): in the unit of `pitch`; `draws` and `seed`: of the permutations.
+    Returns (classes, classes): the classes in alphabetical order, and z scores against random placing; NaN
+    for a class of fewer than three spots with a neighbour, and where every placing is alike.
     """
     import pandas as pd
     import squidpy

@@ -32,15 +32,8 @@ class ScaleDoubts:
 def scale_doubts(slide: Slide) -> ScaleDoubts:
     """Ask the objective, the size of the image and its nuclei whether the µm per pixel can be true.
 
-    Parameters
-    ----------
-    slide : Slide
-        Nothing is doubted where its µm per pixel are unknown.
-
-    Returns
-    -------
-    ScaleDoubts
-        Contradicted where two witnesses find the scale wrong by more than three times, in the same direction.
+    Nothing is doubted where they are unknown. Contradicted is the scale where two witnesses find it wrong by
+    more than three times, in the same direction.
     """
     if slide.mpp is None:
         return ScaleDoubts()

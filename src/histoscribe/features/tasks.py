@@ -75,13 +75,8 @@ def cluster() -> Any:
 def run_all(task: Callable[[T], R], items: Sequence[T], check: Callable[[], None]) -> Iterator[R]:
     """Yield what `task` makes of every item, as it is finished.
 
-    Raises `SlideError` if an item ended every worker that tried it, `SettingError` if the scheduler or all
-    its workers are gone.
-
-    Parameters
-    ----------
-    check : callable
-        Called on this thread about once a second; what it raises ends everything.
+    `check`: called on this thread about once a second; what it raises ends everything. Raises `SlideError` if
+    an item ended every worker that tried it, `SettingError` if the scheduler or all its workers are gone.
     """
     client = cluster()
     return _on_threads(task, items, check) if client is None else _on_cluster(client, task, items, check)

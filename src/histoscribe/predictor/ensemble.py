@@ -103,12 +103,8 @@ def choose_weights(
     Retrieval is chosen first, by itself; then the shares, on a grid of tenths. The optimum is flat and the
     folds are few, so the shares that come within 0.003 of the best are averaged.
 
-    Parameters
-    ----------
-    folds : sequence of (PartialPredictions, ndarray)
-        What was answered on each held-out fold, and the measured expression (tiles, genes).
-    without : sequence of str
-        Parts that get no share.
+    `folds`: what was answered on each held-out fold, and the measured expression (tiles, genes); `without`:
+    parts that get no share.
     """
     found = {
         (k, temperature): [answers.retrieval(k, temperature) for answers, _ in folds]

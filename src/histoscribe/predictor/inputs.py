@@ -82,12 +82,8 @@ class InputSpace:
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the image input as blocks (tiles, d): per unit the descriptors, then their means per radius.
 
-        Parameters
-        ----------
-        features : ndarray, shape (tiles, d)
-        centres_um : ndarray, shape (tiles, 2)
-        slide : ndarray, shape (other tiles, d), optional
-            Descriptors of tiles all over the slide, where the tiles are a part of it.
+        `features` (tiles, d); `centres_um` (tiles, 2); `slide` (other tiles, d): descriptors of tiles all
+        over the slide, where the tiles are a part of it.
         """
         whole = features if slide is None else slide
         width = features.shape[1]

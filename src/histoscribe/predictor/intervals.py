@@ -68,15 +68,9 @@ class Intervals:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Lower and upper bounds of a measurement, each of shape (tiles, genes), never negative.
 
-        Parameters
-        ----------
-        expression : ndarray of float32, shape (tiles, genes)
-        known : bool
-            Whether the model knows other tissue of the patient.
-        depth : ndarray, shape (tiles,), optional
-            Counts of that measurement at each tile; as in training if not given.
-        wider : ndarray of float32, shape (tiles,), or float
-            How many times wider than where everything is known.
+        `expression` (tiles, genes). `known`: whether the model knows other tissue of the patient. `depth`
+        (tiles,): counts of that measurement at each tile; as in training if not given. `wider` (tiles,): how
+        many times wider than where everything is known.
         """
         kind = 0 if known else len(self.edges) - 1
         rung = np.zeros(len(expression))
@@ -111,16 +105,10 @@ def conformal(
 ) -> Intervals:
     """Bounds that hold for a spot of a new section with probability `level`.
 
-    Parameters
-    ----------
-    held : sequence of HeldOutTissue
-        Every section counts alike, however many spots it has: a new section is drawn from the sections.
-    patients : int
-        That the model learned from. Residuals of held-out patients show how much p patients differ, and what
-        they cannot show yet is taken for 1 / √p of the usual; one patient shows nothing. The new one differs
-        as well.
-    level : float
-        Wanted coverage.
+    `held`: every section counts alike, however many spots it has: a new section is drawn from the sections.
+    `patients`: that the model learned from. Residuals of held-out patients show how much p patients differ,
+    and what they cannot show yet is taken for 1 / √p of the usual; one patient shows nothing. The new one
+    differs as well. `level`: wanted coverage.
     """
     rng = np.random.default_rng(seed)
     depths = DEPTHS if all(one.counts is not None for one in held) else ()

@@ -34,19 +34,9 @@ def judge(
     Tissue that the model knows, by its name, by its patient or because the tiles are those of the training,
     is judged by that and by its image; tissue that it does not know by what it looks like first.
 
-    Parameters
-    ----------
-    novelty : ndarray, shape (tiles,)
-    features : ndarray, shape (tiles, d)
-        Descriptors as the encoder gave them.
-    section, patient : str
-        Of what was predicted.
-    coarser : float or None
-        How many times coarser its image is than the coarsest of the training.
-    genes : sequence of str or None
-        Of its own table, where it has one.
-    scale : str
-        What other witnesses say against its µm per pixel.
+    `novelty` (tiles,); `features` (tiles, d): descriptors as the encoder gave them; `section` and `patient`:
+    of what was predicted; `coarser`: how many times coarser its image is than the coarsest of the training;
+    `genes`: of its own table, where it has one; `scale`: what other witnesses say against its µm per pixel.
     """
     unlike = float((novelty > 1).mean())
     trained = section in card.sections or familiar.share_seen(features) > 0.5

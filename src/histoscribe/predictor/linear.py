@@ -17,10 +17,7 @@ def expression_components(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Principal components of centred expression (spots, genes) in which every spot counts by its weight.
 
-    Returns
-    -------
-    scores : ndarray of float64, shape (spots, rank)
-    loadings : ndarray of float32, shape (rank, genes)
+    Returns `scores` (spots, rank); `loadings` (rank, genes).
     """
     values = np.asarray(expression, dtype=np.float64)
     axes = principal_axes(values * np.sqrt(weights)[:, None], rank, centred=True).astype(np.float64)
@@ -32,13 +29,8 @@ def weighted_ridge(
 ) -> NDArray[np.float32]:
     """Ridge weights (d, rank): errors weighted by spot, the penalty counted per column of z-scored inputs.
 
-    Parameters
-    ----------
-    inputs : ndarray, shape (spots, d)
-        Z-scored, so that the penalty means the same for any number of columns.
-    scores : ndarray, shape (spots, rank)
-    weights : ndarray, shape (spots,)
-        Positive.
+    `inputs` (spots, d): z-scored, so that the penalty means the same for any number of columns; `scores`
+    (spots, rank); `weights` (spots,): positive.
     """
     x = np.asarray(inputs, dtype=np.float64)
     count, width = x.shape

@@ -43,11 +43,7 @@ class NoveltyReference:
     def novelty(self, raw: NDArray[np.float32], reduced: NDArray[np.float32]) -> NDArray[np.float32]:
         """The larger of both distances in units of what is usual: above 1, a tile is unlike what was seen.
 
-        Parameters
-        ----------
-        raw : ndarray of float32, shape (tiles, d)
-            Descriptors as the encoder gave them.
-        reduced : ndarray of float32, shape (tiles, components)
+        `raw` (tiles, d): descriptors as the encoder gave them; `reduced` (tiles, components).
         """
         seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
         far = [
@@ -75,12 +71,8 @@ def learn_familiar(
 
     A single section is compared with itself, each tile with all others.
 
-    Parameters
-    ----------
-    features, reduced : sequence of ndarray
-        Per section: descriptors (spots, d) and reduced image inputs (spots, components).
-    seed : int
-        Of the choice among more tiles.
+    `features` and `reduced`: per section: descriptors (spots, d) and reduced image inputs (spots,
+    components); `seed`: of the choice among more tiles.
     """
     mean, deviation = scale_of(np.concatenate(features))
     units = [standardised(values, (mean, deviation)) for values in features]

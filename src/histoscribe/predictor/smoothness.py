@@ -32,10 +32,7 @@ def spatial_order(
     By the autocorrelation over direct neighbours, Moran's I with each spot among its own neighbours, averaged
     over sections.
 
-    Parameters
-    ----------
-    expression : sequence of ndarray, each of shape (spots, genes)
-    centres_um : sequence of ndarray, each of shape (spots, 2)
+    `expression` each (spots, genes); `centres_um` each (spots, 2).
     """
     found = [
         _autocorrelation(_centred(values), _centred(_around(values, centres, pitch_um)))
@@ -57,11 +54,8 @@ def choose_smoothness(folds: Sequence[Fold], pitch_um: float) -> tuple[float, fl
     Of the shares whose mean r on what was held out comes within 0.001 of the best, those by which genes are
     ordered in space most as the measured ones are (Spearman's correlation of their autocorrelations).
 
-    Parameters
-    ----------
-    folds : sequence of (predicted, measured, centres_um, order)
-        Of each held-out section: values of shape (spots, genes), places, and `spatial_order` of its fold's
-        training sections.
+    `folds`: of each held-out section: values of shape (spots, genes), places, and `spatial_order` of its
+    fold's training sections.
     """
     choices = list(product(_ROUGH, _SMOOTH))
     r, agreement = np.zeros(len(choices)), np.zeros(len(choices))

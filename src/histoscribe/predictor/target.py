@@ -97,14 +97,9 @@ def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
 def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
     """Refuse sections that cannot be learned from together; else say what joining them costs.
 
-    Raises `SectionError` if a section has too few spots, or counts of another share of the genes than
-    the rest: its counts per 10,000 are of another whole; `TableError` if hardly any gene is in all
-    sections.
-
-    Parameters
-    ----------
-    wanted : int
-        How many genes are to be predicted.
+    `wanted`: how many genes are to be predicted. Raises `SectionError` if a section has too few spots, or
+    counts of another share of the genes than the rest: its counts per 10,000 are of another whole;
+    `TableError` if hardly any gene is in all sections.
     """
     few = min(sections, key=lambda section: len(section.features))
     if len(few.features) < FEWEST_SPOTS:

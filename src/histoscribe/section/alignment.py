@@ -79,10 +79,7 @@ def laid_on(
 ) -> tuple[Slide | None, NDArray[np.float64], float, Alignment]:
     """The slide (if any) with its µm per pixel, centres and µm per pixel in its pixels, and how they fit.
 
-    Parameters
-    ----------
-    slide, centres, mpp, expected
-        As in `check_alignment`.
+    `slide`, `centres`, `mpp` and `expected`: as in `check_alignment`.
     """
     if slide is None:
         return None, centres, mpp, Alignment(1.0, verdict="")
@@ -134,12 +131,8 @@ def _verdict(factor: float, slide: Slide) -> str:
 def rebased(slide: Slide, downsample: float) -> Slide:
     """The same image as a reduced copy of a larger one that is not at hand.
 
-    Parameters
-    ----------
-    slide : Slide
-        As opened; its pixels are taken for the finest there are.
-    downsample : float
-        Full-resolution pixels per pixel of its finest level, e.g. `1 / tissue_hires_scalef`.
+    `slide`: as opened; its pixels are taken for the finest there are. `downsample`: full-resolution pixels
+    per pixel of its finest level, e.g. `1 / tissue_hires_scalef`.
     """
     factor = downsample / slide.levels[0].downsample
     levels = tuple(replace(level, downsample=level.downsample * factor) for level in slide.levels)

@@ -38,24 +38,12 @@ def assemble(
 ) -> Section:
     """Lay measured spots on their slide and make a section of them.
 
-    Raises `SectionError` if the slide does not fit, or a length is no positive number.
-
-    Parameters
-    ----------
-    rows : ndarray of int, shape (spots,)
-        Which rows of the counts.
-    centres : ndarray of float64, shape (spots, 2)
-        As (row, column) in pixels of the image that they were placed on.
-    options : SectionOptions
-        Its slide is laid beneath where it names one, else `image`.
-    name : str
-        Where the options give none.
-    mpp, pitch_um, spot_um : float
-        µm per pixel of `centres`, distance of neighbours (None for cells) and diameter.
-    image : (Slide or None, list of str)
-        A reduced image that belongs to the spots, and what is doubtful about it.
-    obs : mapping of str to array, shape (spots,)
-        Columns about the spots.
+    `rows` (spots,): which rows of the counts; `centres` (spots, 2): as (row, column) in pixels of the image
+    that they were placed on; `options`: its slide is laid beneath where it names one, else `image`; `name`:
+    where the options give none; `mpp`, `pitch_um` and `spot_um`: µm per pixel of `centres`, distance of
+    neighbours (None for cells) and diameter; `image`: a reduced image that belongs to the spots, and what is
+    doubtful about it; `obs` (spots,): columns about the spots. Raises `SectionError` if the slide does not
+    fit, or a length is no positive number.
     """
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)

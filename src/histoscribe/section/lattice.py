@@ -26,10 +26,7 @@ class Spacing:
 def neighbour_distance(centres: NDArray[np.float64]) -> float:
     """Median distance from a spot to its nearest neighbour, in the units of `centres`.
 
-    Parameters
-    ----------
-    centres : ndarray of float64, shape (spots, 2)
-        At least two spots; NaN is returned for fewer.
+    `centres` (spots, 2): at least two spots; NaN is returned for fewer.
     """
     from scipy.spatial import cKDTree
 
@@ -42,16 +39,8 @@ def neighbour_distance(centres: NDArray[np.float64]) -> float:
 def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Pixels per array unit by least squares over all spots, outliers left out once.
 
-    Parameters
-    ----------
-    array, centres : ndarray of float64, shape (spots, 2)
-        Array coordinates and pixels of the same spots.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, 2), or None
-        Row i is the step in pixels for one unit along array axis i; None where the spots do not
-        span both axes.
+    `array` and `centres` (spots, 2): array coordinates and pixels of the same spots. Returns (2, 2): row i is
+    the step in pixels for one unit along array axis i; None where the spots do not span both axes.
     """
     if len(array) < 3:
         return None
@@ -72,19 +61,9 @@ def visium_spacing(
 ) -> Spacing | None:
     """Spacing of a Visium lattice, whose odd rows are shifted by half a pitch.
 
-    Parameters
-    ----------
-    array : ndarray of float64, shape (spots, 2)
-        `array_row` and `array_col`; neighbours within a row are two columns apart.
-    centres : ndarray of float64, shape (spots, 2)
-        Pixels as (row, column).
-    pitch_um : float
-        Distance of neighbouring spots: 100 µm on Visium.
-
-    Returns
-    -------
-    Spacing or None
-        None where the spots do not span the lattice.
+    `array` (spots, 2): `array_row` and `array_col`; neighbours within a row are two columns apart. `centres`
+    (spots, 2): pixels as (row, column). `pitch_um`: distance of neighbouring spots: 100 µm on Visium. None
+    where the spots do not span the lattice.
     """
     units = unit_vectors(array, centres)
     if units is None:
@@ -118,20 +97,10 @@ def square_spacing(
 ) -> Spacing | None:
     """Spacing of a legacy square array, full or with every other spot (a checkerboard).
 
-    Parameters
-    ----------
-    array : ndarray of float64, shape (spots, 2)
-        Array coordinates, whole or adjusted.
-    centres : ndarray of float64, shape (spots, 2)
-        Pixels of the same spots, in any axis order.
-    pitch_um : float
-        Distance of two spots within a row of the array.
-
-    Returns
-    -------
-    Spacing or None
-        None where the spots do not span the array. On a checkerboard, spots within a row are two
-        units apart, and the nearest neighbour is the diagonal one, at `pitch_um` / √2.
+    `array` (spots, 2): array coordinates, whole or adjusted; `centres` (spots, 2): pixels of the same spots,
+    in any axis order; `pitch_um`: distance of two spots within a row of the array. None where the
+    spots do not span the array. On a checkerboard, spots within a row are two units apart, and the nearest
+    neighbour is the diagonal one, at `pitch_um` / √2.
     """
     units = unit_vectors(array, centres)
     if units is None:

@@ -70,22 +70,9 @@ def scale_of(
 ) -> SpotScale:
     """Find the scale of a table's positions.
 
-    Raises `SectionError` if nothing tells the scale, or what is stated contradicts itself.
-
-    Parameters
-    ----------
-    centres : ndarray of float64, shape (spots, 2)
-        In pixels as (row, column).
-    own : Record
-        What our own file says.
-    options : SectionOptions
-        Pitch and diameter that are known better.
-    entry : mapping
-        One section's part of `uns["spatial"]`.
-    mpp : float, optional
-        What the reader found elsewhere.
-    path : Path
-        To name in an error.
+    `centres` (spots, 2): in pixels as (row, column); `own`: what our own file says; `options`: pitch and
+    diameter that are known better; `entry`: one section's part of `uns["spatial"]`; `mpp`: what the reader
+    found elsewhere. Raises `SectionError` if nothing tells the scale, or what is stated contradicts itself.
     """
     factors = _mapping(entry.get("scalefactors"))
     bin_um = number_in(factors, "bin_size_um", path) or _bin_of(table)

@@ -53,19 +53,8 @@ def checked_counts(
 ) -> Counts:
     """Check a matrix of raw counts and its names, and make the gene symbols unique.
 
-    Parameters
-    ----------
-    matrix : array or sparse matrix, shape (spots, genes)
-        Raw counts of any numeric type.
-    spots, genes : sequence of str
-        Names of rows and columns.
-    where : Path
-        The file to name in an error.
-
-    Raises
-    ------
-    SectionError
-        Once, with every problem found.
+    `matrix` (spots, genes): raw counts of any numeric type; `spots` and `genes`: names of rows and columns.
+    Raises one `SectionError` with every problem found.
     """
     from scipy.sparse import csr_matrix
 
@@ -96,10 +85,7 @@ def checked_counts(
 def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
     """Look at values that ought to be raw counts; return (errors, warnings) in plain words.
 
-    Parameters
-    ----------
-    matrix : sparse matrix or ndarray
-        Any shape; only its values are looked at.
+    `matrix`: any shape; only its values are looked at.
     """
     values = np.asarray(getattr(matrix, "data", matrix) if hasattr(matrix, "tocsr") else matrix)
     if values.dtype.kind not in "fiub":
@@ -131,10 +117,7 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
 def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keep the first of each symbol and append `-1`, `-2`, ... to the others, as scanpy does.
 
-    Returns
-    -------
-    names, warnings : tuple of str
-        One warning that names examples, or none.
+    Returns `names` and `warnings`: one warning that names examples, or none.
     """
     twice = repeated(genes)
     if not twice:
@@ -193,14 +176,8 @@ def examples(names: Sequence[str], most: int = 3) -> str:
 def spot_table(counts: Counts, rows: NDArray[np.intp], centres: NDArray[np.float64]) -> AnnData:
     """Put the spots `rows` of `counts` at `centres` into an AnnData.
 
-    Parameters
-    ----------
-    counts : Counts
-        As read.
-    rows : ndarray of int, shape (spots,)
-        Which rows of the counts to keep, in this order.
-    centres : ndarray of float64, shape (spots, 2)
-        Full-resolution pixels as (row, column).
+    `rows` (spots,): which rows of the counts to keep, in this order; `centres` (spots, 2): full-resolution
+    pixels as (row, column).
     """
     import anndata
     import pandas as pd

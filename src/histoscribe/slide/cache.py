@@ -20,10 +20,7 @@ class PixelStore:
     Safe to use from several threads; what several ask for at once is computed once. What is kept is
     read-only. Nothing depends on whether a value was kept or computed again.
 
-    Parameters
-    ----------
-    budget : int
-        Bytes to keep at most; a single larger value is kept until the next one comes.
+    `budget`: bytes to keep at most; a single larger value is kept until the next one comes.
     """
 
     def __init__(self, budget: int) -> None:

@@ -23,18 +23,9 @@ def to_rgb(
 ) -> NDArray[np.uint8]:
     """Repeat grey and lay what is transparent on white.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (rows, columns) or (rows, columns, 1 to 4)
-        Grey, grey and alpha, RGB, or RGB and alpha.
-    alpha : bool
-        Whether a second or fourth sample is alpha; it is left out otherwise.
-    premultiplied : bool
-        Whether colours are multiplied with alpha already (associated alpha of TIFF).
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, columns, 3)
+    `pixels` (rows, columns): grey, grey and alpha, RGB, or RGB and alpha. `alpha`: whether a second or fourth
+    sample is alpha; it is left out otherwise. `premultiplied`: whether colours are multiplied with alpha
+    already (associated alpha of TIFF). Returns (rows, columns, 3).
     """
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]

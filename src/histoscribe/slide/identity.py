@@ -27,16 +27,12 @@ _INDEX = 2000  # pixels per byte of a file from which it can only be an index
 def content_hash(path: str | os.PathLike[str]) -> str:
     """Hash what a file or folder holds, in well under a second.
 
-    Up to 32 MB of a file are read whole. Of a larger one its size, its first and last 4 MB, and 256
-    pieces of 16 kB spread evenly over the rest are: another slide, another scan or another export
-    differs in these, a few bytes changed by hand between them would go unseen. A folder is known by the
-    names, sizes and contents of its files, of which likewise 4 MB in all are read. Raises `SlideError`
-    if it cannot be read.
+    Up to 32 MB of a file are read whole. Of a larger one its size, its first and last 4 MB, and 256 pieces of
+    16 kB spread evenly over the rest are: another slide, another scan or another export differs in these, a
+    few bytes changed by hand between them would go unseen. A folder is known by the names, sizes and contents
+    of its files, of which likewise 4 MB in all are read.
 
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    Returns 64 hexadecimal digits. Raises `SlideError` if it cannot be read.
     """
     path = Path(path)
     digest = hashlib.sha256()

@@ -55,12 +55,7 @@ def exif_orientation(path: Path) -> int:
 class UprightPixels(RgbPixels):
     """A level as it is to be seen.
 
-    Parameters
-    ----------
-    source : PixelArray
-        The level as it is stored.
-    orientation : int
-        2 to 8, as in TIFF and EXIF.
+    `source`: the level as it is stored; `orientation`: 2 to 8, as in TIFF and EXIF.
     """
 
     def __init__(self, source: PixelArray, orientation: int) -> None:

@@ -60,12 +60,7 @@ class PixelArray(Protocol):
 class RgbPixels(ABC):
     """A read-only array of shape (rows, columns, 3), dtype uint8, read block by block.
 
-    Parameters
-    ----------
-    rows, columns : int
-        Extent.
-    chunks : tuple of int
-        Rows and columns that are read together at the least cost.
+    `chunks`: rows and columns that are read together at the least cost.
     """
 
     dtype = np.dtype(np.uint8)
@@ -79,9 +74,7 @@ class RgbPixels(ABC):
     def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """Read rows `top` to `bottom` and columns `left` to `right`, all inside the array.
 
-        Returns
-        -------
-        ndarray of uint8, shape (bottom - top, right - left, 3)
+        Returns (bottom - top, right - left, 3).
         """
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
@@ -117,12 +110,7 @@ class RgbPixels(ABC):
 class DecodedPixels(RgbPixels):
     """A level that is only to be had as a whole: computed when first read, then kept for a while.
 
-    Parameters
-    ----------
-    rows, columns : int
-        Extent.
-    decode : callable
-        Returns the whole level, shape (rows, columns, 3), dtype uint8.
+    `decode`: returns the whole level, shape (rows, columns, 3), dtype uint8.
     """
 
     def __init__(self, rows: int, columns: int, decode: Callable[[], NDArray[np.uint8]]) -> None:

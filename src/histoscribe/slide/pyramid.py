@@ -45,19 +45,9 @@ def level_factor(levels: Sequence[Level], shape: tuple[int, ...], stated: float 
     Scanners cut levels to whole pixels, so the factor is the stated one where the extent agrees with it to a
     pixel, else the mean of both sides' ratios.
 
-    Parameters
-    ----------
-    levels : sequence of Level
-        The finer ones found before, finest first.
-    shape : tuple of int
-        Rows and columns of the further one.
-    stated : float or None
-        The factor that the file states.
-
-    Returns
-    -------
-    float or None
-        None where the level shows another field, or is not coarser than the last one.
+    `levels`: the finer ones found before, finest first; `shape`: rows and columns of the further one;
+    `stated`: the factor that the file states. None where the level shows another field, or is not
+    coarser than the last one.
     """
     if not levels:
         return 1.0
@@ -101,16 +91,8 @@ def complete(levels: Sequence[Level], path: Path) -> tuple[Level, ...]:
 def shrink(source: PixelArray, factor: int) -> NDArray[np.uint8]:
     """Average squares of `factor` by `factor` pixels, reading `source` strip by strip.
 
-    Parameters
-    ----------
-    source : PixelArray
-        Shape (rows, columns, 3).
-    factor : int
-        Side of a square; those at the lower and right edge may be cut off.
-
-    Returns
-    -------
-    ndarray of uint8, shape (ceil(rows / factor), ceil(columns / factor), 3)
+    `source`: shape (rows, columns, 3). `factor`: side of a square; those at the lower and right edge may be
+    cut off. Returns (ceil(rows / factor), ceil(columns / factor), 3).
     """
     rows, columns = source.shape[0], source.shape[1]
     out = np.empty((math.ceil(rows / factor), math.ceil(columns / factor), 3), dtype=np.uint8)

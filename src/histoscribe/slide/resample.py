@@ -33,23 +33,13 @@ class Window:
 def read_window(level: Level, window: Window, scale: float) -> NDArray[np.uint8]:
     """Read a rectangle of `level`, resampled.
 
-    Each pixel of the result is the mean of the area it covers where the level is finer than the result,
-    and linear interpolation at its centre where it is coarser. What lies outside the slide counts as
-    white. The value of a pixel depends only on where it lies, not on the rectangle read. Raises
-    `SlideError` if the result would be unreasonably large, or the window is not finite.
+    Each pixel of the result is the mean of the area it covers where the level is finer than the result, and
+    linear interpolation at its centre where it is coarser. What lies outside the slide counts as white. The
+    value of a pixel depends only on where it lies, not on the rectangle read.
 
-    Parameters
-    ----------
-    level : Level
-        Where to read.
-    window : Window
-        In full-resolution pixels; may reach beyond the slide.
-    scale : float
-        Pixels of the result per full-resolution pixel.
-
-    Returns
-    -------
-    ndarray of uint8, shape (round(height * scale), round(width * scale), 3)
+    `window`: in full-resolution pixels; may reach beyond the slide. `scale`: pixels of the result per
+    full-resolution pixel. Returns (round(height * scale), round(width * scale), 3). Raises `SlideError` if
+    the result would be unreasonably large, or the window is not finite.
     """
     extent = (window.row, window.column, window.height, window.width, scale)
     if not np.isfinite(extent).all() or scale <= 0:

@@ -43,19 +43,9 @@ def believable(
 ) -> tuple[float | None, tuple[str, ...]]:
     """Check what a slide says of its scale.
 
-    Parameters
-    ----------
-    spacing : tuple of float or None
-        µm per pixel along columns and rows, as stated.
-    objective : float or None
-        Nominal magnification, as stated.
-
-    Returns
-    -------
-    mpp : float or None
-        µm per pixel, one number for both sides; None where nothing plausible is stated.
-    doubts : tuple of str
-        What does not fit.
+    `spacing`: µm per pixel along columns and rows, as stated; `objective`: nominal magnification, as stated.
+    Returns `mpp`: µm per pixel, one number for both sides; None where nothing plausible is stated; `doubts`:
+    what does not fit.
     """
     doubts = []
     mpp = None

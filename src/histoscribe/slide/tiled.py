@@ -31,16 +31,8 @@ class BrokenTileWarning(UserWarning):
 class TiledPixels(RgbPixels):
     """One level of a slide in tiles of which some may be broken.
 
-    Parameters
-    ----------
-    rows, columns : int
-        Extent.
-    tile : tuple of int
-        Rows and columns of one tile.
-    path : Path
-        Its file, for messages.
-    lost : ndarray of bool, shape (tile rows, tile columns), optional
-        Tiles known to be broken before anything is read.
+    `tile`: rows and columns of one tile; `lost` (tile rows, tile columns): tiles known to be broken before
+    anything is read.
     """
 
     def __init__(

@@ -20,24 +20,13 @@ _HOLE_UM = 250.0  # side of the largest hole filled: fat cells and ducts belong 
 def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], float]:
     """Find the tissue.
 
-    The optical density of a pixel (-log10 of the transmitted share, mean of the three channels) above
-    that of the glass is split below Otsu's threshold, with strong stains held down: otherwise Otsu parts
-    dark from pale tissue. Small openings, pieces and holes are then cleaned away. Raises `SlideError` if
-    the slide's µm per pixel are unknown.
+    The optical density of a pixel (-log10 of the transmitted share, mean of the three channels) above that of
+    the glass is split below Otsu's threshold, with strong stains held down: otherwise Otsu parts dark from
+    pale tissue. Small openings, pieces and holes are then cleaned away.
 
-    Parameters
-    ----------
-    slide : Slide
-        With known µm per pixel.
-    mpp : float
-        µm per pixel of the mask.
-
-    Returns
-    -------
-    mask : ndarray of bool, shape (rows, columns)
-        True on tissue.
-    factor : float
-        Full-resolution pixels per pixel of the mask.
+    `slide`: with known µm per pixel; `mpp`: µm per pixel of the mask. Returns `mask` (rows, columns): true on
+    tissue; `factor`: full-resolution pixels per pixel of the mask. Raises `SlideError` if the slide's µm per
+    pixel are unknown.
     """
     from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
     from skimage.filters import threshold_otsu

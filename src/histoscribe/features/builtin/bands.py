@@ -48,14 +48,9 @@ class BandStatistics:
 def band_statistics(stains: Maps, margins: Indices, coarse_margins: Indices) -> BandStatistics:
     """Gather the statistics of the stain maps of a batch.
 
-    Parameters
-    ----------
-    stains : ndarray of float32, shape (3, n, side, side)
-        Hematoxylin, eosin, residual.
-    margins : ndarray of int, shape (windows,)
-        Pixels outside of each central window, from the widest window to the narrowest.
-    coarse_margins : ndarray of int, shape (windows,)
-        The same on maps of half as many pixels.
+    `stains` (3, n, side, side): hematoxylin, eosin, residual; `margins` (windows,): pixels outside of each
+    central window, from the widest window to the narrowest; `coarse_margins` (windows,): the same on maps of
+    half as many pixels.
     """
     count, side = stains.shape[1:3]
     means = np.empty((len(margins), _MEANS, count))

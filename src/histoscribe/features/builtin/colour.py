@@ -23,12 +23,7 @@ _TINY = np.float32(1e-6)
 def colour(view: StainScale, window_um: float) -> Iterator[Named]:
     """Yield mean, sd, asymmetry, quantiles and correlations of the stains, and the bare fraction.
 
-    Parameters
-    ----------
-    view : StainScale
-        At the resolution at which single pixels count.
-    window_um : float
-        Side of the central window in µm.
+    `view`: at the resolution at which single pixels count; `window_um`: side of the central window in µm.
     """
     edge = margin(view.stains, view.um, window_um)
     stop = view.stains.shape[-1] - edge

@@ -96,14 +96,8 @@ def find_nuclei(view: StainScale) -> Nuclei:
 def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Named]:
     """Yield density, size, shape, darkness and company of the nuclei centred in a window.
 
-    Parameters
-    ----------
-    nuclei : Nuclei
-        Of the whole batch.
-    tiles : int
-        Number of crops in the batch.
-    window_um : float
-        Side of the central window in µm.
+    `nuclei`: of the whole batch; `tiles`: number of crops in the batch; `window_um`: side of the central
+    window in µm.
     """
     place = f"{window_um:g} µm window"
     inside = np.abs(nuclei.centre_um).max(axis=1, initial=0) <= window_um / 2
@@ -142,20 +136,10 @@ def measure_blobs(
 ) -> NDArray[np.float64]:
     """Find the blobs of one mask (pixels touching by side or corner) and measure them.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (rows, columns)
-    darkness, eosin : ndarray of float32, the same shape
-        Amounts of stain.
-    smallest, largest : float
-        Blobs with fewer or more pixels are left out.
-
-    Returns
-    -------
-    ndarray of float64, shape (blobs, 9)
-        Pixels; mean row and column; second central moments of row, column and both together, 1/12 (a
-        pixel's own) in the first two; mean and variance of darkness; mean eosin. In the order of first
-        pixels.
+    `mask` (rows, columns); `darkness` and `eosin`: amounts of stain; `smallest` and `largest`: blobs with
+    fewer or more pixels are left out. Returns (blobs, 9): pixels; mean row and column; second central moments
+    of row, column and both together, 1/12 (a pixel's own) in the first two; mean and variance of darkness;
+    mean eosin. In the order of first pixels.
     """
     labels, count = label(mask, _TOUCHING)
     sums = _measure(labels, count, darkness, eosin)

@@ -47,21 +47,9 @@ def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
 def stain_scales(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[StainScale]:
     """Build the stain maps of a batch at several scales, finest first.
 
-    Parameters
-    ----------
-    crops : ndarray of uint8, shape (n, side, side, 3)
-        RGB; the side a multiple of 2 to the power of `levels - 1`.
-    um : float
-        µm per pixel of the crops.
-    levels : int
-        How many resolutions.
-    core_um : float
-        Side in µm of the centre shown by the finest view; the others show all.
-
-    Returns
-    -------
-    list of StainScale
-        `levels` of them, at `um`, 2 `um`, 4 `um`, ... per pixel.
+    `crops` (n, side, side, 3): RGB; the side a multiple of 2 to the power of `levels - 1`. `um`: µm per pixel
+    of the crops. `levels`: how many resolutions. `core_um`: side in µm of the centre shown by the finest
+    view; the others show all. Returns `levels` of them, at `um`, 2 `um`, 4 `um`, ... per pixel.
     """
     side = crops.shape[1]
     edge = (side - round(core_um / um)) // 2

@@ -36,17 +36,9 @@ def optical_density(brightest: int) -> NDArray[np.float32]:
 def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
     """Split the light of crops into amounts of stain.
 
-    Parameters
-    ----------
-    crops : ndarray of uint8, shape (n, side, side, 3)
-        RGB.
-    block : int
-        1, or 2: light is averaged over 2 × 2 pixels before its logarithm is taken.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, n, side / block, side / block)
-        Hematoxylin, eosin and residual; noise and foreign colours can make them negative.
+    `crops` (n, side, side, 3): RGB; `block`: 1, or 2: light is averaged over 2 × 2 pixels before its
+    logarithm is taken. Returns (3, n, side / block, side / block): hematoxylin, eosin and residual; noise and
+    foreign colours can make them negative.
     """
     count, side = len(crops), crops.shape[1] // block
     out = np.empty((3, count, side, side), dtype=np.float32)

@@ -34,10 +34,7 @@ class TextureEncoder:
     The network learned from photographs (ImageNet), never from tissue. A crop's descriptors do not depend
     on the other crops; on a processor one thread computes them in single precision.
 
-    Parameters
-    ----------
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    `device`: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
     """
 
     name = "texture-1"
@@ -77,10 +74,7 @@ class TextureEncoder:
 class JoinedEncoder:
     """The built-in descriptors, followed by those of texture over the middle 224 µm of the same crop.
 
-    Parameters
-    ----------
-    device : str
-        Of the texture encoder.
+    `device`: of the texture encoder.
     """
 
     name = f"{BuiltinEncoder.name}+{TextureEncoder.name}"

@@ -111,14 +111,8 @@ class Guide:
     ) -> tuple[TilePredictions, Guidance]:
         """What a model says of tiles, and what that becomes by the given spots.
 
-        Raises `TableError` if the given spots have none of the genes.
-
-        Parameters
-        ----------
-        genes : sequence of str
-            Of the model.
-        features, centres_um, slide
-            As `Predictor.predict_encoded` is given them.
+        `genes`: of the model; `features`, `centres_um` and `slide`: as `Predictor.predict_encoded` is given
+        them. Raises `TableError` if the given spots have none of the genes.
         """
         here = set(self.given.genes)
         columns = np.array([number for number, gene in enumerate(genes) if gene in here], dtype=np.int64)

@@ -83,12 +83,8 @@ class HeldOutSpots:
 class SpotAnswers:
     """All answers to one task, learned from any of the given spots.
 
-    Parameters
-    ----------
-    prior : ndarray, shape (tiles, genes), or None
-        What the model says of every tile, standardised.
-    covariance : ndarray, shape (genes, genes), or None
-        Of the genes, by the model.
+    `prior` (tiles, genes): what the model says of every tile, standardised; `covariance` (genes, genes): of
+    the genes, by the model.
     """
 
     def __init__(
@@ -218,13 +214,8 @@ def folds_like(centres_um: Matrix, asked_um: Matrix, pitch_um: float) -> list[Ro
     Whichever leaves the held-out spots about as far from the nearest spot that stays as what is asked for
     lies from the nearest given spot: what is beyond them must not be judged by what is between them.
 
-    Parameters
-    ----------
-    centres_um : ndarray, shape (spots, 2)
-    asked_um : ndarray, shape (tiles, 2)
-        Tiles that are asked for and hold no given spot.
-    pitch_um : float
-        Shorter distances count as this one.
+    `centres_um` (spots, 2); `asked_um` (tiles, 2): tiles that are asked for and hold no given spot;
+    `pitch_um`: shorter distances count as this one.
     """
     from scipy.spatial import cKDTree
 

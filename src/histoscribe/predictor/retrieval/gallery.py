@@ -37,17 +37,12 @@ class Neighbours:
 def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) -> Neighbours:
     """Find the k keys of highest cosine similarity for every query, exactly, block by block.
 
-    Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a
-    few blocks of at most 16 MiB. Once queries have k keys, only keys above the worst of one are looked
-    at again. `keys` may be a memory map of halves. Raises `SettingError` if k is not positive or there
-    is no reference.
+    Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a few
+    blocks of at most 16 MiB. Once queries have k keys, only keys above the worst of one are looked at again.
+    `keys` may be a memory map of halves.
 
-    Parameters
-    ----------
-    queries : ndarray, shape (queries, d)
-    keys : ndarray, shape (references, d)
-    k : int
-        At most the number of references are returned.
+    `queries` (queries, d); `keys` (references, d); `k`: at most the number of references are returned. Raises
+    `SettingError` if k is not positive or there is no reference.
     """
     if k < 1 or len(keys) == 0:
         raise SettingError(

@@ -54,12 +54,8 @@ class SpotBatch:
 def make_batches(sections: Sequence[TrainingSpots], size: int, *, radius: float) -> list[SpotBatch]:
     """Group sections, in their order, into batches of about `size` spots.
 
-    Parameters
-    ----------
-    size : int
-        A section with more spots is cut along its longer side into equal pieces.
-    radius : float
-        Of the spatial graph, in pitches.
+    `size`: a section with more spots is cut along its longer side into equal pieces; `radius`: of the spatial
+    graph, in pitches.
     """
     groups: list[list[TrainingSpots]] = []
     room = 0

@@ -41,12 +41,7 @@ def fit_parts(
 ) -> FittedPredictor:
     """Learn everything but the ensemble's weights and the intervals.
 
-    Parameters
-    ----------
-    members : int
-        How many networks.
-    message : str
-        What to tell progress.
+    `members`: how many networks; `message`: what to tell progress.
     """
     settings, panel, seed = options.settings, options.panel, options.seed
     variant = variant_named(settings.variant)

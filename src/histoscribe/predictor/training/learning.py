@@ -196,14 +196,7 @@ def choose_encoder(
 
     It is asked as `choose_inputs` asks, each at the inputs that suit it best.
 
-    Parameters
-    ----------
-    sections : sequence of EncodedSection
-        Described by both.
-    panel : sequence of str
-        Empty where the most variable genes are to be predicted.
-    device : str
-        Of the encoder that is chosen.
+    `panel`: empty where the most variable genes are to be predicted; `device`: of the encoder that is chosen.
     """
     from histoscribe.features import encoder_named
 

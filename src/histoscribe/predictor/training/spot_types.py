@@ -52,17 +52,9 @@ def typed(
 ) -> list[EncodedSection]:
     """Encoded sections with spot types.
 
-    Raises `SettingError` if the encoder does not describe nuclei; `TableError` if a file is missing or
-    cannot be used.
-
-    Parameters
-    ----------
-    sections : sequence of Section
-        The same, as read.
-    source : str or path
-        `nuclei` for the built-in classes; or a folder that holds, for each section, one file named after it.
-    encoder : TileEncoder
-        What described them.
+    `sections`: the same, as read. `source`: `nuclei` for the built-in classes; or a folder that holds, for
+    each section, one file named after it. `encoder`: what described them. Raises `SettingError` if the
+    encoder does not describe nuclei; `TableError` if a file is missing or cannot be used.
     """
     if str(source) == "nuclei":
         names = getattr(encoder, "feature_names", ())
@@ -86,14 +78,8 @@ def typed(
 def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.int64]:
     """The kind of nucleus that prevails in each tile's central 128 µm, as numbers into `NUCLEAR_TYPES`.
 
-    Raises `SettingError` if the descriptors do not describe nuclei.
-
-    Parameters
-    ----------
-    features : ndarray, shape (tiles, d)
-        By the built-in encoder.
-    names : sequence of str
-        Its `feature_names`.
+    `features` (tiles, d): by the built-in encoder; `names`: its `feature_names`. Raises `SettingError` if the
+    descriptors do not describe nuclei.
     """
     wanted = [
         "nuclei, 128 µm window (log per mm²)",
@@ -115,15 +101,9 @@ def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArra
 def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> ClassifiedCells:
     """Read classified cells.
 
-    Raises `TableError` if the file cannot be read as either.
-
-    Parameters
-    ----------
-    path : path
-        HoVer-Net's `.json`, or a table (`.csv`, `.tsv`, `.txt`) with x, y and a class, such as QuPath's
-        export; columns in µm need `mpp`.
-    mpp : float, optional
-        µm per full-resolution pixel.
+    `path`: HoVer-Net's `.json`, or a table (`.csv`, `.tsv`, `.txt`) with x, y and a class, such as QuPath's
+    export; columns in µm need `mpp`. `mpp`: µm per full-resolution pixel. Raises `TableError` if the file
+    cannot be read as either.
     """
     path = _checked(path)
     try:
@@ -175,12 +155,7 @@ def with_labels(
 ) -> list[EncodedSection]:
     """Give encoded sections their spots' labels, numbered alike in all.
 
-    Raises `TableError` if a spot has no label.
-
-    Parameters
-    ----------
-    labels : mapping
-        By section name, then by spot name.
+    `labels`: by section name, then by spot name. Raises `TableError` if a spot has no label.
     """
     for section in sections:
         lacking = [spot for spot in section.spots if spot not in labels.get(section.name, {})]

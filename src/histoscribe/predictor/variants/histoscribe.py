@@ -33,13 +33,9 @@ _ONE_HOT = 1e4
 class GuidedExperts(nn.Module):
     """Experts on the image embedding, mixed by a gate that is taught the spot types.
 
-    Parameters
-    ----------
-    width, genes, types : int
-        Lengths of the embedding and the output, and the number of experts.
-    rank : int
-        The experts write so many components, from which one shared matrix makes the genes: neighbouring
-        genes share their evidence.
+    `width`, `genes` and `types`: lengths of the embedding and the output, and the number of experts; `rank`:
+    the experts write so many components, from which one shared matrix makes the genes: neighbouring genes
+    share their evidence.
     """
 
     def __init__(self, width: int, genes: int, types: int, rank: int, dropout: float) -> None:
@@ -123,18 +119,9 @@ class SpotBranch(nn.Module):
 class HistoscribeNetwork(PredictorNetwork):
     """Image branch, spot branch and guided experts.
 
-    Parameters
-    ----------
-    inputs : int
-        Length of the image input (descriptors and context).
-    width : int
-        Length of the embeddings.
-    heads : int
-        Attention heads per graph.
-    rank : int
-        Components that the experts write.
-    graphs : sequence of str
-        Of `GRAPHS`: what the spot branch looks along.
+    `inputs`: length of the image input (descriptors and context); `width`: length of the embeddings; `heads`:
+    attention heads per graph; `rank`: components that the experts write; `graphs`: of `GRAPHS`: what the spot
+    branch looks along.
     """
 
     def __init__(
@@ -236,14 +223,8 @@ def soft_contrastive(image: Tensor, spot: Tensor, likeness: Tensor, temperature:
     Neighbouring spots are near-identical, so the target of a row is spread over the spots that are alike
     (softmax of `likeness`) instead of being the spot itself alone.
 
-    Parameters
-    ----------
-    image, spot : Tensor, shape (spots, d)
-        Normalised here.
-    likeness : Tensor, shape (spots, spots)
-        Symmetric, without gradient; larger is more alike.
-    temperature : Tensor or float
-        Divides the cosines.
+    `image` and `spot` (spots, d): normalised here. `likeness` (spots, spots): symmetric, without gradient;
+    larger is more alike. `temperature`: divides the cosines.
     """
     logits = F.normalize(image, dim=-1) @ F.normalize(spot, dim=-1).T / temperature
     target = torch.softmax(likeness, dim=-1)

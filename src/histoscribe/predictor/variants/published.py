@@ -33,14 +33,8 @@ MAX_PLACE = 512
 class PublishedNetwork(PredictorNetwork):
     """Image branch, spot branch with both graphs, and the experts with their gate.
 
-    Parameters
-    ----------
-    inputs : int
-        Length of an image feature.
-    width : int
-        Length of the embeddings.
-    heads : int
-        Attention heads per graph.
+    `inputs`: length of an image feature; `width`: length of the embeddings; `heads`: attention heads per
+    graph.
     """
 
     def __init__(
@@ -179,11 +173,7 @@ def one_hot_contrastive(image: Tensor, spot: Tensor) -> Tensor:
 def attention_entropy(weights: Tensor, target: Tensor, nodes: int) -> Tensor:
     """Mean entropy of the attention that each node pays to its neighbours.
 
-    Parameters
-    ----------
-    weights : Tensor, shape (edges, heads)
-        Attention, summing to 1 over the edges into one node.
-    target : Tensor of int64, shape (edges,)
+    `weights` (edges, heads): attention, summing to 1 over the edges into one node; `target` (edges,).
     """
     terms = -(weights * torch.log(weights.clamp_min(1e-8))).mean(-1)
     return torch.zeros(nodes, dtype=terms.dtype, device=terms.device).index_add(0, target, terms).mean()
@@ -192,10 +182,7 @@ def attention_entropy(weights: Tensor, target: Tensor, nodes: int) -> Tensor:
 def functional_mask(key: Tensor, query: Tensor, types: Tensor, threshold: float = 0.6) -> Tensor:
     """Where 0.7·sigmoid(hᵢ·uⱼ) + 0.3·[same type] exceeds the threshold, self-edges kept.
 
-    Returns
-    -------
-    Tensor of bool, shape (n, n)
-        Row i holds the spots j that spot i looks at.
+    Returns (n, n): row i holds the spots j that spot i looks at.
     """
     same = types[:, None] == types[None]
     mask = 0.7 * torch.sigmoid(key @ query.T) + 0.3 * same > threshold
@@ -208,19 +195,9 @@ def attend(layer: GATConv, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor
     The same sums as `layer(hidden, edges)`, which copies heads × width numbers for every edge: on a section
     of 379 spots, with tens of thousands of functional edges, seven seconds a step instead of half a one.
 
-    Parameters
-    ----------
-    layer : GATConv
-        Without dropout of its attention and without edge attributes.
-    hidden : Tensor, shape (n, inputs)
-    mask : Tensor of bool, shape (n, n)
-        Row i holds the spots j that spot i looks at, at least one.
-
-    Returns
-    -------
-    Tensor, shape (n, heads · width)
-    Tensor, shape (edges, heads)
-        Attention, edges in the order of `mask.nonzero()`.
+    `layer`: without dropout of its attention and without edge attributes; `hidden` (n, inputs); `mask` (n,
+    n): row i holds the spots j that spot i looks at, at least one. Returns (n, heads · width); (edges,
+    heads): attention, edges in the order of `mask.nonzero()`.
     """
     values = layer.lin(hidden).unflatten(-1, (layer.heads, -1))
     looked, looking = ((values * weight).sum(-1).T for weight in (layer.att_src, layer.att_dst))

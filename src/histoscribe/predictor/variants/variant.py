@@ -59,39 +59,25 @@ NetworkT = TypeVar("NetworkT", bound=PredictorNetwork)
 
 
 class Variant(ABC, Generic[NetworkT]):
-    """One form of the predictor.
-
-    Attributes
-    ----------
-    name : str
-    defaults : mapping
-        Where its settings differ from those of `PredictorSettings`.
-    radius : float
-        Reach of the spatial graph, in pitches.
-    clip : float or None
-        The largest norm of the gradient in training.
-    joins_sections : bool
-        Whether one batch may hold several sections.
-    standardises : bool
-        Whether it learns targets centred per section, in units of their deviation; else the targets as they
-        are.
-    weighs_spots : bool
-        Whether deep spots count more.
-    has_ridge : bool
-        Whether a ridge regression answers beside the network.
-    weights : EnsembleWeights or None
-        How the parts are weighed; None where inner validation chooses.
-    """
+    """One form of the predictor."""
 
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    """Where its settings differ from those of `PredictorSettings`."""
     radius: ClassVar[float] = 1.5
+    """Reach of the spatial graph, in pitches."""
     clip: ClassVar[float | None] = None
+    """The largest norm of the gradient in training."""
     joins_sections: ClassVar[bool] = True
+    """Whether one batch may hold several sections."""
     standardises: ClassVar[bool] = True
+    """Whether it learns targets centred per section, in units of their deviation; else as they are."""
     weighs_spots: ClassVar[bool] = True
+    """Whether deep spots count more."""
     has_ridge: ClassVar[bool] = True
+    """Whether a ridge regression answers beside the network."""
     weights: ClassVar[EnsembleWeights | None] = None
+    """How the parts are weighed; None where inner validation chooses."""
 
     def settings(self, **changes: Any) -> PredictorSettings:
         """Its defaults with some changes; `SettingError` where one does not exist or is out of range."""

@@ -62,17 +62,10 @@ def unpacked(path: Path, limit: int = TEXT_BYTES) -> Iterator[Path]:
 def opened_hdf5(path: Path, *, whole: bool = True) -> Iterator[Any]:
     """Open an HDF5 file whose every object lies in the file itself, as an `h5py.File`.
 
-    Raises `SectionError` if it is no HDF5 file, is damaged, claims far more values than its size has
-    room for, or reaches into other files by a link, external storage or a virtual data set. Damage that
-    shows only while the block reads is reported alike.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    whole : bool
-        Whether to look at every object now. Otherwise take each by `hdf5_part`, which looks at it alone:
-        for files of many objects of which few are read.
+    `whole`: whether to look at every object now. Otherwise take each by `hdf5_part`, which looks at it alone:
+    for files of many objects of which few are read. Raises `SectionError` if it is no HDF5 file, is damaged,
+    claims far more values than its size has room for, or reaches into other files by a link, external storage
+    or a virtual data set. Damage that shows only while the block reads is reported alike.
     """
     import h5py
 

@@ -176,19 +176,8 @@ def _product(extent: Any, path: Path, place: Path) -> int:
 def check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
     """Refuse chunks of one array that would unfold to more than `UNFOLDED_BYTES`.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the array.
-    node : mapping
-        Its metadata, `zarr.json` or `.zarray`.
-    where : Path
-        The store, for the message.
-
-    Raises
-    ------
-    SectionError
-        Also if a chunk does not say what it unfolds to.
+    `folder`: of the array; `node`: its metadata, `zarr.json` or `.zarray`. Raises `SectionError`, also if a
+    chunk does not say what it unfolds to.
     """
     codecs = (
         [node.get("compressor")] if "zarr_format" in node and node["zarr_format"] == 2 else node.get("codecs")

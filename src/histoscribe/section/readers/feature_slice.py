@@ -157,18 +157,10 @@ def open_feature_slice(
 ) -> Section:
     """Open all genes of a `feature_slice.h5` in bins on tissue.
 
-    Raises `SectionError` if the file is damaged, or the bin size is no multiple of 2 µm; `Cancelled` if
-    `progress` says so.
-
-    Parameters
-    ----------
-    path : Path
-        `feature_slice.h5` of Space Ranger 3 or later.
-    options : SectionOptions, optional
-        `bin_um`: side of the bins, a multiple of 2 µm; 8 µm where not given. Without a slide the reduced
-        image of the run that the file lies in.
-    progress : Progress, optional
-        Told about genes.
+    `path`: `feature_slice.h5` of Space Ranger 3 or later. `options`: `bin_um`: side of the bins, a multiple
+    of 2 µm; 8 µm where not given. Without a slide the reduced image of the run that the file lies in. Raises
+    `SectionError` if the file is damaged, or the bin size is no multiple of 2 µm; `Cancelled` if `progress`
+    says so.
     """
     options = options or SectionOptions()
     bin_um = options.bin_um or BIN_UM

@@ -27,16 +27,10 @@ SMALLEST_IMAGE = 100
 def open_h5ad(path: Path, options: SectionOptions) -> Section:
     """Open one section from an h5ad file.
 
-    Raises `SectionError` if it is damaged, reaches into other files, or is not one section.
-
-    Parameters
-    ----------
-    path : Path
-        Holds `obsm["spatial"]` as (x, y) in full-resolution pixels; `uns["spatial"]` where squidpy
-        or scanpy wrote it, `uns["histoscribe"]` where we did.
-    options : SectionOptions
-        Without a slide the one that our own file names is opened, if it still holds what it held, else the
-        image that the file holds.
+    `path`: holds `obsm["spatial"]` as (x, y) in full-resolution pixels; `uns["spatial"]` where squidpy or
+    scanpy wrote it, `uns["histoscribe"]` where we did. `options`: without a slide the one that our own file
+    names is opened, if it still holds what it held, else the image that the file holds. Raises `SectionError`
+    if it is damaged, reaches into other files, or is not one section.
     """
     return section_of_table(_read_table(path), path, options)
 
@@ -52,20 +46,10 @@ def section_of_table(
 ) -> Section:
     """Make the section of a table that was read from a file.
 
-    Raises `SectionError` if positions or values cannot be used, or the slide does not fit.
-
-    Parameters
-    ----------
-    table : AnnData
-        Spots by genes with their positions; changed in place.
-    path : Path
-        The file or folder that it came from.
-    mpp : float, optional
-        Where the table does not say.
-    image : Slide, optional
-        A reduced image that lies beside the table, in full-resolution pixels.
-    doubts : tuple of str
-        Everything doubtful that the reader found.
+    `table` is changed in place. `path`: the file or folder that it came
+    from. `mpp`: where the table does not say. `image`: a reduced image that lies beside the table, in
+    full-resolution pixels. `doubts`: everything doubtful that the reader found. Raises `SectionError` if
+    positions or values cannot be used, or the slide does not fit.
     """
     check_sparse(table, path)
     try:

@@ -62,12 +62,7 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
 def refuse_unequal(images: list[tuple[str, tuple[int, int], tuple[int, int]]], path: Path) -> None:
     """Refuse reduced images that state different sizes of the full one: one of them was replaced.
 
-    Parameters
-    ----------
-    images : list of (name, (rows, columns), (rows, columns))
-        The size of the full image that each states, and its own.
-    path : Path
-        To name in an error.
+    `images`: the size of the full image that each states, and its own.
     """
     for (one, full, _), (other, beside, own) in pairwise(images):
         rounding = max(1 / side for side in own)
@@ -106,15 +101,7 @@ def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | N
     It is looked for from the file's own folder, then at its absolute place. An older file does not say what
     its slide holds: then it is opened only within the file's folder or below.
 
-    Parameters
-    ----------
-    path : Path
-        The file that names it.
-
-    Returns
-    -------
-    warnings : list of str
-        Why there is none, and what was found in its place.
+    `path` is the file that names it; the warnings say why there is none, and what was found in its place.
     """
     if reference is None:
         return None, []

@@ -88,12 +88,8 @@ def join(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
     """Match counts and positions by barcode, never by order; spots off the tissue are left out.
 
-    Raises `SectionError` if nothing joins, or no spot lies on tissue.
-
-    Returns
-    -------
-    rows_of_counts, rows_of_positions : ndarray of int, shape (spots,)
-        In the order of the counts.
+    Returns `rows_of_counts` and `rows_of_positions` (spots,): in the order of the counts. Raises
+    `SectionError` if nothing joins, or no spot lies on tissue.
     """
     place = {barcode: row for row, barcode in enumerate(positions.barcodes)}
     found = [place.get(spot, -1) for spot in counts.spots]

@@ -34,16 +34,11 @@ _POSITIONS = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_posit
 def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     """Open a Space Ranger folder: counts, positions, and an image that fits them.
 
-    Raises `SectionError` if a part is missing or damaged, or the parts do not belong together.
-
-    Parameters
-    ----------
-    folder : Path
-        The run's folder, its `outs/`, or one `square_XXXum/` or `segmented_outputs/` folder of Visium HD. A
-        run without folders of bins is read from its `feature_slice.h5`.
-    options : SectionOptions
-        Without a slide the folder's own reduced image is used; pitch and diameter are 100 and 55 µm, or the
-        bin size on Visium HD; of several bin sizes 8 µm, else the finest.
+    `folder`: the run's folder, its `outs/`, or one `square_XXXum/` or `segmented_outputs/` folder of Visium
+    HD. A run without folders of bins is read from its `feature_slice.h5`. `options`: without a slide the
+    folder's own reduced image is used; pitch and diameter are 100 and 55 µm, or the bin size on Visium HD; of
+    several bin sizes 8 µm, else the finest. Raises `SectionError` if a part is missing or damaged, or the
+    parts do not belong together.
     """
     if folder.name == "spatial" and not (folder / "spatial").is_dir():
         folder = folder.resolve().parent

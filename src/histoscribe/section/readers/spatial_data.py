@@ -37,16 +37,11 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     """Open one section from a SpatialData folder.
 
     The table's shapes give the positions: their own coordinates are taken for full-resolution pixels. An
-    image that lies straight above them in a common coordinate system becomes the slide. Raises
-    `SectionError` if it is damaged, reaches out of the folder, or is not one section; `DependencyError`
-    if spatialdata is not installed.
+    image that lies straight above them in a common coordinate system becomes the slide.
 
-    Parameters
-    ----------
-    path : Path
-        A zarr folder with `tables`, `shapes` and `images`.
-    options : SectionOptions
-        As for h5ad files; `bin_um` chooses among several tables of Visium HD bins, 8 µm where not given.
+    `path`: a zarr folder with `tables`, `shapes` and `images`. `options`: as for h5ad files; `bin_um` chooses
+    among several tables of Visium HD bins, 8 µm where not given. Raises `SectionError` if it is damaged,
+    reaches out of the folder, or is not one section; `DependencyError` if spatialdata is not installed.
     """
     check_zarr(path)
     data = _read(path)

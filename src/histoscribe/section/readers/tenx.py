@@ -27,12 +27,8 @@ _REMEDY = "export the matrix again with Space Ranger, or copy it again"
 def read_tenx_h5(path: Path) -> Counts:
     """Read a `*_feature_bc_matrix.h5`, spots by genes; other feature types are left out.
 
-    Raises `SectionError` if it is damaged, or its parts contradict each other.
-
-    Parameters
-    ----------
-    path : Path
-        The file stores columns (barcodes) of features in compressed form: `indptr` per barcode.
+    `path`: the file stores columns (barcodes) of features in compressed form: `indptr` per barcode. Raises
+    `SectionError` if it is damaged, or its parts contradict each other.
     """
     from scipy.sparse import csr_matrix
 
@@ -146,13 +142,8 @@ def gene_expression(
 ) -> Counts:
     """Keep the features whose type is "Gene Expression" and check what is left.
 
-    Parameters
-    ----------
-    matrix : scipy.sparse matrix, shape (spots, features)
-    barcodes, names, ids, kinds : sequence of str
-        Names of the spots; symbols, identifiers and types of the features.
-    path : Path
-        The file to name in an error.
+    `matrix` (spots, features). `barcodes`, `names`, `ids` and `kinds`: names of the spots; symbols,
+    identifiers and types of the features.
     """
     kept = [index for index, kind in enumerate(kinds) if kind == GENE_EXPRESSION]
     warnings = []
@@ -220,12 +211,8 @@ def texts(dataset: Any) -> list[str]:
 def read_tenx_mtx(folder: Path) -> Counts:
     """Read a `*_feature_bc_matrix/` folder, spots by genes; plain or gzipped, old or new names.
 
-    Raises `SectionError` if a file is missing or damaged, or they contradict each other.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds `matrix.mtx`, `barcodes.tsv` and `features.tsv` (`genes.tsv` before Cell Ranger 3).
+    `folder`: holds `matrix.mtx`, `barcodes.tsv` and `features.tsv` (`genes.tsv` before Cell Ranger 3). Raises
+    `SectionError` if a file is missing or damaged, or they contradict each other.
     """
     import scipy.io
 

@@ -30,14 +30,9 @@ def holds_cells(root: Path) -> bool:
 def choose_part(root: Path, bin_um: float | None) -> Path:
     """The folder to read of a run: one bin size, else its segmented cells, else the run itself.
 
-    Raises `SectionError` if the run has no bins of that size.
-
-    Parameters
-    ----------
-    root : Path
-        A run's `outs`, or any other Space Ranger folder, which comes back as it is.
-    bin_um : float, optional
-        The bin size wanted; 8 µm where the run has them and none is named, else the finest.
+    `root`: a run's `outs`, or any other Space Ranger folder, which comes back as it is. `bin_um`: the bin
+    size wanted; 8 µm where the run has them and none is named, else the finest. Raises `SectionError` if the
+    run has no bins of that size.
     """
     bins = bin_folders(root)
     if not bins:

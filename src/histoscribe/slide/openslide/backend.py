@@ -182,20 +182,7 @@ class OpenSlidePixels(TiledPixels):
     OpenSlide places a read by full-resolution pixels; on a level whose factor is not whole it would
     shift by a fraction of a pixel with the corner.
 
-    Parameters
-    ----------
-    handles : Handles
-        The open slide.
-    path : Path
-        Its file, for messages.
-    number : int
-        Which level.
-    rows, columns : int
-        Extent.
-    factor : float
-        Full-resolution pixels per pixel.
-    tile : tuple of int
-        Rows and columns of one tile.
+    `number`: which level; `factor`: full-resolution pixels per pixel; `tile`: rows and columns of one tile.
     """
 
     def __init__(

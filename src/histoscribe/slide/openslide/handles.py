@@ -96,13 +96,7 @@ def _trial(path: str, size: int, changed: int) -> str:
 
 
 class Handles:
-    """One open handle per thread on the same slide.
-
-    Parameters
-    ----------
-    path : Path
-        The slide.
-    """
+    """One open handle per thread on the same slide."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -29,14 +29,7 @@ _MOST_PROFILE = 2**24  # bytes
 def associated_images(tif: TiffFile, main: int, path: Path) -> AssociatedImages:
     """Find label, macro image and thumbnail among the series of a file.
 
-    Parameters
-    ----------
-    tif : TiffFile
-        The open file.
-    main : int
-        Which series is the tissue.
-    path : Path
-        The file, opened anew when an image is asked for.
+    `main`: which series is the tissue; `path`: the file, opened anew when an image is asked for.
     """
     found: dict[str, Callable[[], NDArray[np.uint8]]] = {}
     for index, series in enumerate(tif.series):

@@ -33,23 +33,9 @@ Spacing = tuple[float, float]
 def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> tuple[str, Spacing | None, float | None]:
     """Gather what the file states.
 
-    Parameters
-    ----------
-    tif : TiffFile
-        The open file.
-    page : TiffPage
-        The page of the finest level.
-    index : int
-        Which of the file's series that is: an OME-TIFF describes each.
-
-    Returns
-    -------
-    vendor : str
-        Who wrote the file; empty where it does not say.
-    spacing : tuple of float or None
-        µm per pixel along columns and rows, as stated.
-    objective : float or None
-        Nominal magnification, as stated.
+    `page`: the page of the finest level; `index`: which of the file's series that is: an OME-TIFF describes
+    each. Returns `vendor`: who wrote the file; empty where it does not say; `spacing`: µm per pixel along
+    columns and rows, as stated; `objective`: nominal magnification, as stated.
     """
     text = _description(tif)
     vendor = next((name for flag, name in _MAKERS.items() if getattr(tif, flag)), "")

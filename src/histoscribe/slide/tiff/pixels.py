@@ -28,27 +28,9 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # what an extra sample is: alpha that colours
 class TiffPixels(TiledPixels):
     """One level of a TIFF.
 
-    Raises `SlideError` if the level is not an 8-bit RGB or grey image.
-
-    Parameters
-    ----------
-    level : TiffPageSeries
-        The level.
-    path : Path
-        Its file, for messages.
-    content : FileBytes
-        The file.
-    lost : ndarray of bool, shape (tile rows, tile columns)
-        Tiles known to be broken.
-
-    Attributes
-    ----------
-    samples : int
-        How many a pixel has: 1 is grey.
-    channels : bool
-        Whether colours are stored as separate channels, which might be other dyes.
-    alpha : bool
-        Whether the last sample is alpha.
+    `lost` (tile rows, tile columns): tiles known to be broken; `samples`: how many a pixel has: 1 is grey;
+    `channels`: whether colours are stored as separate channels, which might be other dyes; `alpha`: whether
+    the last sample is alpha. Raises `SlideError` if the level is not an 8-bit RGB or grey image.
     """
 
     def __init__(

@@ -23,13 +23,7 @@ _LEAST_ENTRY = 4  # bytes that a directory spends at least on one tile
 
 
 class FileBytes:
-    """A file that several threads read from.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
+    """A file that several threads read from."""
 
     def __init__(self, path: Path) -> None:
         self._stream = path.open("rb")
@@ -53,17 +47,8 @@ def tile_shape(page: TiffPage) -> tuple[int, int]:
 def lost_tiles(level: TiffPageSeries, size: int) -> NDArray[np.bool_] | None:
     """Mark the tiles (or strips) of a level that lie beyond the end of the file.
 
-    Parameters
-    ----------
-    level : TiffPageSeries
-        One level of a pyramid.
-    size : int
-        Bytes of the file.
-
-    Returns
-    -------
-    ndarray of bool, shape (tile rows, tile columns), or None
-        None where the level claims more tiles than a file of this size could list.
+    `level`: one level of a pyramid; `size`: bytes of the file. Returns (tile rows, tile columns); None where
+    the level claims more tiles than a file of this size could list.
     """
     page = level.keyframe
     height, width = tile_shape(page)

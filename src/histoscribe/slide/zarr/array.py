@@ -49,24 +49,10 @@ class _Shards(NamedTuple):
 class ZarrArray:
     """A read-only uint8 array of a zarr store.
 
-    Raises `SlideError` if there is no such array, or it is damaged, not 8-bit, packed in an unknown way,
-    or in giant chunks.
-
-    Parameters
-    ----------
-    place : Place
-        Where the store lies.
-    path : str
-        The array's path in the store.
-
-    Attributes
-    ----------
-    shape, chunks : tuple of int
-        Extent of the array, and of what is decoded together.
-    fill : int
-        Value of chunks that are not stored.
-    where : str
-        The store's path or URL.
+    `place`: where the store lies; `path`: the array's path in the store; `shape` and `chunks`: extent of the
+    array, and of what is decoded together; `fill`: value of chunks that are not stored; `where`: the store's
+    path or URL. Raises `SlideError` if there is no such array, or it is damaged, not 8-bit, packed in an
+    unknown way, or in giant chunks.
     """
 
     def __init__(self, place: Place, path: str) -> None:
@@ -84,17 +70,8 @@ class ZarrArray:
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:
         """Decode one chunk by its place in the grid; None where it is not stored.
 
-        Raises `ValueError` if it is damaged or unfolds to something else than its chunk; `SlideError` if
-        the store can no longer be read.
-
-        Parameters
-        ----------
-        place : sequence of int
-            One number an axis, in the order of the array's axes.
-
-        Returns
-        -------
-        ndarray of uint8, shape `chunks`, or None
+        `place`: one number an axis, in the order of the array's axes. Raises `ValueError` if it is damaged or
+        unfolds to something else than its chunk; `SlideError` if the store can no longer be read.
         """
         data = self._packed(place)
         if data is None:

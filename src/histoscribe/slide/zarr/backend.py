@@ -126,18 +126,8 @@ class MissingTileWarning(UserWarning):
 class ZarrPixels(TiledPixels):
     """One level of an OME-Zarr image, chunk by chunk; the first of several times and planes.
 
-    Raises `SlideError` if it is not a grey, an RGB or an RGBA image.
-
-    Parameters
-    ----------
-    array : ZarrArray
-        The level.
-    axes : tuple of str
-        Names of its axes.
-    path : Path
-        Its store, for messages.
-    complete : bool
-        Whether every chunk must be there: one that is not is broken then, and else in the fill value.
+    `axes`: names of its axes; `complete`: whether every chunk must be there: one that is not is broken then,
+    and else in the fill value. Raises `SlideError` if it is not a grey, an RGB or an RGBA image.
     """
 
     def __init__(self, array: ZarrArray, axes: tuple[str, ...], path: Path, *, complete: bool) -> None:

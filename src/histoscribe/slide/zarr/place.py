@@ -30,13 +30,7 @@ class Place(Protocol):
 
 
 class Folder:
-    """A local folder; links that lead out of it are not followed.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    """
+    """A local folder; links that lead out of it are not followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.path.realpath(root)
@@ -68,11 +62,6 @@ class Remote:
     """A URL, read through fsspec.
 
     Raises `DependencyError` if fsspec, or what it needs for this kind of URL, is not installed.
-
-    Parameters
-    ----------
-    url : str
-        Of the store.
     """
 
     def __init__(self, url: str) -> None:
