@@ -32,17 +32,11 @@ Openable = str | Path | Slide
 
 
 def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.Viewer:
-    """Open napari with slides, sections and predictions, one gene painted.
+    """Open napari with slides, sections and predictions, one gene painted; stay till it is closed if `block`.
 
-    A measured and a predicted section of the same name are shown side by side. Raises `HistoscribeError`
-    if something cannot be opened; no window is shown then.
-
-    Parameters
-    ----------
-    paths : sequence of str, Path, Slide or Section
-        What to show; paths are opened first, a cohort CSV as all its sections, a session with all it kept.
-    block : bool
-        Stay until the window is closed.
+    Paths are opened first, a cohort CSV as all its sections, a session with all it kept. Measured and
+    predicted of one name lie side by side. Raises `HistoscribeError`, before any window, if something cannot
+    be opened.
     """
     opened: list[Section | Slide] = []
     kept: list[Reopened] = []

@@ -35,8 +35,8 @@ _INSTEAD = {
 def get_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Offer to open a path that the table of formats knows; None for anything else, stacks of files included.
 
-    A path that could be several things, or that a viewer cannot show, is offered too: its reader says why in
-    one sentence. Without a path, as the command palette calls it, the user is asked for one, which is opened.
+    What could be several things, or cannot be shown, is offered too: its reader says why. Without a path, as
+    the command palette calls it, the user is asked for one.
     """
     if path is None:
         _ask()
@@ -57,10 +57,7 @@ def get_reader(path: PathOrPaths | None = None) -> Reader | None:
 
 
 def read(path: PathOrPaths) -> list[LayerData]:
-    """Open one path as napari layer data; the pixels stay on disk until they are looked at.
-
-    A session is brought back into the viewer at hand, which leaves no layer to add.
-    """
+    """Open one path as napari layer data, lazily; a session comes back in the viewer at hand instead."""
     place = _single(path)
     assert place is not None
     match kind_of(place):
@@ -86,12 +83,7 @@ def read(path: PathOrPaths) -> list[LayerData]:
 def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Section | Slide]:
     """Open a slide, a section or all sections of a cohort, Visium HD in the preferred bins.
 
-    Raises `HistoscribeError` if it cannot be read, or is nothing of these.
-
-    Parameters
-    ----------
-    waiting : bool
-        Whether what takes long is opened on another thread while the window stays alive.
+    If `waiting`, what takes long is opened on another thread. Raises `HistoscribeError` for everything else.
     """
     known = format_of(place)
     if known.kind == "slide":

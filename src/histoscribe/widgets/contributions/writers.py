@@ -15,29 +15,12 @@ AT_ONCE = 1_000_000
 
 
 def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None = None) -> list[str]:
-    """Write an image layer; whole or not at all, without loss.
+    """Write an image layer to `.tif`, `.tiff` or `.zarr`, whole or not at all, without loss; gives the path.
 
-    Without arguments, as the command palette calls it, the chosen layer is written, or the first image, and
-    the user is asked where to.
-
-    A layer that was opened as a slide is written from the slide itself, with its scale and all its
-    levels; any other 8-bit RGB layer with the scale that it has in the viewer. A large one is written on
-    another thread while the window stays alive; the call returns when the file is whole. Raises
+    A slide's layer is written from the slide itself, with its scale and all levels; any other 8-bit RGB layer
+    with the scale that it has in the viewer; a large one on another thread. Without arguments, as the command
+    palette calls it, the chosen or first image is written, and the user is asked where to. Raises
     `HistoscribeError` if the layer is no RGB image, cannot be written, or writing was stopped.
-
-    Parameters
-    ----------
-    path : str
-        Ends in `.tif`, `.tiff` or `.zarr`.
-    data : array or list of arrays
-        The layer's levels.
-    about : dict
-        The layer's other properties.
-
-    Returns
-    -------
-    list of str
-        The path, as napari wants it.
     """
     from histoscribe.slide import write_slide
 

@@ -42,8 +42,8 @@ _PROCESS, _COUNTING = _Process(), Lock()
 def lent() -> Iterator[None]:
     """Let the window answer while a job runs; the last one leaves the process as the first found it.
 
-    Python's threads take turns 25 times as often as usual: the window asks for its turn many times in each
-    thing it does. What `load_libraries` keeps from the collector of garbage is kept from it as long.
+    Python's threads take turns 25 times as often as usual, and what `load_libraries` keeps from the collector
+    of garbage is kept from it.
     """
     with _COUNTING:
         if not _PROCESS.jobs:
@@ -63,20 +63,12 @@ def lent() -> Iterator[None]:
 
 
 def load_libraries(*modules: str) -> None:
-    """Import modules beforehand; the window answers meanwhile.
+    """Import modules, named in full, beforehand; the window answers meanwhile.
 
-    An import holds Python's lock while the linker maps PyTorch (0.3 s) or LLVM (0.2 s), so that is asked
-    for beforehand by a call that gives the lock away. Imports make hundreds of thousands of objects, at
-    which the collector of garbage looks again and again, all of Python waiting up to half a second each
-    time: it rests meanwhile, and does not look at what is there by then until the job has ended
-    (`lent`). Numba makes as many when it compiles for the first time; where it is named, it does that
-    here as well. Raises `ImportError` as `import` does.
-
-    Parameters
-    ----------
-    *modules : str
-        Full names; those that are there already cost nothing. `torch` and `numba` are named where they are
-        needed, and first: no library is mapped for what is not.
+    An import holds Python's lock while the linker maps PyTorch (0.3 s) or LLVM (0.2 s): that is asked for by
+    a call that gives the lock away, for `torch` and `numba` where they are named. The collector of garbage,
+    which would look at the many new objects for up to half a second at a time, rests until the job has ended
+    (`lent`). Numba compiles for the first time here. Raises `ImportError` as `import` does.
     """
     with _LOADING, lent():
         if all(name in sys.modules for name in modules):
@@ -98,10 +90,7 @@ def load_libraries(*modules: str) -> None:
 
 
 def _map_binaries(package: str, libraries: dict[str, int]) -> None:
-    """Map large shared libraries as their own package would, but without Python's lock.
-
-    Where that does not work, its import does it with the lock.
-    """
+    """Map large shared libraries as their package would, but without Python's lock; else import does it."""
     if os.name != "posix" or package in sys.modules:
         return
     found = find_spec(package)

@@ -62,13 +62,7 @@ def remaining(done: int, left: int, seconds: float) -> str:
 
 
 class TaskBar(QWidget):
-    """A progress bar with a cancel button that runs one job at a time.
-
-    Signals
-    -------
-    running_changed : bool
-        True when a job starts, False when it has ended, however it ended.
-    """
+    """A progress bar with a cancel button that runs one job at a time; `running_changed` tells of it."""
 
     running_changed = Signal(bool)
 
@@ -104,17 +98,10 @@ class TaskBar(QWidget):
         return self._worker is not None
 
     def run(self, job: Callable[[Progress], R], apply: Callable[[R], Generator[None] | None]) -> bool:
-        """Run `job` on another thread, then `apply` its result on this one.
+        """Run `job` on another thread, then `apply` its result on this one; False while another is under way.
 
-        What the window needs of the process to answer meanwhile is given back when the job has ended.
-
-        An `apply` that takes the window long yields in between: what the window has to do meanwhile is done
-        then, and the job counts as running until the last step.
-
-        Returns
-        -------
-        bool
-            False, and nothing is started, while another job is under way.
+        An `apply` that takes the window long yields in between; the job counts as running until the last
+        step.
         """
         if self.running:
             return False

@@ -18,16 +18,9 @@ R = TypeVar("R")
 def waited_for(job: Callable[[Progress], R], title: str) -> R:
     """Run a job on another thread and return its result, or raise its error, when it has ended.
 
-    A dialog that blocks nothing shows the progress; its button, Escape and closing the window stop the
-    job. Off the GUI thread, and without an application, the job simply runs. Raises `Cancelled` if it
-    was stopped.
-
-    Parameters
-    ----------
-    job : callable
-        Receives the progress to report to.
-    title : str
-        Of the dialog.
+    A dialog of this title shows the progress and blocks nothing; its button, Escape and closing the window
+    stop the job, which raises `Cancelled`. Off the GUI thread, and without an application, the job simply
+    runs.
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() is not application.thread():
@@ -47,13 +40,7 @@ def waited_for(job: Callable[[Progress], R], title: str) -> R:
 
 
 class JobDialog(QDialog):
-    """The progress of one job, above the window it belongs to; blocks nothing.
-
-    Parameters
-    ----------
-    title : str
-        What is being done.
-    """
+    """The progress of one job, above the window it belongs to; blocks nothing."""
 
     def __init__(self, title: str) -> None:
         windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow)]

@@ -52,13 +52,8 @@ def is_copy(layer: Layer) -> bool:
 def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> None:
     """Give every visible layer of spots a grid cell of its own above its H&E, or stack all layers again.
 
-    A repeated H&E is another layer on the same arrays. Layers that are neither are hidden while the
-    grid is on; the cameras of all cells move together.
-
-    Parameters
-    ----------
-    genes : tuple of str
-        Small multiples: each visible layer that was opened or predicted gets one cell more for each of these.
+    A repeated H&E is another layer on the same arrays; all else is hidden while the grid is on. For each of
+    `genes`, every visible layer that was opened or predicted gets one cell more.
     """
     viewer.canvas.grid.enabled = False
     for layer in [layer for layer in viewer.layers if is_copy(layer)]:
@@ -142,13 +137,7 @@ def _bring_together(viewer: ViewerModel, on: bool) -> None:
 
 
 def uncover(viewer: ViewerModel, layer: Layer) -> list[Layer]:
-    """Hide the spots and maps of the same tissue, whose colours would mix with a layer's; in panes none is.
-
-    Returns
-    -------
-    list of Layer
-        Those that were hidden.
-    """
+    """Hide, and return, what of the same tissue would mix its colours with a layer's; nothing in panes."""
     if is_side_by_side(viewer):
         return []
     of = _tissue(layer)

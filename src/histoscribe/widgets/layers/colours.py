@@ -55,10 +55,7 @@ def colours_of(values: NDArray[np.floating], bounds: Limits, colour_map: str) ->
 def blended(genes: Sequence[tuple[NDArray[np.floating], Limits] | None]) -> Colours:
     """Up to three genes as inks on white: cyan, yellow, magenta; spots with little of all turn faint.
 
-    Parameters
-    ----------
-    genes : sequence of (values, limits) or None
-        None where a layer lacks the gene that has this ink.
+    Each is values and limits; None where a layer lacks the gene that has this ink.
     """
     parts = [(np.nan_to_num(shades(*one)), BLEND[place]) for place, one in enumerate(genes) if one]
     inks = [1 - share[:, None] * (1 - np.asarray(colour, np.float32)) for share, colour in parts]

@@ -37,13 +37,7 @@ LAID, BROUGHT = "laid aside by", "brought back by"
 
 
 class LevelForNapari:
-    """A slide's level with the `size` that napari asks of every array; reads nothing by itself.
-
-    Parameters
-    ----------
-    pixels : PixelArray
-        Shape (rows, columns, 3), dtype uint8.
-    """
+    """A slide's level with the `size` that napari asks of every array; reads nothing by itself."""
 
     def __init__(self, pixels: PixelArray) -> None:
         self._pixels = pixels
@@ -69,16 +63,11 @@ def add_layer(viewer: ViewerModel, described: LayerData) -> Layer:
 
 
 def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
-    """Describe a slide as one multiscale image layer.
+    """Describe a slide as one multiscale image in µm, full-resolution pixel (0, 0) centred at the origin.
 
-    The layer's world is in µm with full-resolution pixel (0, 0) centred at the origin. A level that
-    is coarser by `f` has its first pixel's centre at `(f - 1) / 2` full-resolution pixels, which is where a
-    pyramid starts whose finest level is a reduced image. Where the µm per pixel are unknown, the world is in
-    full-resolution pixels and the name says so.
-
-    Returns
-    -------
-    (list of level arrays, keyword arguments, "image")
+    A level that is coarser by `f` has its first pixel's centre at `(f - 1) / 2` full-resolution pixels, which
+    is where a pyramid starts whose finest level is a reduced image. Where the µm per pixel are unknown, the
+    world is in full-resolution pixels and the name says so.
     """
     pixel = slide.mpp if slide.mpp is not None else 1.0
     unit = UM if slide.mpp is not None else PIXEL
@@ -100,12 +89,7 @@ def slide_layer(slide: Slide, *, name: str | None = None) -> LayerData:
 
 
 def spot_layer(section: Section, *, name: str | None = None) -> LayerData:
-    """Describe the spots of a section as points in µm at their true diameter.
-
-    Returns
-    -------
-    (ndarray (spots, 2) of centres in µm as (row, column), keyword arguments, "points")
-    """
+    """Describe the spots of a section as points in µm, (row, column), at their true diameter."""
     described = {
         "name": name or f"{section.name} {kind_of(section)}",
         "size": section.spot_um,
@@ -142,11 +126,7 @@ def through(affine: NDArray[np.floating], places: NDArray[np.float64]) -> NDArra
 
 
 def moved(layer: Layer) -> NDArray[np.float64]:
-    """How a layer of a section or slide was moved, turned or scaled: from its µm to the world, 3 × 3.
-
-    The identity for a layer that lies as it was opened. Where panes have brought sections together, it is
-    where the layer lies without panes.
-    """
+    """How a layer of a section or slide was moved from its µm to the world, 3 × 3; as without panes."""
     slide, own = slide_of(layer), np.eye(3)
     if slide is not None:
         about = slide_layer(slide)[1]

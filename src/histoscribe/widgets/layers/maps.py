@@ -76,13 +76,7 @@ def spread(values: NDArray[Any]) -> Limits:
 
 
 def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
-    """Show a map of the section that `beside` shows, drawn likewise; its other maps are hidden.
-
-    Returns
-    -------
-    Layer
-        A new one, or the one that was there for this kind and gene, with the values of now.
-    """
+    """Show a map of the section that `beside` shows, on the layer of its kind and gene; hide its others."""
     section = known_section(beside)
     if is_side_by_side(viewer):
         side_by_side(viewer, False)

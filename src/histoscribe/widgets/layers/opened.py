@@ -34,8 +34,8 @@ def shown_spots(section: Section) -> LayerData:
 def section_layers(section: Section) -> list[LayerData]:
     """Describe a section as its H&E, where it has one, its spots above it, and the regions it brought along.
 
-    How the H&E was found to fit stands in both layers' metadata under `alignment`, and in the H&E's name
-    where the spots had been placed on another level; the section's doubts are listed among the slide's.
+    How the H&E was found to fit stands in the metadata under `alignment`, and in its name where the spots had
+    been placed on another level; the section's doubts are listed among the slide's.
     """
     spots = shown_spots(section)
     spots[1]["metadata"]["alignment"] = section.alignment

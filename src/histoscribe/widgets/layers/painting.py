@@ -62,12 +62,7 @@ def painted_layers(viewer: ViewerModel) -> list[Points]:
 
 
 def expression(section: Section, gene: str) -> Values:
-    """One gene on the scale that measured and predicted share: log1p of counts per 10,000.
-
-    Returns
-    -------
-    ndarray of float32, shape (spots,)
-    """
+    """One gene of each spot on the scale that measured and predicted share: log1p of counts per 10,000."""
     from histoscribe.section import gene_column
 
     values: Values = gene_column(section, gene)
@@ -138,10 +133,7 @@ def values_on(layer: Points, gene: str) -> Values | None:
 def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]:
     """Paint the chosen genes on all layers of spots; those that lack them turn plain.
 
-    Returns
-    -------
-    dict
-        Layer name → gene → colour limits, of the painted layers.
+    Returns layer name → gene → colour limits, of the painted layers.
     """
     wanted = {layer: genes_on(layer, state) for layer in painted_layers(viewer)}
     found = {
@@ -256,10 +248,7 @@ def _to_depth(section: Section) -> Values:
 
 
 def show_gene_scale(viewer: ViewerModel) -> None:
-    """Say which genes are to be seen: by colour strips, by words where this napari draws no strips.
-
-    What is hidden, or lies beneath a map of the same spots, is not to be seen.
-    """
+    """Say which genes are seen (not hidden, not beneath a map) by colour strips, else by words."""
     state = _states.get(viewer)
     if state is None:
         return
@@ -282,17 +271,12 @@ _NEIGHBOURS = 6
 
 
 def suggested_gene(sections: Sequence[Section]) -> str:
-    """Choose a gene that all sections have.
+    """Choose a gene that all sections have; empty where they share none.
 
-    Where something is predicted and its model states scores on held-out tissue, it is the gene with
-    the best one. Otherwise it is the gene, of the 60 most variable ones of the first measured section
-    (else the first), whose values follow those of the six nearest spots most closely (Pearson r of a
-    spot with its neighbours' mean). How measured and predicted agree here has no say in it.
-
-    Returns
-    -------
-    str
-        Empty where the sections share no gene or have too few spots.
+    Where something is predicted and its model states scores on held-out tissue, it is the gene with the best
+    one. Otherwise it is the gene, of the 60 most variable ones of the first measured section (else the
+    first), whose values follow those of the six nearest spots most closely (Pearson r of a spot with its
+    neighbours' mean). How measured and predicted agree here has no say in it.
     """
     shared = set(sections[0].genes).intersection(*(one.genes for one in sections))
     scores = {gene: r for one in sections for gene, r in held_out_scores(one).items() if gene in shared}

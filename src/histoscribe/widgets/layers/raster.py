@@ -34,20 +34,8 @@ def raster_layer(
 ) -> LayerData | None:
     """Describe a section whose spots form a gapless raster as one image in µm, not yet painted.
 
-    Parameters
-    ----------
-    section : Section
-        Visium HD bins, or a table predicted on a grid.
-    name : str, optional
-        The section's name and kind where not given.
-    raster : Raster, optional
-        The section's own, where it has been found before.
-
-    Returns
-    -------
-    (ndarray of float32 (rows, columns), keyword arguments, "image") or None
-        None where the spots are no raster: draw them as points then. Pixels without a spot are NaN, which
-        napari leaves clear. `metadata` holds `section`, `adata` and `raster`.
+    None where the spots are no raster: draw them as points then. Pixels without a spot are NaN, which napari
+    leaves clear. `metadata` holds `section`, `adata` and `raster`.
     """
     from histoscribe.section.raster import raster_of
 
@@ -80,21 +68,7 @@ def paint_raster(
     bounds: Mapping[str, Limits],
     colour_map: str,
 ) -> None:
-    """Show one gene by a colour map, several as blended inks, none plain.
-
-    Parameters
-    ----------
-    layer : Image
-        Made from what `raster_layer` describes.
-    genes : sequence of str
-        The genes asked for; their order gives the inks.
-    shown : mapping of str to array, shape (spots,)
-        Values of those that the layer has.
-    bounds : mapping of str to (float, float)
-        Their limits.
-    colour_map : str
-        One of napari's, or `DIFFERENCE`.
-    """
+    """Show one gene by a colour map, several as inks in the order of `genes`, none plain."""
     _painted[layer] = genes, shown, bounds, colour_map
     marked = _marked.get(layer, _NONE)
     if not shown:
@@ -129,19 +103,7 @@ def recolour(
     limits: tuple[float, float] | None = None,
     colour_map: str | None = None,
 ) -> None:
-    """Show other values on a raster layer.
-
-    Parameters
-    ----------
-    layer : Image
-        Made from what `raster_layer` describes.
-    values : array, shape (spots,)
-        In the order of the section's spots.
-    limits : (float, float), optional
-        Values at the ends of the colour scale; the smallest and largest value where not given.
-    colour_map : str, optional
-        A name that napari knows, or `DIFFERENCE`; unchanged where not given.
-    """
+    """Show other values on a raster layer: between the extremes, in the colours of now, where not given."""
     found = np.asarray(values, dtype=np.float32)
     low, high = limits or (float(np.nanmin(found)), float(np.nanmax(found)))
     _show(layer, layer.metadata["raster"].image(found), rgb=False)

@@ -63,10 +63,6 @@ def described_regions(
     """Describe regions in full-resolution pixels of `mpp` µm as one layer of shapes in µm.
 
     With the layer of their section or slide they lie where that was moved.
-
-    Returns
-    -------
-    (list of outlines, keyword arguments, "shapes")
     """
     described = {
         "name": name,
@@ -147,10 +143,7 @@ def class_colours(layer: Shapes) -> dict[str, Colour]:
 
 
 def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
-    """The closed shapes as regions, holes as they were read; see `drawn_regions` for the pixels.
-
-    Raises `RegionError` if nothing closed is drawn.
-    """
+    """The closed shapes as regions, holes as they were read; see `drawn_regions` for the rest."""
     colours = class_colours(layer)
     names, labels, annotations, rings = (
         _words_in(layer, column) for column in (CLASS, _LABEL, _ANNOTATION, _RINGS)
@@ -170,24 +163,10 @@ def closed_shapes(layer: Shapes) -> list[int]:
 def drawn_regions(
     shapes: Shapes, beneath: Layer | None = None, name: str | None = None
 ) -> list[NDArray[np.float64]]:
-    """The closed shapes of a layer as polygons, wherever it and what lies beneath were moved.
+    """The closed shapes (of a class) as polygons, shape (corners, 2), wherever all this was moved.
 
-    Raises `RegionError` if nothing closed is drawn.
-
-    Parameters
-    ----------
-    shapes : Shapes
-        Of more than two axes, the last two are taken.
-    beneath : Layer, optional
-        The section or slide that is drawn on.
-    name : str, optional
-        Only shapes of this class.
-
-    Returns
-    -------
-    list of ndarray, shape (corners, 2)
-        (row, column) in full-resolution pixels of what lies beneath; in the world where nothing is given. An
-        ellipse becomes 72 corners.
+    They are (row, column) in full-resolution pixels of the section or slide beneath; in the world without
+    one. An ellipse becomes 72 corners. Raises `RegionError` if nothing closed is drawn.
     """
     polygons = []
     classes, kinds, data = classes_in(shapes), shapes.shape_type, shapes.data
@@ -211,10 +190,7 @@ def classes_in(shapes: Shapes) -> list[str]:
 
 
 def _words_in(shapes: Shapes, column: str) -> list[str]:
-    """A column of the shapes' features; empty where it holds nothing.
-
-    napari leaves a row too many where it drops what was drawn.
-    """
+    """A column of the features, of which napari may leave a row too many; empty where it holds nothing."""
     if column not in shapes.features:
         return [""] * shapes.nshapes
     rows = shapes.features[column].tolist()[: shapes.nshapes]

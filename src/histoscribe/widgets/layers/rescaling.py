@@ -32,13 +32,7 @@ if TYPE_CHECKING:
 
 
 def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
-    """Give a slide its µm per full-resolution pixel; predictions, maps and drawings keep their pixels.
-
-    Parameters
-    ----------
-    slide : Slide
-        As one of the layers has it.
-    """
+    """Give a slide its µm per full-resolution pixel; predictions, maps and drawings keep their pixels."""
     beneath = [layer for layer in viewer.layers if _is_of(slide_of(layer), slide)]
     factor, scaled = mpp / (slide.mpp or 1.0), slide.with_mpp(mpp)
     drawn = {layer: _growth(beneath, layer, factor) for layer in viewer.layers if _is_drawn(layer)}

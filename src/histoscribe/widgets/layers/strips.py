@@ -64,13 +64,7 @@ def show_scale(viewer: ViewerModel, strips: Sequence[Strip], key: str = GENES) -
 def strips_of(
     viewer: ViewerModel, state: ViewState, limits: Mapping[str, Mapping[str, Limits]]
 ) -> list[Strip]:
-    """A strip for each gene that is painted, and one for each difference.
-
-    Parameters
-    ----------
-    limits : mapping
-        Layer name → gene → limits, as `paint` returns them.
-    """
+    """A strip for each gene that is painted, and one for each difference; limits as `paint` returns them."""
     blend = len(state.genes) > 1 and state.layout == "blend"
     different = {layer.name for layer in viewer.layers if DIFFERENCE in layer.metadata}
     strips: list[Strip] = []

@@ -119,12 +119,7 @@ class Discs(Visual):
     def fit(self, limits: tuple[float, float], soft: float) -> bool:
         """Take the size on the screen from the transforms of now; False where a point cannot be that large.
 
-        Parameters
-        ----------
-        limits : (float, float)
-            Least and greatest diameter in pixels.
-        soft : float
-            Width of the soft rim in pixels.
+        `limits` are the least and greatest diameter, `soft` the width of the soft rim, in pixels.
         """
         corners = self.get_transform("visual", "framebuffer").map(np.eye(3)[:, :2])
         corners = corners[:, :2] / corners[:, 3:]
@@ -156,14 +151,7 @@ class Discs(Visual):
 
 
 class DiscDrawing:
-    """Stands between a layer of spots and napari's drawing of it.
-
-    Parameters
-    ----------
-    drawn : VispyPointsLayer
-        napari's drawing of the layer. Three of its calls are taken over: the one that follows the layer's
-        data, and those that draw the markers and the text.
-    """
+    """Stands between a layer of spots and napari's drawing of it, three of whose calls are taken over."""
 
     def __init__(self, drawn: Any) -> None:
         self._drawn = drawn
@@ -235,10 +223,7 @@ def are_plain(layer: Points) -> bool:
 
 
 def draw_as_discs(viewer: ViewerModel, layer: Points) -> None:
-    """Have a layer of spots drawn as discs from now on.
-
-    Without a window, and where this is not possible or not wished, napari goes on drawing it.
-    """
+    """Have a layer of spots drawn as discs from now on; by napari where that is not possible or wished."""
     drawn = getattr(canvas_of(viewer), "layer_to_visual", {}).get(layer)
     if drawn is None or isinstance(reach(drawn, "_on_data_change.__self__"), DiscDrawing):
         return

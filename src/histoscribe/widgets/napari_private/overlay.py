@@ -72,14 +72,7 @@ class _Picture(Base):
 def show_picture(viewer: ViewerModel, key: str, position: str, draw: Draw | None) -> bool:
     """Show a picture in a viewer's canvas, or none; False where this is not possible or not wished.
 
-    Parameters
-    ----------
-    key : str
-        Pictures of another key are others, at a place of their own.
-    position : str
-        One of napari's places for what lies in the canvas.
-    draw : Draw or None
-        None to show nothing.
+    Pictures of another key are others; `position` is one of napari's places for what lies in the canvas.
     """
     overlays = viewer.canvas.overlays
     if not may(Use.COLOUR_SCALE, (visual, ("overlay_to_visual",)), (Base, _OF_BASE)):

@@ -27,19 +27,10 @@ class Use(StrEnum):
 
 
 def may(use: Use, *parts: tuple[Any, tuple[str, ...]]) -> bool:
-    """Whether a use is possible here and wished.
+    """Whether a use is possible in this napari, and wished.
 
-    Parameters
-    ----------
-    *parts : (object, names)
-        What the objects must have: `name` for an attribute, `name(first, second)` for a call that takes
-        arguments of these names, as many as there are.
-
-    Returns
-    -------
-    bool
-        False in a napari of another version, where a part is missing or is called otherwise, and where the
-        preference is off.
+    Each part is an object and what it must have: `name` for an attribute, `name(first, second)` for a call
+    that takes arguments of these names, as many as there are.
     """
     return _is_known() and all(_has(*part) for part in parts) and _is_wished(use)
 

@@ -50,10 +50,7 @@ def dock_of(panel: QWidget) -> tuple[QDockWidget, QMainWindow]:
 
 
 def share_dock(panel: QWidget) -> None:
-    """Tab a panel that has just been docked with ours that are there: stacked, they outgrow a screen.
-
-    Its tab is as short as its name, and can be read whole.
-    """
+    """Tab a panel just docked, under its bare name, with our others: stacked, they outgrow a screen."""
     dock, main = dock_of(panel)
     dock.setWindowTitle(dock.windowTitle().removesuffix(ENDINGS[0]).removesuffix(ENDINGS[1]))
     docks = [one for one in main.findChildren(QDockWidget) if not one.isFloating()]
@@ -79,10 +76,7 @@ def canvas_of(viewer: ViewerModel) -> Any:
 
 @contextmanager
 def undrawn(viewer: ViewerModel) -> Iterator[None]:
-    """Draw nothing meanwhile, where several changes follow each other; once afterwards.
-
-    Where this is not possible or not wished, each change is drawn.
-    """
+    """Draw nothing while several changes follow each other, once afterwards; each if this is not possible."""
     widget = reach(canvas_of(viewer), "native")
     if widget is None or not may(Use.STILL_CANVAS, (widget, ("setUpdatesEnabled",))):
         yield
@@ -103,16 +97,7 @@ def added_in_turns(
     `viewer.add_layer` does all of it at once and holds the window up for as long. Here napari's controls of
     the layer are made ahead, while nobody can ask for them yet; it is selected, and each panel hears of it,
     in a turn of its own. Where this is not possible or not wished, napari does all of it at once, as ever.
-
-    Parameters
-    ----------
-    described : (data, keyword arguments, type)
-        As a reader gives it.
-
-    Returns
-    -------
-    Layer
-        In the viewer, unless somebody has removed it in between.
+    Somebody may have removed the layer that is returned in between.
     """
     viewer = unwrapped(viewer)
     layer = Layer.create(*described)

@@ -35,14 +35,8 @@ TABLES = "Tables (*.csv *.tsv *.txt *.gct *.h5ad *.gz)"
 class ChoiceField(ComboBox):
     """One of what is offered now, in that order; what is chosen stays chosen while it is offered.
 
-    Parameters
-    ----------
-    name : str
-        Of the field, as sessions keep it.
-    offer : callable
-        Asked at every `reset_choices`; values are not tuples.
-    first : Any, optional
-        Chosen at the beginning where it is offered; else the first one is.
+    `offer` is asked at every `reset_choices`, its values are no tuples; `first` is chosen at the beginning
+    where it is offered, else the first one. Sessions keep `name`.
     """
 
     def __init__(
@@ -129,19 +123,12 @@ class FieldRow(Container[Widget]):
 
 
 class RegionField(FieldRow):
-    """A layer of drawn shapes and, where they have classes, the one to keep to; or a new layer to draw in.
-
-    Its fields are called `name` and `name_class`.
-    """
+    """A layer of drawn shapes (field `name`), and the class of them to keep to (field `name_class`)."""
 
     def __init__(self, name: str, viewer: ViewerModel, *, label: str = "Region") -> None:
         self._viewer = viewer
         self.layer = LayerField(
-            name,
-            viewer,
-            lambda layer: isinstance(layer, Shapes),
-            label=label,
-            tooltip="The layer drawn in",
+            name, viewer, lambda layer: isinstance(layer, Shapes), label=label, tooltip="The layer drawn in"
         )
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
@@ -157,10 +144,7 @@ class RegionField(FieldRow):
         self.only.visible = len(self.only.values) > 1
 
     def outlines(self, beneath: Layer) -> list[NDArray[np.float64]] | None:
-        """What is drawn, in full-resolution pixels of the section or slide of a layer; None without shapes.
-
-        Raises `RegionError` if nothing closed is drawn.
-        """
+        """What is drawn, as `drawn_regions` gives it; None without shapes."""
         shapes = self.layer.value
         return None if shapes is None else drawn_regions(shapes, beneath, self.only.value or None)
 

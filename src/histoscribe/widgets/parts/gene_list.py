@@ -43,15 +43,7 @@ class Hit:
 
 
 class GeneSearch:
-    """Gene names and their other names, ready to be searched.
-
-    Parameters
-    ----------
-    names : sequence of str
-        In the order in which equally good hits are shown.
-    others : mapping of str to tuple of str
-        Other names of each gene.
-    """
+    """Gene names, in the order of equally good hits, and their other names, ready to be searched."""
 
     def __init__(self, names: Sequence[str] = (), others: Mapping[str, tuple[str, ...]] | None = None):
         self.names = list(names)
@@ -62,10 +54,10 @@ class GeneSearch:
         self._all = [Hit(name) for name in self.names]
 
     def find(self, query: str) -> list[Hit]:
-        """Genes of which a name contains `query`, whatever the case.
+        """Genes of which a name contains `query`, whatever the case; an empty query finds all.
 
-        Equal names come first, then names that begin with it, then the rest; at each step a gene's own
-        name before its other ones. An empty query finds all.
+        Equal names come first, then names that begin with it, then the rest; each time a gene's own name
+        before others.
         """
         wanted = query.strip().casefold()
         if not wanted:

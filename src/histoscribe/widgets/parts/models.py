@@ -28,15 +28,7 @@ _KIND, _HEAD = re.compile(rb'"kind":\s*"(\w+)"'), 4096
 
 
 class ModelField(ValuedContainerWidget[Any]):
-    """A model: one that comes with the package, one used before, or any folder.
-
-    Parameters
-    ----------
-    kind : str
-        `predictor`, `imputer` or `generator`.
-    more : callable, optional
-        What else is offered, behind the models.
-    """
+    """A `predictor`, `imputer` or `generator`: bundled, used before, or in any folder; then `more`."""
 
     def __init__(self, name: str, kind: str, *, more: Offer | None = None, label: str = "Model") -> None:
         self.kind, self._more = kind, more

@@ -144,19 +144,7 @@ class Panel(QWidget):
         return button
 
     def add_run(self, words: str, meaning: str, *others: QPushButton, ready: Rule, undo: str = "") -> None:
-        """Place `others`, the button that starts, and Undo where it has a meaning; below them the progress.
-
-        Parameters
-        ----------
-        words, meaning : str
-            Of the button that starts.
-        *others : QPushButton
-            Before it.
-        ready : callable
-            Whether it can be pressed while nothing runs.
-        undo : str
-            What Undo takes away; without it there is no such button.
-        """
+        """Place `others`, the button that starts if `ready`, Undo where it has a meaning, the progress."""
         self.run_button = self.button(words, meaning, self.start, enabled=lambda: self.free and ready())
         buttons = [*others, self.run_button]
         if undo:

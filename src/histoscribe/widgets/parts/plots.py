@@ -24,13 +24,7 @@ _CENTRE, _RIGHT = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignRight
 
 
 class Plot(QWidget):
-    """A box with a title above it and room below; values are placed in it by `place`.
-
-    Parameters
-    ----------
-    below : int
-        Pixels under the box.
-    """
+    """A box with a title above it and room below, in pixels; values are placed in it by `place`."""
 
     def __init__(self, below: int) -> None:
         super().__init__()
@@ -114,13 +108,7 @@ class Plot(QWidget):
 
 
 class Scatter(Plot):
-    """Predicted against measured values; a lasso drawn with the mouse marks spots, a click clears the marks.
-
-    Signals
-    -------
-    lassoed : ndarray of intp
-        Rows of the dots inside the lasso; empty where it was cleared.
-    """
+    """Predicted against measured values; a lasso drawn with the mouse marks spots, a click clears them."""
 
     lassoed = Signal(object)
 

@@ -41,11 +41,7 @@ class Column:
 
 
 class TableModel(QAbstractTableModel):
-    """Rows and columns for Qt's views.
-
-    Rows are handed to Qt in batches as the view scrolls: laying out 20,000 rows at every keystroke would take
-    longer than a frame.
-    """
+    """Rows and columns for Qt's views, in batches as the view scrolls: laying out 20,000 rows takes long."""
 
     def __init__(self, columns: Sequence[Column] = ()) -> None:
         super().__init__()
@@ -65,10 +61,7 @@ class TableModel(QAbstractTableModel):
     def show_frame(
         self, frame: DataFrame | None, words: Mapping[str, str], meanings: Mapping[str, str] = {}
     ) -> None:
-        """Show a data frame indexed by name: `words` gives its columns' headings, `meanings` their tooltips.
-
-        Numbers have two digits, and what is undefined is a dash.
-        """
+        """Show a data frame indexed by name: `words` are its columns' headings, `meanings` their tooltips."""
         self._frame = frame
         if frame is None:
             self.show_rows((), ())

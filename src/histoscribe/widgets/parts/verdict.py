@@ -24,15 +24,7 @@ _BOX = (
 
 
 class VerdictBanner(QWidget):
-    """Verdicts on predicted sections, each in whole sentences on its colour.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Painted anew when what is unlike is asked for.
-    sections : callable
-        Gives the sections of now; those that are not predicted say nothing.
-    """
+    """Verdicts on predicted sections, each in whole sentences on its colour; others say nothing."""
 
     def __init__(
         self, viewer: ViewerModel, state: ViewState, sections: Callable[[], Sequence[Section]]

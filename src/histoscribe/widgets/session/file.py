@@ -16,10 +16,7 @@ _MOST_BYTES = 1 << 26
 
 
 def write_content(content: Session, path: Path) -> None:
-    """Write a session's content, atomically.
-
-    Raises `StorageError` if it cannot be written.
-    """
+    """Write a session's content, atomically; `StorageError` if it cannot be written."""
     with replacing(path) as fresh:
         fresh.write_text(content.model_dump_json(), encoding="utf-8")
 

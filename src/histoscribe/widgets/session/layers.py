@@ -80,11 +80,7 @@ def pack_map(found: Map) -> DrawnMap:
 
 
 def map_from(packed: DrawnMap, spots: int) -> Map:
-    """What `pack_map` was given.
-
-    Raises `ValueError` if it is not of so many spots, of classes that it does not name, or in unknown
-    colours.
-    """
+    """What `pack_map` was given; `ValueError` if of other spots, nameless classes or unknown colours."""
     values = np.array(packed.values, dtype=float)
     if len(values) != spots:
         raise ValueError("a map of other spots")

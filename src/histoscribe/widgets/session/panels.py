@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import (
-    QDockWidget,
-    QMainWindow,
-)
+from qtpy.QtWidgets import QDockWidget, QMainWindow
 
 from histoscribe.widgets.napari_private.window import dock_of, panels_of
 from histoscribe.widgets.parts.panel import Panel
@@ -63,15 +60,7 @@ _BEFORE = {
 
 
 def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPanel, ...]:
-    """What is open in a viewer's window, in the order in which it was opened.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        One without a window has no panels.
-    layers : sequence of Layer
-        Those that the session keeps; a panel's choice of a layer is kept as its place in here.
-    """
+    """What is open in a viewer's window, in order of opening; layers by their place in the session's."""
     found: dict[str, QDockWidget] = {}
     kept = []
     for name, panel in panels_of(viewer).items():
@@ -99,12 +88,7 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPa
 def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence[Layer | None]) -> list[str]:
     """Open panels where they were and choose in them what was chosen; returns the names of those unknown.
 
-    Parameters
-    ----------
-    kept : sequence of KeptPanel
-        As `capture_panels` gave them.
-    layers : sequence of Layer or None
-        The layers that came back, in the order of the session; None for those that did not.
+    `layers` are those of the session, in its order; None for those that did not come back.
     """
     if getattr(viewer, "window", None) is None:
         return []

@@ -63,11 +63,7 @@ SOURCE = "source_path"
 
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
-    """Take from a viewer everything that a session keeps; on the viewer's own thread.
-
-    Layers that the panels make by themselves (differences, panes, repeated slides) are made again
-    from the settings, not kept.
-    """
+    """Take from a viewer, on its own thread, all that a session keeps; what panels make is made again."""
     sources: list[Source] = []
     tables: dict[str, Section] = {}
     by_slide: dict[int, str] = {}

@@ -49,8 +49,8 @@ class Reopened:
 def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     """Write a session, tables without a file of their own into `NAME.files` beside it; on any thread.
 
-    The session that stood at `path` stays whole until the new one is; then its tables that nothing
-    refers to any more are removed. Raises `StorageError` if it cannot be written.
+    The session that stood at `path` stays whole until the new one is; then its tables that nothing refers to
+    any more are removed. Raises `StorageError` if it cannot be written.
     """
     from histoscribe.section import write_section
 
@@ -77,8 +77,8 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
 def reopen(path: Path, progress: Progress) -> Reopened:
     """Read a session and open what it is made of; what cannot be opened is told, the rest comes back.
 
-    Runs on any thread. Addresses on the network are not followed. Raises `StorageError` if the session
-    file itself cannot be used.
+    Runs on any thread. Addresses on the network are not followed. `StorageError` if the file itself is
+    unusable.
     """
     content = read_content(path)
     found = Reopened(content)

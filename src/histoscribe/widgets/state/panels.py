@@ -15,17 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_panel(viewer: ViewerModel, name: str) -> tuple[QDockWidget, QWidget]:
-    """Show a panel in front, making it where the window has none; under the title that the menu knows it by.
-
-    Raises `KeyError` if there is no such panel.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        With a window.
-    name : str
-        As in the menu.
-    """
+    """Show a panel, named as in the menu, in front, made where the window has none; `KeyError` if unknown."""
     panel = panels_of(viewer).get(name)
     if panel is None:
         widgets = PluginManager.instance().iter_widgets()

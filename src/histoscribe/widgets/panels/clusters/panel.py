@@ -40,13 +40,7 @@ _CIRCULAR = " The clusters were made of these genes, so there are sizes of effec
 
 
 class ClustersPanel(Panel):
-    """Paints categories and clusters of one section, and finds their marker genes.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Paints categories and clusters of one section, and finds their marker genes."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

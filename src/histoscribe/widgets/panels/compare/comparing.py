@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 _COMPARED = "compared"
 _PITCHES_PER_PATCH = 5.0
-_NEEDED = (
-    "scipy.stats",
-    "histoscribe.evaluation.comparison",
-    "histoscribe.evaluation.intervals",
-)
+_NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
 COLUMNS = {
     "pearson": "r here",
     "low": "low",
@@ -100,10 +96,7 @@ class _Difference:
 
 
 def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
-    """Score every common gene, with intervals.
-
-    Raises `TableError` if no spot or no gene is common.
-    """
+    """Score every common gene, with intervals; `TableError` if no spot or no gene is common."""
     load_libraries(*_NEEDED)
     from histoscribe.evaluation import compare
     from histoscribe.evaluation.intervals import pearson_intervals

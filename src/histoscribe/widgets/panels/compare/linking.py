@@ -22,15 +22,10 @@ LASSO = "lasso on the tissue"
 
 
 class MarkedSpots:
-    """Keeps the marked spots of several layers the same, and says when the user changes them.
+    """Keeps the marked spots of several layers the same, and tells `changed` the places that the user marks.
 
-    Parameters
-    ----------
-    layers : dict of Points or Image to ndarray of intp
-        For each layer, which of its rows stands for each of the common places. Bins of a raster are marked
-        from elsewhere only.
-    changed : callable
-        Receives the marked places, after the user marked spots of a layer.
+    For each layer it is given which of its rows stands for each of the common places. Bins of a raster are
+    marked from elsewhere only.
     """
 
     def __init__(

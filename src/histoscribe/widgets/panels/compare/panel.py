@@ -52,13 +52,7 @@ _BLINK_MS = 700
 
 
 class ComparePanel(Panel):
-    """Compares a measured with a predicted layer of the same tissue.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Compares a measured with a predicted layer of the same tissue."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -135,10 +129,7 @@ class ComparePanel(Panel):
         self.launch(self.request, compare_sections, partial(self._show, layers))
 
     def request(self) -> CompareRequest:
-        """What the panel asks for as it stands.
-
-        Raises `SettingError` if a layer is missing.
-        """
+        """What the panel asks for as it stands; `SettingError` if a layer is missing."""
         measured, predicted = self.measured.value, self.predicted.value
         if measured is None or predicted is None:
             raise SettingError("there is nothing to compare", remedy="open or predict both layers first")

@@ -53,18 +53,10 @@ def has_evidence(section: Section | None) -> bool:
 
 
 def behind(section: Section, row: int, at_hand: Mapping[str, Section]) -> Behind:
-    """Collect what lies behind a spot; reads a few crops, so run it off the GUI thread.
+    """Collect what lies behind a predicted spot; reads a few crops, so run it off the GUI thread.
 
-    Raises `ModelError` if the table holds no evidence, or a damaged crop.
-
-    Parameters
-    ----------
-    section : Section
-        Predicted.
-    row : int
-        Which spot.
-    at_hand : mapping of str to Section
-        Measured sections by name; crops that the table does not hold are cut from their slides.
+    Crops that the table does not hold are cut from the slides of measured sections `at_hand`, by name. Raises
+    `ModelError` if the table holds no evidence, or a damaged crop.
     """
     from histoscribe.predictor.retrieval.evidence import evidence_of
 

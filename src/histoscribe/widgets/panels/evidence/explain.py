@@ -42,13 +42,7 @@ _MEANING = (
 
 
 class GeneTrace:
-    """Traces the gene shown to the image that it was predicted from.
-
-    Parameters
-    ----------
-    panel : Panel
-        Where its parts are placed, and whose run it is; refreshed where a layer was added or changed.
-    """
+    """Traces the gene shown to the image that it was predicted from, in parts and a run of its panel."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel, self._viewer, self._state = panel, panel.viewer, panel.state
@@ -100,10 +94,7 @@ class GeneTrace:
             self._panel.launch(self.request, job, partial(self._show_traced, self._layer))
 
     def request(self) -> TraceRequest:
-        """What is asked for as the panel stands.
-
-        Raises `HistoscribeError` if something is missing.
-        """
+        """What is asked for as the panel stands; `HistoscribeError` if something is missing."""
         section = section_of(self._layer)
         if section is None:
             raise SectionError("there is no prediction to explain", remedy="predict first")

@@ -121,10 +121,7 @@ class TraceRequest:
 
 
 def check(request: TraceRequest) -> None:
-    """Refuse what cannot work before anything is loaded.
-
-    Raises `HistoscribeError` with the remedy.
-    """
+    """Refuse what cannot work, by a `HistoscribeError` with the remedy, before anything is loaded."""
     section = request.section
     if not request.gene:
         raise SettingError("no gene is shown", remedy="choose one in the Genes panel first")
@@ -170,10 +167,7 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
 
 
 def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]) -> Path:
-    """The folder of the model whose weights have this fingerprint.
-
-    Raises `ModelError` if the chosen one is another, or none is at hand.
-    """
+    """The model with this fingerprint; `ModelError` if the chosen one is another, or none is at hand."""
     from histoscribe.models import bundled, bundled_names, read_card
 
     short = f"its fingerprint begins with {fingerprint[:12]}"

@@ -51,17 +51,7 @@ _ATTENTION = "sum of the weights with which other spots look at it"
 
 
 def lacking(section: Section, kind: str, gene: str) -> str:
-    """Why a map cannot be shown, and what would help; empty where it can.
-
-    Parameters
-    ----------
-    section : Section
-        Predicted.
-    kind : str
-        One of `KINDS`.
-    gene : str
-        The gene shown; empty where none is.
-    """
+    """Why a map of `KINDS` cannot be shown of a predicted gene, and what would help; empty where it can."""
     table = section.table
     if kind == INTERVAL:
         if not {"low", "high"} <= set(table.layers):
@@ -115,13 +105,7 @@ _SQUARE = "<span style='color: {}'>■</span> {}"
 
 
 class MapChoices:
-    """A tick for each map: setting it adds the map's layer, or shows it anew; taking it away removes it.
-
-    Parameters
-    ----------
-    panel : Panel
-        Where the ticks and the legend are placed.
-    """
+    """A tick for each map: setting it adds the map's layer, or shows it anew; taking it away removes it."""
 
     def __init__(self, panel: Panel) -> None:
         self._viewer, self._state = panel.viewer, panel.state

@@ -36,13 +36,7 @@ _NOTHING = "Predict first: there is no layer that names its evidence."
 
 
 class EvidencePanel(Panel):
-    """Shows what lies behind one predicted spot, and maps of what lies behind a whole prediction.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Shows what lies behind one predicted spot, and maps of what lies behind a whole prediction."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

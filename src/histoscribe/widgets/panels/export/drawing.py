@@ -39,13 +39,7 @@ class Extent:
 
 
 def draw(axes: Axes, layer: Layer, window: Extent, order: int) -> bool:
-    """Draw what a pane shows of a layer.
-
-    Returns
-    -------
-    bool
-        False where the layer is of a kind that is not drawn.
-    """
+    """Draw what a pane shows of a layer; False where it is of a kind that is not drawn."""
     if isinstance(layer, Image | Labels):
         _draw_pixels(axes, layer, window, order)
     elif isinstance(layer, Points):

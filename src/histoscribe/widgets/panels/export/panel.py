@@ -40,16 +40,9 @@ KINDS = (".csv", ".h5ad")
 def save_table(section: Section, path: Path, genes: Sequence[str], progress: Progress) -> Path:
     """Write the spots of a section; runs on any thread.
 
-    Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
-
-    Parameters
-    ----------
-    path : Path
-        Ending in `.csv`: one row a spot with its name, its centre in µm, what is known of it, and the
-        values of `genes` as they are painted (log1p of counts per 10,000). Ending in `.h5ad`: the whole
-        section, counts as they are.
-    genes : sequence of str
-        Those that the section lacks are passed over.
+    A `.csv` has one row a spot with its name, its centre in µm, what is known of it, and the values of those
+    `genes` that it has as they are painted (log1p of counts per 10,000); an `.h5ad` the whole section, counts
+    as they are. Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
     """
     kind = path.suffix.lower()
     if kind == ".h5ad":
@@ -82,13 +75,7 @@ _SESSIONS = f"Session (*{SUFFIX})"
 
 
 class ExportPanel(Panel):
-    """Writes what the viewer holds, and brings a session back.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Writes what the viewer holds, and brings a session back."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

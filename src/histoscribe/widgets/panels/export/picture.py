@@ -49,17 +49,10 @@ class Picture:
 
 
 def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Picture:
-    """Draw what the viewer shows now: the same panes, camera, colours and limits, on white.
+    """Draw what the viewer shows now, on white: the same panes, camera, colours and limits.
 
-    Raises `SettingError` if nothing is visible, the view is three-dimensional, or the picture would be
-    too large.
-
-    Parameters
-    ----------
-    state : ViewState
-        Which genes are painted.
-    dpi : int
-        Fineness at which pixels are drawn; 100 dpi is that of the screen.
+    Raises `SettingError` if nothing is visible, the view is three-dimensional, or the picture would be too
+    large.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -110,10 +103,7 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
 
 
 def save_picture(picture: Picture, path: Path) -> None:
-    """Write a picture; the ending of its name chooses PNG, SVG or PDF.
-
-    Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
-    """
+    """Write a picture as PNG, SVG or PDF, which the ending chooses; `SettingError` if that is another one."""
     import matplotlib
 
     kind = path.suffix.lower()
@@ -153,8 +143,7 @@ def _in_um(layers: list[Layer]) -> bool:
 
 
 def _notes(viewer: ViewerModel) -> Iterator[tuple[str, str]]:
-    """What must be said beneath, each with its colour: whose each layer of spots is, what made it, how far
-    that can be trusted, and what its rims are."""
+    """What is said beneath: whose each layer of spots is, what made it, how far to trust it, its rims."""
     for layer in painted_layers(viewer):
         if not layer.visible:
             continue

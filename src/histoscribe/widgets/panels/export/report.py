@@ -49,10 +49,7 @@ class ReportContent:
 
 
 def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
-    """Take from a viewer what its report needs; on the viewer's own thread.
-
-    Raises `SettingError` if nothing is visible.
-    """
+    """Take from a viewer, on its own thread, what its report needs; `SettingError` if nothing is visible."""
     slides = {id(slide.levels): slide for slide in map(slide_of, viewer.layers) if slide is not None}
     return ReportContent(
         picture_of(viewer, state, dpi=150),
@@ -65,13 +62,7 @@ def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
 
 
 def write_report(content: ReportContent, path: Path, progress: Progress, title: str = "A session") -> Path:
-    """Write one page that needs no network to be read; runs on any thread.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
+    """Write one page that needs no network to be read; runs on any thread."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -115,10 +115,7 @@ class ParentFields:
         return is_section(self.source.source)
 
     def parent(self, role: str) -> Parent:
-        """The choice.
-
-        Raises `HistoscribeError` if nothing is chosen, or no region is drawn though one was asked for.
-        """
+        """The choice; `HistoscribeError` if nothing is chosen, or no region drawn where one should be."""
         source = self.source.source
         if source is None:
             raise SettingError(f"there is no {role}", remedy="open a section or a table of samples first")
@@ -133,13 +130,7 @@ class ParentFields:
 
 
 class GeneratePanel(Panel):
-    """Generates metastases of a primary and shows how they differ from it.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Generates metastases of a primary and shows how they differ from it."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -197,10 +188,7 @@ class GeneratePanel(Panel):
         super().refresh()
 
     def request(self) -> GenerateRequest:
-        """What the panel asks for as it stands.
-
-        Raises `HistoscribeError` if something is missing or does not go together.
-        """
+        """What the panel asks for as it stands; `HistoscribeError` if anything is missing or amiss."""
         if self.model.card is None or self.model.folder is None:
             raise SettingError("there is no generator", remedy="choose the folder of a trained generator")
         return GenerateRequest(

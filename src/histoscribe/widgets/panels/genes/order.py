@@ -22,10 +22,7 @@ ORDERS = (
 
 
 def gene_statistic(request: tuple[Section, str], progress: Progress) -> dict[str, float]:
-    """One number for each gene of a section by which it can be sorted, of log1p of counts per 10,000.
-
-    Moran's I is that of the 2,000 most variable genes; the others come after them.
-    """
+    """A number a gene to sort by, of log1p of counts per 10,000; Moran's I of the 2,000 most variable."""
     section, order = request
     progress.report("reading the genes")
     load_libraries("scipy.sparse", "histoscribe.evaluation.regions")

@@ -24,12 +24,7 @@ from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.panels.genes.order import NAME, ORDERS, RELIABILITY, gene_statistic
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
-from histoscribe.widgets.parts.gene_list import (
-    GENE_ROLE,
-    GeneListModel,
-    Reliability,
-    gene_view,
-)
+from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
 from histoscribe.widgets.parts.verdict import VerdictBanner
@@ -78,13 +73,7 @@ class GeneChips(QWidget):
 
 
 class PercentileHandles(QWidget):
-    """Two percentiles as handles on one track, and as numbers to type.
-
-    Signals
-    -------
-    changed : float, float
-        Low and high percentile.
-    """
+    """Two percentiles, low and high, as handles on one track, and as numbers to type."""
 
     changed = Signal(float, float)
 
@@ -123,13 +112,7 @@ class PercentileHandles(QWidget):
 
 
 class LimitFields(QWidget):
-    """The values of the shown gene that get the first and the last colour, to be typed; Auto lets them go.
-
-    Signals
-    -------
-    changed : object
-        (low, high), or None for Auto.
-    """
+    """The values of the shown gene with the first and last colour, to be typed; Auto (None) lets them go."""
 
     changed = Signal(object)
 
@@ -164,13 +147,7 @@ class LimitFields(QWidget):
 
 
 class GenesPanel(Panel):
-    """Chooses the genes, their colours and their limits for one viewer.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Chooses the genes, their colours and their limits for one viewer."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

@@ -96,13 +96,7 @@ STEPS = (
 
 
 class GuidePanel(Panel):
-    """Leads through the first steps and ticks those that are done.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Leads through the first steps and ticks those that are done."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

@@ -112,10 +112,7 @@ class Restored:
 
 
 def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
-    """Load the model or learn one.
-
-    Raises `HistoscribeError` if the model cannot be used, or there is too little to learn from.
-    """
+    """Load the model or learn one; `HistoscribeError` if it is unusable, or there is too little to learn."""
     if request.model is None and request.teacher is None:
         raise SettingError("there is no model", remedy="choose one, or a layer to learn from")
     progress.report("loading the model")

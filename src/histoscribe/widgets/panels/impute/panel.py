@@ -61,13 +61,7 @@ _CARRIERS = (
 
 
 class CarriersView(QWidget):
-    """The observed genes that a restored one came from, strongest first, with a button to write them all.
-
-    Parameters
-    ----------
-    weights : DataFrame
-        Columns `weight` (mean over samples) and `absolute weight`, a row for each observed gene.
-    """
+    """The observed genes that a restored one came from, strongest first, with a button to write them all."""
 
     def __init__(self, gene: str, weights: pd.DataFrame) -> None:
         super().__init__(None, Qt.WindowType.Tool)
@@ -98,13 +92,7 @@ class CarriersView(QWidget):
 
 
 class SampleMap(QWidget):
-    """Samples by the two leading components of the model's summary, coloured by a column of `obs`.
-
-    Parameters
-    ----------
-    table : AnnData
-        With `obsm["summary"]`.
-    """
+    """Samples by the two leading components of `obsm["summary"]`, coloured by a column of `obs`."""
 
     def __init__(self, table: AnnData, name: str) -> None:
         super().__init__(None, Qt.WindowType.Tool)
@@ -158,20 +146,11 @@ def class_columns(obs: pd.DataFrame) -> list[str]:
 
 
 Done = TypeVar("Done", Overview, Restored)
-_LISTS = (
-    ("Missing here, can be restored", "missing"),
-    ("Measured here (r: hidden and restored)", "checked"),
-)
+_LISTS = (("Missing here, can be restored", "missing"), ("Measured here (r: hidden and restored)", "checked"))
 
 
 class ImputePanel(Panel):
-    """Restores genes that a layer of spots or a table of samples lacks.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Restores genes that a layer of spots or a table of samples lacks."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -223,10 +202,7 @@ class ImputePanel(Panel):
         return self._restored is not None
 
     def request(self) -> ImputeRequest:
-        """What the panel asks for as it stands.
-
-        Raises `SettingError` if there is nothing to restore, or no model.
-        """
+        """What the panel asks for as it stands; `SettingError` if there is nothing to restore."""
         source = self.source.source
         if source is None:
             raise SettingError("there is nothing to restore", remedy="open a section or a table first")

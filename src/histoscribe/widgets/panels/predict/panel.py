@@ -24,13 +24,7 @@ from histoscribe.widgets.panels.predict.prediction import (
     gain_words,
     predict,
 )
-from histoscribe.widgets.parts.fields import (
-    ChoiceField,
-    LayerField,
-    RegionField,
-    number_field,
-    words_field,
-)
+from histoscribe.widgets.parts.fields import ChoiceField, LayerField, RegionField, number_field, words_field
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.verdict import VerdictBanner
@@ -46,13 +40,7 @@ if TYPE_CHECKING:
 
 
 class PredictPanel(Panel):
-    """Predicts expression on a layer and adds it as a layer of spots.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Predicts expression on a layer and adds it as a layer of spots."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -99,10 +87,7 @@ class PredictPanel(Panel):
         self.finish()
 
     def request(self) -> PredictRequest:
-        """What the panel asks for as it stands.
-
-        Raises `HistoscribeError` if something is missing or does not go together.
-        """
+        """What the panel asks for as it stands; `HistoscribeError` if anything is missing or amiss."""
         target = self._looked_at()
         if target is None:
             raise SettingError(

@@ -56,10 +56,7 @@ class PredictRequest:
 
 
 def check(request: PredictRequest) -> None:
-    """Refuse what cannot work before anything is loaded.
-
-    Raises `HistoscribeError` with the remedy.
-    """
+    """Refuse what cannot work, by a `HistoscribeError` with the remedy, before anything is loaded."""
     if not (request.model / "card.json").exists():
         raise SettingError(
             "this folder holds no model",
@@ -111,17 +108,9 @@ def cost_words(
 
 
 def predict(request: PredictRequest, progress: Progress) -> tuple[Section, LayerData]:
-    """Load the model and predict; runs on any thread.
+    """Load the model and predict; runs on any thread. Gives the section and the layer that shows it.
 
-    Raises `HistoscribeError` if the model or the slide cannot be used, or nothing is there to predict
-    on.
-
-    Returns
-    -------
-    Section
-        Predicted; its table holds the held-out score of each gene in `var["held_out_r"]`.
-    LayerData
-        The layer that shows it.
+    Raises `HistoscribeError` if the model or the slide cannot be used, or there is nothing to predict on.
     """
     check(request)
     progress.report("loading the model")

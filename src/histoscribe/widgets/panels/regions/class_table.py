@@ -14,15 +14,7 @@ _MEANING = "Double-click a name to change it; what is drawn next gets the marked
 
 
 class ClassTable(QObject):
-    """Classes to draw with; the name is edited in place.
-
-    Signals
-    -------
-    chosen : str
-        The class marked now.
-    renamed : str, str
-        A class's name before and after.
-    """
+    """Classes to draw with: which one is `chosen`, and names before and after one is `renamed` in place."""
 
     chosen = Signal(str)
     renamed = Signal(str, str)
@@ -72,17 +64,7 @@ class ClassTable(QObject):
     def show_classes(
         self, colours: Mapping[str, Colour], drawn: Sequence[str], counts: Mapping[str, tuple[int, float]]
     ) -> None:
-        """Show the classes drawn, and those added here that are not drawn yet.
-
-        Parameters
-        ----------
-        colours : mapping of str to colour
-            Of the classes that are drawn.
-        drawn : sequence of str
-            The class of every shape.
-        counts : mapping of str to (int, float)
-            Spots and mm² by class.
-        """
+        """Show the classes drawn, one a shape, and those not drawn yet, with spots and mm² by class."""
         self.colours |= colours
         self._drawn, self._counts = list(drawn), counts
         self._refill()

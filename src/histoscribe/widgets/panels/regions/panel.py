@@ -79,13 +79,7 @@ _AT_ONCE = 500_000
 
 
 class RegionsPanel(Panel):
-    """Draws and compares regions of one section.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Draws and compares regions of one section."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -137,10 +131,7 @@ class RegionsPanel(Panel):
             self.tabs.setCurrentIndex(kept["tab"])
 
     def classed(self) -> ClassedSpots:
-        """Spots, regions and classes as they are now.
-
-        Raises `HistoscribeError` if there are no spots or nothing is drawn.
-        """
+        """Spots, regions and classes of now; `HistoscribeError` if there are no spots or nothing is drawn."""
         from histoscribe.evaluation.regions import classes_of
 
         section = self._section()
@@ -310,10 +301,7 @@ class RegionsPanel(Panel):
         self.launch(self.request, analysis, show)
 
     def request(self) -> ClassedSpots:
-        """What is analysed.
-
-        Raises `HistoscribeError` if there are no spots, or none lies in a region with a class.
-        """
+        """What is analysed; `HistoscribeError` if no spots are there, or none in a region with a class."""
         spots = self.classed()
         if not spots.labels.any():
             raise SettingError("no spot lies in a region that has a class", remedy="draw one around spots")

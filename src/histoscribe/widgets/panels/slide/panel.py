@@ -28,13 +28,7 @@ _MANAGED = "srgb"  # in a layer's metadata: whether it is shown by the scanner's
 
 
 class SlidePanel(Panel):
-    """Shows the properties of a slide layer and changes its scale and colours.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    """
+    """Shows the properties of a slide layer and changes its scale and colours."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)

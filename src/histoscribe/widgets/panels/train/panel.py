@@ -16,12 +16,7 @@ from qtpy.QtWidgets import QAbstractItemView
 from histoscribe.errors import SettingError
 from histoscribe.widgets.layers.layers import kind_of
 from histoscribe.widgets.layers.painting import sections_in
-from histoscribe.widgets.panels.train.training import (
-    EFFORTS,
-    TrainRequest,
-    held_out_words,
-    train,
-)
+from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, train
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.models import card_words
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
@@ -38,16 +33,7 @@ _OPEN, _COHORT = "open", "cohort"
 
 
 class TrainPanel(Panel):
-    """Trains a predictor on sections that are open, or on a cohort.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-
-    heard : str
-        What was held out and how well it was predicted, from the job's thread.
-    """
+    """Trains a predictor on sections that are open, or on a cohort; `heard` tells what was held out."""
 
     heard = Signal(str)
 

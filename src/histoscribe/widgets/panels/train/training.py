@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from histoscribe.models import Card
     from histoscribe.section import Section
 
-EFFORTS: Mapping[str, dict[str, Any]] = {
-    "Usual": {},
-    "Quick, to try it out": {"epochs": 10, "members": 1},
-}
+EFFORTS: Mapping[str, dict[str, Any]] = {"Usual": {}, "Quick, to try it out": {"epochs": 10, "members": 1}}
 """How long is trained, in words, and the settings that it stands for."""
 
 _FEWEST = 3
