@@ -235,7 +235,8 @@ def _reached(
         [gene_correlation(answer, truth).mean() for answer in answers]
         for answers, truth, _ in ridge_folds(sections, panel, choices)
     ]
-    return np.asarray(told).mean(axis=0)
+    reached: NDArray[np.float64] = np.mean(told, axis=0)
+    return reached
 
 
 def ridge_folds(

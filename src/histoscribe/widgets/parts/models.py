@@ -119,7 +119,7 @@ def card_words(card: Card) -> str:
     noun = "samples" if card.mpp is None else "sections"
     said = f"{about[0].upper()}{about[1:]}. {len(card.genes):,} genes from {len(card.training):,} {noun} of "
     said += f"{len(card.patients):,} patient{'s' if len(card.patients) != 1 else ''}. "
-    told = []
+    told: list[str] = []
     for which, whose in (("new", "on a new patient"), ("same", "on a known one"), ("", "held-out")):
         found = [score.get(which) if which else score for score in card.held_out.values()]
         scores = [one["r"] for one in found if one and "r" in one]
