@@ -29,7 +29,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from histoscribe.features import BuiltinEncoder, describe_tiles
+from histoscribe.features import BuiltinEncoder, describe_tiles, encoder_named
 from histoscribe.section import read_cohort
 from histoscribe.slide import open_slide
 from histoscribe.tiles import grid_tiles, read_crops, spot_tiles
@@ -177,12 +177,16 @@ def measure(tiles: int, threads: int, data: Path | None) -> dict[str, Any]:
     encoder.encode(crops[:1])
     first = time.perf_counter() - begun
     load = round(os.getloadavg()[0], 2)
-    numbers = {"histoscribe": encoder.dimension, "scikit-image loop": len(skimage_loop(few[:1])[0])}
+    texture, margin = encoder_named("texture", device="cpu"), (side - 224) // 2
+    middle = crops[:FEW, margin:-margin, margin:-margin]
+    numbers = {"histoscribe": encoder.dimension, "texture": texture.dimension}
+    numbers |= {"scikit-image loop": len(skimage_loop(few[:1])[0])}
     works: dict[tuple[str, int], tuple[Callable[[], object], int]] = {}
     for cores in sorted({1, threads}):
         works["histoscribe", cores] = ours(crops, cores), len(crops)
         work, numbers["squidpy"] = squidpy_features(few, cores)
         works["squidpy", cores] = work, len(few)
+    works["texture", 1] = lambda: texture.encode(middle), len(middle)
     works["scikit-image loop", 1] = lambda: skimage_loop(few[:4]), 4
     best = {key: [np.inf, np.inf] for key in works}
     for _ in range(TURNS):

@@ -55,8 +55,8 @@ def test_what_is_attributed_adds_up_over_reaches_and_descriptors(fitted, unseen)
     assert strongest[0][1] >= strongest[1][1] >= strongest[2][1] > 0
 
 
-def an_ensemble_of_everything(features: int, genes: int, references: int = 40) -> FittedPredictor:
-    """A predictor whose arrays and untrained network follow from a seed alone, all three answers in use.
+def an_ensemble_of_everything(features: int, genes: int, views: int, references: int = 40) -> FittedPredictor:
+    """A predictor whose arrays and untrained networks follow from a seed alone, all three answers in use.
 
     Every reference counts, so that the prediction has no steps where one takes another's place.
     """
@@ -71,25 +71,27 @@ def an_ensemble_of_everything(features: int, genes: int, references: int = 40) -
     return FittedPredictor(
         settings=settings,
         space=InputSpace(100.0, settings.reaches, settings.measures, (0 * one, one), (0 * one, one)),
-        components=draw(inputs, axes) / 4,
+        components=draw(inputs, views * axes) / 4,
         mean=draw(genes),
         deviation=np.abs(draw(genes)) + 0.5,
         ridge=draw(inputs, rank) / 4,
         loadings=draw(rank, genes),
         values=draw(references, genes),
         trust=np.abs(draw(references)) + 0.1,
-        keys=[draw(references, 16)],
-        networks=[VARIANT.build(settings, axes, genes, 3).eval()],
+        keys=[draw(references, 16) for _ in range(views)],
+        networks=[VARIANT.build(settings, axes, genes, 3 + view).eval() for view in range(views)],
         familiar=NoveltyReference(none, none, none, none, none, none),
         spatial=np.zeros(genes, np.float32),
+        views=views,
         weights=EnsembleWeights(0.4, 0.3, 0.3, neighbours=references, temperature=0.2),
     )
 
 
-def test_the_gradient_is_that_of_the_prediction(unseen):
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_gradient_is_that_of_the_prediction(unseen, views):
     """Central differences of what is predicted, along every input of the image."""
     features, genes, column, step = unseen.features, ("A", "B", "C"), 1, 0.02
-    model = an_ensemble_of_everything(features.shape[1], len(genes))
+    model = an_ensemble_of_everything(features.shape[1], len(genes), views)
     found = attribute(SimpleNamespace(fitted=model, genes=genes), features, unseen.centres_um, genes[column])
     gradient = found.gradient.reshape(len(features), -1)
     seen = np.concatenate(list(model.space.blocks(features, unseen.centres_um)), axis=1)

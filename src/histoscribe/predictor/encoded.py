@@ -46,6 +46,8 @@ class EncodedSection:
         Descriptors all over the slide, where the spots are a part of it.
     fineness_um : float or None
         µm per pixel of the image as it truly is.
+    parts : tuple of int
+        How many descriptors each part of a joined encoder gives; empty for other encoders.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class EncodedSection:
     crops: NDArray[np.uint8] | None = None
     slide: NDArray[np.float32] | None = None
     fineness_um: float | None = None
+    parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.features)
@@ -113,6 +116,12 @@ class EncodedSection:
             crops=None if self.crops is None else self.crops[rows],
             slide=self.features if self.slide is None else self.slide,
         )
+
+    def seen_by(self, descriptors: slice) -> EncodedSection:
+        """With some of the descriptors alone, as of an encoder without parts."""
+        slide = None if self.slide is None else np.ascontiguousarray(self.slide[:, descriptors])
+        features = np.ascontiguousarray(self.features[:, descriptors])
+        return replace(self, features=features, slide=slide, parts=())
 
 
 def encode_section(
@@ -168,4 +177,5 @@ def encode_section(
         spots=tuple(str(name) for name in section.table.obs_names),
         crops=pictures,
         fineness_um=image_fineness(slide, tiles, encoder.mpp),
+        parts=tuple(part.dimension for part in getattr(encoder, "parts", ())),
     )

@@ -88,6 +88,9 @@ class FittedPredictor:
     """What the training tiles look like."""
     spatial: NDArray[np.float32]
     """Place of each gene among all by how far it hangs together in space, from 0 to 1, shape (genes,)."""
+    views: int = 1
+    """How many parts of the descriptors, or all of them, the networks see in turn; their components stand side
+    by side."""
     weights: EnsembleWeights = field(default_factory=EnsembleWeights)
     intervals: Intervals | None = None
     """None where nothing was held out."""
@@ -154,10 +157,11 @@ class FittedPredictor:
         regression: NDArray[np.float32] = np.zeros((len(inputs.reduced), len(self.mean)), dtype=np.float32)
         gates: NDArray[np.float32] = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
         retrieved: list[Neighbours] = []
-        for network, keys in zip(self.networks, self.keys, strict=True):
+        for number, (network, keys) in enumerate(zip(self.networks, self.keys, strict=True)):
             network.to(device).eval()
+            seen = inputs.reduced[:, seen_by(number, self.views, self.components.shape[1])]
             with torch.inference_mode():
-                embedding = network.embed_image(torch.from_numpy(inputs.reduced).to(device))
+                embedding = network.embed_image(torch.from_numpy(np.ascontiguousarray(seen)).to(device))
                 written, gate = network.regress(embedding)
             regression += written.cpu().numpy()
             gates += torch.softmax(gate, -1).cpu().numpy()
@@ -214,3 +218,9 @@ def project(block: NDArray[np.float32], components: NDArray[np.float32], inputs:
     # One factor for all components keeps their proportions and brings them near 1.
     scale = np.sqrt(inputs / components.shape[1])
     return np.asarray(block @ components / scale, dtype=np.float32)
+
+
+def seen_by(network: int, views: int, columns: int) -> slice:
+    """The columns of the reduced image input that a network sees, by its number: those of one view."""
+    width = columns // views
+    return slice(network % views * width, (network % views + 1) * width) if width else slice(None)

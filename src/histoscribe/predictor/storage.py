@@ -59,6 +59,7 @@ def to_settings(fitted: FittedPredictor) -> dict[str, Any]:
         "pitch_um": fitted.pitch_um,
         "blend": asdict(fitted.weights),
         "members_kept": len(fitted.networks),
+        "views": fitted.views,
         "descriptors": len(fitted.space.descriptors[0]),
         "references": len(fitted.values),
         "familiar_kept": len(fitted.familiar.appearance),
@@ -77,8 +78,12 @@ def from_tensors(
         pitch = float(kept.pop("pitch_um"))
         weights = EnsembleWeights(**kept.pop("blend"))
         members, descriptors, references, familiar = (_bounded(kept.pop(name)) for name in _SIZES)
+        views = _bounded(kept.pop("views", 1))
         settings = PredictorSettings.of(card.variant, kept)
-        if members > _MAX_MEMBERS or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH:
+        if (
+            max(members, views) > _MAX_MEMBERS
+            or max(settings.width, settings.types, settings.heads) > _MAX_WIDTH
+        ):
             raise ValueError("a size is out of range")
         spread = max(abs(weights.rough), abs(weights.smooth))
         if not (all(np.isfinite(v) and v > 0 for v in (pitch, weights.temperature)) and spread <= 1):
@@ -95,7 +100,7 @@ def from_tensors(
         tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
         for name in ("components", "ridge", "familiar.axes")
     )
-    seen = columns or inputs
+    seen, looked = columns or inputs, columns // views or inputs
     shapes: dict[str, tuple[int, ...]] = {
         "components": (inputs, columns),
         "mean": (genes,),
@@ -121,7 +126,7 @@ def from_tensors(
         shapes |= dict.fromkeys(("intervals.low", "intervals.high"), (2, rungs, BINS, genes))
         shapes |= {"intervals.edges": (2, BINS - 1, genes), "intervals.depths": (rungs - 1,)}
     with torch.device("meta"):
-        empty = variant.build(settings, seen, genes, 0)
+        empty = variant.build(settings, looked, genes, 0)
     for number in range(members):
         shapes[f"keys{number}"] = (references, settings.width)
         shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
@@ -134,7 +139,7 @@ def from_tensors(
         )
     networks: list[PredictorNetwork] = []
     for number in range(members):
-        network = variant.build(settings, seen, genes, 0)
+        network = variant.build(settings, looked, genes, 0)
         prefix = f"network{number}."
         own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
@@ -157,6 +162,7 @@ def from_tensors(
         keys=[tensors[f"keys{number}"] for number in range(members)],
         networks=networks,
         spatial=tensors.get("spatial", np.zeros(genes, dtype=np.float32)),
+        views=views,
         weights=weights,
         intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
         if "intervals.low" in tensors

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from histoscribe.errors import TableError
 from histoscribe.graphs import spatial_graph
+from histoscribe.predictor.model import seen_by
 from histoscribe.predictor.retrieval.gallery import retrieve
 from histoscribe.progress import Progress
 
@@ -137,10 +138,10 @@ def _one_gene(fitted: FittedPredictor, inputs: Tensor, column: int) -> Tensor:
         reduced = inputs @ components / float(np.sqrt(len(components) / components.shape[1]))
     total = weights.linear * (inputs @ (torch.from_numpy(fitted.ridge) @ loadings))
     values, trust = torch.from_numpy(fitted.values[:, column].copy()), torch.from_numpy(fitted.trust)
-    for network, keys in zip(fitted.networks, fitted.keys, strict=True):
+    for number, (network, keys) in enumerate(zip(fitted.networks, fitted.keys, strict=True)):
         network.eval()
         share = 1 / len(fitted.networks)
-        embedding = network.embed_image(reduced)
+        embedding = network.embed_image(reduced[:, seen_by(number, fitted.views, components.shape[1])])
         total = total + share * weights.regression * network.regress(embedding)[0][:, column]
         index = torch.from_numpy(retrieve(embedding.detach().numpy(), keys, weights.neighbours).index)
         known = F.normalize(torch.from_numpy(keys), dim=-1)[index]

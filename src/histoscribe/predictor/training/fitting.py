@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from torch.utils.data import DataLoader
 
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import InputSpace
-from histoscribe.predictor.linear import expression_components, principal_axes, weighted_ridge
-from histoscribe.predictor.model import FittedPredictor, project
+from histoscribe.predictor.linear import expression_components
+from histoscribe.predictor.model import FittedPredictor, project, seen_by
 from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.predictor.training.batches import SpotBatch, TrainingSpots, make_batches
+from histoscribe.predictor.training.views import View, view_axes, view_ridge
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
 
@@ -34,6 +35,8 @@ class FitOptions:
     """Member i is trained from seed + i."""
     device: torch.device
     progress: Progress
+    views: tuple[View, ...] = ()
+    """What the networks see in turn."""
 
 
 def fit_parts(
@@ -41,7 +44,7 @@ def fit_parts(
 ) -> FittedPredictor:
     """Learn everything but the ensemble's weights and the intervals.
 
-    `members`: how many networks; `message`: what to tell progress.
+    `members`: how many networks for each view; `message`: what to tell progress.
     """
     settings, panel, seed = options.settings, options.panel, options.seed
     variant = variant_named(settings.variant)
@@ -58,14 +61,15 @@ def fit_parts(
         mean, deviation, expression = standardised_targets(targets, np.split(trust, starts[1:-1]))
     wanted = np.concatenate(expression)
     types = _spot_types(sections, inputs[:, : features[0].shape[1]], settings, seed)
-    components = principal_axes(inputs, settings.components)
+    views = [view.columns(settings, features[0].shape[1]) for view in options.views]
+    components = view_axes(inputs, views, settings.components)
     reduced = project(inputs, components, len(components))
     ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
     loadings = np.zeros((1, len(panel)), dtype=np.float32)
     if variant.has_ridge:
         rank = len(panel) if "low rank" in settings.without else settings.rank
         scores, loadings = expression_components(wanted, trust, rank)
-        ridge = weighted_ridge(inputs, scores, trust)
+        ridge = view_ridge(inputs, views, scores, trust)
     spots = [
         TrainingSpots(
             reduced[start:stop],
@@ -81,11 +85,13 @@ def fit_parts(
     batches = [
         part for group in groups for part in make_batches(group, settings.batch_spots, radius=variant.radius)
     ]
-    networks = []
-    for member in range(members):
-        network = variant.build(settings, reduced.shape[1], len(panel), seed + member)
-        told = message if members == 1 else f"{message}, network {member + 1} of {members}"
-        _train(network, batches, options, seed + member, told)
+    networks, count = [], members * len(views)
+    for member in range(count):
+        seen = seen_by(member, len(views), components.shape[1])
+        own = [replace(batch, features=batch.features[:, seen].contiguous()) for batch in batches]
+        network = variant.build(settings, own[0].features.shape[1], len(panel), seed + member)
+        told = message if count == 1 else f"{message}, network {member + 1} of {count}"
+        _train(network, own, options, seed + member, told)
         networks.append(network)
     return FittedPredictor(
         settings=settings,
@@ -100,6 +106,7 @@ def fit_parts(
         keys=[_gallery_keys(network, batches, settings.width) for network in networks],
         networks=networks,
         familiar=learn_familiar(features, np.split(reduced, starts[1:-1]), seed),
+        views=len(views),
         spatial=spatial_order(targets, [section.centres_um for section in sections], space.pitch_um),
     )
 

@@ -30,6 +30,7 @@ from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel, joined, panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
+from histoscribe.predictor.training.views import View, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def learn(
     given = bool(options.panel)
     doubts = joined(sections, 0 if given else options.settings.panel_size)
     panel = options.panel or tuple(choose_panel(sections, options.settings.panel_size))
-    settings, type_names = _with_types(choose_inputs(sections, panel, options.settings), sections)
-    options = replace(options, panel=panel, settings=settings)
+    views = choose_views(sections, panel, options.settings)
+    settings, type_names = _with_types(seeing_all(options.settings, views), sections)
+    options = replace(options, panel=panel, settings=settings, views=views)
     with one_thread():
         inner = validate(sections, options)
         fitted = fit_parts(sections, options, members=settings.members)
@@ -189,6 +191,17 @@ def choose_inputs(
     return choices[int(np.argmax(reached))]
 
 
+def choose_views(
+    sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings
+) -> tuple[View, ...]:
+    """What the networks see in turn: each part of a joined encoder and all, with the inputs that suit it."""
+    views = []
+    for descriptors in parts_and_whole(sections[0].parts if settings.components else ()):
+        own = choose_inputs([section.seen_by(descriptors) for section in sections], panel, settings)
+        views.append(View(descriptors, own.reaches, own.measures))
+    return tuple(views)
+
+
 def choose_encoder(
     sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings, device: str
 ) -> tuple[TileEncoder, list[EncodedSection]]:
@@ -203,18 +216,11 @@ def choose_encoder(
     _check(sections)
     panel = panel or choose_panel(sections, settings.panel_size)
     encoders = [encoder_named(name, device=device) for name in ("builtin", "texture", "both")]
-    width = encoders[0].dimension
-    parts = list(zip(encoders, (slice(width), slice(width, None), slice(None)), strict=True))
-    described = [
-        [
-            replace(section, features=np.ascontiguousarray(section.features[:, columns]))
-            for section in sections
-        ]
-        for _, columns in parts
-    ]
+    parts = parts_and_whole([encoder.dimension for encoder in encoders[:2]])
+    described = [[section.seen_by(part) for section in sections] for part in parts]
     choices = _inputs(sections, settings)
     best = int(np.argmax([_reached(found, panel, choices).max() for found in described]))
-    return parts[best][0], described[best]
+    return encoders[best], list(sections) if best == 2 else described[best]
 
 
 def _inputs(sections: Sequence[EncodedSection], settings: PredictorSettings) -> list[PredictorSettings]:
