@@ -89,8 +89,7 @@ class FittedPredictor:
     spatial: NDArray[np.float32]
     """Place of each gene among all by how far it hangs together in space, from 0 to 1, shape (genes,)."""
     views: int = 1
-    """How many parts of the descriptors, or all of them, the networks see in turn; their components stand side
-    by side."""
+    """How many parts of the descriptors, or all, the networks see in turn; their axes stand side by side."""
     weights: EnsembleWeights = field(default_factory=EnsembleWeights)
     intervals: Intervals | None = None
     """None where nothing was held out."""

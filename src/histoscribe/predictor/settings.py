@@ -35,8 +35,8 @@ class PredictorSettings:
     epochs: int = 60
     """Passes over the training sections."""
     members: int = 3
-    """Networks trained from different seeds whose predictions are averaged; so many for each part of a joined
-    encoder, and for all of it."""
+    """Networks trained from different seeds whose predictions are averaged; so many for each part of a
+    joined encoder, and for all of it."""
     target: Target = "clean"
     """`clean`, or `published` to reproduce numbers on the faulty target of the first code."""
     panel_size: int = 250
