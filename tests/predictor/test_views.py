@@ -11,7 +11,13 @@ from histoscribe.errors import ModelError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.linear import principal_axes, weighted_ridge
-from histoscribe.predictor.training.views import View, parts_and_whole, seeing_all, view_axes, view_ridge
+from histoscribe.predictor.training.views import (
+    EncoderView,
+    parts_and_whole,
+    seeing_all,
+    view_axes,
+    view_ridge,
+)
 from histoscribe.predictor.variants.histoscribe import VARIANT
 
 QUICK = {"epochs": 20, "members": 2, "panel_size": 30, "width": 32, "components": 8, "device": "cpu"}
@@ -24,7 +30,7 @@ def inputs() -> np.ndarray:
 
 
 def test_without_parts_there_is_one_view_and_nothing_changes(inputs: np.ndarray) -> None:
-    views = [View(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts_and_whole(())]
+    views = [EncoderView(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts_and_whole(())]
     scores, trust = np.random.default_rng(1).normal(size=(60, 3)), np.ones(60)
     np.testing.assert_array_equal(view_axes(inputs, views, 5), principal_axes(inputs, 5))
     np.testing.assert_array_equal(
@@ -35,7 +41,7 @@ def test_without_parts_there_is_one_view_and_nothing_changes(inputs: np.ndarray)
 
 def test_each_part_is_seen_in_every_block_of_the_input(inputs: np.ndarray) -> None:
     parts = parts_and_whole((4, 6))
-    first, second, whole = (View(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts)
+    first, second, whole = (EncoderView(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts)
     assert first.tolist() == [0, 1, 2, 3, 10, 11, 12, 13]
     assert sorted([*first, *second]) == whole.tolist() == list(range(20))
     axes = view_axes(inputs, [first, second, whole], 5).reshape(20, 3, 5)
@@ -47,8 +53,8 @@ def test_each_part_is_seen_in_every_block_of_the_input(inputs: np.ndarray) -> No
 
 
 def test_a_view_that_looks_less_far_has_no_columns_of_what_others_see() -> None:
-    near = View(slice(0, 1), (1.5,), ("section",))
-    far = View(slice(None), (1.5, 3.0), ("section", "training"))
+    near = EncoderView(slice(0, 1), (1.5,), ("section",))
+    far = EncoderView(slice(None), (1.5, 3.0), ("section", "training"))
     settings = seeing_all(VARIANT.settings(), [near, far])
     assert (settings.radii, settings.units) == (far.radii, far.units)
     assert near.columns(settings, 2).tolist() == [0, 2]

@@ -19,7 +19,7 @@ from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
 from histoscribe.predictor.training.batches import SpotBatch, TrainingSpots, make_batches
-from histoscribe.predictor.training.views import View, view_axes, view_ridge
+from histoscribe.predictor.training.views import EncoderView, view_axes, view_ridge
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
 
@@ -35,7 +35,7 @@ class FitOptions:
     """Member i is trained from seed + i."""
     device: torch.device
     progress: Progress
-    views: tuple[View, ...] = ()
+    views: tuple[EncoderView, ...] = ()
     """What the networks see in turn."""
 
 

@@ -30,7 +30,7 @@ from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel, joined, panel_expression, spot_weights
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
-from histoscribe.predictor.training.views import View, parts_and_whole, seeing_all
+from histoscribe.predictor.training.views import EncoderView, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
 
 if TYPE_CHECKING:
@@ -193,12 +193,12 @@ def choose_inputs(
 
 def choose_views(
     sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings
-) -> tuple[View, ...]:
+) -> tuple[EncoderView, ...]:
     """What the networks see in turn: each part of a joined encoder and all, with the inputs that suit it."""
     views = []
     for descriptors in parts_and_whole(sections[0].parts if settings.components else ()):
         own = choose_inputs([section.seen_by(descriptors) for section in sections], panel, settings)
-        views.append(View(descriptors, own.reaches, own.measures))
+        views.append(EncoderView(descriptors, own.reaches, own.measures))
     return tuple(views)
 
 

@@ -22,7 +22,7 @@ Columns = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class View:
+class EncoderView:
     """What some of the networks, and one of the ridges, see.
 
     Parameters
@@ -53,7 +53,7 @@ def parts_and_whole(parts: Sequence[int]) -> list[slice]:
     return [*(slice(start, stop) for start, stop in pairwise(np.cumsum([0, *parts]).tolist())), slice(None)]
 
 
-def seeing_all(settings: PredictorSettings, views: Sequence[View]) -> PredictorSettings:
+def seeing_all(settings: PredictorSettings, views: Sequence[EncoderView]) -> PredictorSettings:
     """The settings with the radii and units of all views."""
     widest = sorted(views, key=lambda view: (-len(view.radii), -len(view.units)))
     radii = dict.fromkeys(radius for view in widest for radius in view.radii)
