@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from histoscribe.errors import SlideError
 from histoscribe.slide import open_slide
@@ -177,6 +177,7 @@ def test_a_tile_of_noise_is_marked_or_another_picture_never_shown(copy, tissue, 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(number=st.integers(0, 2**32), kind=st.sampled_from(KINDS))
+@example(number=336244, kind="vms")  # a property whose name is not UTF-8
 def test_random_damage_never_ends_in_a_foreign_error(copy, number, kind):
     path, dice = copy(kind), random.Random(number)
     file = dice.choice(sorted(entry for entry in path.parent.rglob("*") if entry.is_file()))

@@ -57,7 +57,8 @@ def read(path: Path) -> Slide:
     try:
         properties, extents, factors = handles.use(
             lambda handle: (
-                dict(handle.properties),
+                # the name of a damaged property may find no value
+                {name: found for name in handle.properties if (found := handle.properties.get(name))},
                 list(handle.level_dimensions),
                 [float(factor) for factor in handle.level_downsamples],
             )
