@@ -76,6 +76,11 @@ def test_a_slide_without_um_per_pixel(refused, cohort, model, out):
     refused("predict", model, slide, "--out", out / "p.h5ad", says="per pixel", remedy="--mpp")
 
 
+def test_a_scale_for_what_brings_its_own(refused, cohort, model, out):
+    words = ("predict", model, cohort, "--section", "P1A", "--mpp", "0.5", "--out", out / "p.h5ad")
+    refused(*words, says="scale comes with its spots", remedy="--mpp")
+
+
 def test_a_space_ranger_folder_without_positions(refused, space_ranger, model, tmp_path, out):
     folder = space_ranger(tmp_path / "outs", barcodes=BARCODES, placed=None)
     refused("info", folder, says="positions", remedy="tissue_positions")

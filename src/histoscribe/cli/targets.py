@@ -31,12 +31,20 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
         Which section of a cohort file; needed where it has more than one.
     mpp : float, optional
         µm per full-resolution pixel of a slide that does not state it.
+
+    Raises
+    ------
+    HistoscribeError
+        If it is none of these or cannot be read; `SettingError` where a section is given `mpp`.
     """
     kind = _one_of_kinds(path, "slide", "section", "cohort", remedy="name a slide or a section instead")
     if kind == "slide":
         from histoscribe.slide import open_slide
 
         return open_slide(path, mpp=mpp)
+    if mpp is not None:
+        problem = "this is no bare slide: its scale comes with its spots, not from --mpp"
+        raise SettingError(problem, where=path, remedy="leave --mpp out")
     return open_measured(path, section=section)
 
 
