@@ -71,6 +71,8 @@ def test_a_section_of_few_spots_is_refused(spots, make_section):
         assert joined([make_section("A"), small], 10) == []
 
 
-def test_the_card_keeps_what_was_said(make_section):
-    card = Predictor(epochs=1, panel_size=250, members=1).fit_encoded([make_section("A")]).card
+def test_the_card_keeps_what_was_said(make_section, tmp_path):
+    model = Predictor(epochs=1, panel_size=250, members=1).fit_encoded([make_section("A")])
+    model.save(tmp_path / "model")
+    card = Predictor.load(tmp_path / "model").card
     assert card.settings["doubts"] == ["250 genes were wanted, and the sections have 60 in common"]

@@ -19,6 +19,7 @@ def test_png_by_content(picture, tmp_path, ending):
     np.testing.assert_array_equal(slide.levels[0].pixels[:], pixels)
     assert slide.mpp is None
     assert slide.warnings == ("the µm per pixel are unknown",)
+    assert slide.with_mpp(0.5).warnings == ()
 
 
 @pytest.mark.parametrize("options", [{}, {"subsampling": "420"}, {"optimize": True}])

@@ -34,6 +34,7 @@ from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import expression, paint, painted_layers, spot_layers
 from histoscribe.widgets.layers.regions import classes_in, is_region_layer
 from histoscribe.widgets.layers.strips import GENES
+from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.panels import open_panel
 from histoscribe.widgets.state.state import state_of
 
@@ -217,9 +218,14 @@ def test_whatever_is_done_in_any_order_counts_and_pictures_stay_true(
     from npe2 import PluginManifest
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    window = make_napari_viewer_proxy(show=True)
+    window = unwrapped(make_napari_viewer_proxy(show=True))
     panels = {name: open_panel(window, name)[1] for name in PANELS}
-    made = {"window": window, "panels": panels, "qtbot": qtbot, "make_section": staticmethod(make_section)}
+    made = {
+        "window": window,
+        "panels": panels,
+        "qtbot": qtbot,
+        "make_section": staticmethod(make_section),
+    }
     run_state_machine_as_test(
         type("AnythingHere", (Anything,), made),
         settings=settings(

@@ -30,7 +30,7 @@ _FAMILIAR, _INTERVALS, _CROPS = (
 )
 _SIZES = ("members_kept", "descriptors", "references", "familiar_kept")
 # Not needed to build the network, but kept on the card.
-_BESIDE = ("variant", "gallery", "inner_split", "type_names", "uses", "fineness_um", "depth")
+_BESIDE = ("variant", "gallery", "inner_split", "type_names", "uses", "fineness_um", "depth", "doubts")
 _REMEDY = "fetch or train it anew"
 
 

@@ -13,6 +13,8 @@ from histoscribe.errors import SlideError
 from histoscribe.slide.pyramid import Level
 from histoscribe.slide.resample import Window, read_window
 
+UNSCALED = "the µm per pixel are unknown"
+"""The warning of a slide that does not state its scale."""
 AssociatedImages = Mapping[str, Callable[[], NDArray[np.uint8]]]
 """Images beside the tissue: by name (`label`, `macro`, ...) what reads one, shape (rows, columns, 3)."""
 
@@ -61,13 +63,13 @@ class Slide:
         return round(rows * factor), round(columns * factor)
 
     def with_mpp(self, mpp: float) -> Slide:
-        """The same slide with another µm per full-resolution pixel."""
-        return replace(self, mpp=mpp)
+        """The same slide with another µm per full-resolution pixel, which are unknown no longer."""
+        return replace(self, mpp=mpp, warnings=tuple(one for one in self.warnings if one != UNSCALED))
 
     def level_for(self, mpp: float) -> Level:
         """The coarsest level that is at least as fine as `mpp` µm per pixel (else the finest)."""
         if self.mpp is None:
-            raise SlideError("the µm per pixel are unknown", where=self.path, remedy="state them with --mpp")
+            raise SlideError(UNSCALED, where=self.path, remedy="state them with --mpp")
         fine_enough = [level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01]
         return max(fine_enough, key=lambda level: level.downsample, default=self.levels[0])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from histoscribe.errors import HistoscribeError, SettingError, SlideError
 from histoscribe.formats import WORDS, find, kind_of, located
-from histoscribe.slide.model import Slide
+from histoscribe.slide.model import UNSCALED, Slide
 from histoscribe.slide.pyramid import complete
 
 _READABLE = (
@@ -64,7 +64,7 @@ def _with_mpp(slide: Slide, mpp: float | None) -> Slide:
     doubts = slide.warnings
     if mpp is None:
         if slide.mpp is None:
-            doubts += ("the µm per pixel are unknown",)
+            doubts += (UNSCALED,)
         return replace(slide, warnings=doubts)
     if slide.mpp is not None and abs(mpp / slide.mpp - 1) > 0.1:
         doubts += (f"{mpp:.4g} µm per pixel were stated, but the file says {slide.mpp:.4g}",)
