@@ -36,11 +36,8 @@ def expression_clusters(
 
     progress = progress or Progress()
     if section.table.n_obs < _FEWEST:
-        raise RegionError(
-            f"{section.table.n_obs} spots are too few to be clustered",
-            where=section.name,
-            remedy=f"choose a section of at least {_FEWEST} spots",
-        )
+        problem = f"{section.table.n_obs} spots are too few to be clustered"
+        raise RegionError(problem, where=section.name, remedy=f"choose a section of at least {_FEWEST} spots")
     progress.report("finding what varies")
     x = log_expression(section, variable_genes(section))
     size = min(_COMPONENTS, *x.shape)

@@ -97,11 +97,8 @@ def differential_genes(
     other = (labels != first) if second == REST else (labels == second)
     for name, size in ((first, int((labels == first).sum())), (second, int(other.sum()))):
         if size < FEWEST:
-            raise RegionError(
-                f"{name!r} holds {size} spots, at least {FEWEST} are needed",
-                where=section.name,
-                remedy="draw a larger region",
-            )
+            problem = f"{name!r} holds {size} spots, at least {FEWEST} are needed"
+            raise RegionError(problem, where=section.name, remedy="draw a larger region")
     if first == second:
         raise RegionError("a class cannot differ from itself", remedy="choose two classes")
     progress.report("comparing genes", 0, 2)
@@ -162,11 +159,8 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 
     named = labels != ""
     if len(set(labels[named].tolist())) < 2:
-        raise RegionError(
-            "neighbourhoods need spots in at least two classes",
-            where=section.name,
-            remedy="draw another class",
-        )
+        problem = "neighbourhoods need spots in at least two classes"
+        raise RegionError(problem, where=section.name, remedy="draw another class")
     centres = section.centres_um[named]
     names, scores = neighbour_enrichment(labels[named], centres, section.spacing_um, seed=seed)
     return pd.DataFrame(scores, index=names, columns=names).rename_axis("class")
@@ -183,11 +177,8 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
 
     chosen = np.ones(section.table.n_obs, dtype=bool) if inside is None else inside
     if chosen.sum() < _FEWEST_FOR_PATTERN:
-        raise RegionError(
-            f"{chosen.sum()} spots are too few for Moran's I",
-            where=section.name,
-            remedy="draw a larger region",
-        )
+        problem = f"{chosen.sum()} spots are too few for Moran's I"
+        raise RegionError(problem, where=section.name, remedy="draw a larger region")
     values = log_expression(section, genes)[chosen]
     moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))

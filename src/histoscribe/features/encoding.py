@@ -164,11 +164,8 @@ def _opened(source: SlideSource) -> Slide:
 
     slide = open_slide(source.place, mpp=source.mpp)
     if [level.shape for level in slide.levels] != [level[:2] for level in source.levels]:
-        raise SlideError(
-            "another process finds another image there",
-            where=source.place,
-            remedy="leave --scheduler out for this slide",
-        )
+        problem = "another process finds another image there"
+        raise SlideError(problem, where=source.place, remedy="leave --scheduler out for this slide")
     # A section may know factors that the image file does not.
     levels = tuple(
         Level(level.pixels, downsample)

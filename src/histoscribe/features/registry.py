@@ -84,17 +84,11 @@ def _offered(entry: EntryPoint, name: str, device: str) -> TileEncoder:
     try:
         encoder = entry.load()(device=device)
     except Exception as error:  # whatever another package raises
-        raise DependencyError(
-            f"the encoder {entry.name} of the package {package} cannot be made ({error})",
-            where=entry.value,
-            remedy=f"mend or update {package}",
-        ) from error
+        problem = f"the encoder {entry.name} of the package {package} cannot be made ({error})"
+        raise DependencyError(problem, where=entry.value, remedy=f"mend or update {package}") from error
     if not isinstance(encoder, TileEncoder) or encoder.name.partition("@")[0] != entry.name:
-        raise ModelError(
-            f"what the package {package} offers as {entry.name} is no tile encoder of this name",
-            where=entry.value,
-            remedy=f"mend or update {package}",
-        )
+        problem = f"what the package {package} offers as {entry.name} is no tile encoder of this name"
+        raise ModelError(problem, where=entry.value, remedy=f"mend or update {package}")
     if "@" in name and encoder.name != name:
         raise ModelError(
             f"the {entry.name} that is here is {encoder.name}",
@@ -113,11 +107,8 @@ def same_encoder(one: str, other: str) -> bool:
 def _absent(name: str, short: str) -> Exception:
     if short in PUBLISHED:
         published = PUBLISHED[short]
-        return ModelError(
-            f"this encoder is not here (licence: {published.licence})",
-            where=name,
-            remedy=f"histoscribe fetch {short}",
-        )
+        problem = f"this encoder is not here (licence: {published.licence})"
+        return ModelError(problem, where=name, remedy=f"histoscribe fetch {short}")
     if "@" in name:
         return ModelError(
             "this encoder came from a folder or a package that is not known here",

@@ -145,11 +145,8 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
                 shutil.rmtree(shelf.path)
             _create(shelf, {**key, "slide_name": slide.name})
     except OSError as error:
-        raise StorageError(
-            f"the feature store cannot be written ({reason_of(error).lower()})",
-            where=store,
-            remedy="choose another folder",
-        ) from error
+        problem = f"the feature store cannot be written ({reason_of(error).lower()})"
+        raise StorageError(problem, where=store, remedy="choose another folder") from error
     return shelf
 
 

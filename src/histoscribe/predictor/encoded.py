@@ -93,11 +93,8 @@ class EncodedSection:
         if self.types is not None and (
             len(self.types) != count or not 0 <= self.types.min() <= self.types.max() < len(self.type_names)
         ):
-            raise SectionError(
-                "the spot types do not fit the spots or their names",
-                where=self.name,
-                remedy="give one type per spot",
-            )
+            problem = "the spot types do not fit the spots or their names"
+            raise SectionError(problem, where=self.name, remedy="give one type per spot")
         if self.counts.shape[1] != len(self.genes) or len(set(self.genes)) != len(self.genes):
             raise TableError(
                 "gene names repeat or do not fit the counts", where=self.name, remedy="make them unique"

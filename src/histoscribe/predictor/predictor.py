@@ -453,9 +453,6 @@ def _depth(section: Section, tiles: Tiles) -> NDArray[np.float64] | None:
 def _slide_of(section: Section) -> Slide:
     """The slide beneath a section, at the section's scale."""
     if section.slide is None:
-        raise SectionError(
-            "this section has no slide to predict from",
-            where=section.name,
-            remedy="state the full-resolution image",
-        )
+        problem = "this section has no slide to predict from"
+        raise SectionError(problem, where=section.name, remedy="state the full-resolution image")
     return section.slide.with_mpp(section.mpp)

@@ -132,11 +132,8 @@ def from_tensors(
         shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
     require_shapes(tensors, shapes, where=where)
     if foreign := sorted(name for name in tensors if name.startswith("network") and name not in shapes):
-        raise ModelError(
-            f"the weights hold {foreign[0]}, which the card's settings do not have",
-            where=where,
-            remedy=_REMEDY,
-        )
+        problem = f"the weights hold {foreign[0]}, which the card's settings do not have"
+        raise ModelError(problem, where=where, remedy=_REMEDY)
     networks: list[PredictorNetwork] = []
     for number in range(members):
         network = variant.build(settings, looked, genes, 0)

@@ -195,11 +195,8 @@ def _bounds(points: NDArray[np.float64], slide: Slide) -> list[str]:
                 remedy="swap the two pixel columns of the positions",
             )
         if outside > MOST_OUTSIDE * len(points):
-            raise SectionError(
-                f"{outside} of {len(points)} spots lie outside the image ({size})",
-                where=slide.path,
-                remedy=_REMEDY,
-            )
+            problem = f"{outside} of {len(points)} spots lie outside the image ({size})"
+            raise SectionError(problem, where=slide.path, remedy=_REMEDY)
         return [f"{outside} of {len(points)} spots lie outside the image"]
     if len(points) >= 20 and np.all(points.max(axis=0) < 0.35 * shape):
         return ["the spots fill only the upper left corner of the image: are they pixels of a reduced copy?"]

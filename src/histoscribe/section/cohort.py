@@ -83,11 +83,8 @@ def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | 
     if not rows:
         raise SectionError("no section was named", remedy="name a cohort CSV or the paths of sections")
     if twice := repeated([row.section for row in rows]):
-        raise SectionError(
-            f"sections named twice: {examples(twice)}",
-            where=paths[0],
-            remedy="give each section its own name in a cohort CSV",
-        )
+        problem = f"sections named twice: {examples(twice)}"
+        raise SectionError(problem, where=paths[0], remedy="give each section its own name in a cohort CSV")
     return [row.read() for row in (progress or Progress()).track(rows, "reading sections", len(rows))]
 
 

@@ -71,11 +71,8 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
             table = _shallow(table)
             amend_record(table, slide=_beside(reference, target))
     if "spatial" not in table.obsm:
-        raise SectionError(
-            'the spots have no positions: there is no obsm["spatial"]',
-            where=target,
-            remedy="set it to spots × (x, y) in full-resolution pixels",
-        )
+        problem = 'the spots have no positions: there is no obsm["spatial"]'
+        raise SectionError(problem, where=target, remedy="set it to spots × (x, y) in full-resolution pixels")
     write_h5ad(table, target, SectionError)
     return target
 

@@ -71,11 +71,8 @@ def in_srgb(slide: Slide) -> Slide:
         own = ImageCms.ImageCmsProfile(io.BytesIO(slide.profile()))
         transform: Any = ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), "RGB", "RGB")
     except (OSError, ImageCms.PyCMSError) as error:
-        raise SlideError(
-            f"its ICC profile cannot be used ({reason_of(error)})",
-            where=slide.source,
-            remedy="look at its colours as they are",
-        ) from error
+        problem = f"its ICC profile cannot be used ({reason_of(error)})"
+        raise SlideError(problem, where=slide.source, remedy="look at its colours as they are") from error
     levels = tuple(Level(_Managed(level.pixels, transform), level.downsample) for level in slide.levels)
     return replace(slide, levels=levels, profile=None)
 

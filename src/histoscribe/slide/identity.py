@@ -49,11 +49,8 @@ def content_hash(path: str | os.PathLike[str]) -> str:
             digest.update(f"{size}\0".encode())
             _feed(digest, path, size, whole=_WHOLE, ends=2**22, pieces=_PIECES)
     except OSError as error:
-        raise SlideError(
-            f"cannot be read ({reason_of(error).lower()})",
-            where=path,
-            remedy="a feature store needs the slide's own file",
-        ) from error
+        problem = f"cannot be read ({reason_of(error).lower()})"
+        raise SlideError(problem, where=path, remedy="a feature store needs the slide's own file") from error
     return digest.hexdigest()
 
 

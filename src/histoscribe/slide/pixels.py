@@ -134,11 +134,8 @@ def check_read(rows: int, columns: int) -> None:
 def check_associated(rows: int, columns: int, name: str, path: str | PathLike[str]) -> None:
     """Raise `SlideError` if an image beside the tissue claims no pixels, or far more than one needs."""
     if not (rows > 0 and columns > 0 and rows * columns <= _MAX_ASSOCIATED):
-        raise SlideError(
-            f"its {name} image claims {rows} × {columns} pixels",
-            where=path,
-            remedy="look at the slide without it",
-        )
+        problem = f"its {name} image claims {rows} × {columns} pixels"
+        raise SlideError(problem, where=path, remedy="look at the slide without it")
 
 
 def _span(part: Any, length: int) -> tuple[int, int, Any]:

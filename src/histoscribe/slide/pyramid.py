@@ -73,11 +73,8 @@ def complete(levels: Sequence[Level], path: Path) -> tuple[Level, ...]:
     done = list(levels)
     rows, columns = done[-1].shape
     if max(rows, columns) > SMALL and rows * columns > _SOURCE:
-        raise SlideError(
-            f"its coarsest resolution has {rows} × {columns} pixels, too many to get an overview from",
-            where=path,
-            remedy=TO_PYRAMID,
-        )
+        problem = f"its coarsest resolution has {rows} × {columns} pixels, too many to get an overview from"
+        raise SlideError(problem, where=path, remedy=TO_PYRAMID)
     while max(done[-1].shape) > SMALL:
         parent = done[-1]
         area = parent.shape[0] * parent.shape[1]

@@ -80,11 +80,8 @@ class TiledPixels(RgbPixels):
                 reason = error
             else:
                 return
-        raise SlideError(
-            f"none of its tiles can be decoded ({reason_of(reason)})",
-            where=self._path,
-            remedy=f"{COPY_AGAIN}, or {CONVERT}",
-        ) from reason
+        problem = f"none of its tiles can be decoded ({reason_of(reason)})"
+        raise SlideError(problem, where=self._path, remedy=f"{COPY_AGAIN}, or {CONVERT}") from reason
 
     def tiles(
         self, top: int, left: int, bottom: int, right: int

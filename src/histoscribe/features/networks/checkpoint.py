@@ -59,18 +59,12 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     """
     folder = Path(folder).absolute()
     if not (folder / CONFIG).is_file():
-        raise ModelError(
-            "no encoder lies in this folder",
-            where=folder,
-            remedy=f"it must hold {CONFIG} and model.safetensors",
-        )
+        problem = "no encoder lies in this folder"
+        raise ModelError(problem, where=folder, remedy=f"it must hold {CONFIG} and model.safetensors")
     if not any(folder.glob("*.safetensors")):
         if any(next(folder.glob(pattern), None) for pattern in _PICKLES):
-            raise ModelError(
-                "its weights are a pickle, which can run any program and is never opened here",
-                where=folder,
-                remedy=_CONVERT,
-            )
+            problem = "its weights are a pickle, which can run any program and is never opened here"
+            raise ModelError(problem, where=folder, remedy=_CONVERT)
         raise ModelError("it holds no weights", where=folder, remedy="put model.safetensors into it")
     config = _json(folder / CONFIG)
     steps = _json(folder / PREPROCESSING) if (folder / PREPROCESSING).is_file() else {}
@@ -91,11 +85,8 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             std=_colour(steps.get("image_std", timm.get("std", usual[1]))),
         )
     except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"how it wants its images is not stated well ({error})",
-            where=folder,
-            remedy=f"check {PREPROCESSING} and {CONFIG}",
-        ) from error
+        problem = f"how it wants its images is not stated well ({error})"
+        raise ModelError(problem, where=folder, remedy=f"check {PREPROCESSING} and {CONFIG}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

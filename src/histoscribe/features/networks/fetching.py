@@ -128,11 +128,8 @@ def fetch(offer: Offer, *, progress: Progress | None = None) -> Path:
             _ask(published, partial(download, local_dir=fresh, endpoint=os.environ.get(_ENDPOINT)))
             hashes[name] = sha256(fresh / name)
             if expected and hashes[name] != expected:
-                raise ModelError(
-                    "it arrived damaged: its SHA-256 is not what the hub states",
-                    where=name,
-                    remedy="fetch it again",
-                )
+                problem = "it arrived damaged: its SHA-256 is not what the hub states"
+                raise ModelError(problem, where=name, remedy="fetch it again")
         shutil.rmtree(fresh / ".cache", ignore_errors=True)  # the client's own notes
         origin = {
             "name": published.name,

@@ -126,11 +126,8 @@ def _library(checkpoint: Checkpoint) -> Any:
         return transformers_models
     if "architecture" in checkpoint.config:
         return timm_models
-    raise ModelError(
-        "its config.json names no network",
-        where=checkpoint.folder,
-        remedy="give a folder saved by transformers or timm",
-    )
+    problem = "its config.json names no network"
+    raise ModelError(problem, where=checkpoint.folder, remedy="give a folder saved by transformers or timm")
 
 
 @lru_cache(maxsize=2)

@@ -85,11 +85,8 @@ def _config(checkpoint: Checkpoint) -> Any:
     if fields.get("num_register_tokens") and kind in ("dinov2", "hibou"):
         kind = "dinov2_with_registers"  # Hibou comes with code of its own for what is now in transformers
     if kind not in TYPES:
-        raise ModelError(
-            f"a network of the kind {kind!r:.60} is not known here",
-            where=checkpoint.folder,
-            remedy=f"these are: {', '.join(TYPES)}",
-        )
+        problem = f"a network of the kind {kind!r:.60} is not known here"
+        raise ModelError(problem, where=checkpoint.folder, remedy=f"these are: {', '.join(TYPES)}")
     try:
         return AutoConfig.for_model(kind, **fields)
     except Exception as error:  # it checks fields in many ways

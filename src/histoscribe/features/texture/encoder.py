@@ -120,11 +120,8 @@ def _loaded(device: torch.device) -> Forward:
 
     content, card = WEIGHTS.read_bytes(), json.loads(CARD.read_text(encoding="utf-8"))
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise ModelError(
-            "the weights of the texture encoder do not match their card",
-            where=WEIGHTS,
-            remedy="install again",
-        )
+        problem = "the weights of the texture encoder do not match their card"
+        raise ModelError(problem, where=WEIGHTS, remedy="install again")
     order: Any = {"device": device, "dtype": precision_of(device), "memory_format": torch.channels_last}
     weights = {
         name: (weight.to(**order), bias.to(device, order["dtype"]))

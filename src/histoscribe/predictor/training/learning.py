@@ -106,11 +106,8 @@ def _check(sections: Sequence[EncodedSection]) -> None:
         repeated = next(name for name in names if names.count(name) > 1)
         raise SectionError("two sections have the same name", where=repeated, remedy="rename one")
     if len({section.features.shape[1] for section in sections}) > 1:
-        raise SectionError(
-            "the sections were described by different encoders",
-            where=", ".join(names),
-            remedy="describe all with the same one",
-        )
+        problem = "the sections were described by different encoders"
+        raise SectionError(problem, where=", ".join(names), remedy="describe all with the same one")
 
 
 def _with_types(

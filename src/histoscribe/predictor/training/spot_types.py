@@ -160,11 +160,8 @@ def with_labels(
     for section in sections:
         lacking = [spot for spot in section.spots if spot not in labels.get(section.name, {})]
         if lacking:
-            raise TableError(
-                f"{len(lacking)} of {len(section.spots)} spots have no type, such as {lacking[0]}",
-                where=section.name,
-                remedy="give a type for every spot that has counts",
-            )
+            problem = f"{len(lacking)} of {len(section.spots)} spots have no type, such as {lacking[0]}"
+            raise TableError(problem, where=section.name, remedy="give a type for every spot that has counts")
     names = sorted({labels[section.name][spot] for section in sections for spot in section.spots})
     number = {name: place for place, name in enumerate(names)}
     return [

@@ -66,11 +66,8 @@ def check_zarr(path: Path) -> None:
                 if size:
                     check_chunks(path / place, node, path)
     if claimed > SPARE + UNPACKED * stored:
-        raise SectionError(
-            f"its tables claim far more values ({claimed / 2**30:.0f} GB) than they have room for",
-            where=path,
-            remedy=_WHICH,
-        )
+        problem = f"its tables claim far more values ({claimed / 2**30:.0f} GB) than they have room for"
+        raise SectionError(problem, where=path, remedy=_WHICH)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, int]]:
@@ -133,11 +130,8 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     codecs += node["codecs"] if isinstance(node.get("codecs"), list) else []
     names = list(_codec_names(codecs))
     if unknown := [name for name in names if name.removeprefix("numcodecs.") not in CODECS]:
-        raise SectionError(
-            f"{place} is packed with {unknown[0]!r:.60}, which is not known to be harmless",
-            where=path,
-            remedy=_WHICH,
-        )
+        problem = f"{place} is packed with {unknown[0]!r:.60}, which is not known to be harmless"
+        raise SectionError(problem, where=path, remedy=_WHICH)
     grid = node.get("chunk_grid")
     grid = grid.get("configuration") if isinstance(grid, Mapping) else None
     chunks = grid.get("chunk_shape") if isinstance(grid, Mapping) else node.get("chunks")
@@ -147,11 +141,8 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     item = max(1, size // 8 if kind.startswith(("int", "uint", "float", "bool")) else size)
     sizes = [_product(extent, path, place) * item for extent in (shape, chunks)]
     if sizes[1] > CHUNK_BYTES:
-        raise SectionError(
-            f"{place} has chunks of {sizes[1] / 2**20:.0f} MB",
-            where=path,
-            remedy="write it in smaller chunks",
-        )
+        problem = f"{place} has chunks of {sizes[1] / 2**20:.0f} MB"
+        raise SectionError(problem, where=path, remedy="write it in smaller chunks")
     return sizes[0]
 
 

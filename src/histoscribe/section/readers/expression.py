@@ -171,11 +171,8 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         table = table if on_tissue.all() else table[on_tissue].copy()
     table.obs["in_tissue"] = True
     if 0 in table.shape:
-        raise SectionError(
-            f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)",
-            where=path,
-            remedy="name a section with spots on tissue",
-        )
+        problem = f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)"
+        raise SectionError(problem, where=path, remedy="name a section with spots on tissue")
     if measured:
         table, said = _with_counts(table, path)
         warnings += said
@@ -246,8 +243,5 @@ def check_sparse(table: AnnData, path: Path) -> None:
             try:
                 matrix.check_format(full_check=True)
             except (TypeError, ValueError) as error:
-                raise SectionError(
-                    f"the indices of {name} reach beyond its shape or do not rise ({error})",
-                    where=path,
-                    remedy="write it again",
-                ) from error
+                problem = f"the indices of {name} reach beyond its shape or do not rise ({error})"
+                raise SectionError(problem, where=path, remedy="write it again") from error

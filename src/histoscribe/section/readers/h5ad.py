@@ -93,16 +93,10 @@ def _read_table(path: Path) -> AnnData:
     with opened_hdf5(path) as file:
         missing = [part for part in ("obs", "var", "X") if part not in file]
     if missing:
-        raise SectionError(
-            f"this HDF5 file has no {', '.join(missing)}",
-            where=path,
-            remedy="name an h5ad file or a Space Ranger folder",
-        )
+        problem = f"this HDF5 file has no {', '.join(missing)}"
+        raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")
     try:
         return anndata.read_h5ad(path)
     except Exception as error:
-        raise SectionError(
-            f"not a whole h5ad file ({reason_of(error)})",
-            where=path,
-            remedy="write it again with a current anndata",
-        ) from error
+        problem = f"not a whole h5ad file ({reason_of(error)})"
+        raise SectionError(problem, where=path, remedy="write it again with a current anndata") from error

@@ -118,11 +118,8 @@ def read_counts_table(path: Path) -> Counts:
             f"not a whole table of counts ({error})", where=path, remedy=_COUNTS_REMEDY
         ) from error
     if matrix.shape[1] != len(columns):
-        raise SectionError(
-            f"the first line names {len(columns)} columns, the others hold {matrix.shape[1]}",
-            where=path,
-            remedy=_COUNTS_REMEDY,
-        )
+        problem = f"the first line names {len(columns)} columns, the others hold {matrix.shape[1]}"
+        raise SectionError(problem, where=path, remedy=_COUNTS_REMEDY)
     ids, of_columns = [_spot_id(name) for name in names], [_spot_id(name) for name in columns]
     if not any(ids) and all(of_columns):
         ids, matrix, columns = of_columns, matrix.T, names

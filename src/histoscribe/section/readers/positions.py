@@ -123,11 +123,8 @@ def join(
     of_positions = np.asarray(found, dtype=np.intp)
     kept = (of_positions >= 0) & positions.in_tissue[of_positions]
     if not kept.any():
-        raise SectionError(
-            "the section is empty: no spot with counts lies on tissue (in_tissue is 0 for all)",
-            where=where,
-            remedy="check the tissue detection in Space Ranger or Loupe",
-        )
+        problem = "the section is empty: no spot with counts lies on tissue (in_tissue is 0 for all)"
+        raise SectionError(problem, where=where, remedy="check the tissue detection in Space Ranger or Loupe")
     return np.flatnonzero(kept), of_positions[kept], warnings
 
 

@@ -126,9 +126,6 @@ def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path)
         positions.centres, pitch_um
     )
     if spacing is None:
-        raise SectionError(
-            "the µm per pixel cannot be told: fewer than two spots at different places",
-            where=where,
-            remedy="copy the positions from Space Ranger again",
-        )
+        problem = "the µm per pixel cannot be told: fewer than two spots at different places"
+        raise SectionError(problem, where=where, remedy="copy the positions from Space Ranger again")
     return spacing

@@ -116,11 +116,8 @@ def _region_of(table: AnnData, path: Path) -> tuple[str, list[Any]]:
     about = about if isinstance(about, Mapping) else {}
     regions = [str(each) for each in np.atleast_1d(np.asarray(about.get("region", []), dtype=object))]
     if len(regions) > 1:
-        raise SectionError(
-            f"its table belongs to {examples(regions)}, which is not one section",
-            where=path,
-            remedy="write one section with its spots or bins as shapes",
-        )
+        problem = f"its table belongs to {examples(regions)}, which is not one section"
+        raise SectionError(problem, where=path, remedy="write one section with its spots or bins as shapes")
     key = about.get("instance_key")
     return (regions or [""])[0], list(table.obs[key]) if key in table.obs else []
 

@@ -150,11 +150,8 @@ def gene_expression(
     if len(kept) < len(kinds):
         others = sorted({kind for kind in kinds if kind != GENE_EXPRESSION})
         if not kept:
-            raise SectionError(
-                f"holds no gene expression, only {', '.join(others)}",
-                where=path,
-                remedy="name the matrix of the gene expression library",
-            )
+            problem = f"holds no gene expression, only {', '.join(others)}"
+            raise SectionError(problem, where=path, remedy="name the matrix of the gene expression library")
         warnings.append(
             f"{len(kinds) - len(kept)} features are no genes and were left out: {', '.join(others)}"
         )

@@ -38,11 +38,8 @@ def choose_part(root: Path, bin_um: float | None) -> Path:
     if not bins:
         own = _BIN.fullmatch(root.resolve().name)
         if bin_um is not None and (own is None or float(own[1]) != bin_um):
-            raise SectionError(
-                f"this folder holds no bins of {bin_um:g} µm",
-                where=root,
-                remedy="name a Visium HD run, or leave the bin size out",
-            )
+            problem = f"this folder holds no bins of {bin_um:g} µm"
+            raise SectionError(problem, where=root, remedy="name a Visium HD run, or leave the bin size out")
         cells = root / "segmented_outputs"
         return (
             cells if cells.is_dir() and not (root / "spatial" / "scalefactors_json.json").is_file() else root

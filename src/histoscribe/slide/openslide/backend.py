@@ -138,11 +138,8 @@ def file_in(folder: Path) -> Path | None:
             slides.setdefault(series[1], file.name)
     if len(slides) > 1:
         names = ", ".join(list(slides.values())[:5])
-        raise SlideError(
-            f"{len(slides)} slides lie in this folder ({names})",
-            where=folder,
-            remedy="name a file of the one that is meant",
-        )
+        problem = f"{len(slides)} slides lie in this folder ({names})"
+        raise SlideError(problem, where=folder, remedy="name a file of the one that is meant")
     return None if largest is None else largest[1]
 
 

@@ -84,11 +84,8 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         notes += [doubt for doubt in doubts if doubt not in notes]
     dyes = dyes_of(tif, index)
     if dyes:
-        raise SlideError(
-            f"shows fluorescence ({', '.join(dyes)}), not tissue in transmitted light",
-            where=path,
-            remedy=CONVERT,
-        )
+        problem = f"shows fluorescence ({', '.join(dyes)}), not tissue in transmitted light"
+        raise SlideError(problem, where=path, remedy=CONVERT)
     if is_turned(orientation):
         notes.append(TURNED)
     vendor, spacing, objective = read_metadata(tif, series.keyframe, index)
@@ -116,20 +113,14 @@ def _pixels(
     size = page.parent.filehandle.size
     lost = lost_tiles(level, size)
     if lost is None:
-        raise SlideError(
-            f"claims {rows} × {columns} pixels, more than {size} bytes can hold",
-            where=path,
-            remedy=COPY_AGAIN,
-        )
+        problem = f"claims {rows} × {columns} pixels, more than {size} bytes can hold"
+        raise SlideError(problem, where=path, remedy=COPY_AGAIN)
     height, width = tile_shape(page)
     if page.is_tiled and height * width > _MAX_TILE:
         raise SlideError(f"has tiles of {height} × {width} pixels", where=path, remedy=TO_PYRAMID)
     if not page.is_tiled and rows * columns > MAX_DECODE:
-        raise SlideError(
-            f"{rows} × {columns} pixels are stored without tiles, too many to decode at once",
-            where=path,
-            remedy=TO_PYRAMID,
-        )
+        problem = f"{rows} × {columns} pixels are stored without tiles, too many to decode at once"
+        raise SlideError(problem, where=path, remedy=TO_PYRAMID)
     if lost.all():
         raise SlideError("cut off: none of its pixels are in the file", where=path, remedy=COPY_AGAIN)
     pixels = TiffPixels(level, path, content, lost)

@@ -60,21 +60,15 @@ def write_slide(
     if quality is not None and not 1 <= quality <= 100:
         raise SettingError(f"a JPEG quality of {quality} is not possible", remedy="give 1 to 100")
     if ending not in (*_TIFF_ENDINGS, _ZARR_ENDING):
-        raise SettingError(
-            "a slide is written as OME-TIFF or OME-Zarr",
-            where=target,
-            remedy="let the name end in .ome.tif or .ome.zarr",
-        )
+        problem = "a slide is written as OME-TIFF or OME-Zarr"
+        raise SettingError(problem, where=target, remedy="let the name end in .ome.tif or .ome.zarr")
     source, outer = slide.path.resolve(), target.resolve()
     if not slide.url and outer in (source, *source.parents):
         raise SettingError("the slide would replace itself", where=target, remedy="choose another name")
     if ending == _ZARR_ENDING:
         if quality is not None:
-            raise SettingError(
-                "OME-Zarr is written without loss",
-                where=target,
-                remedy="leave the quality out, or write .ome.tif",
-            )
+            problem = "OME-Zarr is written without loss"
+            raise SettingError(problem, where=target, remedy="leave the quality out, or write .ome.tif")
         write_ome_zarr(slide, target, progress=progress)
     else:
         write_ome_tiff(slide, target, quality=quality, progress=progress)

@@ -104,8 +104,5 @@ class Remote:
 
 def _gone(where: str, error: Exception) -> SlideError:
     reason = reason_of(error)
-    return SlideError(
-        f"can no longer be read ({reason})",
-        where=where,
-        remedy="check that its disk or server is still there",
-    )
+    problem = f"can no longer be read ({reason})"
+    return SlideError(problem, where=where, remedy="check that its disk or server is still there")
