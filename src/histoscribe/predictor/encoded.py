@@ -21,34 +21,6 @@ if TYPE_CHECKING:
 class EncodedSection:
     """Spots of one section after the image has been read.
 
-    Parameters
-    ----------
-    name, patient : str
-    features : ndarray of float32, shape (spots, d)
-        Descriptors of the spots' crops, as the encoder gave them.
-    centres_um : ndarray of float64, shape (spots, 2)
-        Spot centres in µm as (row, column).
-    pitch_um : float
-        Distance of neighbouring spots in µm.
-    counts : ndarray or CSR, shape (spots, genes)
-        Raw counts of all genes.
-    genes : sequence of str
-        Names of the columns of `counts`, each once.
-    spots : tuple of str
-        Names of the spots; numbered where not given.
-    types : ndarray of int64, shape (spots,), or None
-        Spot type of each spot, from nuclei or labels: never from expression.
-    type_names : tuple of str
-        What the types are called.
-    crops : ndarray of uint8, shape (spots, 48, 48, 3), or None
-        Small pictures of the spots' crops, shown as evidence.
-    slide : ndarray of float32, shape (tiles, d), or None
-        Descriptors all over the slide, where the spots are a part of it.
-    fineness_um : float or None
-        µm per pixel of the image as it truly is.
-    parts : tuple of int
-        How many descriptors each part of a joined encoder gives; empty for other encoders.
-
     Raises
     ------
     SectionError
@@ -60,17 +32,28 @@ class EncodedSection:
     name: str
     patient: str
     features: NDArray[np.float32]
+    """Descriptors of the spots' crops, as the encoder gave them, shape (spots, d)."""
     centres_um: NDArray[np.float64]
+    """Spot centres in µm as (row, column), shape (spots, 2)."""
     pitch_um: float
+    """Distance of neighbouring spots in µm."""
     counts: Any
+    """Raw counts of all genes, an array or CSR of shape (spots, genes)."""
     genes: Sequence[str]
+    """Names of the columns of `counts`, each once."""
     spots: tuple[str, ...] = ()
+    """Names of the spots; numbered where not given."""
     types: NDArray[np.int64] | None = None
+    """Spot type of each spot, from nuclei or labels: never from expression. Shape (spots,)."""
     type_names: tuple[str, ...] = ()
     crops: NDArray[np.uint8] | None = None
+    """Small pictures of the spots' crops, shown as evidence, shape (spots, 48, 48, 3)."""
     slide: NDArray[np.float32] | None = None
+    """Descriptors all over the slide, where the spots are a part of it, shape (tiles, d)."""
     fineness_um: float | None = None
+    """µm per pixel of the image as it truly is."""
     parts: tuple[int, ...] = ()
+    """How many descriptors each part of a joined encoder gives; empty for other encoders."""
 
     def __post_init__(self) -> None:
         count = len(self.features)
@@ -99,6 +82,11 @@ class EncodedSection:
             raise TableError(
                 "gene names repeat or do not fit the counts", where=self.name, remedy="make them unique"
             )
+
+    @property
+    def depth(self) -> NDArray[np.float64]:
+        """Counts of all genes of each spot, shape (spots,)."""
+        return np.asarray(self.counts.sum(axis=1), dtype=np.float64).reshape(-1)
 
     def part(self, rows: NDArray[np.int64], name: str) -> EncodedSection:
         """Only these spots, under another name; they keep the units of the whole."""
@@ -143,7 +131,8 @@ def encode_section(
     from histoscribe.predictor.retrieval.evidence import SIDE
     from histoscribe.tiles import image_fineness, read_crops, spot_tiles
 
-    if section.slide is None:
+    slide = section.slide
+    if slide is None:
         raise SectionError(
             "this section has no slide, and a predictor learns from one",
             where=section.name,
@@ -156,8 +145,6 @@ def encode_section(
     if not counted.all():
         section = section.with_table(section.table[counted].copy())
     tiles = spot_tiles(section)
-    slide = section.slide
-    assert slide is not None
     features = encode_tiles(slide, tiles, encoder, progress=progress)
     pictures = None
     if crops:

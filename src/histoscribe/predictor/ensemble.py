@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.predictor.linear import centred, cosine
 from histoscribe.predictor.retrieval.gallery import Neighbours, average
 
 _NEIGHBOURS = (20, 50, 100, 200)
@@ -85,7 +86,7 @@ class PartialPredictions:
         summed = np.where(last, running - np.pad(before, ((0, 0), (1, 0)))[:, :-1], -1.0)
         distinct = min(count, int(last.sum(axis=1).min()))
         top = np.argsort(-summed, axis=1, kind="stable")[:, :distinct]
-        return (np.take_along_axis(index, top, 1), np.take_along_axis(summed, top, 1).astype(np.float32))
+        return np.take_along_axis(index, top, 1), np.take_along_axis(summed, top, 1).astype(np.float32)
 
     def weighed(self, weights: EnsembleWeights) -> NDArray[np.float32]:
         """The prediction in standardised expression, shape (tiles, genes)."""
@@ -110,16 +111,13 @@ def choose_weights(
         (k, temperature): [answers.retrieval(k, temperature) for answers, _ in folds]
         for k, temperature in product(_NEIGHBOURS, _TEMPERATURES)
     }
-    alone = {
-        key: np.mean(
-            [
-                gene_correlation(predicted, truth).mean()
-                for predicted, (_, truth) in zip(predictions, folds, strict=True)
-            ]
-        )
-        for key, predictions in found.items()
-    }
-    neighbours, temperature = max(alone, key=lambda key: float(alone[key]))
+    truths = [truth for _, truth in folds]
+
+    def alone(key: tuple[int, float]) -> float:
+        r = [gene_correlation(told, truth).mean() for told, truth in zip(found[key], truths, strict=True)]
+        return float(np.mean(r))
+
+    neighbours, temperature = max(found, key=alone)
     moments = [
         _moments([near, answers.regression, answers.linear], truth)
         for near, (answers, truth) in zip(found[neighbours, temperature], folds, strict=True)
@@ -164,7 +162,4 @@ def _mixed_correlation(shares: tuple[float, ...], moments: Sequence[Moments]) ->
 
 def gene_correlation(predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.float64]:
     """Pearson r of every gene over the rows, shape (genes,); 0 where either side does not vary."""
-    a = predicted - predicted.mean(axis=0, dtype=np.float64)
-    b = truth - truth.mean(axis=0, dtype=np.float64)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray((a * b).sum(axis=0) / np.where(scale > 1e-12, scale, np.inf), dtype=np.float64)
+    return cosine(centred(predicted), centred(truth))

@@ -60,3 +60,14 @@ def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = 
         axes /= np.maximum(np.linalg.norm(axes, axis=0), 1e-12)
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     return (axes * np.where(largest < 0, -1.0, 1.0)).astype(np.float32)
+
+
+def centred(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Values less the mean of their column."""
+    return np.asarray(values - values.mean(axis=0, dtype=np.float64), dtype=np.float64)
+
+
+def cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of matching columns, shape (columns,); 0 where either is nothing but zeros."""
+    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.asarray((a * b).sum(axis=0) / np.where(scale > 1e-12, scale, np.inf))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -177,17 +177,14 @@ class FittedPredictor:
 
     def predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
         """Predict tiles, a few thousand at a time."""
-        parts = [
-            self._predict(inputs[start : start + _CHUNK], device)
-            for start in range(0, len(inputs.reduced), _CHUNK)
-        ]
+        starts = range(0, len(inputs.reduced), _CHUNK)
+        parts = [self._predict(inputs[start : start + _CHUNK], device) for start in starts]
         kept = min(part.evidence.shape[1] for part in parts)
-        columns = {
-            entry.name: np.concatenate([getattr(part, entry.name) for part in parts])
-            if entry.name not in ("evidence", "shares")
-            else np.concatenate([getattr(part, entry.name)[:, :kept] for part in parts])
-            for entry in fields(TilePredictions)
-        }
+        parts = [
+            replace(part, evidence=part.evidence[:, :kept], shares=part.shares[:, :kept]) for part in parts
+        ]
+        names = [entry.name for entry in fields(TilePredictions)]
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         columns["expression"] = self.expression(columns["expression"], inputs.centres_um)
         return TilePredictions(**columns)
 

@@ -45,23 +45,21 @@ class NoveltyReference:
 
         `raw` (tiles, d): descriptors as the encoder gave them; `reduced` (tiles, components).
         """
-        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
-        far = [
-            distance_to(seen, self.appearance) / self.limits[0],
-            distance_to(reduced, self.structure) / self.limits[1],
-        ]
-        return np.asarray(np.maximum(*far), dtype=np.float32)
+        looks = distance_to(self._seen(raw), self.appearance) / self.limits[0]
+        built = distance_to(reduced, self.structure) / self.limits[1]
+        return np.asarray(np.maximum(looks, built), dtype=np.float32)
 
     def share_seen(self, raw: NDArray[np.float32]) -> float:
-        """Share of tiles that are tiles of the training: the same pixels, whatever their section is
-        called."""
-        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
-        return float((distance_to(seen, self.appearance, nearest=1) < _SAME).mean())
+        """Share of tiles of the training: the same pixels, whatever their section is called."""
+        return float((distance_to(self._seen(raw), self.appearance, nearest=1) < _SAME).mean())
 
     def shift(self, raw: NDArray[np.float32]) -> float:
         """Distance of the mean tile from that of the training, in units of what is usual between tiles."""
-        seen = standardised(raw, (self.mean, self.deviation)) @ self.axes
-        return float(np.linalg.norm(seen.mean(axis=0) - self.appearance.mean(axis=0)) / self.limits[0])
+        away = self._seen(raw).mean(axis=0) - self.appearance.mean(axis=0)
+        return float(np.linalg.norm(away) / self.limits[0])
+
+    def _seen(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(standardised(raw, (self.mean, self.deviation)) @ self.axes)
 
 
 def learn_familiar(

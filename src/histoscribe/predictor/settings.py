@@ -15,13 +15,7 @@ from histoscribe.predictor.variants import VARIANTS
 KIND = "predictor"
 GRAPHS = ("spatial", "functional")
 PARTS = (
-    "retrieval",
-    "regression",
-    "linear",
-    "depth weights",
-    "low rank",
-    "spot types",
-    "soft targets",
+    *("retrieval", "regression", "linear", "depth weights", "low rank", "spot types", "soft targets"),
     "smoothness",
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
+from histoscribe.predictor.linear import centred, cosine
 
 _REACH = 1.5  # pitches: a spot's direct neighbours
 _ROUGH = (-0.6, -0.4, -0.2, 0.0)
@@ -35,7 +36,7 @@ def spatial_order(
     `expression` each (spots, genes); `centres_um` each (spots, 2).
     """
     found = [
-        _autocorrelation(_centred(values), _centred(_around(values, centres, pitch_um)))
+        _autocorrelation(centred(values), centred(_around(values, centres, pitch_um)))
         for values, centres in zip(expression, centres_um, strict=True)
     ]
     return _places(np.mean(found, axis=0)).astype(np.float32)
@@ -61,13 +62,13 @@ def choose_smoothness(folds: Sequence[Fold], pitch_um: float) -> tuple[float, fl
     r, agreement = np.zeros(len(choices)), np.zeros(len(choices))
     for predicted, measured, centres, order in folds:
         once = _around(predicted, centres, pitch_um)
-        first, second = _centred(once), _centred(_around(once, centres, pitch_um))
-        plain, truth = _centred(predicted), _centred(measured)
-        wanted = _places(_autocorrelation(truth, _centred(_around(measured, centres, pitch_um))))
+        first, second = centred(once), centred(_around(once, centres, pitch_um))
+        plain, truth = centred(predicted), centred(measured)
+        wanted = _places(_autocorrelation(truth, centred(_around(measured, centres, pitch_um))))
         for number, (rough, smooth) in enumerate(choices):
             share = rough + (smooth - rough) * order
             written, around = plain + share * (first - plain), first + share * (second - first)
-            r[number] += _cosine(written, truth).mean()
+            r[number] += cosine(written, truth).mean()
             reached = _places(_autocorrelation(written, around))
             agreement[number] += np.corrcoef(reached, wanted)[0, 1] if len(wanted) > 1 else 0.0
     good = r / len(folds) >= r.max() / len(folds) - _AS_GOOD
@@ -78,17 +79,8 @@ def _around(values: Values, centres_um: NDArray[np.float64], pitch_um: float) ->
     return context_means(values, centres_um, pitch_um, (_REACH,))
 
 
-def _centred(values: Values) -> NDArray[np.float64]:
-    return np.asarray(values - values.mean(axis=0, dtype=np.float64), dtype=np.float64)
-
-
 def _autocorrelation(values: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((values * around).sum(axis=0) / np.maximum((values**2).sum(axis=0), 1e-12))
-
-
-def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray((a * b).sum(axis=0) / np.where(scale > 1e-12, scale, np.inf))
 
 
 def _places(values: NDArray[np.float64]) -> NDArray[np.float64]:

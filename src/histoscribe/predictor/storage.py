@@ -148,7 +148,9 @@ def from_tensors(
         (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
         (tensors["context.mean"], tensors["context.deviation"]),
     )
-    crops = None
+    crops = intervals = None
+    if "intervals.low" in tensors:
+        intervals = Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
     if "crops.data" in tensors:
         require_shapes(tensors, {"crops.ends": (references,)}, where=where)
         crops = Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
@@ -161,9 +163,7 @@ def from_tensors(
         spatial=tensors.get("spatial", np.zeros(genes, dtype=np.float32)),
         views=views,
         weights=weights,
-        intervals=Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
-        if "intervals.low" in tensors
-        else None,
+        intervals=intervals,
         crops=crops,
         **{name: tensors[name] for name in _PLAIN},
     )

@@ -48,18 +48,16 @@ def panel_expression(
     TableError
         If a gene of the panel is not in the section.
     """
-    index = {gene: column for column, gene in enumerate(section.genes)}
-    missing = [gene for gene in panel if gene not in index]
-    if missing:
+    known = set(section.genes)
+    if missing := [gene for gene in panel if gene not in known]:
         raise TableError(
             f"{len(missing)} of {len(panel)} panel genes are not in the table, such as {missing[0]}",
             where=section.name,
             remedy="use sections whose tables name their genes alike",
         )
-    columns = [index[gene] for gene in panel]
+    columns = _columns(section, panel)
     if target == "published":
-        counts = section.counts[:, columns]
-        values = log_cp10k(counts.T).T
+        values = log_cp10k(section.counts[:, columns].T).T
     else:
         values = log_cp10k(section.counts)[:, columns]
     dense = values.toarray() if hasattr(values, "toarray") else values
@@ -72,9 +70,7 @@ def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
     The noise of log expression falls as a spot's counts grow. The square root of the depth, bounded to a
     tenth and ten times, lets deep spots speak louder without silencing the others.
     """
-    depth = np.concatenate(
-        [np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1) for section in sections]
-    )
+    depth = np.concatenate([section.depth for section in sections])
     middle = float(np.median(depth)) or 1.0
     return np.asarray(np.clip(np.sqrt(depth / middle), 0.1, 10.0), dtype=np.float64)
 
@@ -133,12 +129,12 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
         raise SectionError(words, where=sections[low].name, remedy=remedy)
     if inside[high] > _DOUBTED * inside[low]:
         said.append(words)
-    if len(common) < max(sizes) / 2:
-        most = sections[int(np.argmax(sizes))]
+    if len(common) < (largest := max(sizes)) / 2:
+        most = sections[sizes.index(largest)].name
         said.append(
-            f"{max(sizes) - len(common):,} of the {max(sizes):,} genes of {most.name} were left out: "
+            f"{largest - len(common):,} of the {largest:,} genes of {most} were left out: "
+            f"only {len(common):,} are in all {len(sections)} sections"
         )
-        said[-1] += f"only {len(common):,} are in all {len(sections)} sections"
     if wanted > len(common):
         said.append(f"{wanted} genes were wanted, and the sections have {len(common)} in common")
     return said
@@ -146,9 +142,13 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
 
 def _share_of(section: EncodedSection, genes: Sequence[str]) -> float:
     """The share of a section's counts that these genes have."""
-    index = {gene: column for column, gene in enumerate(section.genes)}
     of_genes = np.asarray(section.counts.sum(axis=0), dtype=np.float64).reshape(-1)
-    return float(of_genes[[index[gene] for gene in genes]].sum() / max(of_genes.sum(), 1e-9))
+    return float(of_genes[_columns(section, genes)].sum() / max(of_genes.sum(), 1e-9))
+
+
+def _columns(section: EncodedSection, genes: Sequence[str]) -> list[int]:
+    index = {gene: column for column, gene in enumerate(section.genes)}
+    return [index[gene] for gene in genes]
 
 
 def choose_panel(sections: Sequence[EncodedSection], size: int = PANEL_SIZE) -> list[str]:
@@ -174,8 +174,7 @@ def choose_panel(sections: Sequence[EncodedSection], size: int = PANEL_SIZE) -> 
     genes = common_genes(sections)
     spots, total, squares = 0, np.zeros(len(genes)), np.zeros(len(genes))
     for section in sections:
-        index = {gene: column for column, gene in enumerate(section.genes)}
-        values = log_cp10k(section.counts)[:, [index[gene] for gene in genes]].astype(np.float64)
+        values = log_cp10k(section.counts)[:, _columns(section, genes)].astype(np.float64)
         spots += values.shape[0]
         total += np.asarray(values.sum(axis=0)).reshape(-1)
         squares += np.asarray((values**2).sum(axis=0)).reshape(-1)

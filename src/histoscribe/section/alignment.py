@@ -71,11 +71,7 @@ def check_alignment(
 
 
 def laid_on(
-    slide: Slide | None,
-    centres: NDArray[np.float64],
-    mpp: float,
-    *,
-    expected: tuple[float, float] | None = None,
+    slide: Slide | None, centres: NDArray[np.float64], mpp: float, *, expected: tuple[float, float] | None
 ) -> tuple[Slide | None, NDArray[np.float64], float, Alignment]:
     """The slide (if any) with its µm per pixel, centres and µm per pixel in its pixels, and how they fit.
 
@@ -153,10 +149,8 @@ def _factor_by_size(slide: Slide, mpp: float, expected: tuple[float, float]) -> 
     for factor in sorted({1.0, *(level.downsample for level in slide.levels)}):
         if np.all(np.abs(ratios / factor - 1) < SAME_SIZE):
             return factor, []
-    was = f"{expected[0]:.0f} × {expected[1]:.0f}"
-    sizes = (
-        f"the spots were placed on an image of {was} pixels, this one has {slide.shape[0]} × {slide.shape[1]}"
-    )
+    was, has = f"{expected[0]:.0f} × {expected[1]:.0f}", f"{slide.shape[0]} × {slide.shape[1]}"
+    sizes = f"the spots were placed on an image of {was} pixels, this one has {has}"
     if abs(ratios[0] / ratios[1] - 1) >= SAME_SIZE:
         raise SectionError(f"the slide does not fit: {sizes}", where=slide.path, remedy=_REMEDY)
     factor = float(np.sqrt(ratios[0] * ratios[1]))

@@ -54,22 +54,15 @@ def assemble(
     table = spot_table(counts, rows, centres)
     for column, values in (obs or {}).items():
         table.obs[column] = values
-    title = options.name or name
-    patient = options.patient or title
-    section = Section(
-        title, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), alignment.verdict
-    )
-    return finished(section)
+    name, fit = options.name or name, alignment.verdict
+    patient = options.patient or name
+    return finished(Section(name, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), fit))
 
 
 def finished(section: Section, kind: Kind = "measured") -> Section:
     """Check a section's lengths, say each doubt once, and let its table say what it is."""
-    lengths = (
-        (section.mpp, "µm per pixel"),
-        (section.spot_um, "spot diameter"),
-        (section.pitch_um, "distance of spots"),
-    )
-    for value, what in lengths:
+    lengths = {"µm per pixel": section.mpp, "spot diameter": section.spot_um}
+    for what, value in {**lengths, "distance of spots": section.pitch_um}.items():
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SectionError(f"the {what} must be a positive number, not {value}", where=section.name)
     section = replace(section, warnings=tuple(dict.fromkeys(section.warnings)))

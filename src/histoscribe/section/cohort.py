@@ -96,10 +96,9 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
     SectionError
         Once, with every problem found and the line that it is on.
     """
-    lines = _table(path)
     problems: list[str] = []
     rows = []
-    for number, cells in lines:
+    for number, cells in _table(path):
         row, wrong = _row(cells, path.parent)
         problems += [f"line {number}: {problem}" for problem in wrong]
         if row is not None:
@@ -146,12 +145,10 @@ def _row(cells: dict[str, str], folder: Path) -> tuple[CohortRow | None, list[st
     for name in ("pitch_um", "spot_um"):
         numbers[name], problem = _micrometres(cells.get(name, ""), name)
         problems += problem
-    path = places["path"]
+    path, names = places["path"], (cells.get("section", ""), cells.get("patient", ""))
     if problems or path is None:
         return None, problems
-    return CohortRow(
-        cells["section"], cells.get("patient", ""), path, places["positions"], places["slide"], **numbers
-    ), []
+    return CohortRow(*names, path, places["positions"], places["slide"], *numbers.values()), []
 
 
 def _place(cell: str, name: str, folder: Path) -> tuple[Path | None, list[str]]:

@@ -76,9 +76,8 @@ def scale_of(
     """
     factors = _mapping(entry.get("scalefactors"))
     bin_um = number_in(factors, "bin_size_um", path) or _bin_of(table)
-    stated = (
-        own.mpp or mpp or number_in(factors, "microns_per_pixel", path) or _pixel_size(table, entry, path)
-    )
+    stated = own.mpp or mpp or number_in(factors, "microns_per_pixel", path)
+    stated = stated or _pixel_size(table, entry, path)
     pitch = options.pitch_um or own.pitch_um or bin_um
     spot = options.spot_um or own.spot_um or bin_um
     spot_px = number_in(factors, "spot_diameter_fullres", path)
@@ -107,13 +106,11 @@ def scale_of(
         return SpotScale(stated, found, spot or size * found / guess, (doubt,) if unlike else ())
     if stated is not None:
         off = abs(spacing.mpp / stated - 1)
-        words = (
-            f"the file states {stated:.4g} µm per pixel, its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
-        )
+        words = f"the file states {stated:.4g} µm per pixel, "
+        words += f"its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
         if off > REFUSED:
-            raise SectionError(
-                words, where=path, remedy="mend the one that is wrong: they contradict each other"
-            )
+            remedy = "mend the one that is wrong: they contradict each other"
+            raise SectionError(words, where=path, remedy=remedy)
         differ = (f"{words}: positions and scale factors of different runs?",) if off > DOUBTED else ()
         return SpotScale(stated, spacing.pitch_um, spot or size, differ)
     if pitch is None:

@@ -106,9 +106,8 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
     if negative:
         errors.append(f"{negative} counts are negative")
     if not errors and apart > 0.001 * flat.size:
-        doubts.append(
-            f"{apart / flat.size:.0%} of the values are not whole numbers: normalised, not raw counts?"
-        )
+        share = f"{apart / flat.size:.0%}"
+        doubts.append(f"{share} of the values are not whole numbers: normalised, not raw counts?")
     if not errors and flat.size and not positive:
         doubts.append("every count is zero")
     return errors, doubts
@@ -133,10 +132,8 @@ def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
             taken.add(name)
         seen.add(gene)
         names.append(name)
-    warning = (
-        f"{len(twice)} gene symbols occur more than once ({examples(twice)}); the others got -1, -2, ..."
-    )
-    return tuple(names), (warning,)
+    said = f"{len(twice)} gene symbols occur more than once ({examples(twice)}); the others got -1, -2, ..."
+    return tuple(names), (said,)
 
 
 def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -158,13 +155,8 @@ def flags_of(values: Any) -> NDArray[np.bool_] | None:
 
 def repeated(names: Sequence[str]) -> list[str]:
     """The names that occur more than once, each once, in order of their second appearance."""
-    seen: set[str] = set()
-    again: dict[str, None] = {}
-    for name in names:
-        if name in seen:
-            again[name] = None
-        seen.add(name)
-    return list(again)
+    first = {name: place for place, name in reversed(list(enumerate(names)))}
+    return list(dict.fromkeys(name for place, name in enumerate(names) if first[name] != place))
 
 
 def examples(names: Sequence[str], most: int = 3) -> str:

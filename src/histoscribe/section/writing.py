@@ -120,9 +120,8 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
                 index=numbers,
                 transformations=placed(1.0),
             )
-            annotated = TableModel.parse(
-                table, region=element, region_key=REGION_KEY, instance_key=INSTANCE_KEY
-            )
+            keys = {"region_key": REGION_KEY, "instance_key": INSTANCE_KEY}
+            annotated = TableModel.parse(table, region=element, **keys)
             images = {}
             if image is not None:
                 halvings = max(0, int(np.log2(max(image.shape[:2]) / SMALLEST)))
@@ -133,9 +132,8 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
                     transformations=placed(1 / scale),
                     chunks=(3, CHUNK, CHUNK),
                 )
-            data = spatialdata.SpatialData(
-                images=images, shapes={element: circles}, tables={"table": annotated}
-            )
+            shapes, tables = {element: circles}, {"table": annotated}
+            data = spatialdata.SpatialData(images=images, shapes=shapes, tables=tables)
             with replacing(target) as fresh:
                 data.write(fresh)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
@@ -152,7 +150,6 @@ def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnDat
     table = _shallow(section.table)
     describe(section, record_of(table).kind or "measured", table=table)
     amend_record(table, warnings=section.warnings, slide=_reference(section.slide, target))
-    entry = table.uns["spatial"][library_key(section.name)]
     if section.slide is None:
         return table
     try:
@@ -160,8 +157,9 @@ def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnDat
     except SlideError as error:
         amend_record(table, warnings=(*section.warnings, f"no image was kept: {error.problem}"))
         return table
+    entry = table.uns["spatial"][library_key(section.name)]
     entry["images"] = {"hires": image}
-    entry["scalefactors"] = {**entry["scalefactors"], "tissue_hires_scalef": scale}
+    entry["scalefactors"]["tissue_hires_scalef"] = scale
     return table
 
 
@@ -170,17 +168,8 @@ def _shallow(table: AnnData) -> AnnData:
 
     if table.raw is not None or table.is_view:
         return table.copy()
-    return anndata.AnnData(
-        X=table.X,
-        obs=table.obs.copy(),
-        var=table.var.copy(),
-        uns=dict(table.uns),
-        obsm=dict(table.obsm),
-        varm=dict(table.varm),
-        layers=dict(table.layers),
-        obsp=dict(table.obsp),
-        varp=dict(table.varp),
-    )
+    parts = {name: dict(getattr(table, name)) for name in ("uns", "obsm", "varm", "layers", "obsp", "varp")}
+    return anndata.AnnData(X=table.X, obs=table.obs.copy(), var=table.var.copy(), **parts)
 
 
 def _reference(slide: Slide | None, target: Path) -> SlideReference | None:

@@ -35,8 +35,7 @@ class PixelStore:
         """Return what is kept for `owner` under `name`, computing it if there is nothing."""
         key = (id(owner), name)
         with self._lock:
-            kept = self._find(key)
-            if kept is not None:
+            if (kept := self._find(key)) is not None:
                 return kept
             gate = self._gates.setdefault(key, threading.Lock())
         with gate:

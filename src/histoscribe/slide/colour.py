@@ -42,9 +42,7 @@ def to_rgb(
 
 def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Turn YCbCr of full range (ITU-R BT.601, as in JFIF) into RGB; shape (rows, columns, 3)."""
-    luma, blue, red = np.moveaxis(pixels[:, :, :3].astype(np.float32), 2, 0)
-    blue -= 128
-    red -= 128
+    luma, blue, red = np.moveaxis(pixels[:, :, :3] - np.array((0, 128, 128), np.float32), 2, 0)
     mixed = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
     return np.stack(mixed, axis=2).round().clip(0, 255).astype(np.uint8)
 

@@ -42,14 +42,10 @@ def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
     kind = _BY_HEADER.get(compression)
     if kind is None:
         return
-    stream = io.BytesIO(data[:HEADER])
-    match kind:
-        case "JPEG":
-            found = jpeg_extent(stream)
-        case "PNG":
-            found = png_extent(stream)
-        case _:
-            found = _j2k_extent(data)
+    if kind == "J2K":
+        found = _j2k_extent(data)
+    else:
+        found = (jpeg_extent if kind == "JPEG" else png_extent)(io.BytesIO(data[:HEADER]))
     if found is None:
         raise ValueError("the tile does not say how large it is")
     if found[0] > height or found[1] > width:
@@ -96,8 +92,5 @@ def _j2k_extent(data: bytes) -> tuple[int, int, int] | None:
         return None
     right, bottom, left, top = struct.unpack(">IIII", data[8:24])
     components = struct.unpack(">H", data[40:42])[0]
-    return (
-        (bottom - top, right - left, components)
-        if left < right and top < bottom and components <= 4
-        else None
-    )
+    sensible = left < right and top < bottom and components <= 4
+    return (bottom - top, right - left, components) if sensible else None

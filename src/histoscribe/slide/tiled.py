@@ -60,9 +60,8 @@ class TiledPixels(RgbPixels):
                 return self.decode(top, left, bottom, right)
         out = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
         for tile, (first, start, last, stop) in tiles:
-            out[first - top : last - top, start - left : stop - left] = self._tile_or_mark(
-                tile, first, start, last, stop
-            )
+            part = self._tile_or_mark(tile, first, start, last, stop)
+            out[first - top : last - top, start - left : stop - left] = part
         return out
 
     def probe(self) -> None:
@@ -90,15 +89,9 @@ class TiledPixels(RgbPixels):
         height, width = self._tile
         for row in range(top // height, -(-bottom // height)):
             for column in range(left // width, -(-right // width)):
-                yield (
-                    (row, column),
-                    (
-                        max(top, row * height),
-                        max(left, column * width),
-                        min(bottom, (row + 1) * height),
-                        min(right, (column + 1) * width),
-                    ),
-                )
+                first, start = max(top, row * height), max(left, column * width)
+                last, stop = min(bottom, (row + 1) * height), min(right, (column + 1) * width)
+                yield (row, column), (first, start, last, stop)
 
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """Read a block as `RgbPixels.block` does, from whole tiles, which the shared store keeps.
@@ -109,9 +102,9 @@ class TiledPixels(RgbPixels):
         height, width = self._tile
         for (row, column), (first, start, last, stop) in self.tiles(top, left, bottom, right):
             tile = PIXELS.get(self, (row, column), partial(self.read_tile, row, column))
-            out[first - top : last - top, start - left : stop - left] = tile[
-                first - row * height : last - row * height, start - column * width : stop - column * width
-            ]
+            down, across = row * height, column * width
+            part = tile[first - down : last - down, start - across : stop - across]
+            out[first - top : last - top, start - left : stop - left] = part
         return out
 
     def _is_broken(self, tile: tuple[int, int]) -> bool:

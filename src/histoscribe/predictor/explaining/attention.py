@@ -29,15 +29,15 @@ class Attention:
 
     def received(self) -> NDArray[np.float32]:
         """How much all other tiles look at each tile, shape (tiles,)."""
-        others = self.edges[0] != self.edges[1]
-        seen = np.bincount(self.edges[0, others], self.weights[others], minlength=self.tiles)
-        return np.asarray(seen, dtype=np.float32)
+        return self._sum(self.edges[0] != self.edges[1])
 
     def of(self, tile: int) -> NDArray[np.float32]:
         """How much one tile looks at each tile, shape (tiles,)."""
-        own = self.edges[1] == tile
-        looked = np.bincount(self.edges[0, own], self.weights[own], minlength=self.tiles)
-        return np.asarray(looked, dtype=np.float32)
+        return self._sum(self.edges[1] == tile)
+
+    def _sum(self, edges: NDArray[np.bool_]) -> NDArray[np.float32]:
+        seen = np.bincount(self.edges[0, edges], self.weights[edges], minlength=self.tiles)
+        return np.asarray(seen, dtype=np.float32)
 
 
 def attention_maps(

@@ -92,7 +92,7 @@ def learn(
 
 def _told_of(sections: Sequence[EncodedSection]) -> dict[str, float]:
     """What verdicts compare a slide with: how fine the coarsest image is, and how many counts a spot has."""
-    depths = np.concatenate([np.asarray(section.counts.sum(axis=1)).reshape(-1) for section in sections])
+    depths = np.concatenate([section.depth for section in sections])
     fineness = [section.fineness_um for section in sections if section.fineness_um is not None]
     known = {"fineness_um": round(max(fineness), 3)} if len(fineness) == len(sections) else {}
     return {"depth": float(np.median(depths)), **known}
@@ -128,11 +128,9 @@ def _with_types(
 
 
 def _crops(sections: Sequence[EncodedSection]) -> Crops | None:
-    if any(section.crops is None for section in sections):
-        return None
-    if sum(len(section.spots) for section in sections) > MOST:
-        return None
-    return pack_crops(np.concatenate([section.crops for section in sections if section.crops is not None]))
+    crops = [section.crops for section in sections if section.crops is not None]
+    few = len(crops) == len(sections) and sum(map(len, crops)) <= MOST
+    return pack_crops(np.concatenate(crops)) if few else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +166,7 @@ def inner_folds(sections: Sequence[EncodedSection]) -> tuple[list[Fold], str]:
         return [(lower, upper), (upper, lower), (right, left), (left, right)], HALVES
     if len(groups) > _MAX_FOLDS:
         groups = [[s for group in groups[first::_MAX_FOLDS] for s in group] for first in range(_MAX_FOLDS)]
-    folds = []
-    for held in range(len(groups)):
-        training = [s for number, group in enumerate(groups) if number != held for s in group]
-        folds.append((training, groups[held]))
-    return folds, split
+    return [([s for group in groups if group is not held for s in group], held) for held in groups], split
 
 
 def choose_inputs(
@@ -238,8 +232,7 @@ def _reached(
         [gene_correlation(answer, truth).mean() for answer in answers]
         for answers, truth, _ in ridge_folds(sections, panel, choices)
     ]
-    reached: NDArray[np.float64] = np.mean(told, axis=0)
-    return reached
+    return np.asarray(np.mean(told, axis=0))
 
 
 def ridge_folds(
@@ -346,12 +339,11 @@ def _held_out(
     *,
     known: bool,
 ) -> HeldOutTissue:
-    depth = np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1)
-    if options.settings.target != "clean":
-        return HeldOutTissue(predicted, measured, None, depth, known)
-    # log1p(10,000 c / N) turned round: the counts of the panel, whatever holds them.
-    counts = np.round(np.expm1(measured.astype(np.float64)) * depth[:, None] / 1e4)
-    return HeldOutTissue(predicted, measured, counts, depth, known)
+    counts = None
+    if options.settings.target == "clean":
+        # log1p(10,000 c / N) turned round: the counts of the panel, whatever holds them.
+        counts = np.round(np.expm1(measured.astype(np.float64)) * section.depth[:, None] / 1e4)
+    return HeldOutTissue(predicted, measured, counts, section.depth, known)
 
 
 def reliability(
@@ -376,10 +368,8 @@ def reliability(
 
 
 def _halves(section: EncodedSection) -> list[EncodedSection]:
-    orders = [np.argsort(places, kind="stable") for places in section.centres_um.T]
-    parts = [rows for order in orders for rows in np.array_split(order, 2)]
-    names = ("upper", "lower", "left", "right")
-    return [
-        section.part(np.sort(rows), f"{section.name}, {name} half")
-        for name, rows in zip(names, parts, strict=True)
-    ]
+    halves = []
+    for places, names in zip(section.centres_um.T, (("upper", "lower"), ("left", "right")), strict=True):
+        for name, rows in zip(names, np.array_split(np.argsort(places, kind="stable"), 2), strict=True):
+            halves.append(section.part(np.sort(rows), f"{section.name}, {name} half"))
+    return halves

@@ -51,9 +51,7 @@ def check_zarr(path: Path) -> None:
         if file.name not in METADATA_FILES:
             continue
         if size > METADATA_BYTES:
-            raise SectionError(
-                f"{inside} is larger than {METADATA_BYTES >> 20} MB", where=path, remedy=_WHICH
-            )
+            raise _refused(f"{inside} is larger than {METADATA_BYTES >> 20} MB", path)
         try:
             content = json.loads(file.read_bytes())
         except (ValueError, RecursionError, OSError) as error:
@@ -70,6 +68,10 @@ def check_zarr(path: Path) -> None:
         raise SectionError(problem, where=path, remedy=_WHICH)
 
 
+def _refused(problem: str, path: Path) -> SectionError:
+    return SectionError(problem, where=path, remedy=_WHICH)
+
+
 def _files(path: Path) -> Iterator[tuple[Path, int]]:
     """Every file of a folder with its size; refuses links that leave it."""
     root, waiting, seen = path.resolve(), [path], 0
@@ -78,10 +80,9 @@ def _files(path: Path) -> Iterator[tuple[Path, int]]:
             for entry in entries:
                 seen += 1
                 if seen > MOST_ENTRIES:
-                    raise SectionError(f"holds more than {MOST_ENTRIES:,} files", where=path, remedy=_WHICH)
+                    raise _refused(f"holds more than {MOST_ENTRIES:,} files", path)
                 if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-                    name = Path(entry.path).relative_to(path)
-                    raise SectionError(f"{name} is a link out of the folder", where=path, remedy=_WHICH)
+                    raise _refused(f"{Path(entry.path).relative_to(path)} is a link out of the folder", path)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
                 elif entry.is_file():
@@ -115,9 +116,7 @@ def _check_paths(content: Any, path: Path, inside: Path) -> None:
                 named += part["metadata"]
             for name in named:
                 if ".." in Path(name).parts or Path(name).is_absolute() or "\\" in name or "://" in name:
-                    raise SectionError(
-                        f"{inside} names a place outside the folder ({name:.60})", where=path, remedy=_WHICH
-                    )
+                    raise _refused(f"{inside} names a place outside the folder ({name:.60})", path)
 
 
 def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
@@ -170,9 +169,7 @@ def check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
     `folder`: of the array; `node`: its metadata, `zarr.json` or `.zarray`. Raises `SectionError`, also if a
     chunk does not say what it unfolds to.
     """
-    codecs = (
-        [node.get("compressor")] if "zarr_format" in node and node["zarr_format"] == 2 else node.get("codecs")
-    )
+    codecs = [node.get("compressor")] if node.get("zarr_format") == 2 else node.get("codecs")
     packing, shards = _packing(codecs if isinstance(codecs, list) else [])
     if packing is None:
         return
@@ -183,10 +180,8 @@ def check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
         with open(file, "rb") as stream:
             for start, size in _places(stream, inner):
                 stream.seek(start)
-                claimed = _unfolded(
-                    packing, stream.read(size if packing in ("gzip", "zlib") else HEADER_BYTES)
-                )
-                if claimed > UNFOLDED_BYTES:
+                looked_at = stream.read(size if packing in ("gzip", "zlib") else HEADER_BYTES)
+                if _unfolded(packing, looked_at) > UNFOLDED_BYTES:
                     raise SectionError(
                         f"{file.relative_to(where)} would unfold to far more than a chunk of its array holds",
                         where=where,

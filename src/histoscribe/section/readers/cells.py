@@ -149,7 +149,5 @@ def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarra
             remedy="use counts and outlines of the same Space Ranger run",
         )
     kept = np.flatnonzero(found >= 0)
-    warnings = (
-        [f"{len(lost)} cells have counts but no outline and were left out: {examples(lost)}"] if lost else []
-    )
-    return kept, found[kept], warnings
+    said = f"{len(lost)} cells have counts but no outline and were left out: {examples(lost)}"
+    return kept, found[kept], [said] if lost else []

@@ -78,12 +78,10 @@ def section_of_table(
         table.obsm["spatial"] = flip(centres)
         table.uns.pop("spatial", None)
     warnings += alignment.warnings
-    fit = alignment.verdict
     name = options.name or own.name or library or section_name(path)
     patient = options.patient or own.patient or name
-    section = Section(
-        name, table, beneath, micrometres, scale.spot_um, scale.pitch_um, patient, tuple(warnings), fit
-    )
+    sizes, told = (micrometres, scale.spot_um, scale.pitch_um), tuple(warnings)
+    section = Section(name, table, beneath, *sizes, patient, told, alignment.verdict)
     return finished(section, own.kind or "measured")
 
 

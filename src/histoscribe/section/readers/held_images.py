@@ -113,9 +113,8 @@ def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | N
     doubts: list[str] = []
     for place in dict.fromkeys(place.resolve() for place in places):
         if not reference.sha256 and not place.is_relative_to(folder):
-            return None, [
-                f"its slide {named} lies outside the file's folder and was not opened: name it yourself"
-            ]
+            said = f"its slide {named} lies outside the file's folder and was not opened: name it yourself"
+            return None, [said]
         if place == path.resolve() or not (place.is_file() or place.is_dir()):
             continue
         try:

@@ -87,10 +87,8 @@ def looks_like_counts_table(path: Path) -> bool:
         return False
     header, first = text.readline(1 << 24), text.readline(4096)
     cells = [first, header.split(b"\t" if b"\t" in header else b",")[-1]]
-    return any(
-        _spot_id(cell.split(b"\t")[0].split(b",")[0].decode("utf-8", "replace").strip(' "\r\n'))
-        for cell in cells
-    )
+    firsts = [cell.split(b"\t")[0].split(b",")[0].decode("utf-8", "replace") for cell in cells]
+    return any(_spot_id(first.strip(' "\r\n')) for first in firsts)
 
 
 def read_counts_table(path: Path) -> Counts:
@@ -110,9 +108,8 @@ def read_counts_table(path: Path) -> Counts:
     if not columns[0] or len(columns) == lines[0][1].count(separator) + 2:
         columns = columns[1:]
     try:
-        matrix = np.loadtxt(
-            (line[1] for line in lines), delimiter=separator, dtype=np.float32, ndmin=2, quotechar='"'
-        )
+        rows = (line[1] for line in lines)
+        matrix = np.loadtxt(rows, delimiter=separator, dtype=np.float32, ndmin=2, quotechar='"')
     except ValueError as error:
         raise SectionError(
             f"not a whole table of counts ({error})", where=path, remedy=_COUNTS_REMEDY

@@ -112,14 +112,10 @@ def join(
         )
     warnings = renamed
     if lost:
-        hint = ""
-        if len(positions.barcodes) + 1 in SLIDE_SPOTS:
-            hint = (
-                f"; the positions have {len(positions.barcodes)} lines, one too few: was the first line lost?"
-            )
-        warnings.append(
-            f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}{hint}"
-        )
+        said = f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}"
+        if (count := len(positions.barcodes)) + 1 in SLIDE_SPOTS:
+            said += f"; the positions have {count} lines, one too few: was the first line lost?"
+        warnings.append(said)
     of_positions = np.asarray(found, dtype=np.intp)
     kept = (of_positions >= 0) & positions.in_tissue[of_positions]
     if not kept.any():
@@ -147,13 +143,8 @@ def _csv(path: Path) -> Any:
     separator = max(",;\t", key=first.count)
     has_header = "tissue" in first or first.startswith(("barcode", '"barcode'))
     try:
-        frame = pd.read_csv(
-            text,
-            sep=separator,
-            decimal="," if separator == ";" else ".",
-            header=0 if has_header else None,
-            dtype={0: str},
-        )
+        decimal, header = "," if separator == ";" else ".", 0 if has_header else None
+        frame = pd.read_csv(text, sep=separator, decimal=decimal, header=header, dtype={0: str})
     except (ValueError, pd.errors.ParserError) as error:
         raise SectionError(f"not a whole table of positions ({error})", where=path, remedy=_AGAIN) from error
     if not has_header:

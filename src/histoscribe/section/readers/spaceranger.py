@@ -122,9 +122,8 @@ def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path)
             )
         return Spacing(scales.mpp, pitch_um, doubts)
     lattice = visium_spacing if scales.bin_um is None else square_spacing
-    spacing = lattice(positions.array, positions.centres, pitch_um) or free_spacing(
-        positions.centres, pitch_um
-    )
+    spacing = lattice(positions.array, positions.centres, pitch_um)
+    spacing = spacing or free_spacing(positions.centres, pitch_um)
     if spacing is None:
         problem = "the µm per pixel cannot be told: fewer than two spots at different places"
         raise SectionError(problem, where=where, remedy="copy the positions from Space Ranger again")

@@ -53,10 +53,8 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     if found is not None:
         side = float(found[1])
         options = replace(options, pitch_um=options.pitch_um or side, spot_um=options.spot_um or side)
-    image, mpp = None, None
-    doubts = [
-        f"{region or 'what its table belongs to'} is no element of shapes: no image can be laid beneath"
-    ]
+    image, mpp, whole = None, None, region or "what its table belongs to"
+    doubts = [f"{whole} is no element of shapes: no image can be laid beneath"]
     if shapes is not None:
         table, sizes, lost = _joined(table, instances, shapes, path)
         image, doubts = _image(data, shapes, path)
@@ -149,13 +147,14 @@ def _joined(
             f"spots without a shape: {examples(lost) or 'all of them'}", where=path, remedy=_AGAIN
         )
     table = table[rows >= 0].copy() if lost else table
-    chosen = shapes.geometry.iloc[rows[rows >= 0]]
+    rows = rows[rows >= 0]
+    chosen = shapes.geometry.iloc[rows]
     middle = chosen.centroid
     table.obsm["spatial"] = np.column_stack([middle.x.to_numpy(), middle.y.to_numpy()])
-    round_ones = "radius" in shapes.columns
-    sizes = (
-        2 * shapes["radius"].to_numpy()[rows[rows >= 0]] if round_ones else np.sqrt(chosen.area.to_numpy())
-    )
+    if "radius" in shapes.columns:
+        sizes = 2 * shapes["radius"].to_numpy()[rows]
+    else:
+        sizes = np.sqrt(chosen.area.to_numpy())
     said = [f"spots without a shape were left out ({len(lost)}): {examples(lost)}"] if lost else []
     return table, np.asarray(sizes, dtype=np.float64), said
 

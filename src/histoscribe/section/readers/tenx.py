@@ -54,16 +54,15 @@ def read_tenx_h5(path: Path) -> Counts:
         kinds = _names(group["features/feature_type"]) if has_types else [GENE_EXPRESSION] * features
         genes_of_probes = _probes(group["features"], features)
     problems = compressed_problems(data, indices, indptr, rows=spots, columns=features)
-    problems += [
-        f"{what} has {len(found)} names where the matrix has {expected}"
-        for what, found, expected in (
-            ("barcodes", barcodes, spots),
-            ("features/name", names, features),
-            ("features/id", ids, features),
-            ("features/feature_type", kinds, features),
-        )
-        if len(found) != expected
-    ]
+    listed = {
+        "barcodes": barcodes,
+        "features/name": names,
+        "features/id": ids,
+        "features/feature_type": kinds,
+    }
+    for what, found in listed.items():
+        if len(found) != (expected := spots if what == "barcodes" else features):
+            problems.append(f"{what} has {len(found)} names where the matrix has {expected}")
     if problems:
         raise SectionError("; ".join(problems), where=path, remedy=_REMEDY)
     matrix = csr_matrix((data, indices, indptr), shape=(spots, features))
@@ -199,10 +198,8 @@ def _names(dataset: Any) -> list[str]:
 
 def texts(dataset: Any) -> list[str]:
     """The texts of a one-dimensional HDF5 data set."""
-    return [
-        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in dataset[:].tolist()
-    ]
+    found = dataset[:].tolist()
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in found]
 
 
 def read_tenx_mtx(folder: Path) -> Counts:
@@ -227,12 +224,10 @@ def read_tenx_mtx(folder: Path) -> Counts:
         ) from error
     barcodes = [line[0] for line in _lines(_one_of(folder, "barcodes.tsv"))]
     rows = _lines(_one_of(folder, "features.tsv", "genes.tsv"))
+    listed = (("barcodes.tsv", len(barcodes), spots), ("features.tsv", len(rows), features))
     problems = [
         f"{what} has {found} lines where the matrix has {expected}"
-        for what, found, expected in (
-            ("barcodes.tsv", len(barcodes), spots),
-            ("features.tsv", len(rows), features),
-        )
+        for what, found, expected in listed
         if found != expected
     ]
     if problems:

@@ -40,10 +40,8 @@ def choose_part(root: Path, bin_um: float | None) -> Path:
         if bin_um is not None and (own is None or float(own[1]) != bin_um):
             problem = f"this folder holds no bins of {bin_um:g} µm"
             raise SectionError(problem, where=root, remedy="name a Visium HD run, or leave the bin size out")
-        cells = root / "segmented_outputs"
-        return (
-            cells if cells.is_dir() and not (root / "spatial" / "scalefactors_json.json").is_file() else root
-        )
+        cells, scaled = root / "segmented_outputs", root / "spatial" / "scalefactors_json.json"
+        return cells if cells.is_dir() and not scaled.is_file() else root
     wanted = bin_um if bin_um is not None else BIN_UM if BIN_UM in bins else min(bins)
     if wanted not in bins:
         known = ", ".join(f"{size:g}" for size in bins)

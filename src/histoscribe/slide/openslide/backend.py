@@ -96,17 +96,11 @@ def read(path: Path) -> Slide:
 
 def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> AssociatedImages:
     stem = "openslide.associated."
-    sizes = {
-        key[len(stem) : -len(".width")]: (
-            positive(properties.get(key.removesuffix("width") + "height")),
-            positive(properties[key]),
-        )
-        for key in properties
-        if key.startswith(stem) and key.endswith(".width")
-    }
+    wide = [key for key in properties if key.startswith(stem) and key.endswith(".width")]
+    names = sorted(key[len(stem) : -len(".width")] for key in wide)
 
     def show(name: str) -> NDArray[np.uint8]:
-        rows, columns = sizes[name]
+        rows, columns = (positive(properties.get(f"{stem}{name}.{side}")) for side in ("height", "width"))
         check_associated(int(rows or 0), int(columns or 0), name, path)
         try:
             return to_rgb(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
@@ -115,7 +109,7 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
                 f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
             ) from error
 
-    return {name: partial(show, name) for name in sorted(sizes)}
+    return {name: partial(show, name) for name in names}
 
 
 def file_in(folder: Path) -> Path | None:

@@ -125,10 +125,8 @@ class Handles:
         try:
             handle = openslide.OpenSlide(self._path)
         except (openslide.OpenSlideError, OSError) as error:
-            reason = reason_of(error)
-            raise SlideError(
-                f"OpenSlide cannot open it ({reason})", where=self._path, remedy=COPY_AGAIN
-            ) from error
+            problem = f"OpenSlide cannot open it ({reason_of(error)})"
+            raise SlideError(problem, where=self._path, remedy=COPY_AGAIN) from error
         handle.set_cache(_shared_cache())
         self._own.handle = handle
         return handle

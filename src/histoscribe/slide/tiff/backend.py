@@ -47,8 +47,8 @@ def read(path: Path) -> Slide:
             tif.close()
         if isinstance(error, SlideError):
             raise
-        reason = reason_of(error)
-        raise SlideError(f"a damaged TIFF ({reason})", where=path, remedy=COPY_AGAIN) from error
+        problem = f"a damaged TIFF ({reason_of(error)})"
+        raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error
 
 
 def _slide(tif: TiffFile, path: Path) -> Slide:

@@ -54,11 +54,8 @@ def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> tuple[str, Spaci
             spacing, objective = _ome(text, index)
             maker = re.search(r'<Microscope\b[^>]*\bManufacturer="([^"]{1,200})"', text)
             vendor = html.unescape(maker[1]) if maker else vendor
-    return (
-        vendor or str(tif.pages.first.software or "").strip(),
-        spacing or _resolution_tags(page),
-        objective,
-    )
+    vendor = vendor or str(tif.pages.first.software or "").strip()
+    return vendor, spacing or _resolution_tags(page), objective
 
 
 def orientation_of(page: TiffPage) -> int:
@@ -73,9 +70,8 @@ def dyes_of(tif: TiffFile, index: int) -> list[str]:
     channels = [] if image is None else image.findall("{*}Pixels/{*}Channel")
     dyes = []
     for channel in channels:
-        words = " ".join(
-            channel.get(key, "") for key in ("Name", "Fluor", "ContrastMethod", "IlluminationType")
-        )
+        keys = ("Name", "Fluor", "ContrastMethod", "IlluminationType")
+        words = " ".join(channel.get(key, "") for key in keys)
         if channel.get("Fluor") or channel.get("EmissionWavelength") or _FLUORESCENCE.search(words):
             dyes.append(channel.get("Fluor") or channel.get("Name") or "a dye")
     return dyes
@@ -100,14 +96,12 @@ def _ome(text: str, index: int) -> tuple[Spacing | None, float | None]:
     pixels = image.find("{*}Pixels") if image is not None else None
     if pixels is None:
         return None, nominal
-    sides = [
-        (positive(pixels.get(f"PhysicalSize{axis}")), UM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
+    across, down = (
+        (positive(pixels.get(f"PhysicalSize{axis}")) or 0)
+        * UM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"), 0)
         for axis in "XY"
-    ]
-    (across, unit_across), (down, unit_down) = sides
-    if across is None or down is None or unit_across is None or unit_down is None:
-        return None, nominal
-    return (across * unit_across, down * unit_down), nominal
+    )
+    return (across, down) if across and down else None, nominal
 
 
 def _resolution_tags(page: TiffPage) -> Spacing | None:

@@ -94,9 +94,8 @@ class TiffPixels(TiledPixels):
         check_tile(page.compression, data, *self._tile)
         if self._closes and not is_closed(page.compression, data):
             raise ValueError("the tile is cut off")
-        tables = {
-            name: value for name in ("jpegtables", "jpegheader") if (value := getattr(page, name)) is not None
-        }
+        tables = {name: getattr(page, name) for name in ("jpegtables", "jpegheader")}
+        tables = {name: table for name, table in tables.items() if table is not None}
         decoded = page.decode(data, index, _fullsize=True, **tables)[0]
         tile = self._in_rgb(np.asarray(decoded)[0])
         if tile.shape != (*self._tile, 3) or tile.dtype != np.uint8:

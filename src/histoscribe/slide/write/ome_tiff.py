@@ -32,11 +32,9 @@ def write_ome_tiff(
     progress = progress or Progress()
     shapes = [level.shape for level in slide.levels]
     total = sum(math.ceil(rows / _TILE) * math.ceil(columns / _TILE) for rows, columns in shapes)
-    packing: dict[str, Any] = (
-        {"compression": "adobe_deflate", "predictor": True}
-        if quality is None
-        else {"compression": "jpeg", "compressionargs": {"level": quality}}
-    )
+    packing: dict[str, Any] = {"compression": "adobe_deflate", "predictor": True}
+    if quality is not None:
+        packing = {"compression": "jpeg", "compressionargs": {"level": quality}}
     done = 0
     size = 3 * sum(rows * columns for rows, columns in shapes)
     with replacing(path) as fresh, tifffile.TiffWriter(fresh, bigtiff=size > _CLASSIC) as tiff:

@@ -133,13 +133,9 @@ def _attributes(slide: Slide) -> dict[str, Any]:
         ]
         datasets.append({"path": str(number), "coordinateTransformations": steps})
     axes = [{"name": "c", "type": "channel"}, *({"name": axis, "type": "space", **unit} for axis in "yx")]
+    window = {"start": 0, "end": 255, "min": 0, "max": 255}
     channels = [
-        {
-            "label": label,
-            "color": colour,
-            "active": True,
-            "window": {"start": 0, "end": 255, "min": 0, "max": 255},
-        }
+        {"label": label, "color": colour, "active": True, "window": window}
         for label, colour in zip(("red", "green", "blue"), RGB, strict=True)
     ]
     own = {"complete": True, "vendor": slide.vendor, "objective": slide.objective}

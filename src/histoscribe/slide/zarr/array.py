@@ -30,12 +30,7 @@ _MOST_CHUNK = 2**28  # bytes of one decoded chunk
 _MOST_INNER = 2**20  # chunks in one shard
 _KEPT_INDICES = 256
 _NOWHERE = 2**64 - 1  # offset and length of a chunk that a shard does not hold
-_ALIASES = {
-    "numcodecs.blosc": "blosc",
-    "numcodecs.zstd": "zstd",
-    "numcodecs.zlib": "zlib",
-    "numcodecs.lz4": "lz4",
-}
+_ALIASES = {f"numcodecs.{name}": name for name in ("blosc", "zstd", "zlib", "lz4")}
 
 
 class _Shards(NamedTuple):
@@ -95,9 +90,8 @@ class ZarrArray:
         index = self._index(key, math.prod(per_shard))
         if index is None:
             return None
-        within = np.ravel_multi_index(
-            [at % count for at, count in zip(place, per_shard, strict=True)], per_shard
-        )
+        inside = [at % count for at, count in zip(place, per_shard, strict=True)]
+        within = np.ravel_multi_index(inside, per_shard)
         start, length = (int(value) for value in index[within])
         if start == length == _NOWHERE:
             return None
@@ -134,14 +128,12 @@ class ZarrArray:
         return f"{self._path}/{self._prefix}{self._separator.join(str(int(at)) for at in place)}"
 
     def _load(self) -> None:
-        text = self._place.read(f"{self._path}/zarr.json", MOST_TEXT)
-        if text is not None:
+        if (text := self._place.read(f"{self._path}/zarr.json", MOST_TEXT)) is not None:
             self._load_3(json.loads(text))
-        else:
-            text = self._place.read(f"{self._path}/.zarray", MOST_TEXT)
-            if text is None:
-                raise ValueError("it is not there")
+        elif (text := self._place.read(f"{self._path}/.zarray", MOST_TEXT)) is not None:
             self._load_2(json.loads(text))
+        else:
+            raise ValueError("it is not there")
         if self._separator not in ("/", "."):
             raise ValueError(f"keys are separated by {self._separator!r}")
         if len(self.shape) != len(self.chunks) or not 2 <= len(self.shape) <= 5:
@@ -171,12 +163,10 @@ class ZarrArray:
         if about.get("node_type") != "array":
             raise ValueError("it is no array")
         self._check_type(str(about["data_type"]), "uint8")
-        self.shape, self.chunks = (
-            _whole(about["shape"]),
-            _whole(about["chunk_grid"]["configuration"]["chunk_shape"]),
-        )
-        if about["chunk_grid"]["name"] != "regular":
-            raise ValueError(f"a chunk grid of kind {about['chunk_grid']['name']!r}")
+        grid = about["chunk_grid"]
+        self.shape, self.chunks = _whole(about["shape"]), _whole(grid["configuration"]["chunk_shape"])
+        if grid["name"] != "regular":
+            raise ValueError(f"a chunk grid of kind {grid['name']!r}")
         keys = about.get("chunk_key_encoding") or {"name": "default"}
         plain = keys["name"] == "v2"
         self._separator = str((keys.get("configuration") or {}).get("separator", "." if plain else "/"))

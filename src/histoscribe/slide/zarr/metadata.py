@@ -97,9 +97,8 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
     levels = []
     for dataset in datasets:
         own = _scale(dataset.get("coordinateTransformations"), axes)
-        levels.append(
-            OmeLevel(prefix + _inside(dataset["path"]), own and (own[0] * whole[0], own[1] * whole[1]))
-        )
+        scale = own and (own[0] * whole[0], own[1] * whole[1])
+        levels.append(OmeLevel(prefix + _inside(dataset["path"]), scale))
     described = [axis for axis in stated if isinstance(axis, dict)]
     units = [axis.get("unit") for axis in described if axis.get("name") in ("x", "y")]
     own = found.get(OWN)

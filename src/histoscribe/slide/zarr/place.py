@@ -103,6 +103,5 @@ class Remote:
 
 
 def _gone(where: str, error: Exception) -> SlideError:
-    reason = reason_of(error)
-    problem = f"can no longer be read ({reason})"
+    problem = f"can no longer be read ({reason_of(error)})"
     return SlideError(problem, where=where, remedy="check that its disk or server is still there")
