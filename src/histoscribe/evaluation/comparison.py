@@ -129,9 +129,7 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     top, top_by = _top_genes(genes, expression, source)
     detected = np.asarray((counts > 0).mean(axis=0)).reshape(-1)
     per_gene = _score(genes, expression, guess, truth, detected, top)
-    section = Section(
-        left.name, table, left.slide or right.slide, left.mpp, left.spot_um, left.pitch_um, left.patient
-    )
+    section = replace(left, table=table, slide=left.slide or right.slide, warnings=(), alignment="")
     summary = _summarise(section, per_gene, source, match, left.table.n_obs - left_out, top_by)
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
@@ -229,9 +227,9 @@ def _without_given(match: Match, predicted: Section) -> Match:
     if "given" not in predicted.table.obs:
         return match
     new = ~predicted.table.obs["given"].to_numpy(bool)[match.predicted]
-    return (
-        replace(match, measured=match.measured[new], predicted=match.predicted[new]) if new.any() else match
-    )
+    if not new.any():
+        return match
+    return replace(match, measured=match.measured[new], predicted=match.predicted[new])
 
 
 def _doubts(left: Section, right: Section, source: Record, summary: dict[str, Any]) -> list[str]:

@@ -73,9 +73,8 @@ def _rings(places: NDArray[np.float64], rows: NDArray[np.intp]) -> list[csr_arra
     from scipy.sparse import csr_array
     from scipy.spatial import cKDTree
 
-    found = cKDTree(places[rows]).sparse_distance_matrix(
-        cKDTree(places), _FARTHEST + 0.5, output_type="coo_matrix"
-    )
+    tree, reach = cKDTree(places), _FARTHEST + 0.5
+    found = cKDTree(places[rows]).sparse_distance_matrix(tree, reach, output_type="coo_matrix")
     ring = np.where(found.data > 1e-9, np.rint(found.data).clip(1), 0)
     shape = (len(rows), len(places))
     return [

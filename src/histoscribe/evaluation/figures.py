@@ -70,10 +70,8 @@ def expression_panels(
     if truth is not None:
         shown["truth"] = truth
     together = limits_of(np.concatenate(list(shown.values())))
-    panels = [
-        SpotMap(title, values, limits=together, bar=title == list(shown)[-1])
-        for title, values in shown.items()
-    ]
+    last = list(shown)[-1]
+    panels = [SpotMap(title, values, limits=together, bar=title == last) for title, values in shown.items()]
     difference = np.asarray(predicted, dtype=float) - measured
     most = float(np.quantile(np.abs(difference), 0.99)) or 1.0
     return [*panels, SpotMap("predicted − measured", difference, "difference", DIFFERENCE, (-most, most))]
@@ -148,9 +146,8 @@ def detection_figure(
     with _styled():
         figure, (axes,) = _row(1, side=3.3, wide=1.25)
         for chosen, colour, label in ((~top, ACCENT, "other genes"), (top, MARK, "top 50")):
-            axes.scatter(
-                100 * detected[chosen], r[chosen], s=13, color=colour, alpha=0.7, linewidths=0, label=label
-            )
+            x, y = 100 * detected[chosen], r[chosen]
+            axes.scatter(x, y, s=13, color=colour, alpha=0.7, linewidths=0, label=label)
         axes.axhline(0, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
         axes.set(xlabel="spots in which it was counted, %", ylabel="Pearson r", title="Which genes are found")
         if top.any():

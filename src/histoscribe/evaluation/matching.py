@@ -67,14 +67,12 @@ def match_spots(measured: Section, predicted: Section) -> Match:
         return match
     from scipy.spatial import cKDTree
 
-    distance, nearest = cKDTree(predicted.centres_um).query(
-        measured.centres_um, distance_upper_bound=measured.spacing_um / 2
-    )
+    reach = measured.spacing_um / 2
+    distance, nearest = cKDTree(predicted.centres_um).query(measured.centres_um, distance_upper_bound=reach)
     found = np.isfinite(distance)
     if not found.any():
         raise TableError(
-            f"no spot of {measured.name} has a prediction within {measured.spacing_um / 2:.3g} µm, "
-            "and no barcode is shared",
+            f"no spot of {measured.name} has a prediction within {reach:.3g} µm, and no barcode is shared",
             where=predicted.name,
             remedy="predict this section, or its slide with a finer grid",
         )

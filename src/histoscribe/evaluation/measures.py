@@ -87,9 +87,8 @@ def _per_gene(
         raise TableError("there are no spots to compare", remedy="give at least two spots")
     width = max(1, _BLOCK // len(a))
     parts = [slice(start, start + width) for start in range(0, max(a.shape[1], 1), width)]
-    return np.concatenate(
-        [measure(a[:, part].astype(np.float64), b[:, part].astype(np.float64)) for part in parts]
-    )
+    sides = ((a[:, part].astype(np.float64), b[:, part].astype(np.float64)) for part in parts)
+    return np.concatenate([measure(*pair) for pair in sides])
 
 
 def _correlation(a: Scores, b: Scores) -> Scores:

@@ -123,9 +123,8 @@ def differential_genes(
     if not record_of(section.table).measured:
         return result.iloc[np.argsort(-result["effect"].abs().to_numpy(), kind="stable")]
     first_spots = labels == first
-    shares = effective_share(
-        whole.X, section.centres_um, first_spots, other & ~first_spots, section.spacing_um, progress=progress
-    )
+    centres, pitch, rest = section.centres_um, section.spacing_um, other & ~first_spots
+    shares = effective_share(whole.X, centres, first_spots, rest, pitch, progress=progress)
     share = pd.Series(shares, whole.var_names)[result.index].to_numpy()
     score = found["scores"].to_numpy(dtype=np.float64) * np.sqrt(share)
     result.insert(0, "score", score)
@@ -214,9 +213,8 @@ def _expression_table(section: Section) -> AnnData:
     x = log_cp10k(table.X) if record_of(table).measured else table.X
     if sparse.issparse(x):
         x = sparse.csr_matrix(x)  # scanpy knows no sparse arrays yet
-    return anndata.AnnData(
-        x, obs=pd.DataFrame(index=table.obs_names), var=pd.DataFrame(index=table.var_names)
-    )
+    obs, var = (pd.DataFrame(index=names) for names in (table.obs_names, table.var_names))
+    return anndata.AnnData(x, obs=obs, var=var)
 
 
 def keep_regions(table: AnnData, regions: Sequence[Region]) -> None:

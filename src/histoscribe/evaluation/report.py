@@ -146,15 +146,12 @@ def _overview(one: Comparison) -> list[_Figure]:
     scores = {"against measured": r}
     if one.truth is not None:
         scores["against truth"] = one.per_gene["pearson_truth"].to_numpy()
-    top = one.per_gene["top50"].to_numpy(dtype=bool)
+    detected, top = one.per_gene["detected"].to_numpy(), one.per_gene["top50"].to_numpy(dtype=bool)
     stained = "H&E with the spots" if one.section.slide is not None else "The spots"
     drawn = [
         (tissue_figure(one.section), f"{stained} of {one.section.name} in their true size."),
         (histogram_figure(scores), "Pearson r over genes."),
-        (
-            detection_figure(one.per_gene["detected"].to_numpy(), r, top),
-            "Each gene's r against how often it was counted.",
-        ),
+        (detection_figure(detected, r, top), "Each gene's r against how often it was counted."),
     ]
     return [_Figure(Markup(to_svg(figure, caption)), caption) for figure, caption in drawn]
 

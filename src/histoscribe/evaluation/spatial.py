@@ -35,10 +35,8 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     points = np.asarray(centres, dtype=np.float64) / pitch
     low, high = points.min(axis=0), points.max(axis=0)
-    rows, columns = np.mgrid[
-        0 : max(int(np.ceil(high[0] - low[0])) + 1, _WINDOW),
-        0 : max(int(np.ceil(high[1] - low[1])) + 1, _WINDOW),
-    ]
+    sides = np.maximum(np.ceil(high - low).astype(int) + 1, _WINDOW)
+    rows, columns = np.indices(sides)
     far, nearest = cKDTree(points).query(np.stack([rows + low[0], columns + low[1]], axis=-1))
     inside = far <= 0.75
     scores = np.full(a.shape[1], np.nan)
@@ -109,9 +107,8 @@ def neighbour_enrichment(
     scores = np.full((len(names), len(names)), np.nan)
     if len(kept) > 1:
         rows = met[np.isin(labels[met], kept)]
-        table = AnnData(
-            np.zeros((len(rows), 0)), obsp={"spatial_connectivities": csr_matrix(near)[rows][:, rows]}
-        )
+        among = csr_matrix(near)[rows][:, rows]
+        table = AnnData(np.zeros((len(rows), 0)), obsp={"spatial_connectivities": among})
         table.obs["class"] = pd.Categorical(labels[rows], categories=kept)
         with np.errstate(all="ignore"):
             squidpy.gr.nhood_enrichment(

@@ -167,8 +167,5 @@ def _opened(source: SlideSource) -> Slide:
         problem = "another process finds another image there"
         raise SlideError(problem, where=source.place, remedy="leave --scheduler out for this slide")
     # A section may know factors that the image file does not.
-    levels = tuple(
-        Level(level.pixels, downsample)
-        for level, (_, _, downsample) in zip(slide.levels, source.levels, strict=True)
-    )
-    return replace(slide, levels=levels)
+    pairs = zip(slide.levels, source.levels, strict=True)
+    return replace(slide, levels=tuple(Level(level.pixels, known[2]) for level, known in pairs))

@@ -37,21 +37,15 @@ def scale_doubts(slide: Slide) -> ScaleDoubts:
     """
     if slide.mpp is None:
         return ScaleDoubts()
-    stated = f"{slide.mpp:.4g} µm per pixel"
     told: list[tuple[float, str]] = []
     if slide.objective:
-        told.append(
-            (slide.mpp * slide.objective / _NOMINAL, f"its objective of {slide.objective:g}x does not fit")
-        )
+        words = f"its objective of {slide.objective:g}x does not fit"
+        told.append((slide.mpp * slide.objective / _NOMINAL, words))
     side = max(slide.shape) * slide.mpp / 1000
     off = side / float(np.clip(side, *_SIZES_MM))
     # A size that cannot be is far off, by however little it passes the bound.
-    told.append(
-        (
-            off * _FAR * 1.01 if off > 1 else off / _FAR if off < 1 else 1.0,
-            f"it would be {_short(side)} mm wide",
-        )
-    )
+    off = off * _FAR * 1.01 if off > 1 else off / _FAR if off < 1 else 1.0
+    told.append((off, f"it would be {_short(side)} mm wide"))
     times = nuclear_scale(slide)
     if times is not None:
         hidden = ", unless it is too coarse to show them" if times > 1 and slide.mpp > _SHOWN else ""
@@ -59,11 +53,10 @@ def scale_doubts(slide: Slide) -> ScaleDoubts:
     against = [(off, words) for off, words in told if not 1 / _FAR <= off <= _FAR]
     if not against:
         return ScaleDoubts()
-    sentence = f"The scale of {slide.name} is doubtful: at {stated} " + ", and ".join(
-        words for _, words in against
-    )
+    listed = ", and ".join(words for _, words in against)
     large = sum(off > 1 for off, _ in against)
-    return ScaleDoubts((f"{sentence}.",), max(large, len(against) - large) > 1)
+    sentence = f"The scale of {slide.name} is doubtful: at {slide.mpp:.4g} µm per pixel {listed}."
+    return ScaleDoubts((sentence,), max(large, len(against) - large) > 1)
 
 
 def nuclear_scale(slide: Slide) -> float | None:

@@ -51,9 +51,8 @@ class Nuclei:
             return {name: np.zeros(0) for name in names}
         # Crops lie on planes far apart, so that no nucleus has neighbours in another crop.
         points = np.column_stack([self.tile * 1e4, self.centre_um])
-        distance, index = cKDTree(points).query(
-            points, k=np.arange(2, _NEIGHBOURS + 2), distance_upper_bound=_LONELY_UM
-        )
+        ranks = np.arange(2, _NEIGHBOURS + 2)
+        distance, index = cKDTree(points).query(points, k=ranks, distance_upper_bound=_LONELY_UM)
         known = np.isfinite(distance)
         cosine = (self.axis[np.where(known, index, 0)] * self.axis[:, None, :]).sum(-1)
         agreement = (cosine * known).sum(1) / np.maximum(known.sum(1), 1)
@@ -69,21 +68,17 @@ def find_nuclei(view: StainScale) -> Nuclei:
     usual = np.maximum(hematoxylin, 0).mean(axis=(-2, -1), keepdims=True)
     dark = (hematoxylin - around > np.float32(_CONTRAST)) & (hematoxylin > usual)
     smallest, largest = (bound / view.um**2 for bound in (_SMALLEST_UM2, _LARGEST_UM2))
-    found = [
-        measure_blobs(*maps, smallest, largest)
-        for maps in zip(dark, view.stains[0], view.stains[1], strict=True)
-    ]
+    crops = zip(dark, view.stains[0], view.stains[1], strict=True)
+    found = [measure_blobs(*maps, smallest, largest) for maps in crops]
     tile = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
-    count, mean_row, mean_column, row_moment, column_moment, mixed, darkness, spread, eosin = np.concatenate(
-        found
-    ).T
-    half = np.sqrt(((row_moment - column_moment) / 2) ** 2 + mixed**2)
-    middle = (row_moment + column_moment) / 2
-    axis = np.stack([(row_moment - column_moment) / 2, mixed], 1) / np.maximum(half, 1e-12)[:, None]
+    count, row, column, down, across, mixed, darkness, spread, eosin = np.concatenate(found).T
+    half = np.sqrt(((down - across) / 2) ** 2 + mixed**2)
+    middle = (down + across) / 2
+    axis = np.stack([(down - across) / 2, mixed], 1) / np.maximum(half, 1e-12)[:, None]
     side = hematoxylin.shape[-1]
     return Nuclei(
         tile=tile,
-        centre_um=(np.stack([mean_row, mean_column], 1) - (side - 1) / 2) * view.um,
+        centre_um=(np.stack([row, column], 1) - (side - 1) / 2) * view.um,
         area_um2=count * view.um**2,
         darkness=darkness,
         contrast=np.sqrt(spread),

@@ -48,6 +48,12 @@ class Published:
 
 _HIBOU = (0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816)
 _OPTIMUS = (0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517)
+_OPTIMUS_ARGUMENTS = {"init_values": 1e-5, "dynamic_img_size": False}
+_UNI_ARGUMENTS = {"init_values": 1e-5, "dynamic_img_size": True}
+_UNI2_ARGUMENTS = {
+    "img_size": 224, "patch_size": 14, "depth": 24, "num_heads": 24, "embed_dim": 1536,
+    "mlp_ratio": 2.66667 * 2, "no_embed_class": True, "reg_tokens": 8, **_UNI_ARGUMENTS, **_SWIGLU,
+}  # fmt: skip
 
 PUBLISHED = {
     entry.name: entry
@@ -56,66 +62,21 @@ PUBLISHED = {
         Published("phikon-v2", "owkin/phikon-v2", "transformers", "Owkin's own: not commercial", gated=False),
         Published("hibou-b", "histai/hibou-b", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
         Published("hibou-l", "histai/hibou-L", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
+        Published("uni", "MahmoodLab/UNI", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI_ARGUMENTS),
+        Published("uni2", "MahmoodLab/UNI2-h", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI2_ARGUMENTS),
         Published(
-            "uni",
-            "MahmoodLab/UNI",
-            "timm",
-            _NON_COMMERCIAL,
-            gated=True,
-            arguments={"init_values": 1e-5, "dynamic_img_size": True},
+            "virchow2", "paige-ai/Virchow2", "timm", _NON_COMMERCIAL, gated=True,
+            pooling="class and mean", arguments=_SWIGLU,
         ),
         Published(
-            "uni2",
-            "MahmoodLab/UNI2-h",
-            "timm",
-            _NON_COMMERCIAL,
-            gated=True,
-            arguments={
-                "img_size": 224,
-                "patch_size": 14,
-                "depth": 24,
-                "num_heads": 24,
-                "init_values": 1e-5,
-                "embed_dim": 1536,
-                "mlp_ratio": 2.66667 * 2,
-                "no_embed_class": True,
-                "reg_tokens": 8,
-                "dynamic_img_size": True,
-                **_SWIGLU,
-            },
+            "h-optimus-0", "bioptimus/H-optimus-0", "timm", "Apache-2.0", True, 224, 0.5, *_OPTIMUS,
+            arguments=_OPTIMUS_ARGUMENTS,
         ),
         Published(
-            "virchow2",
-            "paige-ai/Virchow2",
-            "timm",
-            _NON_COMMERCIAL,
-            gated=True,
-            pooling="class and mean",
-            arguments=_SWIGLU,
-        ),
-        Published(
-            "h-optimus-0",
-            "bioptimus/H-optimus-0",
-            "timm",
-            "Apache-2.0",
-            True,
-            224,
-            0.5,
-            *_OPTIMUS,
-            arguments={"init_values": 1e-5, "dynamic_img_size": False},
-        ),
-        Published(
-            "h-optimus-1",
-            "bioptimus/H-optimus-1",
-            "timm",
-            _NON_COMMERCIAL,
-            True,
-            224,
-            0.5,
-            *_OPTIMUS,
-            arguments={"init_values": 1e-5, "dynamic_img_size": False},
+            "h-optimus-1", "bioptimus/H-optimus-1", "timm", _NON_COMMERCIAL, True, 224, 0.5, *_OPTIMUS,
+            arguments=_OPTIMUS_ARGUMENTS,
         ),
         Published("gigapath", "prov-gigapath/prov-gigapath", "timm", "Apache-2.0: research only", gated=True),
     )
-}
+}  # fmt: skip
 """By name."""

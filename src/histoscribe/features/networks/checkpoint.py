@@ -104,9 +104,8 @@ def _json(path: Path) -> dict[str, Any]:
 def _side(config: dict[str, Any], steps: dict[str, Any], timm: dict[str, Any]) -> int:
     """Pixels of a tile: of the crop, else of the image that the preprocessing makes, else of the network."""
     size = steps.get("crop_size") if steps.get("do_center_crop", False) else None
-    size = (
-        size or steps.get("size") or (timm.get("input_size") or [None])[-1] or config.get("image_size", 224)
-    )
+    size = size or steps.get("size") or (timm.get("input_size") or [None])[-1]
+    size = size or config.get("image_size", 224)
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge")
     if isinstance(size, list):

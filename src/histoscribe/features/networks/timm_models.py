@@ -51,9 +51,7 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
 
     def forward(batch: Tensor) -> Tensor:
         tokens: Tensor = model.forward_features(batch)
-        if pooled:
-            return torch.cat([tokens[:, 0], tokens[:, skipped:].mean(1)], dim=1)
-        return tokens[:, 0]
+        return torch.cat([tokens[:, 0], tokens[:, skipped:].mean(1)], dim=1) if pooled else tokens[:, 0]
 
     return forward
 
@@ -81,9 +79,8 @@ def _build(checkpoint: Checkpoint) -> Any:
     if checkpoint.published is not None:
         arguments |= checkpoint.published.arguments
     layers = {"SwiGLUPacked": SwiGLUPacked, "SiLU": SiLU}
-    arguments = {
-        key: layers.get(value, value) if isinstance(value, str) else value for key, value in arguments.items()
-    }
+    for key, value in arguments.items():
+        arguments[key] = layers.get(value, value) if isinstance(value, str) else value
     arguments["num_classes"] = 0
     try:
         return timm.create_model(str(checkpoint.config["architecture"]), pretrained=False, **arguments)
