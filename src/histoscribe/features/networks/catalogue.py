@@ -49,10 +49,10 @@ class Published:
 _HIBOU = (0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816)
 _OPTIMUS = (0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517)
 _OPTIMUS_ARGUMENTS = {"init_values": 1e-5, "dynamic_img_size": False}
-_UNI_ARGUMENTS = {"init_values": 1e-5, "dynamic_img_size": True}
-_UNI2_ARGUMENTS = {
+_UNI = {"init_values": 1e-5, "dynamic_img_size": True}
+_UNI2 = {
     "img_size": 224, "patch_size": 14, "depth": 24, "num_heads": 24, "embed_dim": 1536,
-    "mlp_ratio": 2.66667 * 2, "no_embed_class": True, "reg_tokens": 8, **_UNI_ARGUMENTS, **_SWIGLU,
+    "mlp_ratio": 2.66667 * 2, "no_embed_class": True, "reg_tokens": 8, **_UNI, **_SWIGLU,
 }  # fmt: skip
 
 PUBLISHED = {
@@ -62,8 +62,8 @@ PUBLISHED = {
         Published("phikon-v2", "owkin/phikon-v2", "transformers", "Owkin's own: not commercial", gated=False),
         Published("hibou-b", "histai/hibou-b", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
         Published("hibou-l", "histai/hibou-L", "transformers", "Apache-2.0", True, 224, 0.5, *_HIBOU),
-        Published("uni", "MahmoodLab/UNI", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI_ARGUMENTS),
-        Published("uni2", "MahmoodLab/UNI2-h", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI2_ARGUMENTS),
+        Published("uni", "MahmoodLab/UNI", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI),
+        Published("uni2", "MahmoodLab/UNI2-h", "timm", _NON_COMMERCIAL, gated=True, arguments=_UNI2),
         Published(
             "virchow2", "paige-ai/Virchow2", "timm", _NON_COMMERCIAL, gated=True,
             pooling="class and mean", arguments=_SWIGLU,
