@@ -61,10 +61,8 @@ def set_score(section: Section, genes: Sequence[str]) -> NDArray[np.float64]:
     x = log_expression(section, known).astype(np.float64)
     spread = x.std(axis=0)
     if (spread > 0).sum() < 3:
-        raise RegionError(
-            f"{(spread > 0).sum()} of {len(genes)} genes of the set vary here, at least 3 are needed",
-            where=section.name,
-            remedy="choose another set, or restore its genes first",
-        )
+        problem = f"{(spread > 0).sum()} of {len(genes)} genes of the set vary here, at least 3 are needed"
+        remedy = "choose another set, or restore its genes first"
+        raise RegionError(problem, where=section.name, remedy=remedy)
     scores: NDArray[np.float64] = ((x - x.mean(axis=0))[:, spread > 0] / spread[spread > 0]).mean(axis=1)
     return scores

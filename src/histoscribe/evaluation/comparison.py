@@ -109,11 +109,9 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     for section, is_measured in ((left, True), (right, False)):
         kind = record_of(section.table).kind
         if kind is not None and (kind == "measured") != is_measured:
-            raise TableError(
-                f"this table is {kind}, where the other kind is wanted",
-                where=section.name,
-                remedy="give the measured table first and the prediction second",
-            )
+            problem = f"this table is {kind}, where the other kind is wanted"
+            remedy = "give the measured table first and the prediction second"
+            raise TableError(problem, where=section.name, remedy=remedy)
     genes = common_genes(left, right)
     found = match_spots(left, right)
     match = _without_given(found, right)

@@ -59,11 +59,9 @@ def match_spots(measured: Section, predicted: Section) -> Match:
         match = Match(np.flatnonzero(rows >= 0), rows[rows >= 0], "barcode")
         apart = measured.centres_um[match.measured] - predicted.centres_um[match.predicted]
         if np.median(np.hypot(*apart.T)) > measured.spacing_um:
-            raise TableError(
-                "the same barcodes lie in different places, so the prediction is of another section",
-                where=predicted.name,
-                remedy=f"predict {measured.name} and compare with that",
-            )
+            problem = "the same barcodes lie in different places, so the prediction is of another section"
+            remedy = f"predict {measured.name} and compare with that"
+            raise TableError(problem, where=predicted.name, remedy=remedy)
         return match
     from scipy.spatial import cKDTree
 

@@ -70,11 +70,8 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
 
     encoder = network_encoder(folder, device=device)
     if digest and not same_encoder(encoder.name, name):
-        raise ModelError(
-            f"the {short} that is here is {encoder.name}",
-            where=name,
-            remedy="describe and train again with it, or give the other one's folder with --encoder",
-        )
+        remedy = "describe and train again with it, or give the other one's folder with --encoder"
+        raise ModelError(f"the {short} that is here is {encoder.name}", where=name, remedy=remedy)
     _FOLDERS[encoder.name.partition("@")[2]] = folder
     return encoder
 
@@ -90,11 +87,8 @@ def _offered(entry: EntryPoint, name: str, device: str) -> TileEncoder:
         problem = f"what the package {package} offers as {entry.name} is no tile encoder of this name"
         raise ModelError(problem, where=entry.value, remedy=f"mend or update {package}")
     if "@" in name and encoder.name != name:
-        raise ModelError(
-            f"the {entry.name} that is here is {encoder.name}",
-            where=name,
-            remedy=f"install the {package} that the model learned with, or describe and train again",
-        )
+        remedy = f"install the {package} that the model learned with, or describe and train again"
+        raise ModelError(f"the {entry.name} that is here is {encoder.name}", where=name, remedy=remedy)
     return encoder
 
 
@@ -110,10 +104,8 @@ def _absent(name: str, short: str) -> Exception:
         problem = f"this encoder is not here (licence: {published.licence})"
         return ModelError(problem, where=name, remedy=f"histoscribe fetch {short}")
     if "@" in name:
-        return ModelError(
-            "this encoder came from a folder or a package that is not known here",
-            where=name,
-            remedy="give that folder with --encoder, or install that package",
-        )
+        problem = "this encoder came from a folder or a package that is not known here"
+        remedy = "give that folder with --encoder, or install that package"
+        return ModelError(problem, where=name, remedy=remedy)
     known = ", ".join([*OWN, *PUBLISHED, *sorted(entry_points(group=GROUP).names)])
     return SettingError("there is no such encoder", where=name, remedy=f"choose one of: {known}; or a folder")

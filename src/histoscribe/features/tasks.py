@@ -46,11 +46,8 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, ValueError, TypeError) as error:
-        raise SettingError(
-            "no Dask scheduler answers there",
-            where=address,
-            remedy="start one with `dask scheduler`, and give the address that it prints",
-        ) from error
+        remedy = "start one with `dask scheduler`, and give the address that it prints"
+        raise SettingError("no Dask scheduler answers there", where=address, remedy=remedy) from error
     with client:
         token = _IN_USE.set(client)
         try:

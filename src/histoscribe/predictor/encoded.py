@@ -68,11 +68,9 @@ class EncodedSection:
                 remedy="join them by barcode first",
             )
         if not (np.isfinite(self.features).all() and np.isfinite(self.centres_um).all()):
-            raise SectionError(
-                "some descriptors or positions are not finite numbers",
-                where=self.name,
-                remedy="drop these spots, they are never filled with zeros",
-            )
+            problem = "some descriptors or positions are not finite numbers"
+            remedy = "drop these spots, they are never filled with zeros"
+            raise SectionError(problem, where=self.name, remedy=remedy)
         if self.types is not None and (
             len(self.types) != count or not 0 <= self.types.min() <= self.types.max() < len(self.type_names)
         ):
@@ -133,11 +131,9 @@ def encode_section(
 
     slide = section.slide
     if slide is None:
-        raise SectionError(
-            "this section has no slide, and a predictor learns from one",
-            where=section.name,
-            remedy="state the full-resolution image, e.g. in the cohort's column `slide`",
-        )
+        problem = "this section has no slide, and a predictor learns from one"
+        remedy = "state the full-resolution image, e.g. in the cohort's column `slide`"
+        raise SectionError(problem, where=section.name, remedy=remedy)
     depth = np.asarray(section.table.X.sum(axis=1)).reshape(-1)
     counted = ~(depth == 0)
     if not counted.any():

@@ -166,13 +166,9 @@ class FittedPredictor:
             gates += torch.softmax(gate, -1).cpu().numpy()
             network.to("cpu")
             retrieved.append(retrieve(embedding.cpu().numpy(), keys, MOST_NEIGHBOURS))
-        parts = PartialPredictions(
-            np.asarray(regression / len(self.networks), dtype=np.float32),
-            inputs.linear @ self.loadings,
-            retrieved,
-            self.values,
-            self.trust,
-        )
+        regression = np.asarray(regression / len(self.networks), dtype=np.float32)
+        linear = inputs.linear @ self.loadings
+        parts = PartialPredictions(regression, linear, retrieved, self.values, self.trust)
         return parts, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
 
     def predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
@@ -191,12 +187,9 @@ class FittedPredictor:
     def _predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
         """Some of the tiles, their expression standardised as yet."""
         parts, types = self.partial_predictions(inputs, device)
-        return TilePredictions(
-            parts.weighed(self.weights),
-            *parts.evidence(self.weights),
-            types,
-            self.familiar.novelty(inputs.raw, inputs.reduced),
-        )
+        novelty = self.familiar.novelty(inputs.raw, inputs.reduced)
+        evidence, shares = parts.evidence(self.weights)
+        return TilePredictions(parts.weighed(self.weights), evidence, shares, types, novelty)
 
     def expression(
         self, standardised: NDArray[np.float32], centres_um: NDArray[np.float64]

@@ -329,11 +329,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             )
         doubts = scale_doubts(slide) if like is None else ScaleDoubts()
         if doubts.contradicted:
-            raise SlideError(
-                " ".join(doubts.sentences).removesuffix("."),
-                where=slide.path,
-                remedy="state the true µm per pixel (--mpp, or in the panel)",
-            )
+            remedy = "state the true µm per pixel (--mpp, or in the panel)"
+            raise SlideError(" ".join(doubts.sentences).removesuffix("."), where=slide.path, remedy=remedy)
         fineness = image_fineness(slide, units or tiles, self.encoder.mpp)
         coarser = times_coarser(self.card, fineness, str(slide.path))
         features = encode_tiles(slide, tiles, self.encoder, progress=progress)

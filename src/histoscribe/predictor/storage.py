@@ -141,13 +141,8 @@ def from_tensors(
         own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
         networks.append(network.eval())
-    space = InputSpace(
-        pitch,
-        settings.reaches,
-        settings.measures,
-        (tensors["descriptors.mean"], tensors["descriptors.deviation"]),
-        (tensors["context.mean"], tensors["context.deviation"]),
-    )
+    scales = [(tensors[f"{name}.mean"], tensors[f"{name}.deviation"]) for name in ("descriptors", "context")]
+    space = InputSpace(pitch, settings.reaches, settings.measures, *scales)
     crops = intervals = None
     if "intervals.low" in tensors:
         intervals = Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))

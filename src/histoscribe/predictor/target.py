@@ -50,11 +50,9 @@ def panel_expression(
     """
     known = set(section.genes)
     if missing := [gene for gene in panel if gene not in known]:
-        raise TableError(
-            f"{len(missing)} of {len(panel)} panel genes are not in the table, such as {missing[0]}",
-            where=section.name,
-            remedy="use sections whose tables name their genes alike",
-        )
+        problem = f"{len(missing)} of {len(panel)} panel genes are not in the table, such as {missing[0]}"
+        remedy = "use sections whose tables name their genes alike"
+        raise TableError(problem, where=section.name, remedy=remedy)
     columns = _columns(section, panel)
     if target == "published":
         values = log_cp10k(section.counts[:, columns].T).T
@@ -82,11 +80,9 @@ def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
     """
     shared = set(sections[0].genes).intersection(*(section.genes for section in sections[1:]))
     if not shared:
-        raise TableError(
-            "the sections have no gene in common",
-            where=", ".join(section.name for section in sections),
-            remedy="give tables of one species with the same kind of gene names (symbols or Ensembl ids)",
-        )
+        problem = "the sections have no gene in common"
+        remedy = "give tables of one species with the same kind of gene names (symbols or Ensembl ids)"
+        raise TableError(problem, where=", ".join(section.name for section in sections), remedy=remedy)
     return [gene for gene in sections[0].genes if gene in shared]
 
 

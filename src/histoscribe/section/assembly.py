@@ -87,14 +87,9 @@ def describe(section: Section, kind: Kind, *, table: AnnData | None = None) -> N
     spatial = table.uns.get("spatial")
     found = spatial.get(library) if isinstance(spatial, Mapping) else None
     entry = found if isinstance(found, Mapping) else {}
-    scales = {**entry.get("scalefactors", {}), "spot_diameter_fullres": float(section.spot_um / section.mpp)}
-    table.uns["spatial"] = {
-        library: {
-            "images": dict(entry.get("images", {})),
-            "scalefactors": scales,
-            "metadata": dict(entry.get("metadata", {})),
-        }
-    }
+    kept = {name: dict(entry.get(name, {})) for name in ("images", "scalefactors", "metadata")}
+    kept["scalefactors"]["spot_diameter_fullres"] = float(section.spot_um / section.mpp)
+    table.uns["spatial"] = {library: kept}
 
 
 def library_key(name: str) -> str:

@@ -60,11 +60,8 @@ def open_section(
 
 def refuse_matrix(path: Path, **_: object) -> Section:
     """Say what a matrix of counts lacks to be a section."""
-    raise SectionError(
-        "this is a matrix of counts without positions",
-        where=path,
-        remedy="name the Space Ranger folder that it lies in, with its spatial/ folder",
-    )
+    remedy = "name the Space Ranger folder that it lies in, with its spatial/ folder"
+    raise SectionError("this is a matrix of counts without positions", where=path, remedy=remedy)
 
 
 def _refusal(path: Path) -> SectionError:
@@ -73,11 +70,8 @@ def _refusal(path: Path) -> SectionError:
     if path.is_dir():
         problem = "this folder is no Space Ranger run: it has no spatial/ folder"
     elif looks_like_counts_table(path):
-        return SectionError(
-            "this is a table of counts without positions",
-            where=path,
-            remedy="name its positions and slide in a cohort CSV (section,patient,path,positions,slide)",
-        )
+        remedy = "name its positions and slide in a cohort CSV (section,patient,path,positions,slide)"
+        return SectionError("this is a table of counts without positions", where=path, remedy=remedy)
     else:
         problem = "this is not a section in a known format"
     with contextlib.suppress(HistoscribeError):

@@ -138,11 +138,9 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
                 data.write(fresh)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SectionError(
-            f"the table holds something that SpatialData cannot store ({reason})",
-            where=target,
-            remedy="rename or remove it, or write h5ad instead",
-        ) from error
+        problem = f"the table holds something that SpatialData cannot store ({reason})"
+        remedy = "rename or remove it, or write h5ad instead"
+        raise SectionError(problem, where=target, remedy=remedy) from error
 
 
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:

@@ -112,11 +112,9 @@ def fetch(offer: Offer, *, progress: Progress | None = None) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(target.parent).free
     if free < 1.1 * offer.nbytes:
-        raise StorageError(
-            f"{offer.nbytes / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free",
-            where=target.parent,
-            remedy=f"free some space, or name another folder in {FOLDER}",
-        )
+        problem = f"{offer.nbytes / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
+        remedy = f"free some space, or name another folder in {FOLDER}"
+        raise StorageError(problem, where=target.parent, remedy=remedy)
     hashes = {}
     with replacing(target) as fresh:
         fresh.mkdir()
@@ -148,16 +146,11 @@ def _ask(published: Published, question: Callable[[], Any]) -> Any:
     try:
         return question()
     except (GatedRepoError, RepositoryNotFoundError) as error:
-        raise ModelError(
-            "its owners want to be asked first",
-            where=published.page,
-            remedy="ask for access on that page, then run `hf auth login` and fetch it again",
-        ) from error
+        remedy = "ask for access on that page, then run `hf auth login` and fetch it again"
+        raise ModelError("its owners want to be asked first", where=published.page, remedy=remedy) from error
     except Exception as error:  # the client's own errors and those of the network below it
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        raise ModelError(
-            f"the hub does not answer ({reason_of(error)})",
-            where=published.page,
-            remedy="check the network, or copy the encoder's folder from a machine that has it",
-        ) from error
+        problem = f"the hub does not answer ({reason_of(error)})"
+        remedy = "check the network, or copy the encoder's folder from a machine that has it"
+        raise ModelError(problem, where=published.page, remedy=remedy) from error

@@ -135,10 +135,7 @@ def _loaded(folder: Path, name: str, device: torch.device) -> Forward:
     """The network on its device, once in a process."""
     checkpoint = read_checkpoint(folder)
     if checkpoint.name != name:
-        raise ModelError(
-            f"this encoder is {checkpoint.name}, not {name}",
-            where=folder,
-            remedy="use the files that the features or the model were made with",
-        )
+        remedy = "use the files that the features or the model were made with"
+        raise ModelError(f"this encoder is {checkpoint.name}, not {name}", where=folder, remedy=remedy)
     forward: Forward = _library(checkpoint).load(checkpoint, device)
     return forward

@@ -67,11 +67,9 @@ def _build(checkpoint: Checkpoint) -> Any:
         import timm
         from timm.layers import SwiGLUPacked
     except ImportError as error:
-        raise DependencyError(
-            "this encoder needs the package timm, and torchvision of the same build as torch",
-            where=checkpoint.folder.name,
-            remedy="pip install 'napari-histoscribe[timm]'",
-        ) from error
+        problem = "this encoder needs the package timm, and torchvision of the same build as torch"
+        remedy = "pip install 'napari-histoscribe[timm]'"
+        raise DependencyError(problem, where=checkpoint.folder.name, remedy=remedy) from error
     from torch.nn import SiLU
 
     arguments = checkpoint.config.get("model_args")

@@ -48,19 +48,15 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
                 dtype=precision_of(device),
             )
     except Exception as error:  # safetensors, torch and transformers raise in many ways
-        raise ModelError(
-            f"its weights cannot be loaded ({reason_of(error)})",
-            where=checkpoint.folder,
-            remedy="fetch or copy the encoder again",
-        ) from error
+        problem = f"its weights cannot be loaded ({reason_of(error)})"
+        remedy = "fetch or copy the encoder again"
+        raise ModelError(problem, where=checkpoint.folder, remedy=remedy) from error
     wrong = [*found["missing_keys"], *found.get("mismatched_keys", ())]
     wrong = [str(key) for key in wrong if not str(key).startswith(_UNUSED)]
     if wrong:
-        raise ModelError(
-            f"{len(wrong)} of its weights are missing or of another shape ({wrong[0]} and others)",
-            where=checkpoint.folder,
-            remedy="check that config.json and weights belong together",
-        )
+        problem = f"{len(wrong)} of its weights are missing or of another shape ({wrong[0]} and others)"
+        remedy = "check that config.json and weights belong together"
+        raise ModelError(problem, where=checkpoint.folder, remedy=remedy)
     model.to(device).eval()
 
     def forward(batch: Tensor) -> Tensor:
@@ -74,11 +70,9 @@ def _config(checkpoint: Checkpoint) -> Any:
     try:
         from transformers import AutoConfig
     except ImportError as error:
-        raise DependencyError(
-            "this encoder needs the package transformers",
-            where=checkpoint.folder.name,
-            remedy="pip install 'napari-histoscribe[foundation]'",
-        ) from error
+        problem = "this encoder needs the package transformers"
+        remedy = "pip install 'napari-histoscribe[foundation]'"
+        raise DependencyError(problem, where=checkpoint.folder.name, remedy=remedy) from error
     fields = dict(checkpoint.config)
     kind = str(fields.pop("model_type"))
     fields.pop("auto_map", None)
@@ -90,11 +84,9 @@ def _config(checkpoint: Checkpoint) -> Any:
     try:
         return AutoConfig.for_model(kind, **fields)
     except Exception as error:  # it checks fields in many ways
-        raise ModelError(
-            f"its config.json does not fit a {kind} ({reason_of(error)})",
-            where=checkpoint.folder,
-            remedy="fetch or copy the encoder again",
-        ) from error
+        problem = f"its config.json does not fit a {kind} ({reason_of(error)})"
+        remedy = "fetch or copy the encoder again"
+        raise ModelError(problem, where=checkpoint.folder, remedy=remedy) from error
 
 
 @contextlib.contextmanager

@@ -66,11 +66,9 @@ def typed(
     for section in sections:
         found = [path for path in sorted(Path(source).glob("*")) if path.stem == section.name]
         if len(found) != 1:
-            raise TableError(
-                f"{len(found)} files are named after section {section.name}",
-                where=source,
-                remedy="put one table per section into this folder, or say nuclei",
-            )
+            problem = f"{len(found)} files are named after section {section.name}"
+            remedy = "put one table per section into this folder, or say nuclei"
+            raise TableError(problem, where=source, remedy=remedy)
         labels[section.name] = read_types(found[0], section)
     return with_labels(encoded, labels)
 
@@ -113,11 +111,8 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
         rows, columns = (_places(table, names, mpp) for names in (_Y, _X))
         classes = tuple(str(value) for value in table[_column(table, _CLASS)].fillna("no label"))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise TableError(
-            f"no cells were found here ({error})",
-            where=path,
-            remedy="give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class",
-        ) from error
+        remedy = "give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class"
+        raise TableError(f"no cells were found here ({error})", where=path, remedy=remedy) from error
     return ClassifiedCells(np.stack([rows, columns], axis=1), classes)
 
 

@@ -25,14 +25,8 @@ Columns = NDArray[np.int64]
 class EncoderView:
     """What some of the networks, and one of the ridges, see.
 
-    Parameters
-    ----------
-    descriptors : slice
-        Those of one part of the encoder, or all.
-    radii : tuple of float
-        Reaches of its context.
-    units : tuple of str
-        What it measures in.
+    `descriptors`: those of one part of the encoder, or all; `radii`: reaches of its context; `units`: what it
+    measures in.
     """
 
     descriptors: slice

@@ -115,11 +115,9 @@ def open_segmented(folder: Path, options: SectionOptions) -> Section:
     cells = read_cells(folder / CELL_OUTLINES)
     scales = read_scales(folder / "spatial")
     if scales.mpp is None:
-        raise SectionError(
-            "the µm per pixel are not stated",
-            where=folder / "spatial" / "scalefactors_json.json",
-            remedy="copy spatial/ of segmented_outputs from Space Ranger again",
-        )
+        problem = "the µm per pixel are not stated"
+        remedy = "copy spatial/ of segmented_outputs from Space Ranger again"
+        raise SectionError(problem, where=folder / "spatial" / "scalefactors_json.json", remedy=remedy)
     rows, places, warnings = _joined(counts, cells, counts_path)
     centres, areas = cells.centres[places], cells.areas[places] * scales.mpp**2
     return assemble(
@@ -143,11 +141,9 @@ def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarra
     found = np.array([place.get(spot, -1) for spot in counts.spots], dtype=np.intp)
     lost = [counts.spots[row] for row in np.flatnonzero(found < 0)]
     if 2 * len(lost) > len(found):
-        raise SectionError(
-            f"{len(lost)} of {len(found)} cells with counts have no outline: {examples(lost)}",
-            where=where,
-            remedy="use counts and outlines of the same Space Ranger run",
-        )
+        problem = f"{len(lost)} of {len(found)} cells with counts have no outline: {examples(lost)}"
+        remedy = "use counts and outlines of the same Space Ranger run"
+        raise SectionError(problem, where=where, remedy=remedy)
     kept = np.flatnonzero(found >= 0)
     said = f"{len(lost)} cells have counts but no outline and were left out: {examples(lost)}"
     return kept, found[kept], [said] if lost else []

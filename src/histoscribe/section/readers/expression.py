@@ -127,11 +127,9 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         except (TypeError, ValueError) as error:
             raise SectionError(f"positions in obs are no numbers ({error})", where=path) from error
         if stated is None:
-            raise SectionError(
-                'the spots have no positions: there is no obsm["spatial"]',
-                where=path,
-                remedy="write it with squidpy, or open the Space Ranger folder",
-            )
+            problem = 'the spots have no positions: there is no obsm["spatial"]'
+            remedy = "write it with squidpy, or open the Space Ranger folder"
+            raise SectionError(problem, where=path, remedy=remedy)
         spatial = stated
         warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(list(pair or ()))}')
     known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))

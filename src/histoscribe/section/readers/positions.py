@@ -105,11 +105,9 @@ def join(
             remedy="use counts and spatial/ of the same Space Ranger run",
         )
     if 2 * len(lost) > len(counts.spots):
-        raise SectionError(
-            f"{len(lost)} of {len(counts.spots)} spots with counts have no position: {examples(lost)}",
-            where=where,
-            remedy="check that the file of positions is whole and of the same run",
-        )
+        problem = f"{len(lost)} of {len(counts.spots)} spots with counts have no position: {examples(lost)}"
+        remedy = "check that the file of positions is whole and of the same run"
+        raise SectionError(problem, where=where, remedy=remedy)
     warnings = renamed
     if lost:
         said = f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}"

@@ -53,11 +53,8 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     spatial = _spatial_of(root)
     positions_path = file_in(spatial, *_POSITIONS)
     if positions_path is None:
-        raise SectionError(
-            "there are no spot positions",
-            where=spatial,
-            remedy=packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger",
-        )
+        remedy = packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger"
+        raise SectionError("there are no spot positions", where=spatial, remedy=remedy)
     positions = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)

@@ -95,11 +95,8 @@ def _choose_table(data: Any, bin_um: float | None, path: Path) -> str:
         return bins[wanted]
     if len(placed) < 2 and (bin_um is None or bin_um in bins):
         return (placed or names)[0]
-    raise SectionError(
-        f"it holds {len(names)} tables ({examples(names)})",
-        where=path,
-        remedy="name a bin size that is among them, or write each table into a folder of its own",
-    )
+    remedy = "name a bin size that is among them, or write each table into a folder of its own"
+    raise SectionError(f"it holds {len(names)} tables ({examples(names)})", where=path, remedy=remedy)
 
 
 def _is_placed(table: AnnData, data: Any) -> bool:

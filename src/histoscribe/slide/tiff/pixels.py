@@ -72,11 +72,9 @@ class TiffPixels(TiledPixels):
             part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
             return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
         except OSError as error:
-            raise SlideError(
-                f"can no longer be read ({reason_of(error)})",
-                where=self._path,
-                remedy="check that its disk is still there",
-            ) from error
+            problem = f"can no longer be read ({reason_of(error)})"
+            remedy = "check that its disk is still there"
+            raise SlideError(problem, where=self._path, remedy=remedy) from error
 
     def _refused(self, problem: str) -> SlideError:
         return SlideError(problem, where=self._path, remedy=CONVERT)

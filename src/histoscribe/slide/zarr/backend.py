@@ -45,11 +45,8 @@ def read_url(url: str) -> Slide:
 def _slide(place: Place, path: Path, url: str) -> Slide:
     image = read_image(place)
     if image is None:
-        raise SlideError(
-            "there is no OME-Zarr image at this place",
-            where=place.where,
-            remedy="name the folder or URL whose zarr.json or .zattrs lists 'multiscales'",
-        )
+        remedy = "name the folder or URL whose zarr.json or .zattrs lists 'multiscales'"
+        raise SlideError("there is no OME-Zarr image at this place", where=place.where, remedy=remedy)
     notes: list[str] = []
     levels: list[Level] = []
     finest, um = image.levels[0].scale, image.um
