@@ -62,7 +62,17 @@ def read(path: PathOrPaths) -> list[LayerData]:
     assert place is not None
     match kind_of(place):
         case "session":
-            return _restored(place)
+            import napari
+
+            from histoscribe.progress import Progress
+            from histoscribe.widgets.napari_private.window import unwrapped
+            from histoscribe.widgets.session.session import restore
+            from histoscribe.widgets.session.sources import reopen
+
+            viewer = napari.current_viewer()
+            assert viewer is not None
+            restore(unwrapped(viewer), reopen(place, Progress()))
+            return NOTHING_MORE
         case "regions":
             import napari
 
@@ -187,20 +197,6 @@ def _ask() -> None:
     path = path_to_read(None, "Open", "All files (*)") if viewer is not None else None
     if viewer is not None and path is not None:
         viewer.open(str(path), plugin=PLUGIN)
-
-
-def _restored(path: Path) -> list[LayerData]:
-    import napari
-
-    from histoscribe.progress import Progress
-    from histoscribe.widgets.napari_private.window import unwrapped
-    from histoscribe.widgets.session.session import restore
-    from histoscribe.widgets.session.sources import reopen
-
-    viewer = napari.current_viewer()
-    assert viewer is not None
-    restore(unwrapped(viewer), reopen(path, Progress()))
-    return NOTHING_MORE
 
 
 def region_layer(path: Path, viewer: ViewerModel | None) -> LayerData:

@@ -9,35 +9,30 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 def section() -> list[LayerData]:
     """Layers of the first simulated section."""
-    from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.contributions.readers import settle_later
-    from histoscribe.widgets.layers.opened import section_layers
-
-    settle_later()
-    return section_layers(sample_cohort()[0])
+    return _layers(slice(1))
 
 
 def cohort() -> list[LayerData]:
     """Layers of every simulated section, beside each other."""
-    from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.contributions.readers import settle_later
-    from histoscribe.widgets.layers.opened import section_layers
-
-    settle_later()
-    return [layer for one in sample_cohort() for layer in section_layers(one)]
+    return _layers(slice(None))
 
 
 def first_steps() -> list[LayerData]:
     """Layers of the section whose patient the guide's model never sees, and the guide beside them."""
     import napari
 
-    from histoscribe.simulate.sample import sample_cohort
-    from histoscribe.widgets.contributions.readers import settle_later
-    from histoscribe.widgets.layers.opened import section_layers
     from histoscribe.widgets.state.panels import open_panel
 
     viewer = napari.current_viewer()
     if viewer is not None:
         open_panel(viewer, "First steps")
+    return _layers(slice(-1, None))
+
+
+def _layers(which: slice) -> list[LayerData]:
+    from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import settle_later
+    from histoscribe.widgets.layers.opened import section_layers
+
     settle_later()
-    return section_layers(sample_cohort()[-1])
+    return [layer for one in sample_cohort()[which] for layer in section_layers(one)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from qtpy.QtCore import QEventLoop, QThread
@@ -26,17 +28,17 @@ def waited_for(job: Callable[[Progress], R], title: str) -> R:
     if application is None or QThread.currentThread() is not application.thread():
         return job(Progress())
     dialog, loop = JobDialog(title), QEventLoop()
-    ends: list[Callable[[], R]] = []
+    ended: Future[R] = Future()
     dialog.tasks.running_changed.connect(lambda running: None if running else loop.quit())
     dialog.destroyed.connect(loop.quit)
-    dialog.tasks.run(lambda progress: _outcome(job, progress), ends.append)
+    dialog.tasks.run(partial(_keep_end, job, ended), lambda _: None)
     dialog.show()
     loop.exec()
-    if not ends:
+    if not ended.done():
         raise Cancelled()
     dialog.hide()
     dialog.deleteLater()
-    return ends[0]()
+    return ended.result()
 
 
 class JobDialog(QDialog):
@@ -55,15 +57,8 @@ class JobDialog(QDialog):
         self.tasks.cancel()
 
 
-def _outcome(job: Callable[[Progress], R], progress: Progress) -> Callable[[], R]:
-    """A function that returns what the job returned, or raises what it raised."""
+def _keep_end(job: Callable[[Progress], R], ended: Future[R], progress: Progress) -> None:
     try:
-        result = job(progress)
+        ended.set_result(job(progress))
     except Exception as error:
-        failure = error
-
-        def fail() -> R:
-            raise failure
-
-        return fail
-    return lambda: result
+        ended.set_exception(error)

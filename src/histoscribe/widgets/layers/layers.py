@@ -130,13 +130,8 @@ def moved(layer: Layer) -> NDArray[np.float64]:
     slide, own = slide_of(layer), np.eye(3)
     if slide is not None:
         about = slide_layer(slide)[1]
-        own = np.array(
-            [
-                [about["scale"][0], 0, about["translate"][0]],
-                [0, about["scale"][1], about["translate"][1]],
-                [0, 0, 1],
-            ]
-        )
+        own = np.diag([*about["scale"], 1.0])
+        own[:2, 2] = about["translate"]
     elif "raster" in layer.metadata:
         own = layer.metadata["raster"].affine
     affine: NDArray[np.float64] = affine_of(layer) @ np.linalg.inv(own)

@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
+from qtpy.QtGui import QColor
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
@@ -66,6 +67,11 @@ def class_palette(count: int) -> NDArray[np.float32]:
         for place in range(count)
     ]
     return np.column_stack([np.reshape(colours, (count, 3)), np.ones(count)]).astype(np.float32)
+
+
+def class_inks(count: int) -> list[str]:
+    """The same colours as Qt and HTML name them, #rrggbb."""
+    return [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(count)]
 
 
 def spread(values: NDArray[Any]) -> Limits:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import tell
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def path_to_read(parent: QWidget | None, title: str, kinds: str) -> Path | None:
@@ -25,6 +30,16 @@ def path_to_write(parent: QWidget | None, title: str, name: str, kinds: str) -> 
     path = Path(chosen)
     ending = kind.partition("*")[2].split()[0].rstrip(")") if "*" in kind else ""
     return path if path.suffix else path.with_name(path.name + ending)
+
+
+def write_csv(
+    parent: QWidget, title: str, name: str, frame: DataFrame, path: Path | None, **how: Any
+) -> None:
+    """Write a data frame as CSV; asks where to if no path is given."""
+    path = path or path_to_write(parent, title, name, "CSV (*.csv)")
+    if path is not None:
+        with telling(), replacing(path) as fresh:
+            frame.to_csv(fresh, **how)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from magicgui.widgets import ComboBox, Container, FloatSpinBox, PushButton
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton
 from magicgui.widgets.bases import Widget
 from napari.layers import Layer, Shapes
 from qtpy.QtWidgets import QComboBox, QSizePolicy
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
     from histoscribe.section import Section
 
-Offer = Callable[[], Iterable[tuple[str, Any]]]
-"""Gives what can be chosen now: words that are shown, each once, and the value behind them."""
+Offer = Callable[[], Iterable[tuple[str, Any] | str]]
+"""Gives what can be chosen now: words that are shown, each once, with the value behind them if another."""
 
 TABLES = "Tables (*.csv *.tsv *.txt *.gct *.h5ad *.gz)"
 
@@ -40,11 +40,11 @@ class ChoiceField(ComboBox):
     """
 
     def __init__(
-        self, name: str, offer: Offer, *, label: str = "", tooltip: str = "", first: Any = None
+        self, name: str, offer: Offer, label: str = "", tooltip: str = "", *, first: Any = None
     ) -> None:
         self._offer, self._first = offer, first
         super().__init__(
-            name=name, choices=lambda _: list(offer()), label=label or None, tooltip=tooltip or None
+            name=name, choices=lambda _: self._pairs(), label=label or None, tooltip=tooltip or None
         )
         self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.native.setMinimumWidth(72)
@@ -58,7 +58,7 @@ class ChoiceField(ComboBox):
         """Offer what there is now; `changed` is emitted where the choice had to change."""
         combo: QComboBox = self.native
         last = self.value
-        offered = list(self._offer())
+        offered = self._pairs()
         there = [(combo.itemText(place), combo.itemData(place)) for place in range(combo.count())]
         if offered == there:
             return
@@ -73,12 +73,15 @@ class ChoiceField(ComboBox):
         if self.value is not last and self.value != last:
             self.changed.emit(self.value)
 
+    def _pairs(self) -> list[tuple[str, Any]]:
+        return [(one, one) if isinstance(one, str) else one for one in self._offer()]
+
 
 class LayerField(ChoiceField):
     """One of the layers that `wanted` accepts, measured and uppermost ones first; None where none is."""
 
     def __init__(
-        self, name: str, viewer: ViewerModel, wanted: Callable[[Layer], bool], *, label: str, tooltip: str
+        self, name: str, viewer: ViewerModel, wanted: Callable[[Layer], bool], label: str, tooltip: str
     ) -> None:
         def offer() -> list[tuple[str, Layer]]:
             layers = [layer for layer in reversed(list(viewer.layers)) if wanted(layer)]
@@ -88,11 +91,15 @@ class LayerField(ChoiceField):
 
 
 def words_field(
-    name: str, words: Iterable[str], *, label: str = "", tooltip: str = "", first: str | None = None
+    name: str, words: Iterable[str], label: str = "", tooltip: str = "", *, first: str | None = None
 ) -> ChoiceField:
     """A choice among words that are their own values."""
-    offered = [(one, one) for one in words]
-    return ChoiceField(name, lambda: offered, label=label, tooltip=tooltip, first=first)
+    return ChoiceField(name, lambda: words, label, tooltip, first=first)
+
+
+def tick_field(name: str, text: str, tooltip: str, *, value: bool = False) -> CheckBox:
+    """A box to tick, with words beside it."""
+    return CheckBox(name=name, text=text, tooltip=tooltip, value=value)
 
 
 def number_field(
@@ -128,7 +135,7 @@ class RegionField(FieldRow):
     def __init__(self, name: str, viewer: ViewerModel, *, label: str = "Region") -> None:
         self._viewer = viewer
         self.layer = LayerField(
-            name, viewer, lambda layer: isinstance(layer, Shapes), label=label, tooltip="The layer drawn in"
+            name, viewer, lambda layer: isinstance(layer, Shapes), label, "The layer drawn in"
         )
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
@@ -155,10 +162,10 @@ class RegionField(FieldRow):
         self.layer.value = layer
         return layer
 
-    def _classes(self) -> list[tuple[str, str]]:
+    def _classes(self) -> list[tuple[str, str] | str]:
         shapes = self.layer.value
         names = sorted(set(classes_in(shapes)) - {""}) if shapes is not None else []
-        return [("every class", ""), *((name, name) for name in names)]
+        return [("every class", ""), *names]
 
 
 def add_drawing_layer(viewer: ViewerModel) -> Shapes:
@@ -173,10 +180,10 @@ def add_drawing_layer(viewer: ViewerModel) -> Shapes:
 class SourceField(FieldRow):
     """A layer of spots, or a table of samples that is opened here; the field's value is that."""
 
-    def __init__(self, name: str, viewer: ViewerModel, *, label: str, tooltip: str) -> None:
+    def __init__(self, name: str, viewer: ViewerModel, label: str, tooltip: str) -> None:
         self._viewer = viewer
         self._tables: list[BulkTable] = []
-        self.choice = ChoiceField(name, self.offer, label=label, tooltip=tooltip)
+        self.choice = ChoiceField(name, self.offer, label, tooltip)
         self.open_button = PushButton(
             text="Open table…", tooltip="Samples by genes: CSV, TSV, GCT or h5ad, plain or gzipped"
         )

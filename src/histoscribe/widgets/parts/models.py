@@ -92,13 +92,13 @@ class ModelField(ValuedContainerWidget[Any]):
         card = None if self.folder is None else _card_of(self.folder)
         return card if card is not None and card.kind == self.kind else None
 
-    def _offer(self) -> list[tuple[str, Any]]:
+    def _offer(self) -> list[tuple[str, Any] | str]:
         from histoscribe.models import bundled, bundled_names
 
         ready = {bundled(name): name for name in bundled_names()}
         models = [path for path in dict.fromkeys([*ready, *recent_models()]) if _kind_of(path) == self.kind]
-        offered: list[tuple[str, Any]] = [(ready.get(path, str(path)), path) for path in models]
-        return [*offered, *(self._more() if self._more else ()), (_ELSEWHERE, _ELSEWHERE)]
+        offered: list[tuple[str, Any] | str] = [(ready.get(path, str(path)), path) for path in models]
+        return [*offered, *(self._more() if self._more else ()), _ELSEWHERE]
 
     def _suits_tissue(self, folder: Path) -> bool:
         card = _card_of(folder) if _kind_of(folder) == self.kind else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
@@ -73,10 +72,14 @@ def open_export(viewer: ViewerModel) -> None:
     open_panel(viewer, "Export")
 
 
-def magnify(power: int, viewer: ViewerModel) -> None:
-    """Show as many µm in a pixel of the screen as an objective of this power does: 10 µm over its power."""
-    viewer.scene.camera.zoom = power / 10
-    viewer.status = f"{power}×: a pixel of the screen is {10 / power:g} µm"
+def magnify(power: int) -> Callable[[ViewerModel], None]:
+    """A named action, as napari wants: 10 µm over an objective's power in a pixel of the screen."""
+
+    def act(viewer: ViewerModel) -> None:
+        viewer.scene.camera.zoom = power / 10
+        viewer.status = f"{power}×: a pixel of the screen is {10 / power:g} µm"
+
+    return act
 
 
 SHORTCUTS: dict[str, tuple[str, Callable[[Any], None]]] = {
@@ -87,10 +90,10 @@ SHORTCUTS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "Shift+S": ("spots on or off", toggle_spots),
     "Shift+B": ("one pane for each layer of spots, or all together", toggle_panes),
     "Shift+M": ("measured and predicted in turn", take_turns),
-    "Alt+1": ("as through a 5× objective: 2 µm in a pixel of the screen", partial(magnify, 5)),
-    "Alt+2": ("as through a 10× objective: 1 µm", partial(magnify, 10)),
-    "Alt+3": ("as through a 20× objective: 0.5 µm", partial(magnify, 20)),
-    "Alt+4": ("as through a 40× objective: 0.25 µm", partial(magnify, 40)),
+    "Alt+1": ("as through a 5× objective: 2 µm in a pixel of the screen", magnify(5)),
+    "Alt+2": ("as through a 10× objective: 1 µm", magnify(10)),
+    "Alt+3": ("as through a 20× objective: 0.5 µm", magnify(20)),
+    "Alt+4": ("as through a 40× objective: 0.25 µm", magnify(40)),
     "Shift+E": ("save pictures, tables, reports, sessions", open_export),
 }
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
 
 from histoscribe.widgets.layers.painting import paint, told_verdicts, unlike_rows
 from histoscribe.widgets.parts.panel import wrapped_words
@@ -53,9 +54,8 @@ class VerdictBanner(QWidget):
         self.words.setVisible(bool(told))
         self.asked.setVisible(withheld)
         self.setVisible(bool(told) or withheld)
-        self.asked.blockSignals(True)
-        self.asked.setChecked(self._state.unlike)
-        self.asked.blockSignals(False)
+        with signals_blocked(self.asked):
+            self.asked.setChecked(self._state.unlike)
 
     def _on_asked(self, on: bool) -> None:
         self._state.unlike = on

@@ -61,11 +61,6 @@ def models_folder() -> Path:
     return preferences().model_folder or Path(place) / "histoscribe" / "models"
 
 
-def models_in(folder: Path | None) -> list[Path]:
-    """The models in a folder, by name."""
-    return [] if folder is None else sorted(path.parent for path in folder.glob("*/card.json"))
-
-
 def _on_memory(event: Any) -> None:
     _bound_pixels(event.value)
 
@@ -82,8 +77,9 @@ _KEPT = 8
 
 def recent_models() -> list[Path]:
     """Models used before that still exist, the latest first, then those in the preferred folder."""
-    used = _used()
-    return used + [path for path in models_in(preferences().model_folder) if path not in used]
+    used, folder = _used(), preferences().model_folder
+    there = [] if folder is None else sorted(path.parent for path in folder.glob("*/card.json"))
+    return used + [path for path in there if path not in used]
 
 
 def _used() -> list[Path]:

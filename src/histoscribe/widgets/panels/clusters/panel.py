@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QModelIndex
-from qtpy.QtGui import QColor
 
 from histoscribe.errors import SectionError
 from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
-from histoscribe.widgets.layers.maps import Map, class_palette, show_map, spread
+from histoscribe.widgets.layers.maps import Map, class_inks, show_map, spread
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField, number_field
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
@@ -46,9 +45,9 @@ class ClustersPanel(Panel):
         super().__init__(napari_viewer)
         self._sets = shipped_gene_sets()
         meaning = "The spots that are coloured and clustered"
-        self.spots = self.add(LayerField("spots", self.viewer, has_own_spots, label="Spots", tooltip=meaning))
+        self.spots = self.add(LayerField("spots", self.viewer, has_own_spots, "Spots", meaning))
         meaning = "A column of the section's table with 2 to 40 different values"
-        self.column = self.add(ChoiceField("column", self._columns, label="Category", tooltip=meaning))
+        self.column = self.add(ChoiceField("column", self._columns, "Category", meaning))
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
         meaning = "More gives more and smaller clusters"
         self.resolution = self.add(
@@ -59,7 +58,7 @@ class ClustersPanel(Panel):
         meaning = "Group spots that express alike (Louvain's method), and paint the groups"
         self.add_run("Find clusters", meaning, paint, ready=lambda: self.spots.value is not None)
         meaning = "The class whose genes are looked for, against all other spots"
-        self.class_ = self.add(ChoiceField("class", self._classes, label="Markers of", tooltip=meaning))
+        self.class_ = self.add(ChoiceField("class", self._classes, "Markers of", meaning))
         self.markers_button = self.add(
             self.button("Marker genes", "Higher or lower there", self.find_markers, enabled=self._has_column)
         )
@@ -68,7 +67,7 @@ class ClustersPanel(Panel):
         self.view = self.add(table_view(self.table, "A click shows the gene"), stretch=1)
         self.view.setMinimumHeight(110)
         meaning = "Mean of the set's genes on each spot, in standard deviations"
-        self.gene_set = self.add(ChoiceField("gene_set", self._offer_sets, label="Gene set", tooltip=meaning))
+        self.gene_set = self.add(ChoiceField("gene_set", self._offer_sets, "Gene set", meaning))
         self.open_button = self.button("Open GMT…", "Gene sets of your own, a set a line", self.open_sets)
         self.score_button = self.button(
             "Paint its score", meaning, self.score, enabled=lambda: self.spots.value is not None
@@ -157,17 +156,17 @@ class ClustersPanel(Panel):
     def _has_column(self) -> bool:
         return self.free and self.column.value is not None
 
-    def _columns(self) -> list[tuple[str, str]]:
+    def _columns(self) -> list[str]:
         section = section_of(self.spots.value)
         if section is None:
             return []
         obs = section.table.obs
         names = [str(name) for name in obs if 2 <= obs[name].nunique() <= _MOST]
-        return [(name, name) for name in sorted(names, key=lambda name: obs[name].dtype.kind in "iuf")]
+        return sorted(names, key=lambda name: obs[name].dtype.kind in "iuf")
 
-    def _classes(self) -> list[tuple[str, str]]:
+    def _classes(self) -> list[str]:
         labels = self._labels()
-        return [] if labels is None else [(name, name) for name in _in_order(labels)]
+        return [] if labels is None else _in_order(labels)
 
     def _offer_sets(self) -> list[tuple[str, str]]:
         return [(name.replace("_", " ").lower(), name) for name in self._sets]
@@ -200,7 +199,5 @@ def _in_order(labels: NDArray[np.str_]) -> list[str]:
 
 def _legend(labels: NDArray[np.str_]) -> str:
     names = _in_order(labels)
-    colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(names))]
-    counts = [int((labels == name).sum()) for name in names]
-    found = zip(colours, map(escape, names), counts, strict=True)
-    return "  ".join(_SQUARE.format(*one) for one in found)
+    told = zip(class_inks(len(names)), names, strict=True)
+    return "  ".join(_SQUARE.format(ink, escape(name), (labels == name).sum()) for ink, name in told)

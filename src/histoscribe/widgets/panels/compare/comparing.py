@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,23 +68,8 @@ class Compared:
     split: Split
     """Whether the model had seen this tissue."""
 
-    def difference(self) -> Callable[[str], NDArray[np.float32] | None]:
-        """A function from a gene to predicted − measured on the measured spots, NaN without prediction."""
-        return _Difference(self.measured, self.predicted, self.match)
-
-    def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Measured and predicted values of a gene on the matched spots."""
-        measured, predicted = (expression(one, gene) for one in (self.measured, self.predicted))
-        return measured[self.match.measured], predicted[self.match.predicted]
-
-
-@dataclass(frozen=True, eq=False)
-class _Difference:
-    measured: Section
-    predicted: Section
-    match: Match
-
-    def __call__(self, gene: str) -> NDArray[np.float32] | None:
+    def difference(self, gene: str) -> NDArray[np.float32] | None:
+        """Predicted − measured on the measured spots, NaN without prediction; None if one lacks it."""
         if not all(gene in one.table.var_names for one in (self.measured, self.predicted)):
             return None
         measured = expression(self.measured, gene)
@@ -93,6 +77,11 @@ class _Difference:
         rows = self.match.measured
         values[rows] = expression(self.predicted, gene)[self.match.predicted] - measured[rows]
         return values
+
+    def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Measured and predicted values of a gene on the matched spots."""
+        measured, predicted = (expression(one, gene) for one in (self.measured, self.predicted))
+        return measured[self.match.measured], predicted[self.match.predicted]
 
 
 def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
@@ -121,7 +110,7 @@ def described_difference(compared: Compared, beside: Layer) -> LayerData:
     """Describe the layer of predicted − measured, shaped like `beside`."""
     section = compared.measured
     data, described, kind = like(beside, section, f"{section.name} difference")
-    described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference(), _COMPARED: compared}
+    described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference, _COMPARED: compared}
     return data, described, kind
 
 

@@ -13,7 +13,6 @@ from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
-from histoscribe.files import replacing
 from histoscribe.record import SPLIT_MEANING
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
@@ -37,7 +36,7 @@ from histoscribe.widgets.panels.compare.comparing import (
     is_difference_of,
 )
 from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
-from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.dialogs import write_csv
 from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Scatter
@@ -137,13 +136,9 @@ class ComparePanel(Panel):
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the table of genes as CSV; asks where to if no path is given."""
-        if self.compared is None:
-            return
-        name = f"{self.compared.measured.name}-genes.csv"
-        path = path or path_to_write(self, "Save the table", name, "CSV (*.csv)")
-        if path is not None:
-            with telling(), replacing(path) as fresh:
-                self.compared.genes.to_csv(fresh, index_label="gene")
+        if self.compared is not None:
+            name, genes = f"{self.compared.measured.name}-genes.csv", self.compared.genes
+            write_csv(self, "Save the table", name, genes, path, index_label="gene")
 
     def _show(self, layers: tuple[Layer, Layer], _: CompareRequest, compared: Compared) -> Generator[None]:
         """Show a comparison step by step, until it is done or one of its layers has gone."""
@@ -283,7 +278,7 @@ class ComparePanel(Panel):
         def wanted(layer: Layer) -> bool:
             return has_own_spots(layer) and kind_of(known_section(layer)) == kind
 
-        return self.add(LayerField(kind, self.viewer, wanted, label=kind.capitalize(), tooltip=meaning))
+        return self.add(LayerField(kind, self.viewer, wanted, kind.capitalize(), meaning))
 
     def _toggle(self, words: str, meaning: str, act: Any) -> QPushButton:
         button = QPushButton(words)

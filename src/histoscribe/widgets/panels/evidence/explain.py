@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from magicgui.widgets import CheckBox
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
 
@@ -17,6 +16,7 @@ from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.panels.evidence.explaining import DIFFERENT, UNIT, TraceRequest, check, trace
+from histoscribe.widgets.parts.fields import tick_field
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
@@ -59,9 +59,7 @@ class GeneTrace:
         self.view.clicked.connect(lambda index: self._on_descriptor(self.table.gene_at(index.row())))
         meaning = "As a layer: what each tile brings to the gene at that spot"
         self.behind = panel.add(
-            CheckBox(
-                name="behind", text="Click a spot to see the tiles behind it", value=True, tooltip=meaning
-            )
+            tick_field("behind", "Click a spot to see the tiles behind it", meaning, value=True)
         )
         for part in (self.words, self.view, self.behind):
             panel.rule(part, visible=lambda: self.traced is not None)

@@ -53,21 +53,15 @@ class Traced:
     described: Described
     found: Attribution
 
-    @property
-    def limits(self) -> Limits:
-        """Limits symmetric about zero, common to all reaches."""
-        most = float(np.percentile(np.abs(self.found.by_reach), 99)) or 1.0
-        return -most, most
-
     def reaches(self) -> list[Map]:
-        """What the own tile and each reach around it bring, the own tile last."""
-        pitch, maps = self.found.pitch_um, []
+        """What the own tile and each reach around it bring, the own tile last, with limits in common."""
+        pitch, limits, maps = self.found.pitch_um, _about_zero(self.found.by_reach), []
         for place, reach in enumerate(self.found.reaches):
             far = "" if place == 0 else f", {self.found.radii[place - 1] * pitch:.0f} µm"
             title = f"{self.found.gene} from {reach}{far}"
             values = self.found.by_reach[:, place]
             kind, gene, legend = f"{REACH} {place}", self.found.gene, f"{self.found.gene} by reach, {UNIT}"
-            maps.append(Map(kind, title, UNIT, values, self.limits, DIFFERENCE, gene, legend=legend))
+            maps.append(Map(kind, title, UNIT, values, limits, DIFFERENCE, gene, legend=legend))
         return maps[::-1]
 
     def descriptor(self, name: str) -> Map:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.widgets import CheckBox
 from numpy.typing import NDArray
-from qtpy.QtGui import QColor
 
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import (
     Map,
-    class_palette,
+    class_inks,
     find_map,
     map_of,
     maps_on,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from histoscribe.section import Section
-    from histoscribe.widgets.layers.strips import Strip
 
 NOVELTY, INTERVAL, TYPES = "novelty", "interval", "spot_type"
 SPATIAL, FUNCTIONAL = "attention_spatial", "attention_functional"
@@ -79,9 +77,8 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
         return Map(kind, "spot type", "read from the image", types, classes=tuple(named))
     values = found.astype(np.float32)
     if kind == NOVELTY:
-        unit = "above 1: further than 99 % of it"
-        title, legend = "distance from the training tissue", "distance from the training tissue, limit 1"
-        return Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=legend)
+        title, unit = "distance from the training tissue", "above 1: further than 99 % of it"
+        return Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=f"{title}, limit 1")
     graph = kind.removeprefix("attention_")
     title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
     return Map(kind, title, _ATTENTION, values, spread(values), legend=legend)
@@ -94,13 +91,7 @@ def _is_readable(values: NDArray[Any], kind: str) -> bool:
     return values.dtype.kind in "iu" and values.size > 0 and 0 <= values.min() <= values.max() < _MOST_TYPES
 
 
-_FIELDS = {
-    NOVELTY: "novelty",
-    INTERVAL: "interval",
-    SPATIAL: "spatial",
-    FUNCTIONAL: "functional",
-    TYPES: "types",
-}
+_FIELDS = dict(zip(KINDS, ("novelty", "interval", "spatial", "functional", "types"), strict=True))
 _SQUARE = "<span style='color: {}'>■</span> {}"
 
 
@@ -163,14 +154,10 @@ class MapChoices:
 
     def _show_legend(self, layers: list[Layer]) -> None:
         shown = [one for layer in reversed(layers) if (one := map_of(layer)) is not None]
-        strips: dict[Strip, None] = {}
-        for one in shown:
-            if not one.classes:
-                strips[strip_of(one)] = None
-        self.bar.show_scales(list(strips))
+        strips = list(dict.fromkeys(strip_of(one) for one in shown if not one.classes))
+        self.bar.show_scales(strips)
         self.bar.setVisible(bool(strips))
         named = next((one.classes for one in shown if one.classes), ())
-        colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(named))]
-        lines = zip(colours, map(escape, named), strict=True)
+        lines = zip(class_inks(len(named)), map(escape, named), strict=True)
         self.classes.setText("<br>".join(_SQUARE.format(*one) for one in lines))
         self.classes.setVisible(bool(named))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from magicgui.widgets import CheckBox, SpinBox
+from magicgui.widgets import SpinBox
 from napari.layers import Layer
 from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QWidget
 
@@ -20,7 +20,7 @@ from histoscribe.widgets.layers.raster import is_raster
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
-from histoscribe.widgets.parts.fields import LayerField
+from histoscribe.widgets.parts.fields import LayerField, tick_field
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.pictures import show_picture
 
@@ -43,7 +43,7 @@ class EvidencePanel(Panel):
         self.shown: Behind | None = None
         self._chosen: Layer | None = None
         meaning = "The predicted spots to explain"
-        self.layer = self.add(LayerField("layer", self.viewer, _can_explain, label="Layer", tooltip=meaning))
+        self.layer = self.add(LayerField("layer", self.viewer, _can_explain, "Layer", meaning))
         meaning = "Number of the spot; the arrow keys go through all of them"
         self.row = self.add(
             SpinBox(name="row", label="Spot", tooltip=meaning), enabled=lambda: self.layer.value is not None
@@ -60,8 +60,7 @@ class EvidencePanel(Panel):
         with self.tab(self.tabs, "All spots"):
             meaning = "A rim around each spot whose tissue lies further off than 99 % of the training tissue"
             self.rings = self.add(
-                CheckBox(name="rings", text="Ring spots unlike the training tissue", tooltip=meaning),
-                enabled=self._can_ring,
+                tick_field("rings", "Ring spots unlike the training tissue", meaning), enabled=self._can_ring
             )
             self.maps = MapChoices(self)
             self.trace = GeneTrace(self)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from magicgui.widgets import CheckBox, SpinBox
+from magicgui.widgets import SpinBox
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QPushButton
 
@@ -20,7 +20,7 @@ from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.panels.export.picture import Picture, picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write
-from histoscribe.widgets.parts.fields import LayerField
+from histoscribe.widgets.parts.fields import LayerField, tick_field
 from histoscribe.widgets.parts.panel import Panel, Rule
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import capture, restore
@@ -88,13 +88,9 @@ class ExportPanel(Panel):
             self.picture_button = self._saver("Save the picture…", meaning, self.save_picture)
         with self.group("Table"):
             meaning = "The layer whose table is written"
-            self.layer = self.add(
-                LayerField("layer", self.viewer, has_own_spots, label="Layer", tooltip=meaning)
-            )
+            self.layer = self.add(LayerField("layer", self.viewer, has_own_spots, "Layer", meaning))
             meaning = "For CSV; an h5ad always holds all genes. Large tables take long."
-            self.every_gene = self.add(
-                CheckBox(name="every_gene", text="All genes, not only those shown", tooltip=meaning)
-            )
+            self.every_gene = self.add(tick_field("every_gene", "All genes, not only those shown", meaning))
             meaning = "CSV: log1p of counts per 10,000, as painted; h5ad: the whole section with its counts"
             self.table_button = self._saver(
                 "Save the table…", meaning, self.save_table, lambda: self.layer.value is not None

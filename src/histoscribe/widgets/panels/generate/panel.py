@@ -30,6 +30,7 @@ from histoscribe.widgets.parts.fields import (
     SourceField,
     is_section,
     source_of,
+    tick_field,
     words_field,
 )
 from histoscribe.widgets.parts.models import ModelField
@@ -137,14 +138,14 @@ class GeneratePanel(Panel):
         self.result: Generated | None = None
         self.model = self.add(ModelField("model", "generator"))
         self.primary = self._add_parent("primary", "Primary", lambda: True)
-        meaning = "Of the primary"
-        self.cancer = self.add(ChoiceField("cancer", self._cancers, label="Cancer", tooltip=meaning))
-        meaning = "The organ of the metastasis"
-        self.site = self.add(ChoiceField("site", self._sites, label="Site", tooltip=meaning))
-        meaning = "The organ without a tumour: as the model knows it, or your own"
-        self.tissue = self.add(
-            words_field("tissue", (_REFERENCES, _CHOSEN), label="Normal tissue", tooltip=meaning)
+        self.cancer = self.add(
+            ChoiceField("cancer", lambda: [_ANY, *self._known("cancers")], "Cancer", "Of the primary")
         )
+        self.site = self.add(
+            ChoiceField("site", lambda: self._known("sites"), "Site", "The organ of the metastasis")
+        )
+        meaning = "The organ without a tumour: as the model knows it, or your own"
+        self.tissue = self.add(words_field("tissue", (_REFERENCES, _CHOSEN), "Normal tissue", meaning))
         self.normal = self._add_parent("normal", "from", lambda: self.tissue.value == _CHOSEN)
         meaning = "How many profiles are generated"
         self.samples = self.add(
@@ -153,9 +154,7 @@ class GeneratePanel(Panel):
         meaning = "The same seed gives the same profiles"
         self.seed = self.add(SpinBox(name="seed", value=0, min=0, max=10**9, label="Seed", tooltip=meaning))
         meaning = "The imputer fills in the model's genes that the section or table lacks"
-        self.restore_first = self.add(
-            CheckBox(name="restore", text="Restore missing genes first", tooltip=meaning)
-        )
+        self.restore_first = self.add(tick_field("restore", "Restore missing genes first", meaning))
         self.imputer = self.add(
             ModelField("imputer", "imputer", label="Imputer"), visible=lambda: bool(self.restore_first.value)
         )
@@ -245,12 +244,8 @@ class GeneratePanel(Panel):
     def _add_parent(self, name: str, label: str, wanted: Rule) -> ParentFields:
         meaning = "A layer of spots, or a table of samples"
         fields = ParentFields(
-            SourceField(name, self.viewer, label=label, tooltip=meaning),
-            CheckBox(
-                name=f"{name}_inside",
-                text="Only spots in a drawn region",
-                tooltip="Outline them, or choose a layer",
-            ),
+            SourceField(name, self.viewer, label, meaning),
+            tick_field(f"{name}_inside", "Only spots in a drawn region", "Outline them, or choose a layer"),
             RegionField(f"{name}_region", self.viewer),
         )
         self.add(fields.source, visible=wanted)
@@ -276,12 +271,6 @@ class GeneratePanel(Panel):
     def _has_result(self) -> bool:
         return self.free and self.result is not None
 
-    def _cancers(self) -> list[tuple[str, str]]:
-        return [(_ANY, _ANY), *self._known("cancers")]
-
-    def _sites(self) -> list[tuple[str, str]]:
-        return self._known("sites")
-
-    def _known(self, what: str) -> list[tuple[str, str]]:
+    def _known(self, what: str) -> list[str]:
         card = self.model.card
-        return [(str(one), str(one)) for one in (card.settings.get(what, ()) if card is not None else ())]
+        return [] if card is None else [str(one) for one in card.settings.get(what, ())]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, LineEdit
+from magicgui.widgets import LineEdit
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QListView, QToolButton, QWidget
 from superqt import QDoubleRangeSlider
+from superqt.utils import signals_blocked
 
 from histoscribe.genes import other_names, symbol_of
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
@@ -23,7 +24,7 @@ from histoscribe.widgets.layers.strips import strips_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.panels.genes.order import NAME, ORDERS, RELIABILITY, gene_statistic
 from histoscribe.widgets.parts.dialogs import telling
-from histoscribe.widgets.parts.fields import ChoiceField, words_field
+from histoscribe.widgets.parts.fields import ChoiceField, tick_field, words_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
@@ -98,13 +99,10 @@ class PercentileHandles(QWidget):
 
     def show_values(self, low: float, high: float) -> None:
         """Show two percentiles; emits nothing."""
-        for widget in (self.slider, self.low, self.high):
-            widget.blockSignals(True)
-        self.slider.setValue((low, high))
-        self.low.setValue(low)
-        self.high.setValue(high)
-        for widget in (self.slider, self.low, self.high):
-            widget.blockSignals(False)
+        with signals_blocked(self.slider), signals_blocked(self.low), signals_blocked(self.high):
+            self.slider.setValue((low, high))
+            self.low.setValue(low)
+            self.high.setValue(high)
 
     def _set(self, low: float, high: float) -> None:
         self.show_values(low, high)
@@ -136,9 +134,8 @@ class LimitFields(QWidget):
         """Show limits, and whether they were typed; emits nothing."""
         for box, value in zip((self.low, self.high), limits, strict=True):
             if not box.hasFocus() or not kept:
-                box.blockSignals(True)
-                box.setValue(value)
-                box.blockSignals(False)
+                with signals_blocked(box):
+                    box.setValue(value)
         self.auto.setEnabled(kept)
 
     def _typed(self, *_: object) -> None:
@@ -163,7 +160,7 @@ class GenesPanel(Panel):
         self.search.setToolTip("Enter shows the first gene found, Shift+Enter shows it beside the others")
         self.search.setClearButtonEnabled(True)
         meaning = "What the list begins with, on the uppermost measured section, else the uppermost one"
-        self.order = self.add(ChoiceField("order", lambda: ORDERS, label="Sort by", tooltip=meaning))
+        self.order = self.add(ChoiceField("order", lambda: ORDERS, "Sort by", meaning))
         self.genes = GeneListModel()
         self.list = self.add(gene_view(self.genes, ""), stretch=1)
         self.bars = self.add(wrapped_words(_BARS), visible=lambda: bool(self._scores))
@@ -183,11 +180,11 @@ class GenesPanel(Panel):
         self.percentiles = self.add(PercentileHandles())
         self.limits = self.add(LimitFields(), visible=lambda: bool(self.state.genes))
         meaning = "All of these can be read without colour vision"
-        self.colour_map = self.add(words_field("colour_map", COLOUR_MAPS, label="Colours", tooltip=meaning))
+        self.colour_map = self.add(words_field("colour_map", COLOUR_MAPS, "Colours", meaning))
         meaning = "One colour means one value on every layer; off: each layer has its own limits"
-        self.shared = self.add(CheckBox(name="shared", text="Same limits on all layers", tooltip=meaning))
+        self.shared = self.add(tick_field("shared", "Same limits on all layers", meaning))
         meaning = "One pane for each layer of spots, moved and zoomed together"
-        self.beside = self.add(CheckBox(name="beside", text="Side by side", tooltip=meaning))
+        self.beside = self.add(tick_field("beside", "Side by side", meaning))
         self.add(self.tasks)
         self._show_state()
         self._connect()
@@ -270,8 +267,8 @@ class GenesPanel(Panel):
             return False
         if watched is self.search:
             beside = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            enter = self._add_first if beside else self._choose_first
-            keys = dict.fromkeys((Qt.Key.Key_Return, Qt.Key.Key_Enter), enter)
+            show = self.state.add if beside else self.state.choose
+            keys = dict.fromkeys((Qt.Key.Key_Return, Qt.Key.Key_Enter), lambda: self._first(show))
             keys[Qt.Key.Key_Down] = self.list.setFocus
         else:
             keys = {Qt.Key.Key_Plus: self._add_marked, Qt.Key.Key_P: self._pin_marked}
@@ -281,19 +278,14 @@ class GenesPanel(Panel):
         return action is not None
 
     def _on_search(self, text: str) -> None:
-        self.list.selectionModel().blockSignals(True)
-        self.genes.search(text)
-        self.list.selectionModel().blockSignals(False)
+        with signals_blocked(self.list.selectionModel()):
+            self.genes.search(text)
         if not self.genes.shown or self.legend.text().startswith("No match"):
             self._say()
 
-    def _choose_first(self) -> None:
+    def _first(self, show: Callable[[str], None]) -> None:
         if self.genes.shown:
-            self.state.choose(self.genes.shown[0])
-
-    def _add_first(self) -> None:
-        if self.genes.shown:
-            self.state.add(self.genes.shown[0])
+            show(self.genes.shown[0])
 
     def _marked(self) -> str:
         return self.list.currentIndex().data(GENE_ROLE) or (self.genes.shown or [""])[0]
@@ -340,14 +332,9 @@ class GenesPanel(Panel):
             self.beside.value = is_side_by_side(self.viewer)
 
     def _show_state(self) -> None:
-        shown: dict[Any, Any] = {
-            self.colour_map: self.state.colour_map,
-            self.shared: self.state.shared,
-            self.layout_choice: self.state.layout,
-        }
-        for field, value in shown.items():
+        for field in (self.colour_map, self.shared, self.layout_choice):
             with field.changed.blocked():
-                field.value = value
+                field.value = getattr(self.state, field.name)
         self.percentiles.show_values(self.state.low, self.state.high)
         self.chips.refresh()
         self.genes.set_pinned(self.state.pinned)

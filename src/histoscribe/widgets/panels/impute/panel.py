@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from magicgui.widgets import CheckBox, LineEdit
+from magicgui.widgets import LineEdit
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import SettingError
-from histoscribe.files import replacing
 from histoscribe.palette import SPOT
-from histoscribe.widgets.layers.maps import class_palette
+from histoscribe.widgets.layers.maps import class_inks
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
 from histoscribe.widgets.napari_private.window import undrawn
@@ -31,8 +29,8 @@ from histoscribe.widgets.panels.impute.imputation import (
     restore,
     write,
 )
-from histoscribe.widgets.parts.dialogs import path_to_write, telling
-from histoscribe.widgets.parts.fields import ChoiceField, SourceField, source_of
+from histoscribe.widgets.parts.dialogs import path_to_write, telling, write_csv
+from histoscribe.widgets.parts.fields import ChoiceField, SourceField, source_of, tick_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
@@ -85,10 +83,7 @@ class CarriersView(QWidget):
 
     def save(self, path: Path | None = None) -> None:
         """Write all weights; asks for a file where none is given."""
-        path = path or path_to_write(self, self.windowTitle(), "carriers.csv", "CSV (*.csv)")
-        if path is not None:
-            with telling(), replacing(path) as fresh:
-                self.weights.to_csv(fresh, float_format="%.6g")
+        write_csv(self, self.windowTitle(), "carriers.csv", self.weights, path, float_format="%.6g")
 
 
 class SampleMap(QWidget):
@@ -120,11 +115,9 @@ class SampleMap(QWidget):
             return
         kinds = self._table.obs[column].astype(str).to_numpy()
         named = np.unique(kinds)
-        colours = [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(len(named))]
-        groups = zip(named, colours, strict=True)
-        self.map.show_groups(
-            [Dots(str(kind), self.places[kinds == kind], colour, size) for kind, colour in groups], column
-        )
+        groups = zip(named, class_inks(len(named)), strict=True)
+        dots = [Dots(str(kind), self.places[kinds == kind], ink, size) for kind, ink in groups]
+        self.map.show_groups(dots, column)
 
 
 def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -160,11 +153,11 @@ class ImputePanel(Panel):
         self._checked: tuple[ImputeRequest, str] | None = None
         self.views: list[QWidget] = []
         meaning = "What lacks genes: a layer of spots, or a table of samples"
-        self.source = self.add(SourceField("source", self.viewer, label="Layer or table", tooltip=meaning))
+        self.source = self.add(SourceField("source", self.viewer, "Layer or table", meaning))
         self.model = self.add(ModelField("model", "imputer", more=self._teachers))
         meaning = "Let a trained model learn from what it is to restore"
         self.tune = self.add(
-            CheckBox(name="tune", text="Tune the model on it first (slower)", tooltip=meaning),
+            tick_field("tune", "Tune the model on it first (slower)", meaning),
             enabled=lambda: self.model.folder is not None,
         )
         meaning = "Which genes are missing, and how well the model restores hidden ones here"
@@ -175,9 +168,7 @@ class ImputePanel(Panel):
         self.words = self.add(
             wrapped_words("Check says which genes are missing and how well they can be restored.")
         )
-        self.which = self.add(
-            ChoiceField("which", lambda: _LISTS, label="List", tooltip="Which genes are listed")
-        )
+        self.which = self.add(ChoiceField("which", lambda: _LISTS, "List", "Which genes are listed"))
         self.search = self.add(LineEdit(name="search", label="Search", tooltip="A part of a gene's name"))
         self.search.native.setPlaceholderText("Search a gene")
         self.search.native.setClearButtonEnabled(True)
@@ -226,7 +217,9 @@ class ImputePanel(Panel):
         """Trace which observed genes carried the marked one."""
         gene, restored = self.marked, self._restored
         if restored is not None and gene:
-            self.launch(lambda: (restored, gene), carriers, self._show_carriers)
+            self.launch(
+                lambda: (restored, gene), carriers, lambda _, found: self._open(CarriersView(gene, found))
+            )
 
     def show_map(self) -> None:
         """Draw the summary of each sample."""
@@ -303,9 +296,6 @@ class ImputePanel(Panel):
                 paint(self.viewer, self.state)
                 yield
         self.refresh()
-
-    def _show_carriers(self, request: tuple[Restored, str], weights: pd.DataFrame) -> None:
-        self._open(CarriersView(request[1], weights))
 
     def _open(self, view: QWidget) -> None:
         view.setParent(self, view.windowFlags())

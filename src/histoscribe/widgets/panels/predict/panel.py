@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 
@@ -24,7 +23,14 @@ from histoscribe.widgets.panels.predict.prediction import (
     gain_words,
     predict,
 )
-from histoscribe.widgets.parts.fields import ChoiceField, LayerField, RegionField, number_field, words_field
+from histoscribe.widgets.parts.fields import (
+    ChoiceField,
+    LayerField,
+    RegionField,
+    number_field,
+    tick_field,
+    words_field,
+)
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.verdict import VerdictBanner
@@ -46,7 +52,7 @@ class PredictPanel(Panel):
         super().__init__(napari_viewer)
         meaning = "The layer to look at: a section with its H&E, or a slide"
         self.target = self.add(
-            LayerField("target", self.viewer, self._is_target, label="Slide or section", tooltip=meaning)
+            LayerField("target", self.viewer, self._is_target, "Slide or section", meaning)
         )
         meaning = "The slide does not state its scale; 0.5 is usual for 20×, 0.25 for 40×"
         self.mpp = self.add(
@@ -56,11 +62,10 @@ class PredictPanel(Panel):
         self.model = self.add(ModelField("model", "predictor"))
         meaning = "Its measured spots correct the model on this slide, as far as held-out spots bear it out"
         self.own = self.add(
-            CheckBox(name="own", text="Learn from its own spots", tooltip=meaning),
-            visible=lambda: self._own_spots >= FEWEST,
+            tick_field("own", "Learn from its own spots", meaning), visible=lambda: self._own_spots >= FEWEST
         )
         meaning = "Where to predict: at measured spots, or on a grid"
-        self.place = self.add(ChoiceField("place", self._places, label="Where", tooltip=meaning))
+        self.place = self.add(ChoiceField("place", self._places, "Where", meaning))
         self.region = self.add(
             RegionField("region", self.viewer), visible=lambda: self.place.value == "region"
         )
@@ -71,9 +76,7 @@ class PredictPanel(Panel):
             visible=lambda: self.place.value != "spots",
         )
         meaning = "auto takes a graphics card where there is one"
-        self.device = self.add(
-            words_field("device", DEVICES, label="Device", tooltip=meaning, first=preferences().device)
-        )
+        self.device = self.add(words_field("device", DEVICES, "Device", meaning, first=preferences().device))
         self.cost = self.add(wrapped_words(), visible=lambda: bool(self.cost.text()))
         self.add_run(
             "Predict",

@@ -15,7 +15,6 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SectionError, SettingError
-from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.arrangement import is_copy
 from histoscribe.widgets.layers.keeping import EDITED
@@ -52,7 +51,7 @@ from histoscribe.widgets.panels.regions.analysis import (
     patterns,
 )
 from histoscribe.widgets.panels.regions.class_table import ClassTable
-from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
+from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Violins
@@ -92,13 +91,9 @@ class RegionsPanel(Panel):
         self.first: ChoiceField
         self.second: ChoiceField
         meaning = "The spots that are counted and compared; or a slide without any, whose areas are measured"
-        self.spots = self.add(
-            LayerField("spots", self.viewer, self._is_drawn_on, label="On", tooltip=meaning)
-        )
+        self.spots = self.add(LayerField("spots", self.viewer, self._is_drawn_on, "On", meaning))
         meaning = "The layer of shapes that are drawn in"
-        self.drawn = self.add(
-            LayerField("drawn", self.viewer, is_region_layer, label="Regions", tooltip=meaning)
-        )
+        self.drawn = self.add(LayerField("drawn", self.viewer, is_region_layer, "Regions", meaning))
         self.classes = ClassTable()
         self.add(self.classes.view)
         self._add_buttons()
@@ -288,10 +283,7 @@ class RegionsPanel(Panel):
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
         if model.frame is not None:
-            path = path or path_to_write(self, "Save the table", "regions.csv", "CSV (*.csv)")
-            if path is not None:
-                with telling(), replacing(path) as fresh:
-                    model.frame.to_csv(fresh)
+            write_csv(self, "Save the table", "regions.csv", model.frame, path)
 
     def _analyse(self, analysis: Analysis, model: TableModel, words: str) -> None:
         def show(_: ClassedSpots, frame: DataFrame) -> None:
@@ -419,16 +411,9 @@ class RegionsPanel(Panel):
             self.add(split, stretch=1)
         with self.tab(self.tabs, "Genes"):
             meaning = "The class whose genes are looked for"
-            self.first = self.add(
-                ChoiceField("first", lambda: _same(self._classes), label="Class", tooltip=meaning)
-            )
+            self.first = self.add(ChoiceField("first", lambda: self._classes, "Class", meaning))
             self.second = self.add(
-                ChoiceField(
-                    "second",
-                    lambda: _same([REST, *self._classes]),
-                    label="Against",
-                    tooltip="What it is compared with",
-                )
+                ChoiceField("second", lambda: [REST, *self._classes], "Against", "What it is compared with")
             )
             meaning = "Wilcoxon rank-sum test of every gene (scanpy)"
             self.compare_button = self.button("Differential genes", meaning, self.compare)
@@ -458,8 +443,3 @@ class RegionsPanel(Panel):
     def _on_row(self, model: TableModel, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and model.gene_at(current.row()) not in self.state.genes:
             self.state.choose(model.gene_at(current.row()))
-
-
-def _same(words: list[str]) -> list[tuple[str, str]]:
-    """Words that are their own values."""
-    return [(one, one) for one in words]

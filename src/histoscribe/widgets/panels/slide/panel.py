@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox, PushButton
+from magicgui.widgets import PushButton
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
@@ -14,7 +14,7 @@ from histoscribe.widgets.layers.layers import LevelForNapari, kind_of, slide_of
 from histoscribe.widgets.layers.painting import sections_in
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.panels.slide.overview import SlideMap
-from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field
+from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field, tick_field
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.pictures import pixmap_of
 
@@ -37,8 +37,8 @@ class SlidePanel(Panel):
                 "layer",
                 self.viewer,
                 lambda layer: slide_of(layer) is not None,
-                label="Slide",
-                tooltip="The slide that is described; the one chosen in the layer list",
+                "Slide",
+                "The slide that is described; the one chosen in the layer list",
             )
         )
         self.overview = self.add(SlideMap(self.viewer), visible=lambda: self._slide is not None)
@@ -51,12 +51,12 @@ class SlidePanel(Panel):
         self.add(FieldRow("Scale", self.mpp, self.apply_button), enabled=self._is_alone)
         meaning = "Show the colours that the scanner meant, by the profile in the file"
         self.managed = self.add(
-            CheckBox(name="managed", text="Colours by the scanner's profile (sRGB)", tooltip=meaning),
+            tick_field("managed", "Colours by the scanner's profile (sRGB)", meaning),
             enabled=lambda: self._slide is not None and self._slide.profile is not None,
         )
         meaning = "Pictures that the scanner put beside the slide"
         self.which = self.add(
-            ChoiceField("which", self._pictures, label="Beside it", tooltip=meaning),
+            ChoiceField("which", self._pictures, "Beside it", meaning),
             visible=lambda: bool(self.which.values),
         )
         self.picture = self.add(QLabel())
@@ -113,8 +113,8 @@ class SlidePanel(Panel):
             one.slide is not None and one.slide.levels is slide.levels for one in measured
         )
 
-    def _pictures(self) -> list[tuple[str, str]]:
-        return [] if self._slide is None else [(name, name) for name in sorted(self._slide.associated)]
+    def _pictures(self) -> list[str]:
+        return [] if self._slide is None else sorted(self._slide.associated)
 
     def _follow(self, event: object = None) -> None:
         active = self.viewer.layers.selection.active

@@ -43,7 +43,7 @@ class TrainPanel(Panel):
         self._patients: dict[str, str] = {}
         meaning = "Measured sections of this window, or a CSV that names many; a CSV can be dropped here"
         sources = (("Sections that are open", _OPEN), ("A cohort CSV", _COHORT))
-        self.source = self.add(ChoiceField("source", lambda: sources, label="Learn from", tooltip=meaning))
+        self.source = self.add(ChoiceField("source", lambda: sources, "Learn from", meaning))
         meaning = "Columns: section, patient, path, and for count tables positions and slide"
         self.cohort = self.add(
             FileEdit(
@@ -80,7 +80,7 @@ class TrainPanel(Panel):
             SpinBox(name="genes", value=250, min=1, max=5000, label="Genes", tooltip=meaning)
         )
         meaning = "How long is trained; a quick model predicts worse"
-        self.effort = self.add(words_field("effort", EFFORTS, label="Effort", tooltip=meaning))
+        self.effort = self.add(words_field("effort", EFFORTS, "Effort", meaning))
         self.add_run(
             "Train", "Learn from these sections; the model is then offered everywhere", ready=self._ready
         )
