@@ -11,7 +11,7 @@ from histoscribe.formats import kind_of as kind_of_path
 from histoscribe.progress import Progress
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer, settle
-from histoscribe.widgets.layers.layers import add_layer, kind_of, slide_layer
+from histoscribe.widgets.layers.layers import add_layer, is_same, kind_of, slide_layer
 from histoscribe.widgets.layers.opened import section_layers, shown_spots
 from histoscribe.widgets.layers.painting import suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
@@ -72,7 +72,7 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     slides = [one for one in opened if isinstance(one, Slide)]
     sections = _with_slides([one for one in opened if not isinstance(one, Slide)], slides)
     for slide in slides:
-        if not any(one.slide is not None and one.slide.levels is slide.levels for one in sections):
+        if not any(is_same(one.slide, slide) for one in sections):
             add_layer(viewer, slide_layer(slide))
     shown: set[int] = set()
     for section in sections:

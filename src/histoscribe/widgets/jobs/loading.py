@@ -26,6 +26,18 @@ _BINARIES = {
 }
 
 
+PREDICTING = (
+    "torch",
+    "numba",
+    "histoscribe.predictor.storage",
+    "histoscribe.predictor.output",
+    "histoscribe.features.tasks",
+    "histoscribe.features.builtin.encoder",
+    "histoscribe.features.registry",
+)
+"""What a predictor needs to look at tiles."""
+
+
 @dataclass
 class _Process:
     """The host's process as the first job found it, and how many jobs are under way."""

@@ -189,3 +189,8 @@ def slide_of(layer: Layer | None) -> Slide | None:
     """The slide behind an H&E layer, None for every other layer and without one."""
     slide: Slide | None = None if layer is None else layer.metadata.get("slide")
     return slide
+
+
+def is_same(one: Slide | None, slide: Slide) -> bool:
+    """Whether one slide is another, whatever their scale."""
+    return one is not None and one.levels is slide.levels

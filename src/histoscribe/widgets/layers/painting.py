@@ -111,13 +111,8 @@ def unlike_rows(section: Section) -> NDArray[np.bool_]:
     """Spots that are not painted until somebody asks: unlike tiles, all of a slide that is mostly unlike."""
     if section not in _unlike:
         verdict = verdict_of(section)
-        shown = section.table.obs.get("unlike_training")
-        rows = (
-            np.zeros(section.table.n_obs, dtype=np.bool_)
-            if shown is None
-            else np.asarray(shown, dtype=np.bool_)
-        )
-        _unlike[section] = rows | (verdict is not None and verdict.withheld)
+        rows = np.full(section.table.n_obs, verdict is not None and verdict.withheld)
+        _unlike[section] = rows | np.asarray(section.table.obs.get("unlike_training", False), dtype=np.bool_)
     return _unlike[section]
 
 

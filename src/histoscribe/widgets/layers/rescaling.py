@@ -14,6 +14,7 @@ from histoscribe.widgets.layers.layers import (
     OF,
     UM,
     LayerData,
+    is_same,
     moved,
     placed,
     section_of,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
     """Give a slide its µm per full-resolution pixel; predictions, maps and drawings keep their pixels."""
-    beneath = [layer for layer in viewer.layers if _is_of(slide_of(layer), slide)]
+    beneath = [layer for layer in viewer.layers if is_same(slide_of(layer), slide)]
     factor, scaled = mpp / (slide.mpp or 1.0), slide.with_mpp(mpp)
     drawn = {layer: _growth(beneath, layer, factor) for layer in viewer.layers if _is_drawn(layer)}
     sections: dict[int, Section] = {}
@@ -45,17 +46,13 @@ def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
                 layer.name = described[1]["name"]
             layer.metadata["slide"] = scaled
             _place(layer, described)
-        elif section is not None and _is_of(section.slide, slide):
+        elif section is not None and is_same(section.slide, slide):
             again = sections.setdefault(id(section), _rescaled(section, mpp, factor))
             _respot(layer, again, factor)
     for layer, growth in drawn.items():
         layer.affine = growth @ layer.affine.affine_matrix[-3:, -3:]
         layer.units = (UM, UM)
     viewer.fit_to_view()
-
-
-def _is_of(one: Slide | None, slide: Slide) -> bool:
-    return one is not None and one.levels is slide.levels
 
 
 def _is_drawn(layer: Layer) -> bool:

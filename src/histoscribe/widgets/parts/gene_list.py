@@ -169,11 +169,10 @@ class GeneListModel(TableModel):
 
 def gene_view(model: GeneListModel, meaning: str) -> QListView:
     """A list of genes, each with its reliability beside it."""
-    view = QListView()
-    view.setUniformItemSizes(True)
+    view = QListView(uniformItemSizes=True)
     view.setModel(model)
-    view.setItemDelegate(ReliabilityDelegate(view))
     view.setToolTip(meaning)
+    view.setItemDelegate(ReliabilityDelegate(view))
     return view
 
 

@@ -75,11 +75,6 @@ class Panel(QWidget):
     numbers and truth values. `restore` sets what fits and passes over the rest; words that a choice shows do
     for its value. Names of fields are kept in files: do not rename them. `kept` and `take_back` are for what
     is no field.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
     """
 
     run_button: QPushButton
@@ -328,10 +323,7 @@ def beside(*parts: QWidget, wide: int = 0) -> QWidget:
 
 def wrapped_words(words: str = "") -> QLabel:
     """Words that break into lines and can be copied."""
-    label = QLabel(words)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
+    return QLabel(words, wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
 
 
 def _show(part: Widget | QWidget, on: bool) -> None:

@@ -168,10 +168,9 @@ class TableModel(QAbstractTableModel):
 
 def table_view(model: TableModel, meaning: str = "") -> QTableView:
     """A view of a table: rows are chosen whole, headings sort."""
-    view = QTableView()
+    view = QTableView(sortingEnabled=True)
     view.setModel(model)
     view.setToolTip(meaning)
-    view.setSortingEnabled(True)
     view.setTabKeyNavigation(False)
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -27,24 +27,16 @@ if TYPE_CHECKING:
 _COMPARED = "compared"
 _PITCHES_PER_PATCH = 5.0
 _NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
-COLUMNS = {
-    "pearson": "r here",
-    "low": "low",
-    "high": "high",
-    "held_out_r": "held-out r",
-    "spearman": "Spearman",
-    "mae": "MAE",
-    "detected": "spots with it",
+_TOLD = {
+    "pearson": ("r here", "Pearson r between measured and predicted over the spots of this section"),
+    "low": ("low", "Lower end of the 95 % interval of r, by resampling patches of tissue of five pitches"),
+    "high": ("high", "Upper end of the 95 % interval of r, by resampling patches of tissue of five pitches"),
+    "held_out_r": ("held-out r", "Pearson r that the model states for tissue it had not seen"),
+    "spearman": ("Spearman", "Rank correlation over the spots of this section"),
+    "mae": ("MAE", "Mean absolute error, log1p of counts per 10,000"),
+    "detected": ("spots with it", "Share of measured spots with at least one count"),
 }
-MEANINGS = {
-    "pearson": "Pearson r between measured and predicted over the spots of this section",
-    "low": "Lower end of the 95 % interval of r, by resampling patches of tissue of five pitches",
-    "high": "Upper end of the 95 % interval of r, by resampling patches of tissue of five pitches",
-    "held_out_r": "Pearson r that the model states for tissue it had not seen",
-    "spearman": "Rank correlation over the spots of this section",
-    "mae": "Mean absolute error, log1p of counts per 10,000",
-    "detected": "Share of measured spots with at least one count",
-}
+COLUMNS, MEANINGS = ({name: both[place] for name, both in _TOLD.items()} for place in (0, 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
 from histoscribe.record import record_of
-from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits
 from histoscribe.widgets.layers.maps import Map
 
@@ -88,16 +88,6 @@ _SAME = 1e-3
 _MOST_BYTES = 6 * 2**30
 _ARRAYS = 4  # of the size of the image input are held at once
 _WHOLE = 500  # tiles by which `Predictor.predict` knows the slide around a drawn region
-_NEEDED = (
-    "torch",
-    "numba",
-    "histoscribe.predictor.storage",
-    "histoscribe.predictor.output",
-    "histoscribe.predictor.explaining.attribution",
-    "histoscribe.features.tasks",
-    "histoscribe.features.builtin.encoder",
-    "histoscribe.features.registry",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +132,7 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
     """
     check(request)
     progress.report("finding the model")
-    load_libraries(*_NEEDED)
+    load_libraries(*PREDICTING, "histoscribe.predictor.explaining.attribution")
     from histoscribe.predictor import attribute
 
     folder = find_model(_fingerprint(request.section), request.model, request.candidates)

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info
 
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
-from histoscribe.widgets.layers.layers import LayerData, kind_of, section_of, slide_of
+from histoscribe.widgets.layers.layers import LayerData, is_same, kind_of, section_of, slide_of
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
@@ -164,7 +164,7 @@ class PredictPanel(Panel):
         section, slide = section_of(layer), slide_of(layer)
         measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
         if slide is not None:
-            return not any(one.slide and one.slide.levels is slide.levels for one in measured)
+            return not any(is_same(one.slide, slide) for one in measured)
         return section in measured and section is not None and section.slide is not None
 
     def _places(self) -> list[tuple[str, str]]:

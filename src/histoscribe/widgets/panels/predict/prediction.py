@@ -11,7 +11,7 @@ import numpy as np
 
 from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
-from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
 from histoscribe.widgets.layers.layers import LayerData
 from histoscribe.widgets.layers.opened import shown_spots
 
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 Where = Literal["spots", "grid", "region"]
-
-_NEEDED = (
-    "torch",
-    "numba",
-    "histoscribe.predictor.storage",
-    "histoscribe.predictor.output",
-    "histoscribe.predictor.explaining.attention",
-    "histoscribe.features.tasks",
-    "histoscribe.features.builtin.encoder",
-    "histoscribe.features.registry",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +103,7 @@ def predict(request: PredictRequest, progress: Progress) -> tuple[Section, Layer
     """
     check(request)
     progress.report("loading the model")
-    load_libraries(*_NEEDED)
+    load_libraries(*PREDICTING, "histoscribe.predictor.explaining.attention")
     from histoscribe.predictor import Predictor
 
     predictor = Predictor.load(request.model, device=request.device)

@@ -22,6 +22,7 @@ from histoscribe.widgets.layers.layers import (
     MOVES,
     affine_of,
     has_own_spots,
+    is_same,
     kind_of,
     section_of,
     slide_of,
@@ -314,10 +315,9 @@ class RegionsPanel(Panel):
     def _is_drawn_on(self, layer: Layer) -> bool:
         """Spots that were opened or predicted, and slides that no section stands for."""
         slide = slide_of(layer)
-        known = {id(one.slide.levels) for one in sections_in(self.viewer) if one.slide is not None}
-        return has_own_spots(layer) or (
-            slide is not None and not is_copy(layer) and id(slide.levels) not in known
-        )
+        if slide is None or is_copy(layer):
+            return has_own_spots(layer)
+        return not any(is_same(one.slide, slide) for one in sections_in(self.viewer))
 
     def _regions(self) -> list[Region]:
         beneath = self._beneath()

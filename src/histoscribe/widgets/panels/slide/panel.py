@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import tell
-from histoscribe.widgets.layers.layers import LevelForNapari, kind_of, slide_of
+from histoscribe.widgets.layers.layers import LevelForNapari, is_same, kind_of, slide_of
 from histoscribe.widgets.layers.painting import sections_in
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.panels.slide.overview import SlideMap
@@ -109,9 +109,7 @@ class SlidePanel(Panel):
         """Whether there is a slide whose scale is its own, and not that of a measured section's spots."""
         slide = self._slide
         measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
-        return slide is not None and not any(
-            one.slide is not None and one.slide.levels is slide.levels for one in measured
-        )
+        return slide is not None and not any(is_same(one.slide, slide) for one in measured)
 
     def _pictures(self) -> list[str]:
         return [] if self._slide is None else sorted(self._slide.associated)
