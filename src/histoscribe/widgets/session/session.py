@@ -26,6 +26,7 @@ from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES
+from histoscribe.widgets.session import schema
 from histoscribe.widgets.session.layers import (
     add_points,
     add_shapes,
@@ -35,19 +36,7 @@ from histoscribe.widgets.session.layers import (
     pack_shapes,
 )
 from histoscribe.widgets.session.panels import capture_panels, open_panels
-from histoscribe.widgets.session.schema import (
-    FORMAT,
-    MOST_NUMBERS,
-    VERSION,
-    KeptLayer,
-    MapLayer,
-    OpenedLayer,
-    PointsLayer,
-    Session,
-    ShapesLayer,
-    Source,
-    View,
-)
+from histoscribe.widgets.session.schema import MOST_NUMBERS
 from histoscribe.widgets.session.sources import Captured, Reopened
 from histoscribe.widgets.state.state import state_of
 
@@ -64,7 +53,7 @@ SOURCE = "source_path"
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     """Take from a viewer, on its own thread, all that a session keeps; what panels make is made again."""
-    sources: list[Source] = []
+    sources: list[schema.Source] = []
     tables: dict[str, Section] = {}
     by_slide: dict[int, str] = {}
     by_layer: dict[Layer, str] = {}
@@ -77,7 +66,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             tables[source.id] = section
         if section.slide is not None:
             by_slide.setdefault(id(section.slide.levels), source.id)
-    layers: dict[Layer, KeptLayer] = {}
+    layers: dict[Layer, schema.KeptLayer] = {}
     left_out = []
     room = MOST_NUMBERS // 2
     for layer in viewer.layers:
@@ -86,32 +75,32 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         if is_copy(layer) or (DERIVED in layer.metadata and painted is None):
             continue
         if layer in by_layer:
-            layers[layer] = OpenedLayer.of(
+            layers[layer] = schema.OpenedLayer.of(
                 show="spots", source=by_layer[layer], affine=moved(layer).tolist(), **shown
             )
         elif painted is not None:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
             if beside in by_layer and room >= 0:
-                layers[layer] = MapLayer(source=by_layer[beside], drawn=pack_map(painted), **shown)
+                layers[layer] = schema.MapLayer(source=by_layer[beside], drawn=pack_map(painted), **shown)
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
                 sources.append(_slide_source(slide, f"s{len(sources)}"))
-            layers[layer] = OpenedLayer.of(
+            layers[layer] = schema.OpenedLayer.of(
                 show="slide", source=by_slide[id(slide.levels)], affine=moved(layer).tolist(), **shown
             )
         elif isinstance(layer, Shapes) and layer.ndim == 2:
-            layers[layer] = ShapesLayer(drawn=pack_shapes(layer), **shown)
+            layers[layer] = schema.ShapesLayer(drawn=pack_shapes(layer), **shown)
         elif isinstance(layer, Points) and layer.ndim == 2:
-            layers[layer] = PointsLayer(drawn=pack_points(layer), **shown)
+            layers[layer] = schema.PointsLayer(drawn=pack_points(layer), **shown)
         if layer not in layers:
             left_out.append(layer.name)
     kept = list(layers)
     active = viewer.layers.selection.active
-    content = Session(
-        format=FORMAT,
-        version=VERSION,
+    content = schema.Session(
+        format=schema.FORMAT,
+        version=schema.VERSION,
         sources=tuple(sources),
         layers=tuple(layers.values()),
         view=_view(viewer, state, kept.index(active) if active in layers else None),
@@ -169,7 +158,7 @@ def restore(viewer: ViewerModel, found: Reopened) -> None:
         show_info("The session is back.")
 
 
-def _show_as_kept(back: list[Layer | None], layers: Sequence[KeptLayer]) -> None:
+def _show_as_kept(back: list[Layer | None], layers: Sequence[schema.KeptLayer]) -> None:
     for added, layer in zip(back, layers, strict=True):
         if added is not None:
             added.visible = layer.visible
@@ -181,13 +170,13 @@ def _path_of(layer: Layer) -> str:
     return str(Path(path).resolve()) if path and Path(path).exists() else ""
 
 
-def _section_source(section: Section, key: str, path: str) -> Source:
+def _section_source(section: Section, key: str, path: str) -> schema.Source:
     slide, own = section.slide, Path(path) if path else None
     if slide is not None:
         place = slide.path.resolve()
         if not place.exists() or place.suffix == ".h5ad" or own in (place, *place.parents):
             slide = None
-    return Source(
+    return schema.Source(
         id=key,
         kind="section",
         path=path,
@@ -200,8 +189,8 @@ def _section_source(section: Section, key: str, path: str) -> Source:
     )
 
 
-def _slide_source(slide: Slide, key: str) -> Source:
-    return Source(
+def _slide_source(slide: Slide, key: str) -> schema.Source:
+    return schema.Source(
         id=key,
         kind="slide",
         path=slide.url or str(slide.path.resolve()),
@@ -213,10 +202,10 @@ def _slide_source(slide: Slide, key: str) -> Source:
     )
 
 
-def _view(viewer: ViewerModel, state: ViewState, active: int | None) -> View:
+def _view(viewer: ViewerModel, state: ViewState, active: int | None) -> schema.View:
     overlays, camera = viewer.canvas.overlays, viewer.scene.camera
-    return View.of(
-        **{name: value for name, value in vars(state).items() if name in View.model_fields},
+    return schema.View.of(
+        **{name: value for name, value in vars(state).items() if name in schema.View.model_fields},
         side_by_side=is_side_by_side(viewer),
         centre=[float(place) for place in camera.center[-2:]],
         zoom=float(camera.zoom),
@@ -225,13 +214,13 @@ def _view(viewer: ViewerModel, state: ViewState, active: int | None) -> View:
     )
 
 
-def _add(viewer: ViewerModel, layer: KeptLayer, found: Reopened) -> Layer | None:
-    if isinstance(layer, ShapesLayer):
+def _add(viewer: ViewerModel, layer: schema.KeptLayer, found: Reopened) -> Layer | None:
+    if isinstance(layer, schema.ShapesLayer):
         return add_shapes(viewer, layer.drawn, layer.name)
-    if isinstance(layer, PointsLayer):
+    if isinstance(layer, schema.PointsLayer):
         return add_points(viewer, layer.drawn, layer.name)
     section, slide = found.sections.get(layer.source), found.slides.get(layer.source)
-    if isinstance(layer, MapLayer):
+    if isinstance(layer, schema.MapLayer):
         spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)
         if section is None or spots is None:
             return None

@@ -26,15 +26,7 @@ from histoscribe.widgets.layers.layers import (
 )
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
-from histoscribe.widgets.panels.compare.comparing import (
-    COLUMNS,
-    MEANINGS,
-    Compared,
-    CompareRequest,
-    compare_sections,
-    described_difference,
-    is_difference_of,
-)
+from histoscribe.widgets.panels.compare import comparing
 from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.parts.dialogs import write_csv
 from histoscribe.widgets.parts.fields import LayerField
@@ -55,7 +47,7 @@ class ComparePanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self.compared: Compared | None = None
+        self.compared: comparing.Compared | None = None
         self._marks: MarkedSpots | None = None
         self._pair: tuple[Layer, Layer] | None = None
         self._again: dict[str, Any] = {}
@@ -125,14 +117,14 @@ class ComparePanel(Panel):
     def start(self) -> None:
         """Compare the two chosen layers."""
         layers = self.measured.value, self.predicted.value
-        self.launch(self.request, compare_sections, partial(self._show, layers))
+        self.launch(self.request, comparing.compare_sections, partial(self._show, layers))
 
-    def request(self) -> CompareRequest:
+    def request(self) -> comparing.CompareRequest:
         """What the panel asks for as it stands; `SettingError` if a layer is missing."""
         measured, predicted = self.measured.value, self.predicted.value
         if measured is None or predicted is None:
             raise SettingError("there is nothing to compare", remedy="open or predict both layers first")
-        return CompareRequest(known_section(measured), known_section(predicted))
+        return comparing.CompareRequest(known_section(measured), known_section(predicted))
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the table of genes as CSV; asks where to if no path is given."""
@@ -140,7 +132,9 @@ class ComparePanel(Panel):
             name, genes = f"{self.compared.measured.name}-genes.csv", self.compared.genes
             write_csv(self, "Save the table", name, genes, path, index_label="gene")
 
-    def _show(self, layers: tuple[Layer, Layer], _: CompareRequest, compared: Compared) -> Generator[None]:
+    def _show(
+        self, layers: tuple[Layer, Layer], _: comparing.CompareRequest, compared: comparing.Compared
+    ) -> Generator[None]:
         """Show a comparison step by step, until it is done or one of its layers has gone."""
         self.forget()
         if any(layer not in self.viewer.layers for layer in layers):
@@ -151,9 +145,9 @@ class ComparePanel(Panel):
             if self.compared is not compared:
                 return
 
-    def _in_turns(self, compared: Compared, layers: tuple[Layer, Layer]) -> Generator[None]:
+    def _in_turns(self, compared: comparing.Compared, layers: tuple[Layer, Layer]) -> Generator[None]:
         """Table, scatter, difference, panes: the window answers in between."""
-        self.table.show_frame(compared.genes, COLUMNS, MEANINGS)
+        self.table.show_frame(compared.genes, comparing.COLUMNS, comparing.MEANINGS)
         known = compared.genes["pearson"].dropna()
         self.words.setText(
             f"Mean r {known.mean():.3f} over {len(known)} genes and {len(compared.match.measured)} spots. "
@@ -167,7 +161,7 @@ class ComparePanel(Panel):
         rows = dict(zip(layers, (compared.match.measured, compared.match.predicted), strict=True))
         self._marks = MarkedSpots(rows, self.scatter.mark)
         yield
-        yield from added_in_turns(self.viewer, described_difference(compared, layers[0]))
+        yield from added_in_turns(self.viewer, comparing.described_difference(compared, layers[0]))
         self.refresh()
         yield
         again, self._again = self._again, {}
@@ -204,7 +198,7 @@ class ComparePanel(Panel):
         self.compared = self._marks = self._pair = None
         self.blink_button.setChecked(False)
         self.verdict.refresh()
-        self.table.show_frame(None, COLUMNS, MEANINGS)
+        self.table.show_frame(None, comparing.COLUMNS, comparing.MEANINGS)
         self.scatter.show_values(np.zeros(0), np.zeros(0), "")
 
     def _show_gene(self, *_: object) -> None:
@@ -224,7 +218,7 @@ class ComparePanel(Panel):
             self.blink_button.setChecked(False)
         difference = self._difference()
         if difference is None:
-            difference = add_layer(self.viewer, described_difference(self.compared, self._pair[0]))
+            difference = add_layer(self.viewer, comparing.described_difference(self.compared, self._pair[0]))
         self._panes(on, [*self._pair, difference] if on else [], [] if on else [difference])
 
     def _on_all(self, on: bool) -> None:
@@ -240,7 +234,9 @@ class ComparePanel(Panel):
 
     def _difference(self) -> Layer | None:
         """The layer of the difference, where it is there."""
-        return next((one for one in self.viewer.layers if is_difference_of(self.compared, one)), None)
+        return next(
+            (one for one in self.viewer.layers if comparing.is_difference_of(self.compared, one)), None
+        )
 
     def _on_blink(self, on: bool) -> None:
         if self._pair is None or not on:

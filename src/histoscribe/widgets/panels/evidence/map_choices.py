@@ -11,19 +11,9 @@ from magicgui.widgets import CheckBox
 from numpy.typing import NDArray
 
 from histoscribe.record import record_of
+from histoscribe.widgets.layers import maps
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS
 from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.layers.maps import (
-    Map,
-    class_inks,
-    find_map,
-    map_of,
-    maps_on,
-    renew,
-    show_map,
-    spread,
-    strip_of,
-)
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
 
@@ -60,7 +50,7 @@ def lacking(section: Section, kind: str, gene: str) -> str:
     return _NO_GRAPHS if kind in (SPATIAL, FUNCTIONAL) else "This prediction does not say it; predict again."
 
 
-def spot_map(section: Section, kind: str, gene: str) -> Map:
+def spot_map(section: Section, kind: str, gene: str) -> maps.Map:
     """The values of a map that is not `lacking`."""
     table = section.table
     if kind == INTERVAL:
@@ -68,20 +58,20 @@ def spot_map(section: Section, kind: str, gene: str) -> Map:
         low, high = (np.asarray(table.layers[end][:, column], dtype=np.float32) for end in ("low", "high"))
         width = high - low
         legend = f"{gene}, width of the 90 % interval"
-        return Map(kind, legend, UNITS, width, spread(width), legend=legend)
+        return maps.Map(kind, legend, UNITS, width, maps.spread(width), legend=legend)
     found = table.obs[kind].to_numpy()
     if kind == TYPES:
         types = found.astype(np.int64)
         named = list(record_of(table).type_names)
         named += [f"type {number + 1}" for number in range(len(named), int(types.max()) + 1)]
-        return Map(kind, "spot type", "read from the image", types, classes=tuple(named))
+        return maps.Map(kind, "spot type", "read from the image", types, classes=tuple(named))
     values = found.astype(np.float32)
     if kind == NOVELTY:
         title, unit = "distance from the training tissue", "above 1: further than 99 % of it"
-        return Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=f"{title}, limit 1")
+        return maps.Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=f"{title}, limit 1")
     graph = kind.removeprefix("attention_")
     title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
-    return Map(kind, title, _ATTENTION, values, spread(values), legend=legend)
+    return maps.Map(kind, title, _ATTENTION, values, maps.spread(values), legend=legend)
 
 
 def _is_readable(values: NDArray[Any], kind: str) -> bool:
@@ -122,7 +112,7 @@ class MapChoices:
         reasons = []
         for kind, box in self.boxes.items():
             reason = "" if section is None else lacking(section, kind, self._state.gene)
-            there = section is not None and find_map(self._viewer, section, kind) is not None
+            there = section is not None and maps.find_map(self._viewer, section, kind) is not None
             box.enabled = section is not None and (there or not reason)
             box.tooltip = reason or "Shown as a layer of its own; delete the layer, or take the tick away"
             with box.changed.blocked():
@@ -131,15 +121,15 @@ class MapChoices:
                 reasons.append(reason)
         self.why.setText("\n".join(dict.fromkeys(reasons)))
         self.why.setVisible(bool(reasons))
-        self._show_legend([] if section is None else maps_on(self._viewer, section))
+        self._show_legend([] if section is None else maps.maps_on(self._viewer, section))
 
     def _on_tick(self, kind: str, on: bool) -> None:
         section = section_of(self._layer)
         if section is None or self._layer is None:
             return
         if on:
-            show_map(self._viewer, self._layer, spot_map(section, kind, self._state.gene))
-        elif (layer := find_map(self._viewer, section, kind)) is not None:
+            maps.show_map(self._viewer, self._layer, spot_map(section, kind, self._state.gene))
+        elif (layer := maps.find_map(self._viewer, section, kind)) is not None:
             self._viewer.layers.remove(layer)
         self.refresh()
 
@@ -147,17 +137,17 @@ class MapChoices:
         """The map of the interval follows the gene shown, where it was predicted."""
         section = section_of(self._layer)
         if section is not None and not lacking(section, INTERVAL, self._state.gene):
-            there = find_map(self._viewer, section, INTERVAL)
+            there = maps.find_map(self._viewer, section, INTERVAL)
             if there is not None:
-                renew(self._viewer, there, spot_map(section, INTERVAL, self._state.gene))
+                maps.renew(self._viewer, there, spot_map(section, INTERVAL, self._state.gene))
         self.refresh()
 
     def _show_legend(self, layers: list[Layer]) -> None:
-        shown = [one for layer in reversed(layers) if (one := map_of(layer)) is not None]
-        strips = list(dict.fromkeys(strip_of(one) for one in shown if not one.classes))
+        shown = [one for layer in reversed(layers) if (one := maps.map_of(layer)) is not None]
+        strips = list(dict.fromkeys(maps.strip_of(one) for one in shown if not one.classes))
         self.bar.show_scales(strips)
         self.bar.setVisible(bool(strips))
         named = next((one.classes for one in shown if one.classes), ())
-        lines = zip(class_inks(len(named)), map(escape, named), strict=True)
+        lines = zip(maps.class_inks(len(named)), map(escape, named), strict=True)
         self.classes.setText("<br>".join(_SQUARE.format(*one) for one in lines))
         self.classes.setVisible(bool(named))

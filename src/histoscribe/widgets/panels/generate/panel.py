@@ -16,13 +16,7 @@ from histoscribe.palette import PALE, SPOT, TISSUE, TUMOUR
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.maps import Map, show_map
-from histoscribe.widgets.panels.generate.generation import (
-    Generated,
-    GenerateRequest,
-    Parent,
-    generate,
-    what_is_lacking,
-)
+from histoscribe.widgets.panels.generate import generation
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
@@ -41,8 +35,6 @@ from histoscribe.widgets.state.preferences import remember_model
 
 if TYPE_CHECKING:
     import napari
-
-    from histoscribe.widgets.panels.generate.generation import Generated
 
 
 def _words(name: object) -> str:
@@ -70,7 +62,7 @@ COMPONENTS = (
 )
 
 
-def map_groups(result: Generated) -> list[Dots]:
+def map_groups(result: generation.Generated) -> list[Dots]:
     """The generated samples among the model's training metastases, nearest kin above."""
     cancer, site = (str(result.table.obs[column].iloc[0]) for column in ("cancer", "site"))
     names = np.array(result.known_names)
@@ -84,7 +76,7 @@ def map_groups(result: Generated) -> list[Dots]:
     return [*known, Dots("generated", result.places, TUMOUR, 5.0)]
 
 
-def score_map(result: Generated) -> Map:
+def score_map(result: generation.Generated) -> Map:
     """How far each spot lies towards the metastasis; a quarter of the way at least has the full colour."""
     score = np.asarray(result.scores)
     most = max(_LEAST_SCORE, float(np.nanpercentile(np.abs(score), 98)))
@@ -115,19 +107,19 @@ class ParentFields:
         """Whether there are spots that a region can hold."""
         return is_section(self.source.source)
 
-    def parent(self, role: str) -> Parent:
+    def parent(self, role: str) -> generation.Parent:
         """The choice; `HistoscribeError` if nothing is chosen, or no region drawn where one should be."""
         source = self.source.source
         if source is None:
             raise SettingError(f"there is no {role}", remedy="open a section or a table of samples first")
         if not is_section(source) or not self.inside.value:
-            return Parent(source)
+            return generation.Parent(source)
         outlines = self.region.outlines(self.source.choice.value)
         if outlines is None:
             raise SettingError(
                 f"no region is drawn for the {role}", remedy="press Draw and outline the spots"
             )
-        return Parent(source, tuple(outlines))
+        return generation.Parent(source, tuple(outlines))
 
 
 class GeneratePanel(Panel):
@@ -135,7 +127,7 @@ class GeneratePanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self.result: Generated | None = None
+        self.result: generation.Generated | None = None
         self.model = self.add(ModelField("model", "generator"))
         self.primary = self._add_parent("primary", "Primary", lambda: True)
         self.cancer = self.add(
@@ -183,14 +175,14 @@ class GeneratePanel(Panel):
     def refresh(self, *_: object) -> None:
         """Ask every rule again, and say what the primary lacks."""
         primary, restored = self.primary.source.source, bool(self.restore_first.value)
-        self.lacking.setText(what_is_lacking(self.model.card, primary, restored))
+        self.lacking.setText(generation.what_is_lacking(self.model.card, primary, restored))
         super().refresh()
 
-    def request(self) -> GenerateRequest:
+    def request(self) -> generation.GenerateRequest:
         """What the panel asks for as it stands; `HistoscribeError` if anything is missing or amiss."""
         if self.model.card is None or self.model.folder is None:
             raise SettingError("there is no generator", remedy="choose the folder of a trained generator")
-        return GenerateRequest(
+        return generation.GenerateRequest(
             self.model.folder,
             self.primary.parent("primary"),
             self.normal.parent("normal tissue") if self.tissue.value == _CHOSEN else None,
@@ -203,7 +195,7 @@ class GeneratePanel(Panel):
 
     def start(self) -> None:
         """Generate; the result fills the tables and paints a score."""
-        self.launch(self.request, generate, self._show_result)
+        self.launch(self.request, generation.generate, self._show_result)
 
     def forget(self) -> None:
         """Empty the tables and the map."""
@@ -223,7 +215,9 @@ class GeneratePanel(Panel):
             with telling():
                 write_generated(self.result.table, path)
 
-    def _show_result(self, request: GenerateRequest, result: Generated) -> Generator[None]:
+    def _show_result(
+        self, request: generation.GenerateRequest, result: generation.Generated
+    ) -> Generator[None]:
         """Fill the tables, add the layer of scores: step by step, so that the window answers in between."""
         self.undo()
         remember_model(request.model)

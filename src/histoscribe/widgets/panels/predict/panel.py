@@ -16,13 +16,7 @@ from histoscribe.widgets.layers.layers import LayerData, is_same, kind_of, secti
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
-from histoscribe.widgets.panels.predict.prediction import (
-    PredictRequest,
-    check,
-    cost_words,
-    gain_words,
-    predict,
-)
+from histoscribe.widgets.panels.predict import prediction
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
     LayerField,
@@ -89,7 +83,7 @@ class PredictPanel(Panel):
         follow_memory()
         self.finish()
 
-    def request(self) -> PredictRequest:
+    def request(self) -> prediction.PredictRequest:
         """What the panel asks for as it stands; `HistoscribeError` if anything is missing or amiss."""
         target = self._looked_at()
         if target is None:
@@ -101,7 +95,7 @@ class PredictPanel(Panel):
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
         model = self.model.folder or Path()
-        request = PredictRequest(
+        request = prediction.PredictRequest(
             model,
             target,
             where,
@@ -110,7 +104,7 @@ class PredictPanel(Panel):
             self.device.value,
             own=self.own.value and self._own_spots >= FEWEST,
         )
-        check(request)
+        prediction.check(request)
         return request
 
     def refresh(self, *_: object) -> None:
@@ -120,14 +114,14 @@ class PredictPanel(Panel):
             regions = None if target is None else self._regions()
         except RegionError:
             regions = None
-        self.cost.setText(cost_words(target, self.place.value, self.pitch.value, regions or ()))
+        self.cost.setText(prediction.cost_words(target, self.place.value, self.pitch.value, regions or ()))
         super().refresh()
 
     def start(self) -> None:
         """Run the prediction; its result becomes a layer. A scale stated here is the slide's from now."""
         if self._slide is not None and self._slide.mpp is None:
             set_mpp(self.viewer, self._slide, self.mpp.value)
-        self.launch(self.request, predict, partial(self._show_result, self.target.value))
+        self.launch(self.request, prediction.predict, partial(self._show_result, self.target.value))
 
     def _regions(self) -> list[NDArray[np.float64]] | None:
         return self.region.outlines(self.target.value) if self.place.value == "region" else []
@@ -172,12 +166,12 @@ class PredictPanel(Panel):
         return [*spots, ("A grid over the tissue", "grid"), ("A grid in a drawn region", "region")]
 
     def _show_result(
-        self, source: Layer, request: PredictRequest, result: tuple[Section, LayerData]
+        self, source: Layer, request: prediction.PredictRequest, result: tuple[Section, LayerData]
     ) -> Generator[None]:
         """Add the layer, paint it, draw it: step by step, so that the window answers in between."""
         predicted, described = result
         remember_model(request.model)
-        if gain := gain_words(predicted):
+        if gain := prediction.gain_words(predicted):
             show_info(gain)
         if source not in self.viewer.layers:
             show_info("The layer was removed meanwhile; its prediction is discarded.")

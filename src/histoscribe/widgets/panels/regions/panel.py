@@ -42,15 +42,7 @@ from histoscribe.widgets.layers.regions import (
     use_class,
     warm_up,
 )
-from histoscribe.widgets.panels.regions.analysis import (
-    MEANINGS,
-    WORDS,
-    ClassedSpots,
-    areas,
-    differential,
-    neighbourhood,
-    patterns,
-)
+from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.class_table import ClassTable
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField
@@ -65,7 +57,6 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.tiles import Region
-    from histoscribe.widgets.panels.regions.analysis import Analysis
 
 _CAUTION = (
     ". Each gene is tested with its effective number of spots in space.",
@@ -126,7 +117,7 @@ class RegionsPanel(Panel):
         if isinstance(kept.get("tab"), int):
             self.tabs.setCurrentIndex(kept["tab"])
 
-    def classed(self) -> ClassedSpots:
+    def classed(self) -> analysis.ClassedSpots:
         """Spots, regions and classes of now; `HistoscribeError` if there are no spots or nothing is drawn."""
         from histoscribe.evaluation.regions import classes_of
 
@@ -137,7 +128,7 @@ class RegionsPanel(Panel):
                 "no shape has a class yet", remedy="mark a class and draw, or give it to a shape"
             )
         labels = classes_of(section, regions)
-        return ClassedSpots(section, regions, labels, {one.name: one.colour for one in regions})
+        return analysis.ClassedSpots(section, regions, labels, {one.name: one.colour for one in regions})
 
     def refresh(self, *_: object) -> None:
         """Count spots and areas again, and redo the plots."""
@@ -157,9 +148,9 @@ class RegionsPanel(Panel):
         else:
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
-            self.statistics.show_frame(frame, WORDS, MEANINGS)
+            self.statistics.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
 
-    def _counts(self) -> tuple[ClassedSpots | None, dict[str, tuple[int, float]]]:
+    def _counts(self) -> tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]]:
         """Spots by class, and spots and area of each; counted anew only where something has changed."""
         beneath, slide = self.spots.value, slide_of(self.spots.value)
         places = [affine_of(layer).tobytes() for layer in (beneath, self.drawn.value) if layer is not None]
@@ -177,9 +168,9 @@ class RegionsPanel(Panel):
                     spots = self.classed()
                     counts = spots.counts()
                 else:
-                    counts = areas(self._regions(), slide.mpp)
+                    counts = analysis.areas(self._regions(), slide.mpp)
             self._counted = asked, (spots, counts)
-        found: tuple[ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
+        found: tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
         return found
 
     def add_class(self) -> None:
@@ -223,7 +214,7 @@ class RegionsPanel(Panel):
         section = section_of(self.spots.value)
         predicted = section is not None and kind_of(section) == "predicted"
         self._analyse(
-            differential(first, second), self.genes, f"{first} against {second}{_CAUTION[predicted]}"
+            analysis.differential(first, second), self.genes, f"{first} against {second}{_CAUTION[predicted]}"
         )
 
     def open_regions(self, path: Path | None = None) -> None:
@@ -286,14 +277,14 @@ class RegionsPanel(Panel):
         if model.frame is not None:
             write_csv(self, "Save the table", "regions.csv", model.frame, path)
 
-    def _analyse(self, analysis: Analysis, model: TableModel, words: str) -> None:
-        def show(_: ClassedSpots, frame: DataFrame) -> None:
-            model.show_frame(frame, WORDS, MEANINGS)
+    def _analyse(self, job: analysis.Analysis, model: TableModel, words: str) -> None:
+        def show(_: analysis.ClassedSpots, frame: DataFrame) -> None:
+            model.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
             self.words.setText(words)
 
-        self.launch(self.request, analysis, show)
+        self.launch(self.request, job, show)
 
-    def request(self) -> ClassedSpots:
+    def request(self) -> analysis.ClassedSpots:
         """What is analysed; `HistoscribeError` if no spots are there, or none in a region with a class."""
         spots = self.classed()
         if not spots.labels.any():
@@ -424,13 +415,13 @@ class RegionsPanel(Panel):
             self.neighbours_button = self.button(
                 "Neighbourhood",
                 "How often classes lie beside each other, against chance (squidpy)",
-                partial(self._analyse, neighbourhood, self.space, words),
+                partial(self._analyse, analysis.neighbourhood, self.space, words),
             )
             words = "Moran's I of genes within the drawn regions"
             self.moran_button = self.button(
                 "Moran's I",
                 "Which genes have a pattern within the drawn regions (squidpy)",
-                partial(self._analyse, patterns, self.space, words),
+                partial(self._analyse, analysis.patterns, self.space, words),
             )
             self.add(beside(self.neighbours_button, self.moran_button))
             self._add_table("space", self.space)
