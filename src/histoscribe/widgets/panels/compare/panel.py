@@ -69,7 +69,9 @@ class ComparePanel(Panel):
         meaning = "Show measured and predicted in turn at the same place"
         self.blink_button = self._toggle("Blink", meaning, self._on_blink)
         meaning = "Every section open here in a pane of its own"
-        self.all_button = self._toggle("All sections", meaning, self._on_all)
+        self.all_button = self._toggle(
+            "All sections", meaning, lambda on: self._panes(on, spot_layers(self.viewer), [])
+        )
         self.rule(self.all_button, enabled=lambda: len(spot_layers(self.viewer)) > 1)
         self.add(beside(self.panes_button, self.blink_button, self.all_button))
         self.scatter, self.table = Scatter(), TableModel()
@@ -220,9 +222,6 @@ class ComparePanel(Panel):
         if difference is None:
             difference = add_layer(self.viewer, comparing.described_difference(self.compared, self._pair[0]))
         self._panes(on, [*self._pair, difference] if on else [], [] if on else [difference])
-
-    def _on_all(self, on: bool) -> None:
-        self._panes(on, spot_layers(self.viewer), [])
 
     def _panes(self, on: bool, shown: list[Layer], hidden: list[Layer]) -> None:
         """Show these layers of spots and no other, or all but the hidden ones; with or without panes."""

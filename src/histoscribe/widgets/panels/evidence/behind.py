@@ -61,10 +61,10 @@ def behind(section: Section, row: int, at_hand: Mapping[str, Section]) -> Behind
     from histoscribe.predictor.retrieval.evidence import evidence_of
 
     found = evidence_of(section.table, row)
-    references = []
-    for name, spot, share, kept in found[:MOST]:
-        crop = kept if kept is not None else _reference_crop(at_hand.get(name), spot)
-        references.append(Reference(name, spot, share, crop))
+    references = [
+        Reference(name, spot, share, _reference_crop(at_hand.get(name), spot) if kept is None else kept)
+        for name, spot, share, kept in found[:MOST]
+    ]
     obs = section.table.obs
     return Behind(
         name=str(obs.index[row]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,9 @@ class GuidePanel(Panel):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         openers = [partial(self._open, name) for name in ("Predict", "Genes", "Compare", "Export")]
-        actions: tuple[Callable[[], None], ...]
-        actions = (self._open_sample, self.train, *openers[:3], self._draw, openers[3])
+        sample = partial(self.viewer.open_sample, PLUGIN, "section")
+        actions: tuple[Callable[[], object], ...]
+        actions = (sample, self.train, *openers[:3], self._draw, openers[3])
         self.ticks = [QLabel() for _ in STEPS]
         self.buttons = [
             self.button(step.button, step.words, action) for step, action in zip(STEPS, actions, strict=True)
@@ -135,9 +137,6 @@ class GuidePanel(Panel):
         remember_model(folder)
         show_info(f"The model is in {folder}; the Predict panel offers it.")
 
-    def _open_sample(self) -> None:
-        self.viewer.open_sample(PLUGIN, "section")
-
     def _open(self, name: str) -> None:
         """Open a panel; in Predict, the guide's own model is chosen, which nothing else chooses by itself."""
         with telling():
@@ -150,8 +149,8 @@ class GuidePanel(Panel):
 
 
 def _rows_of_keys() -> str:
-    described = {key: what.replace("&", "&amp;") for key, (what, _) in SHORTCUTS.items()}
-    return "".join(f"<tr><td>{key}&nbsp;&nbsp;</td><td>{what}</td></tr>" for key, what in described.items())
+    row = "<tr><td>{}&nbsp;&nbsp;</td><td>{}</td></tr>"
+    return "".join(row.format(key, escape(what)) for key, (what, _) in SHORTCUTS.items())
 
 
 def _train(folder: Path, progress: Progress) -> Path:
