@@ -53,6 +53,15 @@ def test_a_result_hides_what_its_colours_would_mix_with(shown: Any, make_section
     assert [layer.visible for layer in spot_layers(shown)] == [False, True, True, True]
 
 
+def test_panes_end_with_the_result_uncovered(shown: Any, make_section: Any) -> None:
+    result = add_layer(shown, spot_layer(make_section("A1", "predicted")))
+    side_by_side(shown, True)
+    assert all(layer.visible for layer in spot_layers(shown))
+    side_by_side(shown, False)
+    assert [layer.visible for layer in spot_layers(shown)] == [False, True, True, True]
+    assert result.visible
+
+
 def test_blends_of_the_first_two_genes_stand_off_the_stain() -> None:
     """Distances in CIELAB of strong blends from haematoxylin, eosin and their mixtures on glass."""
     from skimage.color import hed2rgb, rgb2lab

@@ -112,6 +112,14 @@ def test_the_same_map_again_changes_its_layer_and_another_hides_it(viewer: Any, 
     assert maps_on(viewer, predicted) == [other]
 
 
+def test_a_map_hides_what_else_is_shown_of_its_tissue(
+    viewer: Any, predicted: Section, make_section: Callable[..., Section]
+) -> None:
+    measured, spots = add(viewer, make_section()), add(viewer, predicted)
+    show_map(viewer, spots, spot_map(predicted, TYPES, ""))
+    assert (measured.visible, spots.visible) == (False, True)
+
+
 def test_painting_genes_leaves_maps_alone(viewer: Any, predicted: Section) -> None:
     spots = add(viewer, predicted)
     layer = show_map(viewer, spots, spot_map(predicted, NOVELTY, ""))

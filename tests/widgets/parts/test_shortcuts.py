@@ -49,6 +49,13 @@ def test_all_keys_are_bound_and_may_be_bound_again(viewer: Any) -> None:
     assert actions >= {action for _, action in SHORTCUTS.values()}
 
 
+def test_napari_can_look_for_what_a_held_key_repeats(viewer: Any) -> None:
+    from napari.utils.action_manager import action_manager
+
+    install_shortcuts(viewer)
+    assert isinstance(action_manager._get_repeatable_shortcuts(viewer.keymap), list)
+
+
 def test_objectives_have_keys(shown: Any) -> None:
     for key, zoom in (("Alt+1", 0.5), ("Alt+2", 1), ("Alt+3", 2), ("Alt+4", 4)):
         press(shown, key)

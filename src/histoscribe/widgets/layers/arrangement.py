@@ -52,9 +52,11 @@ def is_copy(layer: Layer) -> bool:
 def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> None:
     """Give every visible layer of spots a grid cell of its own above its H&E, or stack all layers again.
 
-    A repeated H&E is another layer on the same arrays; all else is hidden while the grid is on. For each of
-    `genes`, every visible layer that was opened or predicted gets one cell more.
+    A repeated H&E is another layer on the same arrays; all else is hidden while the grid is on, and what
+    would mix its colours when it ends. For each of `genes`, every visible layer that was opened or predicted
+    gets one cell more.
     """
+    ends = is_side_by_side(viewer) and not on
     viewer.canvas.grid.enabled = False
     for layer in [layer for layer in viewer.layers if is_copy(layer)]:
         viewer.layers.remove(layer)
@@ -65,6 +67,10 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
     for layer in spots:
         layer.name_overlay.visible = on
         layer.name_overlay.font_size = 12
+    uppermost = sorted(enumerate(spots), key=lambda one: (DERIVED in one[1].metadata, -one[0]))
+    for _, layer in uppermost if ends else ():
+        if layer.visible:
+            uncover(viewer, layer)
     if not on or not spots:
         return
     slides = _slides(spots)
@@ -136,13 +142,13 @@ def _bring_together(viewer: ViewerModel, on: bool) -> None:
                 del layer.metadata[BROUGHT]
 
 
-def uncover(viewer: ViewerModel, layer: Layer) -> list[Layer]:
+def uncover(viewer: ViewerModel, layer: Layer, but: Layer | None = None) -> list[Layer]:
     """Hide, and return, what of the same tissue would mix its colours with a layer's; nothing in panes."""
     if is_side_by_side(viewer):
         return []
     of = _tissue(layer)
     spots = [one for one in viewer.layers if section_of(one) is not None or OF in one.metadata]
-    hidden = [one for one in spots if one is not layer and one.visible and of & _tissue(one)]
+    hidden = [one for one in spots if one not in (layer, but) and one.visible and of & _tissue(one)]
     show_only(spots, [one for one in spots if one.visible and one not in hidden])
     return hidden
 

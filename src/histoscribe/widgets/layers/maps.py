@@ -12,7 +12,7 @@ from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
-from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
+from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side, uncover
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
 from histoscribe.widgets.layers.layers import DERIVED, OF, add_layer, known_section, section_of
 from histoscribe.widgets.layers.painting import dress_spots
@@ -82,14 +82,18 @@ def spread(values: NDArray[Any]) -> Limits:
 
 
 def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
-    """Show a map of the section that `beside` shows, on the layer of its kind and gene; hide its others."""
+    """Show a map of the section that `beside` shows, on the layer of its kind and gene.
+
+    All else that is shown of this tissue is hidden, but for `beside`.
+    """
     section = known_section(beside)
     if is_side_by_side(viewer):
         side_by_side(viewer, False)
     there = find_map(viewer, section, found.kind, found.gene)
     layer = _add(viewer, beside, section, found) if there is None else there
     renew(viewer, layer, found)
-    show_only(maps_on(viewer, section), [layer])
+    layer.visible = True
+    uncover(viewer, layer, beside)
     show_map_scale(viewer)
     return layer
 

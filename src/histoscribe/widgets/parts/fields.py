@@ -185,9 +185,10 @@ class SourceField(FieldRow):
         self._tables: list[BulkTable] = []
         self.choice = ChoiceField(name, self.offer, label, tooltip)
         self.open_button = PushButton(
-            text="Open table…", tooltip="Samples by genes: CSV, TSV, GCT or h5ad, plain or gzipped"
+            text="Open…", tooltip="A table of samples by genes: CSV, TSV, GCT or h5ad, plain or gzipped"
         )
         super().__init__(label, self.choice, self.open_button)
+        self.open_button.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.open_button.changed.connect(lambda: self.open())
 
     @property

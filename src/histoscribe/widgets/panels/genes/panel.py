@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 _BARS = "Number and bar: r between predicted and measured, on tissue held out of the model's training."
-LAYOUT_WORDS = [("Blend their colours on each spot", "blend"), ("One pane for each gene", "multiples")]
+LAYOUT_WORDS = [("Blend colours on each spot", "blend"), ("One pane for each gene", "multiples")]
 """How several genes are shown: in words, and as the state calls it."""
 
 
@@ -171,7 +171,9 @@ class GenesPanel(Panel):
         self.add(beside(self.add_button, self.pin_button))
         self.chips = self.add(GeneChips(self.state), visible=self._are_several)
         self.layout_choice = self.add(
-            ChoiceField("layout", lambda: LAYOUT_WORDS, tooltip="How several genes are shown at once"),
+            ChoiceField(
+                "layout", lambda: LAYOUT_WORDS, label="Show", tooltip="How several genes are shown at once"
+            ),
             visible=self._are_several,
         )
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
