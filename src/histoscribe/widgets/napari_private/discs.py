@@ -228,7 +228,7 @@ def draw_as_discs(viewer: ViewerModel, layer: Points) -> None:
     if drawn is None or isinstance(reach(drawn, "_on_data_change.__self__"), DiscDrawing):
         return
     of_node = [(reach(drawn, f"node.{part}"), names) for part, names in _OF_NODE.items()]
-    if may(Use.DISCS, (drawn, _OF_DRAWING), (layer, _OF_LAYER), *of_node):
+    if may(Use.DISCS, (drawn, _OF_DRAWING), (reach(drawn, "layer"), _OF_LAYER), *of_node):
         DiscDrawing(drawn)
 
 
