@@ -55,14 +55,13 @@ def polite_jobs(
 ) -> Iterator[None]:
     """Whatever jobs the panels run, once all have ended the process must be as the first of them found it.
 
-    What the host does between jobs is its own: each of napari's windows draws a number for its tip.
+    napari draws a number for the tip in each new window, which is not the jobs' doing.
     """
     from histoscribe.widgets.jobs import loading
     from histoscribe.widgets.jobs.tasks import TaskBar
 
-    start, finish = TaskBar.run, TaskBar._on_finished
+    start = TaskBar.run
     found: list[AbstractContextManager[None]] = []
-    wrong: list[AssertionError] = []
 
     def run(tasks: TaskBar, job: Any, apply: Any) -> bool:
         if not found and not loading._PROCESS.jobs:
@@ -70,27 +69,15 @@ def polite_jobs(
             found[0].__enter__()
         return start(tasks, job, apply)
 
-    def compare() -> None:
-        try:
-            found.pop().__exit__(None, None, None)
-        except AssertionError as error:
-            wrong.append(error)
-
-    def finished(tasks: TaskBar, *ended: Any) -> None:
-        finish(tasks, *ended)
-        if found and not loading._PROCESS.jobs:
-            compare()
-
     monkeypatch.setattr(TaskBar, "run", run)
-    monkeypatch.setattr(TaskBar, "_on_finished", finished)
+    if "napari._qt.widgets.qt_welcome" in sys.modules:
+        monkeypatch.setattr("napari._qt.widgets.qt_welcome.choice", min, raising=False)
     yield
     until = time.monotonic() + 30
     while loading._PROCESS.jobs and time.monotonic() < until:
         time.sleep(0.02)
     if found:
-        compare()
-    if wrong:
-        raise wrong[0]
+        found[0].__exit__(None, None, None)
 
 
 class Pixels:
