@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from npe2 import PluginManifest
+from qtpy.QtCore import Qt
 
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.napari_private.probe import PLUGIN
@@ -42,7 +43,7 @@ def test_steps_are_ticked_as_they_are_done(window: Any, qtbot: Any) -> None:
     panel.buttons[3].click()
     _, genes = window.window.add_plugin_dock_widget(PLUGIN, "Genes")
     genes.search.setText(genes.genes.shown[0])
-    genes._choose_first()
+    qtbot.keyClick(genes.search, Qt.Key.Key_Return)
     assert ticked(panel)[3]
     panel.buttons[5].click()
     assert not ticked(panel)[5]

@@ -274,7 +274,7 @@ class GenesPanel(Panel):
             keys[Qt.Key.Key_Down] = self.list.setFocus
         else:
             keys = {Qt.Key.Key_Plus: self._add_marked, Qt.Key.Key_P: self._pin_marked}
-        action = keys.get(Qt.Key(event.key()))
+        action = next((do for key, do in keys.items() if key.value == event.key()), None)
         if action is not None:
             action()
         return action is not None
