@@ -87,7 +87,7 @@ def test_parentless_baselines_learn_the_classes(
     seed: Seed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for steps in ("_VAE_STEPS", "_WGAN_STEPS", "_DIFFUSION_STEPS"):
-        monkeypatch.setattr(without_parents, steps, 100)
+        monkeypatch.setattr(without_parents, steps, 300)
     method = methods_of("generator semi-synthetic")[name]
     bed, state = seed.bed, torch.random.get_rng_state()
     test = bed.test.take(bed.test.of("metastasis"))
