@@ -48,10 +48,9 @@ def kernels_of(view: SlideView) -> dict[str, Kernel]:
     the place, a spatial graph. Without a model the place takes more parts, by itself and together with what
     is seen, to tell what lies between spots.
     """
-    known = len(view.whole) >= MIN_TILES or view.fallback is None
-    plain = standardised(
-        view.features, scale_of(view.whole) if known else view.fallback or scale_of(view.whole)
-    )
+    too_few = len(view.whole) < MIN_TILES
+    units = view.fallback if too_few and view.fallback is not None else scale_of(view.whole)
+    plain = standardised(view.features, units)
     around = [context_means(plain, view.centres_um, view.pitch_um, (reach,)) for reach in REACHES]
     wholly = np.concatenate([plain, *(standardised(part, scale_of(part)) for part in around)], axis=1)
     seen = [gaussian(plain), gaussian(wholly)]
