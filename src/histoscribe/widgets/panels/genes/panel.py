@@ -267,11 +267,12 @@ class GenesPanel(Panel):
         """Keys: Enter, Shift+Enter and Down while searching; + and P in the list."""
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
+        keys: dict[Qt.Key, Callable[[], object]]
         if watched is self.search:
             beside = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             show = self.state.add if beside else self.state.choose
             keys = dict.fromkeys((Qt.Key.Key_Return, Qt.Key.Key_Enter), lambda: self._first(show))
-            keys[Qt.Key.Key_Down] = self.list.setFocus
+            keys[Qt.Key.Key_Down] = lambda: self.list.setFocus()
         else:
             keys = {Qt.Key.Key_Plus: self._add_marked, Qt.Key.Key_P: self._pin_marked}
         action = next((do for key, do in keys.items() if key.value == event.key()), None)
