@@ -15,9 +15,12 @@ from histoscribe.tiles import (
     Region,
     geojson,
     grid_tiles,
+    is_locked,
+    marked_ellipse,
     read_regions,
     region_at,
     rings_of,
+    with_lock,
     write_regions,
 )
 
@@ -171,6 +174,7 @@ def test_any_json_gives_polygons_or_one_clear_error(write, content, kind):
 
 _NUMBER = st.floats(-1e7, 1e7)
 _PLACE = st.integers(-20, 20)
+_BYTE = st.integers(0, 255)
 _RING = st.lists(st.tuples(_NUMBER, _NUMBER), min_size=3, max_size=8, unique=True)
 _REGION = st.builds(
     Region,
@@ -180,6 +184,83 @@ _REGION = st.builds(
     holes=st.lists(_RING, max_size=2),
     label=st.text(max_size=12),
 )
+_PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=5)
+_SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        "isLocked": st.booleans(),
+        "measurements": st.dictionaries(st.text(max_size=8), st.floats(-1e6, 1e6), max_size=3),
+        "metadata": st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=2),
+        "objectType": st.sampled_from(["detection", "cell", "tile"]),
+        "extra": st.lists(_PLAIN, max_size=2),
+    },
+)
+
+
+@st.composite
+def _annotation(draw, number):
+    """A feature as QuPath writes it, with one area or several, locked, measured, described."""
+    rings = st.lists(_RING.map(lambda ring: [*map(list, ring), list(ring[0])]), min_size=1, max_size=3)
+    parts = draw(st.lists(rings, min_size=1, max_size=3))
+    several = len(parts) > 1
+    geometry = {
+        "type": "MultiPolygon" if several else "Polygon",
+        "coordinates": parts if several else parts[0],
+    }
+    if draw(st.booleans()):
+        geometry["plane"] = {"c": -1, "z": draw(st.integers(0, 3)), "t": 0}
+    classed = {
+        "name": draw(st.text(min_size=1, max_size=8)),
+        "color": draw(st.tuples(*[_BYTE] * 3).map(list)),
+    }
+    properties = {"objectType": "annotation", "classification": classed, **draw(_SAID)}
+    if draw(st.booleans()):
+        properties["name"] = draw(st.text(min_size=1, max_size=8))
+    return {"type": "Feature", "id": f"id-{number}", "geometry": geometry, "properties": properties}
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), count=st.integers(1, 3))
+def test_what_qupath_writes_comes_back_to_it_feature_by_feature(tmp_path, data, count):
+    features = [data.draw(_annotation(number)) for number in range(count)]
+    (tmp_path / "in.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    write_regions(read_regions(tmp_path / "in.geojson"), tmp_path / "out.geojson")
+    assert json.loads((tmp_path / "out.geojson").read_text())["features"] == features
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(radii=st.tuples(*[st.floats(100, 200)] * 2), count=st.integers(20, 90), turned=st.booleans())
+def test_an_ellipse_is_called_one_only_while_it_is(tmp_path, radii, count, turned):
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    ring = np.column_stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)]) + 700
+    if turned:  # a tilted one is no ellipse to QuPath, which keeps its box alone
+        ring[:, 0] += ring[:, 1]
+    region = Region("", (1, 2, 3), ring, other=marked_ellipse(""))
+    (feature,) = json.loads(write_regions([region], tmp_path / "e.geojson").read_text())["features"]
+    assert feature["geometry"].get("isEllipse", False) == (not turned)
+    (back,) = read_regions(tmp_path / "e.geojson")
+    np.testing.assert_array_equal(back.polygon, region.polygon)
+
+
+def test_a_lock_is_read_set_and_taken_away(write):
+    feature = {**_feature(_POLYGON), "properties": {"isLocked": True, "measurements": {"µm": 2.5}}}
+    (region,) = read_regions(write(feature))
+    assert is_locked(region.other)
+    freed = with_lock(region.other, False)
+    assert not is_locked(freed)
+    assert json.loads(freed)["properties"]["measurements"] == {"µm": 2.5}
+    assert is_locked(with_lock("", True))
+    assert not is_locked("[")
+
+
+def test_parts_without_an_id_stay_one_annotation(write, tmp_path):
+    moved = [[x + 400, y] for x, y in _SQUARE]
+    whole = _feature({"type": "MultiPolygon", "coordinates": [[_SQUARE, _HOLE], [moved]]})
+    del whole["id"]
+    regions = read_regions(write([whole, whole]))
+    assert len({one.identity for one in regions}) == 2
+    written = json.loads(write_regions(regions, tmp_path / "out.geojson").read_text())["features"]
+    assert [one["geometry"] for one in written] == [whole["geometry"]] * 2
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

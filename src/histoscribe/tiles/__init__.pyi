@@ -2,9 +2,12 @@ from .crops import read_crops as read_crops
 from .fineness import image_fineness as image_fineness
 from .geojson import (
     DamagedRegionWarning as DamagedRegionWarning,
+    is_locked as is_locked,
+    marked_ellipse as marked_ellipse,
     parse_regions as parse_regions,
     read_regions as read_regions,
     regions_text as regions_text,
+    with_lock as with_lock,
     write_regions as write_regions,
 )
 from .placing import (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError, reason_of
 from histoscribe.files import replacing
@@ -21,6 +23,9 @@ _MOST_BYTES = 2**26
 _MOST_PARSED = 700 * 2**20
 """Bytes that a file may take once parsed: 72 for each list or object, 40 for each further value."""
 _MOST_POINTS = 5_000_000
+_PARTS = ("feature", "properties", "geometry")
+_FEWEST_ROUND, _ROUND = 8, 0.02
+_SEEN = 2000
 _REMEDY = "export the annotations again from QuPath as GeoJSON"
 _SIMPLIFY = "export only the regions that you need, simplified"
 
@@ -45,7 +50,8 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
     Returns
     -------
     list of Region
-        One per polygon: an annotation of several parts gives several regions of one identity.
+        One per polygon: an annotation of several parts gives several regions of one identity (made up where
+        the file states none). What else it says (locked, measurements, metadata, ellipse) is their `other`.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
                 if not isinstance(rings, list) or not rings:
                     raise ValueError("a polygon has no outline")
                 polygon, *holes = map(_xy, rings)
-                own = (about.label, about.identity)
+                own = (about.label, about.identity, about.other)
                 regions.append(Region(about.name, about.colour, polygon, tuple(holes), *own))
             except (ValueError, TypeError, OverflowError, RegionError) as error:
                 problem = error.problem if isinstance(error, RegionError) else str(error)
@@ -122,7 +128,7 @@ def write_regions(regions: Iterable[Region], path: str | os.PathLike[str]) -> Pa
     Parameters
     ----------
     regions : iterable of Region
-        Each becomes an annotation with `classification {name, color}`.
+        Each becomes an annotation with `classification {name, color}`, those of one identity one together.
     path : str or path
         Where to; what stands there is replaced.
 
@@ -145,11 +151,54 @@ def regions_text(regions: Iterable[Region]) -> str:
     """Regions as GeoJSON; see `write_regions`."""
     alone = itertools.count()
     annotations = itertools.groupby(
-        regions, lambda one: (one.identity or next(alone), one.name, one.colour, one.label)
+        regions, lambda one: (one.identity or next(alone), one.name, one.colour, one.label, one.other)
     )
     features = [_feature(list(parts)) for _, parts in annotations]
     content = {"type": "FeatureCollection", "features": features}
-    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return json.dumps(content, ensure_ascii=False)
+
+
+def is_locked(other: str) -> bool:
+    """Whether an annotation is locked, by its `Region.other`."""
+    return bool(_read(other)["properties"].get("isLocked"))
+
+
+def with_lock(other: str, locked: bool) -> str:
+    """What an annotation says of itself (`Region.other`), locked or not."""
+    found = _read(other)
+    found["properties"] |= {"isLocked": locked}
+    return _told(found)
+
+
+def marked_ellipse(other: str) -> str:
+    """What an annotation says of itself, and that it is an ellipse."""
+    found = _read(other)
+    found["geometry"] |= {"isEllipse": True}
+    return _told(found)
+
+
+def _read(other: str) -> dict[str, dict[str, Any]]:
+    """The three parts of a feature that an annotation's other words stand in."""
+    try:
+        found = json.loads(other) if other else {}
+    except (ValueError, RecursionError):
+        found = {}
+    parts = found if isinstance(found, dict) else {}
+    return {key: value if isinstance(value := parts.get(key), dict) else {} for key in _PARTS}
+
+
+def _told(found: Mapping[str, Mapping[str, Any]]) -> str:
+    kept = {key: part for key, part in found.items() if part}
+    return json.dumps(kept, ensure_ascii=False) if kept else ""
+
+
+def _is_ellipse(ring: NDArray[np.float64]) -> bool:
+    """Whether an outline is that of the ellipse in its box, which is all that QuPath keeps of one."""
+    half = np.ptp(ring, axis=0) / 2
+    if not half.all():
+        return False
+    squares = np.square((ring - ring.min(axis=0) - half) / half).sum(axis=1)
+    return len(ring) >= _FEWEST_ROUND and bool(np.abs(squares - 1).max() < _ROUND)
 
 
 def _feature(parts: Sequence[Region]) -> dict[str, Any]:
@@ -172,7 +221,12 @@ def _feature(parts: Sequence[Region]) -> dict[str, Any]:
         "coordinates": rings if several else rings[0],
     }
     named = {"id": region.identity} if region.identity else {}
-    return {"type": "Feature", **named, "geometry": geometry, "properties": properties}
+    other = _read(region.other)
+    if several or region.holes or not _is_ellipse(region.polygon):
+        other["geometry"].pop("isEllipse", None)
+    properties |= other["properties"]
+    geometry |= other["geometry"]
+    return {"type": "Feature", **named, "geometry": geometry, "properties": properties, **other["feature"]}
 
 
 @dataclass(frozen=True)
@@ -183,6 +237,7 @@ class _Described:
     colour: Colour = UNCLASSIFIED
     label: str = ""
     identity: str = ""
+    other: str = ""
 
     @property
     def words(self) -> str:
@@ -209,7 +264,12 @@ def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple
         case "Polygon":
             yield _listed(content, "coordinates"), about
         case "MultiPolygon":
-            yield from ((polygon, about) for polygon in _listed(content, "coordinates"))
+            parts = _listed(content, "coordinates")
+            if len(parts) > 1 and not about.identity:
+                made_up = uuid.uuid5(uuid.NAMESPACE_OID, f"{len(seen)} {str(parts)[:_SEEN]}")
+                about = replace(about, identity=str(made_up))
+                seen.add(about.identity)
+            yield from ((polygon, about) for polygon in parts)
         case "Point" | "MultiPoint" | "LineString" | "MultiLineString":
             return
         case kind:
@@ -232,7 +292,7 @@ def _xy(ring: Any) -> Any:
 
 
 def _described(feature: dict[str, Any], seen: set[str]) -> _Described:
-    """Class, colour, label and identity; whatever is written otherwise counts as absent."""
+    """Class, colour, label, identity and the rest; whatever is written otherwise counts as absent."""
     properties, identity = feature.get("properties"), feature.get("id")
     identity = identity if isinstance(identity, str) and identity not in seen else ""
     seen.add(identity)
@@ -241,12 +301,27 @@ def _described(feature: dict[str, Any], seen: set[str]) -> _Described:
     kind = kind if isinstance(kind, dict) else {}
     names = kind.get("names")
     name = ": ".join(map(str, names)) if isinstance(names, list) else kind.get("name")
-    label = found.get("name")
+    label, geometry = found.get("name"), feature["geometry"]
+    own = ("name", "classification", *(() if kind else ("color", "colorRGB")))
+    other = {
+        "feature": _without(feature, "type", "id", "geometry", "properties"),
+        "properties": _without(found, *own),
+        "geometry": _without(geometry, "type", "coordinates", "geometries"),
+    }
+    if other["properties"].get("objectType") == "annotation":
+        del other["properties"]["objectType"]
     return _Described(
         name if isinstance(name, str) else "",
         _colour(kind) or _colour(found) or UNCLASSIFIED,
         label if isinstance(label, str) else "",
         identity,
+        _told(other),
+    )
+
+
+def _without(holder: Any, *known: str) -> dict[str, Any]:
+    return (
+        {key: value for key, value in holder.items() if key not in known} if isinstance(holder, dict) else {}
     )
 
 

@@ -40,6 +40,8 @@ class Region:
         The name of this one area; empty where it has none.
     identity : str
         Of the annotation that it is (a part of): parts of one annotation share it; empty where unknown.
+    other : str
+        What else that annotation says of itself (locked, measurements, metadata, ellipse), as JSON.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Region:
     holes: tuple[NDArray[np.float64], ...] = ()
     label: str = ""
     identity: str = ""
+    other: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "polygon", _ring(self.polygon))
@@ -65,7 +68,7 @@ class Region:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Region):
             return NotImplemented
-        words = ("name", "colour", "label", "identity")
+        words = ("name", "colour", "label", "identity", "other")
         mine, theirs = (self.polygon, *self.holes), (other.polygon, *other.holes)
         alike = all(getattr(self, word) == getattr(other, word) for word in words)
         return alike and len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))

@@ -93,6 +93,21 @@ def test_an_ellipse_becomes_its_outline() -> None:
     np.testing.assert_allclose(((region - [20, 10]) ** 2 / [400, 100]).sum(axis=1), 1.0)
 
 
+def test_what_an_annotation_says_goes_through_the_viewer(section: Section) -> None:
+    outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)
+    regions = [
+        Region("Tumour", (9, 8, 7), outline, (outline / 3 + 20,), "left", "id-1", '{"properties": {"a": 1}}'),
+        Region("Tumour", (1, 1, 1), outline + 100, identity="id-1"),
+        Region("", (255, 0, 0), outline),
+    ]
+    spots = Points(section.centres_um, metadata={"section": section})
+    data, described, _ = described_regions(regions, 0.5, "regions")
+    shapes = Shapes(data, **described)
+    assert regions_of(shapes, spots) == regions
+    shapes.add_ellipses(np.array([[0, 0], [0, 20], [40, 20], [40, 0]], float))
+    assert "isEllipse" in regions_of(shapes, spots)[-1].other
+
+
 def test_open_shapes_are_no_region() -> None:
     line = np.array([[0, 0], [5, 5]], float)
     shapes = Shapes([line, np.array([[0, 0], [0, 9], [9, 9], [9, 0]])], shape_type=["line", "rectangle"])

@@ -120,21 +120,15 @@ def test_regions_come_back_with_their_holes(viewer: Any, section: Section, tmp_p
 
     hole = np.array([(20, 20), (20, 40), (40, 40)], float)
     outline = np.array([(0, 0), (0, 90), (90, 90), (90, 0)], float)
-    regions = [Region("Tumour", (10, 20, 30), outline, (hole,), "first"), Region("Stroma", (0, 0, 9), hole)]
+    regions = [
+        Region("Tumour", (10, 20, 30), outline, (hole,), "first", "7", "x" * 9000),
+        Region("Stroma", (0, 0, 9), hole),
+    ]
     shapes, described, _ = described_regions(regions, 0.5, "regions")
     viewer.add_shapes(shapes, **described)
     back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}"))
     slide = back.add_points(np.zeros((0, 2)), metadata={"section": section})
     assert regions_of(back.layers["regions"], slide) == regions
-
-
-@pytest.mark.parametrize("damage", [[], [["a"]], [["a", [1, 2], [[0, 0]], [], ""]], 7])
-def test_damaged_regions_are_told(viewer: Any, tmp_path: Path, damage: Any) -> None:
-    box = np.array([[20, 20], [20, 90], [80, 90], [80, 20]], float)
-    viewer.add_shapes([box], units=UM, name="regions", metadata={"read": {"regions": damage}})
-    back = brought_back(saved(viewer, tmp_path / f"s{SUFFIX}"))
-    lost = "could not be brought back" in notification_manager.records[-1].message
-    assert lost == ("regions" not in back.layers)
 
 
 def test_panes_come_back(full: ViewerModel, tmp_path: Path) -> None:

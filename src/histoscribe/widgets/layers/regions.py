@@ -10,7 +10,7 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
-from histoscribe.tiles import Region, rings_of
+from histoscribe.tiles import Region, marked_ellipse, rings_of
 from histoscribe.widgets.jobs.loading import lent
 from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, through, to_pixels
 
@@ -36,7 +36,7 @@ CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 _FILL, _EDGE_UM = 0.15, 8
-_LABEL, _ANNOTATION, _RINGS = "label", "annotation", "rings"
+LABEL, _ANNOTATION, _RINGS, OTHER = "label", "annotation", "rings", "other"
 
 
 def is_region_layer(layer: Layer) -> bool:
@@ -92,9 +92,10 @@ def add_regions(layer: Shapes, regions: Sequence[Region], beneath: Layer) -> Non
 def _features(regions: Sequence[Region]) -> dict[str, list[str]]:
     return {
         CLASS: [region.name for region in regions],
-        _LABEL: [region.label for region in regions],
+        LABEL: [region.label for region in regions],
         _ANNOTATION: [region.identity for region in regions],
         _RINGS: [" ".join(str(len(ring)) for ring in (region.polygon, *region.holes)) for region in regions],
+        OTHER: [region.other for region in regions],
     }
 
 
@@ -138,20 +139,21 @@ def give_class(layer: Shapes, rows: Sequence[int], name: str, colour: Colour) ->
 def class_colours(layer: Shapes) -> dict[str, Colour]:
     """Every class that is drawn and its colour, in the order of first use."""
     first = {name: row for row, name in reversed(list(enumerate(classes_in(layer))))}
-    colours = np.round(255 * np.asarray(layer.edge_color)[:, :3]).astype(int).tolist()
-    return {name: tuple(colours[row]) for name, row in sorted(first.items(), key=lambda one: one[1])}
+    return {name: _rgb(layer.edge_color[row]) for name, row in sorted(first.items(), key=lambda one: one[1])}
 
 
 def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
     """The closed shapes as regions, holes as they were read; see `drawn_regions` for the rest."""
-    colours = class_colours(layer)
-    names, labels, annotations, rings = (
-        _words_in(layer, column) for column in (CLASS, _LABEL, _ANNOTATION, _RINGS)
+    names, labels, annotations, rings, others = (
+        words_in(layer, column) for column in (CLASS, LABEL, _ANNOTATION, _RINGS, OTHER)
     )
-    return [
-        Region(names[row], colours[names[row]], *rings_of(outline, rings[row]), labels[row], annotations[row])
-        for row, outline in zip(closed_shapes(layer), drawn_regions(layer, beneath), strict=True)
-    ]
+    colours = [_rgb(edge) for edge in layer.edge_color]
+    regions = []
+    for row, outline in zip(closed_shapes(layer), drawn_regions(layer, beneath), strict=True):
+        other = marked_ellipse(others[row]) if layer.shape_type[row] == "ellipse" else others[row]
+        own = labels[row], annotations[row], other
+        regions.append(Region(names[row], colours[row], *rings_of(outline, rings[row]), *own))
+    return regions
 
 
 def closed_shapes(layer: Shapes) -> list[int]:
@@ -186,10 +188,10 @@ def drawn_regions(
 
 def classes_in(shapes: Shapes) -> list[str]:
     """The class of every shape; empty where it has none."""
-    return _words_in(shapes, CLASS)
+    return words_in(shapes, CLASS)
 
 
-def _words_in(shapes: Shapes, column: str) -> list[str]:
+def words_in(shapes: Shapes, column: str) -> list[str]:
     """A column of the features, of which napari may leave a row too many; empty where it holds nothing."""
     if column not in shapes.features:
         return [""] * shapes.nshapes
@@ -203,6 +205,11 @@ def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     outline: NDArray[np.float64] = centre + np.outer(np.cos(_ARC), across) + np.outer(np.sin(_ARC), along)
     return outline
+
+
+def _rgb(edge: NDArray[np.floating]) -> Colour:
+    red, green, blue = (round(255 * float(part)) for part in edge[:3])
+    return red, green, blue
 
 
 def _rgba(colour: Colour, opacity: float) -> list[float]:

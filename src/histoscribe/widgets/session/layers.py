@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histoscribe.palette import DRAWN
-from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import UM, affine_of
 from histoscribe.widgets.layers.maps import Map
@@ -19,8 +18,6 @@ from histoscribe.widgets.session.schema import DrawnMap, DrawnPoints, DrawnShape
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer, Points, Shapes
-
-_REGIONS = "regions"
 
 
 def pack_shapes(layer: Shapes) -> DrawnShapes:
@@ -32,7 +29,7 @@ def pack_shapes(layer: Shapes) -> DrawnShapes:
         edge_color=np.asarray(layer.edge_color, dtype=float).reshape(-1, 4).tolist(),
         edge_width=[float(width) for width in layer.edge_width],
         metadata={
-            str(name): kept for name, value in layer.metadata.items() if (kept := _kept(value)) is not None
+            str(name): kept for name, value in layer.metadata.items() if (kept := _plain(value)) is not None
         },
     )
 
@@ -66,7 +63,7 @@ def add_shapes(viewer: ViewerModel, shapes: DrawnShapes, name: str) -> Layer:
         edge_color=np.asarray(shapes.edge_color).reshape(-1, 4) if shapes.data else DRAWN,
         face_color=np.asarray(shapes.face_color).reshape(-1, 4) if shapes.data else "transparent",
         edge_width=list(shapes.edge_width) or 1,
-        metadata={name: _regained(value) for name, value in shapes.metadata.items()},
+        metadata=dict(shapes.metadata),
         **_placed(shapes, name),
     )
 
@@ -113,34 +110,6 @@ def _placed(drawn: DrawnShapes | DrawnPoints, name: str) -> dict[str, Any]:
         "units": (drawn.units, drawn.units),
         "features": pd.DataFrame(drawn.features) if drawn.data else None,
     }
-
-
-def _kept(value: Any) -> Any:
-    """Metadata as JSON can hold it, regions with their holes included; None for everything else."""
-    if not (isinstance(value, list) and value and all(isinstance(one, Region) for one in value)):
-        return _plain(value)
-    return {
-        _REGIONS: [
-            [
-                one.name,
-                list(one.colour),
-                one.polygon.tolist(),
-                [hole.tolist() for hole in one.holes],
-                one.label,
-            ]
-            for one in value
-        ]
-    }
-
-
-def _regained(value: Any) -> Any:
-    """What `_kept` was given."""
-    if not (isinstance(value, dict) and set(value) == {_REGIONS}):
-        return value
-    return [
-        Region(str(name), tuple(colour), polygon, tuple(holes), str(label))
-        for name, colour, polygon, holes, label in value[_REGIONS]
-    ]
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ FORMAT: Literal["histoscribe session"] = "histoscribe session"
 VERSION: Literal[1] = 1
 MOST_NUMBERS = 1_000_000
 _MOST_ENTRIES = 2_000
-_LONGEST = 8_192
+_LONGEST, _LONGEST_PLAIN = 8_192, 1_000_000
 _DEEPEST = 40
 
 
@@ -32,7 +32,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         for one in value:
             _plain(one, depth + 1)
     elif isinstance(value, str):
-        if len(value) > _LONGEST or "\0" in value:
+        if len(value) > _LONGEST_PLAIN or "\0" in value:
             raise ValueError("holds a text that is too long or none")
     elif isinstance(value, int | float) and not -1e12 <= value <= 1e12:
         raise ValueError("holds a number that is not possible")
