@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,7 @@ from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
 from histoscribe.widgets.parts.closing import ask_before_closing
-from histoscribe.widgets.parts.scrolling import Scrolled, in_order
+from histoscribe.widgets.parts.scrolling import Scrolled
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
 
@@ -175,9 +174,6 @@ class Panel(QWidget):
         """Call last in a panel's `__init__`: room follows, the Tab order is set, all rules are asked."""
         if stretch:
             self._place.addStretch(1)
-        reached = [one for one in in_order(self._place) if one.focusPolicy() & Qt.FocusPolicy.TabFocus]
-        for before, after in pairwise(reached):
-            QWidget.setTabOrder(before, after)
         self.reset_choices()
 
     @contextmanager

@@ -1,11 +1,9 @@
-"""Room in a panel: it scrolls inside itself, and its widgets have an order."""
+"""Room in a panel: it scrolls inside itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QFrame, QLayout, QScrollArea, QSplitter, QTabWidget, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 _WIDE = 320  # pixels: what a panel gets at first, and the most that it demands
 
@@ -39,24 +37,3 @@ class Scrolled(QScrollArea):
 
     def _across(self, size: QSize) -> int:
         return size.width() + self.verticalScrollBar().sizeHint().width()
-
-
-def in_order(layout: QLayout) -> Iterator[QWidget]:
-    """The widgets of a layout and of the layouts in it, as one reads them."""
-    for place in range(layout.count()):
-        item = layout.itemAt(place)
-        if item is None:
-            continue
-        widget, inner = item.widget(), item.layout()
-        if widget is not None:
-            yield widget
-            pages = [widget]
-            if isinstance(widget, QTabWidget | QSplitter):
-                pages = [page for place in range(widget.count()) if (page := widget.widget(place))]
-                yield from pages
-            for page in pages:
-                within = page.layout()
-                if within is not None:
-                    yield from in_order(within)
-        elif inner is not None:
-            yield from in_order(inner)

@@ -103,11 +103,6 @@ class DrawnShapes(_Drawn):
         self._fit(len(self.data), self.types, self.edge_color, self.edge_width)
         return self
 
-    @property
-    def numbers(self) -> int:
-        """How many corners it has."""
-        return sum(map(len, self.data))
-
 
 class DrawnPoints(_Drawn):
     """Points as (row, column)."""
@@ -119,11 +114,6 @@ class DrawnPoints(_Drawn):
     def _check(self) -> DrawnPoints:
         self._fit(len(self.data), self.size)
         return self
-
-    @property
-    def numbers(self) -> int:
-        """How many points it has."""
-        return len(self.data)
 
 
 class DrawnMap(_Part):
@@ -138,11 +128,6 @@ class DrawnMap(_Part):
     limits: Pair
     colours: Text
     classes: Names
-
-    @property
-    def numbers(self) -> int:
-        """How many spots it has."""
-        return len(self.values)
 
 
 class _Shown(_Part):
@@ -229,6 +214,4 @@ class Session(_Part):
     def _check(self) -> Session:
         if len({one.id for one in self.sources}) < len(self.sources):
             raise ValueError("two sources have one id")
-        if sum(one.drawn.numbers for one in self.layers if not isinstance(one, OpenedLayer)) > MOST_NUMBERS:
-            raise ValueError("its shapes and maps hold too many numbers")
         return self
