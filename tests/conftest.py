@@ -141,3 +141,64 @@ def polite() -> Callable[[], AbstractContextManager[None]]:
         assert changes(before, process_state(), len(sys.modules) > modules) == []
 
     return block
+
+
+class Bomb:
+    """A pickle of it ends the process that opens it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (66,)
+
+
+@pytest.fixture(scope="session")
+def write_hest() -> Callable[..., Path]:
+    """A function that writes a folder in HEST-1k's layout: id → what its row says otherwise than usual."""
+    import pickle
+
+    import anndata
+    import pandas as pd
+    import tifffile
+    from scipy.sparse import csr_matrix
+
+    usual = {
+        "dataset_title": "A study", "patient": "Patient 1", "st_technology": "Visium", "license": "CC BY 4.0",
+        "pixel_size_um_estimated": 1.0, "pixel_size_um_embedded": 1.0, "inter_spot_dist": 100.0,
+        "spot_diameter": 55.0, "species": "Homo sapiens", "organ": "Breast",
+    }  # fmt: skip
+
+    def write(root: Path, sections: dict[str, dict[str, Any]], genes: int = 30) -> Path:
+        for name in ("st", "wsis", "metadata", "tissue_seg"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        rows = [{"id": name, **usual, **changed} for name, changed in sections.items()]
+        pd.DataFrame(rows).to_csv(root / "HEST_v1_3_0.csv", index=False, encoding="utf-8-sig")
+        (root / "HEST_v1_1_0.csv").write_text("id,dataset_title\n")
+        for seed, row in enumerate(rows):
+            rng, name = np.random.default_rng(seed), row["id"]
+            darkness = np.clip(np.linspace(20, 140, 800)[None, :] + rng.normal(0, 10, (800, 800)), 0, 200)
+            image = np.stack([235 - darkness, 200 - darkness, 230 - darkness / 2], -1).clip(0, 255)
+            tifffile.imwrite(root / "wsis" / f"{name}.tif", image.astype(np.uint8), tile=(256, 256))
+            steps = np.array([(line, 2 * column + line % 2) for line in range(8) for column in range(7)])
+            centres = np.column_stack([70 + steps[:, 0] * 50 * 3**0.5, 60 + steps[:, 1] * 50.0])
+            names = [f"{line:08d}-{column}" for line, column in steps]
+            if row["st_technology"] == "Xenium":
+                steps = np.array([(line, column) for line in range(7) for column in range(7)])
+                centres, names = 80 + steps * 100.0, [f"{line:03d}x{column:03d}" for line, column in steps]
+            shade = darkness[centres[:, 0].astype(int), centres[:, 1].astype(int)] / 140
+            loading = np.linspace(-1, 1, genes)
+            counts = rng.poisson(20 * np.exp(2 * loading * (shade[:, None] - 0.5))).astype(np.float32)
+            table = anndata.AnnData(csr_matrix(counts), obsm={"spatial": centres[:, ::-1].copy()})
+            table.obs_names, table.var_names = names, [f"G{gene}" for gene in range(genes)]
+            table.obs["in_tissue"] = [number % 2 for number in range(len(names))]
+            if row["st_technology"] != "Xenium":
+                table.obs["array_row"], table.obs["array_col"] = steps.T
+            table.uns["pixel_size_um_embedded"] = row["pixel_size_um_embedded"]
+            small = {"downscaled_fullres": image[::4, ::4].astype(np.uint8)}
+            factors = {"tissue_downscaled_fullres_scalef": 0.25, "spot_diameter_fullres": 55.0}
+            table.uns["spatial"] = {"ST": {"images": small, "scalefactors": factors}}
+            table.write_h5ad(root / "st" / f"{name}.h5ad")
+            record = pd.Series(row).to_json()
+            (root / "metadata" / f"{name}.json").write_text(record)
+            (root / "tissue_seg" / f"{name}_mask.pkl").write_bytes(pickle.dumps(Bomb()))
+        return root
+
+    return write

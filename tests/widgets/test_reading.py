@@ -53,6 +53,21 @@ def test_every_tiff_is_offered_and_what_is_no_slide_says_why(tmp_path: Path) -> 
         assert get_reader(str(path)) is None
 
 
+def test_an_archive_is_dropped_as_a_folder_or_by_one_of_its_files(
+    write_hest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_hest(tmp_path / "hest", {"A": {}, "B": {}})
+    assert get_reader(str(root)) is read
+    assert get_reader(str(root / "st" / "B.h5ad")) is read
+    assert [one.name for one in opened(root)] == ["A", "B"]
+    (alone,) = opened(root / "st" / "B.h5ad")
+    assert isinstance(alone, Section)
+    assert alone.patient == "A study: patient 1"
+    monkeypatch.setattr("histoscribe.widgets.contributions.readers.MOST_SECTIONS", 1)
+    with pytest.raises(HistoscribeError, match=r"2 sections, too many .* st/ID\.h5ad"):
+        opened(root)
+
+
 def test_a_stack_of_files_is_left_to_others(tiled: Path) -> None:
     assert get_reader([str(tiled), str(tiled)]) is None
 

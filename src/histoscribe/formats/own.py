@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from histoscribe.formats.glimpse import Glimpse, names_in
+from histoscribe.formats.glimpse import Glimpse, glimpse, names_in
 from histoscribe.formats.model import Format
 
 _LOOKED_AT = 50
@@ -53,6 +53,7 @@ _POSITIONS = frozenset({
 })  # fmt: skip
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})
+_HEST = frozenset({"dataset_title", "id", "st_technology"})
 _GEOJSON = re.compile(r'"(FeatureCollection|Feature|features|geometry|coordinates)"')
 _SESSION, _SESSION_NAME = '"histoscribe session"', "*.histoscribe.json"
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|NA|NaN", re.IGNORECASE)
@@ -149,13 +150,24 @@ def _is_h5ad(seen: Glimpse) -> bool:
     return seen.hdf5 is None or bool(seen.hdf5 & _POSITIONS)
 
 
+def _is_archived(seen: Glimpse) -> bool:
+    """`st/ID.h5ad` of an archive in HEST's layout."""
+    place = seen.path.absolute().parent
+    return place.name == "st" and bool(seen.hdf5) and _is_h5ad(seen) and _is_archive(glimpse(place.parent))
+
+
+def _is_archive(seen: Glimpse) -> bool:
+    """A folder in HEST's layout: tables of spots beside slides or what is known of them."""
+    return seen.is_folder and "st" in seen.names and bool(seen.names & {"wsis", "metadata"})
+
+
 def _is_table_h5ad(seen: Glimpse) -> bool:
     return seen.hdf5 is not None and {"obs", "var"} <= seen.hdf5 and not _is_h5ad(seen)
 
 
 def _is_cohort(seen: Glimpse) -> bool:
     header = {cell.strip(' "\r').lower() for cell in seen.text.split("\n", 1)[0].split(",")}
-    return {"section", "path"} <= header or len(header & _COHORT) >= 3
+    return {"section", "path"} <= header or len(header & _COHORT) >= 3 or header >= _HEST
 
 
 def _is_table(seen: Glimpse) -> bool:
@@ -207,6 +219,7 @@ OWN: tuple[Format, ...] = (
     Format("section", "a SpatialData folder", _is_spatial_data, _SPATIAL_DATA, _FOLDER),
     Format("section", "a Space Ranger folder", _is_space_ranger, _SPACE_RANGER, _FOLDER),
     Format("section", "a feature_slice.h5", _is_feature_slice, _FEATURE_SLICE, ("*feature_slice.h5",)),
+    Format("section", "a section of HEST-1k", _is_archived, Late("section.readers.hest:open_hest")),
     Format("section", "an h5ad file with positions", _is_h5ad, _H5AD, ("*.h5ad",)),
     Format("section", "a matrix of counts without positions", _is_tenx_matrix, _MATRIX),
     Format("slide", "an OME-Zarr image behind a URL", _is_url, Late("slide.zarr.backend:read_url"), _ADDRESS),
@@ -217,6 +230,7 @@ OWN: tuple[Format, ...] = (
     Format("slide", "a JPEG or PNG", _is_picture, Late("slide.image:read")),
     Format("slide", "a file that OpenSlide knows", _is_known_to_openslide, _OPENSLIDE, ("*.svslide",)),
     Format("cohort", "a cohort CSV", _is_cohort, Late("section:read_cohort"), ("*.csv",)),
+    Format("cohort", "a folder in HEST-1k's layout", _is_archive, Late("section:read_cohort"), _FOLDER),
     Format("table", "an h5ad file without positions", _is_table_h5ad, Late("bulk:read_table"), ("*.h5ad",)),
     Format("table", "a table of text", _is_table, Late("bulk:read_table"), _TABLE_FILES),
     Format("session", "a session", _is_session, Late("widgets.session.file:read_content"), (_SESSION_NAME,)),

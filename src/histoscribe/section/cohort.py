@@ -14,6 +14,7 @@ from histoscribe.section.assembly import section_name
 from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.model import Section
 from histoscribe.section.opening import open_section
+from histoscribe.section.readers.hest import archive_entries, archive_root
 from histoscribe.section.readers.legacy import PITCH_UM, SPOT_UM, read_legacy
 from histoscribe.section.table import examples, repeated
 
@@ -64,7 +65,7 @@ def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | 
     Parameters
     ----------
     source : path, or paths
-        A CSV with the columns `section,patient,path` and optionally
+        A folder in HEST-1k's layout, or a CSV with the columns `section,patient,path` and optionally
         `positions,slide,pitch_um,spot_um`, its paths relative to it; or the paths of sections,
         each its own patient.
     progress : Progress, optional
@@ -78,8 +79,8 @@ def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | 
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
     rows: list[CohortRow] = []
     for path in paths:
-        is_csv = path.suffix.lower() == ".csv" and not path.is_dir()
-        rows += read_cohort_csv(path) if is_csv else [CohortRow(section_name(path), "", path)]
+        listed = archive_root(path) if path.is_dir() else path.suffix.lower() == ".csv"
+        rows += read_cohort_csv(path) if listed else [CohortRow(section_name(path), "", path)]
     if not rows:
         raise SectionError("no section was named", remedy="name a cohort CSV or the paths of sections")
     if twice := repeated([row.section for row in rows]):
@@ -89,13 +90,15 @@ def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | 
 
 
 def read_cohort_csv(path: Path) -> list[CohortRow]:
-    """Read and check a cohort CSV without opening its sections.
+    """Read and check a cohort CSV, or a folder in HEST-1k's layout, without opening its sections.
 
     Raises
     ------
     SectionError
         Once, with every problem found and the line that it is on.
     """
+    if root := archive_root(path):
+        return [CohortRow(each.name, each.patient, each.path) for each in archive_entries(root)]
     problems: list[str] = []
     rows = []
     for number, cells in _table(path):

@@ -32,7 +32,7 @@ def open_h5ad(path: Path, options: SectionOptions) -> Section:
     names is opened, if it still holds what it held, else the image that the file holds. Raises `SectionError`
     if it is damaged, reaches into other files, or is not one section.
     """
-    return section_of_table(_read_table(path), path, options)
+    return section_of_table(read_h5ad(path), path, options)
 
 
 def section_of_table(
@@ -85,7 +85,8 @@ def section_of_table(
     return finished(section, own.kind or "measured")
 
 
-def _read_table(path: Path) -> AnnData:
+def read_h5ad(path: Path) -> AnnData:
+    """Read a whole table; raises `SectionError` if it is damaged or reaches into other files."""
     import anndata
 
     with opened_hdf5(path) as file:

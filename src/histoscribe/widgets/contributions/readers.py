@@ -26,6 +26,7 @@ Reader = Callable[[PathOrPaths], list[LayerData]]
 
 NOTHING_MORE: list[LayerData] = [(None,)]
 """What napari takes for: read, and no layer to add."""
+MOST_SECTIONS = 50
 _INSTEAD = {
     "table": "restore its genes in the Impute panel, or generate from it in the Generate panel",
     "model": "choose it in the Predict, Impute or Generate panel",
@@ -115,9 +116,13 @@ def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Sect
 
 
 def _sections(path: Path, cohort: bool, progress: Progress | None) -> list[Section | Slide]:
-    from histoscribe.section import open_section, read_cohort
+    from histoscribe.section import open_section, read_cohort, read_cohort_csv
 
     if cohort:
+        if (count := len(read_cohort_csv(path))) > MOST_SECTIONS:
+            words = f"this holds {count:,} sections, too many to look at together"
+            remedy = "open the files of those that you want, st/ID.h5ad of an archive"
+            raise HistoscribeError(words, where=path, remedy=remedy)
         return [*read_cohort(path, progress)]
     if path.is_file() and (bin_um := _bin_um(path)):
         from histoscribe.section import SectionOptions
