@@ -21,12 +21,8 @@ def scale_bar(
 ) -> None:
     """Draw a bar of a round length from (`left`, `height`), at most `most` long, with its length in words.
 
-    Parameters
-    ----------
-    axes : Axes
-        Its coordinates are in `unit`.
-    inside : bool
-        Words above the bar on a white ground, for a bar in the picture; else below it.
+    The coordinates of `axes` are in `unit`. `inside`: words above the bar on a white ground, for a bar in the
+    picture; else below it.
     """
     length = round_length(most)
     words = f"{length / 1000:g} mm" if unit == "µm" and length >= 1000 else f"{length:g} {unit}"

@@ -14,19 +14,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One report of a running job.
-
-    Parameters
-    ----------
-    message : str
-        What is being done, in plain words.
-    done, total : int
-        Units of work done and in all; `total` is 0 where it is unknown.
-    """
+    """One report of a running job."""
 
     message: str
+    """What is being done, in plain words."""
     done: int = 0
     total: int = 0
+    """`done` and `total`: units of work done and in all; 0 where that is unknown."""
 
 
 class Progress:

@@ -48,144 +48,99 @@ _SCALES: dict[Kind | None, str] = {"measured": "counts", "predicted": "log1p", N
 
 @dataclass(frozen=True)
 class SlideReference:
-    """Which image lies beneath spots: what it holds, and where it lay.
-
-    Parameters
-    ----------
-    sha256 : str
-        Of its content; empty where an older file does not say.
-    path : str
-        Absolute; empty where an older file does not say.
-    relative : str
-        From the folder of the file that names it; empty before it is written.
-    downsample : float
-        Full-resolution pixels per pixel of its finest level, above 1 for a reduced image.
-    held : bool
-        Whether it lies among other things in a file of its own section; `sha256` is that of its pixels then.
-    """
+    """Which image lies beneath spots: what it holds, and where it lay."""
 
     sha256: str = ""
     path: str = ""
+    """`sha256` and `path`: of its content, and absolute; empty where an older file does not say."""
     relative: str = ""
+    """From the folder of the file that names it; empty before it is written."""
     downsample: float = 1.0
+    """Full-resolution pixels per pixel of its finest level, above 1 for a reduced image."""
     held: bool = False
+    """Whether it lies among other things in a file of its own section; `sha256` is of its pixels then."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceRecord:
-    """The reference spots of the model that made a prediction; arrays as h5ad holds them.
-
-    Parameters
-    ----------
-    section, spot : ndarray of str, shape (spots,)
-        Their names.
-    crops : ndarray of uint8, or None
-        Encoded pictures, one after another.
-    crop_ends : ndarray of int, or None
-        Where each of them ends.
-    crop_of : ndarray of int, or None
-        The spot that each of them shows.
-    """
+    """The reference spots of the model that made a prediction; arrays as h5ad holds them."""
 
     section: Any
     spot: Any
+    """`section` and `spot`: their names, shape (spots,)."""
     crops: Any = None
     crop_ends: Any = None
     crop_of: Any = None
+    """`crops`, `crop_ends` and `crop_of`: the bytes of encoded pictures, one after another, where each of
+    them ends, and the spot that it shows; None without any."""
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What a section or a table says of itself; what is not known is None or empty.
-
-    Parameters
-    ----------
-    kind : str or None
-        `measured`, `predicted`, `restored` or `generated`; None where it does not say.
-    name, patient : str
-        Of the section or table.
-    mpp, spot_um, pitch_um : float or None
-        µm per full-resolution pixel; diameter of spots and distance of neighbours in µm.
-    cells : bool or None
-        Whether its spots are cells or beads without a lattice, which have no pitch.
-    scale, target : str
-        Scale of the values: one of `bulk.SCALES`, and in words.
-    slide : SlideReference or None
-        The image beneath.
-    warnings, notes : tuple of str
-        Everything doubtful when it was read; what was done when it was made.
-    regions : str
-        Regions that were drawn on it, as GeoJSON.
-    command : str
-        What was run to make it.
-    versions : mapping of str to str
-        Of packages.
-    model_name, model_sha256, model_licence, variant, encoder : str
-        The model that made it.
-    training_sections, training_patients : tuple of str
-        What that model had seen.
-    split : str
-        How it was held out, in a benchmark.
-    panel_rule : str
-        How the model's genes were chosen.
-    panel_genes : tuple of str
-        In the panel's order; empty where the table's columns have that order.
-    type_names : tuple of str
-        Of `obs["spot_type"]`.
-    unlike_training_share : float or None
-        Share of tiles that are unlike the training tissue.
-    guide_section, guide_spots : str, int or None
-        The section, and how many of its measured spots, that a prediction on its slide learned from.
-    adapted : bool or None
-        Whether the imputer was adapted to the table.
-    overlap, model_genes, restored_values : int or None
-        Genes shared with the imputer, genes that it knows, values that it restored.
-    notice : str
-        What must be said wherever it is shown.
-    verdict : Verdict or None
-        How far a prediction can be trusted; see `judged`.
-    other : mapping
-        Keys of newer versions and of other programs, kept as they are.
-    """
+    """What a section or a table says of itself; what is not known is None or empty."""
 
     kind: Kind | None = None
     name: str = ""
     patient: str = ""
+    """`name` and `patient`: of the section or table."""
     mpp: float | None = None
     spot_um: float | None = None
     pitch_um: float | None = None
+    """`mpp`, `spot_um` and `pitch_um`: µm per full-resolution pixel, diameter of spots, distance of
+    neighbours."""
     cells: bool | None = None
+    """Whether its spots are cells or beads without a lattice, which have no pitch."""
     scale: str = ""
     target: str = ""
+    """`scale` and `target`: of the values, one of `bulk.SCALES` and in words."""
     slide: SlideReference | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    """`warnings` and `notes`: everything doubtful when it was read; what was done when it was made."""
     regions: str = ""
+    """Drawn on it, as GeoJSON."""
     command: str = ""
+    """What was run to make it."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """Of packages."""
     seed: int | None = None
     model_name: str = ""
     model_sha256: str = ""
     model_licence: str = ""
     variant: str = ""
     encoder: str = ""
+    """`model_name` to `encoder`: of the model that made it."""
     training_sections: tuple[str, ...] = ()
     training_patients: tuple[str, ...] = ()
+    """`training_sections` and `training_patients`: what that model had seen."""
     split: str = ""
+    """How it was held out, in a benchmark."""
     panel_rule: str = ""
+    """How the model's genes were chosen."""
     panel_genes: tuple[str, ...] = ()
+    """In the panel's order; empty where the table's columns have that order."""
     type_names: tuple[str, ...] = ()
+    """Of `obs["spot_type"]`."""
     unlike_training_share: float | None = None
+    """Share of tiles that are unlike the training tissue."""
     guide_section: str = ""
     guide_spots: int | None = None
+    """`guide_section` and `guide_spots`: whose measured spots, and how many, a prediction on it learned
+    from."""
     adapted: bool | None = None
+    """Whether the imputer was adapted to the table."""
     overlap: int | None = None
     model_genes: int | None = None
     restored_values: int | None = None
+    """`overlap` to `restored_values`: genes shared with the imputer, that it knows, values that it
+    restored."""
     notice: str = ""
+    """What must be said wherever it is shown."""
     evidence: EvidenceRecord | None = None
     verdict: Verdict | None = None
+    """How far a prediction can be trusted; see `judged`."""
     other: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of newer versions and of other programs, kept as they are."""
 
     @property
     def measured(self) -> bool:

@@ -35,35 +35,24 @@ UNLIKE, PARTLY = 0.5, 0.1
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far a prediction can be trusted; None where something is not stated.
-
-    Parameters
-    ----------
-    kind : str
-        `training`: of training itself; `same`: other tissue of a training patient; `like` and `unlike`: of
-        a new patient; `coarse`: too coarse an image.
-    unlike : float or None
-        Share of tiles that look like none of the training.
-    fineness : float or None
-        How many times coarser the image is than the coarsest of the training; below 1 where it is finer.
-    stain : float or None
-        How far the slide's average tile is from that of the training, in units of what is usual there:
-        above 1 it was stained or scanned otherwise.
-    depth : float or None
-        Median counts of a training spot.
-    genes : float or None
-        Share of the model's genes that the target's own table has.
-    scale : str
-        A sentence where other witnesses doubt the slide's µm per pixel.
-    """
+    """How far a prediction can be trusted; None where something is not stated."""
 
     kind: VerdictKind
+    """`training`: of training itself; `same`: other tissue of a training patient; `like` and `unlike`: of
+    a new patient; `coarse`: too coarse an image."""
     unlike: float | None = None
+    """Share of tiles that look like none of the training."""
     fineness: float | None = None
+    """How many times coarser the image is than the coarsest of the training; below 1 where it is finer."""
     stain: float | None = None
+    """How far the slide's average tile is from that of the training, in units of what is usual there:
+    above 1 it was stained or scanned otherwise."""
     depth: float | None = None
+    """Median counts of a training spot."""
     genes: float | None = None
+    """Share of the model's genes that the target's own table has."""
     scale: str = ""
+    """A sentence where other witnesses doubt the slide's µm per pixel."""
 
     @property
     def headline(self) -> str:

@@ -43,7 +43,7 @@ def test_parents_are_brought_to_the_model_s_order_of_genes() -> None:
     random = np.random.default_rng(0)
     values, order = random.uniform(2, 12, (3, 50)), random.permutation(50)
     table = parents(values[:, order], [GENES[place] for place in order])
-    found = bring(table, GENES, values.mean(0).astype(np.float32), {}, adapt=False)
+    found = bring(table, GENES, values.mean(0).astype(np.float32), adapt=False)
     assert np.allclose(found.values, values, atol=1e-5)
     assert found.names == ("s0", "s1", "s2")
 
@@ -55,7 +55,7 @@ def test_adapting_gives_each_profile_the_reference_s_values_in_its_own_order(
 ) -> None:
     random = np.random.default_rng(seed)
     values, reference = random.uniform(2, 12, (2, 50)), random.uniform(0, 15, 50).astype(np.float32)
-    found = bring(parents(values * slope + offset, list(GENES)), GENES, reference, {}, adapt=True)
+    found = bring(parents(values * slope + offset, list(GENES)), GENES, reference, adapt=True)
     assert np.allclose(np.sort(found.values, 1), np.sort(reference), atol=1e-4)
     assert (found.values.argsort(1) == values.argsort(1)).all()
 
@@ -63,8 +63,8 @@ def test_adapting_gives_each_profile_the_reference_s_values_in_its_own_order(
 def test_few_missing_genes_stand_at_the_cohort_s_mean_and_many_stop() -> None:
     values = np.random.default_rng(0).uniform(2, 12, (3, 50))
     reference = values.mean(0).astype(np.float32)
-    found = bring(parents(values[:, 8:], list(GENES[8:])), GENES, reference, {}, adapt=False)
+    found = bring(parents(values[:, 8:], list(GENES[8:])), GENES, reference, adapt=False)
     assert np.allclose(found.values[:, :8], reference[:8])
     assert any("8 of 50" in note for note in found.notes)
     with pytest.raises(TableError, match="11 of the model's 50 genes are missing"):
-        bring(parents(values[:, 11:], list(GENES[11:])), GENES, reference, {})
+        bring(parents(values[:, 11:], list(GENES[11:])), GENES, reference)

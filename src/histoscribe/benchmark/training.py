@@ -19,15 +19,8 @@ def descend(
     *,
     falling: bool = False,
 ) -> None:
-    """Take steps down a loss.
-
-    Parameters
-    ----------
-    loss : callable
-        Of the number of the step.
-    falling : bool
-        Whether the rate falls to 0 along a cosine.
-    """
+    """Take steps down a loss of the number of the step; where `falling`, the rate falls to 0 along a
+    cosine."""
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if falling else None
     for step in range(steps):
         value = loss(step)
@@ -48,17 +41,8 @@ def train_network(
 ) -> torch.nn.Module:
     """Build a network and train it, a batch per step, in another random order each epoch.
 
-    Parameters
-    ----------
-    build : callable
-        Makes the network; called after seeding, so that a seed gives the same digits on the CPU.
-    loss : callable
-        Of the network and one batch.
-
-    Returns
-    -------
-    torch.nn.Module
-        In evaluation mode.
+    `build` is called after seeding, so that a seed gives the same digits on the CPU; `loss` is of the
+    network, which comes back in evaluation mode, and one batch.
     """
     with seeded(seed), one_thread():
         network = build().train()

@@ -63,12 +63,7 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
 
     UTF-8, UTF-16, and Latin-1 where it is neither; tabs, commas or semicolons; decimal points or commas.
     Raises `TableError` if it is empty, no table, damaged, has a text among numbers, its commas may mean two
-    things, or it is larger than `memory`.
-
-    Parameters
-    ----------
-    memory : int
-        Bytes that the numbers may take.
+    things, or its numbers would take more than `memory` bytes.
     """
     import pandas as pd
 

@@ -25,17 +25,10 @@ def with_samples(
 ) -> BulkTable:
     """Join a table with the file that describes its samples.
 
+    `path`: a CSV or TSV file with sample names in its first column; samples that it does not list are left
+    out, and of lines with the same name the first one counts. `roles`: which column (or columns, with commas
+    between, joined) says what: `patient`, `class`, `time`, `event`. `only`: `column=value`, samples to keep.
     Raises `TableError` if the file is no table, names none of the samples, or lacks a column.
-
-    Parameters
-    ----------
-    path : path, optional
-        A CSV or TSV file with sample names in its first column. Samples that it does not list are left
-        out, and of lines with the same name the first one counts.
-    roles : dict of str to str, optional
-        Which column (or columns, with commas between, joined) says what: `patient`, `class`, `time`, `event`.
-    only : str, optional
-        `column=value`: samples to keep.
     """
     table, said = bulk.table, list(bulk.warnings)
     if path is not None:

@@ -14,16 +14,11 @@ if TYPE_CHECKING:
 
 
 def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
-    """Write a restored table as h5ad, CSV or TSV.
+    """Write a restored table as h5ad, CSV or TSV; gives back the files written.
 
     Text holds samples × genes of `layers["restored"]`; beside it goes the same table of standard deviations
     (`x.sd.csv`), 0 where a value was measured and empty where it is not known. Raises `TableError` if the
     table cannot be stored; `StorageError` if there is no room, or no permission.
-
-    Returns
-    -------
-    list of Path
-        The files written.
     """
     path = Path(path)
     if path.suffix.lower() == ".h5ad":

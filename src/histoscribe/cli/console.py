@@ -72,16 +72,8 @@ def answer(
 ) -> None:
     """Say what a verb has done: one JSON object, or a table and what to do next.
 
-    Parameters
-    ----------
-    title : str
-        Above the table.
-    context : typer.Context, optional
-        Whose command line stands in the JSON object.
-    hint : str
-        A line on standard error under the table.
-    **more
-        What only the JSON object has.
+    `context`: whose command line stands in the JSON object, as does `more`; `hint`: a line on standard error
+    under the table.
     """
     if as_json:
         command = {} if context is None else {"command": command_line(context)}

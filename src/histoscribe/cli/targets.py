@@ -21,21 +21,10 @@ _ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup")
 
 
 def open_target(path: Path, *, section: str | None = None, mpp: float | None = None) -> Section | Slide:
-    """Open a slide, a section, or one section of a cohort file.
+    """Open a slide, a section, or one section of a cohort file, which is to be named where it has several.
 
-    Parameters
-    ----------
-    path : Path
-        What the user named.
-    section : str, optional
-        Which section of a cohort file; needed where it has more than one.
-    mpp : float, optional
-        µm per full-resolution pixel of a slide that does not state it.
-
-    Raises
-    ------
-    HistoscribeError
-        If it is none of these or cannot be read; `SettingError` where a section is given `mpp`.
+    `mpp`: µm per full-resolution pixel of a slide that does not state it. Raises `HistoscribeError` if it is
+    none of these or cannot be read; `SettingError` where a section is given `mpp`.
     """
     kind = _one_of_kinds(path, "slide", "section", "cohort", remedy="name a slide or a section instead")
     if kind == "slide":

@@ -73,10 +73,8 @@ def format_of(place: str | os.PathLike[str]) -> Format:
 def find(place: str | os.PathLike[str], kind: Kind) -> Format | None:
     """The format of one kind that knows what lies at a path; None where none does.
 
-    Raises
-    ------
-    SlideError, SectionError or HistoscribeError
-        By the kind: if there is nothing, or it cannot be read.
+    Raises `SlideError`, `SectionError` or `HistoscribeError`, by the kind, if there is nothing, or it cannot
+    be read.
     """
     seen = glimpse(place, _ERRORS.get(kind, HistoscribeError))
     claims = _claims(seen, (one for one in formats() if one.kind == kind), most=1)

@@ -43,12 +43,8 @@ def parent_shares(model: MetGen) -> tuple[NDArray[np.float64], NDArray[np.float6
     """Share of each component's variance over all pairs that comes from the cancer and from the site.
 
     Mean primaries and mean normal tissues of the training cohort are mixed at the median purity, every
-    cancer with every site; main effects of a two-way analysis of variance.
-
-    Returns
-    -------
-    primary, site : ndarray, shape (CODE,)
-        With the interaction they sum to 1.
+    cancer with every site; main effects of a two-way analysis of variance, each of shape (CODE,), which with
+    the interaction sum to 1.
     """
     cancers, sites = len(model.primary_code), len(model.normal_code)
     purity = model.purity.median().expand(cancers * sites)
@@ -64,16 +60,9 @@ def parent_shares(model: MetGen) -> tuple[NDArray[np.float64], NDArray[np.float6
 def component_table(
     model: MetGen, standard: Standard, sets: Mapping[str, tuple[str, ...]] | None = None
 ) -> pd.DataFrame:
-    """One line for each component and end (`+` or `-`), those that move most genes first.
+    """One line for each component and end (`+` or `-`), those that move most genes first; see `components`.
 
-    Raises `TableError` if fewer than one set has four genes of the model.
-
-    Returns
-    -------
-    DataFrame
-        `component` (0-based), `end`, `strength` (root mean square loading), `from_primary`, `from_site`,
-        `genes` (the ten strongest), `gene_set` (the most significant), `overlap` (k of n), `p`,
-        `adjusted` (Benjamini–Hochberg over all components, ends and sets), `other_sets`.
+    Raises `TableError` if no set has four genes of the model.
     """
     import pandas as pd
     from scipy.stats import false_discovery_control
@@ -114,15 +103,8 @@ def component_table(
 
 
 def draw_components(table: pd.DataFrame, path: Path) -> None:
-    """Draw the significant components as a PNG, the strongest 25.
-
-    Raises `StorageError` if it cannot be written.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `Generator.components`.
-    """
+    """Draw the significant of `Generator.components` as a PNG, the strongest 25; `StorageError` as
+    `replacing`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

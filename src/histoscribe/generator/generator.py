@@ -253,11 +253,24 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         ----------
         sets : mapping of str to tuple of str, optional
             Gene sets; by default those that come with Histoscribe.
+
+        Returns
+        -------
+        DataFrame
+            A line for each component and end: `component` (0-based), `end` (`+` or `-`), `strength` (root
+            mean square loading), `from_primary`, `from_site`, `genes` (the ten strongest), `gene_set` (the
+            most significant), `overlap` (k of n), `p`, `adjusted` (Benjamini and Hochberg over all
+            components, ends and sets), `other_sets`.
+
+        Raises
+        ------
+        TableError
+            If no set has four genes of the model.
         """
         return component_table(self.fitted.model, self.fitted.standard, sets)
 
     def _bring(self, table: Table, reference: torch.Tensor, adapt: bool | None) -> Parents:
-        return bring(table, self.genes, reference.numpy(), {}, adapt=adapt)
+        return bring(table, self.genes, reference.numpy(), adapt=adapt)
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         return to_tensors(self.fitted.model, self.fitted.standard)

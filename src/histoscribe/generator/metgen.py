@@ -50,12 +50,8 @@ class Draft:
 class MetGen(torch.nn.Module):
     """Everything that is saved.
 
-    Parameters
-    ----------
-    directions : Tensor of float32, shape (genes, CODE)
-        Start of encoder and decoder.
-    known : int
-        Metastases of the training cohort whose codes are kept, for a map to show.
+    `directions` (genes, CODE): start of encoder and decoder; `known`: metastases of the training cohort whose
+    codes are kept, for a map to show.
     """
 
     known_codes: Tensor
@@ -100,13 +96,8 @@ class MetGen(torch.nn.Module):
         Where the model's own heads do not recognise what was asked, the code is drawn towards the mixture of
         the mean primary and the mean normal tissue at the same purity, no farther than needed.
 
-        Parameters
-        ----------
-        primary, normal, mixture : Tensor, shape (samples, genes)
-            Parents and their linear mixture, in units.
-        purity : Tensor, shape (samples,)
-        pairs : Tensor of int64, shape (samples, 2)
-            Cancer and site asked for.
+        `primary`, `normal`, `mixture` (samples, genes): parents and their linear mixture, in units; `purity`
+        (samples,); `pairs` (samples, 2): cancer and site asked for.
         """
         typical = self.mixer(self.primary_code[pairs[:, 0]], self.normal_code[pairs[:, 1]], purity)
         own = self.gain * (self.mixed_codes(primary, normal, purity) - typical)
@@ -154,13 +145,8 @@ def draft_samples(
 ) -> Draft:  # fmt: skip
     """Generate a sample from each pair of parents, 500 at a time.
 
-    Parameters
-    ----------
-    primaries, normals : ndarray of float32, shape (samples, genes)
-        On the scale of `standard`.
-    purity : ndarray of float32, shape (samples,)
-    pair : (int, int)
-        Cancer and site asked for.
+    `primaries` and `normals` (samples, genes): on the scale of `standard`; `purity` (samples,); `pair`:
+    cancer and site asked for.
     """
     drafts = []
     for at in range(0, len(primaries), _DRAFTED):

@@ -14,26 +14,36 @@ _MIXED = 16
 _KEPT = 0.85
 
 
-class MetVAE(nn.Module):
-    """Variational autoencoder of metastases.
+class _Reading(nn.Module):
+    """From standardised profiles to mean codes: a linear map that starts from `directions`, and a correction.
 
-    The decoder is a linear map, which gives a component its gene loadings, plus a small correction.
-    Encoder and linear map start from `directions`, so that components mean the same for every seed.
-
-    Parameters
-    ----------
-    directions : Tensor of float32, shape (genes, CODE)
-        Gene loadings per unit of code; codes of the training samples have unit variance.
-    cancers, sites : int
-        Classes of the two heads.
+    `directions` (genes, CODE): gene loadings per unit of code; codes of the training samples have unit
+    variance, and mean the same for every seed.
     """
 
-    def __init__(self, directions: Tensor, cancers: int, sites: int) -> None:
+    def __init__(self, directions: Tensor) -> None:
         super().__init__()
         genes = len(directions)
         self.project = nn.Linear(genes, CODE)
         self.read = nn.Sequential(nn.Linear(genes, _HIDDEN), nn.GELU(), nn.Dropout(0.2))
         self.mean = nn.Linear(_HIDDEN, CODE)
+        with torch.no_grad():
+            self.project.weight.copy_(torch.linalg.pinv(directions))
+            self.mean.weight.mul_(0.1)
+            for layer in (self.project, self.mean):
+                nn.init.zeros_(layer.bias)
+
+
+class MetVAE(_Reading):
+    """Variational autoencoder of metastases.
+
+    The decoder is a linear map, which gives a component its gene loadings, plus a small correction; `cancers`
+    and `sites` are the classes of the two heads.
+    """
+
+    def __init__(self, directions: Tensor, cancers: int, sites: int) -> None:
+        super().__init__(directions)
+        genes = len(directions)
         self.spread = nn.Linear(_HIDDEN, CODE)
         self.linear = nn.Linear(CODE, genes)
         last = nn.Linear(_HIDDEN, genes)
@@ -41,12 +51,11 @@ class MetVAE(nn.Module):
         self.cancer = _head(cancers)
         self.site = _head(sites)
         with torch.no_grad():
-            self.project.weight.copy_(torch.linalg.pinv(directions))
             self.linear.weight.copy_(directions)
-            for layer in (self.mean, self.spread, last):
+            for layer in (self.spread, last):
                 layer.weight.mul_(0.1)
             nn.init.constant_(self.spread.bias, -3.0)
-            for layer in (self.project, self.linear, self.mean, last):
+            for layer in (self.linear, last):
                 nn.init.zeros_(layer.bias)
 
     def encode(self, profiles: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,26 +69,12 @@ class MetVAE(nn.Module):
         return profiles
 
 
-class SourceEncoder(nn.Module):
-    """Codes of primaries and of normal tissues: one network, told which of the two it reads.
-
-    Parameters
-    ----------
-    directions : Tensor of float32, shape (genes, CODE)
-    """
+class SourceEncoder(_Reading):
+    """Codes of primaries and of normal tissues: one network, told which of the two it reads."""
 
     def __init__(self, directions: Tensor) -> None:
-        super().__init__()
-        genes = len(directions)
-        self.project = nn.Linear(genes, CODE)
-        self.read = nn.Sequential(nn.Linear(genes, _HIDDEN), nn.GELU(), nn.Dropout(0.2))
+        super().__init__(directions)
         self.role = nn.Parameter(torch.zeros(2, _HIDDEN))
-        self.mean = nn.Linear(_HIDDEN, CODE)
-        with torch.no_grad():
-            self.project.weight.copy_(torch.linalg.pinv(directions))
-            self.mean.weight.mul_(0.1)
-            for layer in (self.project, self.mean):
-                nn.init.zeros_(layer.bias)
 
     def forward(self, profiles: Tensor, role: int) -> Tensor:
         """Codes, shape (samples, CODE), of standardised profiles; role 0 is primary, 1 normal tissue."""

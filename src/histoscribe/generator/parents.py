@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,16 +40,8 @@ class Parents:
 def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
     """One profile from the spots of a section: the sum of counts, or the mean of predicted abundances.
 
-    Raises `RegionError` if no spot is among them.
-
-    Parameters
-    ----------
-    section : Section
-        Measured or predicted.
-    rows : ndarray of bool, shape (spots,), optional
-        Which spots; all by default.
-    name : str
-        Of the profile; the section's own by default.
+    `rows` (spots,): which spots, all by default; `name`: of the profile, the section's own by default. Raises
+    `RegionError` if no spot is among them.
     """
     import pandas as pd
     from anndata import AnnData
@@ -75,32 +66,19 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
 
 
 def bring(
-    table: Table,
-    genes: tuple[str, ...],
-    reference: NDArray[np.float32],
-    aliases: Mapping[str, str],
-    *,
-    adapt: bool | None = None,
+    table: Table, genes: tuple[str, ...], reference: NDArray[np.float32], *, adapt: bool | None = None
 ) -> Parents:
     """Bring a table to a model's genes and scale.
 
-    Raises `TableError` if more than 20 % of the genes are missing, or nothing is known of a sample.
-
-    Parameters
-    ----------
-    genes : tuple of str
-        The model's.
-    reference : ndarray of float32, shape (genes,)
-        Mean profile of the cohort that the model learned from; it stands in for the few genes that the
-        table lacks.
-    adapt : bool, optional
-        Map each profile's values to those of the reference, rank by rank, as another platform needs; by
-        default where the scale is not log2 or its level differs by more than 1.
+    `reference` (genes,): mean profile of the cohort that the model learned from, which stands in for the few
+    genes that the table lacks. `adapt`: map each profile's values to those of the reference, rank by rank, as
+    another platform needs; by default where the scale is not log2 or its level differs by more than 1. Raises
+    `TableError` if more than 20 % of the genes are missing, or nothing is known of a sample.
     """
     from scipy.stats import rankdata
 
     bulk = bulk_of(table)
-    found = match_genes(genes, [str(name) for name in bulk.table.var_names], aliases)
+    found = match_genes(genes, [str(name) for name in bulk.table.var_names])
     places = np.array([found.get(gene, -1) for gene in genes])
     there = places >= 0
     raw = np.asarray(bulk.table.X)
@@ -135,15 +113,8 @@ def bring(
 def mix(
     tumour: NDArray[np.float32], normal: NDArray[np.float32], purity: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """log2 of `purity · 2^tumour + (1 − purity) · 2^normal`.
-
-    Parameters
-    ----------
-    tumour, normal : ndarray of float32, shape (samples, genes)
-        log2 of abundance.
-    purity : ndarray of float32, shape (samples,)
-        Share of tumour, 0 to 1.
-    """
+    """log2 of `purity · 2^tumour + (1 − purity) · 2^normal`: purities (samples,), the rest (samples,
+    genes)."""
     share = np.asarray(purity, dtype=np.float32)[:, None]
     return np.asarray(np.log2(share * np.exp2(tumour) + (1 - share) * np.exp2(normal)), dtype=np.float32)
 
@@ -156,17 +127,8 @@ def estimate_purity(
     Only the genes in which the two differ most tell it apart: the 300 with the largest difference.
     Distances are absolute, so that a programme that neither parent has weighs little.
 
-    Parameters
-    ----------
-    metastases : ndarray of float32, shape (samples, genes)
-        log2 of abundance, all of one cancer and one site.
-    tumour, normal : ndarray of float32, shape (genes,)
-        Mean primary of that cancer and mean normal tissue of that site.
-
-    Returns
-    -------
-    ndarray of float32, shape (samples,)
-        Among `PURITIES`.
+    `metastases` (samples, genes): all of one cancer and one site; `tumour` and `normal` (genes,): mean
+    primary and mean normal tissue. Returns (samples,): of `PURITIES`.
     """
     telling = np.argsort(-np.abs(tumour - normal))[:300]
     count = len(PURITIES)

@@ -27,15 +27,9 @@ def build_result(
 ) -> AnnData:  # fmt: skip
     """Generated profiles with what they came from, as `Generator.generate` describes.
 
-    Raises `ModelError` if a value is not finite or is negative; such a profile never leaves the generator.
-
-    Parameters
-    ----------
-    values, parents : ndarray of float32, shape (samples, genes)
-        log2 of abundance of each sample, and of its primary.
-    codes : ndarray of float32, shape (samples, components)
-    obs : dict
-        Columns about the samples.
+    `values` and `parents` (samples, genes): log2 of abundance of each sample, and of its primary; `codes`
+    (samples, components); `obs`: columns about the samples. Raises `ModelError` if a value is not finite or
+    is negative; such a profile never leaves the generator.
     """
     import pandas as pd
     from anndata import AnnData
@@ -65,11 +59,8 @@ def build_result(
 def change_table(table: AnnData) -> pd.DataFrame:
     """Genes by how they change against the primary, strongest first.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by gene: `primary`, `generated` (log2 of abundance), `change` (log2), `steady` (share of
-        the samples that change the same way).
+    Columns `primary`, `generated` (log2 of abundance), `change` (log2), `steady` (share of the samples that
+    change the same way).
     """
     import pandas as pd
 

@@ -26,18 +26,10 @@ _LEAST_SET = 3
 
 
 def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """How the sets change against the primary, strongest first.
+    """How the sets change against the primary in what `Generator.generate` gave, strongest first.
 
-    Parameters
-    ----------
-    table : AnnData
-        From `Generator.generate`.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by set: `change` (mean log2 change of its genes), `low`, `high` (2.5 and 97.5 % of the
-        generated samples), `genes` (how many of the model's are in it).
+    Columns `change` (mean log2 change of its genes), `low`, `high` (2.5 and 97.5 % of the generated samples),
+    `genes` (how many of the model's are in it).
     """
     import pandas as pd
 
@@ -56,24 +48,12 @@ def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.
 def spot_scores(
     section: Section, table: AnnData, primary: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """How far each spot lies along primary → metastasis.
+    """How far each spot lies along primary → metastasis, by what `Generator.generate` gave.
 
     The 200 genes that change most, of those the section has, in log1p of counts per 10,000 where they were
-    counted. A spot's difference from the mean of the primary's spots is projected on that change. Raises
-    `TableError` if section and generated profiles share fewer than ten genes.
-
-    Parameters
-    ----------
-    table : AnnData
-        From `Generator.generate`.
-    primary : ndarray of bool, shape (spots,), optional
-        Spots of the primary; all by default.
-
-    Returns
-    -------
-    ndarray of float32, shape (spots,)
-        0 where a spot is as the primary's are on average, 1 where it has gone the whole way. Spots without
-        any count are NaN.
+    counted. A spot's difference from the mean of the primary's spots (`primary`, shape (spots,); all by
+    default) is projected on that change: 0 where it is as they are on average, 1 where it has gone the whole
+    way, NaN without any count. Raises `TableError` if section and profiles share fewer than ten genes.
     """
     shared = [gene for gene in table.var_names if gene in section.table.var_names]
     if len(shared) < _LEAST_GENES:

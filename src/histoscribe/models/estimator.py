@@ -178,13 +178,8 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
 
 
 def require_whole(settings: Any, **least: int) -> None:
-    """Check that each named setting is a whole number of at least so much.
-
-    Raises
-    ------
-    SettingError
-        Naming the first that is not.
-    """
+    """Raise `SettingError` for the first of the named settings that is no whole number of at least so
+    much."""
     for name, lowest in least.items():
         value = getattr(settings, name)
         if not isinstance(value, int) or value < lowest:

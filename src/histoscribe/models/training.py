@@ -95,17 +95,9 @@ def train(
     """Train a network in place and leave it on the CPU, in evaluation mode.
 
     Deterministic for a seed on one CPU. Random state, threads, log levels, environment and PyTorch's choice
-    of algorithms are set back afterwards. Raises `Cancelled` if `progress` was cancelled, `SettingError` if
-    the device is not here.
-
-    Parameters
-    ----------
-    network : nn.Module
-        All that learns or is moved to the device.
-    loss : callable
-        Of a batch and the number of steps done; the batch lies on the network's device.
-    optimise : callable
-        Gives the optimiser and its schedule, which is moved on every step.
+    of algorithms are set back afterwards. `network`: all that learns or is moved to the device, where the
+    batches that `loss` gets lie. Raises `Cancelled` if `progress` was cancelled, `SettingError` if the device
+    is not here.
     """
     device, one = resolve_device(str(options.device)), options.devices == 1
     kept = options.checkpoints

@@ -37,14 +37,8 @@ def express(
 ) -> Expression:  # fmt: skip
     """Count the transcripts under every spot.
 
-    Parameters
-    ----------
-    spots_um : ndarray of float64, shape (spots, 2)
-        Centres as (row, column) in µm.
-    spot_um, pitch_um : float
-        Diameter and distance of neighbouring spots in µm.
-    depth : float
-        Median counts per spot over all genes.
+    `spots_um` (spots, 2): centres as (row, column); `spot_um` and `pitch_um`: their diameter and the distance
+    of neighbours; `depth`: median counts per spot over all genes.
     """
     reach = spot_um / 2 + 6  # a cell counts half at a spot's rim
     pairs = cKDTree(spots_um).sparse_distance_matrix(cKDTree(cells.centres), reach, output_type="ndarray")

@@ -19,14 +19,9 @@ def stream(*words: object) -> np.random.Generator:
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Floats:
-    """A Gaussian random field of mean 0 and standard deviation 1.
+    """A Gaussian random field of mean 0 and standard deviation 1, shape (rows, columns).
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    scale : float
-        Correlation length in pixels: the standard deviation of the smoothing kernel.
+    `scale`: correlation length in pixels, the standard deviation of the smoothing kernel.
     """
     step = max(1, int(scale / 3))
     coarse = tuple(max(2, -(-extent // step)) for extent in shape)

@@ -75,16 +75,10 @@ def read_tcga11(data: Path) -> Cohort:
 def simulate_metastases(
     cohort: Cohort, *, sites: tuple[str, ...] = SITES, per_pair: int = 30, seed: int = 0
 ) -> Bed:
-    """Make a bed from a cohort of primaries and normal tissues.
+    """Make a bed from a cohort of primaries and of normal tissues, whose `sites` name the organ.
 
-    Raises `TableError` if a cancer or a site has too few patients for three parts.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Of normal tissues, `sites` names the organ.
-    per_pair : int
-        Metastases of each cancer at each site to learn from; half as many in the other parts.
+    `per_pair`: metastases of each cancer at each site to learn from; half as many in the other parts. Raises
+    `TableError` if a cancer or a site has too few patients for three parts.
     """
     random = np.random.default_rng(seed)
     shift = programme(cohort.genes, random)
@@ -131,7 +125,7 @@ def programme(genes: tuple[str, ...], random: np.random.Generator) -> NDArray[np
 def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[NDArray[np.int64]]:
     """Rows of each part; every cancer's patients are shared out alike, a patient never split."""
     part_of: dict[str, int] = {}
-    for cancer in np.unique(cohort.cancers[cohort.kinds == "primary"]):
+    for cancer in np.unique(cohort.cancers[cohort.of("primary")]):
         patients = np.unique(cohort.patients[cohort.of("primary", cancer=str(cancer))])
         fresh = [one for one in random.permutation(patients) if one not in part_of]
         bounds = np.round(np.cumsum(_SHARES) * len(fresh)).astype(int)

@@ -53,17 +53,7 @@ def section_stain(seed: int, patient: str) -> Stain:
 
 
 def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) -> NDArray[np.uint8]:
-    """Paint a section.
-
-    Parameters
-    ----------
-    mpp : float
-        µm per pixel of the picture.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, columns, 3), RGB
-    """
+    """Paint a section at `mpp` µm per pixel: RGB, shape (rows, columns, 3)."""
     rng = stream("paint", seed)
     side = round(tissue.size_um / mpp)
     ground = [enlarge(layer, (side, side)) for layer in _ground(tissue, cells, rng)]
@@ -82,19 +72,9 @@ def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) 
 
 
 def paint_nuclei(cells: CellMap, mpp: float, side: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Paint all nuclei on one canvas.
+    """Stain uptake of all nuclei on one canvas of `mpp` µm per pixel, and how much of each pixel one covers.
 
-    Parameters
-    ----------
-    mpp : float
-        µm per pixel.
-    side : int
-        Pixels along each side of the canvas.
-
-    Returns
-    -------
-    haematoxylin, cover : ndarray of float32, shape (side, side)
-        Stain uptake, and how much of each pixel a nucleus covers (0 to 1).
+    Both have shape (side, side); cover is 0 to 1.
     """
     canvas, cover = np.zeros(side * side, np.float32), np.zeros(side * side, np.float32)
     radius = np.ceil(cells.half_axes[:, 0] * 1.2 / mpp + 1.5).astype(int)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
+from histoscribe.progress import Progress
 from histoscribe.record import Record, keep_record
 from histoscribe.section import Section
 from histoscribe.section.model import flip
@@ -19,9 +20,6 @@ from histoscribe.simulate.genes import PROGRAMMES, plan_genes
 from histoscribe.simulate.render import render, section_stain
 from histoscribe.simulate.tissue import REGIONS, Tissue, grow_tissue
 from histoscribe.slide import Level, Slide
-
-if TYPE_CHECKING:
-    from histoscribe.progress import Progress
 
 SPOT_UM, PITCH_UM = 55.0, 100.0
 _CHUNK = 512
@@ -80,17 +78,13 @@ def simulate_section(
     name = name or f"simulated-{seed}"
     patient = patient or f"patient of {name}"
     plan = plan_genes(genes).for_patient(patient)
-
-    def report(message: str, done: int) -> None:
-        if progress is not None:
-            progress.report(f"{name}: {message}", done, 3)
-
-    report("growing tissue", 0)
+    progress = progress or Progress()
+    progress.report(f"{name}: growing tissue", 0, 3)
     tissue = grow_tissue(seed, patient, size_um)
     cells = place_cells(tissue, seed)
-    report("staining", 1)
+    progress.report(f"{name}: staining", 1, 3)
     pixels = render(tissue, cells, section_stain(seed, patient), mpp, seed)
-    report("sequencing", 2)
+    progress.report(f"{name}: sequencing", 2, 3)
     lattice, spots_um = spot_lattice(tissue)
     rng = stream("sequencing", seed, patient)
     found = express(tissue, cells, plan, spots_um, SPOT_UM, PITCH_UM, depth, rng)
@@ -107,19 +101,14 @@ def simulate_section(
     table.obsm["spatial"] = flip(spots_um / mpp)
     table.uns["spatial"] = {name: {"scalefactors": {"spot_diameter_fullres": SPOT_UM / mpp}}}
     keep_record(table, Record("measured", name, patient, mpp, SPOT_UM, PITCH_UM))
-    report("sequencing", 3)
+    progress.report(f"{name}: sequencing", 3, 3)
     return Section(name, table, slide_in_memory(pixels, mpp, name), mpp, SPOT_UM, PITCH_UM, patient)
 
 
 def spot_lattice(tissue: Tissue) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Visium's hexagonal lattice where there is tissue.
+    """Visium's hexagonal lattice where there is tissue: array places, and centres as (row, column) in µm.
 
-    Returns
-    -------
-    lattice : ndarray of intp, shape (spots, 2)
-        array_row and array_col: a row's columns are all even or all odd.
-    centres : ndarray of float64, shape (spots, 2)
-        As (row, column) in µm.
+    Both have shape (spots, 2); the array columns of one array row are all even or all odd.
     """
     step = np.array([PITCH_UM * np.sqrt(3) / 2, PITCH_UM / 2])
     margin = 0.6 * PITCH_UM
@@ -150,10 +139,10 @@ def slide_in_memory(pixels: NDArray[np.uint8], mpp: float, name: str) -> Slide:
     return Slide(Path(f"{name}.tif"), tuple(levels), mpp=mpp, vendor="simulated")
 
 
-def halved(pixels: NDArray[np.uint8], smallest: int = 512) -> list[NDArray[np.uint8]]:
-    """The image and its halves (means of 2 × 2 pixels) while the longest side exceeds `smallest`."""
+def halved(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The image and its halves (means of 2 × 2 pixels) while the longest side exceeds 512."""
     levels = [pixels]
-    while max(levels[-1].shape) > smallest:
+    while max(levels[-1].shape) > _CHUNK:
         last = levels[-1][: levels[-1].shape[0] // 2 * 2, : levels[-1].shape[1] // 2 * 2].astype(np.uint16)
         total = last[::2, ::2] + last[1::2, ::2] + last[::2, 1::2] + last[1::2, 1::2]
         levels.append(((total + 2) // 4).astype(np.uint8))

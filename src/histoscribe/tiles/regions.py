@@ -25,24 +25,6 @@ UNCLASSIFIED: Colour = (255, 0, 0)
 class Region:
     """One area of a slide with its class, as QuPath's annotations have.
 
-    Parameters
-    ----------
-    name : str
-        Its class, e.g. `Tumor`; empty where it has none.
-    colour : (int, int, int)
-        Red, green and blue of the class, 0 to 255.
-    polygon : array of float64, shape (points, 2)
-        The outline as (row, column) in full-resolution pixels; closed by itself, a repeated last point is
-        dropped. Kept read-only.
-    holes : sequence of array, each of shape (points, 2)
-        Areas within the outline that do not belong to it.
-    label : str
-        The name of this one area; empty where it has none.
-    identity : str
-        Of the annotation that it is (a part of): parts of one annotation share it; empty where unknown.
-    other : str
-        What else that annotation says of itself (locked, measurements, metadata, ellipse), as JSON.
-
     Raises
     ------
     RegionError
@@ -50,12 +32,20 @@ class Region:
     """
 
     name: str
+    """Its class, e.g. `Tumor`; empty where it has none."""
     colour: Colour
+    """Red, green and blue of the class, 0 to 255."""
     polygon: NDArray[np.float64]
+    """The outline as (row, column) in full-resolution pixels, shape (points, 2); closed by itself, a repeated
+    last point is dropped. Kept read-only."""
     holes: tuple[NDArray[np.float64], ...] = ()
+    """Areas within the outline that do not belong to it, each of shape (points, 2)."""
     label: str = ""
+    """The name of this one area; empty where it has none."""
     identity: str = ""
+    """Of the annotation that it is (a part of): parts of one annotation share it; empty where unknown."""
     other: str = ""
+    """What else that annotation says of itself (locked, measurements, metadata, ellipse), as JSON."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "polygon", _ring(self.polygon))

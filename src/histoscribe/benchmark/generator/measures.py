@@ -62,12 +62,8 @@ def two_sample_auc(
 ) -> float:
     """How well a classifier tells generated from real on patients that it has not seen; .5 is not at all.
 
-    The better of a logistic regression on principal components and a forest on genes.
-
-    Parameters
-    ----------
-    generated, real : (ndarray, ndarray)
-        Of the training patients, which the classifiers learn from, and of held-out ones.
+    The better of a logistic regression on principal components and a forest on genes. `generated` and `real`:
+    of the training patients, which the classifiers learn from, and of held-out ones.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
