@@ -107,8 +107,39 @@ def test_another_section_is_recognised(simulated, guess):
         compare(simulated, replace(guess, table=table))
     table.obs_names = [f"t{row}" for row in range(table.n_obs)]
     table.obsm["spatial"] = table.obsm["spatial"] + 9000
-    with pytest.raises(TableError, match="no spot of S5"):
+    with pytest.raises(TableError, match=r"0 of the .* spots of S5 have a prediction"):
         compare(simulated, replace(guess, table=table))
+
+
+def moved(guess, rows, by, name="t{}"):
+    """Some rows of a prediction, called otherwise and moved by µm."""
+    table = guess.table[rows].copy()
+    table.obs_names = [name.format(row) for row in range(table.n_obs)]
+    table.obsm["spatial"] = table.obsm["spatial"] + by / guess.mpp
+    return replace(guess, table=table)
+
+
+def test_a_prediction_of_a_part_is_compared_and_one_of_another_place_is_not(simulated, guess):
+    rows = np.flatnonzero(simulated.centres_um[:, 0] < np.percentile(simulated.centres_um[:, 0], 15))
+    part = compare(simulated, replace(guess, table=guess.table[rows].copy()))
+    assert part.summary["spots"] == len(rows)
+    assert compare(simulated, moved(guess, rows, 10.0)).summary["spots"] == len(rows)
+    assert any(f"Only {len(rows)} spots" in warning for warning in part.warnings) == (len(rows) < 30)
+    far = np.ptp(simulated.centres_um, axis=0).max() - 150.0
+    with pytest.raises(
+        TableError, match=r"\d+ of the .* of the prediction lies beside them: it is of another"
+    ):
+        compare(simulated, moved(guess, slice(None), np.array([0.0, far])))
+    with pytest.raises(TableError, match="2 of the"):
+        compare(simulated, replace(guess, table=guess.table[:2].copy()))
+
+
+def test_few_shared_names_do_not_hide_shared_places(simulated, guess):
+    other = moved(guess, slice(None), 5.0)
+    names = other.table.obs_names.to_list()
+    other.table.obs_names = [simulated.table.obs_names[-1], *names[1:]]
+    found = compare(simulated, other)
+    assert (found.summary["matched_by"], found.summary["spots"]) == ("position", simulated.table.n_obs)
 
 
 def test_swapped_tables_are_recognised(simulated, guess):

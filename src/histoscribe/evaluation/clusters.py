@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.evaluation.guards import varying
 from histoscribe.evaluation.regions import log_expression, variable_genes
 from histoscribe.progress import Progress
 
@@ -28,7 +29,7 @@ def expression_clusters(
 
     `section`: counts become log1p of counts per 10,000; predictions are taken as they are. `resolution`: more
     of it gives more clusters. Shape (spots,). Raises
-    `RegionError` if there are fewer than 20 spots.
+    `RegionError` if there are fewer than 20 spots, or no gene varies.
     """
     import networkx
     from sklearn.decomposition import PCA
@@ -39,7 +40,11 @@ def expression_clusters(
         problem = f"{section.table.n_obs} spots are too few to be clustered"
         raise RegionError(problem, where=section.name, remedy=f"choose a section of at least {_FEWEST} spots")
     progress.report("finding what varies")
-    x = log_expression(section, variable_genes(section))
+    genes = variable_genes(section)
+    if not genes:
+        problem = "every gene is the same in all spots: there is nothing to cluster by"
+        raise RegionError(problem, where=section.name, remedy="choose a section whose genes vary")
+    x = log_expression(section, genes)
     size = min(_COMPONENTS, *x.shape)
     places = PCA(size, svd_solver="randomized", random_state=0).fit_transform(x)
     progress.report("joining spots that express alike")
@@ -57,12 +62,12 @@ def set_score(section: Section, genes: Sequence[str]) -> NDArray[np.float64]:
 
     `RegionError` if the section has fewer than three of them that vary.
     """
-    known = [gene for gene in genes if gene in section.table.var_names]
+    known = [gene for gene in dict.fromkeys(genes) if gene in section.table.var_names]
     x = log_expression(section, known).astype(np.float64)
-    spread = x.std(axis=0)
-    if (spread > 0).sum() < 3:
-        problem = f"{(spread > 0).sum()} of {len(genes)} genes of the set vary here, at least 3 are needed"
+    x = x[:, varying(x)]
+    if x.shape[1] < 3:
+        problem = f"{x.shape[1]} of {len(genes)} genes of the set vary here, at least 3 are needed"
         remedy = "choose another set, or restore its genes first"
         raise RegionError(problem, where=section.name, remedy=remedy)
-    scores: NDArray[np.float64] = ((x - x.mean(axis=0))[:, spread > 0] / spread[spread > 0]).mean(axis=1)
+    scores: NDArray[np.float64] = ((x - x.mean(axis=0)) / x.std(axis=0)).mean(axis=1)
     return scores

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TOP = 50
+_FEW = 30
 Values = NDArray[np.float32]
 
 
@@ -243,6 +244,8 @@ def _doubts(left: Section, right: Section, source: Record, summary: dict[str, An
         doubts.append(f"The prediction is named {right.name}, the measurement {left.name}.")
     if source.target and source.target != TARGET:
         doubts.append(f"The model predicts {source.target}; it was compared with {TARGET}.")
+    if summary["spots"] < _FEW:
+        doubts.append(f"Only {summary['spots']} spots are compared: r over so few says little.")
     if summary["spots_without_prediction"]:
         doubts.append(f"{summary['spots_without_prediction']} measured spots have no prediction near them.")
     if summary["genes_without_r"]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
+from histoscribe.evaluation.guards import FEWEST
 from histoscribe.section import Section, flip
 
 if TYPE_CHECKING:
@@ -46,35 +47,41 @@ def as_section(table: Section | AnnData) -> Section:
 
 
 def match_spots(measured: Section, predicted: Section) -> Match:
-    """Match by barcode where the tables share any; else each spot with the nearest tile within half a pitch.
+    """Match by barcode where the tables share them; else each spot with the nearest tile within half a pitch.
 
-    Raises `TableError` if nothing matches, barcodes are not unique, or equal barcodes lie in different
-    places.
+    A prediction of a part of the section, or of more than it, is taken: what lies beside measured spots must
+    be half of the prediction, or half of those spots must have one. Raises `TableError` if it is less, fewer
+    than three spots match, barcodes are not unique, or equal barcodes lie in different places.
     """
+    from scipy.spatial import cKDTree
+
     for section in (measured, predicted):
         if not section.table.obs_names.is_unique:
             raise TableError("some barcodes occur twice", where=section.name, remedy="make them unique")
+    counts, apart = (measured.table.n_obs, predicted.table.n_obs), measured.spacing_um
+    remedy = f"predict {measured.name} and compare with that"
     rows = predicted.table.obs_names.get_indexer(measured.table.obs_names)
-    if (rows >= 0).any():
+    if 2 * np.count_nonzero(rows >= 0) >= min(counts):
         match = Match(np.flatnonzero(rows >= 0), rows[rows >= 0], "barcode")
-        apart = measured.centres_um[match.measured] - predicted.centres_um[match.predicted]
-        if np.median(np.hypot(*apart.T)) > measured.spacing_um:
+        away = measured.centres_um[match.measured] - predicted.centres_um[match.predicted]
+        if np.median(np.hypot(*away.T)) > apart:
             problem = "the same barcodes lie in different places, so the prediction is of another section"
-            remedy = f"predict {measured.name} and compare with that"
             raise TableError(problem, where=predicted.name, remedy=remedy)
-        return match
-    from scipy.spatial import cKDTree
-
-    reach = measured.spacing_um / 2
-    distance, nearest = cKDTree(predicted.centres_um).query(measured.centres_um, distance_upper_bound=reach)
-    found = np.isfinite(distance)
-    if not found.any():
-        raise TableError(
-            f"no spot of {measured.name} has a prediction within {reach:.3g} µm, and no barcode is shared",
-            where=predicted.name,
-            remedy="predict this section, or its slide with a finer grid",
+    else:
+        places, reach = measured.centres_um, apart / 2
+        distance, nearest = cKDTree(predicted.centres_um).query(places, distance_upper_bound=reach)
+        match = Match(np.flatnonzero(np.isfinite(distance)), nearest[np.isfinite(distance)], "position")
+    found = len(match.measured)
+    beside = np.isfinite(
+        cKDTree(measured.centres_um).query(predicted.centres_um, distance_upper_bound=apart)[0]
+    ).mean()
+    if found < FEWEST or (2 * found < counts[0] and beside < 0.5):
+        problem = (
+            f"{found:,} of the {counts[0]:,} spots of {measured.name} have a prediction within "
+            f"{apart / 2:.3g} µm, and {beside:.0%} of the prediction lies beside them: it is of another place"
         )
-    return Match(np.flatnonzero(found), nearest[found], "position")
+        raise TableError(problem, where=predicted.name, remedy=f"{remedy}; a region of it is enough")
+    return match
 
 
 def common_genes(measured: Section, predicted: Section) -> list[str]:

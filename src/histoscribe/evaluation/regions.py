@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.evaluation.guards import FEWEST, another_library, moments
 from histoscribe.evaluation.matching import dense
-from histoscribe.evaluation.spatial import FEWEST, moran_per_gene, neighbour_enrichment
+from histoscribe.evaluation.spatial import moran_per_gene, neighbour_enrichment
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
@@ -102,50 +103,40 @@ def differential_genes(
     if first == second:
         raise RegionError("a class cannot differ from itself", remedy="choose two classes")
     progress.report("comparing genes", 0, 2)
-    chosen = (labels == first) | other
-    whole = _expression_table(section)
+    first_spots, whole = labels == first, _expression_table(section)
+    chosen = first_spots | other
     table = whole[chosen].copy()
-    table.obs[_CLASS] = np.where(labels[chosen] == first, "first", "second")
-    table.obs[_CLASS] = table.obs[_CLASS].astype("category")
-    scanpy.tl.rank_genes_groups(
-        table, _CLASS, groups=["first"], reference="second", method="wilcoxon", pts=True, tie_correct=True
-    )
-    found: DataFrame = scanpy.get.rank_genes_groups_df(table, "first")
-    shares = table.uns["rank_genes_groups"]["pts"].loc[found["names"]]
-    result = found.set_index("names")[["logfoldchanges"]]
-    result.columns = ["log2_fold_change"]
-    apart = (shares == 0).any(axis=1).to_numpy()
-    result.loc[apart, "log2_fold_change"] = np.nan  # over nothing there is no ratio
-    result["in_first"], result["in_second"] = shares["first"].to_numpy(), shares["second"].to_numpy()
-    in_first = table.obs[_CLASS].to_numpy() == "first"
-    result.insert(0, "effect", pd.Series(_effects(table.X, in_first), table.var_names)[result.index])
+    in_first = first_spots[chosen]
+    result = pd.DataFrame(_differences(table.X[in_first], table.X[~in_first]), table.var_names)
     result = result.rename_axis("gene")
     if not record_of(section.table).measured:
         return result.iloc[np.argsort(-result["effect"].abs().to_numpy(), kind="stable")]
-    first_spots = labels == first
+    table.obs[_CLASS] = pd.Categorical(np.where(in_first, "first", "second"))
+    with another_library():
+        scanpy.tl.rank_genes_groups(
+            table, _CLASS, groups=["first"], reference="second", method="wilcoxon", tie_correct=True
+        )
+    found = scanpy.get.rank_genes_groups_df(table, "first").set_index("names")["scores"]
     centres, pitch, rest = section.centres_um, section.spacing_um, other & ~first_spots
-    shares = effective_share(whole.X, centres, first_spots, rest, pitch, progress=progress)
-    share = pd.Series(shares, whole.var_names)[result.index].to_numpy()
-    score = found["scores"].to_numpy(dtype=np.float64) * np.sqrt(share)
+    share = effective_share(whole.X, centres, first_spots, rest, pitch, progress=progress)
+    score = found[result.index].to_numpy(dtype=np.float64) * np.sqrt(share)
     result.insert(0, "score", score)
     result.insert(3, "p_adjusted", false_discovery_control(2 * norm.sf(np.abs(score))))
     result["effective_spots"] = share * chosen.sum()
     return result.iloc[np.lexsort((-result["effect"].abs(), -np.abs(score)))]
 
 
-def _effects(x: Any, first: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Difference of the two groups' means in their common standard deviation; 0 where nothing varies."""
-    (mean, variance), (other, varies) = (_moments(x[rows]) for rows in (first, ~first))
-    spread = np.sqrt((variance * first.sum() + varies * (~first).sum()) / max(len(first) - 2, 1))
-    result: NDArray[np.float64] = np.divide(mean - other, spread, out=np.zeros_like(spread), where=spread > 0)
-    return result
-
-
-def _moments(x: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of each column."""
-    square = x.multiply(x) if hasattr(x, "multiply") else np.square(x)
-    mean, of_square = (np.asarray(one.mean(axis=0), dtype=np.float64).ravel() for one in (x, square))
-    return mean, np.maximum(of_square - mean**2, 0)
+def _differences(first: Any, second: Any) -> dict[str, NDArray[np.float64]]:
+    """Effect, fold change and shares above zero of two groups of spots; no effect where nothing varies."""
+    (mean, variance), (other, varies) = moments(first), moments(second)
+    sizes = first.shape[0], second.shape[0]
+    spread = np.sqrt((variance * sizes[0] + varies * sizes[1]) / max(sum(sizes) - 2, 1))
+    above = [np.ravel((x > 0).mean(axis=0, dtype=np.float64)) for x in (first, second)]
+    ratio = (mean > 0) & (other > 0) & (above[0] > 0) & (above[1] > 0)  # over nothing there is none
+    with np.errstate(all="ignore"):
+        effect = np.where(spread > 0, (mean - other) / spread, 0.0)
+        fold = np.where(ratio, np.log2(np.expm1(mean) / np.expm1(other)), np.nan)
+    return {"effect": effect, "log2_fold_change": fold, "in_first": above[0], "in_second": above[1]}
 
 
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
@@ -188,14 +179,14 @@ def gene_moments(section: Section) -> DataFrame:
     """Columns `mean` and `variance` of each gene over spots, of log1p of counts per 10,000."""
     import pandas as pd
 
-    mean, variance = _moments(_expression_table(section).X)
+    mean, variance = moments(_expression_table(section).X)
     return pd.DataFrame({"mean": mean, "variance": variance}, index=section.genes)
 
 
 def variable_genes(section: Section) -> list[str]:
-    """The 2,000 genes of the largest variance; equals stay in the section's order."""
+    """The 2,000 genes of the largest variance, of those that vary; equals stay in the section's order."""
     variance = gene_moments(section)["variance"].sort_values(ascending=False, kind="stable")
-    return [str(gene) for gene in variance.index[:2000]]
+    return [str(gene) for gene in variance.index[variance > 0][:2000]]
 
 
 def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32]:

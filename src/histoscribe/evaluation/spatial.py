@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, varying
 from histoscribe.graphs import spatial_graph
 
 Scores = NDArray[np.float64]
 
-FEWEST = 3
-"""Spots that a class needs."""
-_FEWEST_FOR_MORAN = 4
 _WINDOW = 7
+_MOST_PIXELS = 50_000_000
 
 
 def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike, pitch: float) -> Scores:
     """Structural similarity (Wang et al. 2004) of both maps on the array, each scaled to 0 to 1.
 
     The spots become an image with a pixel per pitch, its value that of the nearest spot; pixels farther than
-    three quarters of a pitch from any spot do not count. NaN where the measured gene is constant.
+    three quarters of a pitch from any spot do not count. NaN where the measured gene is constant or either is
+    not finite; for every gene of fewer than four spots, or of some so far apart that no image holds them.
 
     `measured` and `predicted` (spots, genes); `centres` (spots, 2): in the unit of `pitch`.
     """
@@ -33,16 +33,15 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     from skimage.metrics import structural_similarity
 
     a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    points = np.asarray(centres, dtype=np.float64) / pitch
+    points, scores = np.asarray(centres, dtype=np.float64) / pitch, np.full(a.shape[1], np.nan)
+    if len(points) < FEWEST_IN_SPACE or np.prod(np.ptp(points, axis=0) + _WINDOW) > _MOST_PIXELS:
+        return scores
     low, high = points.min(axis=0), points.max(axis=0)
     sides = np.maximum(np.ceil(high - low).astype(int) + 1, _WINDOW)
     rows, columns = np.indices(sides)
     far, nearest = cKDTree(points).query(np.stack([rows + low[0], columns + low[1]], axis=-1))
     inside = far <= 0.75
-    scores = np.full(a.shape[1], np.nan)
-    for gene in range(a.shape[1]):
-        if np.ptp(a[:, gene]) == 0:
-            continue
+    for gene in np.flatnonzero(varying(a) & np.isfinite(b).all(axis=0)):
         first, second = (np.where(inside, _scaled(side[:, gene])[nearest], 0) for side in (a, b))
         alike = structural_similarity(  # type: ignore[no-untyped-call]
             first, second, win_size=_WINDOW, data_range=1.0, full=True
@@ -71,12 +70,12 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
     table = AnnData(expression, obsp={"spatial_connectivities": weights})
     table.var_names = [str(number) for number in range(expression.shape[1])]
     found, corrected = np.full(expression.shape[1], np.nan), np.ones(expression.shape[1])
-    varying = np.flatnonzero(np.isfinite(expression).all(axis=0) & (np.ptp(expression, axis=0) > 0))
-    if len(varying) and near.nnz and len(expression) >= _FEWEST_FOR_MORAN:
-        squidpy.gr.spatial_autocorr(
-            table, mode="moran", genes=[str(number) for number in varying], n_perms=None, n_jobs=1,
-            show_progress_bar=False,
-        )  # fmt: skip
+    genes = [str(number) for number in np.flatnonzero(varying(expression))]
+    if genes and near.nnz and len(expression) >= FEWEST_IN_SPACE:
+        with another_library():
+            squidpy.gr.spatial_autocorr(
+                table, mode="moran", genes=genes, n_perms=None, n_jobs=1, show_progress_bar=False
+            )
         result = table.uns["moranI"]
         order = result.index.astype(int)
         found[order], corrected[order] = result["I"], result["pval_norm_fdr_bh"]
@@ -110,7 +109,7 @@ def neighbour_enrichment(
         among = csr_matrix(near)[rows][:, rows]
         table = AnnData(np.zeros((len(rows), 0)), obsp={"spatial_connectivities": among})
         table.obs["class"] = pd.Categorical(labels[rows], categories=kept)
-        with np.errstate(all="ignore"):
+        with another_library():
             squidpy.gr.nhood_enrichment(
                 table, cluster_key="class", seed=seed, n_perms=draws, show_progress_bar=False, n_jobs=1
             )

@@ -1,0 +1,56 @@
+"""What every statistic asks first: which genes vary, whether there are enough spots, whose threads run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEWEST = 3
+"""Spots that a class or a comparison needs."""
+FEWEST_IN_SPACE = 4
+"""Spots that a statistic of their places needs."""
+
+
+def varying(values: Any) -> NDArray[np.bool_]:
+    """Which genes have a number in every spot and not the same in all.
+
+    `values` (spots, genes): dense or sparse. Returns (genes,).
+    """
+    if not values.shape[0]:
+        return np.zeros(values.shape[1], dtype=np.bool_)
+    ends = [getattr(values, end)(axis=0) for end in ("min", "max")]
+    low, high = (np.ravel(end.toarray() if hasattr(end, "toarray") else end) for end in ends)
+    return np.asarray(np.isfinite(low) & np.isfinite(high) & (low < high))
+
+
+def moments(values: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of each gene, 0 where it does not vary.
+
+    `values` (spots, genes): dense or sparse. Returns each (genes,).
+    """
+    square = values.multiply(values) if hasattr(values, "multiply") else np.square(values)
+    share = np.full(values.shape[0], 1 / max(values.shape[0], 1))
+    with np.errstate(invalid="ignore"):
+        mean, of_square = (np.ravel(share @ one) for one in (values, square))
+        return mean, np.where(varying(values), np.maximum(of_square - mean**2, 0), 0.0)
+
+
+@contextmanager
+def another_library() -> Iterator[None]:
+    """Let another library compute: what is undefined is ours to say, PyTorch's threads are set back.
+
+    Numba's first parallel loop gives OpenMP, and PyTorch with it, as many threads as there are cores.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
