@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ import tifffile
 
 from histoscribe.record import Record, keep_record, record_of
 from histoscribe.section import Section, flip, open_section, read_cohort, read_legacy, write_section
-from histoscribe.slide import Window, open_slide
+from histoscribe.simulate import simulate_hd, write_spaceranger_hd
+from histoscribe.slide import Slide, Window, open_slide, write_slide
 from histoscribe.slide.identity import refer_to
 
 Make = Callable[..., Any]
@@ -42,36 +44,123 @@ def predicted(section: Section) -> Section:
     return section.with_table(table)
 
 
-@pytest.fixture(params=["run", "legacy", "h5ad", "cohort", "zarr", "slide"])
+def picture(rows: int = 900, columns: int = 700, blue: int = 200) -> np.ndarray:
+    """Colours that tell where they lie; another blue is another slide."""
+    down, across = np.mgrid[:rows, :columns]
+    return np.stack([down * 255 // rows, across * 255 // columns, np.full_like(down, blue)], -1).astype(
+        np.uint8
+    )
+
+
+def bare(folder: Path, kind: str, blue: int = 200) -> Path:
+    """A slide alone, as one of many formats."""
+    pixels = picture(blue=blue)
+    if kind == "png":
+        (folder / "bare.png").write_bytes(imagecodecs.png_encode(pixels))
+        return folder / "bare.png"
+    if kind == "jpg":
+        (folder / "bare.jpg").write_bytes(imagecodecs.jpeg_encode(pixels, level=95))
+        return folder / "bare.jpg"
+    about = "Aperio Image Library v12\n900x700|AppMag = 20|MPP = 0.5" if kind == "svs" else None
+    path = folder / ("bare.svs" if kind == "svs" else "bare.tif")
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", description=about, metadata=None)
+    if kind in ("ome.tif", "ome.zarr"):
+        made = write_slide(open_slide(path, mpp=0.5), folder / f"bare.{kind}")
+        path.unlink()
+        return made
+    return path
+
+
+def on_slide(slide: Slide, **columns: Any) -> Section:
+    """A grid of tiles on a slide alone."""
+    places = np.stack(np.meshgrid(np.arange(100, 800, 50), np.arange(100, 600, 50), indexing="ij"), -1)
+    table = anndata.AnnData(np.zeros((140, 1)), obsm={"spatial": flip(places.reshape(-1, 2))})
+    table.obs = table.obs.assign(**columns)
+    return Section("bare", table, slide, 0.5, 25.0, 25.0, "bare")
+
+
+def placed_on(folder: Path, **about: Any) -> Path:
+    """A foreign table of spots on the picture, with an image of its own or without."""
+    table = on_slide(open_slide(bare(folder, "svs"))).table
+    table.X = np.random.default_rng(0).poisson(3.0, table.shape)
+    table.uns["spatial"] = {"ST": {"scalefactors": {}, **about}}
+    table.write_h5ad(folder / "foreign.h5ad")
+    return folder / "foreign.h5ad"
+
+
+RUNS = ("hires only", "full", "flat", "bins", "cells", "spatial data", "legacy", "cohort", "squidpy")
+TABLES = ("HEST", "Xenium", "foreign spatial data")
+SLIDES = ("tif", "svs", "ome.tif", "ome.zarr", "png", "jpg")
+
+
+@pytest.fixture(params=[*RUNS, *TABLES, *SLIDES])
 def source(
     request: pytest.FixtureRequest, tmp_path: Path, make_run: Make, legacy: Make, foreign: Make
 ) -> Section:
     folder = tmp_path / "input"
     folder.mkdir()
-    if request.param == "run":
-        run = make_run(folder / "run").folder
-        (run / "spatial" / "tissue_lowres_image.png").unlink()
-        return open_section(run)
-    if request.param == "h5ad":
+    kind: str = request.param
+    if kind in SLIDES:
+        return on_slide(open_slide(bare(folder, kind), mpp=0.5))
+    if kind == "HEST":
+        images = {"downscaled_fullres": picture()[::3, ::3]}
+        factors = {"tissue_downscaled_fullres_scalef": 1 / 3, "spot_diameter_fullres": 50.0}
+        own = {"images": images, "scalefactors": factors, "metadata": {"pixel_size_um_embedded": 0.5}}
+        return open_section(placed_on(folder, **own))
+    if kind == "Xenium":
+        path = placed_on(folder, metadata={"pixel_size_um_embedded": 0.5})
+        return open_section(path, slide=folder / "bare.svs")
+    if kind == "squidpy":
         foreign().write_h5ad(folder / "foreign.h5ad")
         return open_section(folder / "foreign.h5ad")
-    if request.param == "zarr":
+    if kind in ("bins", "cells"):
+        write_spaceranger_hd(simulate_hd(1, genes=14, mpp=2.0), folder / "hd")
+        part = "segmented_outputs" if kind == "cells" else "binned_outputs/square_016um"
+        return open_section(folder / "hd" / part)
+    if kind == "foreign spatial data":
+        return open_section(spatial_data(folder / "cells.zarr"))
+    if kind in ("hires only", "full", "flat", "spatial data"):
+        run = make_run(folder / "run").folder
+        if kind == "flat":
+            for path in (*(run / "spatial").iterdir(), *run.glob("*.h5")):
+                (folder / f"GSM1_{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            shutil.rmtree(run)
+            return open_section(folder)
+        if kind == "full":
+            tifffile.imwrite(folder / "full.tif", picture(1200, 1600), tile=(256, 256), photometric="rgb")
+            return open_section(run, slide=folder / "full.tif")
+        (run / "spatial" / "tissue_lowres_image.png").unlink()
+        opened = open_section(run)
+        if kind == "hires only":
+            return opened
         pytest.importorskip("spatialdata")
-        return open_section(write_section(open_section(make_run(folder / "run").folder), folder / "run.zarr"))
-    if request.param == "slide":
-        rows, columns = np.mgrid[:900, :700]
-        pixels = np.stack([rows // 4, columns // 3, np.full_like(rows, 200)], -1).astype(np.uint8)
-        tifffile.imwrite(folder / "bare.tif", pixels, tile=(256, 256), photometric="rgb")
-        slide = open_slide(folder / "bare.tif").with_mpp(0.5)
-        places = np.stack(np.meshgrid(np.arange(100, 800, 50), np.arange(100, 600, 50), indexing="ij"), -1)
-        table = anndata.AnnData(np.zeros((140, 1)), obsm={"spatial": flip(places.reshape(-1, 2))})
-        return Section("bare", table, slide, 0.5, 25.0, 25.0, "bare")
+        return open_section(write_section(opened, folder / "run.zarr"))
     files = legacy()
-    if request.param == "legacy":
+    if kind == "legacy":
         return read_legacy(files.counts, files.positions, files.slide)
     lines = f"section,patient,path,positions,slide\nA1,P,{files.counts},{files.positions},{files.slide}\n"
     (folder / "cohort.csv").write_text(lines)
     return read_cohort(folder / "cohort.csv")[0]
+
+
+def spatial_data(path: Path) -> Path:
+    """Cells in µm on an image in pixels of half a µm, under names of nobody's convention."""
+    spatialdata = pytest.importorskip("spatialdata")
+    from spatialdata.models import Image2DModel, ShapesModel, TableModel
+    from spatialdata.transformations import Identity, Scale
+
+    places = np.random.default_rng(2).uniform(50, 300, (120, 2))
+    table = anndata.AnnData(np.random.default_rng(0).poisson(3.0, (120, 4)).astype(np.float32))
+    table.obs = table.obs.assign(where="nuclei", which=np.arange(120))
+    table.obs["where"] = table.obs["where"].astype("category")
+    wide = {"aligned": Scale([2.0, 2.0], axes=("x", "y"))}
+    shapes = ShapesModel.parse(places, geometry=0, radius=4.0, index=np.arange(120), transformations=wide)
+    above = {"aligned": Identity()}
+    image = Image2DModel.parse(np.moveaxis(picture(), -1, 0), dims=("c", "y", "x"), transformations=above)
+    annotated = TableModel.parse(table, region="nuclei", region_key="where", instance_key="which")
+    parts = {"images": {"he": image}, "shapes": {"nuclei": shapes}, "tables": {"expression": annotated}}
+    spatialdata.SpatialData(**parts).write(path)
+    return path
 
 
 def same_pixels(one: Section, other: Section) -> None:
@@ -115,6 +204,33 @@ def test_a_section_moved_with_its_input_finds_its_pixels(source: Section, tmp_pa
     mean = [one.read(Window(0, 0, *one.shape), 16 * again.mpp).mean() for one in (again.slide,)]
     assert 0 < mean[0] < 255
     np.testing.assert_allclose(again.centres, made.centres)
+
+
+@pytest.mark.parametrize("kind", SLIDES)
+@pytest.mark.parametrize("form", ["section", "table"])
+def test_the_slide_of_another_patient_with_the_same_name_is_never_taken(
+    kind: str, form: str, tmp_path: Path
+) -> None:
+    """Two folders alike in every name, then a result carried from one to the other."""
+    made = {}
+    for patient, blue in (("P", 40), ("Q", 220)):
+        folder = tmp_path / patient / "slides"
+        folder.mkdir(parents=True)
+        section = predicted(on_slide(open_slide(bare(folder, kind, blue), mpp=0.5)))
+        made[patient] = tmp_path / patient / "out" / "made.h5ad"
+        write_section(section if form == "section" else section.table, made[patient])
+    for patient, blue in (("P", 40), ("Q", 220)):
+        assert blue_of(made[patient]) == pytest.approx(blue, abs=3)
+    shutil.copy(made["P"], tmp_path / "Q" / "out" / "of_p.h5ad")
+    assert blue_of(tmp_path / "Q" / "out" / "of_p.h5ad") == pytest.approx(40, abs=3)
+    shutil.rmtree(tmp_path / "P")
+    assert blue_of(tmp_path / "Q" / "out" / "of_p.h5ad") in (None, pytest.approx(40, abs=3))
+
+
+def blue_of(path: Path) -> float | None:
+    """The mean blue of the slide beneath; None without one."""
+    slide = open_section(path).slide
+    return None if slide is None else float(slide.read(Window(0, 0, 900, 700), 4.0)[..., 2].mean())
 
 
 def test_another_slide_of_the_same_name_is_refused(legacy: Make, png: Make, tmp_path: Path) -> None:

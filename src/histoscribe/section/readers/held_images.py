@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from histoscribe.errors import HistoscribeError, SectionError, SlideError
 from histoscribe.record import SlideReference
 from histoscribe.section.alignment import SAME_SIZE, opened, rebased
-from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
+from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5, unpacked
 from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
+IMAGE_BYTES = 256 << 20
 _IMAGES = (
     ("fullres", "tissue_fullres_scalef"),
     ("downscaled_fullres", "tissue_downscaled_fullres_scalef"),
@@ -95,6 +96,16 @@ def in_memory(pixels: NDArray[np.uint8], downsample: float, path: Path, vendor: 
     return Slide(path=path, levels=(Level(array, downsample),), vendor=vendor)
 
 
+def opened_packed(path: Path) -> Slide:
+    """An image's file; a gzipped one as the file that it was packed from, kept in memory."""
+    if path.suffix != ".gz":
+        return opened(path)
+    with unpacked(path, IMAGE_BYTES) as plain:
+        slide = opened(plain)
+        pixels = np.asarray(slide.levels[0].pixels[:])
+    return replace(in_memory(pixels, 1.0, path), warnings=slide.warnings)
+
+
 def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | None, list[str]]:
     """The slide that our own file names, where it lies and holds what it held.
 
@@ -137,7 +148,7 @@ def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | N
 def _opened_as(reference: SlideReference, place: Path) -> Slide:
     """What lies at a place: a slide, or the image that a section's file holds."""
     if not reference.held:
-        return opened(place)
+        return opened_packed(place)
     from anndata.io import read_elem
 
     with opened_hdf5(place, whole=False) as file:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from histoscribe.errors import SectionError, SlideError
-from histoscribe.section.alignment import opened, rebased
-from histoscribe.section.bounds.hdf5 import read_text, unpacked
-from histoscribe.section.readers.held_images import in_memory, refuse_unequal
+from histoscribe.section.alignment import rebased
+from histoscribe.section.bounds.hdf5 import read_text
+from histoscribe.section.readers.held_images import opened_packed, refuse_unequal
 from histoscribe.section.table import examples
 from histoscribe.slide import Slide
-
-IMAGE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
                 doubts.append(f"{path.name} has no scale factor and was left out")
                 continue
             try:
-                image = _kept(path) if path.suffix == ".gz" else opened(path)
+                image = opened_packed(path)
             except (SlideError, SectionError) as error:
                 doubts.append(f"{path.name} cannot be read ({error.problem})")
                 continue
@@ -112,11 +108,3 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
             break
     refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], spatial)
     return (found[0][1], doubts) if found else (None, [*doubts, "there is no image"])
-
-
-def _kept(path: Path) -> Slide:
-    """A gzipped image, opened as the file that it was packed from and kept in memory."""
-    with unpacked(path, IMAGE_BYTES) as plain:
-        slide = opened(plain)
-        pixels = np.asarray(slide.levels[0].pixels[:])
-    return replace(in_memory(pixels, 1.0, path), warnings=slide.warnings)
