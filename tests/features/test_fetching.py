@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from histoscribe.errors import Cancelled, ModelError, SettingError
+from histoscribe.errors import Cancelled, ModelError
 from histoscribe.features.networks.catalogue import PUBLISHED
-from histoscribe.features.networks.fetching import fetch, look_up, published_encoder
+from histoscribe.features.networks.fetching import fetch, look_up
 from histoscribe.progress import Progress
 
 pytest.importorskip("huggingface_hub", reason="needs the extra 'foundation'")
@@ -149,8 +149,3 @@ def test_cancelling_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         fetch(look_up(PUBLISHED["phikon"]), progress=progress)
     assert list((tmp_path / "encoders").iterdir()) == []
-
-
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(SettingError, match="phikon-v2"):
-        published_encoder("resnet")

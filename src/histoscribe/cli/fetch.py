@@ -21,13 +21,8 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a published tile encoder; its licence is shown, and nothing is read but safetensors."""
-    from histoscribe.features.networks.catalogue import PUBLISHED
-    from histoscribe.features.networks.fetching import (
-        encoders_folder,
-        fetch as download,
-        look_up,
-        published_encoder,
-    )
+    from histoscribe.features.networks.catalogue import PUBLISHED, published_encoder
+    from histoscribe.features.networks.fetching import encoders_folder, fetch as download, look_up
 
     if name is None:
         rows = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from histoscribe.errors import DependencyError, ModelError, SettingError
 from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import TileEncoder
-from histoscribe.features.networks.catalogue import PUBLISHED
+from histoscribe.features.networks.catalogue import PUBLISHED, published_name
 from histoscribe.features.networks.fetching import encoders_folder
 from histoscribe.features.texture.encoder import JoinedEncoder, TextureEncoder
 
@@ -58,6 +58,7 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
     """
     if (own := _FULL.get(name, name)) in OWN:
         return OWN[own](device)
+    name = name if Path(name).is_dir() else published_name(name)
     short, _, digest = name.partition("@")
     if short not in PUBLISHED and (offered := entry_points(group=GROUP, name=short)):
         return _offered(next(iter(offered)), name, device)

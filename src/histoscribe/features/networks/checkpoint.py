@@ -18,10 +18,7 @@ MPP = 0.5  # µm per pixel where nobody says otherwise: what most pathology enco
 _MOST_JSON = 2**20
 _MOST_SIDE = 4096
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_CONVERT = (
-    "write them as safetensors where you trust them: safetensors.torch.save_file(torch.load(FILE, "
-    "weights_only=True), 'model.safetensors')"
-)
+_CONVERT = "convert them: histoscribe convert-weights FILE"
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,10 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     Raises `ModelError` if a file is missing or damaged, or the weights are no safetensors.
     """
     folder = Path(folder).absolute()
-    if not (folder / CONFIG).is_file():
+    origin = _json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
+    published = PUBLISHED.get(str(origin.get("name")))
+    known = published is not None and published.library == "timm"  # the catalogue says how it is built
+    if not (folder / CONFIG).is_file() and not known:
         problem = "no encoder lies in this folder"
         raise ModelError(problem, where=folder, remedy=f"it must hold {CONFIG} and model.safetensors")
     if not any(folder.glob("*.safetensors")):
@@ -66,14 +66,11 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             problem = "its weights are a pickle, which can run any program and is never opened here"
             raise ModelError(problem, where=folder, remedy=_CONVERT)
         raise ModelError("it holds no weights", where=folder, remedy="put model.safetensors into it")
-    config = _json(folder / CONFIG)
+    config = _json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     steps = _json(folder / PREPROCESSING) if (folder / PREPROCESSING).is_file() else {}
-    origin = _json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
-    published = PUBLISHED.get(str(origin.get("name")))
     # timm keeps what it calls the pretrained configuration inside of config.json.
     timm = config.get("pretrained_cfg")
     timm = timm if isinstance(timm, dict) else {}
-    usual = (published.mean, published.std) if published else IMAGENET
     try:
         return Checkpoint(
             folder=folder,
@@ -81,8 +78,8 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             published=published,
             side=published.side if published else _side(config, steps, timm),
             mpp=published.mpp if published else MPP,
-            mean=_colour(steps.get("image_mean", timm.get("mean", usual[0]))),
-            std=_colour(steps.get("image_std", timm.get("std", usual[1]))),
+            mean=published.mean if published else _colour(steps, timm, "mean", IMAGENET[0]),
+            std=published.std if published else _colour(steps, timm, "std", IMAGENET[1]),
         )
     except (TypeError, ValueError) as error:
         problem = f"how it wants its images is not stated well ({error})"
@@ -115,8 +112,8 @@ def _side(config: dict[str, Any], steps: dict[str, Any], timm: dict[str, Any]) -
     return size
 
 
-def _colour(values: Any) -> Colour:
-    red, green, blue = (float(value) for value in values)
+def _colour(steps: dict[str, Any], timm: dict[str, Any], name: str, usual: Colour) -> Colour:
+    red, green, blue = (float(value) for value in steps.get(f"image_{name}", timm.get(name, usual)))
     return red, green, blue
 
 

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import DependencyError, ModelError, SettingError, StorageError, reason_of
-from histoscribe.features.networks.catalogue import PUBLISHED, Published
+from histoscribe.errors import DependencyError, ModelError, StorageError, reason_of
+from histoscribe.features.networks.catalogue import Published
 from histoscribe.features.networks.checkpoint import CONFIG, ORIGIN, PREPROCESSING
 from histoscribe.files import replacing, sha256
 from histoscribe.progress import Progress
@@ -57,15 +57,6 @@ def encoders_folder() -> Path:
     return cache / "histoscribe" / "encoders"
 
 
-def published_encoder(name: str) -> Published:
-    """Look an encoder up; raises `SettingError` if it is not in the catalogue."""
-    if name not in PUBLISHED:
-        raise SettingError(
-            "there is no such encoder", where=name, remedy=f"choose one of: {', '.join(PUBLISHED)}"
-        )
-    return PUBLISHED[name]
-
-
 def look_up(published: Published) -> Offer:
     """Ask the hub what it holds; nothing is downloaded.
 
@@ -79,6 +70,8 @@ def look_up(published: Published) -> Offer:
             "fetching needs the client of the Hugging Face hub",
             remedy="pip install 'napari-histoscribe[foundation]'",
         ) from error
+    if published.repository.startswith("github.com/"):
+        raise _only_pickled(published)
     hub = HfApi(endpoint=os.environ.get(_ENDPOINT))
     info = _ask(published, partial(hub.model_info, published.repository, files_metadata=True))
     files = {
@@ -86,13 +79,8 @@ def look_up(published: Published) -> Offer:
         for entry in info.siblings or ()
         if entry.rfilename in (CONFIG, PREPROCESSING, _WEIGHTS)
     }
-    if not {CONFIG, _WEIGHTS} <= files.keys():
-        raise ModelError(
-            "its owners do not publish it as safetensors, and a pickle is never opened here",
-            where=published.page,
-            remedy="write it as safetensors where you trust it (docs/encoders.md says how), and give its "
-            "folder with --encoder",
-        )
+    if _WEIGHTS not in files or (published.library == "transformers" and CONFIG not in files):
+        raise _only_pickled(published)
     card: Any = info.card_data
     licence = str(getattr(card, "license_name", None) or getattr(card, "license", None) or "")
     return Offer(published, str(info.sha), licence, bool(info.gated), files)
@@ -138,6 +126,15 @@ def fetch(offer: Offer, *, progress: Progress | None = None) -> Path:
         }
         (fresh / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
     return target
+
+
+def _only_pickled(published: Published) -> ModelError:
+    return ModelError(
+        "its owners do not publish it as safetensors, and a pickle is never opened here",
+        where=published.page,
+        remedy=f"download {published.file} there, then: histoscribe convert-weights {published.file} "
+        f"--encoder {published.name}",
+    )
 
 
 def _ask(published: Published, question: Callable[[], Any]) -> Any:

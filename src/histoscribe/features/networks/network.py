@@ -122,6 +122,8 @@ def _library(checkpoint: Checkpoint) -> Any:
     """The module that builds this network."""
     from histoscribe.features.networks import timm_models, transformers_models
 
+    if checkpoint.published is not None:
+        return timm_models if checkpoint.published.library == "timm" else transformers_models
     if "model_type" in checkpoint.config:
         return transformers_models
     if "architecture" in checkpoint.config:

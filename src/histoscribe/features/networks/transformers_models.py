@@ -1,4 +1,4 @@
-"""Vision transformers that the package transformers builds: Phikon, Phikon-v2, Hibou and their kin."""
+"""Vision transformers that the package transformers builds: Phikon, Hibou, Midnight and their kin."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ _UNUSED = ("pooler.", "mask_token", "embeddings.mask_token", "classifier.", "hea
 
 def dimension(checkpoint: Checkpoint) -> int:
     """Length of one descriptor; raises `ModelError` or `DependencyError`."""
-    return int(_config(checkpoint).hidden_size)
+    return int(_config(checkpoint).hidden_size) * (2 if _with_mean(checkpoint) else 1)
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Read the weights; return what turns a batch (n, 3, side, side) into class tokens (n, dimension).
+    """Read the weights; return what turns a batch (n, 3, side, side) into descriptors (n, dimension).
 
     Code that lies beside the weights is never run, and only safetensors are read. Raises `ModelError` if the
     weights are damaged or not those of the network.
     """
+    import torch
     from transformers import AutoModel
 
     try:
@@ -58,12 +59,19 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
         remedy = "check that config.json and weights belong together"
         raise ModelError(problem, where=checkpoint.folder, remedy=remedy)
     model.to(device).eval()
+    first = 1 + int(getattr(model.config, "num_register_tokens", 0))
 
     def forward(batch: Tensor) -> Tensor:
         tokens: Tensor = model(pixel_values=batch).last_hidden_state
-        return tokens[:, 0]
+        if not _with_mean(checkpoint):
+            return tokens[:, 0]
+        return torch.cat([tokens[:, 0], tokens[:, first:].mean(1)], dim=1)
 
     return forward
+
+
+def _with_mean(checkpoint: Checkpoint) -> bool:
+    return checkpoint.published is not None and checkpoint.published.pooling == "class and mean"
 
 
 def _config(checkpoint: Checkpoint) -> Any:
