@@ -13,7 +13,7 @@ ERRORS = {
     "SettingError", "SlideError", "StorageError", "TableError",
 }  # fmt: skip
 FACE = ERRORS | {
-    "Generator", "Imputer", "Predictor", "Section", "Slide", "__version__", "compare", "open",
+    "Generator", "Imputer", "Predictor", "Programmes", "Section", "Slide", "__version__", "compare", "open",
     "read_cohort", "write",
 }  # fmt: skip
 PACKAGES = (
@@ -26,6 +26,7 @@ PACKAGES = (
     "imputer",
     "models",
     "predictor",
+    "programmes",
     "section",
     "simulate",
     "slide",

@@ -19,6 +19,7 @@ from histoscribe.cli import (
     impute,
     info,
     predict,
+    programmes,
     sample,
     train,
     view,
@@ -49,7 +50,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 for one in (
     demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
-    generate.generate, describe.describe, compare.compare, fetch.fetch, doctor.doctor,
+    generate.generate, programmes.programmes, describe.describe, compare.compare, fetch.fetch, doctor.doctor,
 ):  # fmt: skip
     app.command()(verb(one))
 

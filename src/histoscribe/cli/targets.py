@@ -85,6 +85,25 @@ def open_samples(path: Path, *, section: str | None = None, scale: str | None = 
     return read_table(path, scale=scale)
 
 
+def open_described(
+    path: Path,
+    about: Path | None,
+    *,
+    roles: dict[str, str],
+    only: str | None = None,
+    section: str | None = None,
+    scale: str | None = None,
+) -> BulkTable | Section:
+    """As `open_samples`; a table is joined with what is known of its samples, see `with_samples`."""
+    from histoscribe.bulk import BulkTable
+    from histoscribe.bulk.samples import file_beside, with_samples
+
+    opened = open_samples(path, section=section, scale=scale)
+    if not isinstance(opened, BulkTable):
+        return opened
+    return with_samples(opened, about or file_beside(path), roles=roles, only=only)
+
+
 def open_cohort(
     paths: Sequence[Path],
     *,

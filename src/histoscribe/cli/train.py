@@ -24,7 +24,7 @@ from histoscribe.cli.options import (
     Store,
 )  # fmt: skip
 from histoscribe.cli.running import job, verb
-from histoscribe.cli.targets import open_cohort, open_samples, output_folder
+from histoscribe.cli.targets import open_cohort, open_described, output_folder
 
 app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
 
@@ -141,8 +141,6 @@ def imputer(
     as_json: AsJson = False,
 ) -> None:
     """Learn to restore genes; a run that is stopped goes on where it was."""
-    from histoscribe.bulk import BulkTable
-    from histoscribe.bulk.samples import file_beside, with_samples
     from histoscribe.imputer import Imputer
 
     output_folder(out)
@@ -154,18 +152,14 @@ def imputer(
             licence=licence,
         )  # fmt: skip
         progress.report("opening the table")
-        opened = open_samples(table, section=section, scale=scale)
-        warnings = opened.warnings
-        if isinstance(opened, BulkTable):
-            beside = samples or file_beside(table)
-            opened = with_samples(opened, beside, roles={} if patient is None else {"patient": patient})
-            warnings = opened.warnings
+        roles = {} if patient is None else {"patient": patient}
+        opened = open_described(table, samples, roles=roles, section=section, scale=scale)
         start_from = None if from_ is None else Imputer.load(from_)
         model.fit(opened, start=start_from, checkpoint=checkpoint, progress=progress)
         model.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     card = model.card
-    caution([*warnings, *(note for note in card.settings["notes"] if note not in warnings)])
+    caution([*opened.warnings, *card.settings["notes"]])
     scores = sorted(found["r"] for found in card.held_out.values())
     facts = {
         "model": out,

@@ -14,6 +14,7 @@ from histoscribe.errors import TableError
 from histoscribe.files import replacing
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import CODE
+from histoscribe.genes.enrichment import enrich
 from histoscribe.genes.sets import present, shipped_gene_sets
 from histoscribe.models.standard import Standard
 from histoscribe.palette import PALE, TISSUE, TUMOUR
@@ -79,7 +80,7 @@ def component_table(
     for which in np.argsort(-np.square(loads).sum(1)):
         for end, signed in (("+", loads[which]), ("-", -loads[which])):
             top = np.argsort(-signed)[: min(TOP, len(genes) // 4)]
-            tests.append(_enrich(genes[top].tolist(), kept, genes.tolist()))
+            tests.append(enrich(genes[top].tolist(), kept, genes.tolist()))
             rows.append(
                 {
                     "component": int(which), "end": end, "strength": float(np.sqrt(np.square(signed).mean())),
@@ -129,25 +130,3 @@ def draw_components(table: pd.DataFrame, path: Path) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.06 if len(shown) > 8 else 1.3), ncol=3, fontsize=8)
     with replacing(path) as fresh:
         figure.savefig(fresh, format="png", dpi=150)
-
-
-def _enrich(top: list[str], sets: Mapping[str, tuple[str, ...]], background: list[str]) -> pd.DataFrame:
-    """Hypergeometric test of every set among the top genes, by gseapy, offline."""
-    import gseapy
-    import pandas as pd
-
-    strongest = set(top)
-    overlaps = {name: len(strongest.intersection(genes)) for name, genes in sets.items()}
-    hit = {name: list(genes) for name, genes in sets.items() if overlaps[name]}
-    known: dict[str, float] = {}
-    if hit:
-        found = gseapy.enrich(
-            gene_list=top, gene_sets=hit, background=background, outdir=None, no_plot=True, verbose=False
-        ).results
-        known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
-    return pd.DataFrame(
-        {
-            "set": list(sets), "p": [known.get(name, 1.0) for name in sets],
-            "overlap": [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()],
-        }
-    )  # fmt: skip

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from histoscribe.benchmark.imputer.heldout import Figure
 from histoscribe.benchmark.methods import Method
 from histoscribe.errors import TableError
+from histoscribe.programmes.cox import survival_in
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -128,19 +129,8 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     """
     from sklearn.model_selection import StratifiedKFold
 
-    obs = bulk.table.obs
-    if not {"time", "event"} <= set(obs):
-        raise TableError(
-            "it names no times and events", where=bulk.name, remedy="name them with --time and --event"
-        )
-    try:
-        time, event = (obs[name].to_numpy(dtype=np.float64) for name in ("time", "event"))
-    except (TypeError, ValueError) as error:
-        remedy = "give times as numbers, and events as 1 where they came and 0 where not"
-        raise TableError(
-            f"times or events are no numbers ({error})", where=bulk.name, remedy=remedy
-        ) from error
-    use = np.isfinite(time) & np.isfinite(event) & (time > 0)
+    survival, obs = survival_in(bulk), bulk.table.obs
+    time, event, use = survival.time, survival.event, survival.known
     if bulk.table.n_vars < PANELS[-1]:
         raise TableError(
             f"it has {bulk.table.n_vars} genes, and survival is asked of up to {PANELS[-1]}", where=bulk.name,

@@ -1,0 +1,109 @@
+"""`histoscribe programmes`: learn gene programmes, or find learned ones in samples and on tissue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import answer, caution, show_rows
+from histoscribe.cli.options import AsJson, InCohort, Known, Samples, SamplesScale, Seed
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder
+from histoscribe.errors import SettingError, TableError
+
+_SHOWN = ("share", "over_seeds", "over_folds", "hazard", "low", "high", "gene_set", "genes")
+
+
+def programmes(
+    context: typer.Context,
+    table: Samples,
+    out: Annotated[Path, typer.Option(help="Folder of programmes to learn; with --model CSV or h5ad.")],
+    model: Annotated[Path | None, typer.Option(help="Find these programmes, and learn none.")] = None,
+    survival: Annotated[str | None, typer.Option(help="Columns TIME,EVENT of the samples.")] = None,
+    samples: Known = None,
+    patient: Annotated[str | None, typer.Option(help="Column that says whose a sample is.")] = None,
+    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")] = None,
+    number: Annotated[int | None, typer.Option(min=2, help="How many; chosen if not given.")] = None,
+    sets: Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")] = None,
+    region: Annotated[Path | None, typer.Option(help="GeoJSON: shares in its regions, with --model.")] = None,
+    section: InCohort = None,
+    scale: SamplesScale = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn gene programmes and their hazards from a table, or find learned ones in samples or spots."""
+    if model is not None:
+        _find(context, table, out, model, region, section, scale, as_json)
+        return
+    from histoscribe.genes import read_gene_sets, shipped_gene_sets
+    from histoscribe.programmes import Programmes
+
+    output_folder(out)
+    named = None if survival is None else tuple(part.strip() for part in survival.split(","))
+    if named is not None and len(named) != 2:
+        raise SettingError(f"{survival!r} is not TIME,EVENT", where="--survival", remedy="name two columns")
+    with job() as progress:
+        known = shipped_gene_sets()
+        for path in sets or ():
+            known.update(read_gene_sets(path))
+        roles = {} if patient is None else {"patient": patient}
+        opened = open_described(table, samples, roles=roles, only=only, section=section, scale=scale)
+        learned = Programmes(number=number, seed=seed)
+        learned.fit(opened, survival=named, sets=known, progress=progress)
+        learned.save(out)
+    found, own = learned.table, learned.card.settings
+    caution([*own["notes"], *(["there is no survival: no hazards are given"] if named is None else [])])
+    facts = {
+        "model": out, "programmes": len(found), "genes": len(learned.genes),
+        "samples": len(learned.card.training), "events": own["events"], "weight_of_survival": own["weight"],
+    }  # fmt: skip
+    hint = f"Next: histoscribe programmes SECTION --model {out} --out programmes.h5ad"
+    rows = found.reset_index().to_dict("records")
+    answer("Learned", facts, as_json=as_json, context=context, hint=hint, rows=rows, tried=own["tried"])
+    if not as_json:
+        kept = [name for name in _SHOWN if name in found]
+        show_rows(("programme", *kept), found[kept].itertuples(name=None))
+
+
+def _find(
+    context: typer.Context, table: Path, out: Path, model: Path, region: Path | None, section: str | None,
+    scale: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    import numpy as np
+    import pandas as pd
+
+    from histoscribe.evaluation.regions import classes_of
+    from histoscribe.files import replacing, write_h5ad
+    from histoscribe.programmes import Programmes
+    from histoscribe.programmes.describing import share_by_region
+    from histoscribe.section import Section
+    from histoscribe.tiles import read_regions
+
+    output_file(out, ".csv", ".h5ad", inputs=[table])
+    with job() as progress:
+        progress.report("finding programmes")
+        opened = open_samples(table, section=section, scale=scale)
+        found = Programmes.load(model).project(opened)
+        shares: list[dict[Any, Any]] = []
+        if region is not None:
+            if not isinstance(opened, Section):
+                problem = "a table of samples has no regions"
+                raise SettingError(problem, where=table, remedy="leave --region out")
+            shares = share_by_region(found, classes_of(opened, read_regions(region))).to_dict("records")
+        if out.suffix.lower() == ".h5ad":
+            write_h5ad(found, out, TableError)
+        else:
+            with replacing(out) as fresh:
+                named = [f"{name} {layer}" for layer in found.layers for name in found.var_names]
+                told = pd.DataFrame(np.hstack(list(found.layers.values())), found.obs_names, named)
+                told.to_csv(fresh, float_format="%.5g", index_label="sample")
+    mean = dict(zip(found.var_names, found.layers["share"].mean(0), strict=True))
+    facts = {
+        "written": out, "samples": found.n_obs, **found.uns,
+        "shares": [f"{name} {share:.2f}" for name, share in mean.items()],
+    }  # fmt: skip
+    answer("Found", facts, as_json=as_json, context=context, regions=shares)
+    if shares and not as_json:
+        show_rows(tuple(shares[0]), [tuple(row.values()) for row in shares])
