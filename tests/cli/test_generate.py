@@ -187,7 +187,7 @@ def test_the_benchmark_scores_and_goes_on_where_it_was(
     folder: Path, shell: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from histoscribe.benchmark.generator import bed
-    from histoscribe.benchmark.generator.semisynthetic import DenseClassifier
+    from histoscribe.benchmark.generator.semisynthetic import learn_classes
     from histoscribe.generator import Generator
 
     fits = []
@@ -197,7 +197,7 @@ def test_the_benchmark_scores_and_goes_on_where_it_was(
         return Generator(met_steps=20, mixing_steps=20, seed=seed).fit(train)
 
     monkeypatch.setattr(bed, "fit_generator", quick)
-    monkeypatch.setitem(DenseClassifier.__init__.__kwdefaults__, "steps", 40)
+    monkeypatch.setitem(learn_classes.__kwdefaults__, "steps", 40)
     words = ("--beds", "semi-synthetic", "--methods", "histoscribe,identity", "--per-pair", 4)
     words = ("benchmark", "generator", folder, *words, "--keep", tmp_path / "kept.json", "--json")
     first = shell(*words, "--seeds", 1)

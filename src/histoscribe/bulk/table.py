@@ -124,9 +124,8 @@ def as_table(
 
 
 def dense(values: Any) -> NDArray[np.float32]:
-    """Values as a dense float32 array; masked and sparse ones are opened."""
-    opened = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
-    return np.asarray(opened, dtype=np.float32)
+    """Values as a dense float32 array, row by row; masked and sparse ones are opened."""
+    return np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
 
 
 def _collapse(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from histoscribe.formats import Kind
     from histoscribe.models import Card
     from histoscribe.section import Section
-    from histoscribe.slide import Slide
 
 
 def info(
@@ -36,6 +35,7 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
+    from histoscribe.formats import kind_of
     from histoscribe.models import bundled, bundled_names
 
     if predictability:
@@ -43,7 +43,9 @@ def info(
         return
 
     named = str(path) in bundled_names() and not path.exists()
-    facts = _describe(bundled(path) if named else path)
+    place = bundled(path) if named else path
+    kind = kind_of(place)
+    facts = {"kind": kind, **_DESCRIBED[kind](place)}
     if as_json:
         emit(facts)
         return
@@ -84,20 +86,6 @@ def _show_predictability(path: Path, *, as_json: bool) -> None:
 def _row(section: dict[str, Any]) -> list[object]:
     slide = section["slide"]
     return [*(section[key] for key in COLUMNS[:-1]), slide and Path(slide).name]
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    from histoscribe.formats import kind_of
-
-    kind = kind_of(path)
-    facts = _DESCRIBED[kind](path)
-    return {"kind": kind, **facts}
-
-
-def _slide_at(path: Path) -> dict[str, Any]:
-    from histoscribe.slide import open_slide
-
-    return _slide(open_slide(path))
 
 
 def _section_at(path: Path) -> dict[str, Any]:
@@ -157,9 +145,11 @@ def _session(path: Path) -> dict[str, Any]:
     }
 
 
-def _slide(slide: Slide) -> dict[str, Any]:
+def _slide(path: Path) -> dict[str, Any]:
     from histoscribe.features.scale import scale_doubts
+    from histoscribe.slide import open_slide
 
+    slide = open_slide(path)
     rows, columns = slide.shape
     size_mm = None if slide.mpp is None else [round(side * slide.mpp / 1000, 2) for side in (rows, columns)]
     return {
@@ -279,6 +269,6 @@ def _model_doubts(card: Card) -> list[str]:
 
 
 _DESCRIBED: dict[Kind, Callable[[Path], dict[str, Any]]] = {
-    "slide": _slide_at, "section": _section_at, "cohort": _cohort, "table": _table, "model": _model,
+    "slide": _slide, "section": _section_at, "cohort": _cohort, "table": _table, "model": _model,
     "regions": _regions, "session": _session,
 }  # fmt: skip

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.table import dense
 from histoscribe.errors import TableError
 from histoscribe.evaluation import measures
-from histoscribe.evaluation.matching import Match, as_section, common_genes, dense, match_spots
+from histoscribe.evaluation.matching import Match, as_section, common_genes, match_spots
 from histoscribe.evaluation.measures import Interval, bootstrap_mean, pearson_per_gene
 from histoscribe.files import as_json
 from histoscribe.predictor.target import TARGET, log_cp10k

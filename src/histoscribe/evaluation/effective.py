@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.bulk.table import dense
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ def effective_share(
     both classes; `pitch`: distance of neighbours. Returns (genes,): above 0 and at most 1; 1 for a gene whose
     residuals do not vary.
     """
-    from histoscribe.evaluation.matching import dense
-
     places = np.asarray(centres, dtype=np.float64) / pitch
     count = len(places)
     weights = first / max(first.sum(), 1) - second / max(second.sum(), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +108,3 @@ def common_genes(measured: Section, predicted: Section) -> list[str]:
 
 def _some(names: list[str]) -> str:
     return f"{', '.join(names[:3])} … ({len(names)})" if len(names) > 3 else ", ".join(names)
-
-
-def dense(matrix: Any) -> NDArray[np.float32]:
-    """A dense float32 copy of a dense or sparse matrix."""
-    values = matrix.toarray() if hasattr(matrix, "toarray") else matrix
-    return np.ascontiguousarray(values, dtype=np.float32)

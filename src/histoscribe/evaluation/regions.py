@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.table import dense
 from histoscribe.errors import RegionError
 from histoscribe.evaluation.guards import FEWEST, another_library, moments
-from histoscribe.evaluation.matching import dense
 from histoscribe.evaluation.spatial import moran_per_gene, neighbour_enrichment
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress

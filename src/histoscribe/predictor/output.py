@@ -34,6 +34,7 @@ from histoscribe.predictor.judging import score_that_applies
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from numpy.typing import NDArray
 
     from histoscribe.models import Card
@@ -62,11 +63,8 @@ def predicted_section(
     import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.section import Section, flip
-    from histoscribe.section.assembly import describe
-    from histoscribe.slide.identity import refer_to
+    from histoscribe.section import flip
 
-    assert slide.mpp is not None
     known = verdict.kind == "training" or patient in card.patients
     reliability = pd.DataFrame(
         [score_that_applies(card.held_out.get(gene, {}), known=known) for gene in card.genes],
@@ -112,15 +110,25 @@ def predicted_section(
         training_sections=card.sections,
         training_patients=card.patients,
         model_licence=card.licence,
-        command=running_command(),
-        versions=installed_versions(),
-        slide=refer_to(slide),
         type_names=tuple(card.settings.get("type_names", ())),
         unlike_training_share=float((told.novelty > 1).mean()),
         evidence=evidence,
         verdict=verdict,
     )
-    keep_record(table, record)
+    return section_of(table, slide, tiles, record, name, patient)
+
+
+def section_of(
+    table: AnnData, slide: Slide, tiles: Tiles, record: Record, name: str, patient: str | None
+) -> Section:
+    """A table of tiles as a section of their slide; the record gains command, versions and slide."""
+    from histoscribe.section import Section
+    from histoscribe.section.assembly import describe
+    from histoscribe.slide.identity import refer_to
+
+    assert slide.mpp is not None
+    made = replace(record, command=running_command(), versions=installed_versions(), slide=refer_to(slide))
+    keep_record(table, made)
     section = Section(name, table, slide, slide.mpp, tiles.spot_um, tiles.pitch_um, patient or name)
     describe(section, "predicted")
     return section

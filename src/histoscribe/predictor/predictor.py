@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
     from histoscribe.tiles import Region, Tiles
 
-_SAMPLED = 500
-
 
 class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
     """Expression from histology.
@@ -274,7 +272,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         else:
             slide = target
         tiles = grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region)
-        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um, _SAMPLED)
+        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um)
         like = target if isinstance(target, Section) else None
         return self.predict_tiles(
             slide, tiles, units=units, name=name, patient=patient, like=like, progress=progress
@@ -317,7 +315,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         from histoscribe.features import encode_tiles
         from histoscribe.features.scale import ScaleDoubts, scale_doubts
         from histoscribe.predictor.explaining.attention import attention_maps
-        from histoscribe.predictor.guiding.telling import tell
         from histoscribe.predictor.judging import judge, times_coarser
         from histoscribe.predictor.output import predicted_section
         from histoscribe.tiles import image_fineness
@@ -352,7 +349,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             name=name, patient=patient, verdict=verdict, depth=None if like is None else _depth(like, tiles),
         )  # fmt: skip
         if guidance is not None:
-            tell(section, guidance)
+            guidance.write_into(section)
         return section
 
     def predict_encoded(

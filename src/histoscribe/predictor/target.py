@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.scales import log_cp10k as log_cp10k
+from histoscribe.bulk.table import dense
 from histoscribe.errors import SectionError, SettingError, TableError
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def panel_expression(
         values = log_cp10k(section.counts[:, columns].T).T
     else:
         values = log_cp10k(section.counts)[:, columns]
-    dense = values.toarray() if hasattr(values, "toarray") else values
-    return np.ascontiguousarray(dense, dtype=np.float32)
+    return dense(values)
 
 
 def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:

@@ -116,8 +116,9 @@ def grid_tiles(
     )
 
 
-def sample_tiles(slide: Slide, pitch_um: float, most: int) -> Tiles:
-    """At most `most` of the tiles of `grid_tiles`, spread evenly over the slide's tissue."""
+def sample_tiles(slide: Slide, pitch_um: float, most: int = 500) -> Tiles:
+    """At most `most` of the tiles of `grid_tiles`, spread evenly: a slide around a region is known by
+    them."""
     tiles = grid_tiles(slide, pitch_um)
     rows = np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(np.int64))
     return replace(tiles, centres=tiles.centres[rows], names=tuple(tiles.names[row] for row in rows))

@@ -17,7 +17,7 @@ from histoscribe.benchmark.generator import (
 )
 from histoscribe.benchmark.generator.colorectal import columns_of
 from histoscribe.benchmark.generator.methods import parents, without_parents
-from histoscribe.benchmark.generator.semisynthetic import DenseClassifier
+from histoscribe.benchmark.generator.semisynthetic import learn_classes
 from histoscribe.benchmark.ledger import Score
 from histoscribe.errors import SettingError
 from histoscribe.generator import Cohort, Generator
@@ -78,7 +78,7 @@ def test_a_constant_has_no_correlation() -> None:
 
 def test_the_classifier_learns_classes(bed: Bed) -> None:
     train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
-    guess = DenseClassifier(steps=150).fit(train.values, train.cancers).predict(test.values)
+    guess = learn_classes(train.values, train.cancers, steps=150)(test.values)
     assert (guess == test.cancers).mean() > 0.9
 
 
@@ -119,7 +119,7 @@ def quick(train: Cohort, seed: int, progress: object) -> Generator:
 def test_every_seed_is_scored_and_summed_up(
     tcga: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DenseClassifier.__init__.__kwdefaults__, "steps", 100)
+    monkeypatch.setitem(learn_classes.__kwdefaults__, "steps", 100)
     monkeypatch.setattr(beds, "fit_generator", quick)
     monkeypatch.setattr("histoscribe.simulate.metastases.SITES", ("liver", "lung"))
     monkeypatch.setitem(simulate_metastases.__kwdefaults__, "sites", ("liver", "lung"))

@@ -7,7 +7,6 @@ import pytest
 
 from histoscribe.benchmark.predictor.methods import brstnet, contrastive, linear, triplex
 from histoscribe.benchmark.predictor.peers import Example, HeldOutSections, make_example, peer
-from histoscribe.errors import SettingError
 from histoscribe.predictor.encoded import EncodedSection
 
 GENES = 12
@@ -126,8 +125,3 @@ def test_a_peer_learns_from_targets_centred_per_section(sections: list[EncodedSe
 
 def test_ridge_learns_from_a_single_section(examples: list[Example]):
     assert mean_r(linear.ridge(examples[:1], examples[2:], 0)[0], examples[2]) > 0.5
-
-
-def test_learning_from_pixels_without_pixels_is_refused(examples: list[Example]):
-    with pytest.raises(SettingError, match="without tiles"):
-        brstnet.brstnet([replace(examples[0], tiles=None)], examples[2:], 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,48 +27,40 @@ JOINT = "mean of cancer accuracy, site accuracy, 1 - 2 |two-sample AUC - .5| and
 REAL = "real"
 """Metastases of the parents' own patients: what a perfect generator would reach."""
 
+Recogniser = Callable[[Values], NDArray[np.str_]]
+
 _HIDDEN, _BATCH = 128, 128
 _SUBTYPE_COMPONENTS = 10
 
 
-class DenseClassifier:
-    """One hidden layer on standardised genes, trained with dropout: recognises cancer, site and subtype."""
+def learn_classes(
+    values: Values, labels: NDArray[np.str_], *, steps: int = 400, seed: int = 0
+) -> Callable[[Values], NDArray[np.str_]]:
+    """What tells the likeliest label of profiles, learned from some (samples, genes) and a label each.
 
-    def __init__(self, *, steps: int = 400, seed: int = 0) -> None:
-        self.steps, self.seed = steps, seed
+    One hidden layer on standardised genes, trained with dropout: it recognises cancer, site and subtype.
+    """
+    classes, places = np.unique(labels, return_inverse=True)
+    standard, wanted = learn_standard(values, ()), torch.from_numpy(places.astype(np.int64))
+    random = np.random.default_rng(seed)
 
-    def fit(self, values: Values, labels: NDArray[np.str_]) -> DenseClassifier:
-        """Learn from profiles, shape (samples, genes), and a label each."""
-        self.classes, places = np.unique(labels, return_inverse=True)
-        self.standard = learn_standard(values, ())
-        wanted = torch.from_numpy(places.astype(np.int64))
+    def logits(some: Values) -> torch.Tensor:
+        found: torch.Tensor = network(torch.from_numpy(standard.apply(some)))
+        return found
 
-        random = np.random.default_rng(self.seed)
-        with seeded(self.seed):
+    def loss(step: int) -> torch.Tensor:
+        rows = random.integers(len(values), size=min(_BATCH, len(values)))
+        return torch.nn.functional.cross_entropy(logits(values[rows]), wanted[rows])
 
-            def loss(step: int) -> torch.Tensor:
-                rows = random.integers(len(values), size=min(_BATCH, len(values)))
-                return torch.nn.functional.cross_entropy(
-                    self.network(self._units(values[rows])), wanted[rows]
-                )
-
-            self.network = torch.nn.Sequential(
-                torch.nn.Dropout(0.2), torch.nn.Linear(values.shape[1], _HIDDEN), torch.nn.ReLU(),
-                torch.nn.Dropout(0.4), torch.nn.Linear(_HIDDEN, len(self.classes)),
-            )  # fmt: skip
-            optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
-            descend(optimiser, loss, self.steps, falling=True)
-        self.network.eval()
-        return self
-
-    def predict(self, values: Values) -> NDArray[np.str_]:
-        """The likeliest label of each profile."""
-        with torch.inference_mode():
-            found = self.network(self._units(values)).argmax(1).numpy()
-        return np.asarray(self.classes[found])
-
-    def _units(self, values: Values) -> torch.Tensor:
-        return torch.from_numpy(self.standard.apply(values))
+    with seeded(seed):
+        network = torch.nn.Sequential(
+            torch.nn.Dropout(0.2), torch.nn.Linear(values.shape[1], _HIDDEN), torch.nn.ReLU(),
+            torch.nn.Dropout(0.4), torch.nn.Linear(_HIDDEN, len(classes)),
+        )  # fmt: skip
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+        descend(optimiser, loss, steps, falling=True)
+    network.eval()
+    return torch.inference_mode()(lambda some: np.asarray(classes[logits(some).argmax(1).numpy()]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +72,8 @@ class Judge:
     test: Cohort
     """`train` and `test`: real metastases."""
     space: measures.Space
-    cancer: DenseClassifier
-    site: DenseClassifier
+    cancer: Recogniser
+    site: Recogniser
     subtypes: dict[str, str]
     """By the primary's name."""
     subtype_real: float
@@ -100,8 +92,8 @@ class Judge:
         assert generated.primaries is not None
         named = (generated.primaries, _primaries(self.test, self.bed))
         taught, truth = (np.array([self.subtypes[str(one)] for one in names]) for names in named)
-        model = DenseClassifier(seed=self.bed.seed).fit(generated.values, taught)
-        return float((model.predict(self.test.values) == truth).mean())
+        told = learn_classes(generated.values, taught, seed=self.bed.seed)(self.test.values)
+        return float((told == truth).mean())
 
 
 @lru_cache(maxsize=1)
@@ -112,8 +104,8 @@ def judge_of(seed: Seed) -> Judge:
     train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
     judge = Judge(
         bed, train, test, measures.learn_space(train.values),
-        DenseClassifier(seed=bed.seed).fit(train.values, train.cancers),
-        DenseClassifier(seed=bed.seed).fit(train.values, train.sites),
+        learn_classes(train.values, train.cancers, seed=bed.seed),
+        learn_classes(train.values, train.sites, seed=bed.seed),
         subtypes_of(bed.train, [bed.parents, bed.test], seed=bed.seed), 0.0,
     )  # fmt: skip
     real = Profiles(train.values, _primaries(train, bed))
@@ -171,8 +163,8 @@ def _measured(
     auc = measures.two_sample_auc((training.values, values), (against, truth), space, seed=judge.bed.seed)
     precision, recall = measures.precision_recall(values, truth, space)
     found = {
-        "cancer_accuracy": float((judge.cancer.predict(values) == like.cancers).mean()),
-        "site_accuracy": float((judge.site.predict(values) == like.sites).mean()),
+        "cancer_accuracy": float((judge.cancer(values) == like.cancers).mean()),
+        "site_accuracy": float((judge.site(values) == like.sites).mean()),
         "two_sample_auc": auc,
         "mean_correlation": measures.correlation(values.mean(0), truth.mean(0)),
         "variance_correlation": measures.correlation(values.std(0), truth.std(0)),

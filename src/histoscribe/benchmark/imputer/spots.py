@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, score
 from histoscribe.benchmark.methods import Method
-from histoscribe.evaluation.matching import dense
+from histoscribe.bulk.table import dense
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 

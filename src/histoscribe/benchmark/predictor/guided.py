@@ -8,9 +8,8 @@ from functools import cache, cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
-from histoscribe.benchmark.engine import Benchmark
+from histoscribe.benchmark.engine import Benchmark, mean_over
 from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.predictor.benchmark import GenePanel, section_digest
@@ -187,10 +186,6 @@ def _score(name: str, fold: GivenSpotsFold, method: Method, *, dataset: str, spl
             scores.setdefault(measure, []).append(values)
     section, _, given = name.partition(", ")
     for measure, draws in scores.items():
-        means = [float(values.mean()) for values in draws]
-        half = float(t.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / len(means) ** 0.5)
-        mean = float(np.mean(means))
+        interval = mean_over("seeds", [float(values.mean()) for values in draws])
         each = tuple(np.mean(draws, axis=0).tolist()) if measure == "pearson" else ()
-        yield Score(
-            method.name, f"{dataset}, {given}", split, section, measure, mean, mean - half, mean + half, each
-        )
+        yield Score(method.name, f"{dataset}, {given}", split, section, measure, *interval, each)

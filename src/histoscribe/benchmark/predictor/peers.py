@@ -119,12 +119,11 @@ def make_example(
     features = ((raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-6)).astype(np.float32)
     means = context_means(features, section.centres_um, section.pitch_um, (1.5, 3.0))
     places = (section.centres_um - section.centres_um.min(axis=0)) / section.pitch_um
-    depth = np.asarray(section.counts.sum(axis=1), dtype=np.float64).reshape(-1, 1)
     return Example(
         features=features,
         context=np.concatenate([features, means], axis=1),
         places=places.astype(np.float32),
-        log_depth=np.log1p(depth).astype(np.float32),
+        log_depth=np.log1p(section.depth[:, None]).astype(np.float32),
         expression=panel_expression(section, panel, target),
         tiles=tiles,
     )

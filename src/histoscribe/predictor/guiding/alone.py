@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.predictor.guiding.guide import Guide
-from histoscribe.predictor.guiding.telling import tell
+from histoscribe.predictor.output import section_of
 from histoscribe.predictor.target import PANEL_SIZE, TARGET, choose_panel
-from histoscribe.record import Record, installed_versions, keep_record, running_command
+from histoscribe.record import Record
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.tiles import Region
-
-_SAMPLED = 500
 
 
 def predict_itself(
@@ -51,7 +49,7 @@ def predict_itself(
     Returns
     -------
     Section
-        As `Predictor.guided` gives it, without what a model says of tiles: see `guiding.telling`.
+        As `Predictor.guided` gives it, without what a model says of tiles: see `Guidance.write_into`.
 
     Raises
     ------
@@ -63,9 +61,7 @@ def predict_itself(
     from anndata import AnnData
 
     from histoscribe.features import encode_tiles, encoder_named
-    from histoscribe.section import Section, flip
-    from histoscribe.section.assembly import describe
-    from histoscribe.slide.identity import refer_to
+    from histoscribe.section import flip
     from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
     chosen = encoder or encoder_named("builtin")
@@ -79,23 +75,12 @@ def predict_itself(
     features = encode_tiles(slide, tiles, chosen, progress=progress)
     whole = None
     if region is not None:
-        whole = encode_tiles(slide, sample_tiles(slide, section.spacing_um, _SAMPLED), chosen)
+        whole = encode_tiles(slide, sample_tiles(slide, section.spacing_um), chosen)
     guidance = guide.alone(genes, features, tiles.centres * section.mpp, whole)
     table = AnnData(guidance.expression, obsm={"spatial": flip(tiles.centres)})
     table.obs_names, table.var_names = list(tiles.names), genes
-    keep_record(
-        table,
-        Record(
-            "predicted",
-            encoder=chosen.name,
-            target=TARGET,
-            panel_rule=f"{len(genes)} {'named genes' if panel else 'most variable genes of the section'}",
-            command=running_command(),
-            versions=installed_versions(),
-            slide=refer_to(slide),
-        ),
-    )
-    found = Section(section.name, table, slide, section.mpp, tiles.spot_um, tiles.pitch_um, section.patient)
-    describe(found, "predicted")
-    tell(found, guidance)
+    rule = f"{len(genes)} {'named genes' if panel else 'most variable genes of the section'}"
+    record = Record("predicted", encoder=chosen.name, target=TARGET, panel_rule=rule)
+    found = section_of(table, slide, tiles, record, section.name, section.patient)
+    guidance.write_into(found)
     return found

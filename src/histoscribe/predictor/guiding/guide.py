@@ -22,11 +22,13 @@ from histoscribe.predictor.guiding.regression import (
 )
 from histoscribe.predictor.intervals import HeldOutTissue, Intervals, conformal
 from histoscribe.predictor.target import panel_expression, spot_weights
+from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     import torch
 
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
+    from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 FEWEST = 8
@@ -55,6 +57,39 @@ class Guidance:
     section: str
     spots: int
     """`section` and `spots`: name and number of the given spots."""
+
+    def write_into(self, predicted: Section) -> None:
+        """Write into a predicted section what its guide says.
+
+        - `obs["given"]`: whether the tile is a spot that was learned from.
+        - `layers["low"]`, `layers["high"]`: bounds from held-out given spots, of the genes that these have.
+        - `var["held_out_r"]`, `["held_out_low"]`, `["held_out_high"]`: each gene's r on them, with Fisher's
+          interval; `var["unguided_r"]`: the model's own r there.
+        - the record: by how many spots of which section it was guided.
+        """
+        table, columns = predicted.table, self.columns
+        table.obs["given"] = self.given
+        low, high = self.intervals.around(np.asarray(table.X)[:, columns])
+        if len(columns) == table.n_vars:  # else the model's own bounds stay for the other genes
+            table.layers["low"], table.layers["high"] = low, high
+        elif "low" in table.layers:
+            table.layers["low"][:, columns], table.layers["high"][:, columns] = low, high
+        spread = 1.96 / max(self.spots - 3, 1) ** 0.5
+        z = np.arctanh(np.clip(self.guided_r, -0.999, 0.999))
+        for name, values in (
+            ("held_out_r", self.guided_r),
+            ("held_out_low", np.tanh(z - spread)),
+            ("held_out_high", np.tanh(z + spread)),
+            ("unguided_r", self.alone_r),
+        ):
+            if not np.isfinite(values).any():
+                continue
+            kept = np.full(table.n_vars, np.nan, np.float32)
+            if name in table.var:
+                kept[:] = table.var[name]
+            kept[columns] = values
+            table.var[name] = kept
+        amend_record(table, guide_section=self.section, guide_spots=self.spots)
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
             return _hovernet(json.loads(path.read_text(encoding="utf-8")))
         table = _table(path)
         rows, columns = (_places(table, names, mpp) for names in (_Y, _X))
-        classes = tuple(str(value) for value in table[_column(table, _CLASS)].fillna("no label"))
+        classes = tuple(str(value) for value in _column(table, _CLASS).fillna("no label"))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         remedy = "give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class"
         raise TableError(f"no cells were found here ({error})", where=path, remedy=remedy) from error
@@ -135,9 +135,9 @@ def read_types(path: str | PathLike[str], section: Section) -> dict[str, str]:
     checked = _checked(path)
     if checked.suffix.lower() != ".json":
         table = _table(checked)
-        spot = next((name for name in table.columns if str(name).lower() in _SPOT), None)
+        spot = next((name for name in table.columns if name in _SPOT), None)
         if spot is not None:
-            values = table[_column(table, _CLASS)].fillna("no label")
+            values = _column(table, _CLASS).fillna("no label")
             return {str(a): str(b) for a, b in zip(table[spot], values, strict=True)}
     cells = read_cells(checked, mpp=section.mpp)
     centres = section.centres_um / section.mpp
@@ -193,33 +193,26 @@ def _table(path: Path) -> Any:
     import pandas as pd
 
     try:
-        return pd.read_csv(path, sep=None, engine="python", encoding_errors="replace")
+        table = pd.read_csv(path, sep=None, engine="python", encoding_errors="replace")
     except (ValueError, pd.errors.ParserError) as error:
         raise TableError(f"this is no table ({error})", where=path, remedy="give CSV or TSV") from error
+    table.columns = table.columns.astype(str).str.strip().str.lower()
+    return table.loc[:, ~table.columns.duplicated(keep="last")]
 
 
 def _column(table: Any, names: Sequence[str]) -> Any:
-    lower = {str(name).strip().lower(): name for name in table.columns}
     for name in names:
-        if name in lower:
-            return lower[name]
+        if name in table:
+            return table[name]
     raise KeyError(f"no column is called {names[0]}")
 
 
 def _places(table: Any, names: Sequence[str], mpp: float | None) -> NDArray[np.float64]:
     """Positions in pixels; a column that says µm is divided by the µm per pixel."""
-    lower = {str(name).strip().lower(): name for name in table.columns}
-    in_um = next(
-        (
-            lower[f"centroid {names[0]} {unit}"]
-            for unit in ("µm", "um")
-            if f"centroid {names[0]} {unit}" in lower
-        ),
-        None,
-    )
-    if in_um is not None and mpp is None:
+    in_um = [name for unit in ("µm", "um") if (name := f"centroid {names[0]} {unit}") in table]
+    if in_um and mpp is None:
         raise KeyError("positions are in µm and the slide's µm per pixel are unknown")
-    values = table[_column(table, names) if in_um is None else in_um].to_numpy(dtype=np.float64)
+    values = _column(table, in_um or names).to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("a position is not finite")
-    return np.asarray(values if in_um is None or mpp is None else values / mpp)
+    return np.asarray(values / mpp if in_um and mpp is not None else values)

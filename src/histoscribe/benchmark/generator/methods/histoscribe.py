@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,6 @@ from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.generator.colorectal import CANCER, SITE, DrawnParents, colorectal_of
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.generator import Generator
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 _CODE = ("histoscribe.generator", "histoscribe.models", "histoscribe.benchmark.generator.bed", __name__)
 
@@ -55,11 +51,6 @@ def to_liver_tuned(seed: Seed) -> Values:
     return bed.shared(_pairwise(tuned, bed.joined_parents, seed.seed), bed.joined.genes)
 
 
-def leading_sets(seed: Seed) -> DataFrame:
-    """The gene sets of the trained generator's components."""
-    return seed.generator.components()
-
-
 def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Values:
     """One sample for each pair of parents at its asked purity."""
     rows = []
@@ -81,5 +72,5 @@ METHODS = (
     ),
     Method(REFERENCE, ("generator colorectal",), to_liver, depends=_CODE),
     Method("histoscribe-tuned", ("generator colorectal",), to_liver_tuned, depends=_CODE),
-    Method(REFERENCE, ("generator components",), leading_sets, depends=_CODE),
+    Method(REFERENCE, ("generator components",), lambda seed: seed.generator.components(), depends=_CODE),
 )  # fmt: skip

@@ -18,7 +18,6 @@ from torch.nn import functional
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.predictor.peers import Example, peer, stacked
 from histoscribe.benchmark.training import train_network
-from histoscribe.errors import SettingError
 
 CROP_UM = 224.0
 SIDE = 64
@@ -45,12 +44,6 @@ class BrstNet(torch.nn.Module):
 
 def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """Train on the tiles of all training spots, turned and mirrored at random."""
-    if any(example.tiles is None for example in (*train, *tests)):
-        raise SettingError(
-            "brstnet learns from pixels, and some sections come without tiles",
-            where="--methods",
-            remedy="leave it out, or give sections with their slides",
-        )
     pixels = torch.cat([_pixels(example) for example in train])
     truth = torch.from_numpy(stacked(train))
     average, spread = truth.mean(0), truth.std(0).clamp_min(1e-6)

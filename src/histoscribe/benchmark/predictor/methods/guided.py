@@ -17,8 +17,6 @@ from histoscribe.graphs import spatial_graph
 from histoscribe.predictor import Predictor
 
 Values = NDArray[np.float32]
-FromSpots = Callable[[GivenSpotsFold, NDArray[np.int64]], Values]
-
 _LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _NUGGETS = (0.3, 1.0, 3.0, 10.0, 30.0)
 _ALIKE, _KEPT, _ROUNDS = 8, 0.9, 200
@@ -35,12 +33,10 @@ def guided(fold: GivenSpotsFold, seed: int) -> list[Prediction]:
     return found
 
 
-def each(from_spots: FromSpots) -> Callable[[GivenSpotsFold, int], list[Prediction]]:
-    """A method that answers draw by draw."""
-    return partial(_each, from_spots)
-
-
-def _each(from_spots: FromSpots, fold: GivenSpotsFold, seed: int) -> list[Prediction]:
+def by_draw(
+    from_spots: Callable[[GivenSpotsFold, NDArray[np.int64]], Values], fold: GivenSpotsFold, seed: int
+) -> list[Prediction]:
+    """What a method says that answers draw by draw."""
     return [Prediction(np.asarray(from_spots(fold, rows), np.float32)) for rows in fold.given]
 
 
@@ -134,19 +130,16 @@ def _kriged(fold: GivenSpotsFold, rows: NDArray[np.int64], values: NDArray[np.fl
     return np.asarray(found, np.float32)
 
 
-def _method(name: str, learn: Callable[[GivenSpotsFold, int], list[Prediction]]) -> Method:
-    code = ("histoscribe.predictor", "histoscribe.graphs", "histoscribe.models")
-    return Method(name, (TASK,), learn, depends=(__name__, *code))
-
-
-METHODS = (
-    _method("own mean", each(own_mean)),
-    _method("model alone", each(prior)),
-    _method("own ridge", each(own_ridge)),
-    _method("kriging", each(kriging)),
-    _method("regression kriging", each(regression_kriging)),
-    _method("label propagation", each(propagation)),
-    _method("own spots (fit)", each(own_fit)),
-    _method("both (fit)", each(both_fit)),
-    _method(REFERENCE, guided),
-)
+_LEARNS: dict[str, Callable[..., list[Prediction]]] = {
+    "own mean": partial(by_draw, own_mean),
+    "model alone": partial(by_draw, prior),
+    "own ridge": partial(by_draw, own_ridge),
+    "kriging": partial(by_draw, kriging),
+    "regression kriging": partial(by_draw, regression_kriging),
+    "label propagation": partial(by_draw, propagation),
+    "own spots (fit)": partial(by_draw, own_fit),
+    "both (fit)": partial(by_draw, both_fit),
+    REFERENCE: guided,
+}
+_CODE = (__name__, "histoscribe.predictor", "histoscribe.graphs", "histoscribe.models")
+METHODS = tuple(Method(name, (TASK,), learn, depends=_CODE) for name, learn in _LEARNS.items())

@@ -45,9 +45,8 @@ def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Predictio
         if found.intervals is None:
             predictions.append(Prediction(told.expression))
             continue
-        depth = np.asarray(test.counts.sum(axis=1), dtype=np.float64).reshape(-1)
         bounds = found.intervals.around(
-            told.expression, known=known, depth=depth, wider=widening(told.novelty, None)
+            told.expression, known=known, depth=test.depth, wider=widening(told.novelty, None)
         )
         # Without a new patient in training, the scores of known ones tell the genes apart.
         scores = [score_that_applies(held_out[gene], known=known) or held_out[gene] for gene in fold.panel]

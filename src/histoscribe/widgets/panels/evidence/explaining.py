@@ -87,7 +87,6 @@ def _about_zero(values: NDArray[np.float32]) -> Limits:
 _SAME = 1e-3
 _MOST_BYTES = 6 * 2**30
 _ARRAYS = 4  # of the size of the image input are held at once
-_WHOLE = 500  # tiles by which `Predictor.predict` knows the slide around a drawn region
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +195,7 @@ def describe(section: Section, folder: Path, progress: Progress) -> Described:
     around, off = None, _off(section, predictor, features, None)
     if off > _SAME:
         try:
-            whole = encode_tiles(
-                slide, sample_tiles(slide, fitted.pitch_um, _WHOLE), encoder, progress=progress
-            )
+            whole = encode_tiles(slide, sample_tiles(slide, fitted.pitch_um), encoder, progress=progress)
         except SlideError:
             whole = None
         if whole is not None and (other := _off(section, predictor, features, whole)) < off:
