@@ -12,7 +12,15 @@ from napari.layers import Points
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show, show_sections
 from histoscribe.widgets.layers.colours import colours_of
-from histoscribe.widgets.layers.painting import expression, limits, paint, spot_layers, suggested_gene
+from histoscribe.widgets.layers.painting import (
+    expression,
+    limits,
+    paint,
+    seen_strips,
+    spot_layers,
+    suggested_gene,
+)
+from histoscribe.widgets.layers.strips import GENES
 from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.state.state import state_of
 
@@ -61,6 +69,19 @@ def test_layers_are_painted_with_the_gene_as_their_feature(viewer: Any, section:
         expected = colours_of(values, limits([values], ViewState()), "cividis")
         np.testing.assert_allclose(layer.face_color, expected, atol=1e-6)
     assert viewer.canvas.overlays.text.text.startswith("CD3E ")
+
+
+def test_spots_that_all_stay_grey_have_no_scale(viewer: Any, make_section: MakeSection) -> None:
+    predicted = make_section(kind="predicted")
+    predicted.table.obs["unlike_training"] = True
+    show(viewer, [predicted])
+    state = state_of(viewer)
+    assert paint(viewer, state) == {}
+    assert seen_strips(viewer) == []
+    assert GENES not in viewer.canvas.overlays
+    state.unlike = True
+    paint(viewer, state)
+    assert viewer.canvas.overlays[GENES].visible
 
 
 def test_a_layer_that_lacks_the_gene_turns_plain(viewer: Any, make_section: MakeSection) -> None:

@@ -19,8 +19,9 @@ from histoscribe.progress import Progress
 from histoscribe.section import Section, open_section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
-from histoscribe.widgets.layers.painting import expression, rim
-from histoscribe.widgets.panels.export.panel import save_table
+from histoscribe.widgets.layers.keeping import EDITED
+from histoscribe.widgets.layers.painting import expression, rim, spot_layers
+from histoscribe.widgets.panels.export.panel import ExportPanel, save_table
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
 from histoscribe.widgets.state.state import state_of
@@ -210,3 +211,19 @@ def test_a_report_opens_in_a_browser_without_network(shown: Any, tmp_path: Path)
     assert "CONSOLE" not in done.stderr
     picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
     assert len(np.unique(picture, axis=0)) > 1000
+
+
+@pytest.mark.viewer
+@pytest.mark.usefixtures("qapp")
+@pytest.mark.parametrize(("ending", "kept"), [(".h5ad", True), (".csv", False)])
+def test_a_prediction_saved_alone_is_saved(
+    viewer: Any, section: Section, tmp_path: Path, qtbot: Any, ending: str, kept: bool
+) -> None:
+    show(viewer, [section])
+    EDITED.update(spot_layers(viewer))
+    panel = ExportPanel(viewer)
+    qtbot.addWidget(panel)
+    panel.save_table(tmp_path / f"alone{ending}")
+    qtbot.waitUntil(lambda: panel.free, timeout=20_000)
+    assert (tmp_path / f"alone{ending}").exists()
+    assert (spot_layers(viewer)[0] not in EDITED) == kept

@@ -11,6 +11,7 @@ import pytest
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.state.state import state_of
 
@@ -75,7 +76,7 @@ def test_colours_and_limits_repaint(window: Any, genes: Any, section: Section) -
     genes.colour_map.value = "magma"
     assert not np.allclose(before, layer.face_color)
     distinct = len(np.unique(layer.face_color, axis=0))
-    genes.percentiles.high.setValue(60)
+    genes.percentiles.value = (1, 60)
     assert state_of(window).high == 60
     assert len(np.unique(layer.face_color, axis=0)) < distinct
 
@@ -89,10 +90,12 @@ def test_up_to_three_genes_are_blended_or_get_a_pane_each(
         genes.search.setText(text)
         press(qtbot, genes.search, "Return", key)
     assert state_of(window).genes == ("EPCAM", "ERBB2", "MKI67")
+    assert not genes.colour_map.native.isVisibleTo(genes)
     assert set(first.features) == {"EPCAM", "ERBB2", "MKI67"}
     assert set(second.features) == {"EPCAM"}
     genes.layout_choice.value = "multiples"
     assert window.canvas.grid.enabled
+    assert genes.colour_map.native.isVisibleTo(genes)
     panes = painted_layers(window)
     assert sorted(next(iter(pane.features), "") for pane in panes) == [
         "",
@@ -107,6 +110,17 @@ def test_up_to_three_genes_are_blended_or_get_a_pane_each(
     assert len(painted_layers(window)) == 4
     genes.layout_choice.value = "blend"
     assert painted_layers(window) == spot_layers(window)
+
+
+def test_the_scale_goes_with_the_gene_beneath_a_map(window: Any, genes: Any, section: Section) -> None:
+    show(window, [section])
+    (spots,) = spot_layers(window)
+    assert genes.scale.isVisibleTo(genes)
+    classes = np.arange(section.table.n_obs) % 2
+    shown = show_map(window, spots, Map("category", "c", "category", classes, classes=("a", "b")))
+    assert not genes.scale.isVisibleTo(genes)
+    shown.visible = False
+    assert genes.scale.isVisibleTo(genes)
 
 
 def test_a_gene_is_pinned_by_a_key_and_let_go_again(
@@ -141,16 +155,15 @@ def test_typed_limits_are_kept_for_their_gene(window: Any, genes: Any, section: 
     show(window, [section])
     state = state_of(window)
     state.choose("EPCAM")
-    genes.limits.low.setValue(-1)
-    genes.limits.high.setValue(9.5)
+    genes.low.value, genes.high.value = -1, 9.5
     assert state.fixed == {"EPCAM": (-1, 9.5)}
     assert paint(window, state)[spot_layers(window)[0].name]["EPCAM"] == (-1, 9.5)
     state.choose("CD3E")
-    assert genes.limits.high.value() != 9.5
-    assert not genes.limits.auto.isEnabled()
+    assert genes.high.value != 9.5
+    assert not genes.auto.enabled
     state.choose("EPCAM")
-    assert (genes.limits.low.value(), genes.limits.high.value()) == (-1, 9.5)
-    genes.limits.auto.click()
+    assert (genes.low.value, genes.high.value) == (-1, 9.5)
+    genes.auto.native.click()
     assert state.fixed == {}
 
 

@@ -63,6 +63,18 @@ def test_a_choice_follows_what_is_offered_in_its_order() -> None:
     assert heard == [0, None, 3]
 
 
+def test_words_that_are_cut_end_in_an_ellipsis(qtbot: Any) -> None:
+    def picture(words: str) -> Any:
+        field = words_field("word", (words,))
+        qtbot.addWidget(field.native)
+        field.native.resize(110, 26)
+        return field.native.grab().toImage()
+
+    words = "a rather long name of a layer"
+    whole = picture(words)
+    assert any(whole == picture(f"{words[:end]}…") for end in range(3, len(words) - 1))
+
+
 def test_a_choice_refuses_what_is_not_offered() -> None:
     field = words_field("word", ("a", "b"), first="b")
     with pytest.raises(ValueError, match="not a valid choice"):

@@ -39,6 +39,15 @@ def test_a_frame_is_shown_with_headings_and_meanings(frame: pd.DataFrame) -> Non
     assert (model.rowCount(), model.columnCount(), model.frame) == (0, 0, None)
 
 
+def test_genes_are_shown_by_their_symbols_and_known_by_their_names() -> None:
+    model = TableModel()
+    model.show_frame(pd.DataFrame({"r": [0.5, 0.7]}, pd.Index(["ENSG00000119888", "CD3E"], name="gene")), {})
+    assert [model.index(row, 0).data() for row in range(2)] == ["EPCAM", "CD3E"]
+    assert names(model) == ["ENSG00000119888", "CD3E"]
+    model.sort(0, UP)
+    assert names(model) == ["CD3E", "ENSG00000119888"]
+
+
 def test_undefined_values_stay_last_whatever_the_order(frame: pd.DataFrame) -> None:
     model = TableModel()
     model.show_frame(frame, {})

@@ -159,7 +159,7 @@ def test_what_was_chosen_in_them_comes_back(
     found = panels_of(again)
     assert state_of(again) == state
     assert found["Genes"].list.currentIndex().data() == genes.list.currentIndex().data()
-    assert found["Genes"].percentiles.low.value() == 5
+    assert found["Genes"].percentiles.value == (5, 90)
     new = found["Predict"]
     assert new.target.value.name == predict.target.value.name
     assert new.model.folder == tmp_path / "model"

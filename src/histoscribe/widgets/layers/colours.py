@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -63,3 +63,15 @@ def blended(genes: Sequence[tuple[NDArray[np.floating], Limits] | None]) -> Colo
     colours = np.column_stack([np.prod(inks, axis=0), _FAINT + (1 - _FAINT) * most]).astype(np.float32)
     colours[np.all([~np.isfinite(one[0]) for one in genes if one], axis=0)] = MISSING
     return colours
+
+
+def mixed(
+    genes: Sequence[str],
+    shown: Mapping[str, NDArray[np.floating]],
+    bounds: Mapping[str, Limits],
+    colour_map: str,
+) -> Colours:
+    """What is `shown` of these genes: one by a colour map, several as inks in their order."""
+    if len(genes) == 1:
+        return colours_of(shown[genes[0]], bounds[genes[0]], colour_map)
+    return blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from histoscribe.palette import MARK
 from histoscribe.record import record_of
 from histoscribe.verdict import NOT_STATED, PLAIN
-from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, blended, colours_of
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, mixed
 from histoscribe.widgets.layers.layers import (
     GENE,
     OF,
@@ -25,7 +25,7 @@ from histoscribe.widgets.layers.layers import (
     section_of,
 )
 from histoscribe.widgets.layers.raster import paint_raster
-from histoscribe.widgets.layers.strips import show_scale, strips_of
+from histoscribe.widgets.layers.strips import Strip, show_scale, strips_of
 from histoscribe.widgets.napari_private.discs import draw_as_discs
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def values_on(layer: Points, gene: str) -> Values | None:
 def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]:
     """Paint the chosen genes on all layers of spots; those that lack them turn plain.
 
-    Returns layer name → gene → colour limits, of the painted layers.
+    Returns layer name → gene → colour limits, of what has a colour: not of spots that all stay grey.
     """
     wanted = {layer: genes_on(layer, state) for layer in painted_layers(viewer)}
     found = {
@@ -146,16 +146,13 @@ def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]
         if not shown:
             dress_spots(layer, {}, UNPAINTED)
             continue
-        if len(genes) == 1:
-            colours = colours_of(shown[genes[0]], each[genes[0]], colour_map)
-        else:
-            colours = blended([(shown[gene], each[gene]) if gene in shown else None for gene in genes])
-        dress_spots(layer, shown, colours)
-    for layer in found:
-        _painted[layer] = bounds[layer] if found[layer] else {}
+        dress_spots(layer, shown, mixed(genes, shown, each, colour_map))
+    for layer, shown in found.items():
+        seen = {gene for gene, values in shown.items() if np.isfinite(values).any()}
+        _painted[layer] = {gene: ends for gene, ends in bounds[layer].items() if gene in seen}
     _states[viewer] = state
     show_gene_scale(viewer)
-    return {layer.name: bounds[layer] for layer in found if found[layer]}
+    return {layer.name: _painted[layer] for layer in found if _painted[layer]}
 
 
 def _seen_on(layer: Points, gene: str, state: ViewState) -> Values | None:
@@ -242,23 +239,28 @@ def _to_depth(section: Section) -> Values:
     return _factors[section]
 
 
-def show_gene_scale(viewer: ViewerModel) -> None:
-    """Say which genes are seen (not hidden, not beneath a map) by colour strips, else by words."""
-    state = _states.get(viewer)
-    if state is None:
-        return
+def seen_strips(viewer: ViewerModel) -> list[Strip]:
+    """The colour strips of what was painted and is seen: not hidden, not beneath a map."""
     mapped = [layer.metadata[OF] for layer in viewer.layers if layer.visible and OF in layer.metadata]
     painted = {
         layer.name: _painted[layer]
         for layer in painted_layers(viewer)
         if layer.visible and _painted.get(layer) and not any(section_of(layer) is one for one in mapped)
     }
-    drawn = show_scale(viewer, strips_of(viewer, state, painted) if painted else ())
+    return strips_of(viewer, _states[viewer], painted) if painted else []
+
+
+def show_gene_scale(viewer: ViewerModel) -> None:
+    """Say which genes are seen by colour strips, else by words."""
+    if viewer not in _states:
+        return
+    strips = seen_strips(viewer)
+    drawn = show_scale(viewer, strips)
     text = viewer.canvas.overlays.text
-    text.text = f"{' + '.join(state.genes)}   {UNITS}" if painted else ""
+    text.text = f"{' + '.join(_states[viewer].genes)}   {UNITS}" if strips else ""
     text.position = "bottom_left"
     text.font_size = 12
-    text.visible = bool(painted) and not drawn
+    text.visible = bool(strips) and not drawn
 
 
 _CANDIDATES = 60

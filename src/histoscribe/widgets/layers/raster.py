@@ -12,7 +12,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.palette import MARK
-from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, blended, colours_of, table_of
+from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, mixed, table_of
 from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, placed_like, spot_layer
 
 if TYPE_CHECKING:
@@ -76,10 +76,7 @@ def paint_raster(
         layer.contrast_limits_range = layer.contrast_limits = (0.0, 1.0)
         layer.colormap = PLAIN
     elif len(genes) > 1 or len(marked):
-        if len(genes) > 1:
-            colours = blended([(shown[gene], bounds[gene]) if gene in shown else None for gene in genes])
-        else:
-            colours = colours_of(shown[genes[0]], bounds[genes[0]], colour_map)
+        colours = mixed(genes, shown, bounds, colour_map)
         colours[marked] = transform_color(MARK)
         _show(layer, layer.metadata["raster"].picture(colours), rgb=True)
         layer.contrast_limits_range = layer.contrast_limits = (0.0, 255.0)

@@ -70,6 +70,8 @@ def strips_of(
     strips: list[Strip] = []
     for place, gene in enumerate(state.genes):
         ends = {shown[gene] for name, shown in limits.items() if gene in shown and name not in different}
+        if not ends:
+            continue
         name = symbol_of(gene)
         words = f"{name}, {UNITS}" if len(ends) < 2 else f"{name}, own limits on each layer"
         colours = place if blend else state.colour_map

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton
 from magicgui.widgets.bases import Widget
 from napari.layers import Layer, Shapes
-from qtpy.QtWidgets import QComboBox, QSizePolicy
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 
 from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
@@ -48,6 +50,7 @@ class ChoiceField(ComboBox):
         )
         self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.native.setMinimumWidth(72)
+        self.native.paintEvent = partial(_paint_elided, self.native)
 
     @property
     def values(self) -> list[Any]:
@@ -75,6 +78,18 @@ class ChoiceField(ComboBox):
 
     def _pairs(self) -> list[tuple[str, Any]]:
         return [(one, one) if isinstance(one, str) else one for one in self._offer()]
+
+
+def _paint_elided(combo: Any, _: object) -> None:
+    """Paint a closed combo box as Qt does, but end words that are cut in an ellipsis."""
+    painter, how = QStylePainter(combo), QStyleOptionComboBox()
+    combo.initStyleOption(how)
+    kind, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+    room = combo.style().subControlRect(kind, how, part, combo).width() - 4
+    how.currentText = combo.fontMetrics().elidedText(how.currentText, Qt.TextElideMode.ElideRight, room)
+    painter.drawComplexControl(kind, how)
+    painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, how)
+    painter.end()
 
 
 class LayerField(ChoiceField):

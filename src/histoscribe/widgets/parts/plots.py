@@ -304,19 +304,19 @@ class Bar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._strips: Sequence[Strip] = ()
+        self.strips: Sequence[Strip] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(f"Which value has which colour; {UNITS}")
 
     def show_scales(self, strips: Sequence[Strip]) -> None:
         """Show these strips."""
-        self._strips = strips
+        self.strips = strips
         self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
         """Qt asks how much room it wants."""
-        return QSize(200, max(height_of(self._strips), 30) + 2)
+        return QSize(200, max(height_of(self.strips), 30) + 2)
 
     minimumSizeHint = sizeHint
 
@@ -326,5 +326,5 @@ class Bar(QWidget):
         font = painter.font()
         font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
         painter.setFont(font)
-        draw_strips(painter, self._strips, self.width(), self.palette().text().color())
+        draw_strips(painter, self.strips, self.width(), self.palette().text().color())
         painter.end()

@@ -13,6 +13,8 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex,
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from histoscribe.genes import symbol_of
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -61,13 +63,17 @@ class TableModel(QAbstractTableModel):
     def show_frame(
         self, frame: DataFrame | None, words: Mapping[str, str], meanings: Mapping[str, str] = {}
     ) -> None:
-        """Show a data frame indexed by name: `words` are its columns' headings, `meanings` their tooltips."""
+        """Show a data frame indexed by name: `words` are its columns' headings, `meanings` their tooltips.
+
+        Genes of the index are shown by their symbols.
+        """
         self._frame = frame
         if frame is None:
             self.show_rows((), ())
             return
         names = [str(name) for name in (frame.index.name, *frame.columns)]
-        values = [frame.index.tolist(), *(frame[name].tolist() for name in frame.columns)]
+        shown = [symbol_of(str(name)) for name in frame.index]
+        values = [shown, *(frame[name].tolist() for name in frame.columns)]
         columns = [
             Column(
                 words.get(name, name),
@@ -86,8 +92,11 @@ class TableModel(QAbstractTableModel):
         return None if self._frame is None else self._frame.iloc[self.rows]
 
     def gene_at(self, row: int) -> str:
-        """The name in the first column of a row."""
-        return self.columns[0].text(self.rows[row]) if 0 <= row < len(self.rows) else ""
+        """The name of a row: the first column's, of a frame the index's; empty where there is no such row."""
+        if not 0 <= row < len(self.rows):
+            return ""
+        one = self.rows[row]
+        return self.columns[0].text(one) if self._frame is None else str(self._frame.index[one])
 
     def load(self, rows: int) -> None:
         """Hand at least this many rows to Qt, where there are as many."""

@@ -13,6 +13,7 @@ from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
+from histoscribe.genes import symbol_of
 from histoscribe.record import SPLIT_MEANING
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
@@ -206,8 +207,9 @@ class ComparePanel(Panel):
     def _show_gene(self, *_: object) -> None:
         if self.compared is None or self.state.gene not in self.compared.genes.index:
             return
-        r = float(self.compared.genes["pearson"][self.state.gene])
-        self.scatter.show_values(*self.compared.values(self.state.gene), f"{self.state.gene}, r = {r:.2f}")
+        gene = self.state.gene
+        title = f"{symbol_of(gene)}, r = {self.compared.genes['pearson'][gene]:.2f}"
+        self.scatter.show_values(*self.compared.values(gene), title)
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():

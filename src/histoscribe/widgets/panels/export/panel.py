@@ -125,10 +125,14 @@ class ExportPanel(Panel):
         path = path or path_to_write(self, "Save the table", f"{layer.name}.csv", kinds)
         if path is not None:
             genes = section.genes if self.every_gene.value else self.state.genes
+
+            def saved(*_: object) -> None:
+                if path.suffix.lower() == ".h5ad":
+                    EDITED.discard(layer)
+                self._written(path)(None, None)
+
             self.launch(
-                lambda: section,
-                lambda chosen, progress: save_table(chosen, path, genes, progress),
-                self._written(path),
+                lambda: section, lambda chosen, progress: save_table(chosen, path, genes, progress), saved
             )
 
     def save_report(self, path: Path | None = None) -> None:

@@ -8,23 +8,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit
-from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt, Signal
+from magicgui.widgets import FloatRangeSlider, LineEdit, PushButton
+from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QListView, QToolButton, QWidget
-from superqt import QDoubleRangeSlider
+from qtpy.QtWidgets import QHBoxLayout, QListView, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
 from histoscribe.genes import other_names, symbol_of
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES, Limits
 from histoscribe.widgets.layers.layers import kind_of
-from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
-from histoscribe.widgets.layers.strips import strips_of
+from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, seen_strips, spot_layers
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.panels.genes.order import NAME, ORDERS, RELIABILITY, gene_statistic
 from histoscribe.widgets.parts.dialogs import telling
-from histoscribe.widgets.parts.fields import ChoiceField, tick_field, words_field
+from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, number_field, tick_field, words_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
 
+_TYPED = "This value gets the {} colour; log1p of counts per 10,000, kept for it"
 _BARS = "Number and bar: r between predicted and measured, on tissue held out of the model's training."
 LAYOUT_WORDS = [("Blend colours on each spot", "blend"), ("One pane for each gene", "multiples")]
 """How several genes are shown: in words, and as the state calls it."""
@@ -73,76 +72,6 @@ class GeneChips(QWidget):
         return chip
 
 
-class PercentileHandles(QWidget):
-    """Two percentiles, low and high, as handles on one track, and as numbers to type."""
-
-    changed = Signal(float, float)
-
-    def __init__(self) -> None:
-        super().__init__()
-        slider: Any = QDoubleRangeSlider
-        self.slider = slider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, 100)
-        self.slider.setToolTip("Percentiles of the values that get the first and the last colour")
-        self.low, self.high = (QDoubleSpinBox(decimals=1, maximum=100, suffix=" %") for _ in range(2))
-        self.low.setToolTip("This percentile of the values gets the first colour")
-        self.high.setToolTip("This percentile of the values gets the last colour")
-        layout = QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.slider, 0, 0, 1, 3)
-        layout.addWidget(self.low, 1, 0)
-        layout.addWidget(QLabel("to"), 1, 1, Qt.AlignmentFlag.AlignCenter)
-        layout.addWidget(self.high, 1, 2)
-        self.slider.valueChanged.connect(lambda ends: self._set(*ends))
-        self.low.valueChanged.connect(lambda low: self._set(low, max(low, self.high.value())))
-        self.high.valueChanged.connect(lambda high: self._set(min(high, self.low.value()), high))
-
-    def show_values(self, low: float, high: float) -> None:
-        """Show two percentiles; emits nothing."""
-        with signals_blocked(self.slider), signals_blocked(self.low), signals_blocked(self.high):
-            self.slider.setValue((low, high))
-            self.low.setValue(low)
-            self.high.setValue(high)
-
-    def _set(self, low: float, high: float) -> None:
-        self.show_values(low, high)
-        self.changed.emit(float(low), float(high))
-
-
-class LimitFields(QWidget):
-    """The values of the shown gene with the first and last colour, to be typed; Auto (None) lets them go."""
-
-    changed = Signal(object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.low, self.high = (QDoubleSpinBox(decimals=2, minimum=-99, maximum=99) for _ in range(2))
-        self.low.setToolTip("This value gets the first colour; log1p of counts per 10,000, kept for it")
-        self.high.setToolTip("This value gets the last colour; log1p of counts per 10,000, kept for it")
-        self.auto = QToolButton()
-        self.auto.setText("Auto")
-        self.auto.setToolTip("Take the limits of this gene from the percentiles again")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self.low, QLabel("to"), self.high, self.auto):
-            layout.addWidget(part, int(isinstance(part, QDoubleSpinBox)))
-        self.low.valueChanged.connect(self._typed)
-        self.high.valueChanged.connect(self._typed)
-        self.auto.clicked.connect(lambda: self.changed.emit(None))
-
-    def show_limits(self, limits: Limits, kept: bool) -> None:
-        """Show limits, and whether they were typed; emits nothing."""
-        for box, value in zip((self.low, self.high), limits, strict=True):
-            if not box.hasFocus() or not kept:
-                with signals_blocked(box):
-                    box.setValue(value)
-        self.auto.setEnabled(kept)
-
-    def _typed(self, *_: object) -> None:
-        if self.low.value() < self.high.value():
-            self.changed.emit((self.low.value(), self.high.value()))
-
-
 class GenesPanel(Panel):
     """Chooses the genes, their colours and their limits for one viewer."""
 
@@ -177,12 +106,25 @@ class GenesPanel(Panel):
             visible=self._are_several,
         )
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
-        self.scale = self.add(Bar(), visible=lambda: bool(self.state.genes))
+        self.scale = self.add(Bar(), visible=lambda: bool(self.scale.strips))
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
-        self.percentiles = self.add(PercentileHandles())
-        self.limits = self.add(LimitFields(), visible=lambda: bool(self.state.genes))
+        meaning = "Percentiles of the values that get the first and the last colour"
+        self.percentiles = self.add(
+            FloatRangeSlider(label="Percentiles", min=0, max=100, value=(1, 99), tooltip=meaning)
+        )
+        self.low, self.high = (
+            number_field("", 0, -99, 99, label="", tooltip=_TYPED.format(end), decimals=2)
+            for end in ("first", "last")
+        )
+        meaning = "Take the limits of this gene from the percentiles again"
+        self.auto = PushButton(text="Auto", tooltip=meaning)
+        self.limits = FieldRow("Limits", self.low, self.high, self.auto)
+        self.add(self.limits, visible=lambda: bool(self.state.genes))
         meaning = "All of these can be read without colour vision"
-        self.colour_map = self.add(words_field("colour_map", COLOUR_MAPS, "Colours", meaning))
+        self.colour_map = self.add(
+            words_field("colour_map", COLOUR_MAPS, "Colours", meaning),
+            visible=lambda: not (self._are_several() and self.state.layout == "blend"),
+        )
         meaning = "One colour means one value on every layer; off: each layer has its own limits"
         self.shared = self.add(tick_field("shared", "Same limits on all layers", meaning))
         meaning = "One pane for each layer of spots, moved and zoomed together"
@@ -215,12 +157,25 @@ class GenesPanel(Panel):
         with telling():
             if genes:
                 limits = paint(self.viewer, self.state)
-                self.scale.show_scales(strips_of(self.viewer, self.state, limits))
-                lacking = [gene for gene in genes if not any(gene in shown for shown in limits.values())]
+                lacking = [gene for gene in genes if gene not in self._names]
                 words = f"No layer has {' or '.join(lacking)}." if lacking else ""
                 shown = [one[genes[0]] for one in limits.values() if genes[0] in one]
-                self.limits.show_limits(shown[0] if shown else (0.0, 1.0), genes[0] in self.state.fixed)
+                self._show_limits(shown[0] if shown else (0.0, 1.0), genes[0] in self.state.fixed)
+        self._show_scale()
         self._say(words)
+
+    def _show_limits(self, limits: Limits, kept: bool) -> None:
+        for field, value in zip((self.low, self.high), limits, strict=True):
+            if not (kept and field.native.hasFocus()):
+                with field.changed.blocked():
+                    field.value = value
+        self.auto.enabled = kept
+
+    def _show_scale(self, event: Any = None) -> None:
+        """Show the colours of the genes that are seen, as the canvas does; layers come out and hide."""
+        if event is None or event.type == "visible":
+            self.scale.show_scales(seen_strips(self.viewer))
+            self.refresh()
 
     def _say(self, words: str = "") -> None:
         if self._known and self.search.text() and not self.genes.shown:
@@ -253,8 +208,11 @@ class GenesPanel(Panel):
         for field in (self.colour_map, self.shared, self.layout_choice):  # called as the state calls it
             field.changed.connect(partial(setattr, self.state, field.name))
         self.order.changed.connect(self._sort)
-        self.limits.changed.connect(self._on_limits)
+        for end in (self.low, self.high):
+            end.changed.connect(self._on_limits)
+        self.auto.changed.connect(self._forget_limits)
         self.percentiles.changed.connect(self._on_percentiles)
+        self.viewer.layers.events.connect(self._show_scale)
         self.beside.changed.connect(self._on_beside)
         self.state.events.connect(self._on_state)
         self.search.installEventFilter(self)
@@ -309,12 +267,15 @@ class GenesPanel(Panel):
         if gene and gene != self.state.gene:
             self.state.choose(gene)
 
-    def _on_percentiles(self, low: float, high: float) -> None:
-        self.state.low, self.state.high = low, high
+    def _on_percentiles(self, ends: Limits) -> None:
+        self.state.low, self.state.high = ends
 
-    def _on_limits(self, limits: Limits | None) -> None:
-        others = {gene: one for gene, one in self.state.fixed.items() if gene != self.state.gene}
-        self.state.fixed = others if limits is None else others | {self.state.gene: limits}
+    def _on_limits(self, *_: object) -> None:
+        if self.low.value < self.high.value:
+            self.state.fixed = self.state.fixed | {self.state.gene: (self.low.value, self.high.value)}
+
+    def _forget_limits(self) -> None:
+        self.state.fixed = {gene: one for gene, one in self.state.fixed.items() if gene != self.state.gene}
 
     def _on_beside(self, on: bool) -> None:
         side_by_side(self.viewer, on, self._panes if on else ())
@@ -338,7 +299,8 @@ class GenesPanel(Panel):
         for field in (self.colour_map, self.shared, self.layout_choice):
             with field.changed.blocked():
                 field.value = getattr(self.state, field.name)
-        self.percentiles.show_values(self.state.low, self.state.high)
+        with self.percentiles.changed.blocked():
+            self.percentiles.value = self.state.low, self.state.high
         self.chips.refresh()
         self.genes.set_pinned(self.state.pinned)
 

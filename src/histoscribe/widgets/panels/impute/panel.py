@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import SettingError
 from histoscribe.palette import SPOT
+from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.maps import class_inks
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
@@ -234,6 +235,7 @@ class ImputePanel(Panel):
         if path is not None:
             with telling():
                 write(self._restored, path)
+                EDITED.difference_update(() if self.added is None else (self.added,))
 
     def _ready(self) -> bool:
         return self.free and self.source.source is not None
