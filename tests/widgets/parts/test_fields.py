@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from napari.qt import get_stylesheet
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
@@ -67,12 +68,13 @@ def test_words_that_are_cut_end_in_an_ellipsis(qtbot: Any) -> None:
     def picture(words: str) -> Any:
         field = words_field("word", (words,))
         qtbot.addWidget(field.native)
+        field.native.setStyleSheet(get_stylesheet("dark"))  # Qt's own style cuts them well
         field.native.resize(110, 26)
         return field.native.grab().toImage()
 
     words = "a rather long name of a layer"
     whole = picture(words)
-    assert any(whole == picture(f"{words[:end]}…") for end in range(3, len(words) - 1))
+    assert any(whole == picture(f"{words[:end]}…") for end in range(3, 9))
 
 
 def test_a_choice_refuses_what_is_not_offered() -> None:
