@@ -136,6 +136,36 @@ def section(make_section: Callable[..., Section]) -> Section:
     return make_section()
 
 
+@pytest.fixture(scope="session")
+def manifest() -> Any:
+    """What the plugin says of itself; read once, for it is looked for among all packages."""
+    from npe2 import PluginManifest
+
+    from histoscribe.widgets.napari_private.probe import PLUGIN
+
+    return PluginManifest.from_distribution(PLUGIN)
+
+
+@pytest.fixture
+def registered(manifest: Any, npe2pm: Any) -> None:
+    """napari knows the plugin."""
+    npe2pm.register(manifest, warn_disabled=False)
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy: Any, registered: None) -> Any:
+    """A real viewer, as plugins are handed it."""
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock(window: Any) -> Callable[[str], Any]:
+    """Opens a panel of the window the way the menu does."""
+    from histoscribe.widgets.napari_private.probe import PLUGIN
+
+    return lambda name: window.window.add_plugin_dock_widget(PLUGIN, name)[1]
+
+
 @pytest.fixture
 def viewer() -> Any:
     """A viewer's model without a window."""

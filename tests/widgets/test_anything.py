@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.layers import (
     OF,
@@ -213,11 +213,8 @@ class Anything(RuleBasedStateMachine):
 
 
 def test_whatever_is_done_in_any_order_counts_and_pictures_stay_true(
-    make_napari_viewer_proxy: Any, npe2pm: Any, make_section: Callable[..., Section], qtbot: Any
+    make_napari_viewer_proxy: Any, registered: None, make_section: Callable[..., Section], qtbot: Any
 ) -> None:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = unwrapped(make_napari_viewer_proxy(show=True))
     panels = {name: open_panel(window, name)[1] for name in PANELS}
     made = {

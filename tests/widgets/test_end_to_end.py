@@ -96,15 +96,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 def test_from_a_section_to_a_session_and_back(
     make_napari_viewer_proxy: Any,
-    npe2pm: Any,
+    registered: None,
     person_at: Callable[[Any], Any],
     desk: dict[str, Path],
     answers: Callable[[Path], None],
     tmp_path: Path,
 ) -> None:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     person = person_at(make_napari_viewer_proxy(show=True))
     window = person.window
     window.window.resize(1300, 900)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.predictor import Predictor
@@ -43,9 +42,8 @@ def simulated() -> Section:
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
+def window(make_napari_viewer_proxy: Any, registered: None) -> Any:
     """A real viewer; that no widget outlives it is checked when the test ends."""
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return make_napari_viewer_proxy(strict_qt=True)
 
 

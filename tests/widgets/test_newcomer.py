@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from histoscribe.widgets.layers.layers import kind_of, section_of
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
-from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.napari_private.window import panels_of
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.state.state import state_of
@@ -80,14 +78,13 @@ class Newcomer:
 @pytest.fixture
 def newcomer(
     make_napari_viewer_proxy: Any,
-    npe2pm: Any,
+    registered: None,
     person_at: Callable[[Any], Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Newcomer:
     from histoscribe.widgets.panels.train import panel as train_panel, training
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     monkeypatch.setattr(training, "EFFORTS", {"Usual": QUICK})
     monkeypatch.setattr(train_panel, "models_folder", lambda: tmp_path / "models")
     return Newcomer(person_at(make_napari_viewer_proxy(show=True)), tmp_path, monkeypatch)

@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 
 from histoscribe.progress import Progress
 from histoscribe.simulate import simulate_hd, write_spaceranger_hd
@@ -35,12 +34,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(plugin_settings: None, npe2pm: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def settings(plugin_settings: None, registered: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The plugin's settings in a file of the test's own; already a few bins are drawn as a raster."""
     from napari.settings import get_plugin_settings
 
     monkeypatch.setattr("histoscribe.widgets.layers.opened.MOST_POINTS", 100)
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return get_plugin_settings(PLUGIN)
 
 

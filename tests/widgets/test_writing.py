@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
@@ -40,8 +39,7 @@ class SlowPixels:
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+def window(make_napari_viewer_proxy: Any, registered: None) -> Any:
     window = make_napari_viewer_proxy(show=True)
     levels = tuple(Level(SlowPixels(side), SIDE / side) for side in (SIDE, SIDE // 4))
     data, described, _ = slide_layer(Slide(Path("tissue.svs"), levels, mpp=0.5))
@@ -144,7 +142,11 @@ def test_off_the_gui_thread_the_job_simply_runs(qtbot: Any) -> None:
 
 
 def test_the_command_palette_asks_for_a_path_and_open_ends_as_ours_does(
-    make_napari_viewer_proxy: Any, npe2pm: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_napari_viewer_proxy: Any,
+    registered: None,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     from histoscribe.section import write_section
     from histoscribe.simulate.sample import sample_cohort
@@ -153,7 +155,6 @@ def test_the_command_palette_asks_for_a_path_and_open_ends_as_ours_does(
     from histoscribe.widgets.napari_private.window import panels_of
     from histoscribe.widgets.state.state import state_of
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = make_napari_viewer_proxy()
     image, table = tmp_path / "written.ome.tif", tmp_path / "section.h5ad"
     chosen = ["", str(image)]

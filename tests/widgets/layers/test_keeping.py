@@ -22,10 +22,7 @@ TRIANGLE = np.array([[20, 20], [20, 180], [95, 180]], float)
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any, make_section: Callable[..., Section], npe2pm: Any) -> Any:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+def window(make_napari_viewer_proxy: Any, make_section: Callable[..., Section], registered: None) -> Any:
     window = make_napari_viewer_proxy(show=True)
     show(window, [make_section()])
     return window

@@ -238,10 +238,7 @@ class TestChoices:
     """In a real window."""
 
     @pytest.fixture
-    def window(self, make_napari_viewer_proxy: Any, npe2pm: Any, predicted: Section) -> Any:
-        from npe2 import PluginManifest
-
-        npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    def window(self, make_napari_viewer_proxy: Any, registered: None, predicted: Section) -> Any:
         window = make_napari_viewer_proxy()
         show(window, [predicted])
         return window

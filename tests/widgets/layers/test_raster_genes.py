@@ -147,13 +147,10 @@ def test_the_canvas_shows_blends_and_single_genes_in_turn(make_napari_viewer: An
 @pytest.mark.viewer
 @pytest.mark.usefixtures("own_settings")
 def test_measured_and_predicted_rasters_are_compared(
-    make_napari_viewer: Any, npe2pm: Any, qtbot: Any, few: None, tmp_path: Path
+    make_napari_viewer: Any, registered: None, qtbot: Any, few: None, tmp_path: Path
 ) -> None:
-    from npe2 import PluginManifest
-
     from histoscribe.widgets.contributions.launch import PLUGIN, show
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = make_napari_viewer(show=True)
     measured, predicted = bins(), bins("predicted", seed=1)
     show(window, [measured, predicted])

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from npe2 import PluginManifest
 
 import histoscribe
 from histoscribe.section import Section
@@ -44,11 +43,10 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def preferences(plugin_settings: None, npe2pm: Any) -> Any:
+def preferences(plugin_settings: None, registered: None) -> Any:
     """The plugin's settings in a file of the test's own."""
     from napari.settings import get_plugin_settings
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return get_plugin_settings(PLUGIN)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from npe2 import PluginManifest
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
@@ -15,12 +14,6 @@ from histoscribe.widgets.panels.clusters.panel import CLUSTERS
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    return make_napari_viewer_proxy()
 
 
 @pytest.fixture

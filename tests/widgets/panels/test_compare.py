@@ -25,16 +25,8 @@ MakeSection = Callable[..., Section]
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def panel(window: Any, npe2pm: Any, make_section: MakeSection, qtbot: Any) -> Any:
+def panel(window: Any, make_section: MakeSection, qtbot: Any) -> Any:
     """The panel, having compared two layers of one section."""
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     measured = make_section()
     predicted = make_section(kind="predicted", slide=measured.slide)
     truth = np.column_stack([expression(measured, gene) for gene in measured.genes])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from magicgui.widgets import PushButton
-from npe2 import PluginManifest
+from napari.qt import get_stylesheet
+from npe2 import PluginManager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabBar
 
@@ -28,33 +29,40 @@ LOW = 160
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any, make_section: Callable[..., Section]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    window = make_napari_viewer_proxy(show=True)
-    show(window, [make_section("A1"), make_section("A2")])
-    return window
-
-
-@pytest.fixture
-def panel(window: Any, request: pytest.FixtureRequest) -> Panel:
-    return window.window.add_plugin_dock_widget(PLUGIN, request.param)[1]
+def panel(viewer: Any, registered: None, make_section: Callable[..., Section], request: Any) -> Panel:
+    """A panel that no window holds, of the name asked for, dressed as napari dresses it."""
+    show(viewer, [make_section("A1"), make_section("A2")])
+    made = {one.display_name: one.get_callable() for one in PluginManager.instance().iter_widgets()}
+    panel = made[request.param](viewer)
+    panel.setStyleSheet(get_stylesheet("dark"))
+    request.getfixturevalue("qtbot").addWidget(panel)
+    return panel
 
 
 @pytest.mark.parametrize("panel", EVERY, indirect=True)
-def test_a_panel_needs_little_room_and_has_an_order(
+def test_a_panel_needs_little_room_has_an_order_and_says_what_all_means(
     panel: Panel, qtbot: Any, focus_order: Callable[[Any], list[tuple[int, int]]]
 ) -> None:
     assert panel.minimumSizeHint().height() <= LOW
     assert panel.minimumSizeHint().width() <= 400
-    qtbot.wait(50)
+    with qtbot.waitExposed(panel):
+        panel.show()
     places = focus_order(panel)
     assert places
     assert places == sorted(places)
+    assert [name for name, field in panel.fields().items() if not field.tooltip] == []
+    unnamed = [one for one in panel.findChildren(QAbstractButton) if one.text() and not one.toolTip()]
+    ours = [one for one in unnamed if one is not panel.tasks.cancel_button]
+    assert [one.text() for one in ours] == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_all_panels_share_one_dock_that_fits_a_small_screen(window: Any, theme: str, qtbot: Any) -> None:
+def test_all_panels_share_one_dock_that_fits_a_small_screen(
+    window: Any, make_section: Callable[..., Section], theme: str, qtbot: Any
+) -> None:
     """On 1366 × 768, and on 1600 × 1000 at 200 %, which is 800 × 500: no panel adds height, or is cut."""
+    show(window, [make_section("A1"), make_section("A2")])
+    window.show()
     window.theme = theme
     main = unwrapped(window).window._qt_window
     qtbot.wait(50)
@@ -80,16 +88,8 @@ def test_all_panels_share_one_dock_that_fits_a_small_screen(window: Any, theme: 
     assert bar.elideMode() == Qt.TextElideMode.ElideNone
 
 
-@pytest.mark.parametrize("panel", EVERY, indirect=True)
-def test_each_field_and_button_says_what_it_means(panel: Panel) -> None:
-    assert [name for name, field in panel.fields().items() if not field.tooltip] == []
-    unnamed = [one for one in panel.findChildren(QAbstractButton) if one.text() and not one.toolTip()]
-    ours = [one for one in unnamed if one is not panel.tasks.cancel_button]
-    assert [one.text() for one in ours] == []
-
-
 @pytest.mark.parametrize("panel", STILL, indirect=True)
-def test_what_is_chosen_comes_back(panel: Panel, window: Any, qtbot: Any) -> None:
+def test_what_is_chosen_comes_back(panel: Panel, viewer: Any, qtbot: Any) -> None:
     """Another choice in every field that has one, in a second panel of the same kind."""
     for field in panel.fields().values():
         native = field.native
@@ -98,7 +98,7 @@ def test_what_is_chosen_comes_back(panel: Panel, window: Any, qtbot: Any) -> Non
         elif isinstance(native, QAbstractButton) and not isinstance(field, PushButton):
             native.setChecked(not native.isChecked())
     kept = panel.values()
-    again = type(panel)(window)
+    again = type(panel)(viewer)
     qtbot.addWidget(again)
     again.restore(kept)
     assert again.values() == kept

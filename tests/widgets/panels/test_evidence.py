@@ -65,14 +65,7 @@ class TestPanel:
     """In a real window."""
 
     @pytest.fixture
-    def window(self, make_napari_viewer_proxy: Any) -> Any:
-        return make_napari_viewer_proxy()
-
-    @pytest.fixture
-    def panel(self, window: Any, npe2pm: Any, predicted: Section, make_section: MakeSection) -> Any:
-        from npe2 import PluginManifest
-
-        npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    def panel(self, window: Any, predicted: Section, make_section: MakeSection) -> Any:
         show(window, [make_section("B1"), predicted])
         return window.window.add_plugin_dock_widget(PLUGIN, "Evidence")[1]
 

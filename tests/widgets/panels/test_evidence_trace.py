@@ -110,10 +110,7 @@ class TestPanel:
     """In a real window."""
 
     @pytest.fixture
-    def window(self, make_napari_viewer_proxy: Any, npe2pm: Any, made: Made) -> Any:
-        from npe2 import PluginManifest
-
-        npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    def window(self, make_napari_viewer_proxy: Any, registered: None, made: Made) -> Any:
         remember_model(made.folder)
         window = make_napari_viewer_proxy(strict_qt=True)
         show(window, [made.whole])

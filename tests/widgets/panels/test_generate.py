@@ -65,11 +65,6 @@ def tissue(make_section: Callable[..., Section]) -> Section:
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
 def panel(window: Any, qtbot: Any, model: Path, tissue: Section) -> GeneratePanel:
     show(window, [tissue])
     panel = GeneratePanel(window)

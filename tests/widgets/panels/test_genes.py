@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.state.state import state_of
@@ -18,21 +18,6 @@ from histoscribe.widgets.state.state import state_of
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 FRAME = 0.016
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    """A real viewer, as plugins are handed it."""
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def dock(window: Any, npe2pm: Any) -> Callable[[str], Any]:
-    """Open a panel the way the menu does."""
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    return lambda name: window.window.add_plugin_dock_widget(PLUGIN, name)[1]
 
 
 @pytest.fixture

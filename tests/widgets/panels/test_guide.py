@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 from histoscribe.widgets.layers.painting import spot_layers
@@ -16,12 +15,6 @@ from histoscribe.widgets.panels.guide.panel import STEPS
 from histoscribe.widgets.state.preferences import recent_models
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    return make_napari_viewer_proxy()
 
 
 def ticked(panel: Any) -> list[bool]:

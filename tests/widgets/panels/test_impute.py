@@ -48,15 +48,7 @@ def model(whole: Section, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def panel(window: Any, npe2pm: Any, model: Path) -> Any:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+def panel(window: Any, model: Path) -> Any:
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Impute")[1]
     panel.model.folder = model
     return panel

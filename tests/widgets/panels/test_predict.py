@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section
@@ -21,13 +20,6 @@ from histoscribe.widgets.panels.predict.prediction import PredictRequest, check
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    """A real viewer, as plugins are handed it."""
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    return make_napari_viewer_proxy()
 
 
 @pytest.fixture

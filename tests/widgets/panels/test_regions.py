@@ -28,15 +28,7 @@ LOWER = np.array([[105, 20], [105, 180], [180, 180], [180, 20]], float)
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def panel(window: Any, npe2pm: Any, make_section: Callable[..., Section]) -> Any:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+def panel(window: Any, make_section: Callable[..., Section]) -> Any:
     section = make_section()
     counts = section.table.X.toarray()
     counts[: len(counts) // 2, 0] += 40

@@ -22,18 +22,6 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any) -> Any:
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def registered(npe2pm: Any) -> None:
-    from npe2 import PluginManifest
-
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-
-
-@pytest.fixture
 def panel(window: Any, registered: None) -> Any:
     return window.window.add_plugin_dock_widget(PLUGIN, "Slide")[1]
 

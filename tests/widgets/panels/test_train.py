@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
@@ -26,12 +25,6 @@ def sections() -> list[Section]:
     from histoscribe.simulate import simulate_section
 
     return [simulate_section(seed, name=f"K{seed}", genes=20, size_um=700) for seed in (1, 2, 3)]
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
-    return make_napari_viewer_proxy()
 
 
 @pytest.fixture

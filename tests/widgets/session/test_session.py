@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from PIL import Image
 
 from histoscribe.errors import StorageError
@@ -171,9 +170,8 @@ def test_a_missing_table_is_told_and_the_rest_loads(full: ViewerModel, tmp_path:
 
 
 def test_tables_that_lie_in_a_file_are_named_not_copied(
-    section: Section, tmp_path: Path, npe2pm: Any
+    section: Section, tmp_path: Path, registered: None
 ) -> None:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     write_section(replace(section, slide=None), tmp_path / "a.h5ad")
     viewer = ViewerModel()
     viewer.open(tmp_path / "a.h5ad", plugin=PLUGIN)
@@ -264,11 +262,14 @@ def test_a_session_is_viewed_from_the_shell(
 
 @pytest.mark.viewer
 def test_a_session_is_viewed_with_what_else_is_named(
-    full: ViewerModel, tmp_path: Path, make_napari_viewer: Any, npe2pm: Any, monkeypatch: pytest.MonkeyPatch
+    full: ViewerModel,
+    tmp_path: Path,
+    make_napari_viewer: Any,
+    registered: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from histoscribe.widgets.contributions.launch import view
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     window = make_napari_viewer()
     monkeypatch.setattr("napari.Viewer", lambda **_: window)
     view([saved(full, tmp_path / f"s{SUFFIX}")], block=False)
@@ -278,9 +279,8 @@ def test_a_session_is_viewed_with_what_else_is_named(
 
 @pytest.mark.viewer
 def test_a_session_is_dropped_into_the_window(
-    full: ViewerModel, tmp_path: Path, make_napari_viewer_proxy: Any, npe2pm: Any
+    full: ViewerModel, tmp_path: Path, make_napari_viewer_proxy: Any, registered: None
 ) -> None:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     path = saved(full, tmp_path / f"s{SUFFIX}")
     window = make_napari_viewer_proxy()
     window.open(path, plugin=PLUGIN)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
@@ -31,11 +30,6 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 MakeSection = Callable[..., Section]
 LONG = 60_000
-
-
-@pytest.fixture
-def registered(npe2pm: Any) -> None:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
 
 
 @pytest.fixture

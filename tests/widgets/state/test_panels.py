@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication
 
 from histoscribe.widgets.napari_private.probe import PLUGIN
@@ -17,8 +16,7 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy: Any, npe2pm: Any) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+def window(make_napari_viewer_proxy: Any, registered: None) -> Any:
     return make_napari_viewer_proxy(show=True)
 
 

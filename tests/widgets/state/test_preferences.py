@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from npe2 import PluginManifest
 
 from histoscribe.slide.cache import PIXELS
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS
@@ -24,11 +23,10 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 
 @pytest.fixture
-def settings(plugin_settings: None, npe2pm: Any) -> Any:
+def settings(plugin_settings: None, registered: None) -> Any:
     """The plugin's settings in a file of the test's own."""
     from napari.settings import get_plugin_settings
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
     return get_plugin_settings(PLUGIN)
 
 

@@ -116,6 +116,7 @@ class GenesPanel(Panel):
             number_field("", 0, -99, 99, label="", tooltip=_TYPED.format(end), decimals=2)
             for end in ("first", "last")
         )
+        self.low.min_width = self.high.min_width = 56
         meaning = "Take the limits of this gene from the percentiles again"
         self.auto = PushButton(text="Auto", tooltip=meaning)
         self.limits = FieldRow("Limits", self.low, self.high, self.auto)
