@@ -110,13 +110,12 @@ class GenesPanel(Panel):
         self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
         meaning = "Percentiles of the values that get the first and the last colour"
         self.percentiles = self.add(
-            FloatRangeSlider(label="Percentiles", min=0, max=100, value=(1, 99), tooltip=meaning)
+            FloatRangeSlider(label="Range %", min=0, max=100, value=(1, 99), tooltip=meaning)
         )
         self.low, self.high = (
             number_field("", 0, -99, 99, label="", tooltip=_TYPED.format(end), decimals=2)
             for end in ("first", "last")
         )
-        self.low.min_width = self.high.min_width = 56
         meaning = "Take the limits of this gene from the percentiles again"
         self.auto = PushButton(text="Auto", tooltip=meaning)
         self.limits = FieldRow("Limits", self.low, self.high, self.auto)
