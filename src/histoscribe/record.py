@@ -61,6 +61,19 @@ class SlideReference:
     """Whether it lies among other things in a file of its own section; `sha256` is of its pixels then."""
 
 
+@dataclass(frozen=True)
+class AlignedTo:
+    """The section or slide of this name that a section was aligned to, and how it lies there."""
+
+    name: str
+    affine: tuple[tuple[float, ...], ...]
+    """From (row, column, 1) in µm of the section, as it was, to µm of the other; 3 × 3."""
+    method: str = ""
+    """`automatic`, `landmarks` or `by hand`."""
+    residual_um: float | None = None
+    """Median of what was left, where it was checked."""
+
+
 @dataclass(frozen=True, eq=False)
 class EvidenceRecord:
     """The reference spots of the model that made a prediction; arrays as h5ad holds them."""
@@ -192,6 +205,11 @@ class Record:
             found |= {"slide_downsample": float(self.slide.downsample), "slide_held": self.slide.held}
             texts = (self.slide.relative, self.slide.path, self.slide.sha256)
             found |= {key: text for key, text in zip(_OF_SLIDE, texts, strict=True) if text}
+        if self.aligned is not None:
+            values = {
+                name: np.array(one) if name == "affine" else one for name, one in vars(self.aligned).items()
+            }
+            found |= {f"aligned_{name}": one for name, one in values.items() if one is not None}
         if self.verdict is not None:
             found |= {f"verdict_{name}": value for name, value in self.verdict.to_mapping().items()}
         if self.evidence is not None:
@@ -217,6 +235,7 @@ class Record:
         parts = {entry.name: own.pop(f"evidence_{entry.name}", None) for entry in fields(EvidenceRecord)}
         known = parts["section"] is not None and parts["spot"] is not None
         found |= {"slide": _slide_of(own), "evidence": EvidenceRecord(**parts) if known else None}
+        found["aligned"] = _aligned_of(own)
         stated = {name: own.pop(name) for name in list(own) if name.startswith("verdict_")}
         found["verdict"] = read_verdict({name.removeprefix("verdict_"): v for name, v in stated.items()})
         for name in ("record_version", "synthetic"):
@@ -296,6 +315,19 @@ def _slide_of(own: dict[str, Any]) -> SlideReference | None:
     return SlideReference(digest, path, relative, factor, held)
 
 
+def _aligned_of(own: dict[str, Any]) -> AlignedTo | None:
+    import numpy as np
+
+    name, affine, method, left = (own.pop(f"aligned_{entry.name}", None) for entry in fields(AlignedTo))
+    try:
+        matrix = np.array(affine, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+        return None
+    return AlignedTo(_text(name), tuple(map(tuple, matrix.tolist())), _text(method), _number(left))
+
+
 def _mapping(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
@@ -351,7 +383,7 @@ _OF_CARD = (
     *("model_sha256", "training_sections", "training_patients"),
 )
 _LENGTHS = ("mpp", "spot_um", "pitch_um")
-_NESTED = ("slide", "evidence", "verdict", "other")
+_NESTED = ("slide", "aligned", "evidence", "verdict", "other")
 _READERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "tuple[str, ...]": _texts,

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from histoscribe.cli import (
+    align,
     benchmark,
     compare,
     convert,
@@ -50,7 +51,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 for one in (
     demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
-    generate.generate, programmes.programmes, describe.describe, compare.compare, fetch.fetch, doctor.doctor,
+    generate.generate, programmes.programmes, align.align, describe.describe, compare.compare, fetch.fetch,
+    doctor.doctor,
 ):  # fmt: skip
     app.command()(verb(one))
 

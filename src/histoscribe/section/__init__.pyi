@@ -5,5 +5,8 @@ from .opening import open_section as open_section
 from .raster import Raster as Raster, raster_of as raster_of
 from .readers.feature_slice import read_feature_slice as read_feature_slice, slice_genes as slice_genes
 from .readers.legacy import read_legacy as read_legacy
+from .registration.automatic import align as align
+from .registration.keeping import keep_alignment as keep_alignment, lay_on as lay_on
+from .registration.transform import Registration as Registration, align_by_landmarks as align_by_landmarks
 from .table import gene_column as gene_column
 from .writing import write_section as write_section

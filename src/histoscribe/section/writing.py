@@ -90,7 +90,7 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
     try:
         import spatialdata
         from spatialdata.models import Image2DModel, ShapesModel, TableModel
-        from spatialdata.transformations import Identity, Scale
+        from spatialdata.transformations import Affine, Identity, Scale
     except ImportError as error:
         raise DependencyError(
             "writing SpatialData needs the package spatialdata", where=target, remedy=INSTALL
@@ -99,11 +99,17 @@ def _write_zarr(section: Section | AnnData, target: Path) -> None:
     entry = table.uns["spatial"][library_key(section.name)]
     image: NDArray[np.uint8] | None = entry["images"].get("hires")
     scale = float(entry["scalefactors"].get("tissue_hires_scalef", 1.0))
+    aligned = record_of(table).aligned
 
     def placed(factor: float) -> dict[str, Any]:
         """Transformations of an element whose pixel is `factor` full-resolution pixels wide."""
         wide = Scale([factor, factor], axes=("x", "y")) if factor != 1.0 else Identity()
-        return {GLOBAL: wide, MICROMETRES: Scale([factor * section.mpp] * 2, axes=("x", "y"))}
+        places = {GLOBAL: wide, MICROMETRES: Scale([factor * section.mpp] * 2, axes=("x", "y"))}
+        if aligned is not None and aligned.name != section.name:
+            matrix = np.array(aligned.affine)[np.ix_((1, 0, 2), (1, 0, 2))]
+            matrix = matrix @ np.diag([factor * section.mpp, factor * section.mpp, 1.0])
+            places[f"aligned to {aligned.name}"] = Affine(matrix, ("x", "y"), ("x", "y"))
+        return places
 
     element = re.sub(r"[^A-Za-z0-9_.-]", "_", section.name).strip("._") or "section"
     table.uns.pop("spatial", None)

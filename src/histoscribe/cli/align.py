@@ -1,0 +1,92 @@
+"""`histoscribe align`: a section onto another slide, or onto a neighbouring section."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from histoscribe.cli.console import answer, caution, command_line
+from histoscribe.cli.options import AsJson, InCohort, SlideMpp
+from histoscribe.cli.running import job
+from histoscribe.cli.targets import open_measured, open_target, output_place, slide_of
+from histoscribe.errors import SettingError, require_known
+
+if TYPE_CHECKING:
+    from histoscribe.section import Registration
+
+PAIRS = ("moving_row", "moving_column", "fixed_row", "fixed_column")
+
+
+def align(
+    context: typer.Context,
+    section: Annotated[Path, typer.Argument(help="The section that moves, or a cohort CSV with --section.")],
+    fixed: Annotated[Path, typer.Argument(help="A slide to lay its spots on, or a neighbouring section.")],
+    out: Annotated[Path, typer.Option(help="The .h5ad, or .zarr (SpatialData), to write.")],
+    landmarks: Annotated[
+        Path | None, typer.Option(help=f"CSV with {', '.join(PAIRS)} in µm, in place of looking.")
+    ] = None,
+    freedom: Annotated[str, typer.Option(help="Of landmarks: rigid, similarity or affine.")] = "rigid",
+    which: InCohort = None,
+    mpp: SlideMpp = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find how a section lies on another image, and keep it.
+
+    On a slide, spots and drawn regions are written in that slide's pixels. On a section, both stay as they
+    are, and the file says how the one lies on the other. Where outline and structure do not both speak for
+    one way, it is refused.
+    """
+    from histoscribe.record import amend_record
+    from histoscribe.section import Section, align as looked_for, keep_alignment, lay_on, write_section
+    from histoscribe.section.registration.transform import FEWEST
+
+    start = time.monotonic()
+    output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
+    require_known("freedom", [freedom], FEWEST, where="--freedom")
+    with job() as progress:
+        progress.report("opening")
+        moving, beneath = open_measured(section, section=which), open_target(fixed, mpp=mpp)
+        target = slide_of(beneath, fixed)
+        if isinstance(beneath, Section):
+            target = target.with_mpp(beneath.mpp)
+        if landmarks is not None:
+            found = _by_landmarks(landmarks, freedom)
+        else:
+            found = looked_for(slide_of(moving, section).with_mpp(moving.mpp), target, progress=progress)
+        if isinstance(beneath, Section):
+            keep_alignment(moving, beneath.name, found)
+        else:
+            moving = lay_on(moving, target, found)
+        amend_record(moving.table, command=command_line(context))
+        progress.report("writing")
+        write_section(moving, out)
+    facts: dict[str, Any] = {
+        "written": out, "method": found.method, "overlap": found.overlap, "agreeing": found.agreeing,
+        "places": len(found.places), "residual_um": found.residual_um,
+        "seconds": round(time.monotonic() - start, 1),
+    }  # fmt: skip
+    caution(moving.warnings)
+    answer(
+        "Aligned",
+        facts,
+        as_json=as_json,
+        context=context,
+        warnings=list(moving.warnings),
+        affine=found.affine,
+    )
+
+
+def _by_landmarks(path: Path, freedom: Any) -> Registration:
+    import pandas as pd
+
+    from histoscribe.section import align_by_landmarks
+
+    try:
+        pairs = pd.read_csv(path)[list(PAIRS)].to_numpy(dtype=float)
+    except (OSError, ValueError, KeyError) as error:
+        remedy = f"write a pair a line under {','.join(PAIRS)}"
+        raise SettingError("these are no landmarks", where=path, remedy=remedy) from error
+    return align_by_landmarks(pairs[:, :2], pairs[:, 2:], freedom=freedom)

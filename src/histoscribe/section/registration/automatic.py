@@ -1,0 +1,179 @@
+"""The fine step: pieces of tissue looked for near where they should lie, and one map that most support."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import SectionError
+from histoscribe.progress import Progress
+from histoscribe.section.registration.outline import TissuePicture, outline_ways
+from histoscribe.section.registration.transform import Registration, fitted, through
+from histoscribe.slide import Slide
+
+SPOT_RADIUS_UM = 27.5
+LEAST_OVERLAP, LEAST_AGREEING, FEWEST_AGREEING = 0.6, 0.4, 12
+"""Both witnesses must speak for a map: outlines that cover each other, and pieces whose structure agrees."""
+_FINER = 0.7  # share of pieces that must agree at a finer scale, or the coarser map is kept
+_RUNNER_UP = (
+    0.7  # of the best map's agreeing share: another way that comes so near leaves it open which is right
+)
+_STRETCH = 1.2  # the most that one direction may be longer
+_PIECES, _GUESSES = 150, 500
+_COARSE_PX, _FINE_PX, _FINEST_UM = 112, 1000, 4.0
+_HALF, _STEPS = 12, (8, 4, 2, 1)  # pixels of a piece to each side; how many times coarser than the finest
+_LEAST_REACH = (
+    10  # pixels in which a piece is looked for; three radii of a spot where that is more: by chance 9 % agree
+)
+_REMEDY = "set three pairs of landmarks by hand"
+
+
+def align(moving: Slide, fixed: Slide, *, progress: Progress | None = None) -> Registration:
+    """Find how one tissue lies on another: the same section on another image, or a neighbouring section.
+
+    All turns and both faces are tried by outline and density; then pieces of the tissue are looked for, more
+    and more finely, and an affine map is fitted to most of them.
+
+    Parameters
+    ----------
+    moving, fixed : Slide
+        With known µm per pixel.
+    progress : Progress, optional
+        Told of each step.
+
+    Returns
+    -------
+    Registration
+        Its residuals are what is left between pieces of both tissues.
+
+    Raises
+    ------
+    SectionError
+        If outlines or structure do not speak for one map and against all others: nothing is guessed.
+    SlideError
+        If a slide cannot be read, or its µm per pixel are unknown.
+    """
+    told = progress or Progress()
+    told.report("reading both tissues", 0, 6)
+    longest = max(max(slide.shape) * (slide.mpp or 1.0) for slide in (moving, fixed))
+    pixel_um = max(_FINEST_UM, longest / _FINE_PX)
+    read = [TissuePicture.of(slide, pixel_um) for slide in (moving, fixed)]
+    pair = [one.coarser(max(1, round(longest / _COARSE_PX / pixel_um))) for one in read]
+    for slide, picture in zip((moving, fixed), pair, strict=True):
+        if picture.tissue.sum() < 50:
+            raise SectionError("no tissue is found", where=slide.name, remedy=_REMEDY)
+    told.report("turning by outline", 1, 6)
+    ways, best = outline_ways(*pair), None
+    doubts: list[str] = []
+    rival: list[str] = []
+    for step, factor in enumerate(_STEPS):
+        told.report("comparing structure", 2 + step, 6)
+        pair = [one.coarser(factor) for one in read]
+        found = sorted((_refined(way, *pair) for way in ways), key=lambda one: -(one.agreeing or 0.0))
+        distinct = _distinct(found, longest / 10)
+        doubts, rival = _doubts(*distinct)
+        worse = best is not None and (distinct[0].agreeing or 0.0) < _FINER
+        if doubts or (rival and best is not None) or worse:
+            break  # neighbouring sections are alike in the large, not cell by cell
+        best = None if rival else distinct[0]
+        ways = [one.affine for one in distinct[:2]]
+    told.report("comparing structure", 6, 6)
+    if best is None:
+        problem = f"they cannot be aligned with confidence: {'; '.join([*doubts, *rival])}"
+        raise SectionError(problem, where=f"{moving.name} on {fixed.name}", remedy=_REMEDY)
+    return best
+
+
+def _refined(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePicture) -> Registration:
+    """The map that pieces support which were looked for under this one."""
+    found = _looked_at(affine, moving, fixed)
+    enough = len(found.places) >= FEWEST_AGREEING
+    return _looked_at(_supported(found), moving, fixed) if enough else found
+
+
+def _looked_at(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePicture) -> Registration:
+    """Where pieces of the moving tissue are found around their place on the fixed one."""
+    from skimage.feature import match_template
+
+    laid = moving.warped(affine, fixed)
+    both = laid.tissue & fixed.tissue
+    overlap = float(both.sum() / max(1, min(laid.tissue.sum(), fixed.tissue.sum())))
+    step = max(4, int(np.sqrt(both.sum() / _PIECES)))
+    pixel_um = float(fixed.to_um[0, 0])
+    reach = max(_LEAST_REACH, int(np.ceil(3 * SPOT_RADIUS_UM / pixel_um)))
+    margin = _HALF + reach
+    padded, weight = np.pad(fixed.density, margin), np.pad(both, margin)
+    places, shifts = [], []
+    for row in range(step // 2, both.shape[0], step):
+        for column in range(step // 2, both.shape[1], step):
+            inside = weight[
+                row + reach : row + reach + 2 * _HALF + 1, column + reach : column + reach + 2 * _HALF + 1
+            ]
+            top, left = row - _HALF, column - _HALF
+            piece = laid.density[max(0, top) : top + 2 * _HALF + 1, max(0, left) : left + 2 * _HALF + 1]
+            if inside.mean() < 0.6 or piece.shape != inside.shape or piece.std() < 1e-3:
+                continue
+            around = padded[row : row + 2 * margin + 1, column : column + 2 * margin + 1]
+            places.append((row, column))
+            shifts.append(_peak(match_template(around, piece)) - reach)  # type: ignore[no-untyped-call]
+    at = through(fixed.to_um, np.reshape(places, (-1, 2)))
+    left_um = np.reshape(shifts, (-1, 2)) * pixel_um
+    agree = np.hypot(*left_um.T) <= max(SPOT_RADIUS_UM, 1.5 * pixel_um)
+    share = float(agree.mean()) if len(agree) else 0.0
+    return Registration(affine, "automatic", at, left_um, overlap, share)
+
+
+def _peak(response: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a response is highest, to a fraction of a pixel."""
+    best = np.array(np.unravel_index(int(response.argmax()), response.shape))
+    place = best.astype(np.float64)
+    for axis in (0, 1):
+        if 0 < best[axis] < response.shape[axis] - 1:
+            low, mid, high = (response[tuple(best + by * np.eye(2, dtype=int)[axis])] for by in (-1, 0, 1))
+            bend = low - 2 * mid + high
+            place[axis] += 0.5 * (low - high) / bend if bend < 0 else 0.0
+    return place
+
+
+def _supported(found: Registration) -> NDArray[np.float64]:
+    """The map after the one that was looked at, by the pieces that support one another."""
+    before, after = found.places, found.places + found.residuals
+    tolerance = max(SPOT_RADIUS_UM, float(np.median(np.hypot(*found.residuals.T))) / 2)
+    rng = np.random.default_rng(0)
+    threes = rng.permuted(np.tile(np.arange(len(before)), (_GUESSES, 1)), axis=1)[:, :3]
+    corners = np.concatenate([before[threes], np.ones((_GUESSES, 3, 1))], axis=2)
+    known = np.abs(np.linalg.det(corners)) > 1e-3 * np.ptp(before, axis=0).prod()
+    guesses = np.linalg.solve(corners[known], after[threes[known]])
+    left = np.einsum("pi,gij->gpj", np.column_stack([before, np.ones(len(before))]), guesses) - after
+    supported = np.hypot(left[..., 0], left[..., 1]) <= tolerance
+    kept = supported[supported.sum(axis=1).argmax()] if len(supported) else np.zeros(len(before), np.bool_)
+    if kept.sum() < FEWEST_AGREEING:
+        return found.affine
+    further = fitted(before[kept], after[kept]) @ found.affine
+    sizes = np.linalg.svd(further[:2, :2], compute_uv=False)
+    return further if sizes.min() > 1 / _STRETCH and sizes.max() < _STRETCH else found.affine
+
+
+def _distinct(found: list[Registration], far: float) -> list[Registration]:
+    """Without those that lay the tissue nearly where a better one does."""
+    kept: list[Registration] = []
+    for one in found:
+        apart = one.affine @ np.array([np.linalg.inv(other.affine) for other in kept]).reshape(-1, 3, 3)
+        away = [through(way, other.places) - other.places for way, other in zip(apart, kept, strict=True)]
+        if all(np.median(np.hypot(*by.T)) > far for by in away if len(by)):
+            kept.append(one)
+    return kept
+
+
+def _doubts(best: Registration, *others: Registration) -> tuple[list[str], list[str]]:
+    """Which of the witnesses denies a map, and whether it is not the only one."""
+    agreeing, overlap = best.agreeing or 0.0, best.overlap or 0.0
+    problems, rival = [], []
+    if overlap < LEAST_OVERLAP:
+        problems.append(f"only {overlap:.0%} of the smaller tissue would lie on the other")
+    if agreeing < LEAST_AGREEING or agreeing * len(best.places) < FEWEST_AGREEING:
+        problems.append(f"the structure of only {agreeing:.0%} of {len(best.places)} pieces agrees")
+    second = max((one.agreeing or 0.0 for one in others), default=0.0)
+    if second > _RUNNER_UP * agreeing:
+        rival.append(f"another way fits nearly as well ({second:.0%} of the pieces against {agreeing:.0%})")
+    return problems, rival
