@@ -160,3 +160,21 @@ def test_a_comma_that_may_mean_two_things_stops(tmp_path: Path) -> None:
         read_table(tmp_path / "x.tsv")
     (tmp_path / "x.tsv").write_text("\ta\tb\nTP53\t0,234\t2,345\nKRT5\t12,345\t7\n")
     assert read_table(tmp_path / "x.tsv").table.X.max() == pytest.approx(12.345)
+
+
+def test_a_gct_has_a_description_and_the_rows_that_it_states(tmp_path: Path) -> None:
+    frame = counts(KNOWN[:30], SAMPLES)
+    empty = frame.assign(Description="na")[["Description", *SAMPLES]]
+    path = tmp_path / "x.gct"
+
+    def write(stated: int) -> None:
+        path.write_text(f"#1.2\n{stated}\t4\n{empty.to_csv(sep=chr(9), index_label='Name')}")
+
+    write(30)
+    assert list(read_table(path).table.obs_names) == SAMPLES
+    assert np.array_equal(read_table(path).table.X, frame.T.to_numpy())
+    write(4)
+    assert any("states 4 rows, it holds 30" in said for said in read_table(path).warnings)
+    write(31)
+    with pytest.raises(TableError, match="states 31 rows and holds 30; copy it anew"):
+        read_table(path)

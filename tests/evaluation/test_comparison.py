@@ -100,6 +100,16 @@ def test_no_common_gene_says_what_each_side_has(simulated, guess):
         compare(simulated, replace(guess, table=table))
 
 
+def test_identifiers_meet_symbols(simulated, guess):
+    table = simulated.table[:, ["EPCAM", "KRT8", "KRT18"]].copy()
+    table.var_names = ["ENSG00000119888.12", "ENSG00000170421", "ENSG00000999999"]
+    found = compare(simulated.with_table(table), guess)
+    assert found.genes == ("EPCAM", "KRT8")
+    expected = np.asarray(guess.table[:, ["EPCAM", "KRT8"]].X)
+    np.testing.assert_array_equal(found.predicted, expected)
+    np.testing.assert_array_equal(found.measured > 0, table.X[:, :2].toarray() > 0)
+
+
 def test_another_section_is_recognised(simulated, guess):
     table = guess.table.copy()
     table.obsm["spatial"] = flip(table.obsm["spatial"]) + 900

@@ -131,3 +131,15 @@ def test_spots_beside_the_tissue_are_doubted_and_the_mirrored_image_named() -> N
     (doubt,) = tissue_doubts(np.column_stack([places[:, 0], 2000 - places[:, 1]]), slide)
     assert "only 0% of the spots lie on the image's tissue" in doubt
     assert "100% would if they were mirrored left to right" in doubt
+
+
+def test_what_a_file_system_puts_beside_files_is_not_read(space_ranger: Make) -> None:
+    folder = space_ranger().folder
+    before = open_section(folder)
+    for path in (folder / "filtered_feature_bc_matrix.h5", *(folder / "spatial").iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7" * 20)
+    again = open_section(folder)
+    assert again.warnings == before.warnings
+    assert again.slide is not None
+    assert before.slide is not None
+    assert again.slide.path == before.slide.path

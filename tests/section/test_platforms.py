@@ -10,11 +10,13 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from scipy.sparse import csr_matrix
 
 from histoscribe.errors import SectionError
 from histoscribe.formats import kind_of
 from histoscribe.section import Section, open_section
+from histoscribe.slide import open_slide
 
 GENES = ["EPCAM", "KRT8", "ESR1", "ERBB2", "CD3E"]
 Bring = Callable[[anndata.AnnData], Section]
@@ -231,3 +233,61 @@ def test_images_in_any_numbers_are_shown(kind: str, brought: Bring) -> None:
     assert found.slide is not None
     np.testing.assert_array_equal(found.slide.levels[0].pixels[:][..., 1], image)
     assert any("grey" in warning for warning in found.slide.warnings) == (kind != "int64")
+
+
+# a second witness
+
+
+@pytest.mark.parametrize(("unit", "known"), [(1.0, True), (1000.0, False), (0.001, False)])
+def test_cells_of_an_unknown_unit_must_lie_as_cells_may(unit: float, known: bool, brought: Bring) -> None:
+    table = cells(300, cell_area=80.0)
+    table.obsm["spatial"] *= unit / 8
+    if known:
+        found = brought(table)
+        assert (found.mpp, found.pitch_um) == (1.0, None)
+        assert any("a guess" in warning for warning in found.warnings)
+        return
+    with pytest.raises(SectionError, match=r"would lie .* µm apart; write .* uns\[\"pixel_size_um\"\]"):
+        brought(table)
+    table.uns["pixel_size_um"] = 1 / unit
+    assert brought(table).mpp == 1 / unit
+
+
+def test_areas_of_cells_tell_their_unit(brought: Bring) -> None:
+    table = cells(300, cell_area=78.5)
+    table.uns["spatial"] = {"A": {"scalefactors": {"spot_diameter_fullres": 40.0}}}
+    found = brought(table)
+    assert found.mpp == pytest.approx(0.25, rel=0.01)
+    assert any("areas of its cells say 0.25" in warning for warning in found.warnings)
+
+
+def test_cells_on_a_slide_that_is_named_have_its_scale(brought: Bring, tmp_path: Path) -> None:
+    table = cells(300)
+    table.write_h5ad(tmp_path / "cells.h5ad")
+    pixels = np.full((4000, 4000, 3), 200, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(256, 256), photometric="rgb", compression="deflate")
+    found = open_section(tmp_path / "cells.h5ad", slide=open_slide(tmp_path / "a.tif", mpp=0.25))
+    assert found.mpp == 0.25
+    assert any("its slide's 0.25 was taken, a guess" in warning for warning in found.warnings)
+
+
+def test_a_hexagonal_lattice_that_is_not_visiums_is_doubted(brought: Bring) -> None:
+    table = visium()
+    table.obs = table.obs[[]]
+    table.uns["spatial"] = {"A": {"scalefactors": {"microns_per_pixel": 0.08}}}
+    assert any("spots lie 10 µm apart, not 100" in warning for warning in brought(table).warnings)
+
+
+def test_samples_beside_one_another_are_doubted(brought: Bring) -> None:
+    table = squares(30, side=10)
+    table.obs["sample"] = np.where(table.obsm["spatial"][:, 0] < 150, "A", "B")
+    assert any("lie apart: is this one section?" in warning for warning in brought(table).warnings)
+
+
+def test_places_as_seurat_calls_them_and_genomes_that_are_mixed(brought: Bring) -> None:
+    table = visium()
+    table.obs[["imagecol", "imagerow"]] = table.obsm.pop("spatial")
+    table.var_names = ["GRCh38_EPCAM", "GRCh38_KRT8", "mm10___Esr1", "mm10___Cd3e", "mm10___Krt8"]
+    found = brought(table)
+    assert found.mpp == pytest.approx(0.8)
+    assert any("several genomes (GRCh38, mm10)" in warning for warning in found.warnings)

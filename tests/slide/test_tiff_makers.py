@@ -139,3 +139,21 @@ def test_other_ycc_is_refused(tmp_path, picture):
     tifffile.imwrite(path, picture(100, 100), metadata=None, **about)
     with pytest.raises(SlideError, match="YCbCr pixels that are not JPEG"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("unit", ["um", "micron", "\\u00B5m", "mm", "inch", "pixel"])
+def test_imagej_names_its_unit(unit, picture, tmp_path):
+    per_um = {"mm": 1e-3, "inch": 1 / 25_400}.get(unit, 1.0)
+    resolution = (2 / per_um, 2 / per_um)
+    tifffile.imwrite(
+        tmp_path / "x.tif", picture(90, 80), imagej=True, resolution=resolution, metadata={"unit": unit}
+    )
+    assert open_slide(tmp_path / "x.tif").mpp == (None if unit == "pixel" else pytest.approx(0.5))
+
+
+def test_ome_states_inches(picture, tmp_path):
+    about = {"axes": "YXS"}
+    for axis in "XY":
+        about |= {f"PhysicalSize{axis}": 2e-5, f"PhysicalSize{axis}Unit": "in"}
+    tifffile.imwrite(tmp_path / "x.ome.tif", picture(90, 80), photometric="rgb", metadata=about)
+    assert open_slide(tmp_path / "x.ome.tif").mpp == pytest.approx(0.508)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 
@@ -416,3 +417,19 @@ def test_too_many_points_are_refused_at_once_and_little_memory(write, monkeypatc
     path.write_text("[" + "[]," * 12_000_000 + "[]]")
     with pytest.raises(RegionError, match="far more values"):
         read_regions(path)
+
+
+def test_degrees_are_refused_and_packed_or_empty_holes_read(tmp_path):
+    outline = [[13.37, 52.51], [13.38, 52.51], [13.38, 52.52], [13.37, 52.51]]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [outline]}))
+    with pytest.raises(RegionError, match="smaller than a pixel"):
+        read_regions(path)
+    square = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
+    text = json.dumps({"type": "Polygon", "coordinates": [square, []]}).encode()
+    (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(text))
+    (region,) = read_regions(tmp_path / "a.geojson.gz")
+    assert (region.area, region.holes) == (100.0, ())
+    (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(text)[:30])
+    with pytest.raises(RegionError, match="cannot be read"):
+        read_regions(tmp_path / "a.geojson.gz")

@@ -227,9 +227,16 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
     if names[-1].startswith("!"):  # the end of a series matrix
         names, pieces[-1] = names[:-1], pieces[-1][:-1]
         notes = {place: kept[:-1] for place, kept in notes.items()}
+    if len(names) < layout.rows:
+        raise TableError(
+            f"it states {layout.rows:,} rows and holds {len(names):,}", where=path,
+            remedy="copy it anew if it is cut off, else correct its second line",
+        )  # fmt: skip
+    more = f"its second line states {layout.rows:,} rows, it holds {len(names):,}"
     columns = [header[place] for place in numeric]
     beside = {header[place]: kept for place, kept in notes.items()}
-    return TextTable(np.concatenate(pieces), names, columns, beside, layout)
+    said = (more,) if 0 < layout.rows < len(names) else ()
+    return TextTable(np.concatenate(pieces), names, columns, beside, layout, said)
 
 
 def _is_text(column: pd.Series) -> bool:

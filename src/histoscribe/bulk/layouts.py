@@ -18,7 +18,7 @@ _GENE_WORDS = {
 }  # fmt: skip
 _DESCRIPTORS = {
     "length", "gene_length", "width", "effectivelength", "effective_length", "eff_length", "chr",
-    "chrom", "chromosome", "start", "end", "strand", "entrez_id", "entrezid", "entrez_gene_id",
+    "chrom", "chromosome", "start", "end", "strand", "entrez_id", "entrezid", "entrez_gene_id", "description",
 }  # fmt: skip
 _CLINICAL = {
     "age", "sex", "gender", "race", "stage", "grade", "status", "vital_status", "event", "time", "survival",
@@ -54,6 +54,8 @@ class TextLayout:
     """Columns after the first one that describe rows."""
     skipped: int = 0
     """Lines below the first one that describe columns."""
+    rows: int = 0
+    """How many rows are stated; 0 where none are."""
 
 
 def gct_layout(first: str, second: str, where: object) -> TextLayout:
@@ -62,15 +64,16 @@ def gct_layout(first: str, second: str, where: object) -> TextLayout:
     Version 1.3 counts, after rows and columns, the descriptors of rows (columns of the table) and those of
     columns (lines below the header). Raises `TableError` if the second line holds no such numbers.
     """
-    if not first.startswith("#1.3"):
-        return TextLayout("rows")
     numbers = second.split()
+    rows = int(numbers[0]) if numbers and numbers[0].isdigit() else 0
+    if not first.startswith("#1.3"):
+        return TextLayout("rows", rows=rows)
     if len(numbers) < 4 or not all(one.isdigit() for one in numbers[:4]):
         raise TableError(
             "the second line of a GCT 1.3 file must hold four numbers", where=str(where),
             remedy="write rows, columns, row descriptors and column descriptors there",
         )  # fmt: skip
-    return TextLayout("rows", int(numbers[2]), int(numbers[3]))
+    return TextLayout("rows", int(numbers[2]), int(numbers[3]), rows)
 
 
 def header_layout(header: Sequence[str]) -> TextLayout:

@@ -114,15 +114,14 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
             problem = f"this table is {kind}, where the other kind is wanted"
             remedy = "give the measured table first and the prediction second"
             raise TableError(problem, where=section.name, remedy=remedy)
-    genes = common_genes(left, right)
+    genes, columns, predicted_columns = common_genes(left, right)
     found = match_spots(left, right)
     match = _without_given(found, right)
     left_out = len(found.measured) - len(match.measured)
     table = left.table[match.measured].copy()
-    columns = table.var_names.get_indexer(genes)
     counts = table.X[:, columns]
     expression = dense(log_cp10k(table.X)[:, columns])
-    guess = dense(right.table.X[match.predicted][:, right.table.var_names.get_indexer(genes)])
+    guess = dense(right.table.X[match.predicted][:, predicted_columns])
     truth = dense(table.layers["truth"][:, columns]) if "truth" in table.layers else None
 
     source = record_of(right.table)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
 from histoscribe.evaluation.guards import FEWEST
+from histoscribe.genes import symbol_of
 from histoscribe.section import Section, flip
 
 if TYPE_CHECKING:
@@ -84,26 +85,33 @@ def match_spots(measured: Section, predicted: Section) -> Match:
     return match
 
 
-def common_genes(measured: Section, predicted: Section) -> list[str]:
-    """Genes of the prediction that were also measured, in the prediction's order.
+def common_genes(
+    measured: Section, predicted: Section
+) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
+    """Genes of the prediction that were also measured, in its order, and their columns in both tables.
 
-    Raises `TableError` if there is none, or a name occurs twice.
+    Where no name is shared, Ensembl identifiers are matched by their symbols. Raises `TableError` if there is
+    none, or a name occurs twice.
     """
     for section in (measured, predicted):
         names = section.table.var_names
         if not names.is_unique:
             twice = names[names.duplicated()][0]
             raise TableError(f"gene {twice} occurs twice", where=section.name, remedy="make names unique")
-    known = set(measured.genes)
-    genes = [gene for gene in predicted.genes if gene in known]
-    if not genes:
+    pairs: list[tuple[int, int]] = []
+    for named in (str, symbol_of):
+        known = {named(gene): place for place, gene in reversed(list(enumerate(measured.genes)))}
+        wanted = [(known.get(named(gene), -1), column) for column, gene in enumerate(predicted.genes)]
+        pairs = pairs or [pair for pair in wanted if pair[0] >= 0]
+    if not pairs:
         raise TableError(
             f"no gene in common: {measured.name} has {_some(measured.genes)}, the prediction has "
             f"{_some(predicted.genes)}",
             where=predicted.name,
             remedy="use tables with the same kind of gene names (symbols or Ensembl ids) and species",
         )
-    return genes
+    own, theirs = np.array(pairs, dtype=np.intp).T
+    return [predicted.genes[column] for column in theirs], own, theirs
 
 
 def _some(names: list[str]) -> str:

@@ -49,7 +49,7 @@ _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
 _POSITIONS = frozenset({
     "obsm/spatial", "obsm/X_spatial", "uns/spatial", "obs/pxl_col_in_fullres", "obs/pixel_x",
-    "obs/x_centroid", "obs/center_x", "obs/CenterX_global_px",
+    "obs/x_centroid", "obs/center_x", "obs/CenterX_global_px", "obs/imagecol",
 })  # fmt: skip
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})

@@ -23,6 +23,7 @@ from histoscribe.section.lattice import (
     unit_vectors,
     visium_spacing,
 )
+from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,6 +45,8 @@ _BIN_BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
 _PIXEL_SIZES = ("pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size")
 _OF_CELLS = ("cell_area", "nucleus_area", "CenterX_global_px", "area_um2", "Area.um2")
 _ONE_PLACE = "the µm per pixel cannot be told: fewer than two spots at different places"
+_SAME_CELLS, _CELLS_APART = 1.6, (1.0, 500.0)
+"""How far a cell's size may be off, in times; µm between neighbouring cells, or beads, of any tissue."""
 _AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
 
 
@@ -85,7 +88,7 @@ def scale_of(
     if own.mpp is not None and pitch is not None and not own.cells:
         return SpotScale(own.mpp, pitch, spot or SPOT_UM)
     if options.pitch_um is None and (own.cells or _are_points(table, own, array, centres)):
-        return _of_points(table, centres, stated, options.spot_um or own.spot_um, spot_px, path)
+        return _of_points(table, centres, stated, options.spot_um or own.spot_um, spot_px, options, path)
     square = is_square(array, centres)
     guess, size, said = _guessed(centres, square, spot_px)
     apart = pitch or guess
@@ -101,7 +104,7 @@ def scale_of(
         raise SectionError(_ONE_PLACE, where=path)
     if stated is not None and pitch is None:
         found = spacing.pitch_um * stated / spacing.mpp
-        unlike = array is not None and not square and abs(found / PITCH_UM - 1) > REFUSED
+        unlike = not square and abs(found / PITCH_UM - 1) > REFUSED
         doubt = f"by {stated:.4g} µm per pixel, as stated, spots lie {found:.3g} µm apart, not {PITCH_UM:g}"
         return SpotScale(stated, found, spot or size * found / guess, (doubt,) if unlike else ())
     if stated is not None:
@@ -164,9 +167,17 @@ def _of_points(
     mpp: float | None,
     spot: float | None,
     spot_px: float | None,
+    options: SectionOptions,
     path: Path,
 ) -> SpotScale:
-    """Cells and beads: points without a pitch, as wide as their areas, else as far apart as they lie."""
+    """Cells and beads: points without a pitch, as wide as their areas, else as far apart as they lie.
+
+    Where no scale is stated, that of the slide they are laid on is taken, then one by their areas, then µm;
+    at which they must lie as far apart as cells may. Raises `SectionError` if they do not.
+    """
+    areas = next((table.obs[name] for name in _AREAS_UM2 if name in table.obs), None)
+    median = float("nan") if areas is None else float(np.nanmedian(np.asarray(areas, dtype=np.float64)))
+    wide = 2 * float(np.sqrt(median / np.pi)) if median > 0 else None
     warnings: tuple[str, ...] = ()
     if mpp is None and {"Area", "Area.um2"} <= set(table.obs.columns):
         areas = table.obs[["Area.um2", "Area"]].to_numpy(dtype=np.float64)
@@ -174,16 +185,29 @@ def _of_points(
     if mpp is None and "CenterX_global_px" in table.obs:
         words = f"the file states no µm per pixel: CosMx' usual {COSMX_MPP:.4g} was taken, a guess"
         mpp, warnings = COSMX_MPP, (words,)
+    if mpp is None and isinstance(options.slide, Slide) and options.slide.mpp is not None:
+        mpp = options.slide.mpp
+        warnings = (f"the file states no µm per pixel: its slide's {mpp:.4g} was taken, a guess",)
     if mpp is None:
-        words = "the file states no µm per pixel: the places of its cells or beads were taken for µm, a guess"
-        mpp, warnings = 1.0, (words,)
+        by_area = wide / spot_px if wide and spot_px else 1.0
+        mpp = 1.0 if 1 / _SAME_CELLS < by_area < _SAME_CELLS else by_area
+        how = (
+            "places of its cells or beads were taken for µm"
+            if mpp == 1
+            else f"areas of its cells say {mpp:.3g}"
+        )
+        warnings = (f"the file states no µm per pixel: the {how}, a guess",)
+        apart = neighbour_distance(centres) * mpp
+        if not _CELLS_APART[0] <= apart <= _CELLS_APART[1] and apart > 0:
+            problem = (
+                f"the file states no µm per pixel, and its cells or beads would lie {apart:.3g} µm apart"
+            )
+            remedy = 'write the µm per unit of their places into the table as uns["pixel_size_um"]'
+            raise SectionError(problem, where=path, remedy=remedy)
     distance = neighbour_distance(centres) * mpp
     if not distance > 0:
         raise SectionError(_ONE_PLACE, where=path)
-    areas = next((table.obs[name] for name in _AREAS_UM2 if name in table.obs), None)
-    median = float("nan") if areas is None else float(np.nanmedian(np.asarray(areas, dtype=np.float64)))
-    diameter = 2 * float(np.sqrt(median / np.pi)) if median > 0 else (spot_px or 0) * mpp or distance
-    return SpotScale(mpp, None, spot or diameter, warnings)
+    return SpotScale(mpp, None, spot or wide or (spot_px or 0) * mpp or distance, warnings)
 
 
 def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) -> tuple[float, float, str]:

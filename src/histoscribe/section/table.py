@@ -140,8 +140,11 @@ def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Gene names without the genome (`GRCh38_`, `mm10___`) before all of them, and what was done."""
     found = [_GENOME.match(name) for name in names]
     genomes = {match[1] for match in found if match is not None}
-    if len(genomes) != 1 or sum(match is not None for match in found) < 0.9 * len(names):
+    if not genomes or sum(match is not None for match in found) < 0.9 * len(names):
         return list(names), []
+    if len(genomes) > 1:
+        both = examples(sorted(genomes))
+        return list(names), [f"genes are of several genomes ({both}) and keep its name: take those of one"]
     bare = [name if match is None else name[match.end() :] for name, match in zip(names, found, strict=True)]
     return bare, [f"{genomes.pop()} was taken from before the genes' names"]
 

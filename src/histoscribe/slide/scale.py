@@ -11,7 +11,7 @@ PLAUSIBLE = (0.02, 25.0)
 UM = {
     "µm": 1.0, "μm": 1.0, "um": 1.0, "micrometer": 1.0, "micron": 1.0, "nm": 1e-3, "nanometer": 1e-3,
     "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6,
-    "Å": 1e-4, "angstrom": 1e-4,
+    "Å": 1e-4, "angstrom": 1e-4, "in": 25_400.0, "inch": 25_400.0, "microns": 1.0, "\\u00B5m": 1.0,
 }  # fmt: skip
 """µm per unit of length."""
 

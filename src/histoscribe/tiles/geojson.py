@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import os
 import uuid
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,8 +67,14 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
             raise RegionError(
                 f"{size / 2**20:.0f} MB are too much for drawn regions", where=path, remedy=_SIMPLIFY
             )
-        return parse_regions(path.read_bytes(), path)
-    except OSError as error:
+        with path.open("rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            text = stream.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise RegionError("it unfolds to too much for drawn regions", where=path, remedy=_SIMPLIFY)
+        return parse_regions(text, path)
+    except (OSError, EOFError, zlib.error) as error:
         raise RegionError(
             f"cannot be read ({reason_of(error).lower()})", where=path, remedy="check the path"
         ) from error
@@ -94,7 +102,7 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
             try:
                 if not isinstance(rings, list) or not rings:
                     raise ValueError("a polygon has no outline")
-                polygon, *holes = map(_xy, rings)
+                polygon, *holes = map(_xy, [rings[0], *filter(None, rings[1:])])
                 own = (about.label, about.identity, about.other)
                 regions.append(Region(about.name, about.colour, polygon, tuple(holes), *own))
             except (ValueError, TypeError, OverflowError, RegionError) as error:
@@ -113,6 +121,9 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
         )
     if not regions:
         raise RegionError("it holds no area", where=path, remedy="draw a polygon, rectangle or ellipse")
+    if b'"objectType"' not in text and all(np.ptp(region.polygon, axis=0).max() < 1 for region in regions):
+        problem = "its areas are smaller than a pixel: are these degrees, or parts of the image"
+        raise RegionError(problem, where=path, remedy="export them in full-resolution pixels")
     if sum(len(ring) for region in regions for ring in (region.polygon, *region.holes)) > _MOST_POINTS:
         raise RegionError(
             f"its outlines have more than {_MOST_POINTS:,} points",

@@ -37,6 +37,7 @@ _PLACES = (
     ("center_x", "center_y"),
     ("CenterX_global_px", "CenterY_global_px"),
     ("pixel_x", "pixel_y"),
+    ("imagecol", "imagerow"),
     ("x", "y"),
 )
 _BASES = re.compile(r"[ACGT]{14,}")
@@ -44,8 +45,8 @@ _BOXES, _LAYERS = 60, 1000
 _OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch")
 
 
-def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any]]:
-    """The name of the one section that a table holds, and its part of `uns["spatial"]`.
+def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any], list[str]]:
+    """The name of the one section that a table holds, its part of `uns["spatial"]`, and what is doubtful.
 
     Raises `SectionError` if spots of several sections are among them.
     """
@@ -59,13 +60,13 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
         if len(present) != 1:
             raise _several(f"{len(libraries)} sections ({examples(sorted(libraries))})", path)
         libraries = {name: libraries[name] for name in present}
-    _refuse_joined(table, path)
+    doubts = _refuse_joined(table, path)
     name, entry = next(iter(libraries.items()), (None, spatial if flat else {}))
-    return name, entry
+    return name, entry, doubts
 
 
-def _refuse_joined(table: AnnData, path: Path) -> None:
-    """Refuse spots of several sections, joined into one table, on top of one another."""
+def _refuse_joined(table: AnnData, path: Path) -> list[str]:
+    """Refuse spots of several sections, joined into one table, on top of one another; doubt those beside."""
     owners = [name for name in _OWNERS if name in table.obs and 1 < table.obs[name].nunique() <= 1000]
     places = np.asarray(table.obsm["spatial"])
     bases = [match[0] for match in map(_BASES.search, map(str, table.obs_names)) if match]
@@ -80,7 +81,8 @@ def _refuse_joined(table: AnnData, path: Path) -> None:
         by = f', by obs["{owners[0]}"]' if owners else ""
         raise _several(f"several sections: {shared[what]} spots share their {what}{by}", path)
     if array:
-        return
+        return []
+    doubts = []
     for name in owners:
         boxes = []
         for rows in table.obs.groupby(name, observed=True).indices.values():
@@ -89,6 +91,9 @@ def _refuse_joined(table: AnnData, path: Path) -> None:
                 boxes.append((inside.min(axis=0), inside.max(axis=0)))
         if any(_overlap(*pair) > 0.5 for pair in combinations(boxes[:_BOXES], 2)):
             raise _several(f'several sections on top of one another, by obs["{name}"]', path)
+        if not any(_overlap(*pair) for pair in combinations(boxes[:_BOXES], 2)):
+            doubts.append(f'obs["{name}"] names {len(boxes)} of them, which lie apart: is this one section?')
+    return doubts
 
 
 def _overlap(one: tuple[Any, Any], other: tuple[Any, Any]) -> float:

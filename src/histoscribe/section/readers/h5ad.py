@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,14 @@ def section_of_table(
     except SectionError as error:
         raise SectionError(error.problem, where=path, remedy=error.remedy) from error
     table, lost = with_places(table, path)
-    library, entry = library_of(table, path)
+    library, entry, beside = library_of(table, path)
     table, changed = with_expression(table, own.measured, path)
     centres = flip(table.obsm["spatial"])
+    if options.slide is not None:
+        options = replace(options, slide=opened(options.slide))
     scale = scale_of(table, centres, own, options, entry, mpp, path)
     held, said = (image, []) if image is not None else held_image(entry, path)
-    warnings = [*own.warnings, *doubts, *lost, *changed, *scale.warnings]
+    warnings = [*own.warnings, *doubts, *lost, *beside, *changed, *scale.warnings]
     beneath: Slide | None
     if options.slide is not None:
         beneath = opened(options.slide)

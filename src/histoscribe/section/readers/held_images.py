@@ -50,7 +50,9 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
             image, said = np.stack([image.reshape(image.shape[:2])] * 3, axis=-1), [GREY]
         if image.dtype.kind in "iu" and image.size and 0 <= image.min() <= image.max() <= 255:
             image = image.astype(np.uint8)
-        numbers = image.dtype.kind == "f" or image.dtype in (np.uint8, np.uint16)
+        numbers = image.dtype in (np.uint8, np.uint16) or (
+            image.dtype.kind == "f" and np.isfinite(image).any()
+        )
         if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size or not numbers:
             doubts.append(f"the {kind} image is {image.shape} {image.dtype}, no RGB, and was left out")
             continue

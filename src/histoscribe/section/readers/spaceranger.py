@@ -20,7 +20,14 @@ from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.cells import open_segmented
 from histoscribe.section.readers.feature_slice import NAME, open_feature_slice, slice_file
 from histoscribe.section.readers.positions import Positions, join, read_positions
-from histoscribe.section.readers.spatial_folder import Scales, file_in, own_image, packed_in, read_scales
+from histoscribe.section.readers.spatial_folder import (
+    Scales,
+    file_in,
+    own_image,
+    packed_in,
+    read_scales,
+    visible,
+)
 from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
 from histoscribe.section.scale import PITCH_UM, SPOT_UM, spot_doubts
@@ -85,7 +92,7 @@ def _has_counts(root: Path) -> bool:
 
 def _read_counts(root: Path) -> tuple[Counts, Path]:
     for stem in _MATRICES:
-        files = sorted(root.glob(f"*{stem}.h5")) or sorted(root.glob(f"*{stem}.h5.gz"))
+        files = visible(root, f"*{stem}.h5") or visible(root, f"*{stem}.h5.gz")
         if len(files) > 1:
             names = ", ".join(path.name for path in files)
             raise SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
@@ -95,7 +102,7 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
             return read_tenx_mtx(root / stem), root / stem
     if file_in(root, "matrix.mtx") is not None:
         return read_tenx_mtx(root), root
-    others = [path for path in sorted(root.glob("*.h5")) if not path.match(f"*{NAME}")]
+    others = [path for path in visible(root, "*.h5") if not path.match(f"*{NAME}")]
     if len(others) == 1:
         return read_tenx_h5(others[0]), others[0]
     remedy = "add filtered_feature_bc_matrix.h5, or the folder of that name, from Space Ranger"

@@ -61,6 +61,11 @@ def read_scales(spatial: Path) -> Scales:
     )
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern but those that file systems put beside them (`._name`), in order."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def file_in(folder: Path, *names: str) -> Path | None:
     """The one file of a name (the first of several names), also gzipped or with a sample's name before it.
 
@@ -69,7 +74,7 @@ def file_in(folder: Path, *names: str) -> Path | None:
     for name in names:
         endings = (name, f"{name}.gz")
         found = [folder / each for each in endings if (folder / each).is_file()][:1]
-        found = found or [path for each in endings for path in sorted(folder.glob(f"*[_.-]{each}"))]
+        found = found or [path for each in endings for path in visible(folder, f"*[_.-]{each}")]
         if len(found) > 1:
             listed = examples([path.name for path in found])
             raise SectionError(f"several files ({listed})", where=folder, remedy="keep one sample per folder")
@@ -92,7 +97,7 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
     doubts: list[str] = []
     found: list[tuple[str, Slide]] = []
     for kind, scale in (("hires", scales.hires), ("lowres", scales.lowres)):
-        paths = sorted(spatial.glob(f"*tissue_{kind}_image.*"), key=lambda path: ".png" not in path.name)
+        paths = sorted(visible(spatial, f"*tissue_{kind}_image.*"), key=lambda path: ".png" not in path.name)
         if len(paths) > 1 and scale is not None:
             doubts.append(f"of {examples([path.name for path in paths])} the first that can be read is shown")
         for path in paths:

@@ -55,7 +55,7 @@ def read_metadata(tif: TiffFile, page: TiffPage, index: int) -> tuple[str, Spaci
             maker = re.search(r'<Microscope\b[^>]*\bManufacturer="([^"]{1,200})"', text)
             vendor = html.unescape(maker[1]) if maker else vendor
     vendor = vendor or str(tif.pages.first.software or "").strip()
-    return vendor, spacing or _resolution_tags(page), objective
+    return vendor, spacing or _resolution_tags(page, text if tif.is_imagej else ""), objective
 
 
 def orientation_of(page: TiffPage) -> int:
@@ -104,8 +104,10 @@ def _ome(text: str, index: int) -> tuple[Spacing | None, float | None]:
     return (across, down) if across and down else None, nominal
 
 
-def _resolution_tags(page: TiffPage) -> Spacing | None:
-    unit = _RESOLUTION_UNIT.get(int(page.resolutionunit))
+def _resolution_tags(page: TiffPage, imagej: str) -> Spacing | None:
+    """By the unit of the tags, or the one that ImageJ names in its description."""
+    named = re.search(r"^unit=(\S+)", imagej, re.MULTILINE)
+    unit = UM.get(named[1]) if named else _RESOLUTION_UNIT.get(int(page.resolutionunit))
     across, down = page.resolution
     if unit is None or not across > 0 or not down > 0:
         return None
