@@ -75,7 +75,8 @@ def look(one: Published) -> dict[str, Any]:
         folder = Path(place)
         model = made(one, folder)
         crops = np.random.default_rng(0).integers(0, 256, (1, one.side, one.side, 3), dtype=np.uint8)
-        light = torch.from_numpy(((crops / 255 - one.mean) / one.std).astype(np.float32)).permute(0, 3, 1, 2)
+        mean, std = (torch.tensor(colour) for colour in (one.mean, one.std))
+        light = ((torch.from_numpy(crops).float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
         expected = bare(one, model, light).numpy()
         parameters = sum(value.numel() for value in model.parameters())
         del model

@@ -61,3 +61,18 @@ def test_an_unknown_name_is_refused(shell: Callable, taken: list) -> None:
     result = shell("fetch", "resnet", "--accept-licence")
     assert result.exit_code == 2
     assert "phikon" in result.stderr
+
+
+def test_a_pickle_is_converted_by_name(shell: Callable, tmp_path: Path, monkeypatch) -> None:
+    import torch
+
+    monkeypatch.setenv("HISTOSCRIBE_ENCODERS", str(tmp_path / "encoders"))
+    torch.save({"a": torch.ones(2)}, tmp_path / "GPFM.pth")
+    result = shell("convert-weights", tmp_path / "GPFM.pth", "--encoder", "gpfm", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert (told["tensors"], told["written"]) == (1, str(tmp_path / "encoders" / "gpfm"))
+    assert told["licence"] == PUBLISHED["gpfm"].licence
+    shown = shell("convert-weights", tmp_path / "none.pth")
+    assert shown.exit_code == 2
+    assert "no such file" in shown.stderr

@@ -12,6 +12,7 @@ from histoscribe.cli import (
     benchmark,
     compare,
     convert,
+    convert_weights,
     demo,
     describe,
     doctor,
@@ -53,6 +54,7 @@ for one in (
     demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
     generate.generate, programmes.programmes, align.align, describe.describe, compare.compare, fetch.fetch,
     doctor.doctor,
+    convert_weights.convert_weights,
 ):  # fmt: skip
     app.command()(verb(one))
 
