@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from histoscribe.errors import SectionError
 from histoscribe.record import (
+    AlignedTo,
     EvidenceRecord,
     Record,
     SlideReference,
@@ -34,6 +35,7 @@ FULL = Record(
     warnings=("one", "two"),
     notes=("three",),
     regions='{"type": "FeatureCollection", "features": []}',
+    aligned=AlignedTo("C5", ((0.0, -1.0, 20.0), (1.0, 0.0, -3.5), (0.0, 0.0, 1.0)), "automatic", 12.5),
     command="histoscribe predict",
     versions={"torch": "2.13.0"},
     seed=3,

@@ -112,6 +112,7 @@ class Record:
     """`warnings` and `notes`: everything doubtful when it was read; what was done when it was made."""
     regions: str = ""
     """Drawn on it, as GeoJSON."""
+    aligned: AlignedTo | None = None
     command: str = ""
     """What was run to make it."""
     versions: Mapping[str, str] = field(default_factory=dict)
