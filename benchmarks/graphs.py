@@ -17,7 +17,7 @@ import torch
 
 from histoscribe.models.reproducible import one_thread
 from histoscribe.predictor.settings import GRAPHS, PredictorSettings
-from histoscribe.predictor.training.batches import TrainingSpots, make_batches
+from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots
 from histoscribe.predictor.variants.histoscribe import VARIANT
 
 GENES = 250
@@ -55,7 +55,7 @@ def main() -> None:
         trust=np.ones(spots, dtype=np.float32),
     )
 
-    (batch,) = make_batches([section], settings.batch_spots, radius=1.5)
+    (batch,) = SpotBatches([section], settings.batch_spots, radius=1.5)
     network = VARIANT.build(settings, settings.components, GENES, seed=0)
     optimiser, _ = VARIANT.optimise(network, settings, EPOCHS + 3)
     seconds = []

@@ -13,6 +13,8 @@ from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.linear import principal_axes, weighted_ridge
 from histoscribe.predictor.training.views import (
     EncoderView,
+    InputMatrix,
+    InputProducts,
     parts_and_whole,
     seeing_all,
     view_axes,
@@ -32,11 +34,10 @@ def inputs() -> np.ndarray:
 def test_without_parts_there_is_one_view_and_nothing_changes(inputs: np.ndarray) -> None:
     views = [EncoderView(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts_and_whole(())]
     scores, trust = np.random.default_rng(1).normal(size=(60, 3)), np.ones(60)
-    np.testing.assert_array_equal(view_axes(inputs, views, 5), principal_axes(inputs, 5))
-    np.testing.assert_array_equal(
-        view_ridge(inputs, views, scores, trust), weighted_ridge(inputs, scores, trust)
-    )
-    assert view_axes(inputs, views, 0).shape == (20, 0)
+    matrix = InputMatrix(inputs, scores, trust)
+    np.testing.assert_array_equal(view_axes(matrix, views, 5), principal_axes(inputs, 5))
+    np.testing.assert_array_equal(view_ridge(matrix, views), weighted_ridge(inputs, scores, trust))
+    assert view_axes(matrix, views, 0).shape == (20, 0)
 
 
 def test_each_part_is_seen_in_every_block_of_the_input(inputs: np.ndarray) -> None:
@@ -44,12 +45,23 @@ def test_each_part_is_seen_in_every_block_of_the_input(inputs: np.ndarray) -> No
     first, second, whole = (EncoderView(part, (1.5,), ("section",)).columns(SETTINGS, 10) for part in parts)
     assert first.tolist() == [0, 1, 2, 3, 10, 11, 12, 13]
     assert sorted([*first, *second]) == whole.tolist() == list(range(20))
-    axes = view_axes(inputs, [first, second, whole], 5).reshape(20, 3, 5)
+    matrix = InputMatrix(inputs, np.zeros((60, 1)), np.ones(60))
+    axes = view_axes(matrix, [first, second, whole], 5).reshape(20, 3, 5)
     assert not axes[second, 0].any()
     assert not axes[first, 1].any()
     # Every view is brought near 1 by the factor that `project` divides all by.
     sizes = np.linalg.norm(axes, axis=0)[:, 0] / np.sqrt(20 / 15)
     np.testing.assert_allclose(sizes, np.sqrt(5 / np.array([8, 12, 20])), rtol=1e-5)
+
+
+def test_products_of_blocks_give_what_the_whole_matrix_gives(inputs: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
+    scores, trust = rng.normal(size=(60, 3)), rng.uniform(0.1, 2, 60)
+    views = [np.arange(20), np.arange(5, 12)]
+    whole = InputMatrix(inputs + 3, scores, trust)
+    blocks = InputProducts(iter(np.split(inputs + 3, [10, 15, 47])), scores, trust)
+    np.testing.assert_allclose(view_axes(blocks, views, 4), view_axes(whole, views, 4), atol=1e-5)
+    np.testing.assert_allclose(view_ridge(blocks, views), view_ridge(whole, views), atol=1e-6)
 
 
 def test_a_view_that_looks_less_far_has_no_columns_of_what_others_see() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
+from histoscribe.predictor.linear import pooled
 
 if TYPE_CHECKING:
     from histoscribe.predictor.encoded import EncodedSection
@@ -24,8 +25,7 @@ UNITS: tuple[Unit, ...] = ("section", "training")
 
 def scale_of(values: NDArray[np.float32]) -> Scale:
     """Mean and standard deviation per column, each of shape (d,)."""
-    wide = np.asarray(values, dtype=np.float64)
-    return wide.mean(axis=0).astype(np.float32), wide.std(axis=0).astype(np.float32)
+    return pooled([values])
 
 
 def standardised(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
@@ -66,13 +66,13 @@ class InputSpace:
     ) -> InputSpace:
         """With the scales, and where none is given the median pitch, of these training sections."""
         pitch_um = pitch_um or float(np.median([section.pitch_um for section in sections]))
-        wholes = [section.features if section.slide is None else section.slide for section in sections]
-        scale = scale_of(np.concatenate(wholes))
-        around = [
+        wholes = (section.features if section.slide is None else section.slide for section in sections)
+        scale = pooled(wholes)
+        around = (
             context_means(standardised(section.features, scale), section.centres_um, pitch_um, radii)
             for section in sections
-        ]
-        return cls(pitch_um, radii, units, scale, scale_of(np.concatenate(around)))
+        )
+        return cls(pitch_um, radii, units, scale, pooled(around))
 
     def blocks(
         self,

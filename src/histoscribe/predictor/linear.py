@@ -6,10 +6,13 @@ their evidence and the noise of single genes stays out, and trusts spots with ma
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 _RIDGE = 1.0
+_BLOCK = 65_536
 
 
 def expression_components(
@@ -19,9 +22,16 @@ def expression_components(
 
     Returns `scores` (spots, rank); `loadings` (rank, genes).
     """
-    values = np.asarray(expression, dtype=np.float64)
-    axes = principal_axes(values * np.sqrt(weights)[:, None], rank, centred=True).astype(np.float64)
-    return values @ axes, axes.T.astype(np.float32)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(expression), _BLOCK)]
+    trusted = (expression[rows] * np.sqrt(weights[rows])[:, None] for rows in blocks)
+    if len(blocks) == 1:
+        axes = principal_axes(next(trusted), rank, centred=True)
+    else:
+        axes = axes_of(sum(values.T @ values for values in trusted), rank)
+    wide = axes.astype(np.float64)
+    return np.concatenate([expression[rows].astype(np.float64) @ wide for rows in blocks]), wide.T.astype(
+        np.float32
+    )
 
 
 def weighted_ridge(
@@ -34,13 +44,17 @@ def weighted_ridge(
     """
     x = np.asarray(inputs, dtype=np.float64)
     count, width = x.shape
-    strength = _RIDGE * width
     if width > count:
-        found = x.T @ np.linalg.solve(x @ x.T + strength * np.diag(1 / weights), scores)
-    else:
-        xw = x.T * weights
-        found = np.linalg.solve(xw @ x + strength * np.eye(width), xw @ scores)
-    return np.asarray(found, dtype=np.float32)
+        found = x.T @ np.linalg.solve(x @ x.T + _RIDGE * width * np.diag(1 / weights), scores)
+        return np.asarray(found, dtype=np.float32)
+    xw = x.T * weights
+    return ridge_of(xw @ x, xw @ scores)
+
+
+def ridge_of(gram: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float32]:
+    """As `weighted_ridge`, from the weighted sums of products: `gram` (d, d) and `answers` (d, rank)."""
+    width = len(gram)
+    return np.asarray(np.linalg.solve(gram + _RIDGE * width * np.eye(width), answers), dtype=np.float32)
 
 
 def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = False) -> NDArray[np.float32]:
@@ -51,15 +65,32 @@ def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = 
     wide = np.asarray(values, dtype=np.float64)
     if not centred:
         wide = wide - wide.mean(axis=0)
-    count = min(count, *wide.shape)
     if wide.shape[1] <= wide.shape[0]:
-        axes = np.linalg.eigh(wide.T @ wide)[1][:, ::-1][:, :count]
-    else:
-        scores = np.linalg.eigh(wide @ wide.T)[1][:, ::-1][:, :count]
-        axes = wide.T @ scores
-        axes /= np.maximum(np.linalg.norm(axes, axis=0), 1e-12)
+        return axes_of(wide.T @ wide, count)
+    scores = np.linalg.eigh(wide @ wide.T)[1][:, ::-1][:, : min(count, len(wide))]
+    axes = wide.T @ scores
+    return _signed(axes / np.maximum(np.linalg.norm(axes, axis=0), 1e-12))
+
+
+def axes_of(gram: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """As `principal_axes`, from the sums of products of the centred columns, shape (columns, columns)."""
+    return _signed(np.linalg.eigh(gram)[1][:, ::-1][:, :count])
+
+
+def _signed(axes: NDArray[np.float64]) -> NDArray[np.float32]:
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     return (axes * np.where(largest < 0, -1.0, 1.0)).astype(np.float32)
+
+
+def pooled(parts: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each column over the rows of all parts, each of shape (columns,)."""
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    for part in parts:
+        wide = np.asarray(part, dtype=np.float64)
+        own, share = wide.mean(axis=0), len(wide) / (count + len(wide))
+        squares = squares + wide.var(axis=0) * len(wide) + (own - mean) ** 2 * count * share
+        mean, count = mean + share * (own - mean), count + len(wide)
+    return mean.astype(np.float32), np.sqrt(squares / count).astype(np.float32)
 
 
 def centred(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.predictor.inputs import scale_of, standardised
-from histoscribe.predictor.linear import principal_axes
+from histoscribe.predictor.inputs import standardised
+from histoscribe.predictor.linear import pooled, principal_axes
 
 NEAREST = 5
 _AXES = 24
 _MOST = 2000
+_MOST_SEEN = 20_000
 _USUAL = 0.99
 _BLOCK = 2048
 _SAME = 0.05
@@ -72,15 +73,28 @@ def learn_familiar(
     `features` and `reduced`: per section: descriptors (spots, d) and reduced image inputs (spots,
     components); `seed`: of the choice among more tiles.
     """
-    mean, deviation = scale_of(np.concatenate(features))
-    units = [standardised(values, (mean, deviation)) for values in features]
-    axes = principal_axes(np.concatenate(units), _AXES)
-    count = sum(len(values) for values in features)
-    rows = np.sort(np.random.default_rng(seed).permutation(count)[:_MOST])
-    owner = np.repeat(np.arange(len(features)), [len(values) for values in features])[rows]
+    mean, deviation = pooled(features)
+    ends = np.cumsum([len(values) for values in features])
+    drawn = np.random.default_rng(seed).permutation(ends[-1])
+    seen, rows = (np.sort(drawn[:most]) for most in (_MOST_SEEN, _MOST))
+    raw = np.concatenate(
+        [
+            values[seen[(seen >= end - len(values)) & (seen < end)] - (end - len(values))]
+            for values, end in zip(features, ends, strict=True)
+        ]
+    )
+    units = standardised(raw, (mean, deviation))
+    axes = principal_axes(units, _AXES)
+    looks = (units @ axes)[np.isin(seen, rows)]
+    owner = np.searchsorted(ends, rows, side="right")
+    built = np.concatenate(
+        [
+            values[rows[owner == number] - (end - len(values))]
+            for number, (values, end) in enumerate(zip(reduced, ends, strict=True))
+        ]
+    )
     limits, kept = [], []
-    for values in (np.concatenate(units) @ axes, np.concatenate(reduced)):
-        chosen = np.ascontiguousarray(values[rows])
+    for chosen in (np.ascontiguousarray(looks), built):
         far = [
             distance_to(chosen[owner == number], chosen[owner != number])
             for number in range(len(features))

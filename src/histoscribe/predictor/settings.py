@@ -59,6 +59,8 @@ class PredictorSettings:
     weight_decay: float = 1e-2
     batch_spots: int = 2048
     """Sections are joined, or cut along their longer side, into batches of about so many spots."""
+    gallery_spots: int = 50_000
+    """How many training spots retrieval looks through, where there are more: a random choice."""
     without: tuple[str, ...] = ()
     """Parts of the default that are switched off, of `PARTS`: what the ablation measures."""
 
@@ -75,7 +77,7 @@ class PredictorSettings:
             if unknown := sorted(str(value) for value in values if value not in known):
                 raise SettingError(problem, where=unknown[0], remedy=f"choose of: {', '.join(known)}")
         at_least = {"epochs": 1, "members": 1, "panel_size": 1, "width": 8, "heads": 1, "types": 2, "rank": 1}
-        at_least |= {"components": 0, "batch_spots": 8}
+        at_least |= {"components": 0, "batch_spots": 8, "gallery_spots": 8}
         require_whole(self, **at_least)
         if self.width % self.heads:
             raise SettingError(

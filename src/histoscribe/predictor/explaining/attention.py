@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.predictor.model import FittedPredictor
-from histoscribe.predictor.training.batches import TrainingSpots, make_batches
+from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots
 from histoscribe.predictor.variants.variant import variant_named
 
 
@@ -82,7 +82,7 @@ def attention_maps(
     )
     found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
     with torch.inference_mode():
-        for batch in make_batches([spots], fitted.settings.batch_spots, radius=variant.radius):
+        for batch in SpotBatches([spots], fitted.settings.batch_spots, radius=variant.radius):
             numbers = batch.numbers.numpy()
             looks = variant.attention(fitted.networks[0], batch)
             for name, (edges, weights) in looks.items():

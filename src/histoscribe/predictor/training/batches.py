@@ -12,6 +12,8 @@ from torch import Tensor
 
 from histoscribe.graphs import spatial_graph
 
+_MOST_KEPT = 50_000
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSpots:
@@ -51,41 +53,65 @@ class SpotBatch:
         return SpotBatch(*(getattr(self, entry.name).to(device) for entry in fields(self)))
 
 
-def make_batches(sections: Sequence[TrainingSpots], size: int, *, radius: float) -> list[SpotBatch]:
-    """Group sections, in their order, into batches of about `size` spots.
+class SpotBatches(Sequence[SpotBatch]):
+    """Batches of about so many spots, made when they are asked for; kept where all spots are few.
 
-    `size`: a section with more spots is cut along its longer side into equal pieces; `radius`: of the spatial
-    graph, in pitches.
+    Parameters
+    ----------
+    sections : sequence of TrainingSpots
+        Grouped in their order; a section with more spots than `size` is cut along its longer side into equal
+        pieces.
+    size : int
+    radius : float
+        Of the spatial graph, in pitches.
+    joined : bool
+        Whether a batch may hold several sections.
     """
-    groups: list[list[TrainingSpots]] = []
-    room = 0
-    for piece in (piece for section in sections for piece in _pieces(section, size)):
-        count = len(piece.features)
-        if not groups or count > room:
-            groups.append([])
-            room = size
-        groups[-1].append(piece)
-        room -= count
-    return [_joined(group, radius) for group in groups]
+
+    def __init__(
+        self, sections: Sequence[TrainingSpots], size: int, *, radius: float, joined: bool = True
+    ) -> None:
+        self._groups: list[list[tuple[TrainingSpots, NDArray[np.int64]]]] = []
+        self._radius = radius
+        room = 0
+        for section in sections:
+            room = room if joined else 0
+            for rows in _pieces(section, size):
+                if not self._groups or len(rows) > room:
+                    self._groups.append([])
+                    room = size
+                self._groups[-1].append((section, rows))
+                room -= len(rows)
+        self.spots = sum(len(section.numbers) for section in sections)
+        few = self.spots <= _MOST_KEPT
+        self._kept = [self._made(number) for number in range(len(self))] if few else None
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, number: int) -> SpotBatch:  # type: ignore[override]
+        return self._made(number) if self._kept is None else self._kept[number]
+
+    def _made(self, number: int) -> SpotBatch:
+        parts = [section.part(rows) for section, rows in self._groups[number]]
+        starts = np.cumsum([0, *(len(part.numbers) for part in parts)])
+        edges = [
+            spatial_graph(part.places, 1.0, radius=self._radius) + start
+            for part, start in zip(parts, starts[:-1], strict=True)
+        ]
+        columns = {
+            entry.name: torch.from_numpy(np.concatenate([getattr(part, entry.name) for part in parts]))
+            for entry in fields(TrainingSpots)
+        }
+        return SpotBatch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))
 
 
-def _pieces(section: TrainingSpots, size: int) -> list[TrainingSpots]:
-    count = -(-len(section.features) // size)
+def _pieces(section: TrainingSpots, size: int) -> list[NDArray[np.int64]]:
+    """Rows of each piece."""
+    every = np.arange(len(section.numbers))
+    count = -(-len(every) // size)
     if count == 1:
-        return [section]
+        return [every]
     longer = int(np.argmax(np.ptp(section.places, axis=0)))
     order = np.argsort(section.places[:, longer], kind="stable")
-    return [section.part(np.sort(rows)) for rows in np.array_split(order, count)]
-
-
-def _joined(group: Sequence[TrainingSpots], radius: float) -> SpotBatch:
-    starts = np.cumsum([0, *(len(piece.features) for piece in group)])
-    edges = [
-        spatial_graph(piece.places, 1.0, radius=radius) + start
-        for piece, start in zip(group, starts[:-1], strict=True)
-    ]
-    columns = {
-        entry.name: torch.from_numpy(np.concatenate([getattr(piece, entry.name) for piece in group]))
-        for entry in fields(TrainingSpots)
-    }
-    return SpotBatch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))
+    return [np.sort(rows) for rows in np.array_split(order, count)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,16 +12,28 @@ from torch.utils.data import DataLoader
 
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import InputSpace
-from histoscribe.predictor.linear import expression_components
+from histoscribe.predictor.linear import expression_components, pooled
 from histoscribe.predictor.model import FittedPredictor, project, seen_by
 from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.batches import SpotBatch, TrainingSpots, make_batches
-from histoscribe.predictor.training.views import EncoderView, view_axes, view_ridge
+from histoscribe.predictor.training.batches import SpotBatch, SpotBatches, TrainingSpots
+from histoscribe.predictor.training.views import (
+    EncoderView,
+    InputMatrix,
+    InputProducts,
+    view_axes,
+    view_ridge,
+)
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
+
+_BLOCK_VALUES = 32 * 1024**2
+_MOST_CLUSTERED = 50_000
+_MOST_VISITS = 1_500_000
+"""Of spots by one network: more passes over many spots teach it nothing."""
+_FEWEST_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -44,55 +56,63 @@ def fit_parts(
 ) -> FittedPredictor:
     """Learn everything but the ensemble's weights and the intervals.
 
+    Sections are looked at one after the other: what is held of all spots is the expression of the panel and
+    the image input on its main axes, whatever the encoder's length.
+
     `members`: how many networks for each view; `message`: what to tell progress.
     """
     settings, panel, seed = options.settings, options.panel, options.seed
     variant = variant_named(settings.variant)
-    features = [section.features for section in sections]
     space = InputSpace.learned(sections, settings.reaches, settings.measures)
-    inputs = np.concatenate([space.of(section) for section in sections])
-    starts = np.cumsum([0, *(len(values) for values in features)])
-    targets = [panel_expression(section, panel, settings.target) for section in sections]
+    ends = np.cumsum([len(section.spots) for section in sections])
+    parts = [slice(end - len(section.spots), end) for end, section in zip(ends, sections, strict=True)]
+    wanted = np.empty((ends[-1], len(panel)), dtype=np.float32)
+    for rows, section in zip(parts, sections, strict=True):
+        wanted[rows] = panel_expression(section, panel, settings.target)
+    targets = [wanted[rows] for rows in parts]
     weighed = variant.weighs_spots and "depth weights" not in settings.without
-    trust = spot_weights(sections) if weighed else np.ones(len(inputs))
+    trust = spot_weights(sections) if weighed else np.ones(len(wanted))
+    spatial = spatial_order(targets, [section.centres_um for section in sections], space.pitch_um)
     mean, deviation = np.zeros(len(panel), np.float32), np.ones(len(panel), np.float32)
-    expression = targets
     if variant.standardises:
-        mean, deviation, expression = standardised_targets(targets, np.split(trust, starts[1:-1]))
-    wanted = np.concatenate(expression)
-    types = _spot_types(sections, inputs[:, : features[0].shape[1]], settings, seed)
-    views = [view.columns(settings, features[0].shape[1]) for view in options.views]
+        mean, deviation = standardise(targets, [trust[rows] for rows in parts])
+    rank = len(panel) if "low rank" in settings.without else settings.rank
+    scores, loadings = expression_components(wanted, trust, rank)
+    blocks = InputBlocks(sections, space, settings.blocks * sections[0].features.shape[1])
+    inputs: InputMatrix | InputProducts
+    if len(blocks) == 1:
+        inputs = InputMatrix(next(iter(blocks)), scores, trust)
+    else:
+        inputs = InputProducts(blocks, scores, trust)
+    views = [view.columns(settings, sections[0].features.shape[1]) for view in options.views]
     components = view_axes(inputs, views, settings.components)
-    reduced = project(inputs, components, len(components))
-    ridge = np.zeros((inputs.shape[1], 1), dtype=np.float32)
-    loadings = np.zeros((1, len(panel)), dtype=np.float32)
+    reduced = np.concatenate([project(block, components, len(components)) for block in blocks])
     if variant.has_ridge:
-        rank = len(panel) if "low rank" in settings.without else settings.rank
-        scores, loadings = expression_components(wanted, trust, rank)
-        ridge = view_ridge(inputs, views, scores, trust)
+        ridge = view_ridge(inputs, views)
+    else:
+        ridge = np.zeros((len(components), 1), dtype=np.float32)
+        loadings = np.zeros((1, len(panel)), dtype=np.float32)
+    types = _spot_types(sections, blocks, settings, seed)
     spots = [
         TrainingSpots(
-            reduced[start:stop],
-            values,
+            reduced[rows],
+            wanted[rows],
             variant.places(section.centres_um / section.pitch_um),
-            types[start:stop],
-            np.arange(start, stop, dtype=np.int64),
-            trust[start:stop].astype(np.float32),
+            types[rows],
+            np.arange(rows.start, rows.stop, dtype=np.int64),
+            trust[rows].astype(np.float32),
         )
-        for section, values, start, stop in zip(sections, expression, starts[:-1], starts[1:], strict=True)
+        for section, rows in zip(sections, parts, strict=True)
     ]
-    groups = [spots] if variant.joins_sections else [[part] for part in spots]
-    batches = [
-        part for group in groups for part in make_batches(group, settings.batch_spots, radius=variant.radius)
-    ]
+    batches = SpotBatches(spots, settings.batch_spots, radius=variant.radius, joined=variant.joins_sections)
     networks, count = [], members * len(views)
     for member in range(count):
         seen = seen_by(member, len(views), components.shape[1])
-        own = [replace(batch, features=batch.features[:, seen].contiguous()) for batch in batches]
-        network = variant.build(settings, own[0].features.shape[1], len(panel), seed + member)
+        network = variant.build(settings, reduced[:, seen].shape[1], len(panel), seed + member)
         told = message if count == 1 else f"{message}, network {member + 1} of {count}"
-        _train(network, own, options, seed + member, told)
+        _train(network, batches, seen, options, seed + member, told)
         networks.append(network)
+    kept = gallery_spots(len(wanted), settings.gallery_spots, seed)
     return FittedPredictor(
         settings=settings,
         space=space,
@@ -101,42 +121,80 @@ def fit_parts(
         deviation=deviation,
         ridge=ridge,
         loadings=loadings,
-        values=wanted,
-        trust=trust.astype(np.float32),
-        keys=[_gallery_keys(network, batches, settings.width) for network in networks],
+        values=wanted[kept],
+        trust=trust[kept].astype(np.float32),
+        keys=[_gallery_keys(network, batches, settings.width)[kept] for network in networks],
         networks=networks,
-        familiar=learn_familiar(features, np.split(reduced, starts[1:-1]), seed),
+        familiar=learn_familiar(
+            [section.features for section in sections], [reduced[rows] for rows in parts], seed
+        ),
         views=len(views),
-        spatial=spatial_order(targets, [section.centres_um for section in sections], space.pitch_um),
+        spatial=spatial,
     )
 
 
-def standardised_targets(
-    targets: list[NDArray[np.float32]], trust: list[NDArray[np.float64]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Mean, deviation and targets centred per section: sections differ in depth and batch, not in tissue."""
+class InputBlocks(Sized, Iterable[NDArray[np.float32]]):
+    """The image inputs of all training spots, some sections at a time: made anew whenever they are asked for.
+
+    Where one block holds all, it is kept. `width`: columns of the image input.
+    """
+
+    def __init__(self, sections: Sequence[EncodedSection], space: InputSpace, width: int) -> None:
+        ends = np.cumsum([len(section.spots) for section in sections])
+        room = max(_BLOCK_VALUES // width, width)
+        block = ends // room if ends[-1] > room else np.zeros_like(ends)
+        self._sections, self._space = sections, space
+        self._groups = [np.flatnonzero(block == number) for number in np.unique(block)]
+        self._kept = [self._made(self._groups[0])] if len(self) == 1 else None
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return iter(self._kept) if self._kept else map(self._made, self._groups)
+
+    def _made(self, group: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.concatenate([self._space.of(self._sections[number]) for number in group])
+
+
+def gallery_spots(count: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Which of so many training spots retrieval looks through, in their order: at most so many, at random."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:most])
+
+
+def standardise(
+    targets: Sequence[NDArray[np.float32]], trust: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre the targets per section and scale them, in place: sections differ in depth and batch, not in
+    tissue. Returns the mean and the deviation of each gene."""
+    # Inputs are z-scored over the slide, so the experts write 0 on average: where all spots count alike.
+    mean = np.mean([values.mean(axis=0, dtype=np.float64) for values in targets], axis=0)
     middles = [
         np.average(values, axis=0, weights=weights).astype(np.float64)
         for values, weights in zip(targets, trust, strict=True)
     ]
-    centred = [values - middle for values, middle in zip(targets, middles, strict=True)]
-    deviation = np.concatenate(centred).std(axis=0, dtype=np.float64)
-    deviation = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-    scaled = [(values / deviation).astype(np.float32) for values in centred]
-    # Inputs are z-scored over the slide, so the experts write 0 on average: where all spots count alike.
-    mean = np.mean([values.mean(axis=0, dtype=np.float64) for values in targets], axis=0)
-    return mean.astype(np.float32), deviation, scaled
+    deviation = pooled(values - middle for values, middle in zip(targets, middles, strict=True))[1]
+    deviation = np.where(deviation > 1e-6, deviation, np.float32(1))
+    for values, middle in zip(targets, middles, strict=True):
+        values[:] = (values - middle) / deviation
+    return mean.astype(np.float32), deviation
 
 
 def _train(
-    network: PredictorNetwork, batches: Sequence[SpotBatch], options: FitOptions, seed: int, message: str
+    network: PredictorNetwork,
+    batches: SpotBatches,
+    seen: slice,
+    options: FitOptions,
+    seed: int,
+    message: str,
 ) -> None:
     from histoscribe.models.training import TrainingOptions, train
 
     settings = options.settings
     variant = variant_named(settings.variant)
+    epochs = min(settings.epochs, max(_FEWEST_EPOCHS, _MOST_VISITS // batches.spots))
     data: DataLoader[SpotBatch] = DataLoader(
-        [batch.to(options.device) for batch in batches],  # type: ignore[arg-type]
+        batches,  # type: ignore[arg-type]
         batch_size=None,
         shuffle=len(batches) > 1,
         generator=torch.Generator().manual_seed(seed),
@@ -144,38 +202,39 @@ def _train(
     train(
         network,
         data,
-        loss=lambda batch, _: variant.loss(network, batch, settings),
-        optimise=lambda: variant.optimise(network, settings, settings.epochs * len(batches)),
-        options=TrainingOptions(
-            message, epochs=settings.epochs, seed=seed, device=options.device, clip=variant.clip
+        loss=lambda batch, _: variant.loss(
+            network, replace(batch, features=batch.features[:, seen].contiguous()), settings
         ),
+        optimise=lambda: variant.optimise(network, settings, epochs * len(batches)),
+        options=TrainingOptions(message, epochs=epochs, seed=seed, device=options.device, clip=variant.clip),
         progress=options.progress,
     )
 
 
 def _spot_types(
-    sections: Sequence[EncodedSection],
-    descriptors: NDArray[np.float32],
-    settings: PredictorSettings,
-    seed: int,
+    sections: Sequence[EncodedSection], blocks: InputBlocks, settings: PredictorSettings, seed: int
 ) -> NDArray[np.int64]:
     """The type of every training spot: given with the sections, or k-means clusters of the images.
 
     Never from expression. Types teach the network's gate, which later reads them from the image alone.
     """
+    spots = sum(len(section.spots) for section in sections)
     if "spot types" in settings.without:
-        return np.zeros(len(descriptors), dtype=np.int64)
+        return np.zeros(spots, dtype=np.int64)
     if settings.type_source == "given":
         return np.concatenate([section.types for section in sections if section.types is not None])
     from sklearn.cluster import KMeans
 
-    found = KMeans(min(settings.types, len(descriptors)), n_init=3, random_state=seed).fit(descriptors)
-    return np.asarray(found.labels_, dtype=np.int64)
+    width, every = sections[0].features.shape[1], -(-spots // _MOST_CLUSTERED)
+    some = np.concatenate([block[::every, :width] for block in blocks])
+    found = KMeans(min(settings.types, len(some)), n_init=3, random_state=seed).fit(some)
+    if every == 1:
+        return np.asarray(found.labels_, dtype=np.int64)
+    return np.concatenate([found.predict(block[:, :width]) for block in blocks]).astype(np.int64)
 
 
-def _gallery_keys(network: PredictorNetwork, batches: Sequence[SpotBatch], width: int) -> NDArray[np.float32]:
-    count = sum(len(batch.numbers) for batch in batches)
-    keys = np.empty((count, width), dtype=np.float32)
+def _gallery_keys(network: PredictorNetwork, batches: SpotBatches, width: int) -> NDArray[np.float32]:
+    keys = np.empty((batches.spots, width), dtype=np.float32)
     with torch.inference_mode():
         for batch in batches:
             embedded = network.embed_spots(batch.expression, batch.places, batch.types, batch.spatial)

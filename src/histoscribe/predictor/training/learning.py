@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -29,7 +30,7 @@ from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
 from histoscribe.predictor.target import TARGETS, choose_panel, joined, panel_expression, spot_weights
-from histoscribe.predictor.training.fitting import FitOptions, fit_parts, standardised_targets
+from histoscribe.predictor.training.fitting import FitOptions, fit_parts, gallery_spots, standardise
 from histoscribe.predictor.training.views import EncoderView, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
 
@@ -40,6 +41,7 @@ REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
+_MOST_SHOWN, _LEAST_WINDOW = 12_000, 500
 HALVES = "half of the section"
 
 
@@ -57,13 +59,17 @@ def learn(
     given = bool(options.panel)
     doubts = joined(sections, 0 if given else options.settings.panel_size)
     panel = options.panel or tuple(choose_panel(sections, options.settings.panel_size))
-    views = choose_views(sections, panel, options.settings)
+    shown = bounded_share(sections, options.seed)
+    views = choose_views(shown, panel, options.settings)
     settings, type_names = _with_types(seeing_all(options.settings, views), sections)
     options = replace(options, panel=panel, settings=settings, views=views)
     with one_thread():
-        inner = validate(sections, options)
+        inner = validate(shown, options)
         fitted = fit_parts(sections, options, members=settings.members)
-    fitted = replace(fitted, weights=inner.weights, intervals=inner.intervals, crops=_crops(sections))
+    every = [(section.name, spot) for section in sections for spot in section.spots]
+    kept = gallery_spots(len(every), settings.gallery_spots, options.seed)
+    crops = _crops(sections, kept)
+    fitted = replace(fitted, weights=inner.weights, intervals=inner.intervals, crops=crops)
     rule = "most variable genes of the training sections (variance of the target)"
     card = Card(
         kind=KIND,
@@ -79,8 +85,8 @@ def learn(
             **to_settings(fitted),
             "inner_split": inner.split,
             "gallery": {
-                "section": [section.name for section in sections for _ in section.spots],
-                "spot": [spot for section in sections for spot in section.spots],
+                "section": [every[number][0] for number in kept],
+                "spot": [every[number][1] for number in kept],
             },
             "type_names": type_names,
             **_told_of(sections),
@@ -127,10 +133,10 @@ def _with_types(
     return replace(settings, types=max(len(names), 2)), list(names)
 
 
-def _crops(sections: Sequence[EncodedSection]) -> Crops | None:
+def _crops(sections: Sequence[EncodedSection], kept: NDArray[np.int64]) -> Crops | None:
     crops = [section.crops for section in sections if section.crops is not None]
-    few = len(crops) == len(sections) and sum(map(len, crops)) <= MOST
-    return pack_crops(np.concatenate(crops)) if few else None
+    few = len(crops) == len(sections) and len(kept) <= MOST
+    return pack_crops(np.concatenate(crops)[kept]) if few else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +151,34 @@ class InnerValidation:
     """What was held out: `patient`, `section`, `half of the section` or `nothing`."""
     intervals: Intervals | None = None
     """Conformal bounds from the residuals on what was held out."""
+
+
+def bounded_share(sections: Sequence[EncodedSection], seed: int) -> list[EncodedSection]:
+    """The sections, or windows of some of them: enough to choose by, with time that does not grow.
+
+    Of patients in turn, whose sections come in a random order; a window holds the spots nearest to one.
+    """
+    if sum(len(section.spots) for section in sections) <= _MOST_SHOWN:
+        return list(sections)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(sections))
+    turn: Counter[str] = Counter()
+    turns = []
+    for number in order:
+        turns.append(turn[sections[number].patient])
+        turn[sections[number].patient] += 1
+    window, room, shown = max(_MOST_SHOWN // len(sections), _LEAST_WINDOW), _MOST_SHOWN, {}
+    for number in order[np.argsort(turns, kind="stable")]:
+        section = sections[number]
+        if room < _MIN_SPOTS:
+            break
+        if len(section.spots) > min(window, room):
+            away = np.linalg.norm(section.centres_um - rng.choice(section.centres_um), axis=1)
+            near = np.sort(np.argsort(away, kind="stable")[: min(window, room)])
+            section = section.part(near, section.name)
+        shown[number] = section
+        room -= len(section.spots)
+    return [shown[number] for number in sorted(shown)]
 
 
 Fold = tuple[list[EncodedSection], list[EncodedSection]]
@@ -245,7 +279,8 @@ def ridge_folds(
         trust = spot_weights(training)
         parts = np.split(trust, np.cumsum([len(section.features) for section in training])[:-1])
         targets = [panel_expression(section, panel, choices[0].target) for section in training]
-        expression = np.concatenate(standardised_targets(targets, parts)[2])
+        standardise(targets, parts)
+        expression = np.concatenate(targets)
         scores, loadings = expression_components(expression, trust, choices[0].rank)
         learned = []
         for choice in choices:

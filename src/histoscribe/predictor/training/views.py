@@ -7,7 +7,7 @@ so that a fitted predictor needs no more than their number.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.predictor.inputs import Unit
-from histoscribe.predictor.linear import principal_axes, weighted_ridge
+from histoscribe.predictor.linear import axes_of, principal_axes, ridge_of, weighted_ridge
 from histoscribe.predictor.settings import PredictorSettings
 
 Columns = NDArray[np.int64]
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,29 +56,75 @@ def seeing_all(settings: PredictorSettings, views: Sequence[EncoderView]) -> Pre
     return replace(settings, radii=tuple(radii), units=tuple(units))
 
 
-def view_axes(inputs: NDArray[np.float32], views: Sequence[Columns], count: int) -> NDArray[np.float32]:
+class InputMatrix:
+    """The image inputs of all training spots at once; see `InputProducts`, which has the same methods."""
+
+    def __init__(self, inputs: NDArray[np.float32], scores: Scores, trust: NDArray[np.float64]) -> None:
+        self.inputs, self.scores, self.trust, self.shape = inputs, scores, trust, inputs.shape
+
+    def axes(self, columns: Columns, count: int) -> NDArray[np.float32]:
+        """The first principal axes of these columns, shape (columns, count)."""
+        return principal_axes(np.take(self.inputs, columns, axis=1), count)
+
+    def ridge(self, columns: Columns) -> NDArray[np.float32]:
+        """Weights of the ridge that sees these columns, shape (columns, rank)."""
+        return weighted_ridge(np.take(self.inputs, columns, axis=1), self.scores, self.trust)
+
+
+class InputProducts:
+    """What axes and ridge need of image inputs that are too many to be held: sums of their products.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, each of shape (some spots, inputs)
+    scores : ndarray, shape (spots, rank)
+        What the ridge is to write.
+    trust : ndarray, shape (spots,)
+    """
+
+    def __init__(
+        self, blocks: Iterable[NDArray[np.float32]], scores: Scores, trust: NDArray[np.float64]
+    ) -> None:
+        done, sums, gram, weighted, answers = 0, 0.0, 0.0, 0.0, 0.0
+        for block in blocks:
+            rows = slice(done, done := done + len(block))
+            wide = block.astype(np.float64)
+            trusted = wide.T * trust[rows]
+            sums, gram = sums + wide.sum(axis=0), gram + wide.T @ wide
+            weighted, answers = weighted + trusted @ wide, answers + trusted @ scores[rows]
+        self.shape = done, block.shape[1]
+        self._centred, self._weighted = gram - np.outer(sums, sums) / done, weighted
+        self._answers = answers
+
+    def axes(self, columns: Columns, count: int) -> NDArray[np.float32]:
+        """See `InputMatrix.axes`."""
+        return axes_of(self._centred[np.ix_(columns, columns)], count)
+
+    def ridge(self, columns: Columns) -> NDArray[np.float32]:
+        """See `InputMatrix.ridge`."""
+        return ridge_of(self._weighted[np.ix_(columns, columns)], self._answers[columns])
+
+
+def view_axes(
+    inputs: InputMatrix | InputProducts, views: Sequence[Columns], count: int
+) -> NDArray[np.float32]:
     """Principal axes of each view side by side, shape (inputs, views × axes); (inputs, 0) for a count of 0.
 
     Scaled so that `model.project` brings each view near 1, however many columns it has.
     """
-    count = min(count, len(inputs), *(len(columns) for columns in views))
-    out = np.zeros((inputs.shape[1], len(views), count), dtype=np.float32)
-    for number, columns in enumerate(views):
-        scale = np.float32(np.sqrt(inputs.shape[1] / len(views) / len(columns)))
-        out[columns, number] = principal_axes(np.take(inputs, columns, axis=1), count) * scale
-    return out.reshape(inputs.shape[1], len(views) * count)
+    spots, width = inputs.shape
+    count = min(count, spots, *(len(columns) for columns in views))
+    out = np.zeros((width, len(views), count), dtype=np.float32)
+    for number, columns in enumerate(views if count else ()):
+        scale = np.float32(np.sqrt(width / len(views) / len(columns)))
+        out[columns, number] = inputs.axes(columns, count) * scale
+    return out.reshape(width, len(views) * count)
 
 
-def view_ridge(
-    inputs: NDArray[np.float32],
-    views: Sequence[Columns],
-    scores: NDArray[np.float64],
-    trust: NDArray[np.float64],
-) -> NDArray[np.float32]:
+def view_ridge(inputs: InputMatrix | InputProducts, views: Sequence[Columns]) -> NDArray[np.float32]:
     """The mean of the ridges of all views, shape (inputs, rank)."""
-    out = np.zeros((inputs.shape[1], scores.shape[1]), dtype=np.float32)
-    for columns in views:
-        out[columns] += weighted_ridge(np.take(inputs, columns, axis=1), scores, trust) / np.float32(
-            len(views)
-        )
+    found = [inputs.ridge(columns) / np.float32(len(views)) for columns in views]
+    out = np.zeros((inputs.shape[1], found[0].shape[1]), dtype=np.float32)
+    for columns, weights in zip(views, found, strict=True):
+        out[columns] += weights
     return out
