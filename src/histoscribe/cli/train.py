@@ -31,6 +31,8 @@ app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sectio
 if TYPE_CHECKING:
     from histoscribe.models import Card
 
+Devices = Annotated[int, typer.Option(min=1, help="How many devices or processes train together.")]
+
 
 @app.callback()
 def train() -> None:
@@ -66,10 +68,12 @@ def predictor(
     store: Store = None,
     scheduler: Scheduler = None,
     device: Device = "auto",
+    devices: Devices = 1,
     licence: Licence = "not stated",
     as_json: AsJson = False,
 ) -> None:
-    """Learn to predict expression from the slide beneath measured spots."""
+    """Learn to predict expression from the slide beneath measured spots; a run that is stopped goes on where
+    it was."""
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.genes import read_gene_list
     from histoscribe.predictor import Predictor
@@ -88,14 +92,18 @@ def predictor(
         "graphs": GRAPHS if graphs else None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    start = time.monotonic()
+    start, checkpoint = time.monotonic(), out.with_name(f"{out.name}.training")
     with job() as progress:
         chosen = encoder if encoder == "auto" else encoder_named(encoder, device=device)
         model = Predictor(**given)
         sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
         with connected(scheduler), storing(store):
-            model.fit(sections, encoder=chosen, crops=crops, types=types, progress=progress)
+            model.fit(
+                sections, encoder=chosen, crops=crops, types=types, devices=devices, checkpoint=checkpoint,
+                progress=progress,
+            )  # fmt: skip
         model.save(out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
     seconds = time.monotonic() - start
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     caution(model.card.settings.get("doubts", ()))
@@ -136,7 +144,7 @@ def imputer(
     steps: Annotated[int, typer.Option(min=0, help="Training steps of the encoder-decoder.")] = 600,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "cpu",
-    devices: Annotated[int, typer.Option(min=1, help="How many devices or processes train together.")] = 1,
+    devices: Devices = 1,
     licence: Licence = "not stated",
     as_json: AsJson = False,
 ) -> None:

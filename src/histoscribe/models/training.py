@@ -63,9 +63,8 @@ class TrainingOptions:
 
     message: str
     """What progress is told."""
-    epochs: int | None = None
-    steps: int | None = None
-    """`epochs` and `steps`: passes over the data, or batches: one of them."""
+    steps: int
+    """How many batches it learns from."""
     seed: int | None = None
     """Of all random numbers drawn while training. None goes on in the caller's stream: see
     `reproducible.seeded`."""
@@ -79,7 +78,7 @@ class TrainingOptions:
     clip: float | None = None
     """The largest norm of the gradient."""
     report_every: int = 1
-    """Steps between two reports of progress, where `steps` are counted."""
+    """Steps between two reports of progress."""
     checkpoints: Checkpoints | None = None
 
 
@@ -101,7 +100,7 @@ def train(
     """
     device, one = resolve_device(str(options.device)), options.devices == 1
     kept = options.checkpoints
-    callbacks: list[Callback] = [_Reports(progress, options), _Processes()]
+    callbacks: list[Callback] = [_Reports(progress, options), _Processes(), _Draws()]
     if kept is not None:
         keep: dict[str, Any] = {"save_top_k": -1, "auto_insert_metric_name": False}
         callbacks.append(ModelCheckpoint(kept.folder, "step-{step}", every_n_train_steps=kept.every, **keep))
@@ -111,7 +110,7 @@ def train(
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
             devices=[device.index or 0] if one and device.type == "cuda" else options.devices,
             strategy="auto" if one else "ddp_fork",
-            max_epochs=options.epochs, max_steps=-1 if options.steps is None else options.steps,
+            max_epochs=-1, max_steps=options.steps,
             gradient_clip_val=options.clip, callbacks=callbacks, logger=False,
             enable_checkpointing=kept is not None, enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
@@ -142,23 +141,35 @@ class _Learner(LightningModule):
 
 
 class _Reports(Callback):
-    """Passes epochs or steps on to a `Progress`, which may raise `Cancelled`."""
+    """Passes steps on to a `Progress`, which may raise `Cancelled`."""
 
     def __init__(self, progress: Progress, options: TrainingOptions) -> None:
         self.progress, self.options = progress, options
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.options.steps is not None:
-            self.progress.report(self.options.message, trainer.global_step, self.options.steps)
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.options.epochs is not None:
-            self.progress.report(self.options.message, trainer.current_epoch, self.options.epochs)
+        self.progress.report(self.options.message, trainer.global_step, self.options.steps)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         done, steps = trainer.global_step, self.options.steps
-        if steps is not None and (done % self.options.report_every == 0 or done == steps):
+        if done % self.options.report_every == 0 or done == steps:
             self.progress.report(self.options.message, done, steps)
+
+
+class _Draws(Callback):
+    """Keeps the state of the random numbers in checkpoints: training goes on as if never stopped."""
+
+    def __init__(self) -> None:
+        self.found: Tensor | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"state": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.found = state_dict["state"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.found is not None:
+            torch.set_rng_state(self.found.cpu())
 
 
 class _Processes(Callback):

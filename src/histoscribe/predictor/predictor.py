@@ -106,6 +106,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         encoder: TileEncoder | str | None = None,
         crops: bool = True,
         types: str | PathLike[str] | None = None,
+        devices: int = 1,
+        checkpoint: str | PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Predictor:
         """Learn from measured sections that lie on their slides.
@@ -122,6 +124,11 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         types : str or path, optional
             Where spot types come from: `nuclei`, or a folder of labels or cells; see `spot_types.typed`.
             Clusters of the images if not given.
+        devices : int
+            How many of the device train each network together, each in a process of its own.
+        checkpoint : path, optional
+            A folder that keeps the state of the training; where it holds one of the same sections and
+            settings, training goes on from there.
         progress : Progress, optional
 
         Raises
@@ -145,13 +152,15 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             settings = replace(settings, type_source="given")
         if automatic:
             chosen, encoded = choose_encoder(encoded, self.panel, settings, self.device)
-        return self._fit(encoded, settings, chosen, progress)
+        return self._fit(encoded, settings, chosen, progress, devices, checkpoint)
 
     def fit_encoded(
         self,
         sections: Sequence[EncodedSection],
         *,
         encoder: TileEncoder | None = None,
+        devices: int = 1,
+        checkpoint: str | PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Predictor:
         """Learn from sections whose tiles have been described already; see `fit`.
@@ -161,9 +170,11 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         sections : sequence of EncodedSection
         encoder : TileEncoder, optional
             What described them; needed to predict on slides.
+        devices : int
+        checkpoint : path, optional
         progress : Progress, optional
         """
-        return self._fit(sections, self.settings, encoder, progress)
+        return self._fit(sections, self.settings, encoder, progress, devices, checkpoint)
 
     def _fit(
         self,
@@ -171,13 +182,18 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         settings: PredictorSettings,
         encoder: TileEncoder | None,
         progress: Progress | None,
+        devices: int,
+        checkpoint: str | PathLike[str] | None,
     ) -> Predictor:
         from histoscribe.features.device import resolve_device
         from histoscribe.predictor.training.fitting import FitOptions
         from histoscribe.predictor.training.learning import learn
 
         device = resolve_device(self.device)
-        options = FitOptions(settings, self.panel, self.seed, device, progress or Progress())
+        options = FitOptions(
+            settings, self.panel, self.seed, device, progress or Progress(), devices=devices,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+        )  # fmt: skip
         fitted, card = learn(sections, options, self.licence)
         if encoder is not None:
             mpp, crop_um = float(encoder.mpp), float(encoder.crop_um)

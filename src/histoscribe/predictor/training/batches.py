@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from histoscribe.graphs import spatial_graph
 
@@ -72,7 +75,7 @@ class SpotBatches(Sequence[SpotBatch]):
         self, sections: Sequence[TrainingSpots], size: int, *, radius: float, joined: bool = True
     ) -> None:
         self._groups: list[list[tuple[TrainingSpots, NDArray[np.int64]]]] = []
-        self._radius = radius
+        self._sections, self._radius = sections, radius
         room = 0
         for section in sections:
             room = room if joined else 0
@@ -85,6 +88,15 @@ class SpotBatches(Sequence[SpotBatch]):
         self.spots = sum(len(section.numbers) for section in sections)
         few = self.spots <= _MOST_KEPT
         self._kept = [self._made(number) for number in range(len(self))] if few else None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of all that they hold."""
+        found = hashlib.sha256()
+        for section in self._sections:
+            for entry in fields(TrainingSpots):
+                found.update(np.ascontiguousarray(getattr(section, entry.name)))
+        return found.digest()
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -104,6 +116,30 @@ class SpotBatches(Sequence[SpotBatch]):
             for entry in fields(TrainingSpots)
         }
         return SpotBatch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))
+
+
+class TrainingSteps(IterableDataset[SpotBatch]):
+    """Batches in a new order on every pass, one a step.
+
+    Each follows from the seed and its number alone, so that training that goes on at `first` sees what it
+    would have seen. Of several processes, each takes its share of every pass.
+    """
+
+    def __init__(self, batches: SpotBatches, steps: int, seed: int, first: int = 0) -> None:
+        self._batches, self._steps, self._seed, self._first = batches, steps, seed, first
+
+    def __iter__(self) -> Iterator[SpotBatch]:
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        process, processes = (
+            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+        )
+        draws, order = torch.Generator().manual_seed(self._seed), torch.empty(0, dtype=torch.int64)
+        for step in range(self._steps):
+            while len(order) < processes:
+                order = torch.cat([order, torch.randperm(len(self._batches), generator=draws)])
+            mine, order = int(order[process]), order[processes:]
+            if step >= self._first:
+                yield self._batches[mine]
 
 
 def _pieces(section: TrainingSpots, size: int) -> list[NDArray[np.int64]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.batches import SpotBatch, SpotBatches, TrainingSpots
+from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots, TrainingSteps
 from histoscribe.predictor.training.views import (
     EncoderView,
     InputMatrix,
@@ -34,6 +36,8 @@ _MOST_CLUSTERED = 50_000
 _MOST_VISITS = 1_500_000
 """Of spots by one network: more passes over many spots teach it nothing."""
 _FEWEST_EPOCHS = 3
+_CHECKPOINTS = 6
+"""Of the training of one network."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class FitOptions:
     progress: Progress
     views: tuple[EncoderView, ...] = ()
     """What the networks see in turn."""
+    devices: int = 1
+    """How many of the device train a network together, each in a process of its own."""
+    checkpoint: Path | None = None
+    """A folder that keeps the state of every training."""
 
 
 def fit_parts(
@@ -188,27 +196,31 @@ def _train(
     seed: int,
     message: str,
 ) -> None:
-    from histoscribe.models.training import TrainingOptions, train
+    from histoscribe.models.training import Checkpoints, TrainingOptions, train
 
     settings = options.settings
     variant = variant_named(settings.variant)
     epochs = min(settings.epochs, max(_FEWEST_EPOCHS, _MOST_VISITS // batches.spots))
-    data: DataLoader[SpotBatch] = DataLoader(
-        batches,  # type: ignore[arg-type]
-        batch_size=None,
-        shuffle=len(batches) > 1,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    steps = epochs * -(-len(batches) // options.devices)
+    kept = None
+    if options.checkpoint is not None:
+        depends = repr((settings, seed, steps, seen, options.devices, torch.__version__))
+        digest = hashlib.sha256(depends.encode() + batches.digest).hexdigest()
+        kept = Checkpoints(options.checkpoint / digest[:16], max(steps // _CHECKPOINTS, 1))
+    data = TrainingSteps(batches, steps, seed, 0 if kept is None else kept.step)
     train(
         network,
-        data,
+        DataLoader(data, batch_size=None, generator=torch.Generator()),
         loss=lambda batch, _: variant.loss(
             network, replace(batch, features=batch.features[:, seen].contiguous()), settings
         ),
-        optimise=lambda: variant.optimise(network, settings, epochs * len(batches)),
-        options=TrainingOptions(message, epochs=epochs, seed=seed, device=options.device, clip=variant.clip),
+        optimise=lambda: variant.optimise(network, settings, steps),
+        options=TrainingOptions(
+            message, steps=steps, seed=seed, device=options.device, devices=options.devices,
+            clip=variant.clip, report_every=len(batches), checkpoints=kept,
+        ),
         progress=options.progress,
-    )
+    )  # fmt: skip
 
 
 def _spot_types(
