@@ -27,7 +27,10 @@ def expression_components(
     if len(blocks) == 1:
         axes = principal_axes(next(trusted), rank, centred=True)
     else:
-        axes = axes_of(sum(values.T @ values for values in trusted), rank)
+        gram = np.zeros((expression.shape[1],) * 2)
+        for values in trusted:
+            gram += values.T @ values
+        axes = axes_of(gram, rank)
     wide = axes.astype(np.float64)
     return np.concatenate([expression[rows].astype(np.float64) @ wide for rows in blocks]), wide.T.astype(
         np.float32

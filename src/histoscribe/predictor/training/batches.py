@@ -95,7 +95,7 @@ class SpotBatches(Sequence[SpotBatch]):
         found = hashlib.sha256()
         for section in self._sections:
             for entry in fields(TrainingSpots):
-                found.update(np.ascontiguousarray(getattr(section, entry.name)))
+                found.update(np.ascontiguousarray(getattr(section, entry.name)).data)
         return found.digest()
 
     def __len__(self) -> int:

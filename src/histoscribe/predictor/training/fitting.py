@@ -33,7 +33,7 @@ from histoscribe.progress import Progress
 
 _BLOCK_VALUES = 32 * 1024**2
 _MOST_CLUSTERED = 50_000
-_MOST_VISITS = 1_500_000
+_MOST_VISITS = 1_000_000
 """Of spots by one network: more passes over many spots teach it nothing."""
 _FEWEST_EPOCHS = 3
 _CHECKPOINTS = 6

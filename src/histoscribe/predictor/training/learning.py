@@ -41,7 +41,7 @@ REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
 _MIN_SPOTS = 8
-_MOST_SHOWN, _LEAST_WINDOW = 12_000, 500
+_MOST_SHOWN, _LEAST_WINDOW = 8_000, 500
 HALVES = "half of the section"
 
 

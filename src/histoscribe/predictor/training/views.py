@@ -85,14 +85,15 @@ class InputProducts:
     def __init__(
         self, blocks: Iterable[NDArray[np.float32]], scores: Scores, trust: NDArray[np.float64]
     ) -> None:
-        done, sums, gram, weighted, answers = 0, 0.0, 0.0, 0.0, 0.0
+        done, zero = 0, np.zeros(1)
+        sums, gram, weighted, answers = zero, zero, zero, zero
         for block in blocks:
             rows = slice(done, done := done + len(block))
             wide = block.astype(np.float64)
             trusted = wide.T * trust[rows]
             sums, gram = sums + wide.sum(axis=0), gram + wide.T @ wide
             weighted, answers = weighted + trusted @ wide, answers + trusted @ scores[rows]
-        self.shape = done, block.shape[1]
+        self.shape = done, len(gram)
         self._centred, self._weighted = gram - np.outer(sums, sums) / done, weighted
         self._answers = answers
 
