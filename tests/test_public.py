@@ -13,11 +13,12 @@ ERRORS = {
     "SettingError", "SlideError", "StorageError", "TableError",
 }  # fmt: skip
 FACE = ERRORS | {
-    "Generator", "Imputer", "Predictor", "Programmes", "Section", "Slide", "__version__", "compare", "open",
-    "read_cohort", "write",
+    "Classifier", "Generator", "Imputer", "Predictor", "Programmes", "Section", "Slide", "__version__",
+    "compare", "open", "read_cohort", "write",
 }  # fmt: skip
 PACKAGES = (
     "bulk",
+    "classifier",
     "evaluation",
     "features",
     "generator",

@@ -1,3 +1,4 @@
+from .classifier import Classifier as Classifier
 from .errors import (
     Cancelled as Cancelled,
     DependencyError as DependencyError,

@@ -1,16 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pytest
 import torch
-from anndata import AnnData
 
-from histoscribe.errors import TableError
-from histoscribe.imputer.reference import ReferenceMemory, choose_references, expect_classes
-
-Maker = Callable[..., AnnData]
+from histoscribe.imputer.reference import ReferenceMemory, choose_references
 
 
 def test_the_memory_knows_what_it_has_seen() -> None:
@@ -27,15 +20,6 @@ def test_references_are_bounded() -> None:
     chosen = choose_references(np.repeat([-1, 0], [100, 15]), 20, 0)
     assert len(set(chosen.tolist())) == 20
     assert set(range(100, 115)) <= set(chosen.tolist())
-
-
-def test_classes_are_read_from_the_memory(table_maker: Maker) -> None:
-    known, asked = table_maker(samples=90), table_maker(samples=30, seed=4)
-    kinds = known.obs["kind"].astype(str)
-    told = expect_classes(known, kinds.tolist(), asked[:, :25].copy())
-    assert (told.columns[told.to_numpy().argmax(1)] == asked.obs["kind"].astype(str)).mean() > 0.9
-    with pytest.raises(TableError, match="labels"):
-        expect_classes(known, ["a"] * 90, asked)
 
 
 def test_what_is_like_nothing_known_is_a_surprise() -> None:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from histoscribe.cli import (
     align,
     benchmark,
+    classify,
     compare,
     convert,
     convert_weights,
@@ -52,9 +53,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 for one in (
     demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
-    generate.generate, programmes.programmes, align.align, describe.describe, compare.compare, fetch.fetch,
-    doctor.doctor,
-    convert_weights.convert_weights,
+    generate.generate, programmes.programmes, classify.classify, align.align, describe.describe,
+    compare.compare, fetch.fetch, doctor.doctor, convert_weights.convert_weights,
 ):  # fmt: skip
     app.command()(verb(one))
 

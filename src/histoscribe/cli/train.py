@@ -25,6 +25,7 @@ from histoscribe.cli.options import (
 )  # fmt: skip
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, open_described, output_folder
+from histoscribe.errors import TableError
 
 app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
 
@@ -235,6 +236,52 @@ def generator(
     }
     hint = f"Next: histoscribe generate --model {out} --primary TABLE --site SITE --out generated.h5ad"
     _say(context, facts, card, as_json, hint=hint)
+
+
+@app.command("classifier")
+@verb
+def classifier(
+    context: typer.Context,
+    table: Samples,
+    out: ModelFolder,
+    class_: Annotated[str, typer.Option("--class", help="Column (or columns, with commas) of the class.")],
+    samples: Known = None,
+    patient: Annotated[str | None, typer.Option(help="Column that says whose a sample is.")] = None,
+    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to learn from.")] = None,
+    unknown: Annotated[float, typer.Option(help="Share of known samples that may be called unknown.")] = 0.05,
+    markers: Annotated[Path | None, typer.Option(help="Write the genes that tell each class: CSV.")] = None,
+    section: InCohort = None,
+    scale: SamplesScale = None,
+    licence: Licence = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Learn to tell classes of samples from any of their genes."""
+    from histoscribe.classifier import Classifier
+    from histoscribe.files import replacing
+
+    output_folder(out)
+    roles = {"class": class_} | ({} if patient is None else {"patient": patient})
+    with job() as progress:
+        progress.report("opening the table")
+        model = Classifier(unknown=unknown, licence=licence)
+        opened = open_described(table, samples, roles=roles, only=only, section=section, scale=scale)
+        labels = opened.table.obs.get("class")
+        if labels is None:
+            problem = "its spots name no class"
+            raise TableError(
+                problem, where=table, remedy="give a table of samples with a file that describes them"
+            )
+        model.fit(opened, labels.astype(str).tolist()).save(out)
+        if markers is not None:
+            with replacing(markers) as fresh:
+                model.biomarkers().to_csv(fresh, index=False, float_format="%.4g")
+    card = model.card
+    caution(opened.warnings)
+    facts = {
+        "model": out, "samples": len(card.training), "patients": len(card.patients), "genes": len(card.genes),
+        "classes": card.settings["classes"],
+    }  # fmt: skip
+    _say(context, facts, card, as_json, hint=f"Next: histoscribe classify TABLE --model {out} --out told.csv")
 
 
 def _say(context: typer.Context, facts: dict[str, Any], card: Card, as_json: bool, *, hint: str) -> None:

@@ -76,7 +76,8 @@ def factorise(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = NMF(number, init="random", random_state=seed, max_iter=_ROUNDS, tol=2e-4)
-        h, w = model.fit_transform(x), model.components_
+        h = model.fit_transform(x.astype(np.float32)).astype(np.float64)
+        w = model.components_.astype(np.float64)
     if survival is not None and weight > 0:
         w = _with_survival(x, h + _TINY, w + _TINY, survival, weight)
         h = project(x, w)

@@ -200,7 +200,7 @@ def test_other_data_and_other_genes_are_never_taken_for_these(task: str) -> None
         ({"time": [3.0] * 60, "event": [0] * 60}, "0 events of all are too few"),
         ({"time": [-1.0] * 60, "event": [1] * 60}, "0 events of all are too few"),
         ({"time": ["long"] * 60, "event": [1] * 60}, "times or events are no numbers"),
-        ({"time": [3.0] * 60}, "name them with --time and --event"),
+        ({"time": [3.0] * 60}, "no column event; name them"),
     ],
 )
 def test_survival_that_cannot_be_scored_is_refused(columns: dict[str, list[object]], words: str) -> None:

@@ -50,12 +50,11 @@ def alone(held: HeldSection) -> Restore:
 
 
 def classify(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDArray[np.str_]:
-    """The class that the imputer's memory expects."""
-    from histoscribe.imputer.reference import expect_classes
+    """The class that the memory of the training samples expects."""
+    from histoscribe.classifier import Classifier
 
-    expected = expect_classes(train, labels.tolist(), test)
-    names: NDArray[np.str_] = np.asarray(expected.columns, dtype=str)
-    return np.asarray(names[expected.to_numpy().argmax(1)])
+    told = Classifier().fit(train, labels.tolist()).classify(test)
+    return np.asarray(told["nearest"], dtype=str)
 
 
 def observed_and_anchors(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -82,5 +81,5 @@ METHODS = (
     Method("observed + restored anchors", ("imputer survival",), observed_and_anchors, depends=_CODE),
     Method(REFERENCE, ("imputer random", "imputer low", "imputer panels"), restoring, depends=_CODE),
     Method(REFERENCE, ("imputer spots",), tuned, depends=_CODE),
-    Method(REFERENCE, ("imputer classes",), classify, depends=_CODE),
+    Method(REFERENCE, ("imputer classes",), classify, depends=("histoscribe.classifier", *_CODE)),
 )

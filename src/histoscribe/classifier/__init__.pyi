@@ -1,0 +1,1 @@
+from .classifier import UNKNOWN as UNKNOWN, Classifier as Classifier

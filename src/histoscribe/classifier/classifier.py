@@ -1,0 +1,276 @@
+"""The user's object: remember labelled samples, tell new ones from any panel of genes, and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.bulk import bulk_of
+from histoscribe.classifier.head import FOLDS, Head, Places, folds_of
+from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.imputer import Imputer
+from histoscribe.imputer.units import groups_of, learn_standard, standard_of, standardise
+from histoscribe.models import Card, Estimator, TrainingSection, bundled, require_shapes
+from histoscribe.models.estimator import settings_from
+from histoscribe.models.standard import ANEW, Standard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from histoscribe.bulk.table import Table
+
+UNKNOWN = "unknown"
+_FEWEST_GENES = 10
+_MARKERS = 25
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """What is chosen beforehand."""
+
+    unknown: float = 0.05
+    """Share of samples of known classes that may be called unknown."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.unknown < 1:
+            raise SettingError(f"unknown is {self.unknown!r}", remedy="choose a share between 0 and 1")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierState:
+    """Labelled samples."""
+
+    samples: NDArray[np.float32]
+    """Standardised, holes at the mean, shape (samples, genes)."""
+    standard: Standard
+    codes: Places
+    """The number of each sample's class, shape (samples,)."""
+    classes: tuple[str, ...]
+    patients: list[str]
+    """Of each sample."""
+    rows: Places
+    """Which of the training table's samples they are, shape (samples,)."""
+    memory: str = ""
+    """The bundled imputer whose samples they are; empty where they are its own."""
+
+
+class Classifier(Estimator[ClassifierSettings, ClassifierState]):
+    """Tells what samples are, by whatever genes they have, or that they are none of what it knows.
+
+    It remembers labelled samples. For the genes of a table, classes are read from that memory as the imputer
+    reads genes, and calibrated on held-out patients: nothing has to be trained again for another panel.
+
+    Parameters
+    ----------
+    unknown : float
+        Share of samples of known classes that may be called unknown.
+    licence : str
+        Under which terms the memory may be used; goes into the card.
+
+    Raises
+    ------
+    SettingError
+        If `unknown` is no share.
+    """
+
+    kind = "classifier"
+
+    def __init__(self, *, unknown: float = 0.05, licence: str = "not stated") -> None:
+        super().__init__(ClassifierSettings(unknown), licence=licence)
+
+    def fit(
+        self, table: Table | str, labels: Sequence[str], *, patients: Sequence[str] | str | None = None
+    ) -> Classifier:
+        """Remember labelled samples.
+
+        Parameters
+        ----------
+        table : AnnData, BulkTable, Section or str
+            Samples by genes; or the name of a bundled imputer, whose memory is labelled and not stored again.
+        labels : sequence of str
+            The class of each sample; empty ones are left out.
+        patients : sequence of str or str, optional
+            As `Imputer.fit` takes them.
+
+        Raises
+        ------
+        TableError
+            If there are fewer than two classes, a class has one patient alone, or labels do not fit samples.
+        """
+        bulk, memory = (None, table) if isinstance(table, str) else (bulk_of(table), "")
+        if bulk is None:
+            values, standard, owners, names = _remembered(memory)
+        else:
+            owners, names = groups_of(bulk, patients), list(map(str, bulk.table.obs_names))
+        where = memory if bulk is None else bulk.name
+        if len(labels) != len(owners):
+            problem = f"{len(labels)} labels were given for {len(owners)} samples"
+            raise TableError(problem, where=where, remedy="give one for each sample")
+        said = np.array(["" if str(one).lower() == "nan" else str(one).strip() for one in labels])
+        _check(said, owners, where)
+        kept = np.ones(len(said), dtype=bool)
+        if bulk is not None:
+            standard, values, kept, _ = learn_standard(bulk)
+        use = kept & (said != "")
+        rows, classes = np.flatnonzero(use), tuple(map(str, np.unique(said[use])))
+        owners, names = [owners[row] for row in rows], [names[row] for row in rows]
+        codes = np.searchsorted(classes, said[use]).astype(np.int64)
+        settings = {
+            "unknown": self.settings.unknown, "classes": list(classes), "scale": standard.scale,
+            "memory": memory,
+        }  # fmt: skip
+        card = Card(
+            kind=self.kind, variant="memory", genes=() if memory else standard.genes, target="class",
+            panel_rule="any genes that are shared", licence=self.licence, seed=0, settings=settings,
+            training=() if memory else tuple(map(TrainingSection, names, owners)),
+        )  # fmt: skip
+        samples = np.nan_to_num(values[use[kept]]).astype(np.float16).astype(np.float32)
+        return self._learned(ClassifierState(samples, standard, codes, classes, owners, rows, memory), card)
+
+    def classify(self, table: Table, *, adapt: bool | None = None) -> pd.DataFrame:
+        """Tell what samples are.
+
+        Parameters
+        ----------
+        table : AnnData, BulkTable or Section
+            Any of the genes, in any order; holes count as the mean.
+        adapt : bool, optional
+            Standardise by the table's own means, as another platform needs; see `Imputer.restore`.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by sample: `class` (`unknown` where the novelty is above 1), `nearest` of the known ones,
+            its `probability`, `novelty`, and `P(class)` of each. `attrs["notes"]` says what is doubtful.
+
+        Raises
+        ------
+        TableError
+            If fewer than ten genes are shared.
+        """
+        import pandas as pd
+
+        state, (head, asked, _, notes) = self.fitted, self._head(table, adapt)
+        told, novelty = head.tell(asked)
+        nearest = np.array(state.classes, dtype=object)[told.argmax(1)]
+        frame = pd.DataFrame(told, columns=[f"P({name})" for name in state.classes])
+        known = {"nearest": nearest, "probability": told.max(1), "novelty": novelty}
+        frame = pd.concat([pd.DataFrame(known), frame], axis=1)
+        frame.insert(0, "class", np.where(novelty > 1, UNKNOWN, nearest))
+        frame.attrs["notes"] = notes
+        return frame.set_axis(bulk_of(table).table.obs_names).rename_axis("sample")
+
+    def explain(
+        self, table: Table, *, adapt: bool | None = None, draws: int = 8, seed: int = 0
+    ) -> pd.DataFrame:
+        """Which genes carried each call: Shapley values of its lead over the next class, samples × genes.
+
+        The parameters and errors are those of `classify`; `draws`: pairs of random orders.
+        """
+        import pandas as pd
+
+        head, asked, genes, _ = self._head(table, adapt)
+        values = np.array([head.carried(row, draws, seed) for row in asked])
+        return pd.DataFrame(values, index=bulk_of(table).table.obs_names, columns=genes)
+
+    def biomarkers(self, count: int = _MARKERS) -> pd.DataFrame:
+        """The genes that tell each class from all others, and how steadily: one row a class and gene.
+
+        `effect`: difference of the means over the spread within both. `stability`: the share of five folds
+        of whole patients in which the gene is among the first `count` of the class again.
+        """
+        import pandas as pd
+
+        state = self.fitted
+        genes, fold = np.asarray(state.standard.genes), folds_of(state.codes, state.patients)
+        found = []
+        for number, name in enumerate(state.classes):
+            own = state.codes == number
+            effect = _effect(state.samples, own)
+            top = np.argsort(-effect, kind="stable")[:count]
+            parts = [_effect(state.samples[fold != one], own[fold != one]) for one in range(FOLDS)]
+            steady = np.mean([np.isin(top, np.argsort(-part)[:count]) for part in parts], axis=0)
+            rows = {"class": name, "gene": genes[top], "effect": effect[top], "stability": steady}
+            found.append(pd.DataFrame(rows))
+        return pd.concat(found, ignore_index=True)
+
+    def _head(
+        self, table: Table, adapt: bool | None
+    ) -> tuple[Head, NDArray[np.float64], list[str], list[str]]:
+        state, bulk = self.fitted, bulk_of(table)
+        units = standardise(bulk, state.standard, {}, adapt=adapt)
+        there = units.places >= 0
+        if there.sum() < _FEWEST_GENES:
+            problem = f"it has {there.sum()} of the classifier's {len(there):,} genes, too few to tell by"
+            raise TableError(problem, where=bulk.name, remedy="give more of its genes, or restore them first")
+        samples = state.samples[:, there].astype(np.float64)
+        head = Head.of(samples, state.codes, state.patients, len(state.classes), self.settings.unknown)
+        genes = [gene for gene, known in zip(state.standard.genes, there, strict=True) if known]
+        return head, np.nan_to_num(units.values[:, there]).astype(np.float64), genes, list(units.notes)
+
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
+        state = self.fitted
+        labels: dict[str, NDArray[Any]] = {
+            "codes": state.codes.astype(np.int16),
+            "rows": state.rows.astype(np.int32),
+        }
+        if state.memory:
+            return labels
+        units = {"mean": state.standard.mean, "sd": state.standard.sd}
+        return {**labels, **units, "samples": state.samples.astype(np.float16)}
+
+    @classmethod
+    def _from_tensors(
+        cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
+    ) -> tuple[ClassifierSettings, ClassifierState]:
+        own = card.settings
+        classes, memory = tuple(map(str, own.get("classes", ()))), str(own.get("memory", ""))
+        settings = settings_from(ClassifierSettings, card, where)
+        codes, rows = (np.asarray(tensors.get(name, ()), dtype=np.int64) for name in ("codes", "rows"))
+        count, genes = len(codes), len(card.genes)
+        shapes: dict[str, tuple[int, ...]] = {"codes": (count,), "rows": (count,)}
+        if memory:
+            samples, standard, owners, _ = _remembered(memory)
+            sound = count and rows.min() >= 0 and rows.max() < len(samples)
+            samples, patients = np.nan_to_num(samples[rows * sound]), [owners[row] for row in rows * sound]
+        else:
+            shapes |= {"samples": (count, genes), "mean": (genes,), "sd": (genes,)}
+            patients, sound = [one.patient for one in card.training], count == len(card.training)
+        require_shapes(tensors, shapes, where=where)
+        if not (sound and count and codes.min() >= 0 and codes.max() < len(classes)):
+            raise ModelError("its labels do not fit its samples", where=where, remedy=ANEW)
+        if not memory:
+            samples = tensors["samples"].astype(np.float32)
+            standard = standard_of(card.genes, tensors["mean"], tensors["sd"], str(own["scale"]))
+        return settings, ClassifierState(samples, standard, codes, classes, patients, rows, memory)
+
+
+def _remembered(name: str) -> tuple[NDArray[np.float32], Standard, list[str], list[str]]:
+    """What a bundled imputer remembers: samples, their units, patients and names."""
+    imputer = Imputer.load(bundled(name))
+    state, training = imputer.fitted, imputer.card.training
+    owners, names = [one.patient for one in training], [one.section for one in training]
+    return state.restorer.memory.samples.numpy(), state.standard, owners, names
+
+
+def _check(labels: NDArray[np.str_], owners: Sequence[str], where: str) -> None:
+    """Refuse what cannot be learned from."""
+    classes = np.unique(labels[labels != ""])
+    if len(classes) < 2:
+        problem = f"its labels name {len(classes)} class{'es' * (not len(classes))}, and telling takes two"
+        raise TableError(problem, where=where, remedy="choose a column with several classes")
+    for name in classes:
+        if len({owner for owner, label in zip(owners, labels, strict=True) if label == name}) < 2:
+            problem = f"the class {name} has one patient, who cannot be learned from and held out too"
+            raise TableError(problem, where=where, remedy="give more patients, or leave the class out")
+
+
+def _effect(samples: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
+    """Difference of the means of a class and all others over the spread within both, shape (genes,)."""
+    spread = np.sqrt(own.mean() * samples[own].var(0) + (~own).mean() * samples[~own].var(0))
+    return np.asarray((samples[own].mean(0) - samples[~own].mean(0)) / (spread + 0.05))

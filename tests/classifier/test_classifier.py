@@ -1,0 +1,151 @@
+"""Classes told from any genes, with odds that hold, what is unknown, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from histoscribe.classifier import UNKNOWN, Classifier
+from histoscribe.classifier.head import FOLDS, Memory, folds_of
+from histoscribe.classifier.tissue import profiles
+from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.simulate import simulate_section
+
+KINDS = ("gut", "liver", "lung")
+GENES = 80
+
+
+def make(seed: int, each: int = 30, kinds: tuple[str, ...] = KINDS, overlap: float = 1.0) -> AnnData:
+    """Log values; of each class ten genes of its own are higher, four factors are common to all."""
+    random, fixed = np.random.default_rng(seed), np.random.default_rng(9)
+    loadings = fixed.normal(0, 0.8, (4, GENES))
+    labels = np.repeat(kinds, each)
+    values = 8 + random.normal(size=(len(labels), 4)) @ loadings + random.normal(0, 1, (len(labels), GENES))
+    for place, kind in enumerate((*KINDS, "skin")):
+        values[np.ix_(labels == kind, range(10 * place, 10 * place + 10))] += 2.0 * overlap
+    obs = pd.DataFrame({"kind": labels, "patient": [f"p{seed}-{row // 2}" for row in range(len(labels))]})
+    names = [f"GENE{gene}A" for gene in range(GENES)]
+    return AnnData(
+        values.astype(np.float32),
+        obs=obs.set_axis([f"s{seed}-{row}" for row in range(len(labels))]),
+        var=pd.DataFrame(index=names),
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    table = make(0)
+    return Classifier().fit(table, table.obs["kind"].tolist())
+
+
+@pytest.mark.parametrize("genes", [slice(None), slice(0, 40, 1)])
+def test_new_patients_are_told_with_odds_that_hold(model: Classifier, genes: slice) -> None:
+    new = make(1, each=60)
+    told = model.classify(new[:, genes].copy())
+    right = told["nearest"].to_numpy() == new.obs["kind"].to_numpy()
+    assert right.mean() > 0.9
+    assert told["probability"].mean() == pytest.approx(right.mean(), abs=0.07)
+    assert told.filter(like="P(").sum(axis=1).to_numpy() == pytest.approx(1)
+    assert (told["class"] == UNKNOWN).mean() < 0.12
+
+
+def test_odds_are_modest_where_classes_overlap() -> None:
+    table, new = make(2, overlap=0.3), make(3, each=60, overlap=0.3)
+    told = Classifier().fit(table, table.obs["kind"].tolist()).classify(new)
+    right = (told["nearest"].to_numpy() == new.obs["kind"].to_numpy()).mean()
+    assert 0.4 < right < 0.9
+    assert told["probability"].mean() == pytest.approx(right, abs=0.12)
+
+
+def test_a_class_that_was_not_learned_is_unknown(model: Classifier) -> None:
+    strange = model.classify(make(4, kinds=("skin",)))
+    known = model.classify(make(5))
+    assert (strange["class"] == UNKNOWN).mean() > 5 * max((known["class"] == UNKNOWN).mean(), 0.05)
+    assert strange["novelty"].median() > known["novelty"].quantile(0.9)
+
+
+def test_genes_that_carried_a_call_sum_up_to_its_lead_and_are_those_of_the_class(model: Classifier) -> None:
+    new = make(6, each=4)
+    carried = model.explain(new, draws=6)
+    own = {kind: slice(10 * place, 10 * place + 10) for place, kind in enumerate(KINDS)}
+    for kind, row in zip(new.obs["kind"], carried.to_numpy(), strict=True):
+        rest = np.delete(row, np.r_[own[kind]])
+        assert row[own[kind]].mean() > 5 * abs(rest.mean())
+    random = np.random.default_rng(0)
+    samples, codes = random.normal(size=(40, 12)), np.arange(40) % 2
+    samples[codes == 1, 0] += 3
+    from histoscribe.classifier.head import Head
+
+    head = Head.of(samples, codes, [str(row) for row in range(40)], 2, 0.05)
+    asked = samples[:1] + 0.1
+    (member, _), (base, _) = head.memory.expect(asked), head.memory.expect(0 * asked)
+    first = int(member[0].argmax())
+    lead = (member[0, first] - member[0, 1 - first]) - (base[0, first] - base[0, 1 - first])
+    assert head.carried(asked[0], 3, 0).sum() == pytest.approx(lead)
+
+
+def test_markers_are_the_planted_genes_and_steady(model: Classifier) -> None:
+    found = model.biomarkers(10).set_index("class")
+    for place, kind in enumerate(KINDS):
+        assert len(set(found.loc[kind, "gene"]) & {f"GENE{10 * place + gene}A" for gene in range(10)}) >= 7
+        assert found.loc[kind, "stability"].head(3).min() >= 0.8
+
+
+def test_a_saved_classifier_answers_as_before(model: Classifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    new = make(7, each=5)
+    again = Classifier.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(again.classify(new), model.classify(new))
+    from safetensors.numpy import load_file
+
+    from histoscribe.models import save_model
+
+    tensors = load_file(tmp_path / "model" / "weights.safetensors")
+    save_model(tmp_path / "damaged", {**tensors, "codes": tensors["codes"] + 9}, again.card)
+    with pytest.raises(ModelError, match="labels do not fit"):
+        Classifier.load(tmp_path / "damaged")
+
+
+def test_the_bundled_one_knows_its_own_samples_and_takes_a_section() -> None:
+    bundled = Classifier.load("classifier-tcga11")
+    assert {"BRCA", "normal tissue beside BRCA"} <= set(bundled.fitted.classes)
+    section = simulate_section(0, genes=200, size_um=900)
+    labels = np.where(np.arange(section.table.n_obs) % 2, "odd", "")
+    told = bundled.classify(profiles(section, labels))
+    assert told.index.tolist() == [section.name, "odd"]
+    assert (told["class"] == UNKNOWN).all()  # simulated tissue is none of them
+
+
+def test_patients_are_never_split() -> None:
+    owners = [f"p{row // 3}" for row in range(60)]
+    fold = folds_of(np.arange(60) // 30, owners)
+    assert all(len(set(fold[3 * p : 3 * p + 3])) == 1 for p in range(20))
+    assert set(fold) == set(range(FOLDS))
+    assert Memory.of(np.eye(6), np.arange(6) % 2, 2).expect(np.eye(6))[0].argmax(1).tolist() == [0, 1] * 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["gut"] * 12, "name 1 class"),
+        ([""] * 12, "name 0 classes"),
+        (["gut"] * 10 + ["liver"] * 2, "class liver has one patient"),
+        (["gut"] * 5, "5 labels were given for 12 samples"),
+    ],
+)
+def test_bad_labels_end_in_a_sentence(labels: list[str], words: str) -> None:
+    with pytest.raises(TableError, match=words):
+        Classifier().fit(make(0, each=4), labels)
+
+
+def test_other_bad_input(model: Classifier) -> None:
+    with pytest.raises(SettingError, match="unknown is 2"):
+        Classifier(unknown=2)
+    with pytest.raises(TableError, match="5 of the classifier's 80 genes, too few"):
+        model.classify(make(1)[:, :5].copy())
+    with pytest.raises(TableError, match="none of its 80 genes"):
+        model.classify(AnnData(make(1).X, var=pd.DataFrame(index=[f"X{gene}" for gene in range(80)])))
