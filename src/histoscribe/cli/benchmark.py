@@ -11,7 +11,7 @@ from histoscribe.cli.console import caution, command_line, emit, show, show_rows
 from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, output_file
-from histoscribe.errors import require_known
+from histoscribe.errors import SettingError, require_known
 
 if TYPE_CHECKING:
     from histoscribe.benchmark import Benchmark, TableLayout
@@ -51,8 +51,13 @@ def benchmark() -> None:
 @verb
 def predictor(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="A cohort CSV of measured sections.")],
-    split: Annotated[Literal["section", "patient"], typer.Option(help="What is held out.")] = "section",
+    data: Annotated[
+        Path | None, typer.Argument(help="A cohort of measured sections, or HEST's benchmark.")
+    ] = None,
+    split: Annotated[
+        Literal["section", "patient"] | None,
+        typer.Option(help="What is held out: section, or patient in HEST's benchmark."),
+    ] = None,
     methods: Methods = None,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="The default with each part left out or added.")
@@ -77,16 +82,28 @@ def predictor(
     ledger: Keep = None,
     out: Report = None,
     table: Tables = None,
+    named: Annotated[Path | None, typer.Option("--data", help="The data, as an option.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold out every section or patient once, and score the predictor beside its peers and baselines."""
+    """Hold out every section or patient once, and score the predictor beside its peers and baselines.
+
+    HEST's benchmark is scored by its own protocol on its splits, and by ours beside it.
+    """
     from histoscribe.benchmark import methods_of, run_benchmark
     from histoscribe.benchmark.predictor import GenePanel, guided_benchmark, predictor_benchmark
+    from histoscribe.benchmark.predictor.hest import holds_tasks
     from histoscribe.features import encoder_named, storing
     from histoscribe.genes import read_gene_list
     from histoscribe.predictor import encode_section
 
+    data = data or named
+    if data is None:
+        raise SettingError("no data were named", where="benchmark predictor", remedy="name a cohort CSV")
     check_outputs(data, out, table)
+    if holds_tasks(data):
+        told, layout = _hest(data, encoder, split or "patient", methods, range(seeds), ledger)
+        finish(context, told, layout, out=out, table=table, as_json=as_json)
+        return
     if panel in (None, "all"):
         chosen_panel = GenePanel(panel_size if panel is None else 1_000_000)
     else:
@@ -103,7 +120,7 @@ def predictor(
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
         wants_pixels = any(known[name].needs for name in chosen or known if name in known)
         asked: dict[str, Any] = {
-            "dataset": data.parent.name if data.stem == "cohort" else data.stem, "split": split,
+            "dataset": data.parent.name if data.stem == "cohort" else data.stem, "split": split or "section",
             "methods": chosen, "panel": chosen_panel, "folds": names_in(folds),
         }  # fmt: skip
         if guide is not None:
@@ -117,6 +134,43 @@ def predictor(
     if target == "published":
         caution(["depth leaks into every gene of the published target: these numbers reproduce, not compare"])
     finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+
+
+def _hest(
+    data: Path, encoder: str, split: Literal["section", "patient"], methods: str | None, seeds: range,
+    ledger: Path | None,
+) -> tuple[dict[str, Any], TableLayout]:  # fmt: skip
+    """HEST's benchmark by its own protocol and by ours, task by task."""
+    from histoscribe.benchmark import run_benchmark
+    from histoscribe.benchmark.predictor import GenePanel, predictor_benchmark
+    from histoscribe.benchmark.predictor.hest import (
+        PATCH_MPP,
+        counted,
+        hest_tasks,
+        official_benchmark,
+        over_tasks,
+        read_sample,
+    )
+    from histoscribe.features import encoder_named
+
+    with job() as progress:
+        described_by, outcomes = encoder_named(encoder), []
+        for task in hest_tasks(data):
+            sections = {name: read_sample(task, name, described_by, progress) for name in task.files}
+            official = official_benchmark(task, sections)
+            outcomes.append(run_benchmark(official, ledger=ledger, progress=progress))
+            ours = predictor_benchmark(
+                [counted(section) for section in sections.values()], dataset=task.name, split=split,
+                methods=names_in(methods) or ["ridge", "histoscribe"], panel=GenePanel(genes=task.genes),
+                seeds=seeds,
+            )  # fmt: skip
+            outcomes.append(run_benchmark(ours, ledger=ledger, progress=progress))
+    outcome = over_tasks(outcomes)
+    sees = (
+        f"{described_by.crop_um:g} µm of patches at {PATCH_MPP} µm per pixel; enlarged where they show less"
+    )
+    outcome["settings"] |= {"encoder": described_by.name, "sees": sees}
+    return outcome, official.layout
 
 
 def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:

@@ -69,7 +69,7 @@ def archive_entries(root: Path) -> list[ArchiveEntry]:
     names = sorted(path.stem for path in (root / "st").glob("*.h5ad"))
     if not names:
         raise SectionError("this archive holds no section", where=root / "st", remedy="copy st/ID.h5ad there")
-    return [_entry(root, name) for name in names if SAME_TISSUE.get(name) not in names]
+    return [archive_entry(root, name) for name in names if SAME_TISSUE.get(name) not in names]
 
 
 def open_hest(path: Path, options: SectionOptions) -> Section:
@@ -79,7 +79,7 @@ def open_hest(path: Path, options: SectionOptions) -> Section:
     spots beats what the image file declares. Raises `SectionError` as `open_h5ad`.
     """
     root, name = path.parent.parent, path.stem
-    entry = _entry(root, name)
+    entry = archive_entry(root, name)
     table, doubts = read_h5ad(path), list(entry.doubts)
     if "in_tissue" in table.obs:
         if not table.obs["in_tissue"].astype(str).isin(["1", "1.0", "True"]).all():
@@ -109,7 +109,8 @@ def open_hest(path: Path, options: SectionOptions) -> Section:
     return section
 
 
-def _entry(root: Path, name: str) -> ArchiveEntry:
+def archive_entry(root: Path, name: str) -> ArchiveEntry:
+    """What an archive states of one section, which need not lie there."""
     facts = {**_table(root).get(name, {}), **_record(root / "metadata" / f"{name}.json")}
     study, patient = facts.get("dataset_title", ""), " ".join(facts.get("patient", "").split()).casefold()
     doubts = []
