@@ -21,10 +21,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from histoscribe.features.texture.encoder import CARD, WEIGHTS
-from histoscribe.features.texture.network import STAGES, Convolution, packed
+from histoscribe.features.texture.network import STAGES, Convolution
 from histoscribe.files import replacing, sha256
 
 MOST_BYTES = 5_000_000
+_LARGEST, _SMALL = 32767, 10_000
 _EPSILON = 1e-3  # of the batch normalisation
 
 
@@ -48,6 +49,18 @@ def convolutions(state: dict[str, Tensor]) -> dict[str, Convolution]:
             found[f"{ours}.depth"] = folded(state, f"{theirs}._depthwise_conv", f"{theirs}._bn1")
             found[f"{ours}.project"] = folded(state, f"{theirs}._project_conv", f"{theirs}._bn2")
     return found
+
+
+def packed(convolution: Convolution) -> dict[str, Tensor]:
+    """A convolution as it is stored: integers of 16 bits, a factor per output channel, and the bias.
+
+    Small ones, which the first stages are made of, keep their 32 bits: what they lose would grow on the way.
+    """
+    weight, bias = convolution
+    factor = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / _LARGEST
+    if weight.numel() < _SMALL:
+        return {"weight": weight, "factor": torch.ones_like(factor), "bias": bias}
+    return {"weight": torch.round(weight / factor).to(torch.int16), "factor": factor, "bias": bias}
 
 
 def main() -> None:

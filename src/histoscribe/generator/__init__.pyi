@@ -1,4 +1,4 @@
 from .cohort import Cohort as Cohort, cohort_of as cohort_of, read_metastasis_cohort as read_metastasis_cohort
 from .generator import Generator as Generator
 from .met500 import read_met500 as read_met500
-from .settings import GeneratorSettings as GeneratorSettings
+from .training.fitting import GeneratorSettings as GeneratorSettings

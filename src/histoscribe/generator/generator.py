@@ -18,8 +18,7 @@ from histoscribe.generator.components import component_table
 from histoscribe.generator.metgen import MetGen, draft_samples, rebuild
 from histoscribe.generator.parents import Parents, bring
 from histoscribe.generator.result import build_result
-from histoscribe.generator.settings import GeneratorSettings
-from histoscribe.generator.training.fitting import fit_model, usable
+from histoscribe.generator.training.fitting import GeneratorSettings, fit_model, usable
 from histoscribe.models import Card, Estimator, TrainingSection
 from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import Standard, halve, to_tensors

@@ -119,6 +119,14 @@ def mix(
     return np.asarray(np.log2(share * np.exp2(tumour) + (1 - share) * np.exp2(normal)), dtype=np.float32)
 
 
+def draw_of(
+    classes: NDArray[np.generic], wanted: NDArray[np.generic], random: np.random.Generator
+) -> NDArray[np.int64]:
+    """The row of a random sample of each class that is wanted, among samples of these classes."""
+    rows = {name: np.flatnonzero(classes == name) for name in np.unique(wanted)}
+    return np.array([random.choice(rows[name]) for name in wanted])
+
+
 def estimate_purity(
     metastases: NDArray[np.float32], tumour: NDArray[np.float32], normal: NDArray[np.float32]
 ) -> NDArray[np.float32]:

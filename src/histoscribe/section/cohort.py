@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
@@ -15,7 +16,7 @@ from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.model import Section
 from histoscribe.section.opening import open_section
 from histoscribe.section.readers.hest import archive_entries, archive_root
-from histoscribe.section.readers.legacy import PITCH_UM, SPOT_UM, read_legacy
+from histoscribe.section.readers.legacy import read_legacy
 from histoscribe.section.table import examples, repeated
 
 REQUIRED = ("section", "patient", "path")
@@ -39,24 +40,11 @@ class CohortRow:
 
     def read(self) -> Section:
         """Read this section."""
+        known: dict[str, Any] = {"name": self.section, "patient": self.patient or None}
+        known |= {name: size for name in ("pitch_um", "spot_um") if (size := getattr(self, name))}
         if self.positions is None:
-            return open_section(
-                self.path,
-                slide=self.slide,
-                patient=self.patient or None,
-                name=self.section,
-                pitch_um=self.pitch_um,
-                spot_um=self.spot_um,
-            )
-        return read_legacy(
-            self.path,
-            self.positions,
-            self.slide,
-            pitch_um=self.pitch_um or PITCH_UM,
-            spot_um=self.spot_um or SPOT_UM,
-            name=self.section,
-            patient=self.patient or None,
-        )
+            return open_section(self.path, slide=self.slide, **known)
+        return read_legacy(self.path, self.positions, self.slide, **known)
 
 
 def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | None = None) -> list[Section]:
@@ -140,34 +128,30 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _row(cells: dict[str, str], folder: Path) -> tuple[CohortRow | None, list[str]]:
     problems = [f"no {name}" for name in ("section", "path") if not cells.get(name)]
-    places: dict[str, Path | None] = {}
-    for name in ("path", "positions", "slide"):
-        places[name], problem = _place(cells.get(name, ""), name, folder)
-        problems += problem
-    numbers: dict[str, float | None] = {}
-    for name in ("pitch_um", "spot_um"):
-        numbers[name], problem = _micrometres(cells.get(name, ""), name)
-        problems += problem
-    path, names = places["path"], (cells.get("section", ""), cells.get("patient", ""))
-    if problems or path is None:
-        return None, problems
-    return CohortRow(*names, path, places["positions"], places["slide"], *numbers.values()), []
+    found: dict[str, Any] = {name: cells.get(name, "") for name in ("section", "patient")}
+    for name in ("path", "positions", "slide", "pitch_um", "spot_um"):
+        if cell := cells.get(name):
+            try:
+                found[name] = _micrometres(cell) if name.endswith("_um") else _place(cell, folder)
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+    return None if problems else CohortRow(**found), problems
 
 
-def _place(cell: str, name: str, folder: Path) -> tuple[Path | None, list[str]]:
-    if not cell:
-        return None, []
+def _place(cell: str, folder: Path) -> Path:
     if "://" in cell:
-        return None, [f"{name} is an address ({cell}); download it first"]
+        raise ValueError(f"is an address ({cell}); download it first")
     target = folder / Path(cell).expanduser()
-    return target, [] if target.exists() else [f"{name} {cell} does not exist"]
+    if not target.exists():
+        raise ValueError(f"{cell} does not exist")
+    return target
 
 
-def _micrometres(cell: str, name: str) -> tuple[float | None, list[str]]:
-    if not cell:
-        return None, []
+def _micrometres(cell: str) -> float:
     try:
         number = float(cell)
-    except ValueError:
-        return None, [f"{name} is {cell!r}, not a number"]
-    return (number, []) if 0 < number < 1e6 else (None, [f"{name} is {cell}, not a positive number of µm"])
+    except ValueError as error:
+        raise ValueError(f"is {cell!r}, not a number") from error
+    if not 0 < number < 1e6:
+        raise ValueError(f"is {cell}, not a positive number of µm")
+    return number

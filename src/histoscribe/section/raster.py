@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,37 +55,21 @@ class Raster:
         SectionError
             If there is not one value per spot.
         """
-        found = np.asarray(values, dtype=np.float32)
-        if found.shape != self.pixel.shape:
-            raise SectionError(f"{found.shape} values for {len(self.pixel)} spots")
-        image = np.full(self.shape[0] * self.shape[1], np.nan, dtype=np.float32)
-        image[self.pixel] = found
-        return image.reshape(self.shape)
+        return self._laid_out(np.asarray(values, dtype=np.float32), (), np.float32(np.nan))
 
     def picture(self, colours: ArrayLike) -> NDArray[np.uint8]:
-        """Lay one colour per spot out as an image.
+        """As `image`, of one colour per spot: RGBA from 0 to 1, shape (spots, 4).
 
-        Parameters
-        ----------
-        colours : array, shape (spots, 4)
-            RGBA from 0 to 1, in the order of the section's spots.
-
-        Returns
-        -------
-        ndarray of uint8, shape (rows, columns, 4)
-            Clear where there is no spot.
-
-        Raises
-        ------
-        SectionError
-            If there is not one colour per spot.
+        Returns uint8, shape (rows, columns, 4), clear where there is no spot.
         """
-        found = np.asarray(colours)
-        if found.shape != (len(self.pixel), 4):
-            raise SectionError(f"{found.shape} values as RGBA of {len(self.pixel)} spots")
-        image = np.zeros((self.shape[0] * self.shape[1], 4), dtype=np.uint8)
-        image[self.pixel] = (found * 255 + 0.5).astype(np.uint8)
-        return image.reshape(*self.shape, 4)
+        return self._laid_out((np.asarray(colours) * 255 + 0.5).astype(np.uint8), (4,), np.uint8(0))
+
+    def _laid_out(self, values: NDArray[Any], each: tuple[int, ...], empty: np.generic) -> NDArray[Any]:
+        if values.shape != (len(self.pixel), *each):
+            raise SectionError(f"{values.shape} values for {len(self.pixel)} spots")
+        image = np.full((self.shape[0] * self.shape[1], *each), empty, dtype=values.dtype)
+        image[self.pixel] = values
+        return image.reshape(*self.shape, *each)
 
 
 def raster_of(section: Section) -> Raster | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,20 +118,14 @@ def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
     Returns `names` and `warnings`: one warning that names examples, or none.
     """
+    import pandas as pd
+    from anndata.utils import make_index_unique
+
     twice = repeated(genes)
     if not twice:
         return tuple(genes), ()
-    taken, seen, number = set(genes), set[str](), Counter[str]()
-    names = []
-    for gene in genes:
-        name = gene
-        if gene in seen:
-            while name in taken:
-                number[gene] += 1
-                name = f"{gene}-{number[gene]}"
-            taken.add(name)
-        seen.add(gene)
-        names.append(name)
+    with catch_warnings(action="ignore"):  # it warns of names that end in a number already
+        names = make_index_unique(pd.Index(genes, dtype=str))
     said = f"{len(twice)} gene symbols occur more than once ({examples(twice)}); the others got -1, -2, ..."
     return tuple(names), (said,)
 

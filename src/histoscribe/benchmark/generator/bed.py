@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.generator.cohort import Cohort
+from histoscribe.generator.parents import draw_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,12 +37,10 @@ class Request:
 
     def draw_parents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """A random primary of each cancer and normal tissue of each site, as rows of the parents."""
-        random = np.random.default_rng(self.seed)
-        of_cancer = {c: self.parents.of("primary", cancer=str(c)) for c in np.unique(self.cancers)}
-        of_site = {s: self.parents.of("normal", site=str(s)) for s in np.unique(self.sites)}
-        primaries = np.array([random.choice(of_cancer[c]) for c in self.cancers])
-        normals = np.array([random.choice(of_site[s]) for s in self.sites])
-        return primaries, normals
+        random, parents = np.random.default_rng(self.seed), self.parents
+        of_cancer = np.where(parents.kinds == "primary", parents.cancers, "")
+        of_site = np.where(parents.kinds == "normal", parents.sites, "")
+        return draw_of(of_cancer, self.cancers, random), draw_of(of_site, self.sites, random)
 
 
 @dataclass(frozen=True, eq=False)

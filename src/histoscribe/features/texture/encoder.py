@@ -24,7 +24,8 @@ WEIGHTS = Path(__file__).with_name("weights.safetensors")
 CARD = Path(__file__).with_name("card.json")
 _FIRST = 3  # the stage from which on outputs are described
 _CHANNELS = (40, 80, 112, 192)
-_LIGHT = np.full(3, 127 / 255, np.float32), np.full(3, 128 / 255, np.float32)  # as the weights were trained
+_LIGHT = np.full(3, 127 / 255, np.float32), np.full(3, 128 / 255, np.float32)
+"""Mean and deviation of light from 0 to 1 that the published weights were trained with."""
 _LOCK = threading.Lock()
 
 

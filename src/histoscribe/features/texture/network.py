@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2))
 """Blocks, and stride of the first of them, per stage."""
 
-MEAN, DEVIATION = 127.0, 128.0
-"""Of pixel values from 0 to 255: what the published weights were trained with."""
-
-_LARGEST = 32767
-_SMALL = 10_000
 Convolution = tuple[Tensor, Tensor]
 
 
@@ -50,20 +44,8 @@ def _convolved(inputs: Tensor, convolution: Convolution, stride: int = 1) -> Ten
     return F.conv2d(inputs, weight, bias, stride, groups=inputs.shape[1] // weight.shape[1])
 
 
-def packed(convolution: Convolution) -> dict[str, Tensor]:
-    """A convolution as it is stored: integers of 16 bits, a factor per output channel, and the bias.
-
-    Small ones, which the first stages are made of, keep their 32 bits: what they lose would grow on the way.
-    """
-    weight, bias = convolution
-    factor = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / _LARGEST
-    if weight.numel() < _SMALL:
-        return {"weight": weight, "factor": torch.ones_like(factor), "bias": bias}
-    return {"weight": torch.round(weight / factor).to(torch.int16), "factor": factor, "bias": bias}
-
-
 def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Convolution]:
-    """The weights from tensors as `packed` makes them, each name after its convolution's and a point."""
+    """The weights from tensors as they are stored: `weight`, `factor`, `bias` after a convolution's name."""
     names = {name.rpartition(".")[0] for name in tensors}
     return {
         name: (tensors[f"{name}.weight"] * tensors[f"{name}.factor"], tensors[f"{name}.bias"])

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from histoscribe.generator.parents import mix
+from histoscribe.generator.parents import draw_of, mix
 from histoscribe.models.standard import Standard
 
 _BATCH = 128
@@ -37,16 +37,12 @@ class MixingSamples:
     purity: NDArray[np.float32]
     """As estimated, shape (metastases,)."""
 
-
-def draw_parents(
-    samples: MixingSamples, pairs: NDArray[np.int64], random: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A random primary of each pair's cancer and a random normal tissue of its site, as row indices."""
-    of_cancer = {c: np.flatnonzero(samples.primary_classes == c) for c in np.unique(pairs[:, 0])}
-    of_site = {s: np.flatnonzero(samples.normal_classes == s) for s in np.unique(pairs[:, 1])}
-    primaries = np.array([random.choice(of_cancer[c]) for c in pairs[:, 0]])
-    normals = np.array([random.choice(of_site[s]) for s in pairs[:, 1]])
-    return primaries, normals
+    def draw_parents(
+        self, pairs: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """A random primary of each pair's cancer and a random normal tissue of its site, as row indices."""
+        primaries = draw_of(self.primary_classes, pairs[:, 0], random)
+        return primaries, draw_of(self.normal_classes, pairs[:, 1], random)
 
 
 class MetastasisBatches(IterableDataset[Batch]):
@@ -80,7 +76,7 @@ class MixtureBatches(IterableDataset[Batch]):
         count = len(given.pairs)
         for _ in range(self.steps):
             rows = random.integers(count, size=_BATCH)
-            primary, normal = draw_parents(given, given.pairs[rows], random)
+            primary, normal = given.draw_parents(given.pairs[rows], random)
             around = given.purity[rows] + random.normal(0, 0.05, _BATCH)
             purity = np.clip(around, 0.05, 1).astype(np.float32)
             mixed = mix(given.primaries[primary], given.normals[normal], purity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,9 +14,9 @@ from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen, learn_standard
 from histoscribe.generator.network import CODE
 from histoscribe.generator.parents import estimate_purity, mix
-from histoscribe.generator.settings import GeneratorSettings
-from histoscribe.generator.training.batches import MixingSamples, draw_parents
+from histoscribe.generator.training.batches import MixingSamples
 from histoscribe.generator.training.stages import train_metvae, train_mixer
+from histoscribe.models.estimator import require_whole
 from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
@@ -26,6 +27,18 @@ _GAIN = (0.7, 1.5)
 _LEAST = 2
 _LEAST_METASTASES = 20
 _TURNS = 60
+
+
+@dataclass(frozen=True)
+class GeneratorSettings:
+    """What is chosen before training; `SettingError` if a stage has no step."""
+
+    met_steps: int = 600
+    mixing_steps: int = 500
+    """Training steps of the MetVAE, and of source encoder and mixer."""
+
+    def __post_init__(self) -> None:
+        require_whole(self, met_steps=1, mixing_steps=1)
 
 
 def usable(cohort: Cohort) -> Cohort:
@@ -145,7 +158,7 @@ def calibrate(
     """
     rows = random.integers(len(samples.pairs), size=_SAMPLES)
     pairs, purity = samples.pairs[rows], samples.purity[rows]
-    primary, normal = draw_parents(samples, pairs, random)
+    primary, normal = samples.draw_parents(pairs, random)
     mixed = standard.apply(mix(samples.primaries[primary], samples.normals[normal], purity))
     with torch.inference_mode():
         share = torch.from_numpy(purity)
