@@ -148,6 +148,9 @@ class Record:
     restored_values: int | None = None
     """`overlap` to `restored_values`: genes shared with the imputer, that it knows, values that it
     restored."""
+    hidden_r: float | None = None
+    hidden_cover: float | None = None
+    """Of values hidden in a restored table: median r over genes, share in their 90 % intervals."""
     notice: str = ""
     """What must be said wherever it is shown."""
     evidence: EvidenceRecord | None = None

@@ -35,3 +35,12 @@ def test_what_is_checked_already_is_given_back() -> None:
 def test_a_section_says_its_scale_and_name(kind: str, scale: str) -> None:
     bulk = bulk_of(Holder("A1", small(kind)))
     assert (bulk.name, bulk.scale) == ("A1", scale)
+
+
+def test_a_doubtful_scale_is_asked_for() -> None:
+    values = np.random.default_rng(0).normal(1.5, 1.5, (40, 30)).astype(np.float32)
+    table = AnnData(values)
+    table.var_names = [f"GENE{place}" for place in range(30)]
+    assert any("--scale standardised" in warning for warning in as_table(table).warnings)
+    table.X = values + 8
+    assert not any("--scale" in warning for warning in as_table(table).warnings)

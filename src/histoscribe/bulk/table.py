@@ -17,6 +17,8 @@ from histoscribe.record import record_of
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_DOUBTFUL = 0.15
+
 
 @dataclass(frozen=True, eq=False)
 class BulkTable:
@@ -95,7 +97,9 @@ def as_table(
     if known == "counts" and (values < 0).any():
         raise TableError("some counts are negative", where=name, remedy="give raw counts, or name the scale")
     if scale is None:
-        said.append(f"values were taken as {SCALES[known]}")
+        doubt = known == "log2" and (values < 0).mean() > _DOUBTFUL
+        hint = "; many are negative: if genes were centred, say --scale standardised" if doubt else ""
+        said.append(f"values were taken as {SCALES[known]}{hint}")
     given = [(renamed or {}).get(str(gene), str(gene)) for gene in table.var_names]
     clean = clean_names(given)
     if clean.dates:

@@ -70,6 +70,8 @@ def impute(
         "genes_shared_with_the_model": own.overlap,
         "values_restored": own.restored_values,
         "genes_restored": int((result.var["restored"] > 0).sum()),
+        "median_r_of_genes_hidden_here": own.hidden_r,
+        "hidden_values_in_90%_intervals": own.hidden_cover,
         "scale": own.target,
         "model": imputer.card.sha256,
         "seconds": round(time.monotonic() - start, 1),

@@ -15,12 +15,13 @@ from histoscribe.bulk import SCALES, BulkTable, bulk_of
 from histoscribe.errors import ModelError
 from histoscribe.features.device import resolve_device
 from histoscribe.imputer.gates import held_out_scores
-from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, restore_all, summarise
-from histoscribe.imputer.result import build_result
+from histoscribe.imputer.hiding import hidden_error
+from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, summarise
+from histoscribe.imputer.result import restore_table
 from histoscribe.imputer.settings import ImputerSettings
 from histoscribe.imputer.training.fitting import fit_restorer
 from histoscribe.imputer.training.table import ModelMemory, extend, prepare
-from histoscribe.imputer.units import UnitTable, standardise
+from histoscribe.imputer.units import MIN_SAMPLES, UnitTable, standardise
 from histoscribe.models import Card, Estimator
 from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import Standard, halve, to_tensors
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.bulk.table import Table
+
+
+_CLEARLY = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +161,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
     def restore(
         self, table: Table, *, adapt: bool | None = None, progress: Progress | None = None
     ) -> AnnData:
-        """Restore what a table lacks.
+        """Restore what a table lacks, by the model and the table's own samples, weighed by hiding its values.
 
         Parameters
         ----------
@@ -165,8 +169,8 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
             Any of the model's genes, in any order; NaN where not measured. Genes that the model does not
             know are left as they are.
         adapt : bool, optional
-            Standardise by the table's own means, as another platform needs; by default only where the
-            scales cannot be brought together.
+            Standardise by the table's own means, as another platform needs; by default where the scales
+            cannot be brought together, or hidden genes come back clearly better (20 samples or more).
         progress : Progress, optional
 
         Returns
@@ -175,21 +179,23 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
             The table's genes, then those it lacked. `X` (samples, genes) float32 holds what was measured (NaN
             elsewhere) and `layers` hold `restored` (measured values, and expected ones where there were
             none), `mask` (bool, True where restored) and `sd` (standard deviation of restored values, 0 where
-            measured); `mean ± 1.645 sd` covers about 90 %. `var` says how well a gene is restored on held-out
-            patients. Samples without any value stay NaN.
+            measured); `mean ± 1.645 sd` covers about 90 % of values hidden in this table. `var` holds r,
+            interval and verdict of the genes hidden here (`held_out_r`, `held_out_low`, `held_out_high`,
+            `verdict`), and what held-out training patients reached, which says nothing of this table
+            (`training_r`). Fewer than 8 samples are told by the model alone, unchecked. Samples without
+            any value stay NaN.
 
         Raises
         ------
         TableError
             If no gene is shared or values make no sense.
         """
-        bulk, units = self._units(table, adapt)
-        means, spreads = restore_all(self.fitted.restorer, units.values, progress or Progress())
-        return build_result(bulk, units, means, spreads, self.card)
+        bulk, units = self.units_of(bulk_of(table), adapt)
+        return restore_table(bulk, units, self.fitted.restorer, self.card, progress or Progress())
 
     def embed(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
         """The summary of each sample, shape (samples, factors); NaN for samples without any value."""
-        _, units = self._units(table, adapt)
+        _, units = self.units_of(bulk_of(table), adapt)
         return summarise(self.fitted.restorer, units.values)
 
     def attention(
@@ -217,7 +223,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         ModelError
             If the model does not know the gene.
         """
-        bulk, units = self._units(table, adapt)
+        bulk, units = self.units_of(bulk_of(table), adapt)
         genes = self.genes
         if gene not in genes:
             raise ModelError(
@@ -228,11 +234,16 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
             progress or Progress(),
         )  # fmt: skip
 
-    def _units(self, table: Table, adapt: bool | None) -> tuple[BulkTable, UnitTable]:
-        """The table, checked, and the same in the model's units."""
+    def units_of(self, bulk: BulkTable, adapt: bool | None) -> tuple[BulkTable, UnitTable]:
+        """The table and the same in the model's units; whose means to take is told by hiding."""
         aliases = self.card.settings.get("aliases", {})
-        bulk = bulk_of(table)
-        return bulk, standardise(bulk, self.fitted.standard, aliases, adapt=adapt)
+        units = standardise(bulk, self.fitted.standard, aliases, adapt=adapt)
+        if adapt is None and not units.adapted and bulk.table.n_obs >= MIN_SAMPLES:
+            own = standardise(bulk, self.fitted.standard, aliases, adapt=True)
+            errors = [hidden_error(self.fitted.restorer, some.values) for some in (own, units)]
+            if errors[0] < _CLEARLY * errors[1]:
+                return bulk, own
+        return bulk, units
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         return to_tensors(self.fitted.restorer, self.fitted.standard, HALVED)

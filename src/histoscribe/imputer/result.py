@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.table import BulkTable
+from histoscribe.imputer.hiding import hide_genes, names_of
+from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
+from histoscribe.imputer.weighing import LEAST_SAMPLES, Around, Completed, complete, neighbours_of, verdicts
 from histoscribe.models import Card
+from histoscribe.progress import Progress
 from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
 
 if TYPE_CHECKING:
@@ -19,37 +23,55 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 
-def build_result(
-    bulk: BulkTable, units: UnitTable, means: NDArray[np.float32], spreads: NDArray[np.float32], card: Card
+def restore_table(
+    bulk: BulkTable, units: UnitTable, restorer: Restorer, card: Card, progress: Progress
 ) -> AnnData:
-    """Put restored values beside the measured ones.
+    """Restore a table and check it on itself; gives what `Imputer.restore` describes.
 
-    Parameters
-    ----------
-    means, spreads : ndarray of float32, shape (samples, model genes)
-        Standardised; NaN for samples that nothing was known of.
-
-    Returns
-    -------
-    AnnData
-        As `Imputer.restore` describes.
+    Genes that the whole table lacks are the model's word, with neighbours in space where they helped hidden
+    genes; holes of the others are also told by the table's own samples.
     """
     import pandas as pd
     from anndata import AnnData
 
+    around, enough = neighbours_of(bulk.table), len(units.values) >= LEAST_SAMPLES
+    means, spreads = restore_all(restorer, units.values, progress)
+    absent, checks, covers = np.isnan(units.values).all(0), [], []
+    if enough and absent.any() and not absent.all():
+        hidden = hide_genes(restorer, units.values, around, parts=1)
+        words = [means, *around(means)]
+        blended = sum(weight * word[:, absent] for weight, word in zip(hidden.weights, words, strict=True))
+        means[:, absent], spreads[:, absent] = blended, spreads[:, absent] * hidden.reach
+        checks.append(hidden.scores(names_of(bulk, units)))
+        covers.append(hidden.cover)
+    own = _own_structure(bulk, units, restorer, around, progress) if enough else None
+    if own is not None:
+        checks.insert(0, own[1].check)
+        covers.insert(0, own[1].cover)
     standard = units.standard
-    samples, own = units.raw.shape
+    samples, width = units.raw.shape
     lacking = np.flatnonzero(units.places < 0)
     columns = units.places.copy()
-    columns[lacking] = own + np.arange(len(lacking))
-    values = np.full((samples, own + len(lacking)), np.nan, dtype=np.float32)
-    values[:, :own] = units.raw
+    columns[lacking] = width + np.arange(len(lacking))
+    values = np.full((samples, width + len(lacking)), np.nan, dtype=np.float32)
+    values[:, :width] = units.raw
     known = ~np.isnan(values)
     expected = standard.undo(means)
     restored, sd = values.copy(), np.zeros_like(values)
     sd[~known] = np.nan
     restored[:, columns] = np.where(known[:, columns], values[:, columns], expected)
+    told = np.isin(np.arange(values.shape[1]), columns)
     sd[:, columns] = np.where(known[:, columns], 0, spreads * standard.sd)
+    if own is not None:
+        kept, filled = own
+        told[kept] = True
+        restored[:, kept] = np.where(
+            known[:, kept],
+            values[:, kept],
+            np.maximum(filled.mean, -np.inf if standard.floor is None else standard.floor),
+        )
+        sd[:, kept] = np.where(known[:, kept], 0, filled.spread)
+        restored[~known.any(1)] = sd[~known.any(1)] = np.nan
     mask = ~known & ~np.isnan(restored)
     names = [*map(str, bulk.table.var_names), *(standard.genes[place] for place in lacking)]
     var = bulk.table.var.reindex(names)
@@ -58,31 +80,68 @@ def build_result(
     var["restored"] = mask.mean(0)
     score = np.full(len(names), np.nan)
     score[columns] = [card.held_out.get(gene, {}).get("r", np.nan) for gene in standard.genes]
-    var["held_out_r"] = score
+    var["training_r"] = score
+    check = pd.concat(checks) if checks else pd.DataFrame(columns=["r", "low", "high"], dtype=float)
+    check = check[~check.index.duplicated()].reindex(names)
+    var["held_out_r"], var["held_out_low"], var["held_out_high"] = check["r"], check["low"], check["high"]
+    var["verdict"] = verdicts(check["low"])
     result = AnnData(values, obs=bulk.table.obs.copy(), var=pd.DataFrame(var, index=names))
     result.layers.update({"restored": restored, "mask": mask, "sd": sd})
     for key, coordinates in bulk.table.obsm.items():
         result.obsm[key] = coordinates
     notes = list(units.notes)
-    empty = int(np.isnan(means).all(1).sum())
-    if empty:
+    if empty := int(np.isnan(means).all(1).sum()):
         notes.append(f"{empty} samples have no value of any model gene and were left as they are")
-    foreign = own - int((units.places >= 0).sum())
+    foreign = int((~told).sum())
     if foreign:
         notes.append(f"{foreign:,} genes of the table are unknown to the model and were left as they are")
+    if not enough and mask.any():
+        notes.append(
+            f"{samples} samples have no structure of their own and cannot be checked: the model alone answers"
+        )
     record = Record(
         "restored", bulk.name, target=SCALES[standard.scale], scale=standard.scale, adapted=units.adapted,
         model_sha256=card.sha256, overlap=int((units.places >= 0).sum()), model_genes=len(standard.genes),
-        restored_values=int(mask.sum()), notes=tuple(notes), command=running_command(),
+        restored_values=int(mask.sum()), hidden_r=_known(check["r"].dropna().median()),
+        hidden_cover=_known(covers[0] if covers else np.nan), notes=tuple(notes), command=running_command(),
         versions=card.versions,
     )  # fmt: skip
     keep_record(result, record)
     return result
 
 
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _own_structure(
+    bulk: BulkTable, units: UnitTable, restorer: Restorer, around: Around, progress: Progress
+) -> tuple[NDArray[np.int64], Completed] | None:
+    """Columns with two values or more, filled; None where no value is missing there."""
+    holes = np.isnan(units.raw)
+    kept = np.flatnonzero((~holes).sum(0) > 1)
+    if not holes[:, kept].any():
+        return None
+    place = np.full(units.raw.shape[1] + 1, -1)
+    place[kept] = np.arange(len(kept))
+    genes = np.flatnonzero(place[units.places] >= 0)
+    at, standard = place[units.places[genes]], units.standard
+
+    def told(values: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        given = np.full((len(values), len(standard.genes)), np.nan, dtype=np.float32)
+        given[:, genes] = values[:, at]
+        found = restore_all(restorer, standard.apply(given), Progress())[0]
+        answer = np.full_like(values, np.nan)
+        answer[:, at] = standard.undo(np.nan_to_num(found))[:, genes]
+        return answer
+
+    names = np.asarray(bulk.table.var_names, dtype=str)[kept].tolist()
+    return kept, complete(units.raw[:, kept], told, names, around, progress)
+
+
 _OF_IMPUTER = (
-    "target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values", "notes",
-    "command", "versions",
+    "target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values", "hidden_r",
+    "hidden_cover", "notes", "command", "versions",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Source = BulkTable | Section
 
 
+_HERE = "between measured here and restored, where it was hidden"
 TABLES = "Tables (*.h5ad *.csv *.tsv)"
 
 
@@ -52,9 +53,8 @@ class Overview:
 
     imputer: Imputer
     """Loaded, learned or tuned."""
-    missing: dict[str, Reliability | None]
-    """Genes that the table lacks and the model restores, with their score on held-out training patients; None
-    on a tissue, of whose spots bulk patients tell nothing."""
+    missing: list[str]
+    """Genes that the table lacks and the model restores; best restored in training first."""
     checked: dict[str, Reliability]
     """Genes of the table that the model knows, with their score where they are hidden here."""
 
@@ -69,8 +69,7 @@ class Overview:
         if self.checked:
             middle = median(score.r for score in self.checked.values())
             said += f"Hidden here and restored, the shared ones reach a median r of {middle:.2f}. "
-            if not any(self.missing.values()):
-                said += "Expect no more of the missing ones, which cannot be checked here."
+            said += "Expect no more of the missing ones, which cannot be checked here."
         return said.strip()
 
 
@@ -89,26 +88,26 @@ class Restored:
     def genes(self) -> list[str]:
         """What was restored, the most reliable first."""
         var = self.table.var
-        restored = var[var["restored"] > 0]
-        return [
-            str(gene)
-            for gene in restored.sort_values("held_out_r", ascending=False, na_position="last").index
-        ]
+        order = {"by": ["held_out_r", "training_r"], "ascending": False, "na_position": "last"}
+        return [str(gene) for gene in var[var["restored"] > 0].sort_values(**order).index]
 
     @property
     def scores(self) -> dict[str, Reliability]:
-        """Their scores on held-out training patients, where known; none on a tissue."""
-        scored = {gene: _of_patients(self.imputer, gene, self.request.source) for gene in self.genes}
-        return {gene: score for gene, score in scored.items() if score is not None}
+        """Their scores where values were hidden in this table; none of genes that it lacks."""
+        found = self.table.var.loc[self.genes, ["held_out_r", "held_out_low", "held_out_high"]].dropna()
+        return {str(gene): Reliability(r, low, high, _HERE) for gene, r, low, high in found.itertuples()}
 
     @property
     def words(self) -> str:
         """What came back, in two sentences."""
         own = record_of(self.table)
-        return (
-            f"{len(self.genes):,} genes restored from {own.overlap:,} that are shared with the model. "
-            f"Values are {own.target}."
-        )
+        said = f"{len(self.genes):,} genes restored from {own.overlap:,} that are shared with the model. "
+        if own.hidden_r is not None and own.hidden_cover is not None:
+            said += (
+                f"Values hidden here came back with a median r of {own.hidden_r:.2f}, {own.hidden_cover:.0%} "
+            )
+            said += "of them in their 90 % interval. "
+        return f"{said}Values are {own.target}."
 
 
 def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
@@ -136,22 +135,12 @@ def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) ->
     found = match_genes(imputer.genes, list(bulk.table.var_names), imputer.card.settings.get("aliases", {}))
     scores = hidden_scores(imputer, bulk, progress=progress)
     checked = {
-        str(gene): Reliability(r, low, high, "between measured here and restored, where it was hidden")
+        str(gene): Reliability(r, low, high, _HERE)
         for gene, (r, low, high, _) in zip(scores.index, scores.to_numpy(), strict=True)
     }
-    missing = {
-        gene: _of_patients(imputer, gene, request.source) for gene in imputer.genes if gene not in found
-    }
-    best = sorted(missing.items(), key=lambda pair: -2 if pair[1] is None else pair[1].r, reverse=True)
-    return Overview(imputer, dict(best), checked)
-
-
-def _of_patients(imputer: Imputer, gene: str, source: Source) -> Reliability | None:
-    """How well a gene came back in patients held out of the training, where the source is of their kind."""
-    held = imputer.card.held_out.get(gene)
-    if held is None or is_section(source):
-        return None
-    return Reliability(**held, where="between restored and measured in patients held out of the training")
+    held = imputer.card.held_out
+    missing = [gene for gene in imputer.genes if gene not in found]
+    return Overview(imputer, sorted(missing, key=lambda gene: -held.get(gene, {}).get("r", -1)), checked)
 
 
 def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Restored:

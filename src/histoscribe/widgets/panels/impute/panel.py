@@ -258,9 +258,8 @@ class ImputePanel(Panel):
         return run
 
     def _show_overview(self, request: ImputeRequest, overview: Overview) -> None:
-        known = {gene: score for gene, score in overview.missing.items() if score is not None}
         best = sorted(overview.checked, key=lambda gene: -overview.checked[gene].r)
-        self._listed = {"missing": (list(overview.missing), known), "checked": (best, overview.checked)}
+        self._listed = {"missing": (overview.missing, {}), "checked": (best, overview.checked)}
         self._checked = request, overview.words
         self.words.setText(overview.words)
         self._fill()
