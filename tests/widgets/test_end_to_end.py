@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,64 +22,6 @@ from histoscribe.widgets.state.state import state_of
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 LONG = 120_000
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A section's file that lacks some genes, its slide, a predictor and an imputer."""
-    from histoscribe.imputer import Imputer
-    from histoscribe.predictor import Predictor
-    from histoscribe.section import write_section
-    from histoscribe.simulate import simulate_section
-    from histoscribe.slide import open_slide, write_slide
-
-    folder = tmp_path_factory.mktemp("desk")
-    known = [simulate_section(seed, name=f"K{seed}", genes=40, size_um=700) for seed in (1, 2)]
-    predictor = Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(known)
-    predictor.save(folder / "predictor")
-    Imputer(factors=8, steps=0).fit(known[0]).save(folder / "imputer")
-    section = simulate_section(3, name="S3", genes=40, size_um=700)
-    write_slide(section.slide, folder / "S3.tif")
-    kept = [gene for place, gene in enumerate(section.genes) if place % 4]
-    slide = open_slide(folder / "S3.tif").with_mpp(section.mpp)
-    section = replace(section.with_table(section.table[:, kept].copy()), slide=slide)
-    write_section(section, folder / "S3.h5ad")
-    save_generator(kept, folder / "generator")
-    return {name: folder / name for name in ("predictor", "imputer", "generator", "S3.h5ad")}
-
-
-def save_generator(genes: list[str], folder: Path) -> None:
-    """A generator of a few steps on profiles of these genes: two cancers in two organs."""
-    import anndata
-    import pandas as pd
-
-    from histoscribe.generator import Generator, cohort_of
-
-    rng = np.random.default_rng(0)
-    means = {name: rng.normal(6, 1, len(genes)) for name in ("BRCA", "LUSC", "liver", "lung")}
-    rows = []
-    for number in range(8):
-        rows += [("primary_tumor", cancer, "", f"p{number}", means[cancer]) for cancer in ("BRCA", "LUSC")]
-        for site in ("liver", "lung"):
-            rows.append(("solid_tissue_normal", "", site, f"n{number}", means[site]))
-            rows += [
-                (
-                    "metastatic",
-                    cancer,
-                    site,
-                    f"m{number}{cancer}",
-                    0.7 * means[cancer] + 0.3 * means[site] + 1,
-                )
-                for cancer in ("BRCA", "LUSC")
-            ]
-    obs = pd.DataFrame(
-        [row[:4] for row in rows],
-        columns=["sample_type", "cancer", "site", "patient"],
-        index=[f"s{number}" for number in range(len(rows))],
-    )
-    x = np.stack([row[4] for row in rows]) + rng.normal(0, 0.4, (len(rows), len(genes)))
-    table = anndata.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes))
-    Generator(met_steps=20, mixing_steps=20).fit(cohort_of(table)).save(folder)
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ def compare(
     context: typer.Context,
     measured: Annotated[Path, typer.Argument(help="A section, an h5ad file or a cohort CSV.")],
     predicted: Annotated[Path, typer.Argument(help="An h5ad file from histoscribe predict.")],
-    out: Annotated[Path, typer.Option(help="The HTML report to write.")],
+    out: Annotated[Path, typer.Option(help="What to write: an HTML report, or a CSV of every gene.")],
     section: InCohort = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a prediction with a measurement, per gene and overall, in one HTML report."""
-    from histoscribe.evaluation import compare as evaluate, write_report
+    """Compare a prediction with a measurement, per gene and overall, in one HTML report or a CSV."""
+    from histoscribe.evaluation import compare as evaluate, gene_scores, write_report, write_scores
 
-    output_file(out, ".html", ".htm", inputs=[measured, predicted])
+    output_file(out, ".html", ".htm", ".csv", inputs=[measured, predicted])
     with job() as progress:
         progress.report("reading")
         truth = open_measured(measured, section=section)
@@ -35,7 +35,10 @@ def compare(
         progress.report("comparing")
         comparison = evaluate(truth, guess)
         progress.report("writing the report")
-        write_report([comparison], out)
+        if out.suffix.lower() == ".csv":
+            write_scores(gene_scores(comparison, guess, progress=progress), out)
+        else:
+            write_report([comparison], out)
     caution(comparison.warnings)
     if as_json:
         emit({"report": out, "command": command_line(context), **json.loads(comparison.to_json())})

@@ -1,4 +1,4 @@
-"""`histoscribe convert`: a slide as OME-Zarr or pyramidal OME-TIFF, a section as h5ad or SpatialData."""
+"""`histoscribe convert`: a slide as OME-Zarr or pyramidal OME-TIFF, a section as h5ad, SpatialData or CSV."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from histoscribe.cli.console import answer, caution
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, require_known
 
 
 def convert(
     source: Annotated[Path, typer.Argument(help="A slide, a section, or a cohort CSV with --section.")],
     target: Annotated[
-        Path, typer.Argument(help="Slide: .ome.tif or .ome.zarr. Section: .h5ad or .zarr (SpatialData).")
+        Path, typer.Argument(help="Slide: .ome.tif or .ome.zarr. Section: .h5ad, .zarr (SpatialData), .csv.")
     ],
     section: InCohort = None,
     mpp: SlideMpp = None,
@@ -29,6 +29,9 @@ def convert(
         typer.Option(
             min=1, max=100, help="JPEG quality of an .ome.tif: smaller, with loss. Without it, none."
         ),
+    ] = None,
+    gene: Annotated[
+        list[str] | None, typer.Option(help="A gene of the .csv (repeatable); all without it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,8 +58,11 @@ def convert(
             }  # fmt: skip
         elif quality is not None:
             raise SettingError("a section has no JPEG quality", remedy="leave --quality out")
+        elif gene and target.suffix.lower() != ".csv":
+            raise SettingError("only a .csv leaves genes out", where=target, remedy="leave --gene out")
         else:
-            write(opened, target)
+            require_known("gene", gene or (), opened.genes, where=source)
+            write(opened, target, **({"genes": gene} if gene else {}))
             spots, genes = opened.table.shape
             facts = {"kind": "section", "name": opened.name, "spots": spots, "genes": genes}
     doubts = [*opened.warnings, *_of_tiles(told)]

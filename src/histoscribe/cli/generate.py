@@ -31,6 +31,9 @@ def generate(
     ] = None,
     cancer: Annotated[str | None, typer.Option(help="Which cancer; recognised if not given.")] = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON: the primary's spots inside it.")] = None,
+    normal_region: Annotated[
+        Path | None, typer.Option(help="GeoJSON: the normal tissue's spots inside it.")
+    ] = None,
     section: InCohort = None,
     samples: Annotated[int, typer.Option(help="How many profiles.")] = 100,
     purity: Annotated[
@@ -68,8 +71,8 @@ def generate(
             known.update(read_gene_sets(path))
         table = generator.generate(
             _parent(primary, section, region), site=site, cancer=cancer,
-            normal=None if normal is None else _parent(normal, None, None), samples=samples, purity=share,
-            seed=seed, adapt=adapt, progress=progress,
+            normal=None if normal is None else _parent(normal, None, normal_region), samples=samples,
+            purity=share, seed=seed, adapt=adapt, progress=progress,
         )  # fmt: skip
         amend_record(table, command=command_line(context))
         write_generated(table, out)

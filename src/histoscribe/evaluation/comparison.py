@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +17,9 @@ from histoscribe.errors import TableError
 from histoscribe.evaluation import measures
 from histoscribe.evaluation.matching import Match, as_section, common_genes, match_spots
 from histoscribe.evaluation.measures import Interval, bootstrap_mean, pearson_per_gene
-from histoscribe.files import as_json
+from histoscribe.files import as_json, replacing
 from histoscribe.predictor.target import TARGET, log_cp10k
+from histoscribe.progress import Progress
 from histoscribe.record import Record, record_of
 from histoscribe.section import Section
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 TOP = 50
 _FEW = 30
+_PITCHES_PER_PATCH = 5.0
 Values = NDArray[np.float32]
 
 
@@ -135,6 +139,45 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
         section, match, tuple(genes), expression, guess, truth, per_gene, summary, source,
         tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
+
+
+def gene_scores(
+    done: Comparison, predicted: Section | AnnData, *, progress: Progress | None = None
+) -> DataFrame:
+    """Every gene's scores with intervals, best r first.
+
+    Parameters
+    ----------
+    done : Comparison
+    predicted : Section or AnnData
+        The prediction that was compared.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene: `pearson`, its 95 % interval `low` and `high` by resampling patches of tissue of five
+        pitches, `held_out_r` as the model states it (NaN where not), `spearman`, `mae`, `detected`.
+    """
+    from histoscribe.evaluation.intervals import pearson_intervals
+
+    section, table = done.section, done.per_gene.copy()
+    patch = _PITCHES_PER_PATCH * section.spacing_um
+    ends = pearson_intervals(
+        done.measured, done.predicted, section.centres_um, patch_um=patch, progress=progress
+    )
+    places = [done.column(gene) for gene in table.index]
+    table["low"], table["high"] = (end[places] for end in ends)
+    var = as_section(predicted).table.var
+    stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
+    table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
+    return table[["pearson", "low", "high", "held_out_r", "spearman", "mae", "detected"]]
+
+
+def write_scores(scores: DataFrame, path: str | PathLike[str]) -> Path:
+    """Write `gene_scores` as CSV, whole or not at all; `StorageError` if it cannot be written."""
+    with replacing(path) as fresh:
+        scores.to_csv(fresh, index_label="gene", float_format="%.6g")
+    return Path(path)
 
 
 def pooled(comparisons: Sequence[Comparison]) -> Interval:

@@ -29,7 +29,7 @@ __all__ = [
 
 _ERRORS: dict[Kind, type[HistoscribeError]] = {"slide": SlideError, "section": SectionError}
 _OPENERS: dict[Kind, Late] = {"slide": Late("slide:open_slide"), "section": Late("section:open_section")}
-ENDINGS = {"slide": (".tif", ".tiff", ".zarr"), "section": (".h5ad", ".zarr")}
+ENDINGS = {"slide": (".tif", ".tiff", ".zarr"), "section": (".h5ad", ".zarr", ".csv")}
 """What slides and sections are written as."""
 GROUP = "histoscribe.formats"
 _PACKED = (
@@ -118,11 +118,11 @@ def write(what: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     ----------
     what : Slide, Section or AnnData
         A slide becomes `.ome.tif` or `.ome.zarr`; a section, or a table of spots that describes itself,
-        `.h5ad` or `.zarr` (SpatialData).
+        `.h5ad` or `.zarr` (SpatialData); a section `.csv` too.
     path : str or path
         Where to; what stands there is replaced.
     **options
-        For a slide `quality` (1 to 100: JPEG, with loss) and `progress`.
+        For a slide `quality` (1 to 100: JPEG, with loss) and `progress`; for a CSV `genes` and `progress`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
-from histoscribe.bulk.table import BulkTable
+from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.imputer.hiding import hide_genes, names_of
 from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
@@ -143,6 +143,15 @@ _OF_IMPUTER = (
     "target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values", "hidden_r",
     "hidden_cover", "notes", "command", "versions",
 )  # fmt: skip
+
+
+def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Section:
+    """What was given to `Imputer.restore`, with what came back in its place: see `as_section`."""
+    if not isinstance(source, BulkTable):
+        return as_section(source, restored)
+    table = restored.copy()
+    table.X = table.layers["restored"]
+    return as_table(table, name=source.name)
 
 
 def as_section(section: Section, restored: AnnData) -> Section:

@@ -8,5 +8,5 @@ from .readers.legacy import read_legacy as read_legacy
 from .registration.automatic import align as align
 from .registration.keeping import keep_alignment as keep_alignment, lay_on as lay_on
 from .registration.transform import Registration as Registration, align_by_landmarks as align_by_landmarks
-from .table import gene_column as gene_column
+from .table import gene_column as gene_column, log_gene as log_gene
 from .writing import write_section as write_section

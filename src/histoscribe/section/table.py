@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 22
 """Values that are looked at together."""
+_DEPTH = 10_000.0
+_factors: weakref.WeakKeyDictionary[Section, NDArray[np.float32]] = weakref.WeakKeyDictionary()
+"""What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
 _COUNTS_REMEDY = "give the raw counts"
 _GENOME = re.compile(r"((?:GRCh|GRCm|hg|mm|rn)\d+)_+(?=\S)")
 
@@ -208,6 +212,22 @@ def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
     values = table.X[:, column] if table.is_view else _by_column(table)[:, column]
     dense = values.toarray() if hasattr(values, "toarray") else values
     return np.ravel(np.asarray(dense)).astype(np.float32)
+
+
+def log_gene(section: Section, gene: str) -> NDArray[np.float32]:
+    """One gene over all spots on the scale that all kinds share, shape (spots,): log1p of counts per 10,000.
+
+    Predicted and restored values are taken as they are. Raises `TableError` if there is no such gene.
+    """
+    values = gene_column(section, gene)
+    if not record_of(section.table).measured:
+        return values
+    if section not in _factors:
+        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
+        factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
+        _factors[section] = factors.astype(np.float32)
+    logged: NDArray[np.float32] = np.log1p(values * _factors[section], dtype=np.float32)
+    return logged
 
 
 def no_gene(gene: str, genes: Sequence[str], where: str | Path) -> TableError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, SectionError, SlideError
 from histoscribe.files import replacing, write_h5ad
+from histoscribe.progress import Progress
 from histoscribe.record import SlideReference, amend_record, record_of
 from histoscribe.section.assembly import describe, library_key
 from histoscribe.section.model import Section
 from histoscribe.section.readers.spatial_data import INSTALL
+from histoscribe.section.table import log_gene
 from histoscribe.slide import Slide, Window
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
@@ -33,7 +36,13 @@ IMAGE_SIDE = 1000
 ZARR_IMAGE_SIDE = 4096
 
 
-def write_section(section: Section | AnnData, path: str | Path) -> Path:
+def write_section(
+    section: Section | AnnData,
+    path: str | Path,
+    *,
+    genes: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Write a section, or a table that describes itself, as one file or folder; whole or not at all.
 
     Parameters
@@ -43,7 +52,13 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
         and an image of it of at most 1,000 pixels (4,096 in SpatialData). A table is written as it is, as
         h5ad only; it needs `obsm["spatial"]`.
     path : path
-        Where to; what stands there is replaced. Ending in `.zarr`: a SpatialData folder, else h5ad.
+        Where to; what stands there is replaced. Ending in `.zarr`: a SpatialData folder; in `.csv`: one row
+        a spot with its centre in µm (`x_um`, `y_um`), its `obs`, and genes as log1p of counts per 10,000;
+        else h5ad.
+    genes : iterable of str, optional
+        Those of a CSV, where the section has them; all if not given.
+    progress : Progress, optional
+        Of a CSV.
 
     Returns
     -------
@@ -63,6 +78,9 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
     if target.suffix.lower() == ".zarr":
         _write_zarr(section, target)
         return target
+    if target.suffix.lower() == ".csv":
+        _write_csv(section, target, genes, progress or Progress())
+        return target
     if isinstance(section, Section):
         table = _described(section, target)
     else:
@@ -77,12 +95,36 @@ def write_section(section: Section | AnnData, path: str | Path) -> Path:
     return target
 
 
-def _write_zarr(section: Section | AnnData, target: Path) -> None:
-    """Write table, spots and image as one SpatialData folder."""
+def _write_csv(
+    section: Section | AnnData, target: Path, genes: Iterable[str] | None, progress: Progress
+) -> None:
+    """Write spots with their places and genes as text."""
+    import pandas as pd
+
+    whole = _whole(section, target, "CSV")
+    table = whole.table.obs.drop(columns="in_tissue", errors="ignore")  # as all of a section are
+    table.insert(0, "x_um", whole.centres_um[:, 1].round(3))
+    table.insert(1, "y_um", whole.centres_um[:, 0].round(3))
+    known = [gene for gene in (whole.genes if genes is None else genes) if gene in whole.table.var_names]
+    values = [log_gene(whole, gene) for gene in progress.track(known, "reading genes", len(known))]
+    if known:
+        shown = pd.DataFrame(np.column_stack(values), index=table.index, columns=known)
+        table = table.join(shown, rsuffix=" (gene)")
+    progress.report("writing the table")
+    with replacing(target) as fresh:
+        table.to_csv(fresh, index_label="spot", float_format="%.6g")
+
+
+def _whole(section: Section | AnnData, target: Path, kind: str) -> Section:
     if not isinstance(section, Section):
-        raise SectionError(
-            "a table alone cannot be written as SpatialData", where=target, remedy="end the name in .h5ad"
-        )
+        problem = f"a table alone cannot be written as {kind}"
+        raise SectionError(problem, where=target, remedy="end the name in .h5ad")
+    return section
+
+
+def _write_zarr(spots: Section | AnnData, target: Path) -> None:
+    """Write table, spots and image as one SpatialData folder."""
+    section = _whole(spots, target, "SpatialData")
     if target.is_dir() and not (target / "zarr.json").exists() and any(target.iterdir()):
         raise SectionError(
             "this folder holds something else and is not replaced", where=target, remedy="choose another name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,12 @@ PIXEL = "pixel"
 UNPAINTED = SPOT
 DERIVED = "derived"
 GENE = "gene"
+COMPARED = "compared"
+"""In the metadata of a difference: what was compared."""
 OF = "map of"
 """In the metadata of a map: its section."""
+SOURCE = "source_path"
+"""In the metadata of a layer that a session brought back: the file that it was opened from."""
 MOVES = ("affine", "rotate", "scale", "shear", "translate")
 """The events of a layer that somebody moves."""
 TISSUE = "of section"
@@ -189,6 +194,12 @@ def slide_of(layer: Layer | None) -> Slide | None:
     """The slide behind an H&E layer, None for every other layer and without one."""
     slide: Slide | None = None if layer is None else layer.metadata.get("slide")
     return slide
+
+
+def path_of(layer: Layer) -> str:
+    """The file that a layer was opened from; empty where it was not, or is no longer there."""
+    path = str(layer.metadata.get(SOURCE) or layer.source.path or "")
+    return str(Path(path).resolve()) if path and Path(path).exists() else ""
 
 
 def is_same(one: Slide | None, slide: Slide) -> bool:

@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float32]
 
-_DEPTH = 10_000.0
 _RIM = 0.2
 _unlike: WeakKeyDictionary[Section, NDArray[np.bool_]] = WeakKeyDictionary()
-_factors: WeakKeyDictionary[Section, Values] = WeakKeyDictionary()
 _painted: WeakKeyDictionary[Points, dict[str, Limits]] = WeakKeyDictionary()
 _states: WeakKeyDictionary[ViewerModel, ViewState] = WeakKeyDictionary()
 
@@ -63,12 +61,9 @@ def painted_layers(viewer: ViewerModel) -> list[Points]:
 
 def expression(section: Section, gene: str) -> Values:
     """One gene of each spot on the scale that measured and predicted share: log1p of counts per 10,000."""
-    from histoscribe.section import gene_column
+    from histoscribe.section import log_gene
 
-    values: Values = gene_column(section, gene)
-    if kind_of(section) == "measured":
-        values = np.log1p(values * _to_depth(section), dtype=np.float32)
-    return values
+    return log_gene(section, gene)
 
 
 def held_out_scores(section: Section) -> dict[str, float]:
@@ -228,15 +223,6 @@ def _about_zero(values: Values, state: ViewState) -> Limits:
     size = np.abs(values[np.isfinite(values)])
     most = float(np.percentile(size, state.high)) if size.size else 1.0
     return -(most or 1.0), most or 1.0
-
-
-def _to_depth(section: Section) -> Values:
-    """What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
-    if section not in _factors:
-        depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
-        factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
-        _factors[section] = factors.astype(np.float32)
-    return _factors[section]
 
 
 def seen_strips(viewer: ViewerModel) -> list[Strip]:

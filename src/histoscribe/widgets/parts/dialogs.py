@@ -34,12 +34,13 @@ def path_to_write(parent: QWidget | None, title: str, name: str, kinds: str) -> 
 
 def write_csv(
     parent: QWidget, title: str, name: str, frame: DataFrame, path: Path | None, **how: Any
-) -> None:
-    """Write a data frame as CSV; asks where to if no path is given."""
+) -> Path | None:
+    """Write a data frame as CSV and give its path; asks where to if none is given."""
     path = path or path_to_write(parent, title, name, "CSV (*.csv)")
     if path is not None:
         with telling(), replacing(path) as fresh:
             frame.to_csv(fresh, **how)
+    return path
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox,
 from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.layers import UM, kind_of, section_of
+from histoscribe.widgets.layers.making import OPENED
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
@@ -233,6 +234,7 @@ class SourceField(FieldRow):
             return
         with telling():
             table = with_samples(read_table(path), file_beside(path))
+            OPENED[table] = path.resolve()
             self._tables.append(table)
             self.reset_choices()
             self.choice.value = table
@@ -243,7 +245,7 @@ def source_of(chosen: Any) -> Any:
     return section_of(chosen) if isinstance(chosen, Layer) else chosen
 
 
-def is_section(source: Section | BulkTable | None) -> TypeGuard[Section]:
+def is_section(source: Any) -> TypeGuard[Section]:
     """Whether a source has spots on a tissue, and is no table of samples."""
     return hasattr(source, "slide")
 

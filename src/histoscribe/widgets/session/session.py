@@ -14,9 +14,11 @@ from histoscribe.errors import RegionError
 from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, side_by_side
 from histoscribe.widgets.layers.layers import (
     DERIVED,
+    SOURCE,
     add_layer,
     known_section,
     moved,
+    path_of,
     placed,
     section_of,
     slide_layer,
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
     from histoscribe.widgets.layers.view_state import ViewState
 
-SOURCE = "source_path"
-
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     """Take from a viewer, on its own thread, all that a session keeps; what panels make is made again."""
@@ -58,7 +58,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     by_slide: dict[int, str] = {}
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
-        section, path = known_section(layer), _path_of(layer)
+        section, path = known_section(layer), path_of(layer)
         source = _section_source(section, f"s{len(sources)}", path)
         sources.append(source)
         by_layer[layer] = source.id
@@ -162,12 +162,6 @@ def _show_as_kept(back: list[Layer | None], layers: Sequence[schema.KeptLayer]) 
     for added, layer in zip(back, layers, strict=True):
         if added is not None:
             added.visible = layer.visible
-
-
-def _path_of(layer: Layer) -> str:
-    """The file that a layer was opened from; empty where it was not, or is no longer there."""
-    path = str(layer.metadata.get(SOURCE) or layer.source.path or "")
-    return str(Path(path).resolve()) if path and Path(path).exists() else ""
 
 
 def _section_source(section: Section, key: str, path: str) -> schema.Source:

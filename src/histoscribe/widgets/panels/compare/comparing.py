@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.layers import DERIVED
+from histoscribe.widgets.layers.layers import COMPARED, DERIVED
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.raster import like
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.widgets.layers.layers import LayerData
 
-_COMPARED = "compared"
-_PITCHES_PER_PATCH = 5.0
 _NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
 _TOLD = {
     "pearson": ("r here", "Pearson r between measured and predicted over the spots of this section"),
@@ -79,33 +77,23 @@ class Compared:
 def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
     """Score every common gene, with intervals; `TableError` if no spot or no gene is common."""
     load_libraries(*_NEEDED)
-    from histoscribe.evaluation import compare
-    from histoscribe.evaluation.intervals import pearson_intervals
+    from histoscribe.evaluation import compare, gene_scores
 
     measured, predicted = request.measured, request.predicted
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
-    patch = _PITCHES_PER_PATCH * measured.spacing_um
-    ends = pearson_intervals(
-        done.measured, done.predicted, done.section.centres_um, patch_um=patch, progress=progress
-    )
-    table = done.per_gene.copy()
-    places = [done.column(gene) for gene in table.index]
-    table["low"], table["high"] = (end[places] for end in ends)
-    var = predicted.table.var
-    stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
-    table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
-    return Compared(measured, predicted, done.match, table[list(COLUMNS)], done.summary["split"])
+    scores = gene_scores(done, predicted, progress=progress)
+    return Compared(measured, predicted, done.match, scores, done.summary["split"])
 
 
 def described_difference(compared: Compared, beside: Layer) -> LayerData:
     """Describe the layer of predicted − measured, shaped like `beside`."""
     section = compared.measured
     data, described, kind = like(beside, section, f"{section.name} difference")
-    described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference, _COMPARED: compared}
+    described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference, COMPARED: compared}
     return data, described, kind
 
 
 def is_difference_of(compared: Compared | None, layer: Layer) -> bool:
     """Whether a layer shows the difference of this comparison."""
-    return compared is not None and layer.metadata.get(_COMPARED) is compared
+    return compared is not None and layer.metadata.get(COMPARED) is compared

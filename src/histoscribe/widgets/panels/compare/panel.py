@@ -25,6 +25,7 @@ from histoscribe.widgets.layers.layers import (
     through,
     to_pixels,
 )
+from histoscribe.widgets.layers.making import Step, made, written
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare import comparing
@@ -133,7 +134,9 @@ class ComparePanel(Panel):
         """Write the table of genes as CSV; asks where to if no path is given."""
         if self.compared is not None:
             name, genes = f"{self.compared.measured.name}-genes.csv", self.compared.genes
-            write_csv(self, "Save the table", name, genes, path, index_label="gene")
+            how = {"index_label": "gene", "float_format": "%.6g"}
+            if file := write_csv(self, "Save the table", name, genes, path, **how):
+                written(self.viewer, file, self.compared)
 
     def _show(
         self, layers: tuple[Layer, Layer], _: comparing.CompareRequest, compared: comparing.Compared
@@ -143,6 +146,8 @@ class ComparePanel(Panel):
         if any(layer not in self.viewer.layers for layer in layers):
             return
         self.compared, self._pair = compared, layers
+        both = {"measured": compared.measured, "predicted": compared.predicted}
+        made(self.viewer, compared, Step("compare", both))
         for _step in self._in_turns(compared, layers):
             yield
             if self.compared is not compared:

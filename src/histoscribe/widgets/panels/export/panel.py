@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from magicgui.widgets import SpinBox
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QPushButton
 
 from histoscribe.errors import SettingError
-from histoscribe.files import replacing
+from histoscribe.formats import write
 from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
-from histoscribe.widgets.layers.painting import expression
+from histoscribe.widgets.layers.making import written
 from histoscribe.widgets.panels.export.picture import Picture, picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
+from histoscribe.widgets.panels.export.script import script_of, write_script
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write
 from histoscribe.widgets.parts.fields import LayerField, tick_field
 from histoscribe.widgets.parts.panel import Panel, Rule
@@ -31,45 +31,7 @@ if TYPE_CHECKING:
 
     import napari
 
-    from histoscribe.progress import Progress
     from histoscribe.section import Section
-
-KINDS = (".csv", ".h5ad")
-
-
-def save_table(section: Section, path: Path, genes: Sequence[str], progress: Progress) -> Path:
-    """Write the spots of a section; runs on any thread.
-
-    A `.csv` has one row a spot with its name, its centre in µm, what is known of it, and the values of those
-    `genes` that it has as they are painted (log1p of counts per 10,000); an `.h5ad` the whole section, counts
-    as they are. Raises `SettingError` if the ending is another one; `StorageError` if it cannot be written.
-    """
-    kind = path.suffix.lower()
-    if kind == ".h5ad":
-        from histoscribe.section import write_section
-
-        progress.report("writing the section")
-        return write_section(section, path)
-    if kind != ".csv":
-        raise SettingError(
-            "tables are CSV or h5ad", where=path, remedy=f"end its name in {' or '.join(KINDS)}"
-        )
-    import pandas as pd
-
-    centres = section.centres_um
-    table = section.table.obs.copy()
-    table.insert(0, "x_um", centres[:, 1].round(3))
-    table.insert(1, "y_um", centres[:, 0].round(3))
-    known = [gene for gene in genes if gene in section.table.var_names]
-    values = [expression(section, gene) for gene in progress.track(known, "reading genes", len(known))]
-    shown = pd.DataFrame(np.column_stack(values), index=table.index, columns=known) if known else None
-    progress.report("writing the table")
-    with replacing(path) as fresh:
-        (table if shown is None else table.join(shown, rsuffix=" (gene)")).to_csv(
-            fresh, index_label="spot", float_format="%.6g"
-        )
-    return path
-
 
 _SESSIONS = f"Session (*{SUFFIX})"
 
@@ -98,6 +60,9 @@ class ExportPanel(Panel):
         with self.group("Report"):
             meaning = "One HTML page of slides, models, genes and regions; it opens without network"
             self.report_button = self._saver("Save a report…", meaning, self.save_report)
+        with self.group("Script"):
+            meaning = "What was done here, in Python and as commands: both write the same tables again"
+            self.script_button = self._saver("Save a script…", meaning, self.save_script)
         with self.group("Session"):
             meaning = "Layers, genes, regions, camera and panels; predictions go into a folder beside"
             self.save_button = self._saver("Save the session…", meaning, self.save_session)
@@ -124,15 +89,18 @@ class ExportPanel(Panel):
         kinds = "CSV (*.csv);;AnnData (*.h5ad)"
         path = path or path_to_write(self, "Save the table", f"{layer.name}.csv", kinds)
         if path is not None:
-            genes = section.genes if self.every_gene.value else self.state.genes
+            shown = [gene for gene in self.state.genes if gene in section.table.var_names]
+            genes = None if self.every_gene.value else shown
 
             def saved(*_: object) -> None:
                 if path.suffix.lower() == ".h5ad":
                     EDITED.discard(layer)
-                self._written(path)(None, None)
+                self._written(path, section, genes)(None, None)
 
             self.launch(
-                lambda: section, lambda chosen, progress: save_table(chosen, path, genes, progress), saved
+                lambda: section,
+                lambda chosen, progress: write(chosen, path, genes=genes, progress=progress),
+                saved,
             )
 
     def save_report(self, path: Path | None = None) -> None:
@@ -143,6 +111,16 @@ class ExportPanel(Panel):
                 lambda: content_of(self.viewer, self.state),
                 lambda content, progress: write_report(content, path, progress),
                 self._written(path),
+            )
+
+    def save_script(self, path: Path | None = None) -> None:
+        """Write what was done as a script; asks where to if no path is given."""
+        path = path or path_to_write(self, "Save a script", "replay.py", "Python (*.py)")
+        if path is not None:
+            self.launch(
+                lambda: script_of(self.viewer, path.stem),
+                lambda script, progress: write_script(script, path, progress),
+                lambda *_: show_info(f"{path} and {path.stem}.sh are written."),
             )
 
     def save_session(self, path: Path | None = None) -> None:
@@ -179,6 +157,11 @@ class ExportPanel(Panel):
         able = ready or (lambda: bool(self.viewer.layers))
         return self.add(self.button(words, meaning, act, enabled=lambda: self.free and able()))
 
-    @staticmethod
-    def _written(path: Path) -> Callable[[object, object], None]:
-        return lambda *_: show_info(f"{path} is written.")
+    def _written(
+        self, path: Path, of: Section | None = None, genes: Sequence[str] | None = None
+    ) -> Callable[[object, object], None]:
+        def tell_and_remember(*_: object) -> None:
+            written(self.viewer, path, of, genes)
+            show_info(f"{path} is written.")
+
+        return tell_and_remember

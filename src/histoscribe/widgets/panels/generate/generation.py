@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError, TableError
 from histoscribe.record import amend_record, record_of
 from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.layers.making import Step
 from histoscribe.widgets.parts.fields import is_section
 
 if TYPE_CHECKING:
@@ -95,10 +96,8 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     from histoscribe.genes import shipped_gene_sets
 
     generator = Generator.load(request.model)
-    tumour = _profile(request.primary, "primary", request.imputer, progress)
-    tissue = None
-    if request.normal is not None:
-        tissue = _profile(request.normal, "normal tissue", request.imputer, progress)
+    tumour = _profile(request.primary, request.imputer, progress)
+    tissue = None if request.normal is None else _profile(request.normal, request.imputer, progress)
     table = generator.generate(
         tumour, site=request.site, cancer=request.cancer, normal=tissue, samples=request.samples,
         seed=request.seed, progress=progress,
@@ -113,6 +112,21 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     sets = gene_set_changes(table, shipped_gene_sets())
     components = _components(generator)
     return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
+
+
+def step_of(request: GenerateRequest) -> Step:
+    """How what was asked for is made again."""
+    parents = {"primary": request.primary, **({"normal": request.normal} if request.normal else {})}
+    drawn = {
+        ("region" if role == "primary" else "normal-region"): one.regions for role, one in parents.items()
+    }
+    return Step(
+        "generate",
+        {role: one.source for role, one in parents.items()},
+        {"model": request.model, **({"imputer": request.imputer} if request.imputer else {})},
+        {name: getattr(request, name) for name in ("site", "cancer", "samples", "seed")},
+        {option: outlines for option, outlines in drawn.items() if outlines is not None},
+    )
 
 
 def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
@@ -157,17 +171,17 @@ def _components(generator: Generator) -> pd.DataFrame:
     return table[table["adjusted"] < SIGNIFICANT]
 
 
-def _profile(parent: Parent, role: str, imputer: Path | None, progress: Progress) -> BulkTable:
+def _profile(parent: Parent, imputer: Path | None, progress: Progress) -> BulkTable:
     """The table as it is, or the pseudo-bulk of the section's spots; missing genes restored if asked."""
     from histoscribe.generator.parents import pseudo_bulk
 
     source: Any = parent.source
     rows = spots_of(parent) if is_section(source) else None
     if rows is not None:
-        pseudo_bulk(source, rows, name=f"{role} of {source.name}")
+        pseudo_bulk(source, rows)
     if imputer is not None:
         source = _restored(source, imputer, progress)
-    return pseudo_bulk(source, rows, name=f"{role} of {source.name}") if is_section(source) else source
+    return pseudo_bulk(source, rows) if is_section(source) else source
 
 
 def _what_was_restored(source: Source, generator: Generator) -> str:
@@ -181,15 +195,10 @@ def _what_was_restored(source: Source, generator: Generator) -> str:
 
 
 def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
-    from histoscribe.bulk.table import as_table
     from histoscribe.imputer import Imputer
-    from histoscribe.imputer.result import as_section
+    from histoscribe.imputer.result import completed
 
-    table = Imputer.load(imputer).restore(source, progress=progress)
-    if is_section(source):
-        return as_section(source, table)
-    table.X = table.layers["restored"]
-    return as_table(table, name=source.name)
+    return completed(source, Imputer.load(imputer).restore(source, progress=progress))
 
 
 def _map(generator: Generator, table: AnnData) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:

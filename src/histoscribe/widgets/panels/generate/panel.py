@@ -15,6 +15,7 @@ from histoscribe.errors import SettingError
 from histoscribe.palette import PALE, SPOT, TISSUE, TUMOUR
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE
+from histoscribe.widgets.layers.making import made, written
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.panels.generate import generation
 from histoscribe.widgets.parts.dialogs import path_to_write, telling
@@ -214,6 +215,7 @@ class GeneratePanel(Panel):
         if path is not None:
             with telling():
                 write_generated(self.result.table, path)
+                written(self.viewer, path, self.result)
 
     def _show_result(
         self, request: generation.GenerateRequest, result: generation.Generated
@@ -222,6 +224,7 @@ class GeneratePanel(Panel):
         self.undo()
         remember_model(request.model)
         self.result = result
+        made(self.viewer, result, generation.step_of(request))
         self.genes.show_rows(list(result.genes.head(_MOST_GENES).itertuples()))
         self.sets.show_rows(list(result.sets.itertuples()))
         self.components.show_rows(list(result.components.itertuples()))

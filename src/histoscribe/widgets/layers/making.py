@@ -1,0 +1,126 @@
+"""What was made of what here, by which model and settings, and what was written where."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from histoscribe.record import amend_record
+from histoscribe.widgets.layers.layers import path_of, section_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from histoscribe.bulk import BulkTable
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+
+    Source = Section | Slide | BulkTable
+
+Verb = Literal["predict", "compare", "impute", "generate"]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """How one thing was made."""
+
+    verb: Verb
+    inputs: Mapping[str, Source]
+    """By role: `target`, `measured`, `predicted`, `source`, `teacher`, `primary`, `normal`."""
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """Folders by role: `model`, `imputer`."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the verb in the shell, without dashes; those that are None are left out."""
+    regions: Mapping[str, Sequence[NDArray[np.float64]]] = field(default_factory=dict)
+    """By option: outlines as (row, column) in full-resolution pixels, each of shape (corners, 2)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A file that was written."""
+
+    path: Path
+    of: Any
+    """The section, or what a step made; None for what only a window can write."""
+    genes: tuple[str, ...] | None = None
+    """Those of a CSV; None for all."""
+
+
+MADE: WeakKeyDictionary[Any, Step] = WeakKeyDictionary()
+"""The step that made a section, or what a panel holds of a result."""
+OPENED: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+"""The files of tables that have no layer."""
+_written: WeakKeyDictionary[ViewerModel, list[Written]] = WeakKeyDictionary()
+
+
+def made(viewer: ViewerModel, result: Any, step: Step, *more: Any) -> None:
+    """Remember how a result was made; its table's record says it as a command of the shell."""
+    for one in (result, *more):
+        MADE[one] = step
+    if hasattr(result, "table"):
+        words = commands(step, lambda one: [str(place_of(viewer, one) or one.name)], lambda name: name)
+        amend_record(result.table, command=" && ".join(map(shlex.join, words)))
+
+
+def written(viewer: ViewerModel, path: Path, of: Any = None, genes: Sequence[str] | None = None) -> None:
+    """Remember what was written."""
+    one = Written(path, of, None if genes is None else tuple(genes))
+    _written.setdefault(viewer, []).append(one)
+
+
+def written_in(viewer: ViewerModel) -> list[Written]:
+    """What was written from a viewer, in that order; of one path the last."""
+    return list({one.path: one for one in _written.get(viewer, ())}.values())
+
+
+def place_of(viewer: ViewerModel, source: Source) -> Path | None:
+    """Where a section, slide or table was opened from; None for what was made here, or is no longer there."""
+    if source in MADE:
+        return None
+    layer = next((one for one in viewer.layers if section_of(one) is source), None)
+    found: Path | None = getattr(source, "path", None) or OPENED.get(source)
+    if layer is not None:
+        found = Path(path_of(layer)) if path_of(layer) else None
+    return found if found is not None and found.exists() else None
+
+
+def commands(
+    step: Step, named: Callable[[Any], list[str]], file: Callable[[str], str], out: str = ""
+) -> list[list[str]]:
+    """The words of the shell that do a step again, one command a list.
+
+    `named` gives the words for an input (a path, `--section` of a cohort), `file` where a file of this name
+    lies (an outline's, a model's or a table's between two commands), `out` is what is written.
+    """
+    words = {role: named(one) for role, one in step.inputs.items()}
+    settings = [(name, str(value)) for name, value in step.settings.items() if value is not None]
+    settings += [(name, file(f"{name}.geojson")) for name in step.regions]
+    settings += [("out", out)] if out else []
+    options = [part for name, value in settings for part in (f"--{name}", value)]
+    models = {role: str(folder) for role, folder in step.models.items()}
+    before, start = [], ["histoscribe", step.verb]
+    if step.verb == "predict":
+        return [[*start, models["model"], *words["target"], *options]]
+    if step.verb == "compare":
+        return [[*start, *words["measured"], *words["predicted"], *options]]
+    if step.verb == "impute":
+        learned = [*words["teacher"], "--steps", "0"] if "teacher" in words else []
+        if "tuned" in models:
+            learned = [*words["source"], "--from", models["tuned"]]
+        if learned:
+            models["model"] = file("model")
+            before.append(["histoscribe", "train", "imputer", *learned, "--out", models["model"]])
+        return [*before, [*start, *words["source"], "--model", models["model"], *options]]
+    for role in words if "imputer" in models else ():
+        full = file(f"{role}.h5ad")
+        before.append(["histoscribe", "impute", *words[role], "--model", models["imputer"], "--out", full])
+        words[role] = [full]
+    parents = [part for role, source in words.items() for part in (f"--{role}", *source)]
+    return [*before, [*start, *parents, "--model", models["model"], *options]]

@@ -1,0 +1,133 @@
+"""What was done in a window is done again by the script and by the shell, to the byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+
+from histoscribe.tiles import read_regions
+from histoscribe.widgets.contributions.launch import PLUGIN
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.state.state import state_of
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
+
+
+@pytest.fixture
+def run(make_napari_viewer_proxy: Any, npe2pm: Any, person_at: Callable[[Any], Any]) -> Any:
+    """A window, its panels, and each run to its end."""
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    person = person_at(make_napari_viewer_proxy())
+
+    def panel(name: str) -> Any:
+        return person.window.window.add_plugin_dock_widget(PLUGIN, name)[1]
+
+    def to_the_end(panel: Any, act: Callable[..., None], *args: Any) -> None:
+        act(*args)
+        person.wait_for(panel)
+
+    return person.window, panel, to_the_end
+
+
+def again(folder: Path, command: list[str]) -> dict[str, Path]:
+    """Run a script in a process of its own; the files that it writes."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "HISTOSCRIBE_NO_SCREEN": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {one.name: one for one in (folder / "again.out").iterdir() if one.is_file()}
+
+
+def tables_are_the_same(one: Path, other: Path) -> None:
+    if one.suffix == ".csv":
+        assert one.read_bytes() == other.read_bytes(), one.name
+        return
+    left, right = anndata.read_h5ad(one), anndata.read_h5ad(other)
+    values = (each.X.toarray() if hasattr(each.X, "toarray") else each.X for each in (left, right))
+    np.testing.assert_array_equal(*values)
+    pd.testing.assert_frame_equal(left.obs, right.obs)
+    pd.testing.assert_frame_equal(left.var, right.var)
+    assert set(left.layers) == set(right.layers)
+    for name in left.layers:
+        np.testing.assert_array_equal(left.layers[name], right.layers[name])
+
+
+def test_script_and_shell_write_the_same_tables(run: Any, desk: dict[str, Path], tmp_path: Path) -> None:
+    window, panel, to_the_end = run
+    window.open(str(desk["S3.h5ad"]), plugin=PLUGIN)
+    section = section_of(spot_layers(window)[0])
+    low, high = section.centres_um.min(axis=0), section.centres_um.max(axis=0)
+    box = np.array([low - 40, [low[0] - 40, high[1] + 40], high * (0.6, 1), [high[0] * 0.6, low[1] - 40]])
+    files = {
+        name: tmp_path / name
+        for name in ("grid.csv", "genes.csv", "filled.csv", "profiles.csv", "spots.h5ad")
+    }
+
+    predict = panel("Predict")
+    predict.model.folder = desk["predictor"]
+    drawn = predict.region.add()
+    drawn.add_polygons(box)
+    predict.place.value = "region"
+    predict.pitch.value = 61.5
+    to_the_end(predict, predict.start)
+    grid = spot_layers(window)[-1]
+    predict.place.value = "spots"
+    predict.own.value = True
+    to_the_end(predict, predict.start)
+    guided = spot_layers(window)[-1]
+    predict.own.value = False
+    to_the_end(predict, predict.start)
+    predict.undo()
+
+    compare = panel("Compare")
+    compare.predicted.value = guided
+    to_the_end(compare, compare.start)
+    compare.save_table(files["genes.csv"])
+
+    impute = panel("Impute")
+    impute.model.folder = desk["imputer"]
+    to_the_end(impute, impute.start)
+    impute.save(files["filled.csv"])
+
+    generate = panel("Generate")
+    generate.model.folder = desk["generator"]
+    generate.primary.inside.value = True
+    generate.primary.region.layer.value = drawn
+    generate.samples.value = 7
+    to_the_end(generate, generate.start)
+    generate.save(files["profiles.csv"])
+
+    export = panel("Export")
+    state_of(window).choose(section.genes[2])
+    export.layer.value = grid
+    to_the_end(export, export.save_table, files["grid.csv"])
+    export.layer.value = guided
+    to_the_end(export, export.save_table, files["spots.h5ad"])
+    to_the_end(export, export.save_picture, tmp_path / "view.png")
+    to_the_end(export, export.save_script, tmp_path / "again.py")
+    assert not [note.message for note in notification_manager.records if str(note.severity) == "error"]
+
+    script = (tmp_path / "again.py").read_text(encoding="utf-8")
+    assert script.count(".predict(") == 2  # what was undone is not done again
+    assert "# Only a window writes view.png." in script
+    (outline,) = read_regions(tmp_path / "again.files" / "region.geojson")
+
+    np.testing.assert_allclose(outline.polygon * section.mpp, box)
+    for command in ([sys.executable, str(tmp_path / "again.py")], ["sh", str(tmp_path / "again.sh")]):
+        written = again(tmp_path, command)
+        assert set(files) < set(written)
+        for name, path in files.items():
+            tables_are_the_same(path, written[name])
+            written[name].unlink()
