@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SettingError
+from histoscribe.formats import write
 from histoscribe.palette import round_length
 from histoscribe.progress import Progress
 from histoscribe.section import Section, open_section
@@ -21,7 +22,7 @@ from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.painting import expression, rim, spot_layers
-from histoscribe.widgets.panels.export.panel import ExportPanel, save_table
+from histoscribe.widgets.panels.export.panel import ExportPanel
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
 from histoscribe.widgets.state.state import state_of
@@ -162,17 +163,17 @@ def test_what_cannot_be_drawn_is_refused(viewer: Any, section: Section) -> None:
 def test_a_csv_has_places_in_um_and_values_as_painted(section: Section, tmp_path: Path) -> None:
     import pandas as pd
 
-    save_table(section, tmp_path / "a.csv", ["EPCAM", "absent"], Progress())
+    write(section, tmp_path / "a.csv", genes=["EPCAM", "absent"])
     table = pd.read_csv(tmp_path / "a.csv", index_col="spot")
     np.testing.assert_allclose(table[["y_um", "x_um"]], section.centres_um)
     np.testing.assert_allclose(table["EPCAM"], expression(section, "EPCAM"), rtol=1e-5)
     assert "absent" not in table
-    with pytest.raises(SettingError, match="CSV or h5ad"):
-        save_table(section, tmp_path / "a.xlsx", [], Progress())
+    with pytest.raises(SettingError, match="cannot be written as .xlsx"):
+        write(section, tmp_path / "a.xlsx")
 
 
 def test_an_h5ad_is_the_section_itself(section: Section, tmp_path: Path) -> None:
-    save_table(section, tmp_path / "a.h5ad", [], Progress())
+    write(section, tmp_path / "a.h5ad")
     back = open_section(tmp_path / "a.h5ad")
     assert (back.table.X != section.table.X).nnz == 0
     np.testing.assert_allclose(back.centres_um, section.centres_um)

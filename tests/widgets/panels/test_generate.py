@@ -130,7 +130,7 @@ def test_normal_tissue_may_come_from_the_same_section(
     window.layers["region"].add_polygons([[-10, middle], [-10, 10_000], [10_000, 10_000], [10_000, middle]])
     run(panel, qtbot)
     assert panel.result is not None
-    assert panel.result.table.obs["normal"].iloc[0] == f"normal tissue of {tissue.name}"
+    assert panel.result.table.obs["normal"].iloc[0] == tissue.name
 
 
 def test_regions_of_one_class_may_be_the_primary(
