@@ -17,3 +17,4 @@ from .placing import (
     spot_tiles as spot_tiles,
 )
 from .regions import Region as Region, region_at as region_at, rings_of as rings_of
+from .shapes import mask_regions as mask_regions, spot_regions as spot_regions

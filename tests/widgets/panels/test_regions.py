@@ -14,9 +14,9 @@ from qtpy.QtGui import QColor, QEnterEvent
 from qtpy.QtWidgets import QApplication
 
 from histoscribe.section import Section, open_section
-from histoscribe.tiles import Region, read_regions, write_regions
+from histoscribe.tiles import Region, is_locked, read_regions, write_regions
 from histoscribe.widgets.contributions.launch import PLUGIN, show
-from histoscribe.widgets.layers.painting import expression, spot_layers
+from histoscribe.widgets.layers.painting import expression, rim, spot_layers
 from histoscribe.widgets.layers.regions import PALETTE, class_colours, classes_in, drawn_regions
 from histoscribe.widgets.state.state import state_of
 
@@ -35,6 +35,15 @@ def panel(window: Any, make_section: Callable[..., Section]) -> Any:
     section.table.X = type(section.table.X)(counts)
     show(window, [section])
     return window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
+
+
+class Whole(np.ndarray):
+    """Pixels in one chunk."""
+
+    chunks = (400, 400, 3)
+
+    def __new__(cls, pixels: np.ndarray) -> Whole:
+        return np.ascontiguousarray(pixels).view(cls)
 
 
 def type_name(panel: Any, row: int, name: str) -> None:
@@ -175,3 +184,112 @@ def test_removing_the_layers_leaves_an_empty_panel(window: Any, drawn: Any) -> N
     assert drawn.statistics.frame is None
     drawn.save_regions(Path("never.geojson"))
     assert not Path("never.geojson").exists()
+
+
+def test_the_list_renames_hides_locks_colours_and_deletes(drawn: Any, tmp_path: Path) -> None:
+    layer, rows = drawn.drawn.value, drawn.list
+    assert [rows.model.gene_at(row) for row in range(2)] == ["", ""]
+    rows.view.setCurrentIndex(rows.model.index(1))
+    assert set(layer.selected_data) == {1}
+    rows.model.setData(rows.model.index(1, 0), "left one")
+    drawn.buttons["hide"].click()
+    drawn.colour_region(QColor(9, 8, 7))
+    assert layer.edge_color[1][3] == 1  # a new colour is seen
+    drawn.buttons["hide"].click()
+    assert rows.model.index(1, 3).data() == "hidden"
+    drawn.buttons["lock"].click()
+    assert rows.model.index(1, 3).data() == "locked, hidden"
+    drawn.save_regions(tmp_path / "out.geojson")
+    kept = read_regions(tmp_path / "out.geojson")[1]
+    assert (kept.label, kept.colour, is_locked(kept.other)) == ("left one", (9, 8, 7), True)
+    drawn.buttons["delete"].click()
+    assert layer.nshapes == 2
+    assert "Locked regions stay" in notification_manager.records[-1].message
+    drawn.buttons["lock"].click()
+    drawn.buttons["delete"].click()
+    assert classes_in(layer) == ["Tumour"]
+    assert rows.model.rowCount() == 1
+    drawn.buttons["undo"].click()
+    assert classes_in(layer) == ["Tumour", "Stroma"]
+    assert rows.model.gene_at(1) == "left one"
+
+
+def test_undo_goes_back_step_by_step(drawn: Any) -> None:
+    layer = drawn.drawn.value
+    type_name(drawn, 0, "In situ")
+    drawn.classes.mark("In situ")
+    drawn.choose_colour(QColor(10, 20, 30))
+    layer.data = [UPPER, LOWER + 5]
+    assert drawn.undoable
+    drawn.buttons["undo"].click()
+    np.testing.assert_allclose(layer.data[1], LOWER)
+    drawn.undo()
+    assert class_colours(layer)["In situ"] == PALETTE[0]
+    drawn.undo()
+    assert classes_in(layer) == ["Tumour", "Stroma"]
+    for _ in range(3):
+        drawn.undo()
+    assert layer.nshapes == 0
+    assert not drawn.undoable
+
+
+def test_what_is_painted_becomes_a_region_of_the_marked_class(window: Any, drawn: Any) -> None:
+    drawn.classes.mark("Stroma")
+    drawn.buttons["brush"].click()
+    layer = window.layers["brush"]
+    assert layer.mode == "paint"
+    low, high = (layer.world_to_data(end).round().astype(int) for end in ((40, 50), (90, 120)))
+    layer.data[low[0] : high[0], low[1] : high[1]] = 1
+    drawn.buttons["brush"].click()
+    assert "brush" not in window.layers
+    painted = drawn.drawn.value.data[-1]
+    np.testing.assert_allclose(painted.min(axis=0), (40, 50), atol=0.5)
+    np.testing.assert_allclose(painted.max(axis=0), (90, 120), atol=0.5)
+    assert classes_in(drawn.drawn.value)[-1] == "Stroma"
+    drawn.undo()
+    assert drawn.drawn.value.nshapes == 2
+
+
+def test_the_wand_takes_tissue_of_like_colour(
+    window: Any, npe2pm: Any, make_section: Callable[..., Section]
+) -> None:
+    from npe2 import PluginManifest
+
+    from histoscribe.slide import Level, Slide
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    pixels = np.full((400, 400, 3), 250, np.uint8)
+    pixels[100:200, 120:300] = (180, 90, 160)
+    pixels[140:160, 200:220] = 250  # a hole
+    slide = Slide(Path("t.svs"), tuple(Level(Whole(pixels[::by, ::by]), by) for by in (1, 2)), mpp=0.5)
+    show(window, [make_section(slide=slide)])
+    panel = window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
+    window.fit_to_view()
+    panel.pick(np.array([60.0, 80.0]))
+    (region,) = panel._regions()
+    assert len(region.holes) == 1
+    assert region.area == pytest.approx(100 * 180 - 400, rel=0.08)
+    panel.pick(np.array([-500.0, 0.0]))
+    assert "click on the tissue" in notification_manager.records[-1].message
+    before = len(window.mouse_drag_callbacks)
+    panel.buttons["wand"].click()
+    assert len(window.mouse_drag_callbacks) == before + 1
+    panel.buttons["wand"].click()
+    assert len(window.mouse_drag_callbacks) == before
+
+
+def test_marked_spots_and_a_gene_make_regions(window: Any, drawn: Any) -> None:
+    (layer,) = spot_layers(window)
+    drawn.outline_spots(marked=True)
+    assert "draw a lasso" in notification_manager.records[-1].message
+    rim(layer, np.arange(5))
+    drawn.buttons["marked"].click()
+    assert drawn._regions()[-1].contains(drawn._section().centres).sum() == 5
+    state_of(window).choose("EPCAM")
+    values = expression(drawn._section(), "EPCAM")
+    drawn.threshold.value = middle = round(float(np.median(values)), 2)
+    drawn.buttons["above"].click()
+    regions = [one for one in drawn._regions()[3:] if one.name]
+    inside = np.any([one.contains(drawn._section().centres) for one in regions], axis=0)
+    np.testing.assert_array_equal(inside, values >= middle)
+    assert 0 < inside.sum() < len(inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ def set_features(layer: Shapes, features: DataFrame) -> None:
     """Give shapes these features; what is drawn next keeps its own, which napari would forget."""
     defaults = layer.feature_defaults.copy()
     layer.features = features
-    layer.feature_defaults = {name: defaults[name] for name in defaults if name in features}
+    layer.feature_defaults = {name: defaults.get(name, "") for name in features}
 
 
 def use_class(layer: Shapes, name: str, colour: Colour) -> None:
@@ -125,21 +126,37 @@ def use_class(layer: Shapes, name: str, colour: Colour) -> None:
 
 def give_class(layer: Shapes, rows: Sequence[int], name: str, colour: Colour) -> None:
     """Give shapes a class and its colour."""
+    say_of(layer, rows, CLASS, name)
+    paint_shapes(layer, rows, colour)
+
+
+def say_of(layer: Shapes, rows: Sequence[int], column: str, words: str) -> None:
+    """Give shapes these words in a column of the features."""
     features = layer.features.copy()
-    if CLASS not in features:
-        features[CLASS] = ""
-    features[CLASS] = features[CLASS].astype(object)
-    features.iloc[list(rows), features.columns.get_loc(CLASS)] = name
+    features[column] = features[column].astype(object) if column in features else ""
+    features.iloc[list(rows), features.columns.get_loc(column)] = words
     set_features(layer, features)
+
+
+def paint_shapes(layer: Shapes, rows: Sequence[int], colour: Colour, *, hidden: bool = False) -> None:
+    """Give shapes a colour, seen or hidden."""
     edges, faces = layer.edge_color.copy(), layer.face_color.copy()
-    edges[list(rows)], faces[list(rows)] = _rgba(colour, 1.0), _rgba(colour, _FILL)
+    edges[list(rows)], faces[list(rows)] = _rgba(colour, not hidden), _rgba(colour, _FILL * (not hidden))
     layer.edge_color, layer.face_color = edges, faces
 
 
+def is_hidden(layer: Shapes, row: int) -> bool:
+    """Whether a shape is hidden."""
+    return float(layer.edge_color[row][3]) == 0
+
+
 def class_colours(layer: Shapes) -> dict[str, Colour]:
-    """Every class that is drawn and its colour, in the order of first use."""
-    first = {name: row for row, name in reversed(list(enumerate(classes_in(layer))))}
-    return {name: _rgb(layer.edge_color[row]) for name, row in sorted(first.items(), key=lambda one: one[1])}
+    """Every class that is drawn and the colour that most of it has, in the order of first use."""
+    classes = classes_in(layer)
+    parts = np.round(255 * np.asarray(layer.edge_color)[:, :3]).astype(int).tolist()
+    often = Counter(zip(classes, map(tuple, parts), strict=True)).most_common()
+    colours = dict(pair for pair, _ in reversed(often))
+    return {name: colours[name] for name in dict.fromkeys(classes)}
 
 
 def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
@@ -147,12 +164,11 @@ def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
     names, labels, annotations, rings, others = (
         words_in(layer, column) for column in (CLASS, LABEL, _ANNOTATION, _RINGS, OTHER)
     )
-    colours = [_rgb(edge) for edge in layer.edge_color]
     regions = []
     for row, outline in zip(closed_shapes(layer), drawn_regions(layer, beneath), strict=True):
         other = marked_ellipse(others[row]) if layer.shape_type[row] == "ellipse" else others[row]
         own = labels[row], annotations[row], other
-        regions.append(Region(names[row], colours[row], *rings_of(outline, rings[row]), *own))
+        regions.append(Region(names[row], colour_of(layer, row), *rings_of(outline, rings[row]), *own))
     return regions
 
 
@@ -207,8 +223,9 @@ def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return outline
 
 
-def _rgb(edge: NDArray[np.floating]) -> Colour:
-    red, green, blue = (round(255 * float(part)) for part in edge[:3])
+def colour_of(layer: Shapes, row: int) -> Colour:
+    """The colour of a shape."""
+    red, green, blue = (round(255 * float(part)) for part in layer.edge_color[row][:3])
     return red, green, blue
 
 
