@@ -28,7 +28,7 @@ Verb = Literal["predict", "compare", "impute", "generate"]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Recipe:
     """How one thing was made."""
 
     verb: Verb
@@ -53,14 +53,14 @@ class Written:
     """Those of a CSV; None for all."""
 
 
-MADE: WeakKeyDictionary[Any, Step] = WeakKeyDictionary()
+MADE: WeakKeyDictionary[Any, Recipe] = WeakKeyDictionary()
 """The step that made a section, or what a panel holds of a result."""
 OPENED: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 """The files of tables that have no layer."""
 _written: WeakKeyDictionary[ViewerModel, list[Written]] = WeakKeyDictionary()
 
 
-def made(viewer: ViewerModel, result: Any, step: Step, *more: Any) -> None:
+def made(viewer: ViewerModel, result: Any, step: Recipe, *more: Any) -> None:
     """Remember how a result was made; its table's record says it as a command of the shell."""
     for one in (result, *more):
         MADE[one] = step
@@ -92,7 +92,7 @@ def place_of(viewer: ViewerModel, source: Source) -> Path | None:
 
 
 def commands(
-    step: Step, named: Callable[[Any], list[str]], file: Callable[[str], str], out: str = ""
+    step: Recipe, named: Callable[[Any], list[str]], file: Callable[[str], str], out: str = ""
 ) -> list[list[str]]:
     """The words of the shell that do a step again, one command a list.
 

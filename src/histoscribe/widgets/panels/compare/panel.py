@@ -25,7 +25,7 @@ from histoscribe.widgets.layers.layers import (
     through,
     to_pixels,
 )
-from histoscribe.widgets.layers.making import Step, made, written
+from histoscribe.widgets.layers.making import Recipe, made, written
 from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare import comparing
@@ -147,7 +147,7 @@ class ComparePanel(Panel):
             return
         self.compared, self._pair = compared, layers
         both = {"measured": compared.measured, "predicted": compared.predicted}
-        made(self.viewer, compared, Step("compare", both))
+        made(self.viewer, compared, Recipe("compare", both))
         for _step in self._in_turns(compared, layers):
             yield
             if self.compared is not compared:

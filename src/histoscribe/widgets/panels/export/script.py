@@ -14,7 +14,7 @@ from histoscribe import __version__
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.layers.layers import COMPARED, DERIVED, is_same, known_section, section_of, slide_of
-from histoscribe.widgets.layers.making import MADE, Step, commands, place_of, written_in
+from histoscribe.widgets.layers.making import MADE, Recipe, commands, place_of, written_in
 from histoscribe.widgets.layers.painting import painted_layers
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import is_section
@@ -161,7 +161,7 @@ class Script:
                 self._words[_key(thing)] += ["--mpp", repr(float(thing.mpp))]
         return f"{name} = histoscribe.open({str(place)!r}{more})"
 
-    def _made(self, step: Step, name: str, inputs: dict[str, str]) -> list[str]:
+    def _made(self, step: Recipe, name: str, inputs: dict[str, str]) -> list[str]:
         """The lines of Python that make a thing."""
         from histoscribe.tiles import Region
         from histoscribe.tiles.regions import UNCLASSIFIED

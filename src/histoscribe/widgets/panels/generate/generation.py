@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import SettingError, TableError
 from histoscribe.record import amend_record, record_of
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.layers.making import Step
+from histoscribe.widgets.layers.making import Recipe
 from histoscribe.widgets.parts.fields import is_section
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
 
 
-def step_of(request: GenerateRequest) -> Step:
+def step_of(request: GenerateRequest) -> Recipe:
     """How what was asked for is made again."""
     parents = {"primary": request.primary, **({"normal": request.normal} if request.normal else {})}
     drawn = {
         ("region" if role == "primary" else "normal-region"): one.regions for role, one in parents.items()
     }
-    return Step(
+    return Recipe(
         "generate",
         {role: one.source for role, one in parents.items()},
         {"model": request.model, **({"imputer": request.imputer} if request.imputer else {})},

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 from histoscribe.errors import SettingError
 from histoscribe.palette import SPOT
 from histoscribe.widgets.layers.keeping import EDITED
-from histoscribe.widgets.layers.making import Step, made, written
+from histoscribe.widgets.layers.making import Recipe, made, written
 from histoscribe.widgets.layers.maps import class_inks
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
@@ -274,7 +274,7 @@ class ImputePanel(Panel):
         self._restored = restored
         teacher = {} if request.teacher is None else {"teacher": request.teacher}
         models = {} if request.model is None else {"tuned" if request.tune else "model": request.model}
-        step = Step("impute", {"source": request.source, **teacher}, models)
+        step = Recipe("impute", {"source": request.source, **teacher}, models)
         made(self.viewer, restored, step, *([restored.section] if restored.section else []))
         self._listed["missing"] = restored.genes, restored.scores
         of_here = self._checked is not None and self._checked[0].source is request.source

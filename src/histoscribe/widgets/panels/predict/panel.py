@@ -13,7 +13,7 @@ from napari.utils.notifications import show_info
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
 from histoscribe.widgets.layers.layers import LayerData, is_same, kind_of, section_of, slide_of
-from histoscribe.widgets.layers.making import Step, made
+from histoscribe.widgets.layers.making import Recipe, made
 from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
@@ -183,7 +183,7 @@ class PredictPanel(Panel):
             "device": request.device,
         }
         drawn = {"region": request.regions} if request.regions else {}
-        step = Step("predict", {"target": request.target}, {"model": request.model}, settings, drawn)
+        step = Recipe("predict", {"target": request.target}, {"model": request.model}, settings, drawn)
         made(self.viewer, predicted, step)
         with undrawn(self.viewer):
             yield from self.show_layer(described)
