@@ -1,8 +1,11 @@
 """What programmes and classes are worth on patients held out, beside baselines in the same folds.
 
-python benchmarks/answers.py planted                       programmes of the simulator, and their hazards
+python benchmarks/answers.py planted SEED                     programmes of the simulator, and their hazards
 python benchmarks/answers.py survival DATA COHORT SEED     COHORT: BLCA, STAD, COADREAD (tcga3), tcga11
-python benchmarks/answers.py tables answers.jsonl          what the other commands have kept, as Markdown
+python benchmarks/answers.py classes DATA SEED             tcga11's tumours by 64, 256, 1,024 random genes
+python benchmarks/answers.py unknown DATA SEED             each type left out of the memory, 256 genes and all
+python benchmarks/answers.py reasons DATA SEED             genes deleted in the order of their Shapley values
+python benchmarks/answers.py tables                        what the other commands have kept, as Markdown
 
 Everything is appended to answers.jsonl in the working folder; what is there already is not run again.
 """
@@ -17,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anndata import AnnData
 
+from histoscribe.benchmark.engine import mean_over
 from histoscribe.bulk import BulkTable, read_table
 from histoscribe.bulk.samples import file_beside, with_samples
+from histoscribe.classifier import UNKNOWN, Classifier
 from histoscribe.programmes import Programmes
 from histoscribe.programmes.choosing import draw_folds, risks
 from histoscribe.programmes.cox import Survival, partial_likelihood, ridge_cox, survival_in
@@ -27,6 +33,7 @@ from histoscribe.programmes.factors import GeneScaling, factorise, project
 
 KEPT = Path("answers.jsonl")
 OUTER, INNER, GENES = 3, 3, 1000
+KINDS = ("tumour", "t_cell", "fibroblast", "hypoxia", "division")
 Risk = Callable[[np.ndarray, Survival, np.ndarray], np.ndarray]
 
 
@@ -202,18 +209,239 @@ def survival(data: Path, name: str, seed: int) -> None:
     keep({**about, "method": "settings", "numbers": numbers, "weights": weights, "stability": steady})
 
 
+# planted programmes
+
+
+def planted(seed: int) -> None:
+    """Five programmes of the simulator in 240 samples, two with a hazard; found in 240 new samples."""
+    table, _ = plant(seed)
+    learned = Programmes(seed=seed).fit(table, survival=("time", "event"))
+    new, truth = plant(seed + 100)
+    found = np.asarray(learned.project(new).layers["share"])
+    count = len(found.T)
+    r = np.corrcoef(found.T, truth.T)[:count, count:]
+    rows = learned.table
+    row = {"what": "planted", "seed": seed, "programmes": count, "weight": learned.card.settings["weight"]}
+    for place, kind in enumerate(KINDS):
+        own = rows.iloc[int(r[:, place].argmax())]
+        hazard = [round(float(own[name]), 2) for name in ("hazard", "low", "high")]
+        row[kind] = {"r": round(float(r[:, place].max()), 3), "hazard": hazard}
+    keep({**row, "stability": rows[["over_seeds", "over_folds"]].mean().round(3).tolist()})
+
+
+def plant(seed: int, samples: int = 240) -> tuple[AnnData, np.ndarray]:
+    """Counts, and the share of each programme in each sample."""
+    import pandas as pd
+
+    from histoscribe.simulate.genes import PROGRAMMES, plan_genes
+
+    plan, random = plan_genes(300), np.random.default_rng(seed)
+    active = random.gamma(1.5, 1, (samples, len(KINDS)))
+    base = 3 * plan.loading[PROGRAMMES.index("housekeeping")] * random.gamma(20, 0.05, (samples, 1)) + 0.02
+    mean = active @ plan.loading[[PROGRAMMES.index(kind) for kind in KINDS]] + base
+    mean *= random.lognormal(11, 0.3, (samples, 1)) / mean.sum(1, keepdims=True)
+    counts = random.poisson(random.gamma(1 / plan.dispersion, mean * plan.dispersion))
+    z = np.log(active)
+    z = (z - z.mean(0)) / z.std(0)
+    risk = 0.8 * z[:, KINDS.index("hypoxia")] - 0.8 * z[:, KINDS.index("t_cell")]
+    died, lost = random.exponential(30 * np.exp(-risk)), random.exponential(40, samples)
+    obs = pd.DataFrame({"time": np.minimum(died, lost), "event": (died <= lost).astype(int)})
+    obs.index = [f"s-{number}" for number in range(samples)]
+    table = AnnData(counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=list(plan.names)))
+    return table, active / active.sum(1, keepdims=True)
+
+
+# classes
+
+
+def tumours(data: Path) -> tuple[BulkTable, np.ndarray, list[str]]:
+    """Primary tumours of 11 cancers, their types and patients."""
+    path = data / "bulk" / "tcga11_tumor_normal.expr.csv.gz"
+    only = "sample_type=primary_tumor"
+    bulk = with_samples(read_table(path, scale="log2"), file_beside(path), only=only)
+    obs = bulk.table.obs
+    return bulk, obs["cancer"].astype(str).to_numpy(), obs["patient"].astype(str).tolist()
+
+
+def part(bulk: BulkTable, rows: Any, genes: Any = slice(None)) -> BulkTable:
+    """Some samples and genes of a table."""
+    return BulkTable(bulk.name, bulk.table[rows][:, genes].copy(), bulk.scale, bulk.identifiers)
+
+
+def calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error over bins with as many samples each."""
+    order = np.argsort(probability, kind="stable")
+    parts = np.array_split(order, bins)
+    gaps = [abs(probability[own].mean() - right[own].mean()) * len(own) for own in parts]
+    return float(sum(gaps) / len(order))
+
+
+def folds(kinds: np.ndarray, patients: list[str], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Five folds of whole patients."""
+    from sklearn.model_selection import GroupKFold
+
+    return list(GroupKFold(5, shuffle=True, random_state=seed).split(kinds, groups=patients))
+
+
+def classes(data: Path, seed: int) -> None:
+    """Accuracy and calibration beside logistic regression, and the published pipeline's form."""
+    from sklearn.decomposition import PCA
+    from sklearn.feature_selection import SelectKBest, f_classif
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    bulk, kinds, patients = tumours(data)
+    random = np.random.default_rng(seed)
+    for count in (64, 256, 1024):
+        genes = np.sort(random.choice(bulk.table.n_vars, count, replace=False))
+        told: dict[str, list[np.ndarray]] = {}
+        best = SelectKBest(f_classif, k=min(500, count))
+        others = {
+            "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
+            "500 selected, PCA, logistic": make_pipeline(
+                StandardScaler(), best, PCA(min(50, count), random_state=0), LogisticRegression(max_iter=500)
+            ),
+        }
+        for train, test in folds(kinds, patients, seed):
+            model = Classifier().fit(part(bulk, train), kinds[train].tolist())
+            found = model.classify(part(bulk, test, genes))
+            right = found["nearest"].to_numpy() == kinds[test]
+            unknown = found["class"].to_numpy() == UNKNOWN
+            told.setdefault("histoscribe", []).append(
+                np.array([right, found["probability"], unknown], dtype=float)
+            )
+            values = [np.nan_to_num(part(bulk, rows, genes).table.X) for rows in (train, test)]
+            for name, other in others.items():
+                chance = other.fit(values[0], kinds[train]).predict_proba(values[1])
+                right = other.classes_[chance.argmax(1)] == kinds[test]
+                rows = np.array([right, chance.max(1), 0 * chance[:, 0]], dtype=float)
+                told.setdefault(name, []).append(rows)
+        for name, parts in told.items():
+            right, chance, unknown = np.hstack(parts)
+            keep({
+                "what": "classes", "seed": seed, "genes": count, "method": name,
+                "accuracy": round(right.mean(), 4), "ECE": round(calibration_error(chance, right), 4),
+                "unknown": round(unknown.mean(), 4),
+            })  # fmt: skip
+
+
+def unknown(data: Path, seed: int) -> None:
+    """Each type left out of the memory: how often it is unknown where 5 % of held-out known tumours are."""
+    bulk, kinds, patients = tumours(data)
+    random = np.random.default_rng(seed)
+    for count in (1024, bulk.table.n_vars):
+        genes = np.sort(random.choice(bulk.table.n_vars, count, replace=False))
+        for kind in np.unique(kinds):
+            inside, left = np.flatnonzero(kinds != kind), np.flatnonzero(kinds == kind)
+            known, strange, called = [], [], []
+            for train, test in folds(kinds[inside], [patients[row] for row in inside], seed)[:2]:
+                train, test = inside[train], inside[test]
+                model = Classifier().fit(part(bulk, train), kinds[train].tolist())
+                found = model.classify(part(bulk, np.concatenate([test, left]), genes))
+                known.append(found["novelty"].to_numpy()[: len(test)])
+                strange.append(found["novelty"].to_numpy()[len(test) :])
+                called.append(found["nearest"].to_numpy()[len(test) :])
+            bound = np.quantile(np.concatenate(known), 0.95)
+            names, often = np.unique(np.concatenate(called), return_counts=True)
+            keep({
+                "what": "unknown", "seed": seed, "genes": count, "left out": kind, "tumours": len(left),
+                "unknown": round(float((np.concatenate(strange) > bound).mean()), 4),
+                "by its own bound": round(float((np.concatenate(strange) > 1).mean()), 4),
+                "false by its own bound": round(float((np.concatenate(known) > 1).mean()), 4),
+                "called": str(names[often.argmax()]),
+            })  # fmt: skip
+
+
+def reasons(data: Path, seed: int) -> None:
+    """Accuracy as genes are set to their means: by their Shapley values, by marker effects, at random."""
+    bulk, kinds, patients = tumours(data)
+    random = np.random.default_rng(seed)
+    genes = np.sort(random.choice(bulk.table.n_vars, 256, replace=False))
+    train, test = folds(kinds, patients, seed)[0]
+    model = Classifier().fit(part(bulk, train), kinds[train].tolist())
+    asked = part(bulk, test, genes)
+    carried = model.explain(asked)
+    called = model.classify(asked)["nearest"].to_numpy()
+    codes = model.fitted.codes
+    samples = model.fitted.samples[:, [model.genes.index(gene) for gene in carried.columns]]
+    effect = {
+        kind: samples[codes == number].mean(0) - samples.mean(0)
+        for number, kind in enumerate(model.fitted.classes)
+    }
+    mean = dict(zip(model.genes, model.fitted.standard.mean, strict=True))
+    orders = {
+        "Shapley": np.argsort(-carried.to_numpy(), axis=1),
+        "markers of the called class": np.argsort(
+            -np.array([np.abs(effect[kind]) for kind in called]), axis=1
+        ),
+        "random": np.array([random.permutation(carried.shape[1]) for _ in called]),
+    }
+    for name, order in orders.items():
+        for share in (0.05, 0.1, 0.2, 0.4):
+            table = bulk.table[test][:, list(carried.columns)].copy()
+            values = np.array(table.X)
+            first = order[:, : round(share * values.shape[1])]
+            level = np.array([mean[gene] for gene in carried.columns], dtype=np.float32)
+            np.put_along_axis(values, first, level[first], axis=1)
+            table.X = values
+            right = model.classify(BulkTable(bulk.name, table, bulk.scale, bulk.identifiers))["nearest"]
+            keep({
+                "what": "reasons", "seed": seed, "order": name, "deleted": share,
+                "accuracy": round(float((right.to_numpy() == kinds[test]).mean()), 4),
+            })  # fmt: skip
+
+
+# tables
+
+
+def tables() -> None:
+    """Means over seeds with Student's intervals."""
+    rows = kept()
+    keys = {
+        "survival": (("cohort", "method"), ("C", "C within types")),
+        "classes": (("genes", "method"), ("accuracy", "ECE", "unknown")),
+        "unknown": (("genes", "left out"), ("unknown", "by its own bound", "false by its own bound")),
+        "reasons": (("order", "deleted"), ("accuracy",)),
+    }
+    for what, (names, measures) in keys.items():
+        grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in rows:
+            if row["what"] == what and row.get("method") != "settings":
+                grouped.setdefault(tuple(row[name] for name in names), []).append(row)
+        print(f"\n{what}\n| {' | '.join((*names, *measures, 'seeds'))} |")
+        for group, own in grouped.items():
+            cells = []
+            for measure in measures:
+                known = [row[measure] for row in own if measure in row]
+                mean, low, high = mean_over("seeds", known) if known else (np.nan,) * 3
+                cells.append(f"{mean:.3f} ± {(high - low) / 2:.3f}" if known else "")
+            print(f"| {' | '.join(map(str, (*group, *cells, len(own))))} |")
+    for row in rows:
+        if row["what"] == "planted" or row.get("method") == "settings":
+            print(json.dumps(row))
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["survival"])
+    parser.add_argument("what", choices=["planted", "survival", "classes", "unknown", "reasons", "tables"])
     parser.add_argument("more", nargs="*")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     if given.what == "survival":
         data, name, seed = given.more
         survival(Path(data), name, int(seed))
+    elif given.what == "planted":
+        planted(int(given.more[0]))
+    elif given.what == "tables":
+        tables()
+    else:
+        {"classes": classes, "unknown": unknown, "reasons": reasons}[given.what](
+            Path(given.more[0]), int(given.more[1])
+        )
 
 
 if __name__ == "__main__":

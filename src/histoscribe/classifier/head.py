@@ -168,8 +168,12 @@ def matern(ratio: Floats) -> Floats:
 
 
 def _axes(values: Floats) -> tuple[Floats, Floats]:
-    _, size, axes = np.linalg.svd(values, full_matrices=False)
-    return axes, size**2 / len(values)
+    """Principal axes (axes, genes) and variances about zero, from the smaller of both products."""
+    wide = len(values) < values.shape[1]
+    size, found = np.linalg.eigh(values @ values.T if wide else values.T @ values)
+    kept = size > _TINY * size[-1]
+    axes = found[:, kept].T @ values / np.sqrt(size[kept])[:, None] if wide else found[:, kept].T
+    return axes, size[kept] / len(values)
 
 
 def _stretched(values: Floats, spread: tuple[Floats, Floats]) -> Floats:

@@ -48,11 +48,6 @@ class Trial:
     loadings: tuple[Floats, ...]
     """Of each fold, shape (programmes, genes)."""
 
-    @property
-    def score(self) -> Floats:
-        """What numbers are compared by, of each fold."""
-        return self.likelihood if np.isnan(self.concordance).all() else self.concordance
-
     def told(self) -> dict[str, float]:
         """Means over folds, for the card."""
         means = {"likelihood": self.likelihood, "concordance": self.concordance}
@@ -103,15 +98,21 @@ def steadiness(runs: Sequence[Factors]) -> tuple[Factors, Floats]:
     return best, np.mean(alike, axis=0) if alike else np.ones(len(best.loadings))
 
 
-def choose(trials: Sequence[Trial], stability: Sequence[float]) -> int:
-    """Which trial: of the stable ones the first, smallest, within one standard error of the best."""
+def choose_number(trials: Sequence[Trial], stability: Sequence[float]) -> int:
+    """Which trial: of the stable ones that of the best mean rank by likelihood and C, the first of equals."""
     able = [place for place, value in enumerate(stability) if value >= STABLE]
     able = able or [int(np.argmax(stability))]
-    means = {place: float(np.nanmean(trials[place].score)) for place in able}
-    best = max(means, key=lambda place: means[place])
-    scores = trials[best].score[np.isfinite(trials[best].score)]
-    error = float(scores.std() / np.sqrt(max(len(scores) - 1, 1)))
-    return next(place for place in able if means[place] >= means[best] - error)
+    told = [[trials[place].told().get(name, 0.0) for place in able] for name in ("likelihood", "concordance")]
+    ranks = sum(np.unique(one, return_inverse=True)[1] for one in np.array(told))
+    return able[int(np.argmax(ranks))]
+
+
+def choose_weight(trials: Sequence[Trial]) -> Trial:
+    """The first trial whose C is within one standard error of the best."""
+    means = [trial.told().get("concordance", 0.0) for trial in trials]
+    best = trials[int(np.argmax(means))].concordance
+    error = float(np.nanstd(best) / np.sqrt(max(len(best) - 1, 1)))
+    return next(trial for trial, mean in zip(trials, means, strict=True) if mean >= max(means) - error)
 
 
 def _likelihood(x: Floats, found: Factors, learned: Floats, seed: int) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from histoscribe.programmes.cox import Floats, Survival, partial_likelihood, ridge_cox
 
-PENALTY = 0.01
+PENALTY = 0.05
 _ROUNDS, _EVERY, _TINY = 150, 5, 1e-9
 _SWEEPS = 60
 _LOW, _HIGH = 0.02, 10.0

@@ -18,7 +18,14 @@ from histoscribe.genes import match_genes
 from histoscribe.imputer.units import MIN_SAMPLES, groups_of, working_scale
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
-from histoscribe.programmes.choosing import Folds, attempt, choose, draw_folds, steadiness
+from histoscribe.programmes.choosing import (
+    Folds,
+    attempt,
+    choose_number,
+    choose_weight,
+    draw_folds,
+    steadiness,
+)
 from histoscribe.programmes.cox import Floats, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     from histoscribe.bulk.table import Table
     from histoscribe.genes import GeneSets
 
-NUMBERS = (3, 4, 6, 8, 11)
+NUMBERS = (3, 4, 6, 8, 11, 16)
 WEIGHTS = (0.003, 0.01)
 """Numbers of programmes, and weights of survival beside none, that are tried."""
 FOLDS, SEEDS = 5, 3
@@ -94,10 +101,10 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
     ) -> Programmes:  # fmt: skip
         """Learn from samples or spots.
 
-        The number is the smallest that is stable over seeds and within one standard error of the best on
-        held-out patients: by Harrell's C where survival is given, else by the likelihood of genes that were
-        not looked at. How much survival has to say, if anything, is chosen by C too. Hazards are of
-        activities that patients had while they were held out.
+        Of the numbers that are stable over seeds, the one is taken that does best on held-out patients, by
+        the likelihood of genes that were not looked at and, where survival is given, by Harrell's C beside
+        it. How much survival has to say, if anything, is chosen by C. Hazards are of activities that
+        patients had while they were held out.
 
         Parameters
         ----------
@@ -138,12 +145,12 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             progress.report(f"trying {number} programmes", place, len(tried) + 1)
             trials.append(attempt(folds, number, 0.0, self.seed))
             runs.append(steadiness([learn(number, seed=self.seed + one) for one in range(SEEDS)]))
-        chosen = choose(trials, [float(alike.mean()) for _, alike in runs])
+        chosen = choose_number(trials, [float(alike.mean()) for _, alike in runs])
         (best, alike), trial = runs[chosen], trials[chosen]
         if times is not None:
             progress.report("asking survival", len(tried), len(tried) + 1)
             heard = [trial, *(attempt(folds, trial.number, weight, self.seed) for weight in WEIGHTS)]
-            trials, trial = [*trials, *heard[1:]], heard[choose(heard, [1.0] * len(heard))]
+            trials, trial = [*trials, *heard[1:]], choose_weight(heard)
             if trial.weight:
                 seeds = range(self.seed, self.seed + SEEDS)
                 best, alike = steadiness([learn(trial.number, seed=s, weight=trial.weight) for s in seeds])
