@@ -10,11 +10,10 @@ import pytest
 from napari.layers import Points
 
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import show, show_sections
-from histoscribe.widgets.layers.colours import colours_of
+from histoscribe.widgets.contributions.launch import show
+from histoscribe.widgets.layers.colours import colours_of, spread
 from histoscribe.widgets.layers.painting import (
     expression,
-    limits,
     paint,
     seen_strips,
     spot_layers,
@@ -66,7 +65,7 @@ def test_layers_are_painted_with_the_gene_as_their_feature(viewer: Any, section:
         assert list(layer.features) == [gene]
         np.testing.assert_allclose(layer.features[gene], expression(section, gene))
         values = layer.features[gene].to_numpy()
-        expected = colours_of(values, limits([values], ViewState()), "cividis")
+        expected = colours_of(values, spread(values), "cividis")
         np.testing.assert_allclose(layer.face_color, expected, atol=1e-6)
     assert viewer.canvas.overlays.text.text.startswith("CD3E ")
 
@@ -95,11 +94,11 @@ def test_a_layer_that_lacks_the_gene_turns_plain(viewer: Any, make_section: Make
 
 
 def test_limits_are_never_empty() -> None:
-    assert limits([np.zeros(5, np.float32)], ViewState()) == (0.0, 1.0)
-    assert limits([np.array([], np.float32)], ViewState()) == (0.0, 1.0)
+    assert spread(np.zeros(5, np.float32)) == (0.0, 1.0)
+    assert spread(np.array([], np.float32)) == (0.0, 1.0)
     rare = np.zeros(1000, np.float32)
     rare[0] = 3
-    assert limits([rare], ViewState()) == (0.0, 3.0)
+    assert spread(rare) == (0.0, 3.0)
 
 
 def test_the_suggested_gene_has_a_pattern_and_is_shared(make_section: MakeSection) -> None:
@@ -129,7 +128,7 @@ def test_measured_and_predicted_lie_side_by_side_on_repeated_tissue(
 ) -> None:
     measured = make_section()
     predicted = make_section(kind="predicted", slide=measured.slide)
-    show_sections(viewer, measured, predicted)
+    show(viewer, [measured, predicted])
     grid = viewer.canvas.grid
     assert grid.enabled
     assert grid.actual_shape(viewer.layers) == (1, 2)
@@ -140,7 +139,7 @@ def test_measured_and_predicted_lie_side_by_side_on_repeated_tissue(
 def test_a_prediction_without_slide_borrows_it(viewer: Any, make_section: MakeSection) -> None:
     from dataclasses import replace
 
-    show_sections(viewer, make_section(), replace(make_section(kind="predicted"), slide=None))
+    show(viewer, [make_section(), replace(make_section(kind="predicted"), slide=None)])
     assert len(viewer.layers) == 4
 
 
@@ -148,7 +147,7 @@ def test_stacking_again_leaves_no_copies(viewer: Any, make_section: MakeSection)
     from histoscribe.widgets.layers.arrangement import side_by_side
 
     measured = make_section()
-    show_sections(viewer, measured, make_section(kind="predicted", slide=measured.slide))
+    show(viewer, [measured, make_section(kind="predicted", slide=measured.slide)])
     side_by_side(viewer, True)
     assert len(viewer.layers) == 4
     side_by_side(viewer, False)

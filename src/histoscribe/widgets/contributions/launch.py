@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from histoscribe.section import Section
 
-__all__ = ["PLUGIN", "show", "show_sections", "view"]
+__all__ = ["PLUGIN", "show", "view"]
 
 Openable = str | Path | Slide
 
@@ -83,11 +83,6 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
             shown.add(id(section.slide.levels))
     state_of(viewer).gene = suggested_gene(sections) if sections else state_of(viewer).gene
     settle(viewer)
-
-
-def show_sections(viewer: ViewerModel, measured: Section, predicted: Section) -> None:
-    """Show measured and predicted side by side on the same H&E, cameras linked, one gene painted."""
-    show(viewer, [measured, replace(predicted, name=measured.name)])
 
 
 def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:

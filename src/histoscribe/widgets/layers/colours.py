@@ -34,6 +34,22 @@ def table_of(colour_map: str) -> Colours:
     return np.asarray(ensure_colormap(colour_map).map(np.linspace(0, 1, _STEPS)), dtype=np.float32)
 
 
+def spread(values: NDArray[np.floating], low: float = 1.0, high: float = 99.0) -> Limits:
+    """Two percentiles of what is finite, its extremes where they coincide; never an empty interval."""
+    finite = values[np.isfinite(values)]
+    first, last = np.percentile(finite, (low, high)) if finite.size else (0.0, 1.0)
+    if last <= first:
+        first, last = finite.min(), finite.max()
+    return float(first), float(last if last > first else first + 1.0)
+
+
+def about_zero(values: NDArray[np.floating], high: float = 99.0) -> Limits:
+    """A percentile of the sizes of what is finite, below and above zero."""
+    finite = np.abs(values[np.isfinite(values)])
+    most = float(np.percentile(finite, high)) if finite.size else 0.0
+    return -(most or 1.0), most or 1.0
+
+
 def shades(values: NDArray[np.floating], bounds: Limits) -> NDArray[np.float32]:
     """Values as 0 to 1 between their limits, NaN where not finite."""
     low, high = bounds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _DARKER = 0.55
 _MAP = "map"
+_SQUARE = "<span style='color: {}'>■</span>&nbsp;{}"
 _NOTHING = (0.55, 0.55, 0.55, 1.0)
 
 
@@ -74,11 +76,9 @@ def class_inks(count: int) -> list[str]:
     return [QColor.fromRgbF(*map(float, colour)).name() for colour in class_palette(count)]
 
 
-def spread(values: NDArray[Any]) -> Limits:
-    """The 1st and 99th percentile of what is finite, never an empty interval."""
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1.0)
+def class_marks(names: Sequence[str]) -> list[str]:
+    """Each class in HTML: a square of its colour and its name."""
+    return [_SQUARE.format(*one) for one in zip(class_inks(len(names)), map(escape, names), strict=True)]
 
 
 def show_map(viewer: ViewerModel, beside: Layer, found: Map) -> Layer:
@@ -185,7 +185,7 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
     if isinstance(layer, Image):
         if found.colours == DIFFERENCE:  # nothing is white: clear, the colours beneath would shine through
             values = np.nan_to_num(values)
-        recolour(layer, values, limits=found.limits, colour_map=found.colours)
+        recolour(layer, values, found.limits, found.colours)
         if found.colours == DIFFERENCE:
             layer.colormap = Colormap(table_of(DIFFERENCE), name="blue to red")
         return

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from histoscribe.palette import MARK
 from histoscribe.record import record_of
 from histoscribe.verdict import NOT_STATED, PLAIN
-from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, mixed
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, about_zero, mixed, spread
 from histoscribe.widgets.layers.layers import (
     GENE,
     OF,
     UNPAINTED,
     has_own_spots,
+    is_same,
     kind_of,
     known_section,
     section_of,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from histoscribe.section import Section
+    from histoscribe.slide import Slide
     from histoscribe.verdict import Verdict
     from histoscribe.widgets.layers.view_state import ViewState
 
@@ -52,6 +54,16 @@ def spot_layers(viewer: ViewerModel) -> list[Points]:
 def sections_in(viewer: ViewerModel) -> list[Section]:
     """The sections behind the layers of spots, in their order."""
     return [one for one in map(section_of, spot_layers(viewer)) if one is not None]
+
+
+def measured_in(viewer: ViewerModel) -> list[Section]:
+    """The measured ones of them."""
+    return [one for one in sections_in(viewer) if kind_of(one) == "measured"]
+
+
+def stands_alone(viewer: ViewerModel, slide: Slide) -> bool:
+    """Whether no measured section lies on a slide, whose scale and spots would go before its own."""
+    return not any(is_same(one.slide, slide) for one in measured_in(viewer))
 
 
 def painted_layers(viewer: ViewerModel) -> list[Points]:
@@ -168,18 +180,6 @@ def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:
     return state.genes
 
 
-def limits(values: Iterable[Values], state: ViewState) -> Limits:
-    """The state's percentiles over all values together, never an empty interval."""
-    pooled = np.concatenate(list(values))
-    pooled = pooled[np.isfinite(pooled)]
-    if not pooled.size:
-        return 0.0, 1.0
-    low, high = np.percentile(pooled, (state.low, state.high))
-    if high <= low:
-        low, high = pooled.min(), pooled.max()
-    return float(low), float(high if high > low else low + 1.0)
-
-
 def dress_spots(
     layer: Points, features: Mapping[str, NDArray[Any]], colours: NDArray[np.float32] | str
 ) -> None:
@@ -205,24 +205,18 @@ def _all_limits(
 ) -> dict[Points, dict[str, Limits]]:
     """Limits by layer and gene; a difference has its own, symmetric about zero."""
     plain = {layer: shown for layer, shown in found.items() if DIFFERENCE not in layer.metadata}
-    genes = {gene for shown in plain.values() for gene in shown}
+    genes, ends = {gene for shown in plain.values() for gene in shown}, (state.low, state.high)
     common = {
-        gene: limits([shown[gene] for shown in plain.values() if gene in shown], state)
+        gene: spread(np.concatenate([shown[gene] for shown in plain.values() if gene in shown]), *ends)
         for gene in (genes if state.shared else ())
     } | {gene: state.fixed[gene] for gene in genes & state.fixed.keys()}
     bounds = {}
     for layer, shown in found.items():
         if layer not in plain:
-            bounds[layer] = {gene: _about_zero(values, state) for gene, values in shown.items()}
+            bounds[layer] = {gene: about_zero(values, state.high) for gene, values in shown.items()}
         else:
-            bounds[layer] = {gene: common.get(gene) or limits([shown[gene]], state) for gene in shown}
+            bounds[layer] = {gene: common.get(gene) or spread(shown[gene], *ends) for gene in shown}
     return bounds
-
-
-def _about_zero(values: Values, state: ViewState) -> Limits:
-    size = np.abs(values[np.isfinite(values)])
-    most = float(np.percentile(size, state.high)) if size.size else 1.0
-    return -(most or 1.0), most or 1.0
 
 
 def seen_strips(viewer: ViewerModel) -> list[Strip]:

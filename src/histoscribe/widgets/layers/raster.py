@@ -81,7 +81,7 @@ def paint_raster(
         _show(layer, layer.metadata["raster"].picture(colours), rgb=True)
         layer.contrast_limits_range = layer.contrast_limits = (0.0, 255.0)
     else:
-        recolour(layer, shown[genes[0]], limits=bounds[genes[0]], colour_map=colour_map)
+        recolour(layer, shown[genes[0]], bounds[genes[0]], colour_map)
 
 
 def mark_bins(layer: Image, rows: NDArray[np.intp]) -> None:
@@ -93,19 +93,11 @@ def mark_bins(layer: Image, rows: NDArray[np.intp]) -> None:
         paint_raster(layer, *_painted[layer])
 
 
-def recolour(
-    layer: Image,
-    values: ArrayLike,
-    *,
-    limits: tuple[float, float] | None = None,
-    colour_map: str | None = None,
-) -> None:
-    """Show other values on a raster layer: between the extremes, in the colours of now, where not given."""
-    found = np.asarray(values, dtype=np.float32)
-    low, high = limits or (float(np.nanmin(found)), float(np.nanmax(found)))
-    _show(layer, layer.metadata["raster"].image(found), rgb=False)
-    layer.contrast_limits_range = layer.contrast_limits = (low, high if high > low else low + 1.0)
-    if colour_map is not None and layer.colormap.name != colour_map:
+def recolour(layer: Image, values: ArrayLike, limits: Limits, colour_map: str) -> None:
+    """Show other values on a raster layer."""
+    _show(layer, layer.metadata["raster"].image(np.asarray(values, dtype=np.float32)), rgb=False)
+    layer.contrast_limits_range = layer.contrast_limits = limits
+    if layer.colormap.name != colour_map:
         layer.colormap = (
             Colormap(table_of(DIFFERENCE), name=DIFFERENCE) if colour_map == DIFFERENCE else colour_map
         )

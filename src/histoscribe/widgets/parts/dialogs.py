@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,15 +32,28 @@ def path_to_write(parent: QWidget | None, title: str, name: str, kinds: str) -> 
     return path if path.suffix else path.with_name(path.name + ending)
 
 
+def save(
+    parent: QWidget, title: str, name: str, kinds: str, path: Path | None, write: Callable[[Path], object]
+) -> Path | None:
+    """Write where it is said, asked where no path is given; the path, or None where nothing was written."""
+    path = path or path_to_write(parent, title, name, kinds)
+    with telling():
+        if path is not None:
+            write(path)
+            return path
+    return None
+
+
 def write_csv(
     parent: QWidget, title: str, name: str, frame: DataFrame, path: Path | None, **how: Any
 ) -> Path | None:
     """Write a data frame as CSV and give its path; asks where to if none is given."""
-    path = path or path_to_write(parent, title, name, "CSV (*.csv)")
-    if path is not None:
-        with telling(), replacing(path) as fresh:
+
+    def write(place: Path) -> None:
+        with replacing(place) as fresh:
             frame.to_csv(fresh, **how)
-    return path
+
+    return save(parent, title, name, "CSV (*.csv)", path, write)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from napari.components import ViewerModel
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
     from histoscribe.bulk import BulkTable
     from histoscribe.section import Section
@@ -148,14 +149,14 @@ class FieldRow(Container[Widget]):
 class RegionField(FieldRow):
     """A layer of drawn shapes (field `name`), and the class of them to keep to (field `name_class`)."""
 
-    def __init__(self, name: str, viewer: ViewerModel, *, label: str = "Region") -> None:
+    def __init__(self, name: str, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self.layer = LayerField(
-            name, viewer, lambda layer: isinstance(layer, Shapes), label, "The layer drawn in"
+            name, viewer, lambda layer: isinstance(layer, Shapes), "", "The layer drawn in"
         )
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
-        super().__init__(label, self.layer, self.only, self.draw)
+        super().__init__("Region", self.layer, self.only, self.draw)
         self.draw.changed.connect(self.add)
         self.layer.changed.connect(self.reset_choices)
         self.reset_choices()
@@ -243,6 +244,12 @@ class SourceField(FieldRow):
 def source_of(chosen: Any) -> Any:
     """The section of a layer; a table as it is."""
     return section_of(chosen) if isinstance(chosen, Layer) else chosen
+
+
+def class_columns(obs: DataFrame, most: int) -> list[str]:
+    """Columns of 2 to so many different values, what spots or samples are grouped by: words first."""
+    some = [str(name) for name in obs if 2 <= obs[name].nunique() <= most]
+    return sorted(some, key=lambda name: obs[name].dtype.kind in "iuf")
 
 
 def is_section(source: Any) -> TypeGuard[Section]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,7 +87,7 @@ class Panel(QWidget):
         self.tasks = TaskBar()
         self.added: Layer | None = None
         self._covered: list[Layer] = []
-        self._rules: list[tuple[Widget | QWidget, Rule | None, Rule | None]] = []
+        self._rules: list[tuple[Callable[[bool], object], Rule]] = []
         self._tabs: dict[str, QTabWidget] = {}
         self._forms: list[Container[Widget]] = []
         self._resetting = self._docked = False
@@ -124,8 +125,11 @@ class Panel(QWidget):
         self, part: Widget | QWidget, *, visible: Rule | None = None, enabled: Rule | None = None
     ) -> None:
         """Say when a part that stands somewhere in the panel is visible and enabled."""
-        if visible is not None or enabled is not None:
-            self._rules.append((part, visible, enabled))
+        for name, rule in (("visible", visible), ("enabled", enabled)):
+            if rule is not None:
+                ours = isinstance(part, Widget)
+                follow = partial(setattr, part, name) if ours else getattr(part, f"set{name.capitalize()}")
+                self._rules.append((follow, rule))
 
     def button(
         self, words: str, meaning: str, act: Callable[[], object], *, enabled: Rule | None = None
@@ -198,11 +202,8 @@ class Panel(QWidget):
 
     def refresh(self, *_: object) -> None:
         """Ask every rule again."""
-        for part, visible, enabled in self._rules:
-            if visible is not None:
-                _show(part, visible())
-            if enabled is not None:
-                _enable(part, enabled())
+        for follow, rule in self._rules:
+            follow(rule())
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""
@@ -320,20 +321,6 @@ def beside(*parts: QWidget, wide: int = 0) -> QWidget:
 def wrapped_words(words: str = "") -> QLabel:
     """Words that break into lines and can be copied."""
     return QLabel(words, wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
-
-
-def _show(part: Widget | QWidget, on: bool) -> None:
-    if isinstance(part, Widget):
-        part.visible = on
-    else:
-        part.setVisible(on)
-
-
-def _enable(part: Widget | QWidget, on: bool) -> None:
-    if isinstance(part, Widget):
-        part.enabled = on
-    else:
-        part.setEnabled(on)
 
 
 def _fields_in(form: Any) -> Iterator[Field]:

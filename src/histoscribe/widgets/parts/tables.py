@@ -175,8 +175,10 @@ class TableModel(QAbstractTableModel):
         self.show_rows([*known, *unknown])
 
 
-def table_view(model: TableModel, meaning: str = "") -> QTableView:
-    """A view of a table: rows are chosen whole, headings sort."""
+def table_view(
+    model: TableModel, meaning: str = "", chosen: Callable[[str], object] | None = None
+) -> QTableView:
+    """A view of a table: rows are chosen whole, headings sort; `chosen` hears the name of the row."""
     view = QTableView(sortingEnabled=True)
     view.setModel(model)
     view.setToolTip(meaning)
@@ -195,7 +197,12 @@ def table_view(model: TableModel, meaning: str = "") -> QTableView:
         for column in range(model.columnCount()):
             view.setColumnWidth(column, max(header.sectionSizeHint(column), 64 if column else 110))
 
+    def tell(current: QModelIndex, _: QModelIndex) -> None:
+        if chosen is not None and current.isValid():
+            chosen(model.gene_at(current.row()))
+
     model.modelReset.connect(make_room)
+    view.selectionModel().currentChanged.connect(tell)
     make_room()
     return view
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QModelIndex
 
 from histoscribe.errors import SectionError
 from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.layers.colours import spread
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
-from histoscribe.widgets.layers.maps import Map, class_inks, show_map, spread
+from histoscribe.widgets.layers.maps import Map, class_marks, show_map
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
-from histoscribe.widgets.parts.fields import ChoiceField, LayerField, number_field
+from histoscribe.widgets.parts.fields import ChoiceField, LayerField, class_columns, number_field
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.tables import TableModel, table_view
 
@@ -32,7 +31,6 @@ CLUSTERS = "expression cluster"
 """The column of `obs` that holds the clusters found here; it goes into an h5ad with the section."""
 
 _MOST = 40
-_SQUARE = "<span style='color: {}'>■</span>&nbsp;{}&nbsp;({:,})"
 _TESTED = ["score", "p_adjusted", "effective_spots"]
 _HEADINGS = {"log2_fold_change": "log2 fold"} | {name: name.replace("_", " ") for name in _TESTED}
 _CIRCULAR = " The clusters were made of these genes, so there are sizes of effect and no p values."
@@ -64,7 +62,7 @@ class ClustersPanel(Panel):
         )
         self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
         self.table = TableModel()
-        self.view = self.add(table_view(self.table, "A click shows the gene"), stretch=1)
+        self.view = self.add(table_view(self.table, "A click shows the gene", self.state.choose), stretch=1)
         self.view.setMinimumHeight(110)
         meaning = "Mean of the set's genes on each spot, in standard deviations"
         self.gene_set = self.add(ChoiceField("gene_set", self._offer_sets, "Gene set", meaning))
@@ -75,7 +73,6 @@ class ClustersPanel(Panel):
         self.add(beside(self.score_button, self.open_button))
         self.spots.changed.connect(self.reset_choices)
         self.column.changed.connect(self.reset_choices)
-        self.view.selectionModel().currentChanged.connect(self._on_row)
         self.finish(stretch=False)
 
     def refresh(self, *_: object) -> None:
@@ -160,9 +157,7 @@ class ClustersPanel(Panel):
         section = section_of(self.spots.value)
         if section is None:
             return []
-        obs = section.table.obs
-        names = [str(name) for name in obs if 2 <= obs[name].nunique() <= _MOST]
-        return sorted(names, key=lambda name: obs[name].dtype.kind in "iuf")
+        return class_columns(section.table.obs, _MOST)
 
     def _classes(self) -> list[str]:
         labels = self._labels()
@@ -170,10 +165,6 @@ class ClustersPanel(Panel):
 
     def _offer_sets(self) -> list[tuple[str, str]]:
         return [(name.replace("_", " ").lower(), name) for name in self._sets]
-
-    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid():
-            self.state.choose(self.table.gene_at(current.row()))
 
 
 def _clusters(resolution: float, section: Section, progress: Progress) -> NDArray[np.str_]:
@@ -199,5 +190,5 @@ def _in_order(labels: NDArray[np.str_]) -> list[str]:
 
 def _legend(labels: NDArray[np.str_]) -> str:
     names = _in_order(labels)
-    told = zip(class_inks(len(names)), names, strict=True)
-    return "  ".join(_SQUARE.format(ink, escape(name), (labels == name).sum()) for ink, name in told)
+    told = zip(class_marks(names), names, strict=True)
+    return "  ".join(f"{mark}&nbsp;({(labels == name).sum():,})" for mark, name in told)

@@ -38,14 +38,6 @@ COLUMNS, MEANINGS = ({name: both[place] for name, both in _TOLD.items()} for pla
 
 
 @dataclass(frozen=True, eq=False)
-class CompareRequest:
-    """Two sections of the same tissue."""
-
-    measured: Section
-    predicted: Section
-
-
-@dataclass(frozen=True, eq=False)
 class Compared:
     """A prediction beside a measurement."""
 
@@ -74,12 +66,12 @@ class Compared:
         return measured[self.match.measured], predicted[self.match.predicted]
 
 
-def compare_sections(request: CompareRequest, progress: Progress) -> Compared:
-    """Score every common gene, with intervals; `TableError` if no spot or no gene is common."""
+def compare_sections(request: tuple[Section, Section], progress: Progress) -> Compared:
+    """Score every gene of a measured and a predicted section; `TableError` if no spot or gene is common."""
     load_libraries(*_NEEDED)
     from histoscribe.evaluation import compare, gene_scores
 
-    measured, predicted = request.measured, request.predicted
+    measured, predicted = request
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
     scores = gene_scores(done, predicted, progress=progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import QModelIndex, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
@@ -40,6 +40,8 @@ from histoscribe.widgets.parts.verdict import VerdictBanner
 if TYPE_CHECKING:
     import napari
     from numpy.typing import NDArray
+
+    from histoscribe.section import Section
 
 _BLINK_MS = 700
 
@@ -77,7 +79,7 @@ class ComparePanel(Panel):
         self.rule(self.all_button, enabled=lambda: len(spot_layers(self.viewer)) > 1)
         self.add(beside(self.panes_button, self.blink_button, self.all_button))
         self.scatter, self.table = Scatter(), TableModel()
-        self.view = table_view(self.table)
+        self.view = table_view(self.table, chosen=self.state.choose)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.scatter)
         split.addWidget(self.view)
@@ -92,7 +94,6 @@ class ComparePanel(Panel):
         for one in (self.panes_button, self.blink_button, self.lasso_button, self.export_button):
             self.rule(one, enabled=lambda: self.compared is not None)
         self.scatter.lassoed.connect(self._on_lasso)
-        self.view.selectionModel().currentChanged.connect(self._on_row)
         self.state.events.gene.connect(self._show_gene)
         self.finish(stretch=False)
 
@@ -123,12 +124,12 @@ class ComparePanel(Panel):
         layers = self.measured.value, self.predicted.value
         self.launch(self.request, comparing.compare_sections, partial(self._show, layers))
 
-    def request(self) -> comparing.CompareRequest:
+    def request(self) -> tuple[Section, Section]:
         """What the panel asks for as it stands; `SettingError` if a layer is missing."""
         measured, predicted = self.measured.value, self.predicted.value
         if measured is None or predicted is None:
             raise SettingError("there is nothing to compare", remedy="open or predict both layers first")
-        return comparing.CompareRequest(known_section(measured), known_section(predicted))
+        return known_section(measured), known_section(predicted)
 
     def save_table(self, path: Path | None = None) -> None:
         """Write the table of genes as CSV; asks where to if no path is given."""
@@ -138,9 +139,7 @@ class ComparePanel(Panel):
             if file := write_csv(self, "Save the table", name, genes, path, **how):
                 written(self.viewer, file, self.compared)
 
-    def _show(
-        self, layers: tuple[Layer, Layer], _: comparing.CompareRequest, compared: comparing.Compared
-    ) -> Generator[None]:
+    def _show(self, layers: tuple[Layer, Layer], _: object, compared: comparing.Compared) -> Generator[None]:
         """Show a comparison step by step, until it is done or one of its layers has gone."""
         self.forget()
         if any(layer not in self.viewer.layers for layer in layers):
@@ -215,10 +214,6 @@ class ComparePanel(Panel):
         gene = self.state.gene
         title = f"{symbol_of(gene)}, r = {self.compared.genes['pearson'][gene]:.2f}"
         self.scatter.show_values(*self.compared.values(gene), title)
-
-    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid():
-            self.state.choose(self.table.gene_at(current.row()))
 
     def _on_panes(self, on: bool) -> None:
         if self._pair is None or self.compared is None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
 from histoscribe.record import record_of
 from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
-from histoscribe.widgets.layers.colours import DIFFERENCE, Limits
+from histoscribe.widgets.layers.colours import DIFFERENCE, about_zero
 from histoscribe.widgets.layers.maps import Map
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Traced:
 
     def reaches(self) -> list[Map]:
         """What the own tile and each reach around it bring, the own tile last, with limits in common."""
-        pitch, limits, maps = self.found.pitch_um, _about_zero(self.found.by_reach), []
+        pitch, limits, maps = self.found.pitch_um, about_zero(self.found.by_reach), []
         for place, reach in enumerate(self.found.reaches):
             far = "" if place == 0 else f", {self.found.radii[place - 1] * pitch:.0f} µm"
             title = f"{self.found.gene} from {reach}{far}"
@@ -68,7 +68,7 @@ class Traced:
         """What one descriptor brings to each spot."""
         values = self.found.by_descriptor[:, self.described.names.index(name)]
         title, legend = f"{self.found.gene} from {name}", f"{self.found.gene} by descriptor, {UNIT}"
-        return Map(DESCRIPTOR, title, UNIT, values, _about_zero(values), DIFFERENCE, legend=legend)
+        return Map(DESCRIPTOR, title, UNIT, values, about_zero(values), DIFFERENCE, legend=legend)
 
     def behind(self, row: int) -> Map:
         """What each tile brings to one spot; NaN for those that it does not look at."""
@@ -76,12 +76,7 @@ class Traced:
         values = np.where(brought == 0, np.nan, brought)
         spot = self.described.section.table.obs_names[row]
         title, legend = f"{self.found.gene} at {spot}, tiles behind it", f"{self.found.gene} by tile, {UNIT}"
-        return Map(BEHIND, title, UNIT, values, _about_zero(values), DIFFERENCE, legend=legend)
-
-
-def _about_zero(values: NDArray[np.float32]) -> Limits:
-    most = float(np.percentile(np.abs(values[np.isfinite(values)]), 99)) if np.isfinite(values).any() else 1.0
-    return -(most or 1.0), most or 1.0
+        return Map(BEHIND, title, UNIT, values, about_zero(values), DIFFERENCE, legend=legend)
 
 
 _SAME = 1e-3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.record import record_of
 from histoscribe.widgets.layers import maps
-from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS
+from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, spread
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
 from histoscribe.widgets.parts.plots import Bar
@@ -58,7 +57,7 @@ def spot_map(section: Section, kind: str, gene: str) -> maps.Map:
         low, high = (np.asarray(table.layers[end][:, column], dtype=np.float32) for end in ("low", "high"))
         width = high - low
         legend = f"{gene}, width of the 90 % interval"
-        return maps.Map(kind, legend, UNITS, width, maps.spread(width), legend=legend)
+        return maps.Map(kind, legend, UNITS, width, spread(width), legend=legend)
     found = table.obs[kind].to_numpy()
     if kind == TYPES:
         types = found.astype(np.int64)
@@ -71,7 +70,7 @@ def spot_map(section: Section, kind: str, gene: str) -> maps.Map:
         return maps.Map(kind, title, unit, values, (0.0, 2.0), DIFFERENCE, legend=f"{title}, limit 1")
     graph = kind.removeprefix("attention_")
     title, legend = f"attention along the {graph} graph", f"attention received, {graph} graph"
-    return maps.Map(kind, title, _ATTENTION, values, maps.spread(values), legend=legend)
+    return maps.Map(kind, title, _ATTENTION, values, spread(values), legend=legend)
 
 
 def _is_readable(values: NDArray[Any], kind: str) -> bool:
@@ -82,7 +81,6 @@ def _is_readable(values: NDArray[Any], kind: str) -> bool:
 
 
 _FIELDS = dict(zip(KINDS, ("novelty", "interval", "spatial", "functional", "types"), strict=True))
-_SQUARE = "<span style='color: {}'>■</span> {}"
 
 
 class MapChoices:
@@ -148,6 +146,5 @@ class MapChoices:
         self.bar.show_scales(strips)
         self.bar.setVisible(bool(strips))
         named = next((one.classes for one in shown if one.classes), ())
-        lines = zip(maps.class_inks(len(named)), map(escape, named), strict=True)
-        self.classes.setText("<br>".join(_SQUARE.format(*one) for one in lines))
+        self.classes.setText("<br>".join(maps.class_marks(named)))
         self.classes.setVisible(bool(named))

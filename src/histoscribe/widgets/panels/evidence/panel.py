@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.widgets import SpinBox
 from napari.layers import Layer
-from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import UNITS
-from histoscribe.widgets.layers.layers import kind_of, known_section, section_of
+from histoscribe.widgets.layers.layers import known_section, section_of
 from histoscribe.widgets.layers.maps import spot_at, spots_of
-from histoscribe.widgets.layers.painting import rim, sections_in, values_on
+from histoscribe.widgets.layers.painting import measured_in, rim, values_on
 from histoscribe.widgets.layers.raster import is_raster
 from histoscribe.widgets.panels.evidence.behind import Behind, behind, has_evidence, interval_of
 from histoscribe.widgets.panels.evidence.explain import GeneTrace
@@ -48,7 +48,7 @@ class EvidencePanel(Panel):
         self.row = self.add(
             SpinBox(name="row", label="Spot", tooltip=meaning), enabled=lambda: self.layer.value is not None
         )
-        self.tabs = self.add(QTabWidget(), stretch=1)
+        self.tabs = self.add_tabs("tab")
         with self.tab(self.tabs, "One spot"):
             self.title, self.own = self.add(wrapped_words(_HINT)), self.add(QLabel())
             self.novelty, self.value = self.add(wrapped_words()), self.add(wrapped_words())
@@ -75,15 +75,6 @@ class EvidencePanel(Panel):
         self._on_layer()
         self.finish(stretch=False)
 
-    def kept(self) -> dict[str, Any]:
-        """What a session keeps beside the choices: the tab."""
-        return {"tab": self.tabs.currentIndex()}
-
-    def take_back(self, kept: dict[str, Any]) -> None:
-        """Show the tab that a session showed."""
-        if isinstance(kept.get("tab"), int):
-            self.tabs.setCurrentIndex(kept["tab"])
-
     def refresh(self, *_: object) -> None:
         """Ask every rule again, follow the maps that are there and the gene shown."""
         super().refresh()
@@ -100,7 +91,7 @@ class EvidencePanel(Panel):
         with self.row.changed.blocked():
             self.row.value = row
         self.trace.on_spot(layer, row)
-        at_hand = {one.name: one for one in sections_in(self.viewer) if kind_of(one) == "measured"}
+        at_hand = {one.name: one for one in measured_in(self.viewer)}
         quietly(partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
 
     def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:

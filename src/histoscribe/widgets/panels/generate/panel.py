@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.making import made, written
 from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.panels.generate import generation
-from histoscribe.widgets.parts.dialogs import path_to_write, telling
+from histoscribe.widgets.parts.dialogs import save
 from histoscribe.widgets.parts.fields import (
     ChoiceField,
     RegionField,
@@ -209,13 +210,11 @@ class GeneratePanel(Panel):
         """Write the generated profiles; asks for a file where none is given."""
         from histoscribe.generator.result import write_generated
 
-        if self.result is None:
-            return
-        path = path or path_to_write(self, "Generated profiles", "synthetic.h5ad", "Tables (*.h5ad *.csv)")
-        if path is not None:
-            with telling():
-                write_generated(self.result.table, path)
-                written(self.viewer, path, self.result)
+        if self.result is not None:
+            write = partial(write_generated, self.result.table)
+            kinds = "Tables (*.h5ad *.csv)"
+            if file := save(self, "Generated profiles", "synthetic.h5ad", kinds, path, write):
+                written(self.viewer, file, self.result)
 
     def _show_result(
         self, request: generation.GenerateRequest, result: generation.Generated

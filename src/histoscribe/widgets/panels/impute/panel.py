@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,8 +32,8 @@ from histoscribe.widgets.panels.impute.imputation import (
     restore,
     write,
 )
-from histoscribe.widgets.parts.dialogs import path_to_write, telling, write_csv
-from histoscribe.widgets.parts.fields import ChoiceField, SourceField, source_of, tick_field
+from histoscribe.widgets.parts.dialogs import save, write_csv
+from histoscribe.widgets.parts.fields import ChoiceField, SourceField, class_columns, source_of, tick_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
@@ -98,7 +99,8 @@ class SampleMap(QWidget):
         self.places = leading_components(table.obsm["summary"])
         self.colour = QComboBox()
         self.colour.setToolTip("What the samples are coloured by")
-        self.colour.addItems(["one colour", *class_columns(table.obs)])
+        known = table.obs.drop(columns=[*_LATTICE], errors="ignore")
+        self.colour.addItems(["one colour", *class_columns(known, _CLASSES)])
         self.map = DotMap("summary, component 1", "summary, component 2")
         layout = QVBoxLayout(self)
         layout.addWidget(self.colour)
@@ -132,12 +134,6 @@ def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
         found = (left * strengths)[:, :2]
         result[known, : found.shape[1]] = found
     return result
-
-
-def class_columns(obs: pd.DataFrame) -> list[str]:
-    """Columns with 2 to 20 different values, what samples can be coloured by: words before numbers."""
-    some = [name for name in obs if name not in _LATTICE and 2 <= obs[name].nunique() <= _CLASSES]
-    return [str(name) for name in sorted(some, key=lambda name: obs[name].dtype.kind in "iuf")]
 
 
 Done = TypeVar("Done", Overview, Restored)
@@ -230,14 +226,13 @@ class ImputePanel(Panel):
 
     def save(self, path: Path | None = None) -> None:
         """Write the restored table; asks for a file where none is given."""
-        if self._restored is None:
-            return
-        path = path or path_to_write(self, "Restored table", "restored.h5ad", TABLES)
-        if path is not None:
-            with telling():
-                write(self._restored, path)
-                EDITED.difference_update(() if self.added is None else (self.added,))
-                written(self.viewer, path, self._restored)
+        if self._restored is not None and (
+            file := save(
+                self, "Restored table", "restored.h5ad", TABLES, path, partial(write, self._restored)
+            )
+        ):
+            EDITED.difference_update(() if self.added is None else (self.added,))
+            written(self.viewer, file, self._restored)
 
     def _ready(self) -> bool:
         return self.free and self.source.source is not None

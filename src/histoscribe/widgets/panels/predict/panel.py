@@ -12,9 +12,15 @@ from napari.utils.notifications import show_info
 
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
-from histoscribe.widgets.layers.layers import LayerData, is_same, kind_of, section_of, slide_of
+from histoscribe.widgets.layers.layers import LayerData, section_of, slide_of
 from histoscribe.widgets.layers.making import Recipe, made
-from histoscribe.widgets.layers.painting import paint, sections_in, suggested_gene
+from histoscribe.widgets.layers.painting import (
+    measured_in,
+    paint,
+    sections_in,
+    stands_alone,
+    suggested_gene,
+)
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
 from histoscribe.widgets.panels.predict import prediction
@@ -157,10 +163,9 @@ class PredictPanel(Panel):
     def _is_target(self, layer: Layer) -> bool:
         """Measured sections on their slide, and slides that no measured section stands for already."""
         section, slide = section_of(layer), slide_of(layer)
-        measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
         if slide is not None:
-            return not any(is_same(one.slide, slide) for one in measured)
-        return section in measured and section is not None and section.slide is not None
+            return stands_alone(self.viewer, slide)
+        return section is not None and section in measured_in(self.viewer) and section.slide is not None
 
     def _places(self) -> list[tuple[str, str]]:
         spots = [("Its own spots", "spots")] if self._slide is None else []

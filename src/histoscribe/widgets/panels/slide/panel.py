@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QLabel
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.widgets.jobs.tasks import tell
-from histoscribe.widgets.layers.layers import LevelForNapari, is_same, kind_of, slide_of
-from histoscribe.widgets.layers.painting import sections_in
+from histoscribe.widgets.layers.layers import LevelForNapari, slide_of
+from histoscribe.widgets.layers.painting import stands_alone
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.panels.slide.overview import SlideMap
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field, tick_field
@@ -107,9 +107,7 @@ class SlidePanel(Panel):
 
     def _is_alone(self) -> bool:
         """Whether there is a slide whose scale is its own, and not that of a measured section's spots."""
-        slide = self._slide
-        measured = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
-        return slide is not None and not any(is_same(one.slide, slide) for one in measured)
+        return self._slide is not None and stands_alone(self.viewer, self._slide)
 
     def _pictures(self) -> list[str]:
         return [] if self._slide is None else sorted(self._slide.associated)

@@ -14,8 +14,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QAbstractItemView
 
 from histoscribe.errors import SettingError
-from histoscribe.widgets.layers.layers import kind_of
-from histoscribe.widgets.layers.painting import sections_in
+from histoscribe.widgets.layers.painting import measured_in
 from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, train
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.models import card_words
@@ -129,7 +128,7 @@ class TrainPanel(Panel):
     def reset_choices(self, event: object = None) -> None:
         """List the measured sections of now, new ones marked."""
         super().reset_choices(event)
-        found = [one for one in sections_in(self.viewer) if kind_of(one) == "measured"]
+        found = measured_in(self.viewer)
         if found != self._sections:
             left_out = {id(one) for one in self._sections} - {id(one) for one in self.marked}
             self._sections = found
