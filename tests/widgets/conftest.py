@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,6 +81,14 @@ def polite_jobs(
         time.sleep(0.02)
     if found:
         found[0].__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def quick_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """napari looks through all of memory for garbage when a window's layers go; here the young will do."""
+    if "napari._vispy.canvas" in sys.modules:
+        young = SimpleNamespace(collect=partial(gc.collect, 1))
+        monkeypatch.setattr("napari._vispy.canvas.gc", young)
 
 
 class Pixels:
