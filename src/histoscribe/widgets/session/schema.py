@@ -201,14 +201,14 @@ class KeptPanel(_Part):
 
 
 class Session(_Part):
-    """All of it; sessions of before panels were kept have none."""
+    """All of it."""
 
     format: Literal["histoscribe session"]
     version: Literal[1]
     sources: Annotated[tuple[Source, ...], Field(max_length=_MOST_ENTRIES)]
     layers: Annotated[tuple[KeptLayer, ...], Field(max_length=_MOST_ENTRIES)]
     view: View
-    panels: Annotated[tuple[KeptPanel, ...], Field(max_length=_MOST_ENTRIES)] = ()
+    panels: Annotated[tuple[KeptPanel, ...], Field(max_length=_MOST_ENTRIES)]
 
     @model_validator(mode="after")
     def _check(self) -> Session:
