@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.slide.pixels import RgbPixels
 
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
@@ -79,19 +82,16 @@ def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:
     return Slide(Path(str(about.get("name") or path.name)), complete(known, path), mpp=mpp)
 
 
-class _Rgb:
+class _Rgb(RgbPixels):
     """An array of a layer, what is transparent laid on white as it is read."""
 
-    ndim = 3
-
     def __init__(self, array: Any) -> None:
+        rows, columns = array.shape[:2]
+        super().__init__(rows, columns, (512, 512))
         self._array = array
-        self.shape = (*array.shape[:2], 3)
-        self.dtype = array.dtype
-        self.chunks = (512, 512, 3)
 
-    def __getitem__(self, key: Any) -> Any:
+    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read a part of the array."""
         from histoscribe.slide.colour import to_rgb
 
-        rows, columns = (key if isinstance(key, tuple) else (key, slice(None)))[:2]
-        return to_rgb(np.asarray(self._array[rows, columns]))
+        return to_rgb(np.asarray(self._array[top:bottom, left:right]))
