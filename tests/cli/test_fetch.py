@@ -17,7 +17,7 @@ def taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[fetching.Offe
 
     def look_up(published):
         files = {"config.json": (100, ""), "model.safetensors": (10**9, "0" * 64)}
-        return fetching.Offer(published, "abc", "a licence of the hub's own", True, files)
+        return fetching.Offer("abc", "a licence of the hub's own", True, files, published)
 
     def fetch(offer, *, progress=None):
         offers.append(offer)

@@ -1,8 +1,10 @@
-"""`histoscribe fetch`: published encoders, with their licence shown first."""
+"""`histoscribe fetch`: published encoders, and sections of HEST-1k, with their licence shown first."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,18 +14,34 @@ from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import SettingError
 
+HEST = "hest"
+
 
 def fetch(
-    name: Annotated[str | None, typer.Argument(help="Which one; all are listed if none is named.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Which encoder, or hest; all encoders are listed if none is named.")
+    ] = None,
+    ids: Annotated[str | None, typer.Option(help="hest: ids of sections with commas between.")] = None,
+    to: Annotated[Path | None, typer.Option(help="hest: the folder they come to.")] = None,
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Do not ask: its terms are known and accepted.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a published tile encoder; its licence is shown, and nothing is read but safetensors."""
+    """Fetch a published tile encoder, or sections of HEST-1k; the licence is shown first.
+
+    Of encoders nothing is read but safetensors; of sections only tables, slides and what is said of them.
+    """
     from histoscribe.features.networks.catalogue import PUBLISHED, published_encoder
     from histoscribe.features.networks.fetching import encoders_folder, fetch as download, look_up
 
+    if name == HEST:
+        _sections(ids, to, accept_licence=accept_licence, as_json=as_json)
+        return
+    if ids is not None or to is not None:
+        raise SettingError(
+            "only sections have ids and a folder to come to", where="--ids", remedy="name hest"
+        )
     if name is None:
         rows = [
             {
@@ -50,18 +68,49 @@ def fetch(
         "size": f"{offer.nbytes / 1e6:,.0f} MB",
         "revision": offer.revision,
     }
-    for key, value in terms.items():
-        words.print(f"{key}: {value}", markup=False)
-    if not accept_licence:
-        if not sys.stdin.isatty():
-            raise SettingError(
-                "its terms have not been accepted", where=name, remedy="read them, then add --accept-licence"
-            )
-        if not typer.confirm("Do you accept these terms?", err=True):
-            raise SettingError("its terms were not accepted, nothing was fetched", where=name)
+    _agree(terms, name, accept_licence)
     with job() as progress:
         folder = download(offer, progress=progress)
     if as_json:
         emit({**terms, "folder": folder})
         return
     show("Fetched", {"folder": folder, "licence": terms["licence"]}.items())
+
+
+def _sections(ids: str | None, to: Path | None, *, accept_licence: bool, as_json: bool) -> None:
+    from histoscribe.section.fetching import PAGE, fetch_sections, look_up_sections
+
+    if not ids or to is None:
+        remedy = "histoscribe fetch hest --ids TENX95,NCBI783 --to FOLDER"
+        raise SettingError("ids and a folder are needed", where=HEST, remedy=remedy)
+    with job() as progress:
+        progress.report("asking the hub")
+        offer = look_up_sections([one.strip() for one in ids.split(",") if one.strip()])
+    terms = {
+        "page": PAGE,
+        "licence": "CC-BY-NC-SA-4.0 of the archive; a section may have another, which its table states",
+        "licence on the hub": offer.licence or "not stated",
+        "access": "its owners want to be asked on that page first" if offer.gated else "open",
+        "size": f"{sum(size for size, _ in offer.files.values()) / 1e6:,.0f} MB in {len(offer.files)} files",
+        "revision": offer.revision,
+    }
+    _agree(terms, HEST, accept_licence)
+    with job() as progress:
+        came = fetch_sections(offer, to, progress=progress)
+    if as_json:
+        emit({**terms, "folder": to, "came": came})
+        return
+    show("Fetched", {"folder": to, "came": len(came), "was there": len(offer.files) - len(came)}.items())
+
+
+def _agree(terms: Mapping[str, str], name: str, accepted: bool) -> None:
+    """Show the terms; raise `SettingError` unless they are accepted."""
+    for key, value in terms.items():
+        words.print(f"{key}: {value}", markup=False)
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        remedy = "read them, then add --accept-licence"
+        raise SettingError("its terms have not been accepted", where=name, remedy=remedy)
+    if not typer.confirm("Do you accept these terms?", err=True):
+        raise SettingError("its terms were not accepted, nothing was fetched", where=name)
