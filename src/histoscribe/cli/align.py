@@ -11,7 +11,7 @@ import typer
 from histoscribe.cli.console import answer, caution, command_line
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, open_target, output_place, slide_of
+from histoscribe.cli.targets import open_measured, open_target, output_place
 from histoscribe.errors import SettingError, require_known
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ def align(
     with job() as progress:
         progress.report("opening")
         moving, beneath = open_measured(section, section=which), open_target(fixed, mpp=mpp)
-        target = slide_of(beneath, fixed)
-        if isinstance(beneath, Section):
-            target = target.with_mpp(beneath.mpp)
+        target = beneath.scaled_slide if isinstance(beneath, Section) else beneath
         if landmarks is not None:
             found = _by_landmarks(landmarks, freedom)
         else:
-            found = looked_for(slide_of(moving, section).with_mpp(moving.mpp), target, progress=progress)
+            found = looked_for(moving.scaled_slide, target, progress=progress)
         if isinstance(beneath, Section):
             keep_alignment(moving, beneath.name, found)
         else:

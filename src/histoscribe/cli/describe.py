@@ -14,7 +14,7 @@ from histoscribe.cli.batch import leave, print_outcomes, run_batch
 from histoscribe.cli.console import caution, command_line, emit
 from histoscribe.cli.options import AsJson, Device, Scheduler, SlideMpp
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_target, slide_of
+from histoscribe.cli.targets import open_target
 from histoscribe.errors import HistoscribeError
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def describe(
         chosen = encoder_named(encoder, device=device)
         drawn = None if region is None else read_regions(region)
 
-        def work(open_it: Callable[[], Section | Slide], path: Path) -> dict[str, Any]:
+        def work(open_it: Callable[[], Section | Slide]) -> dict[str, Any]:
             start = time.monotonic()
             opened = open_it()
-            slide = slide_of(opened, path)
+            slide = opened.scaled_slide if isinstance(opened, Section) else opened
             if isinstance(opened, Section) and grid_um is None and drawn is None:
-                slide, tiles = slide.with_mpp(opened.mpp), spot_tiles(opened)
+                tiles = spot_tiles(opened)
             else:
                 tiles = grid_tiles(slide, grid_um or GRID_UM, region=drawn)
             found = describe_tiles(slide, tiles, chosen, progress=progress)
@@ -67,8 +67,8 @@ def describe(
             return {"tiles": len(tiles), **counted, "seconds": round(time.monotonic() - start, 1)}
 
         with connected(scheduler), storing(store):
-            each = [(path, *one) for path in targets for one in _each(path, mpp)]
-            outcomes = run_batch([(name, partial(work, open_it, path)) for path, name, open_it in each])
+            each = [one for path in targets for one in _each(path, mpp)]
+            outcomes = run_batch([(name, partial(work, open_it)) for name, open_it in each])
     if as_json:
         settings = {"encoder": chosen.name, "store": store, "command": command_line(context)}
         emit({"settings": settings, "records": outcomes})

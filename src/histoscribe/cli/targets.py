@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.errors import HistoscribeError, SectionError, SettingError, StorageError, require_known
+from histoscribe.errors import HistoscribeError, SettingError, StorageError, require_known
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,17 +35,6 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
         problem = "this is no bare slide: its scale comes with its spots, not from --mpp"
         raise SettingError(problem, where=path, remedy="leave --mpp out")
     return open_measured(path, section=section)
-
-
-def slide_of(opened: Section | Slide, path: Path) -> Slide:
-    """The slide of what was opened; raises `SectionError` if it is a section without one."""
-    from histoscribe.section import Section
-
-    if not isinstance(opened, Section):
-        return opened
-    if opened.slide is None:
-        raise SectionError("this section has no slide", where=path, remedy="name its slide in a cohort CSV")
-    return opened.slide
 
 
 def open_measured(path: Path, *, section: str | None = None) -> Section:

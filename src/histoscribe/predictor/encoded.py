@@ -129,11 +129,7 @@ def encode_section(
     from histoscribe.predictor.retrieval.evidence import SIDE
     from histoscribe.tiles import image_fineness, read_crops, spot_tiles
 
-    slide = section.slide
-    if slide is None:
-        problem = "this section has no slide, and a predictor learns from one"
-        remedy = "state the full-resolution image, e.g. in the cohort's column `slide`"
-        raise SectionError(problem, where=section.name, remedy=remedy)
+    slide = section.scaled_slide
     depth = np.asarray(section.table.X.sum(axis=1)).reshape(-1)
     counted = ~(depth == 0)
     if not counted.any():

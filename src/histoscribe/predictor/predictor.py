@@ -222,7 +222,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         """
         self._check_genes(section)
         encoded = encode_section(section, self.encoder, progress=progress)
-        return self.guided_encoded(encoded, slide=_slide_of(section))
+        return self.guided_encoded(encoded, slide=section.scaled_slide)
 
     def guided_encoded(self, section: EncodedSection, *, slide: Slide | None = None) -> Predictor:
         """As `guided`, by spots whose tiles have been described already, on `slide` and no other."""
@@ -276,7 +276,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
         name, patient = target.name, None
         if isinstance(target, Section):
-            slide, patient = _slide_of(target), target.patient
+            slide, patient = target.scaled_slide, target.patient
             if pitch_um is None and region is None:
                 self._check_genes(target)
                 predicted = self.predict_tiles(
@@ -458,11 +458,3 @@ def _depth(section: Section, tiles: Tiles) -> NDArray[np.float64] | None:
     if tiles.names == tuple(map(str, section.table.obs_names)):
         return own
     return np.full(len(tiles), float(np.median(own)))
-
-
-def _slide_of(section: Section) -> Slide:
-    """The slide beneath a section, at the section's scale."""
-    if section.slide is None:
-        problem = "this section has no slide to predict from"
-        raise SectionError(problem, where=section.name, remedy="state the full-resolution image")
-    return section.slide.with_mpp(section.mpp)

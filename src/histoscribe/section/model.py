@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.errors import SectionError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -77,6 +79,14 @@ class Section:
         from histoscribe.section.lattice import neighbour_distance
 
         return self.pitch_um or neighbour_distance(self.centres_um)
+
+    @property
+    def scaled_slide(self) -> Slide:
+        """The slide at the section's scale; raises `SectionError` where there is none."""
+        if self.slide is None:
+            remedy = "state the full-resolution image, e.g. in a cohort's column `slide`"
+            raise SectionError("this section has no slide", where=self.name, remedy=remedy)
+        return self.slide.with_mpp(self.mpp)
 
     @property
     def genes(self) -> list[str]:

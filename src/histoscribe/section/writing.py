@@ -240,8 +240,7 @@ def _beside(reference: SlideReference, target: Path) -> SlideReference:
 
 def _small_image(section: Section, side: int) -> tuple[NDArray[np.uint8], float]:
     """The slide with at most `side` pixels a side, and its pixels per full-resolution pixel."""
-    assert section.slide is not None
-    slide: Any = section.slide.with_mpp(section.mpp)
+    slide: Any = section.scaled_slide
     rows, columns = slide.shape
     finest = 1 / slide.levels[0].downsample
     scale = min(side / max(rows, columns), finest)

@@ -66,8 +66,7 @@ def predict_itself(
 
     chosen = encoder or encoder_named("builtin")
     guide = Guide(encode_section(section, chosen, progress=progress))
-    assert section.slide is not None  # encode_section refuses sections without
-    slide = section.slide.with_mpp(section.mpp)
+    slide = section.scaled_slide
     genes = list(panel or choose_panel([guide.given], PANEL_SIZE))
     pitch = pitch_um or section.spacing_um
     own = pitch_um is None and region is None

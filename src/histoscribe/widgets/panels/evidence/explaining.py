@@ -183,8 +183,7 @@ def describe(section: Section, folder: Path, progress: Progress) -> Described:
     predictor = Predictor.load(folder, device="cpu")
     fitted, encoder = predictor.fitted, predictor.encoder
     _refuse_what_is_too_much(section, predictor, encoder.dimension)
-    assert section.slide is not None
-    slide = section.slide.with_mpp(section.mpp)
+    slide = section.scaled_slide
     features = encode_tiles(slide, spot_tiles(section), encoder, progress=progress)
     fitted.check(features, section.centres_um)
     around, off = None, _off(section, predictor, features, None)
