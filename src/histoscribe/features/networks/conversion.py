@@ -52,13 +52,13 @@ def leave_files(room: str) -> list[str]:
 
 
 def bound(nbytes: int, seconds: int) -> list[str]:
-    """Take no more memory than now and `nbytes`, no more time than `seconds`, no other process."""
+    """Take no more memory than now and `nbytes`, no more time than `seconds`; but for root, no child."""
     try:
         import resource
     except ImportError:
         return []
     done = []
-    limits = [(resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, nbytes), (resource.RLIMIT_CORE, 0)]
+    limits = [(resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, nbytes), (resource.RLIMIT_NPROC, 0)]
     with contextlib.suppress(OSError, ValueError):
         with open("/proc/self/statm", encoding="ascii") as stream:
             taken = int(stream.read().split()[0]) * resource.getpagesize()
