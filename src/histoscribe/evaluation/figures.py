@@ -91,7 +91,7 @@ def spot_figure(section: Section, panels: Sequence[SpotMap], *, with_tissue: boo
     `panels` come from left to right. The figure is transparent; save it with `figure.savefig` or `to_svg`.
     """
     slide = section.slide if with_tissue else None
-    with _styled():
+    with styled():
         figure, axes = _map_row([*([False] if slide else []), *(panel.bar for panel in panels)], section)
         if slide is not None:
             draw_tissue(axes[0], slide, section)
@@ -105,8 +105,8 @@ def spot_figure(section: Section, panels: Sequence[SpotMap], *, with_tissue: boo
 
 def tissue_figure(section: Section) -> Figure:
     """The H&E image of a section with its spots in their true size, and a scale bar."""
-    with _styled():
-        figure, (axes,) = _row(1, side=3.7)
+    with styled():
+        figure, (axes,) = row(1, side=3.7)
         if section.slide is not None:
             draw_tissue(axes, section.slide, section, longest=640)
         rings = _discs(axes, section, section.spot_um)
@@ -119,8 +119,8 @@ def tissue_figure(section: Section) -> Figure:
 
 def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
     """The distribution of r over genes: the first filled with its mean, the rest as outlines."""
-    with _styled():
-        figure, (axes,) = _row(1, side=3.3, wide=1.25)
+    with styled():
+        figure, (axes,) = row(1, side=3.3, wide=1.25)
         every = np.concatenate([values[np.isfinite(values)] for values in scores.values()])
         low = min(-0.2, float(every.min(initial=0)))
         bins = [float(edge) for edge in np.arange(np.floor(low * 20) / 20, 1.0001, 0.05)]
@@ -143,8 +143,8 @@ def detection_figure(
     detected: NDArray[np.floating], r: NDArray[np.floating], top: NDArray[np.bool_]
 ) -> Figure:
     """Each gene's r against the share of spots in which it was counted."""
-    with _styled():
-        figure, (axes,) = _row(1, side=3.3, wide=1.25)
+    with styled():
+        figure, (axes,) = row(1, side=3.3, wide=1.25)
         for chosen, colour, label in ((~top, ACCENT, "other genes"), (top, MARK, "top 50")):
             x, y = 100 * detected[chosen], r[chosen]
             axes.scatter(x, y, s=13, color=colour, alpha=0.7, linewidths=0, label=label)
@@ -157,8 +157,8 @@ def detection_figure(
 
 def scatter_figure(genes: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating], float]]) -> Figure:
     """Predicted against measured values of a few genes: name → (measured, predicted, r)."""
-    with _styled():
-        figure, axes = _row(len(genes), side=2.5, wide=1.12)
+    with styled():
+        figure, axes = row(len(genes), side=2.5, wide=1.12)
         for place, (gene, (measured, predicted, r)) in zip(axes, genes.items(), strict=True):
             place.scatter(measured, predicted, s=9, color=ACCENT, alpha=0.45, linewidths=0, rasterized=True)
             ends = (min(measured.min(), predicted.min()), max(measured.max(), predicted.max()))
@@ -189,8 +189,8 @@ def draw_tissue(axes: Axes, slide: Slide, section: Section, longest: int = LONGE
 
 def blank_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A transparent figure with one pair of axes, without frame and ticks; sizes in inches."""
-    with _styled():
-        figure, (axes,) = _row(1, size=(width, height))
+    with styled():
+        figure, (axes,) = row(1, size=(width, height))
         axes.tick_params(length=0)
     return figure, axes
 
@@ -203,7 +203,7 @@ def to_svg(figure: Figure, label: str) -> str:
     from html import escape
 
     stream = io.StringIO()
-    with _styled():
+    with styled():
         figure.savefig(stream, format="svg", dpi=140, transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
@@ -215,7 +215,8 @@ def to_svg(figure: Figure, label: str) -> str:
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
+def styled() -> Iterator[None]:
+    """Draw in the style of all figures meanwhile."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -232,7 +233,7 @@ def _canvas(width: float, height: float, *, constrained: bool = False) -> Figure
     return figure
 
 
-def _row(
+def row(
     count: int, *, side: float = 2.35, wide: float = 1.0, size: tuple[float, float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A transparent figure with axes side by side; sizes in inches."""

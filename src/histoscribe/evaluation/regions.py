@@ -139,6 +139,22 @@ def _differences(first: Any, second: Any) -> dict[str, NDArray[np.float64]]:
     return {"effect": effect, "log2_fold_change": fold, "in_first": above[0], "in_second": above[1]}
 
 
+def class_profile(
+    section: Section, labels: NDArray[np.str_], genes: Sequence[str]
+) -> tuple[DataFrame, DataFrame]:
+    """Mean of each gene in each class, and the share of its spots above zero; both genes by classes."""
+    import pandas as pd
+
+    names = sorted(set(labels[labels != ""].tolist()))
+    values = log_expression(section, genes)
+    told = [values[labels == name] for name in names]
+    means, shares = (
+        pd.DataFrame(np.array(one).T, index=pd.Index(genes), columns=names)
+        for one in ([one.mean(axis=0) for one in told], [(one > 0).mean(axis=0) for one in told])
+    )
+    return means, shares
+
+
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
     """How often spots of one class lie beside those of another: see `neighbour_enrichment`.
 

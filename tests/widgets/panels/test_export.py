@@ -200,6 +200,40 @@ def test_a_report_names_all_and_reaches_nowhere(
         ElementTree.fromstring(figure.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
 
+def test_a_report_tells_in_plain_words_what_was_found(
+    viewer: Any, make_section: MakeSection, tmp_path: Path
+) -> None:
+    from histoscribe.widgets.layers.layers import add_layer
+    from histoscribe.widgets.panels.compare import comparing
+
+    measured = make_section("A1")
+    predicted = make_section("A1", "predicted", slide=measured.slide)
+    about = {"variant": "histoscribe", "encoder": "builtin", "versions": {"torch": "2.8"}, "guide_spots": 12}
+    predicted.table.uns["histoscribe"] |= about
+    show(viewer, [measured, predicted])
+    request = comparing.CompareRequest(measured, predicted)
+    compared = comparing.compare_sections(request, Progress())
+    add_layer(viewer, comparing.described_difference(compared, viewer.layers[1]))
+    box = np.array([[0, 0], [0, 1000], [90, 1000], [90, 0]], float)
+    viewer.add_shapes([box], features={"class": ["Tumour"]}, units=UM, name="regions")
+    write_report(content_of(viewer, state_of(viewer)), tmp_path / "a.html", Progress())
+    page = " ".join((tmp_path / "a.html").read_text(encoding="utf-8").split())
+    words = (
+        "<strong>A1</strong> was measured.",
+        "also learned from 12 measured spots of this slide",
+        "were compared at 64 spots",
+        f"<strong>{compared.genes['pearson'].mean():.2f}</strong>".replace("-", "−"),
+        "Tumour on A1, measured: against all other spots, most above are",
+        "Pearson r over genes.",
+        "Tumour on A1, measured: volcano",
+        "the encoder builtin",
+        "torch 2.8",
+        "btag209",
+        "Benjamini",
+    )
+    assert [one for one in words if one not in page] == []
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_a_report_opens_in_a_browser_without_network(shown: Any, tmp_path: Path) -> None:
     from PIL import Image

@@ -251,19 +251,16 @@ def test_what_is_painted_becomes_a_region_of_the_marked_class(window: Any, drawn
 
 
 def test_the_wand_takes_tissue_of_like_colour(
-    window: Any, npe2pm: Any, make_section: Callable[..., Section]
+    window: Any, panel: Any, make_section: Callable[..., Section]
 ) -> None:
-    from npe2 import PluginManifest
-
     from histoscribe.slide import Level, Slide
 
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN), warn_disabled=False)
+    window.layers.clear()
     pixels = np.full((400, 400, 3), 250, np.uint8)
     pixels[100:200, 120:300] = (180, 90, 160)
     pixels[140:160, 200:220] = 250  # a hole
     slide = Slide(Path("t.svs"), tuple(Level(Whole(pixels[::by, ::by]), by) for by in (1, 2)), mpp=0.5)
     show(window, [make_section(slide=slide)])
-    panel = window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
     window.fit_to_view()
     panel.pick(np.array([60.0, 80.0]))
     (region,) = panel._regions()
@@ -293,3 +290,15 @@ def test_marked_spots_and_a_gene_make_regions(window: Any, drawn: Any) -> None:
     inside = np.any([one.contains(drawn._section().centres) for one in regions], axis=0)
     np.testing.assert_array_equal(inside, values >= middle)
     assert 0 < inside.sum() < len(inside)
+
+
+def test_figures_of_the_compared_classes_are_drawn_and_saved(drawn: Any, qtbot: Any, tmp_path: Path) -> None:
+    drawn.first.value, drawn.second.value = "Tumour", "Stroma"
+    assert not drawn.save_figure_button.isEnabled()
+    drawn.draw_button.click()
+    qtbot.waitUntil(lambda: not drawn.tasks.running and bool(drawn._figures), timeout=60_000)
+    for name in drawn.figure.choices:
+        drawn.figure.value = name
+        assert not drawn.picture.pixmap().isNull()
+        drawn.save_figure(tmp_path / f"{name}.svg")
+        assert (tmp_path / f"{name}.svg").stat().st_size > 1000

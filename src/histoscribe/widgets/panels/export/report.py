@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,18 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
+from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
-from histoscribe.files import replacing
+from histoscribe.record import SPLIT_MEANING, record_of
 from histoscribe.widgets.layers.colours import UNITS
-from histoscribe.widgets.layers.layers import kind_of, slide_of
-from histoscribe.widgets.layers.painting import expression, held_out_scores, sections_in, told_verdicts
-from histoscribe.widgets.layers.regions import closed_shapes, regions_of
+from histoscribe.widgets.layers.layers import COMPARED, kind_of, known_section, slide_of
+from histoscribe.widgets.layers.making import MADE
+from histoscribe.widgets.layers.painting import (
+    expression,
+    held_out_scores,
+    sections_in,
+    spot_layers,
+    told_verdicts,
+)
+from histoscribe.widgets.layers.regions import closed_shapes, is_region_layer, regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from histoscribe.models import Card
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
@@ -46,6 +56,10 @@ class ReportContent:
     colour_map: str
     regions: tuple[dict[str, Any], ...]
     """Layer, class, colour, number of shapes and their area, ready to be shown."""
+    drawn: tuple[tuple[Section, NDArray[np.str_]], ...]
+    """Sections with regions on them, and the class of each of their spots."""
+    compared: tuple[Any, ...]
+    """What the Compare panel holds of each pair that is shown."""
 
 
 def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
@@ -58,21 +72,22 @@ def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
         state.genes,
         state.colour_map,
         tuple(row for layer in viewer.layers if isinstance(layer, Shapes) for row in _classes(layer)),
+        tuple(_drawn(viewer)),
+        tuple(layer.metadata[COMPARED] for layer in viewer.layers if COMPARED in layer.metadata),
     )
 
 
 def write_report(content: ReportContent, path: Path, progress: Progress, title: str = "A session") -> Path:
     """Write one page that needs no network to be read; runs on any thread."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from histoscribe.evaluation.figures import to_svg
+    from histoscribe.evaluation.report import render_page
 
     progress.report("drawing the view")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template(_TEMPLATE).render(
+    render_page(
+        Path(__file__).parent / _TEMPLATE,
+        path,
         title=title,
         view=Markup(to_svg(content.picture.figure, "The view as it stood")),
         scale=f"{content.picture.um_per_inch:.4g} µm per inch of the original",
@@ -85,12 +100,81 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
         units=UNITS,
         figures=list(_maps(content, progress)),
         regions=content.regions,
+        compared=[_compared(one) for one in content.compared],
+        classes=[found for one in content.drawn for found in _class_parts(*one, progress)],
+        records=[(one.name, record_of(one.table)) for one in content.sections],
+        cards=_cards(content.sections),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("napari-histoscribe"),
     )
-    with replacing(path) as fresh:
-        fresh.write_text(page, encoding="utf-8")
     return path
+
+
+def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, NDArray[np.str_]]]:
+    """Measured sections (others where there are none) with regions on them, and the class of each spot."""
+    from histoscribe.evaluation.regions import classes_of
+
+    shapes = [layer for layer in viewer.layers if is_region_layer(layer)]
+    layers = spot_layers(viewer)
+    measured = [layer for layer in layers if kind_of(known_section(layer)) == "measured"]
+    for layer in measured or layers:
+        section, regions = known_section(layer), []
+        for one in shapes:
+            with suppress(RegionError):  # nothing closed is drawn
+                regions += [region for region in regions_of(one, layer) if region.name]
+        labels = classes_of(section, regions)
+        if labels.any():
+            yield section, labels
+
+
+def _class_parts(section: Section, labels: NDArray[np.str_], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Each class against all other spots: its strongest genes, and the three figures."""
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.class_figures import figures_of, strongest
+    from histoscribe.evaluation.figures import to_svg
+    from histoscribe.evaluation.regions import differential_genes
+
+    for name in dict.fromkeys(labels[labels != ""].tolist()):
+        about = f"{name} on {section.name}, {kind_of(section)}"
+        try:
+            genes = differential_genes(section, labels, name, progress=progress)
+        except RegionError as error:
+            yield {"about": about, "problem": error.problem, "up": [], "down": [], "figures": []}
+            continue
+        up, down = strongest(genes)
+        drawn = figures_of(genes, section, labels).items()
+        figures = [(f"{about}: {kind}", Markup(to_svg(figure, f"{about}: {kind}"))) for kind, figure in drawn]
+        yield {"about": about, "problem": "", "up": up, "down": down, "figures": figures}
+
+
+def _compared(one: Any) -> dict[str, Any]:
+    """What was compared: its figures as the Compare panel has them."""
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.figures import histogram_figure, scatter_figure, to_svg
+
+    r = one.genes["pearson"].dropna()
+    told = {gene: (*one.values(gene), float(r[gene])) for gene in r.index[:3]}
+    drawn = {"Pearson r over genes": histogram_figure({"against measured": one.genes["pearson"].to_numpy()})}
+    drawn |= {"The three best genes, one dot a spot": scatter_figure(told)} if told else {}
+    return {
+        "name": one.measured.name,
+        "split": SPLIT_MEANING[one.split],
+        "mean": float(r.mean()),
+        "count": len(r),
+        "spots": len(one.match.measured),
+        "best": list(one.genes[["pearson", "low", "high"]].head(10).itertuples(name=None)),
+        "figures": [(words, Markup(to_svg(figure, words))) for words, figure in drawn.items()],
+    }
+
+
+def _cards(sections: Sequence[Section]) -> list[Card]:
+    """The cards of the models that made what is shown, where they are known here."""
+    from histoscribe.models import read_card
+
+    found = {folder for one in sections if one in MADE for folder in MADE[one].models.values()}
+    return [read_card(folder) for folder in sorted(found)]
 
 
 def _slide_row(slide: Slide) -> tuple[str, ...]:
@@ -105,8 +189,6 @@ def _section_row(one: Section) -> tuple[str, ...]:
 
 
 def _model_row(one: Section) -> tuple[str, ...]:
-    from histoscribe.record import SPLIT_MEANING, record_of
-
     source = record_of(one.table)
     seen = SPLIT_MEANING[source.split_of(one.name, one.patient)]
     words = (source.model_sha256, seen, ", ".join(source.training_sections), source.command)

@@ -13,6 +13,7 @@ from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.regions import Colour
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from histoscribe.progress import Progress
@@ -96,6 +97,17 @@ def differential(first: str, second: str) -> Analysis:
         return differential_genes(spots.section, spots.labels, first, second, progress=progress)
 
     return analyse
+
+
+def drawn(first: str, second: str) -> Callable[[ClassedSpots, Progress], dict[str, Figure]]:
+    """A job: volcano, heat map and dot plot of the genes that differ between two classes."""
+
+    def draw(spots: ClassedSpots, progress: Progress) -> dict[str, Figure]:
+        from histoscribe.evaluation.class_figures import figures_of
+
+        return figures_of(differential(first, second)(spots, progress), spots.section, spots.labels)
+
+    return draw
 
 
 def neighbourhood(spots: ClassedSpots, _: Progress) -> DataFrame:

@@ -7,26 +7,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QSplitter, QTabWidget
+from qtpy.QtWidgets import QLabel, QSplitter, QTabWidget
 
 from histoscribe.errors import HistoscribeError, RegionError, SettingError
+from histoscribe.files import replacing
 from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, slide_of, tissue_of
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.drawing import DrawingPanel
-from histoscribe.widgets.parts.dialogs import write_csv
-from histoscribe.widgets.parts.fields import ChoiceField
+from histoscribe.widgets.parts.dialogs import path_to_write, telling, write_csv
+from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.panel import beside, wrapped_words
+from histoscribe.widgets.parts.pictures import pixmap_of
 from histoscribe.widgets.parts.plots import Violins
 from histoscribe.widgets.parts.tables import TableModel, table_view
 
 if TYPE_CHECKING:
     import napari
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from histoscribe.tiles import Region
 
+_PICTURES = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png)"
 _CAUTION = (
     ". Each gene is tested with its effective number of spots in space.",
     ". These spots are predicted: predictions are smooth, so there are sizes of effect and no p values.",
@@ -41,6 +46,7 @@ class RegionsPanel(DrawingPanel):
         super().__init__(napari_viewer)
         self._counted: Any = None
         self._classes: list[str] = []
+        self._figures: dict[str, Figure] = {}
         self.violins = Violins()
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
@@ -133,6 +139,31 @@ class RegionsPanel(DrawingPanel):
             analysis.differential(first, second), self.genes, f"{first} against {second}{_CAUTION[predicted]}"
         )
 
+    def draw_figures(self) -> None:
+        """Draw volcano, heat map and dot plot of the genes that differ between the two chosen classes."""
+
+        def show(_: analysis.ClassedSpots, figures: dict[str, Figure]) -> None:
+            self._figures = figures
+            self._show_figure()
+            self.refresh()
+
+        self.launch(self.request, analysis.drawn(self.first.value or "", self.second.value or ""), show)
+
+    def save_figure(self, path: Path | None = None) -> None:
+        """Write the figure that is shown; asks where to if no path is given."""
+        path = path or path_to_write(self, "Save the figure", f"{self.figure.value}.svg", _PICTURES)
+        if path is not None:
+            with telling(), replacing(path) as fresh:
+                self._figures[self.figure.value].savefig(fresh, format=path.suffix[1:], dpi=300)
+
+    def _show_figure(self, *_: object) -> None:
+        figure = self._figures.get(self.figure.value)
+        if figure is not None:
+            figure.set_facecolor("white")
+            figure.canvas.draw()
+            pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+            self.picture.setPixmap(pixmap_of(pixels, max(self.picture.width(), 240)))
+
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
         if model.frame is not None:
@@ -186,6 +217,20 @@ class RegionsPanel(DrawingPanel):
             )
             self.add(beside(self.neighbours_button, self.moran_button))
             self._add_table("space", self.space)
+        with self.tab(self.tabs, "Figures"):
+            names = ("volcano", "heat map", "dot plot")
+            meaning = "Of the genes that differ between the two classes of the tab Genes; up and down apart"
+            self.figure = self.add(words_field("figure", names, "Figure", meaning))
+            self.figure.changed.connect(self._show_figure)
+            self.draw_button = self.button("Draw", meaning, self.draw_figures)
+            self.save_figure_button = self.button(
+                "Save the figure…",
+                "As SVG, PDF or PNG",
+                self.save_figure,
+                enabled=lambda: bool(self._figures),
+            )
+            self.add(beside(self.draw_button, self.save_figure_button))
+            self.picture = self.add(QLabel(), stretch=1)
         with self.tab(self.tabs, "List"):
             self.add_list()
 
