@@ -9,7 +9,7 @@ import pytest
 
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.generator import Generator
-from histoscribe.generator.result import build_result, write_generated
+from histoscribe.generator.result import build_result, change_table, write_generated
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e-3])
@@ -37,3 +37,14 @@ def test_every_export_says_synthetic(
     assert "diagnosis" in back.uns["histoscribe"]["notice"]
     with pytest.raises(SettingError, match="h5ad or"):
         write_generated(made, tmp_path / "x.txt")
+
+
+def test_the_change_of_a_gene_comes_with_its_range_over_samples(generator: Generator) -> None:
+    primary = np.full((50, len(generator.genes)), 3, dtype=np.float32)
+    values = primary + np.linspace(0, 2, 50, dtype=np.float32)[:, None]
+    obs = {"cancer": ["LUSC"] * 50, "site": ["liver"] * 50}
+    made = build_result(values, values[:, :3], obs, primary, generator.genes, generator.card, [])
+    found = change_table(made)
+    np.testing.assert_allclose(found["change_low"], 0.1, atol=0.05)
+    np.testing.assert_allclose(found["change_high"], 1.9, atol=0.05)
+    assert (found["change"].between(found["change_low"], found["change_high"])).all()

@@ -175,7 +175,8 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             `X` log2 of abundance, shape (samples, genes), never NaN nor negative. `obs`: `synthetic`,
             `cancer`, `site`, `primary` and `normal` (the parents' names), `purity`, `cancer_probability` and
             `site_probability` (the model's own heads), `pulled` (how far the code was drawn to
-            what is typical of the asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`.
+            what is typical of the asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`, and the
+            range of the change in nine samples of ten (`change_low`, `change_high`).
             `obsm["X_metgen"]`: the components. `uns["histoscribe"]`: model, notes, and that it is synthetic.
 
         Raises

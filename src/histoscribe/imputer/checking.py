@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import TableError
 from histoscribe.imputer.hiding import PARTS, hide_genes, names_of
-from histoscribe.imputer.weighing import neighbours_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def hidden_scores(
             remedy="choose a model of the same kind of genes",
         )
     found = hide_genes(
-        imputer.fitted.restorer, units.values, neighbours_of(bulk.table), parts=PARTS, seed=seed,
-        progress=progress,
+        imputer.fitted.restorer, units.values, parts=PARTS, seed=seed, progress=progress
     )  # fmt: skip
     scores = found.scores(names_of(bulk, units))
     return scores.reindex([gene for gene in bulk.table.var_names if gene in scores.index])

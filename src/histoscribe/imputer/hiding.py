@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from histoscribe.imputer.gates import LEVEL_90
 from histoscribe.imputer.restorer import Restorer, restore_all
-from histoscribe.imputer.weighing import Around, Floats, Mask, score_genes, weigh
+from histoscribe.imputer.weighing import Floats, Mask, score_genes
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from histoscribe.imputer.units import UnitTable
 
 PARTS = 4
-_ROWS, _TRIED = 1000, 200
+_TRIED = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +32,8 @@ class HiddenGenes:
     """`truth` and `guess`: standardised, shape (samples, model genes)."""
     hidden: Mask
     """Which values were hidden, the same shape."""
-    weights: NDArray[np.float64]
-    """Of the model's word and of its means over neighbours in space."""
     reach: float
     """What the model's spreads must be multiplied by to hold nine tenths of the hidden values."""
-
     cover: float
     """Share of these values in 90 % intervals that are set by other samples."""
 
@@ -47,48 +43,38 @@ class HiddenGenes:
 
 
 def hide_genes(
-    restorer: Restorer, values: Floats, around: Around, *, parts: int, seed: int = 0,
+    restorer: Restorer, values: Floats, *, parts: int, seed: int = 0, rows: int = 1000,
     progress: Progress | None = None,
 ) -> HiddenGenes:  # fmt: skip
-    """Hide a quarter of a table's genes at a time, `parts` times, and restore them.
-
-    Without neighbours at most 1,000 samples are looked at, evenly spread.
+    """Hide a quarter of a table's genes at a time, `parts` times, and restore them in at most `rows` samples.
 
     Parameters
     ----------
     values : ndarray of float32, shape (samples, model genes)
         Standardised; NaN where not known.
     """
-    whole = around(values[:, :1])
-    if not whole:
-        values = values[np.unique(np.linspace(0, len(values) - 1, _ROWS).astype(int))]
+    values = values[np.unique(np.linspace(0, len(values) - 1, rows).astype(int))]
     at = np.flatnonzero(~np.isnan(values).all(0))
     part = np.random.default_rng(seed).permutation(len(at)) % min(PARTS, max(len(at), 1))
-    words = [np.zeros_like(values) for _ in range(1 + len(whole))]
-    spread, hidden = np.ones_like(values), np.zeros(values.shape, dtype=bool)
+    guess, spread = np.zeros_like(values), np.ones_like(values)
+    hidden = np.zeros(values.shape, dtype=bool)
     numbers = np.unique(part)[:parts].tolist()
     for number in (progress or Progress()).track(numbers, "hiding genes and restoring them", len(numbers)):
         genes = at[part == number]
         shown = values.copy()
         shown[:, genes] = np.nan
         means, spreads = restore_all(restorer, shown, Progress())
-        for word, found in zip(words, [means, *around(means)], strict=True):
-            word[:, genes] = found[:, genes]
-        spread[:, genes] = spreads[:, genes]
+        guess[:, genes], spread[:, genes] = means[:, genes], spreads[:, genes]
         hidden[:, genes] = ~np.isnan(values[:, genes]) & ~np.isnan(means[:, genes])
-    weights = weigh(words, values, hidden) if whole else np.ones(1)
-    guess = np.sum([weight * word for weight, word in zip(weights, words, strict=True)], axis=0)
     ratio = np.abs(np.where(hidden, guess - values, 0)) / spread
-    half = np.random.default_rng(1).random(len(values)) < 0.5
+    half = (np.random.default_rng(1).random(len(values)) < 0.5)[:, None]
     reaches = [
         float(np.quantile(ratio[some], 0.9)) if some.any() else LEVEL_90
-        for some in (hidden, hidden & half[:, None], hidden & ~half[:, None])
+        for some in (hidden, hidden & half, hidden & ~half)
     ]
-    inside = np.where(half[:, None], ratio <= reaches[2], ratio <= reaches[1])[hidden]
+    inside = np.where(half, ratio <= reaches[2], ratio <= reaches[1])[hidden]
     cover = float(inside.mean()) if inside.size else float("nan")
-    return HiddenGenes(
-        values, guess.astype(np.float32), hidden, weights, max(reaches[0] / LEVEL_90, 1e-3), cover
-    )
+    return HiddenGenes(values, guess, hidden, max(reaches[0] / LEVEL_90, 1e-3), cover)
 
 
 def names_of(bulk: BulkTable, units: UnitTable) -> list[str]:
@@ -99,8 +85,7 @@ def names_of(bulk: BulkTable, units: UnitTable) -> list[str]:
 
 def hidden_error(restorer: Restorer, values: Floats) -> float:
     """Share of a hidden gene's variance that a restoration misses, its mean aside, of 200 samples."""
-    rows = np.unique(np.linspace(0, len(values) - 1, _TRIED).astype(int))
-    found = hide_genes(restorer, values[rows], lambda values: [], parts=1)
+    found = hide_genes(restorer, values, parts=1, rows=_TRIED)
     missed, truth = (
         np.where(found.hidden, part, np.nan) for part in (found.guess - found.truth, found.truth)
     )

@@ -12,7 +12,7 @@ from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.imputer.hiding import hide_genes, names_of
 from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
-from histoscribe.imputer.weighing import LEAST_SAMPLES, Around, Completed, complete, neighbours_of, verdicts
+from histoscribe.imputer.weighing import LEAST_SAMPLES, Completed, complete, neighbours_of, verdicts
 from histoscribe.models import Card
 from histoscribe.progress import Progress
 from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
@@ -28,23 +28,20 @@ def restore_table(
 ) -> AnnData:
     """Restore a table and check it on itself; gives what `Imputer.restore` describes.
 
-    Genes that the whole table lacks are the model's word, with neighbours in space where they helped hidden
-    genes; holes of the others are also told by the table's own samples.
+    Genes that the whole table lacks are the model's word; in holes of others the table's samples are heard.
     """
     import pandas as pd
     from anndata import AnnData
 
-    around, enough = neighbours_of(bulk.table), len(units.values) >= LEAST_SAMPLES
+    enough = len(units.values) >= LEAST_SAMPLES
     means, spreads = restore_all(restorer, units.values, progress)
     absent, checks, covers = np.isnan(units.values).all(0), [], []
     if enough and absent.any() and not absent.all():
-        hidden = hide_genes(restorer, units.values, around, parts=1)
-        words = [means, *around(means)]
-        blended = sum(weight * word[:, absent] for weight, word in zip(hidden.weights, words, strict=True))
-        means[:, absent], spreads[:, absent] = blended, spreads[:, absent] * hidden.reach
+        hidden = hide_genes(restorer, units.values, parts=1)
+        spreads[:, absent] *= hidden.reach
         checks.append(hidden.scores(names_of(bulk, units)))
         covers.append(hidden.cover)
-    own = _own_structure(bulk, units, restorer, around, progress) if enough else None
+    own = _own_structure(bulk, units, restorer, progress) if enough else None
     if own is not None:
         checks.insert(0, own[1].check)
         covers.insert(0, own[1].cover)
@@ -115,7 +112,7 @@ def _known(value: float) -> float | None:
 
 
 def _own_structure(
-    bulk: BulkTable, units: UnitTable, restorer: Restorer, around: Around, progress: Progress
+    bulk: BulkTable, units: UnitTable, restorer: Restorer, progress: Progress
 ) -> tuple[NDArray[np.int64], Completed] | None:
     """Columns with two values or more, filled; None where no value is missing there."""
     holes = np.isnan(units.raw)
@@ -136,7 +133,7 @@ def _own_structure(
         return answer
 
     names = np.asarray(bulk.table.var_names, dtype=str)[kept].tolist()
-    return kept, complete(units.raw[:, kept], told, names, around, progress)
+    return kept, complete(units.raw[:, kept], told, names, neighbours_of(bulk.table), progress)
 
 
 _OF_IMPUTER = (

@@ -76,7 +76,8 @@ def hold_section(
     names = [f"{section.name} {spot}" for section in sections for spot in section.table.obs_names]
     owner = np.repeat([section.name for section in sections], [len(part) for part in parts])
     obs = pd.DataFrame({"patient": owner}, index=names)
-    table = AnnData(np.concatenate(parts), obs=obs, var=pd.DataFrame(index=best))
+    places = np.concatenate([section.table.obsm["spatial"] for section in sections])
+    table = AnnData(np.concatenate(parts), obs=obs, var=pd.DataFrame(index=best), obsm={"spatial": places})
     chosen = np.random.default_rng(seed).choice(best, min(hidden, genes - 1), replace=False)
     held = _held(as_table(table, name=test, scale="log1p"), test, seed)
     return replace(
