@@ -20,7 +20,10 @@ from histoscribe.widgets.parts.scrolling import Scrolled
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
-STILL = ("Predict", "Train", "Clusters", "Impute", "Generate", "Slide", "Export", "First steps")
+STILL = (
+    "Predict", "Train", "Clusters", "Impute", "Generate", "Programmes", "Classify", "Slide", "Export",
+    "First steps",
+)  # fmt: skip
 """Panels whose fields change nothing in the window until a button is pressed."""
 
 EVERY = (*STILL, "Genes", "Compare", "Evidence", "Regions")
