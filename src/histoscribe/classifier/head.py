@@ -158,7 +158,7 @@ def softmax(logits: Floats) -> Floats:
 def squared(one: Floats, other: Floats) -> Floats:
     """Squared distances of rows, shape (rows, other rows)."""
     lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)
-    return np.maximum(lengths - 2 * one @ other.T, 0)
+    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0), dtype=np.float64)
 
 
 def matern(ratio: Floats) -> Floats:
@@ -173,7 +173,7 @@ def _axes(values: Floats) -> tuple[Floats, Floats]:
     size, found = np.linalg.eigh(values @ values.T if wide else values.T @ values)
     kept = size > _TINY * size[-1]
     axes = found[:, kept].T @ values / np.sqrt(size[kept])[:, None] if wide else found[:, kept].T
-    return axes, size[kept] / len(values)
+    return np.asarray(axes, dtype=np.float64), size[kept] / len(values)
 
 
 def _stretched(values: Floats, spread: tuple[Floats, Floats]) -> Floats:
