@@ -52,6 +52,7 @@ def test_a_patient_is_one_within_a_study_however_written(archive: Path) -> None:
     assert patients["INT1"] == patients["INT2"] == "A study: patient 1"
     assert patients["NCBI1"] == "Another study: patient 1"
     assert patients["INT3"] == patients["INT4"] == "A study"
+    assert "who may be one of those named" in doubts(open_section(archive / "st" / "INT3.h5ad"))
     assert patients["TENX153"] != patients["TENX155"]
 
 

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from histoscribe.errors import SectionError
 from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.h5ad import read_h5ad, section_of_table
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 TABLE_BYTES, _RECORD_BYTES = 64 << 20, 1 << 20
 POOL_UM = 100.0
@@ -101,7 +98,9 @@ def open_hest(path: Path, options: SectionOptions) -> Section:
         pitch_um=options.pitch_um or pitch,
         spot_um=options.spot_um or (pitch if pooled else _number(entry, "spot_diameter")),
     )
-    section = section_of_table(_plain(table), path, wanted, mpp=mpp, doubts=(*doubts, *said))
+    for key in [key for key in table.uns if str(key).startswith("pixel_size")]:
+        del table.uns[key]  # what the image declares would beat the estimate
+    section = section_of_table(table, path, wanted, mpp=mpp, doubts=(*doubts, *said))
     found = section.pitch_um
     if found and stated and not pooled and abs(found / stated - 1) > _SAME_PITCH:
         words = f"the archive says that its spots lie {stated:g} µm apart, by their µm per pixel {found:.3g}"
@@ -118,7 +117,8 @@ def archive_entry(root: Path, name: str) -> ArchiveEntry:
         patient = name.casefold()
         doubts.append("the archive gives TENX153 to TENX156 as one patient, which they are not")
     elif not patient and study:
-        doubts.append("its patient is not stated: such sections of its study are held for one patient's")
+        words = "its patient is not stated: such sections of its study are held for one patient's"
+        doubts.append(f"{words}, who may be one of those named")
     elif not study:
         doubts.append("neither its study nor its patient is stated")
     if name in SAME_TISSUE or name in SAME_TISSUE.values():
@@ -148,13 +148,6 @@ def _number(entry: ArchiveEntry, key: str) -> float | None:
     except ValueError:
         return None
     return number if 0 < number < 1e6 else None
-
-
-def _plain(table: AnnData) -> AnnData:
-    """The table without the µm per pixel that its image declares, which would beat the estimate."""
-    for key in [key for key in table.uns if str(key).startswith("pixel_size")]:
-        del table.uns[key]
-    return table
 
 
 def _table(root: Path) -> Mapping[str, Mapping[str, str]]:
