@@ -198,6 +198,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
+def panel_for(viewer: Any, registered: None, qtbot: Any) -> Callable[[str], Any]:
+    """Makes a panel for a viewer without a window, which hears of layers as docked ones do."""
+    from npe2 import PluginManager
+
+    def make(name: str) -> Any:
+        known = {one.display_name: one for one in PluginManager.instance().iter_widgets()}
+        panel = known[name].get_callable()(viewer)
+        qtbot.addWidget(panel)
+        for change in ("inserted", "removed", "reordered"):
+            viewer.layers.events[change].connect(panel.reset_choices)
+        return panel
+
+    return make
+
+
+@pytest.fixture
 def own_settings(tmp_path: Path) -> None:
     """The user's own settings out of reach."""
     from qtpy.QtCore import QSettings

@@ -12,7 +12,7 @@ import pytest
 from napari.layers import Image, Labels, Points
 
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.keeping import watch
 from histoscribe.widgets.layers.layers import section_of
@@ -235,46 +235,41 @@ def tick(maps: Any, kind: str) -> None:
 
 @pytest.mark.viewer
 class TestChoices:
-    """In a real window."""
+    """In the Evidence panel."""
 
     @pytest.fixture
-    def window(self, make_napari_viewer_proxy: Any, registered: None, predicted: Section) -> Any:
-        window = make_napari_viewer_proxy()
-        show(window, [predicted])
-        return window
-
-    @pytest.fixture
-    def panel(self, window: Any) -> Any:
-        return window.window.add_plugin_dock_widget(PLUGIN, "Evidence")[1]
+    def panel(self, viewer: Any, panel_for: Callable[[str], Any], predicted: Section) -> Any:
+        show(viewer, [predicted])
+        return panel_for("Evidence")
 
     @pytest.fixture
     def maps(self, panel: Any) -> Any:
         return panel.maps
 
-    def test_a_tick_adds_a_map_and_its_legend(self, window: Any, maps: Any, predicted: Section) -> None:
+    def test_a_tick_adds_a_map_and_its_legend(self, viewer: Any, maps: Any, predicted: Section) -> None:
         for kind in (NOVELTY, INTERVAL, TYPES):
             tick(maps, kind)
-        assert len(maps_on(window, predicted)) == 3
+        assert len(maps_on(viewer, predicted)) == 3
         assert not maps.bar.isHidden()
         assert "tumour" in maps.classes.text()
         assert "<b>" not in maps.classes.text()
         tick(maps, TYPES)
-        assert find_map(window, predicted, TYPES) is None
+        assert find_map(viewer, predicted, TYPES) is None
         assert maps.classes.isHidden()
 
-    def test_deleting_the_layer_takes_the_tick_away(self, window: Any, maps: Any, predicted: Section) -> None:
+    def test_deleting_the_layer_takes_the_tick_away(self, viewer: Any, maps: Any, predicted: Section) -> None:
         tick(maps, NOVELTY)
-        window.layers.remove(find_map(window, predicted, NOVELTY).name)
+        viewer.layers.remove(find_map(viewer, predicted, NOVELTY).name)
         assert not maps.boxes[NOVELTY].value
         tick(maps, NOVELTY)
-        assert len(maps_on(window, predicted)) == 1
+        assert len(maps_on(viewer, predicted)) == 1
 
-    def test_a_click_on_a_map_explains_its_spot(self, window: Any, panel: Any, maps: Any, qtbot: Any) -> None:
+    def test_a_click_on_a_map_explains_its_spot(self, viewer: Any, panel: Any, maps: Any, qtbot: Any) -> None:
         tick(maps, NOVELTY)
-        spots = spot_layers(window)[-1]
+        spots = spot_layers(viewer)[-1]
         spots.visible = False
         event = SimpleNamespace(position=tuple(spots.data[7]), type="mouse_press", modifiers=())
-        click = panel._on_click(window, event)
+        click = panel._on_click(viewer, event)
         next(click)
         event.type = "mouse_release"
         next(click, None)
@@ -287,21 +282,24 @@ class TestChoices:
         assert not maps.why.isHidden()
 
     def test_the_map_of_the_interval_follows_the_gene(
-        self, window: Any, maps: Any, predicted: Section
+        self, viewer: Any, maps: Any, predicted: Section
     ) -> None:
         tick(maps, INTERVAL)
         tick(maps, NOVELTY)
-        state_of(window).choose("COL1A1")
-        layer = find_map(window, predicted, INTERVAL)
+        state_of(viewer).choose("COL1A1")
+        layer = find_map(viewer, predicted, INTERVAL)
         assert map_of(layer).title.startswith("COL1A1")
         assert not layer.visible
-        state_of(window).choose("CD19")
+        state_of(viewer).choose("CD19")
         assert map_of(layer).title.startswith("COL1A1")
         assert maps.boxes[INTERVAL].value
 
     def test_a_session_brings_the_ticks_and_with_them_the_maps_back(
-        self, window: Any, panel: Any, maps: Any, predicted: Section
+        self, window: Any, dock: Callable[[str], Any], predicted: Section
     ) -> None:
+        show(window, [predicted])
+        panel = dock("Evidence")
+        maps = panel.maps
         tick(maps, NOVELTY)
         panel.tabs.setCurrentIndex(1)
         captured = capture(unwrapped(window), state_of(window))

@@ -12,7 +12,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from histoscribe.evaluation.measures import pearson_per_gene
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.painting import expression, painted_layers, spot_layers
 from histoscribe.widgets.panels.compare.comparing import COLUMNS
@@ -25,15 +25,15 @@ MakeSection = Callable[..., Section]
 
 
 @pytest.fixture
-def panel(window: Any, make_section: MakeSection, qtbot: Any) -> Any:
+def panel(viewer: Any, panel_for: Callable[[str], Any], make_section: MakeSection, qtbot: Any) -> Any:
     """The panel, having compared two layers of one section."""
     measured = make_section()
     predicted = make_section(kind="predicted", slide=measured.slide)
     truth = np.column_stack([expression(measured, gene) for gene in measured.genes])
     predicted.table.X = (truth + predicted.table.X).astype(np.float32)
     predicted.table.var["held_out_r"] = np.linspace(0, 0.8, predicted.table.n_vars)
-    show(window, [measured, predicted])
-    panel = window.window.add_plugin_dock_widget(PLUGIN, "Compare")[1]
+    show(viewer, [measured, predicted])
+    panel = panel_for("Compare")
     qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=20_000)
     return panel
@@ -49,23 +49,23 @@ def test_every_gene_is_scored_with_an_interval(panel: Any) -> None:
     assert table.at[gene, "pearson"] == pytest.approx(pearson_per_gene(a[:, None], b[:, None])[0], abs=1e-5)
 
 
-def test_measured_predicted_and_difference_have_a_pane_each(window: Any, panel: Any) -> None:
-    measured, predicted, difference = painted_layers(window)
-    assert window.canvas.grid.actual_shape(window.layers) == (1, 3)
-    gene = state_of(window).gene
+def test_measured_predicted_and_difference_have_a_pane_each(viewer: Any, panel: Any) -> None:
+    measured, predicted, difference = painted_layers(viewer)
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 3)
+    gene = state_of(viewer).gene
     expected = expression(predicted.metadata["section"], gene) - expression(
         measured.metadata["section"], gene
     )
     np.testing.assert_allclose(difference.features[gene], expected, rtol=1e-5)
     panel.panes_button.click()
-    assert not window.canvas.grid.enabled
+    assert not viewer.canvas.grid.enabled
     assert not difference.visible
     assert DIFFERENCE in difference.metadata
 
 
-def test_a_row_of_the_table_chooses_the_gene(window: Any, panel: Any) -> None:
+def test_a_row_of_the_table_chooses_the_gene(viewer: Any, panel: Any) -> None:
     panel.view.setCurrentIndex(panel.table.index(3, 0))
-    assert state_of(window).gene == panel.table.gene_at(3)
+    assert state_of(viewer).gene == panel.table.gene_at(3)
     assert panel.scatter.title.startswith(panel.table.gene_at(3))
 
 
@@ -79,40 +79,40 @@ def test_the_table_sorts_and_is_saved(panel: Any, tmp_path: Path) -> None:
     assert sorted(saved.index) == sorted(panel.table.frame.index)
 
 
-def test_a_lasso_in_the_plot_marks_the_spots_of_both_layers(window: Any, panel: Any, qtbot: Any) -> None:
+def test_a_lasso_in_the_plot_marks_the_spots_of_both_layers(viewer: Any, panel: Any, qtbot: Any) -> None:
     panel.scatter.resize(300, 260)
     places = panel.scatter.places()
     target = places[7]
     lasso(qtbot, panel.scatter, target, 4)
     marked = set(panel.scatter.marked.tolist())
     assert 7 in marked
-    assert all(set(layer.selected_data) == marked for layer in spot_layers(window))
+    assert all(set(layer.selected_data) == marked for layer in spot_layers(viewer))
     qtbot.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
-    assert all(not layer.selected_data for layer in spot_layers(window))
+    assert all(not layer.selected_data for layer in spot_layers(viewer))
 
 
-def test_spots_marked_on_a_layer_are_marked_in_the_plot_and_on_the_other(window: Any, panel: Any) -> None:
-    measured, predicted = spot_layers(window)
+def test_spots_marked_on_a_layer_are_marked_in_the_plot_and_on_the_other(viewer: Any, panel: Any) -> None:
+    measured, predicted = spot_layers(viewer)
     measured.selected_data = {1, 5, 9}
     assert panel.scatter.marked.tolist() == [1, 5, 9]
     assert set(predicted.selected_data) == {1, 5, 9}
 
 
-def test_a_lasso_on_the_tissue_marks_spots_and_leaves_no_layer(window: Any, panel: Any, qtbot: Any) -> None:
-    before = list(window.layers)
+def test_a_lasso_on_the_tissue_marks_spots_and_leaves_no_layer(viewer: Any, panel: Any, qtbot: Any) -> None:
+    before = list(viewer.layers)
     panel.lasso_button.click()
-    (layer,) = [one for one in window.layers if one not in before]
-    measured = spot_layers(window)[0]
+    (layer,) = [one for one in viewer.layers if one not in before]
+    measured = spot_layers(viewer)[0]
     low = measured.data.min(axis=0)
     box = low + np.array([[-1, -1], [-1, 45], [25, 45], [25, -1]])
     layer.add_polygons(box)
-    qtbot.waitUntil(lambda: layer not in window.layers, timeout=5000)
+    qtbot.waitUntil(lambda: layer not in viewer.layers, timeout=5000)
     inside = ((measured.data >= box.min(axis=0)) & (measured.data <= box.max(axis=0))).all(axis=1)
     assert panel.scatter.marked.tolist() == np.flatnonzero(inside).tolist()
 
 
-def test_blinking_shows_one_after_the_other(window: Any, panel: Any, qtbot: Any) -> None:
-    measured, predicted = spot_layers(window)
+def test_blinking_shows_one_after_the_other(viewer: Any, panel: Any, qtbot: Any) -> None:
+    measured, predicted = spot_layers(viewer)
     panel._timer.setInterval(20)
     panel.blink_button.click()
     assert (measured.visible, predicted.visible) == (True, False)
@@ -122,21 +122,21 @@ def test_blinking_shows_one_after_the_other(window: Any, panel: Any, qtbot: Any)
     assert predicted.visible
 
 
-def test_removing_a_layer_ends_the_comparison(window: Any, panel: Any) -> None:
-    window.layers.remove(spot_layers(window)[1])
+def test_removing_a_layer_ends_the_comparison(viewer: Any, panel: Any) -> None:
+    viewer.layers.remove(spot_layers(viewer)[1])
     assert panel.compared is None
     assert panel.table.rowCount() == 0
     assert not panel.export_button.isEnabled()
 
 
-def test_all_sections_get_a_pane(window: Any, panel: Any, make_section: MakeSection) -> None:
+def test_all_sections_get_a_pane(viewer: Any, panel: Any, make_section: MakeSection) -> None:
     panel.panes_button.setChecked(False)
-    show(window, [make_section("B1"), make_section("C1")])
+    show(viewer, [make_section("B1"), make_section("C1")])
     panel.all_button.click()
-    rows, columns = window.canvas.grid.actual_shape(window.layers)
+    rows, columns = viewer.canvas.grid.actual_shape(viewer.layers)
     assert rows * columns >= 4
     panel.all_button.click()
-    assert not window.canvas.grid.enabled
+    assert not viewer.canvas.grid.enabled
 
 
 def test_the_plot_copes_with_no_dots_and_with_equal_values(qtbot: Any) -> None:
@@ -147,14 +147,14 @@ def test_the_plot_copes_with_no_dots_and_with_equal_values(qtbot: Any) -> None:
         assert not scatter.grab().isNull()
 
 
-def test_a_layer_removed_while_its_comparison_is_shown_ends_it(window: Any, panel: Any, qtbot: Any) -> None:
+def test_a_layer_removed_while_its_comparison_is_shown_ends_it(viewer: Any, panel: Any, qtbot: Any) -> None:
     steps = panel._show(panel._pair, panel.request(), panel.compared)
     next(steps)
-    window.layers.remove(spot_layers(window)[1])
+    viewer.layers.remove(spot_layers(viewer)[1])
     assert list(steps) == []
     assert panel.compared is None
     assert not panel.scatter.marked.size
-    assert len(spot_layers(window)) == 1
+    assert len(spot_layers(viewer)) == 1
 
 
 def lasso(qtbot: Any, widget: Any, centre: np.ndarray, radius: float) -> None:

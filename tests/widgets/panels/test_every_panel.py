@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from magicgui.widgets import PushButton
 from napari.qt import get_stylesheet
-from npe2 import PluginManager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabBar
 
@@ -32,13 +31,16 @@ LOW = 160
 
 
 @pytest.fixture
-def panel(viewer: Any, registered: None, make_section: Callable[..., Section], request: Any) -> Panel:
-    """A panel that no window holds, of the name asked for, dressed as napari dresses it."""
+def panel(
+    viewer: Any,
+    panel_for: Callable[[str], Any],
+    make_section: Callable[..., Section],
+    request: pytest.FixtureRequest,
+) -> Panel:
+    """The panel of the name asked for, dressed as napari dresses it."""
     show(viewer, [make_section("A1"), make_section("A2")])
-    made = {one.display_name: one.get_callable() for one in PluginManager.instance().iter_widgets()}
-    panel = made[request.param](viewer)
+    panel: Panel = panel_for(request.param)
     panel.setStyleSheet(get_stylesheet("dark"))
-    request.getfixturevalue("qtbot").addWidget(panel)
     return panel
 
 

@@ -1,4 +1,4 @@
-"""The Generate panel in a real window: parents, a run, tables, a score on the tissue, undo and errors."""
+"""The Generate panel: parents, a run, tables, a score on the tissue, undo and errors."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def tissue(make_section: Callable[..., Section]) -> Section:
 
 
 @pytest.fixture
-def panel(window: Any, qtbot: Any, model: Path, tissue: Section) -> GeneratePanel:
-    show(window, [tissue])
-    panel = GeneratePanel(window)
+def panel(viewer: Any, qtbot: Any, model: Path, tissue: Section) -> GeneratePanel:
+    show(viewer, [tissue])
+    panel = GeneratePanel(viewer)
     qtbot.addWidget(panel)
     panel.model.folder = model
     panel.samples.value = 30
@@ -79,13 +79,13 @@ def run(panel: GeneratePanel, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=30_000)
 
 
-def outline(panel: GeneratePanel, window: Any, section: Section, left: bool) -> None:
+def outline(panel: GeneratePanel, viewer: Any, section: Section, left: bool) -> None:
     """Draw one half of the tissue as the primary's region."""
     panel.primary.inside.value = True
     panel.primary.region.add()
     middle = section.centres_um[:, 1].mean()
     sides = (-10, middle) if left else (middle, 10_000)
-    window.layers["region"].add_polygons(
+    viewer.layers["region"].add_polygons(
         [[-10, sides[0]], [-10, sides[1]], [10_000, sides[1]], [10_000, sides[0]]]
     )
 
@@ -98,16 +98,16 @@ def test_the_model_says_what_may_be_chosen(panel: GeneratePanel) -> None:
 
 
 def test_a_drawn_primary_becomes_tables_a_map_and_a_score_that_undo_takes_away(
-    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any, tmp_path: Path
+    panel: GeneratePanel, viewer: Any, tissue: Section, qtbot: Any, tmp_path: Path
 ) -> None:
-    outline(panel, window, tissue, left=True)
+    outline(panel, viewer, tissue, left=True)
     run(panel, qtbot)
     assert panel.result is not None
     table = panel.result.table
     assert set(table.obs["cancer"]) == {"LUSC"}
     assert panel.genes.rowCount() == 100
     assert [group.name for group in panel.map.groups][-1] == "generated"
-    (layer,) = [one for one in window.layers if one.name.startswith(f"{tissue.name}: towards liver")]
+    (layer,) = [one for one in viewer.layers if one.name.startswith(f"{tissue.name}: towards liver")]
     score = np.asarray(layer.features["towards liver"])
     left = tissue.centres[:, 1] < tissue.centres[:, 1].mean()
     assert score[~left].mean() > score[left].mean() + 0.3
@@ -117,27 +117,27 @@ def test_a_drawn_primary_becomes_tables_a_map_and_a_score_that_undo_takes_away(
     panel.undo()
     assert panel.result is None
     assert panel.genes.rowCount() == 0
-    assert layer not in window.layers
+    assert layer not in viewer.layers
 
 
 def test_normal_tissue_may_come_from_the_same_section(
-    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
+    panel: GeneratePanel, viewer: Any, tissue: Section, qtbot: Any
 ) -> None:
     panel.tissue.value = "A layer or table"
     panel.normal.inside.value = True
     panel.normal.region.add()
     middle = tissue.centres_um[:, 1].mean()
-    window.layers["region"].add_polygons([[-10, middle], [-10, 10_000], [10_000, 10_000], [10_000, middle]])
+    viewer.layers["region"].add_polygons([[-10, middle], [-10, 10_000], [10_000, 10_000], [10_000, middle]])
     run(panel, qtbot)
     assert panel.result is not None
     assert panel.result.table.obs["normal"].iloc[0] == tissue.name
 
 
 def test_regions_of_one_class_may_be_the_primary(
-    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
+    panel: GeneratePanel, viewer: Any, tissue: Section, qtbot: Any
 ) -> None:
-    outline(panel, window, tissue, left=True)
-    middle, shapes = tissue.centres_um[:, 1].mean(), window.layers["region"]
+    outline(panel, viewer, tissue, left=True)
+    middle, shapes = tissue.centres_um[:, 1].mean(), viewer.layers["region"]
     shapes.add_polygons([[-10, middle], [-10, 10_000], [10_000, 10_000], [10_000, middle]])
     shapes.features = pd.DataFrame({"class": ["Tumour", "Liver"]})
     panel.reset_choices()
@@ -152,25 +152,25 @@ def test_regions_of_one_class_may_be_the_primary(
 
 
 def test_each_result_takes_the_place_of_the_last_with_its_scale(
-    panel: GeneratePanel, window: Any, tissue: Section, qtbot: Any
+    panel: GeneratePanel, viewer: Any, tissue: Section, qtbot: Any
 ) -> None:
     run(panel, qtbot)
     first = panel.added
     panel.site.value = "lung"
     run(panel, qtbot)
-    assert first not in window.layers
-    assert panel.added in window.layers
-    (strip,) = window.canvas.overlays[MAPS].draw.strips
+    assert first not in viewer.layers
+    assert panel.added in viewer.layers
+    (strip,) = viewer.canvas.overlays[MAPS].draw.strips
     assert strip[0].startswith("towards lung")
 
 
 def test_the_panel_says_what_a_section_lacks_and_restoring_is_one_click(
-    panel: GeneratePanel, window: Any, tissue: Section
+    panel: GeneratePanel, viewer: Any, tissue: Section
 ) -> None:
     assert not panel.lacking.text()
     poor = tissue.with_table(tissue.table[:, 30:].copy())
-    window.layers.clear()
-    show(window, [poor])
+    viewer.layers.clear()
+    show(viewer, [poor])
     panel.reset_choices()
     assert "70 of the model's 100 genes" in panel.lacking.text()
     assert "Tick" in panel.lacking.text()
@@ -181,7 +181,7 @@ def test_the_panel_says_what_a_section_lacks_and_restoring_is_one_click(
 
 @pytest.mark.parametrize("case", ["no region", "region without spots", "no model"])
 def test_what_is_missing_is_said(
-    panel: GeneratePanel, window: Any, qtbot: Any, tmp_path: Path, case: str
+    panel: GeneratePanel, viewer: Any, qtbot: Any, tmp_path: Path, case: str
 ) -> None:
     said = []
     notification_manager.notification_ready.connect(lambda note: said.append(note.message))
@@ -191,7 +191,7 @@ def test_what_is_missing_is_said(
         panel.primary.inside.value = True
     if case == "region without spots":
         panel.primary.region.add()
-        window.layers["region"].add_polygons([[9000, 9000], [9000, 9010], [9010, 9010]])
+        viewer.layers["region"].add_polygons([[9000, 9000], [9000, 9010], [9010, 9010]])
     panel.start()
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=30_000)
     words = {

@@ -1,4 +1,4 @@
-"""The Genes panel in a real window: searching, choosing and painting."""
+"""The Genes panel: searching, choosing and painting."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FRAME = 0.016
 
 
 @pytest.fixture
-def genes(dock: Callable[[str], Any]) -> Any:
-    return dock("Genes")
+def genes(panel_for: Callable[[str], Any]) -> Any:
+    return panel_for("Genes")
 
 
 def press(qtbot: Any, widget: Any, key: str, modifier: str = "") -> None:
@@ -34,54 +34,54 @@ def press(qtbot: Any, widget: Any, key: str, modifier: str = "") -> None:
 
 
 def test_choosing_a_gene_paints_every_layer_that_has_it(
-    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
+    viewer: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
 ) -> None:
-    show(window, [make_section("A1"), make_section("B1"), make_section("C1", genes=("CD19", "CD3E"))])
+    show(viewer, [make_section("A1"), make_section("B1"), make_section("C1", genes=("CD19", "CD3E"))])
     genes.search.setText("epc")
     assert genes.genes.shown == ["EPCAM"]
     press(qtbot, genes.search, "Return")
-    assert state_of(window).gene == "EPCAM"
-    painted = ["EPCAM" in layer.features for layer in spot_layers(window)]
+    assert state_of(viewer).gene == "EPCAM"
+    painted = ["EPCAM" in layer.features for layer in spot_layers(viewer)]
     assert painted == [True, True, False]
     assert genes.scale.isVisibleTo(genes)
 
 
-def test_clicking_a_row_chooses_it_and_searching_does_not(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
+def test_clicking_a_row_chooses_it_and_searching_does_not(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
     genes.list.setCurrentIndex(genes.genes.index(genes.genes.shown.index("CD3E")))
-    assert state_of(window).gene == "CD3E"
+    assert state_of(viewer).gene == "CD3E"
     genes.search.setText("mki")
-    assert state_of(window).gene == "CD3E"
+    assert state_of(viewer).gene == "CD3E"
 
 
-def test_colours_and_limits_repaint(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
-    (layer,) = spot_layers(window)
+def test_colours_and_limits_repaint(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
+    (layer,) = spot_layers(viewer)
     before = layer.face_color.copy()
     genes.colour_map.value = "magma"
     assert not np.allclose(before, layer.face_color)
     distinct = len(np.unique(layer.face_color, axis=0))
     genes.percentiles.value = (1, 60)
-    assert state_of(window).high == 60
+    assert state_of(viewer).high == 60
     assert len(np.unique(layer.face_color, axis=0)) < distinct
 
 
 def test_up_to_three_genes_are_blended_or_get_a_pane_each(
-    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
+    viewer: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
 ) -> None:
-    show(window, [make_section("A1"), make_section("B1", genes=("EPCAM", "CD19"))])
-    first, second = spot_layers(window)
+    show(viewer, [make_section("A1"), make_section("B1", genes=("EPCAM", "CD19"))])
+    first, second = spot_layers(viewer)
     for text, key in (("epcam", ""), ("erbb2", "Shift"), ("mki67", "Shift")):
         genes.search.setText(text)
         press(qtbot, genes.search, "Return", key)
-    assert state_of(window).genes == ("EPCAM", "ERBB2", "MKI67")
+    assert state_of(viewer).genes == ("EPCAM", "ERBB2", "MKI67")
     assert not genes.colour_map.native.isVisibleTo(genes)
     assert set(first.features) == {"EPCAM", "ERBB2", "MKI67"}
     assert set(second.features) == {"EPCAM"}
     genes.layout_choice.value = "multiples"
-    assert window.canvas.grid.enabled
+    assert viewer.canvas.grid.enabled
     assert genes.colour_map.native.isVisibleTo(genes)
-    panes = painted_layers(window)
+    panes = painted_layers(viewer)
     assert sorted(next(iter(pane.features), "") for pane in panes) == [
         "",
         "",
@@ -91,40 +91,40 @@ def test_up_to_three_genes_are_blended_or_get_a_pane_each(
         "MKI67",
     ]
     genes.chips.chips[1].click()
-    assert state_of(window).genes == ("EPCAM", "MKI67")
-    assert len(painted_layers(window)) == 4
+    assert state_of(viewer).genes == ("EPCAM", "MKI67")
+    assert len(painted_layers(viewer)) == 4
     genes.layout_choice.value = "blend"
-    assert painted_layers(window) == spot_layers(window)
+    assert painted_layers(viewer) == spot_layers(viewer)
 
 
-def test_the_scale_goes_with_the_gene_beneath_a_map(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
-    (spots,) = spot_layers(window)
+def test_the_scale_goes_with_the_gene_beneath_a_map(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
+    (spots,) = spot_layers(viewer)
     assert genes.scale.isVisibleTo(genes)
     classes = np.arange(section.table.n_obs) % 2
-    shown = show_map(window, spots, Map("category", "c", "category", classes, classes=("a", "b")))
+    shown = show_map(viewer, spots, Map("category", "c", "category", classes, classes=("a", "b")))
     assert not genes.scale.isVisibleTo(genes)
     shown.visible = False
     assert genes.scale.isVisibleTo(genes)
 
 
 def test_a_gene_is_pinned_by_a_key_and_let_go_again(
-    window: Any, genes: Any, section: Section, qtbot: Any
+    viewer: Any, genes: Any, section: Section, qtbot: Any
 ) -> None:
-    show(window, [section])
+    show(viewer, [section])
     genes.search.setText("mki")
     genes.list.setCurrentIndex(genes.genes.index(0))
     press(qtbot, genes.list, "P")
     genes.search.clear()
     assert genes.genes.shown[0] == "MKI67"
     genes.pin_button.click()
-    assert state_of(window).pinned == ()
+    assert state_of(viewer).pinned == ()
 
 
-def test_the_list_is_sorted_by_what_is_chosen(window: Any, genes: Any, section: Section, qtbot: Any) -> None:
+def test_the_list_is_sorted_by_what_is_chosen(viewer: Any, genes: Any, section: Section, qtbot: Any) -> None:
     from histoscribe.evaluation.regions import gene_moments, morans_i
 
-    show(window, [section])
+    show(viewer, [section])
     assert genes.genes.shown == sorted(section.genes)
     moments = gene_moments(section)
     moran = morans_i(section, section.genes)["I"]
@@ -136,13 +136,13 @@ def test_the_list_is_sorted_by_what_is_chosen(window: Any, genes: Any, section: 
     assert genes.genes.shown == sorted(section.genes)
 
 
-def test_typed_limits_are_kept_for_their_gene(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
-    state = state_of(window)
+def test_typed_limits_are_kept_for_their_gene(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
+    state = state_of(viewer)
     state.choose("EPCAM")
     genes.low.value, genes.high.value = -1, 9.5
     assert state.fixed == {"EPCAM": (-1, 9.5)}
-    assert paint(window, state)[spot_layers(window)[0].name]["EPCAM"] == (-1, 9.5)
+    assert paint(viewer, state)[spot_layers(viewer)[0].name]["EPCAM"] == (-1, 9.5)
     state.choose("CD3E")
     assert genes.high.value != 9.5
     assert not genes.auto.enabled
@@ -152,8 +152,8 @@ def test_typed_limits_are_kept_for_their_gene(window: Any, genes: Any, section: 
     assert state.fixed == {}
 
 
-def test_no_match_is_said(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
+def test_no_match_is_said(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
     genes.search.setText("qqq")
     assert "No match: none of the 5 genes" in genes.legend.text()
     genes.search.setText("epc")
@@ -161,18 +161,18 @@ def test_no_match_is_said(window: Any, genes: Any, section: Section) -> None:
 
 
 def test_genes_that_most_layers_have_come_first(
-    window: Any, genes: Any, make_section: Callable[..., Section]
+    viewer: Any, genes: Any, make_section: Callable[..., Section]
 ) -> None:
-    show(window, [make_section("A1"), make_section("A2", kind="predicted", genes=("MKI67", "CD3E"))])
+    show(viewer, [make_section("A1"), make_section("A2", kind="predicted", genes=("MKI67", "CD3E"))])
     assert genes.genes.shown[:2] == ["CD3E", "MKI67"]
 
 
 def test_a_keystroke_in_the_panel_takes_less_than_a_frame(
-    window: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
+    viewer: Any, genes: Any, make_section: Callable[..., Section], qtbot: Any
 ) -> None:
     from qtpy.QtWidgets import QApplication
 
-    show(window, [make_section(genes=tuple(f"GENE{i}X{i * 7919 % 10007}" for i in range(20_000)))])
+    show(viewer, [make_section(genes=tuple(f"GENE{i}X{i * 7919 % 10007}" for i in range(20_000)))])
     seconds = []
     for text in ("7", "79", "791", "79", "7"):
         start = time.thread_time()
@@ -182,7 +182,7 @@ def test_a_keystroke_in_the_panel_takes_less_than_a_frame(
     assert float(np.median(seconds)) < FRAME, seconds
 
 
-def test_removing_all_layers_empties_the_list(window: Any, genes: Any, section: Section) -> None:
-    show(window, [section])
-    window.layers.clear()
+def test_removing_all_layers_empties_the_list(viewer: Any, genes: Any, section: Section) -> None:
+    show(viewer, [section])
+    viewer.layers.clear()
     assert genes.genes.shown == []

@@ -1,4 +1,4 @@
-"""The Impute panel in a real window: checking, restoring, undoing, explaining, tables without a layer."""
+"""The Impute panel: checking, restoring, undoing, explaining, tables without a layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.parts.gene_list import SCORE_ROLE
@@ -48,8 +48,8 @@ def model(whole: Section, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def panel(window: Any, model: Path) -> Any:
-    panel = window.window.add_plugin_dock_widget(PLUGIN, "Impute")[1]
+def panel(panel_for: Callable[[str], Any], model: Path) -> Any:
+    panel = panel_for("Impute")
     panel.model.folder = model
     return panel
 
@@ -60,10 +60,15 @@ def done(panel: Any, qtbot: Any) -> Callable[[], None]:
 
 
 def test_missing_genes_are_restored_marked_and_undone(
-    window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
+    viewer: Any,
+    panel_for: Callable[[str], Any],
+    panel: Any,
+    lacking: Section,
+    whole: Section,
+    done: Callable[[], None],
 ) -> None:
-    show(window, [lacking])
-    listed = window.window.add_plugin_dock_widget(PLUGIN, "Genes")[1].genes
+    show(viewer, [lacking])
+    listed = panel_for("Genes").genes
     panel.check_button.click()
     done()
     missing = set(whole.genes) - set(lacking.genes)
@@ -78,13 +83,13 @@ def test_missing_genes_are_restored_marked_and_undone(
     panel.run_button.click()
     assert not panel.run_button.isEnabled()
     done()
-    (restored, measured) = sorted(spot_layers(window), key=lambda layer: "restored" not in layer.name)
+    (restored, measured) = sorted(spot_layers(viewer), key=lambda layer: "restored" not in layer.name)
     assert panel.words.text().endswith(checked)
     panel.which.value = "checked"
     assert panel.genes.shown
     table = restored.metadata["adata"]
     assert all(listed.data(listed.index(row), SCORE_ROLE) is None for row in range(listed.rowCount()))
-    assert state_of(window).gene in missing
+    assert state_of(viewer).gene in missing
     assert set(table.var_names[table.var["restored"] > 0]) <= missing
     assert not table[:, lacking.genes].layers["mask"].any()
     np.testing.assert_allclose(restored.data, measured.data)
@@ -93,21 +98,21 @@ def test_missing_genes_are_restored_marked_and_undone(
         table.var_names[table.var["restored"] > 0]
     )
     panel.undo_button.click()
-    assert spot_layers(window) == [measured]
+    assert spot_layers(viewer) == [measured]
     assert not panel.undo_button.isEnabled()
 
 
 def test_what_was_measured_is_offered_before_what_was_predicted(
-    window: Any, panel: Any, make_section: Callable[..., Section]
+    viewer: Any, panel: Any, make_section: Callable[..., Section]
 ) -> None:
-    show(window, [make_section("A1"), make_section("A1", kind="predicted")])
+    show(viewer, [make_section("A1"), make_section("A1", kind="predicted")])
     assert panel.source.choice.value.name == "A1 measured"
 
 
 def test_what_carried_a_gene_is_shown_and_written(
-    window: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
+    viewer: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
 ) -> None:
-    show(window, [lacking])
+    show(viewer, [lacking])
     panel.start()
     done()
     gene = panel.marked
@@ -126,7 +131,7 @@ def test_what_carried_a_gene_is_shown_and_written(
 
 
 def test_a_table_without_a_layer_is_restored_mapped_and_saved(
-    window: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
+    viewer: Any, panel: Any, lacking: Section, done: Callable[[], None], tmp_path: Path
 ) -> None:
     counts = pd.DataFrame(
         lacking.table.X.toarray(), index=lacking.table.obs_names, columns=lacking.table.var_names
@@ -137,7 +142,7 @@ def test_a_table_without_a_layer_is_restored_mapped_and_saved(
     assert panel.run_button.isEnabled()
     panel.start()
     done()
-    assert spot_layers(window) == []
+    assert spot_layers(viewer) == []
     panel.map_button.click()
     view = panel.views[-1]
     assert view.colour.currentText() == "kind"
@@ -148,11 +153,11 @@ def test_a_table_without_a_layer_is_restored_mapped_and_saved(
 
 
 def test_learning_from_another_layer(
-    window: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
+    viewer: Any, panel: Any, lacking: Section, whole: Section, done: Callable[[], None]
 ) -> None:
-    show(window, [whole, lacking])
+    show(viewer, [whole, lacking])
     teacher, learner = (
-        next(layer for layer in spot_layers(window) if section_of(layer) is one) for one in (whole, lacking)
+        next(layer for layer in spot_layers(viewer) if section_of(layer) is one) for one in (whole, lacking)
     )
     assert panel.model.known.get_choice(f"Learn from {teacher.name}") is teacher
     panel.model.value = teacher
@@ -160,11 +165,11 @@ def test_learning_from_another_layer(
     panel.source.choice.value = learner
     panel.start()
     done()
-    assert any("restored" in layer.name for layer in spot_layers(window))
+    assert any("restored" in layer.name for layer in spot_layers(viewer))
 
 
 def test_what_cannot_be_done_is_told(
-    window: Any, panel: Any, whole: Section, done: Callable[[], None], tmp_path: Path
+    viewer: Any, panel: Any, whole: Section, done: Callable[[], None], tmp_path: Path
 ) -> None:
     assert not panel.run_button.isEnabled()
     panel.start()
@@ -172,18 +177,18 @@ def test_what_cannot_be_done_is_told(
     (tmp_path / "bad.csv").write_text("hello\nworld\n")
     panel.source.open(tmp_path / "bad.csv")
     assert "bad.csv" in notification_manager.records[-1].message
-    show(window, [whole])
+    show(viewer, [whole])
     panel.start()
     done()
     assert "nothing is missing" in notification_manager.records[-1].message
 
 
 def test_cancelling_leaves_everything_as_it_was(
-    window: Any, panel: Any, lacking: Section, done: Callable[[], None]
+    viewer: Any, panel: Any, lacking: Section, done: Callable[[], None]
 ) -> None:
-    show(window, [lacking])
+    show(viewer, [lacking])
     panel.start()
     panel.tasks.cancel()
     done()
-    assert len(spot_layers(window)) == 1
+    assert len(spot_layers(viewer)) == 1
     assert "stopped" in notification_manager.records[-1].message

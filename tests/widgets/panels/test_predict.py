@@ -1,4 +1,4 @@
-"""The Predict panel in a real window: what is refused, what is predicted, cancelling, undoing, its keys."""
+"""The Predict panel: what is refused, what is predicted, cancelling, undoing, its keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari.utils.notifications import notification_manager
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section
 from histoscribe.slide import Slide
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.panels.predict.prediction import PredictRequest, check
 from histoscribe.widgets.state.state import state_of
@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 
 @pytest.fixture
-def panel(window: Any) -> Any:
+def panel(panel_for: Callable[[str], Any]) -> Any:
     """Opened the way the menu does."""
-    return window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
+    return panel_for("Predict")
 
 
 @pytest.fixture(scope="module")
@@ -82,81 +82,81 @@ def test_a_section_lends_its_mpp_to_a_slide_without(
 
 
 def test_a_section_is_predicted_on_its_spots_and_undone(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+    viewer: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
 ) -> None:
-    show(window, [simulated])
+    show(viewer, [simulated])
     panel.model.folder = small_model
     assert panel.run_button.isEnabled()
     panel.run_button.click()
     assert not panel.run_button.isEnabled()
     panel.start()
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    measured, predicted = spot_layers(window)
+    measured, predicted = spot_layers(viewer)
     table = predicted.metadata["adata"]
     assert list(table.obs_names) == list(simulated.table.obs_names)
     np.testing.assert_allclose(predicted.data, measured.data)
-    assert state_of(window).gene in table.var_names
+    assert state_of(viewer).gene in table.var_names
     panel.undo_button.click()
-    assert spot_layers(window) == [measured]
+    assert spot_layers(viewer) == [measured]
     assert not panel.undo_button.isEnabled()
 
 
 def test_a_slide_is_predicted_inside_a_drawn_region_only(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+    viewer: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
 ) -> None:
-    show(window, [simulated.slide])
+    show(viewer, [simulated.slide])
     panel.model.folder = small_model
     panel.place.value = "region"
     panel.region.add()
     box = np.array([[100, 100], [100, 450], [450, 450], [450, 100]], float)
-    window.layers[-1].add_polygons(box)
+    viewer.layers[-1].add_polygons(box)
     panel.pitch.value = 50
     panel.start()
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    (predicted,) = spot_layers(window)
+    (predicted,) = spot_layers(viewer)
     assert len(predicted.data) > 10
     assert (predicted.data >= 100).all()
     assert (predicted.data <= 450).all()
 
 
 def test_a_layer_removed_meanwhile_is_no_trouble(
-    window: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
+    viewer: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
 ) -> None:
-    show(window, [simulated])
+    show(viewer, [simulated])
     panel.model.folder = small_model
     panel.start()
-    window.layers.clear()
+    viewer.layers.clear()
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
-    assert len(window.layers) == 0
+    assert len(viewer.layers) == 0
     assert "discarded" in notification_manager.records[-1].message
 
 
-def test_a_missing_model_is_told_before_anything_runs(window: Any, panel: Any, section: Section) -> None:
-    show(window, [section])
+def test_a_missing_model_is_told_before_anything_runs(viewer: Any, panel: Any, section: Section) -> None:
+    show(viewer, [section])
     panel.model.folder = Path("nowhere")
     panel.start()
     assert not panel.tasks.running
     assert "holds no model" in notification_manager.records[-1].message
 
 
-def test_without_layers_there_is_nothing_to_press(window: Any, panel: Any) -> None:
+def test_without_layers_there_is_nothing_to_press(viewer: Any, panel: Any) -> None:
     assert not panel.run_button.isEnabled()
     panel.start()
     assert "open a slide or a section" in notification_manager.records[-1].message
 
 
 def test_a_slide_without_mpp_asks_for_it(
-    window: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
+    viewer: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "card.json").write_text("{}")
-    show(window, [make_slide(mpp=None)])
+    show(viewer, [make_slide(mpp=None)])
     assert panel.place.current_choice == "A grid over the tissue"
     assert not panel.mpp.native.isHidden()
     panel.model.folder = tmp_path
     panel.mpp.value = 0.25
     assert panel.request().target.mpp == 0.25
     panel.start()
-    (layer,) = window.layers
+    (layer,) = viewer.layers
     assert tuple(layer.scale) == (0.25, 0.25)
 
 

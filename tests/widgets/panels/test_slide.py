@@ -1,4 +1,4 @@
-"""The Slide panel in a real window, and the writers of the save dialog."""
+"""The Slide panel, and the writers of the save dialog."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 
 @pytest.fixture
-def panel(window: Any, registered: None) -> Any:
-    return window.window.add_plugin_dock_widget(PLUGIN, "Slide")[1]
+def panel(panel_for: Callable[[str], Any], registered: None) -> Any:
+    return panel_for("Slide")
 
 
 @pytest.fixture
@@ -46,27 +46,27 @@ def rich_slide(make_slide: Callable[..., Slide]) -> Slide:
 
 
 def test_the_overview_has_a_frame_and_takes_one_where_one_clicks(
-    window: Any, panel: Any, make_slide: Callable[..., Slide], qtbot: Any
+    viewer: Any, panel: Any, make_slide: Callable[..., Slide], qtbot: Any
 ) -> None:
     pixels, about, _ = slide_layer(make_slide())
-    window.add_image(pixels, **about)
+    viewer.add_image(pixels, **about)
     view = panel.overview
     qtbot.waitUntil(lambda: not view.pixmap().isNull(), timeout=10_000)
     side = view.pixmap().width()
-    window.fit_to_view()
+    viewer.fit_to_view()
     whole = view.frame()
     assert whole.width() >= side * 0.95
     assert whole.height() >= side * 0.95
-    window.scene.camera.zoom *= 4
+    viewer.scene.camera.zoom *= 4
     assert view.frame().width() == pytest.approx(whole.width() / 4, rel=0.01)
     qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(side // 4, side // 2))
-    assert window.scene.camera.center[-2:] == pytest.approx((100, 50), abs=2)  # 400 pixels of 0.5 µm
+    assert viewer.scene.camera.center[-2:] == pytest.approx((100, 50), abs=2)  # 400 pixels of 0.5 µm
     assert view.frame().center().x() == pytest.approx(side / 4, abs=2)
 
 
-def _add(window: Any, slide: Slide) -> Any:
+def _add(viewer: Any, slide: Slide) -> Any:
     pixels, about, _ = slide_layer(slide)
-    return window.add_image(pixels, **about)
+    return viewer.add_image(pixels, **about)
 
 
 def test_an_empty_viewer_is_told_what_to_do(panel: Any) -> None:
@@ -75,8 +75,8 @@ def test_an_empty_viewer_is_told_what_to_do(panel: Any) -> None:
     panel.set_mpp()
 
 
-def test_facts_doubts_and_pictures(window: Any, panel: Any, rich_slide: Slide) -> None:
-    _add(window, rich_slide)
+def test_facts_doubts_and_pictures(viewer: Any, panel: Any, rich_slide: Slide) -> None:
+    _add(viewer, rich_slide)
     panel.reset_choices()
     assert "400 × 400 pixels" in panel.facts.text()
     assert "objective 20x" in panel.facts.text()
@@ -87,8 +87,8 @@ def test_facts_doubts_and_pictures(window: Any, panel: Any, rich_slide: Slide) -
     assert "cannot be read" in panel.picture.text()
 
 
-def test_a_stated_scale_moves_the_layer_to_micrometres(window: Any, panel: Any, rich_slide: Slide) -> None:
-    layer = _add(window, rich_slide)
+def test_a_stated_scale_moves_the_layer_to_micrometres(viewer: Any, panel: Any, rich_slide: Slide) -> None:
+    layer = _add(viewer, rich_slide)
     panel.reset_choices()
     assert "unknown" in layer.name
     panel.mpp.value = 0.25
@@ -98,8 +98,8 @@ def test_a_stated_scale_moves_the_layer_to_micrometres(window: Any, panel: Any, 
     assert (layer.name, layer.metadata["slide"].mpp) == ("tissue", 0.25)
 
 
-def test_colours_by_the_profile_and_back(window: Any, panel: Any, rich_slide: Slide) -> None:
-    layer = _add(window, rich_slide)
+def test_colours_by_the_profile_and_back(viewer: Any, panel: Any, rich_slide: Slide) -> None:
+    layer = _add(viewer, rich_slide)
     panel.reset_choices()
     before = np.asarray(layer.data[0])
     panel.managed.native.click()
@@ -109,30 +109,30 @@ def test_colours_by_the_profile_and_back(window: Any, panel: Any, rich_slide: Sl
     np.testing.assert_array_equal(np.asarray(layer.data[0]), before)
 
 
-def test_the_scale_of_a_section_is_left_alone(window: Any, panel: Any, section: Any) -> None:
+def test_the_scale_of_a_section_is_left_alone(viewer: Any, panel: Any, section: Any) -> None:
     from histoscribe.widgets.contributions.launch import show
 
-    show(window, [section])
+    show(viewer, [section])
     panel.reset_choices()
     assert not panel.apply_button.native.isEnabled()
 
 
 @pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])
 def test_the_save_dialog_writes_the_slide(
-    window: Any, registered: None, make_slide: Callable[..., Slide], tmp_path: Path, ending: str
+    viewer: Any, registered: None, make_slide: Callable[..., Slide], tmp_path: Path, ending: str
 ) -> None:
     slide = make_slide(mpp=0.5)
-    layer = _add(window, slide)
+    layer = _add(viewer, slide)
     path = tmp_path / f"saved.{ending}"
-    assert [str(entry) for entry in window.layers.save(str(path), plugin=PLUGIN)] == [str(path)]
+    assert [str(entry) for entry in viewer.layers.save(str(path), plugin=PLUGIN)] == [str(path)]
     back = open_slide(path)
     assert (back.mpp, len(back.levels)) == (0.5, 2)
     np.testing.assert_array_equal(back.levels[0].pixels[:], np.asarray(layer.data[0]))
 
 
-def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) -> None:
+def test_any_rgb_layer_can_be_written_and_no_other(viewer: Any, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (120, 90, 4), dtype=np.uint8)
-    layer = window.add_image(pixels, rgb=True, scale=(0.5, 0.5), units=("um", "um"))
+    layer = viewer.add_image(pixels, rgb=True, scale=(0.5, 0.5), units=("um", "um"))
     write_image(str(tmp_path / "a.ome.tif"), *layer.as_layer_data_tuple()[:2])
     back = open_slide(tmp_path / "a.ome.tif")
     opaque = pixels[..., 3:] / 255
@@ -140,7 +140,7 @@ def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) 
         back.levels[0].pixels[:], pixels[..., :3] * opaque + 255 * (1 - opaque), atol=1, err_msg="on white"
     )
     assert back.mpp == 0.5
-    grey = window.add_image(pixels[..., 0])
+    grey = viewer.add_image(pixels[..., 0])
     with pytest.raises(SettingError, match="8-bit RGB"):
         write_image(str(tmp_path / "b.ome.tif"), *grey.as_layer_data_tuple()[:2])
 
@@ -148,7 +148,7 @@ def test_any_rgb_layer_can_be_written_and_no_other(window: Any, tmp_path: Path) 
 @pytest.mark.parametrize("raster", [False, True])
 @pytest.mark.parametrize("angle", [0, 30])
 def test_another_scale_takes_all_that_lies_on_the_slide_along(
-    window: Any, panel: Any, make_section: Any, rich_slide: Slide, raster: bool, angle: float
+    viewer: Any, panel: Any, make_section: Any, rich_slide: Slide, raster: bool, angle: float
 ) -> None:
     from histoscribe.tiles import Region
     from histoscribe.widgets.layers.layers import add_layer, placed_like, section_of, spot_layer
@@ -156,16 +156,16 @@ def test_another_scale_takes_all_that_lies_on_the_slide_along(
     from histoscribe.widgets.layers.raster import raster_layer
     from histoscribe.widgets.layers.regions import described_regions, regions_of
 
-    beneath = _add(window, rich_slide)
+    beneath = _add(viewer, rich_slide)
     beneath.rotate, beneath.translate = angle, (70, 90)
     section = replace(make_section(kind="predicted", slide=rich_slide), mpp=1.0, spot_um=40.0, pitch_um=40.0)
     obs = section.table.obs
     obs["array_row"], obs["array_col"] = ((section.centres - 60) // 40).astype(int).T
     described = raster_layer(section) if raster else spot_layer(section)
-    spots = add_layer(window, placed_like(described, beneath))
-    shown = show_map(window, spots, Map("one", "one", "unit", np.arange(float(section.table.n_obs))))
+    spots = add_layer(viewer, placed_like(described, beneath))
+    shown = show_map(viewer, spots, Map("one", "one", "unit", np.arange(float(section.table.n_obs))))
     region = Region("Tumour", (1, 2, 3), np.array([(100, 100), (100, 200), (250, 200)], float))
-    drawn = add_layer(window, described_regions([region], 1.0, "regions", beneath))
+    drawn = add_layer(viewer, described_regions([region], 1.0, "regions", beneath))
     for mpp in (0.25, 0.7):
         panel.layer.value = beneath
         panel.mpp.value = mpp
@@ -180,4 +180,4 @@ def test_another_scale_takes_all_that_lies_on_the_slide_along(
         for layer in (spots, beneath):
             (back,) = regions_of(drawn, layer)
             np.testing.assert_allclose(back.polygon, region.polygon, atol=1e-6)
-        assert {str(unit) for layer in window.layers for unit in layer.units} == {"micrometer"}
+        assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}

@@ -1,4 +1,4 @@
-"""The Train panel in a real window: open sections or a dropped cohort, honest scores, a model for all."""
+"""The Train panel: open sections or a dropped cohort, honest scores, a model for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qtpy.QtGui import QDropEvent
 
 from histoscribe.models import read_card
 from histoscribe.section import Section
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.panels.train import panel as train_panel, training
 from histoscribe.widgets.panels.train.training import held_out_words
 
@@ -28,18 +28,23 @@ def sections() -> list[Section]:
 
 
 @pytest.fixture
-def panel(window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def panel(panel_for: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
     monkeypatch.setattr(training, "EFFORTS", {"Usual": quick})
     monkeypatch.setattr(train_panel, "models_folder", lambda: tmp_path / "models")
-    return window.window.add_plugin_dock_widget(PLUGIN, "Train")[1]
+    return panel_for("Train")
 
 
 def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
-    window: Any, panel: Any, sections: list[Section], qtbot: Any, tmp_path: Path
+    viewer: Any,
+    panel_for: Callable[[str], Any],
+    panel: Any,
+    sections: list[Section],
+    qtbot: Any,
+    tmp_path: Path,
 ) -> None:
     assert not panel.run_button.isEnabled()
-    show(window, sections)
+    show(viewer, sections)
     assert [one.name for one in panel.marked] == ["K1", "K2", "K3"]
     assert "each of 3 patients" in panel.split.text()
     panel.table.setData(panel.table.index(2, 1), sections[1].patient)
@@ -57,14 +62,14 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     assert (card.tissue, len(card.genes), card.settings["inner_split"]) == ("lung tumour", 12, "patient")
     assert card.patients == (sections[0].patient, sections[1].patient, "somebody else")
     for name in ("Predict", "Evidence"):
-        other = window.window.add_plugin_dock_widget(PLUGIN, name)[1]
+        other = panel_for(name)
         model = other.model if name == "Predict" else other.trace.model
         assert folder in model.known.values
-    assert window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1].model.folder == folder
+    assert panel_for("Predict").model.folder == folder
 
 
 def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(
-    window: Any, panel: Any, qtbot: Any, tmp_path: Path
+    viewer: Any, panel: Any, qtbot: Any, tmp_path: Path
 ) -> None:
     cohort = tmp_path / "cohort.csv"
     cohort.write_text("section,patient,path\nA,P,a.h5ad\n")
@@ -81,9 +86,9 @@ def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(
 
 
 def test_what_cannot_work_is_refused_before_anything_is_loaded(
-    window: Any, panel: Any, make_section: Callable[..., Section]
+    viewer: Any, panel: Any, make_section: Callable[..., Section]
 ) -> None:
-    show(window, [make_section("A1")])
+    show(viewer, [make_section("A1")])
     panel.name.value = "a/b"
     panel.start()
     assert "without slashes" in notification_manager.records[-1].message
