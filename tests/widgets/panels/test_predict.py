@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.launch import show
@@ -45,34 +44,6 @@ def simulated() -> Section:
     from histoscribe.simulate import simulate_section
 
     return simulate_section(3, genes=30, size_um=600)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    (tmp_path / "card.json").write_text("{}")
-    return tmp_path
-
-
-def test_a_section_on_its_spots_and_a_slide_on_a_grid_pass(
-    model: Path, section: Section, make_slide: Callable[..., Slide]
-) -> None:
-    check(PredictRequest(model, section, "spots"))
-    check(PredictRequest(model, make_slide(), "grid"))
-
-
-def test_what_cannot_work_is_refused_with_a_remedy(
-    model: Path, section: Section, make_slide: Callable[..., Slide], tmp_path: Path
-) -> None:
-    refused = {
-        "no model": PredictRequest(tmp_path / "elsewhere", section, "spots"),
-        "has no spots": PredictRequest(model, make_slide(), "spots"),
-        "no slide": PredictRequest(model, replace(section, slide=None), "spots"),
-        "unknown": PredictRequest(model, make_slide(mpp=None), "grid"),
-    }
-    for words, request in refused.items():
-        with pytest.raises(HistoscribeError, match=words) as caught:
-            check(request)
-        assert caught.value.remedy
 
 
 def test_a_section_lends_its_mpp_to_a_slide_without(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
+from weakref import ref
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton
 from magicgui.widgets.bases import Widget
@@ -52,7 +52,8 @@ class ChoiceField(ComboBox):
         )
         self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.native.setMinimumWidth(72)
-        self.native.paintEvent = partial(_paint_elided, self.native)
+        combo = ref(self.native)  # one that held itself would outlive its window
+        self.native.paintEvent = lambda _: _paint_elided(combo())
 
     @property
     def values(self) -> list[Any]:
@@ -82,7 +83,7 @@ class ChoiceField(ComboBox):
         return [(one, one) if isinstance(one, str) else one for one in self._offer()]
 
 
-def _paint_elided(combo: Any, _: object) -> None:
+def _paint_elided(combo: Any) -> None:
     """Paint a closed combo box as Qt does, but end words that are cut in an ellipsis."""
     painter, how = QStylePainter(combo), QStyleOptionComboBox()
     combo.initStyleOption(how)

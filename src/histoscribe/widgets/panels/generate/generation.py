@@ -84,10 +84,6 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
 
     Raises `HistoscribeError` if the model or the parents cannot be used.
     """
-    if not (request.model / "card.json").exists():
-        raise SettingError(
-            "this folder holds no model", where=request.model, remedy="choose a generator's folder"
-        )
     progress.report("loading the model")
     load_libraries("torch", "histoscribe.generator.generator", "histoscribe.generator.scores")
     from histoscribe.generator import Generator

@@ -102,7 +102,10 @@ class PredictPanel(Panel):
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
         model = self.model.folder or Path()
-        request = prediction.PredictRequest(
+        if not (model / "card.json").exists():
+            remedy = "choose a folder with card.json in it, as histoscribe train writes it"
+            raise SettingError("this folder holds no model", where=model, remedy=remedy)
+        return prediction.PredictRequest(
             model,
             target,
             where,
@@ -111,8 +114,6 @@ class PredictPanel(Panel):
             self.device.value,
             own=self.own.value and self._own_spots >= FEWEST,
         )
-        prediction.check(request)
-        return request
 
     def refresh(self, *_: object) -> None:
         """Say how much there is to do, and ask every rule again."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from histoscribe.errors import SectionError, SettingError, SlideError
 from histoscribe.slide import Slide
 from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
 from histoscribe.widgets.layers.layers import LayerData
@@ -44,33 +43,6 @@ class PredictRequest:
     """Whether the model learns from the section's own spots."""
 
 
-def check(request: PredictRequest) -> None:
-    """Refuse what cannot work, by a `HistoscribeError` with the remedy, before anything is loaded."""
-    if not (request.model / "card.json").exists():
-        raise SettingError(
-            "this folder holds no model",
-            where=request.model,
-            remedy="choose a folder with card.json in it, as histoscribe train writes it",
-        )
-    if isinstance(request.target, Slide):
-        if request.where == "spots":
-            raise SettingError(
-                "a slide has no spots", where=request.target.name, remedy="predict on a grid or in a region"
-            )
-    elif request.target.slide is None:
-        raise SectionError(
-            "this section has no slide to predict from",
-            where=request.target.name,
-            remedy="open it together with its H&E image",
-        )
-    if _slide(request.target).mpp is None:
-        raise SlideError(
-            "the µm per pixel of this slide are unknown",
-            where=request.target.name,
-            remedy="state them in the panel",
-        )
-
-
 def cost_words(
     target: Slide | Section | None, where: Where, pitch_um: float, regions: Sequence[NDArray[np.float64]]
 ) -> str:
@@ -101,7 +73,6 @@ def predict(request: PredictRequest, progress: Progress) -> tuple[Section, Layer
 
     Raises `HistoscribeError` if the model or the slide cannot be used, or there is nothing to predict on.
     """
-    check(request)
     progress.report("loading the model")
     load_libraries(*PREDICTING, "histoscribe.predictor.explaining.attention")
     from histoscribe.predictor import Predictor
