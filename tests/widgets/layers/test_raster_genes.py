@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -147,23 +147,22 @@ def test_the_canvas_shows_blends_and_single_genes_in_turn(make_napari_viewer: An
 @pytest.mark.viewer
 @pytest.mark.usefixtures("own_settings")
 def test_measured_and_predicted_rasters_are_compared(
-    make_napari_viewer: Any, registered: None, qtbot: Any, few: None, tmp_path: Path
+    viewer: Any, panel_for: Callable[[str], Any], qtbot: Any, few: None
 ) -> None:
-    from histoscribe.widgets.contributions.launch import PLUGIN, show
+    from histoscribe.widgets.contributions.launch import show
 
-    window = make_napari_viewer(show=True)
     measured, predicted = bins(), bins("predicted", seed=1)
-    show(window, [measured, predicted])
-    _, panel = window.window.add_plugin_dock_widget(PLUGIN, "Compare")
+    show(viewer, [measured, predicted])
+    panel = panel_for("Compare")
     assert [one.value.name for one in (panel.measured, panel.predicted)] == [
         "HD measured",
         "HD predicted",
     ]
     panel.run_button.click()
     qtbot.waitUntil(lambda: panel.compared is not None and not panel.tasks.running, timeout=60_000)
-    (difference,) = [layer for layer in window.layers if DIFFERENCE in layer.metadata]
+    (difference,) = [layer for layer in viewer.layers if DIFFERENCE in layer.metadata]
     assert is_raster(difference)
-    gene = state_of(window).gene
+    gene = state_of(viewer).gene
     wanted = expression(predicted, gene) - expression(measured, gene)
     np.testing.assert_allclose(difference.data.ravel()[5:], wanted, atol=1e-6)
     low, high = difference.contrast_limits
@@ -171,7 +170,7 @@ def test_measured_and_predicted_rasters_are_compared(
     np.testing.assert_allclose(
         difference.colormap.map([0.0, 0.5, 1.0])[:, :3], table_of(DIFFERENCE)[[0, 128, 255], :3], atol=0.01
     )
-    assert window.canvas.grid.enabled
+    assert viewer.canvas.grid.enabled
     layer, rows = panel._pair[0], panel.compared.match.measured[np.arange(40)]
     panel.scatter.lassoed.emit(np.arange(40))
     assert layer.rgb
@@ -205,15 +204,12 @@ def test_a_million_bins_are_blended_within_half_a_second(viewer: Any) -> None:
 
 @pytest.mark.viewer
 @pytest.mark.usefixtures("own_settings")
-def test_regions_count_bins(make_napari_viewer: Any, few: None) -> None:
+def test_regions_count_bins(viewer: Any, panel_for: Callable[[str], Any], few: None) -> None:
     from histoscribe.widgets.contributions.launch import show
-    from histoscribe.widgets.panels.regions.panel import RegionsPanel
 
-    window = make_napari_viewer()
     section = bins()
-    show(window, [section])
-    panel = RegionsPanel(window)
-    window.window.add_dock_widget(panel)
+    show(viewer, [section])
+    panel = panel_for("Regions")
     panel.add_class()
     panel.draw("add_polygon")
     low, high = section.centres_um.min(axis=0) - 4, section.centres_um.mean(axis=0)
