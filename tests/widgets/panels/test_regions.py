@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from histoscribe.section import Section, open_section
 from histoscribe.tiles import Region, is_locked, read_regions, write_regions
-from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.painting import expression, rim, spot_layers
 from histoscribe.widgets.layers.regions import PALETTE, class_colours, classes_in, drawn_regions
 from histoscribe.widgets.state.state import state_of
@@ -28,13 +28,13 @@ LOWER = np.array([[105, 20], [105, 180], [180, 180], [180, 20]], float)
 
 
 @pytest.fixture
-def panel(window: Any, make_section: Callable[..., Section]) -> Any:
+def panel(viewer: Any, panel_for: Callable[[str], Any], make_section: Callable[..., Section]) -> Any:
     section = make_section()
     counts = section.table.X.toarray()
     counts[: len(counts) // 2, 0] += 40
     section.table.X = type(section.table.X)(counts)
-    show(window, [section])
-    return window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
+    show(viewer, [section])
+    return panel_for("Regions")
 
 
 class Whole(np.ndarray):
@@ -52,13 +52,13 @@ def type_name(panel: Any, row: int, name: str) -> None:
 
 
 @pytest.fixture
-def drawn(window: Any, panel: Any, qtbot: Any) -> Any:
+def drawn(viewer: Any, panel: Any, qtbot: Any) -> Any:
     """Two classes, each with one polygon, drawn after pressing the buttons."""
     for name, polygon in (("Tumour", UPPER), ("Stroma", LOWER)):
         qtbot.mouseClick(panel.buttons["add"], Qt.MouseButton.LeftButton)
         type_name(panel, panel.classes.model.rowCount() - 1, name)
         qtbot.mouseClick(panel.buttons["polygon"], Qt.MouseButton.LeftButton)
-        layer = window.layers.selection.active
+        layer = viewer.layers.selection.active
         assert layer.mode == "add_polygon"
         layer.mode = "pan_zoom"
         layer.add_polygons(polygon)
@@ -93,10 +93,10 @@ def test_a_selected_shape_is_given_another_class(drawn: Any) -> None:
     assert classes_in(drawn.drawn.value) == ["Stroma", "Stroma"]
 
 
-def test_one_genes_spread_is_shown_by_class(window: Any, drawn: Any) -> None:
-    state_of(window).choose("EPCAM")
+def test_one_genes_spread_is_shown_by_class(viewer: Any, drawn: Any) -> None:
+    state_of(viewer).choose("EPCAM")
     frame = drawn.statistics.frame
-    (layer,) = spot_layers(window)
+    (layer,) = spot_layers(viewer)
     values = expression(layer.metadata["section"], "EPCAM")
     assert frame.at["Tumour", "mean"] == pytest.approx(values[: len(values) // 2].mean(), rel=1e-5)
     assert frame.at["Tumour", "area_mm2"] == pytest.approx(0.16 * 0.075)
@@ -105,7 +105,7 @@ def test_one_genes_spread_is_shown_by_class(window: Any, drawn: Any) -> None:
 
 
 def test_differential_genes_are_found_and_choose_the_gene(
-    window: Any, drawn: Any, qtbot: Any, tmp_path: Path
+    viewer: Any, drawn: Any, qtbot: Any, tmp_path: Path
 ) -> None:
     analysis = drawn
     analysis.tabs.setCurrentIndex(1)
@@ -118,7 +118,7 @@ def test_differential_genes_are_found_and_choose_the_gene(
     assert found.at["EPCAM", "p_adjusted"] < 1e-4
     assert "effective number of spots" in analysis.words.text()
     analysis.views["genes"].setCurrentIndex(analysis.genes.index(list(found.index).index("EPCAM"), 0))
-    assert state_of(window).gene == "EPCAM"
+    assert state_of(viewer).gene == "EPCAM"
     analysis.save_table(analysis.genes, tmp_path / "genes.csv")
     assert (tmp_path / "genes.csv").read_text().startswith("gene,score")
 
@@ -155,12 +155,12 @@ def test_qupaths_regions_come_and_go_as_they_were(panel: Any, tmp_path: Path) ->
     assert "check the path" in notification_manager.records[-1].message
 
 
-def test_regions_travel_in_the_sections_file(window: Any, drawn: Any, tmp_path: Path) -> None:
+def test_regions_travel_in_the_sections_file(viewer: Any, drawn: Any, tmp_path: Path) -> None:
     drawn.keep_regions(tmp_path / "A1.h5ad")
     again = open_section(tmp_path / "A1.h5ad")
-    before = len(window.layers)
-    show(window, [again])
-    (layer,) = [layer for layer in window.layers[before:] if "regions" in layer.name]
+    before = len(viewer.layers)
+    show(viewer, [again])
+    (layer,) = [layer for layer in viewer.layers[before:] if "regions" in layer.name]
     assert classes_in(layer) == ["Tumour", "Stroma"]
     np.testing.assert_allclose(layer.data[0][:4], UPPER)
 
@@ -170,8 +170,10 @@ def test_drawn_regions_can_be_limited_to_a_class(drawn: Any) -> None:
     np.testing.assert_allclose(only, 2 * LOWER)
 
 
-def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtbot: Any) -> None:
-    panel = window.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
+def test_the_predict_panel_offers_the_classes_drawn(
+    viewer: Any, panel_for: Callable[[str], Any], drawn: Any, qtbot: Any
+) -> None:
+    panel = panel_for("Predict")
     type_name(drawn, 0, "In situ")
     chooser = panel.region.only
     QApplication.sendEvent(panel, QEnterEvent(QPointF(), QPointF(), QPointF()))
@@ -179,8 +181,8 @@ def test_the_predict_panel_offers_the_classes_drawn(window: Any, drawn: Any, qtb
     assert chooser.current_choice == "every class"
 
 
-def test_removing_the_layers_leaves_an_empty_panel(window: Any, drawn: Any) -> None:
-    window.layers.clear()
+def test_removing_the_layers_leaves_an_empty_panel(viewer: Any, drawn: Any) -> None:
+    viewer.layers.clear()
     assert drawn.statistics.frame is None
     drawn.save_regions(Path("never.geojson"))
     assert not Path("never.geojson").exists()
@@ -233,15 +235,15 @@ def test_undo_goes_back_step_by_step(drawn: Any) -> None:
     assert not drawn.undoable
 
 
-def test_what_is_painted_becomes_a_region_of_the_marked_class(window: Any, drawn: Any) -> None:
+def test_what_is_painted_becomes_a_region_of_the_marked_class(viewer: Any, drawn: Any) -> None:
     drawn.classes.mark("Stroma")
     drawn.buttons["brush"].click()
-    layer = window.layers["brush"]
+    layer = viewer.layers["brush"]
     assert layer.mode == "paint"
     low, high = (layer.world_to_data(end).round().astype(int) for end in ((40, 50), (90, 120)))
     layer.data[low[0] : high[0], low[1] : high[1]] = 1
     drawn.buttons["brush"].click()
-    assert "brush" not in window.layers
+    assert "brush" not in viewer.layers
     painted = drawn.drawn.value.data[-1]
     np.testing.assert_allclose(painted.min(axis=0), (40, 50), atol=0.5)
     np.testing.assert_allclose(painted.max(axis=0), (90, 120), atol=0.5)
@@ -251,38 +253,38 @@ def test_what_is_painted_becomes_a_region_of_the_marked_class(window: Any, drawn
 
 
 def test_the_wand_takes_tissue_of_like_colour(
-    window: Any, panel: Any, make_section: Callable[..., Section]
+    viewer: Any, panel: Any, make_section: Callable[..., Section]
 ) -> None:
     from histoscribe.slide import Level, Slide
 
-    window.layers.clear()
+    viewer.layers.clear()
     pixels = np.full((400, 400, 3), 250, np.uint8)
     pixels[100:200, 120:300] = (180, 90, 160)
     pixels[140:160, 200:220] = 250  # a hole
     slide = Slide(Path("t.svs"), tuple(Level(Whole(pixels[::by, ::by]), by) for by in (1, 2)), mpp=0.5)
-    show(window, [make_section(slide=slide)])
-    window.fit_to_view()
+    show(viewer, [make_section(slide=slide)])
+    viewer.fit_to_view()
     panel.pick(np.array([60.0, 80.0]))
     (region,) = panel._regions()
     assert len(region.holes) == 1
     assert region.area == pytest.approx(100 * 180 - 400, rel=0.08)
     panel.pick(np.array([-500.0, 0.0]))
     assert "click on the tissue" in notification_manager.records[-1].message
-    before = len(window.mouse_drag_callbacks)
+    before = len(viewer.mouse_drag_callbacks)
     panel.buttons["wand"].click()
-    assert len(window.mouse_drag_callbacks) == before + 1
+    assert len(viewer.mouse_drag_callbacks) == before + 1
     panel.buttons["wand"].click()
-    assert len(window.mouse_drag_callbacks) == before
+    assert len(viewer.mouse_drag_callbacks) == before
 
 
-def test_marked_spots_and_a_gene_make_regions(window: Any, drawn: Any) -> None:
-    (layer,) = spot_layers(window)
+def test_marked_spots_and_a_gene_make_regions(viewer: Any, drawn: Any) -> None:
+    (layer,) = spot_layers(viewer)
     drawn.outline_spots(marked=True)
     assert "draw a lasso" in notification_manager.records[-1].message
     rim(layer, np.arange(5))
     drawn.buttons["marked"].click()
     assert drawn._regions()[-1].contains(drawn._section().centres).sum() == 5
-    state_of(window).choose("EPCAM")
+    state_of(viewer).choose("EPCAM")
     values = expression(drawn._section(), "EPCAM")
     drawn.threshold.value = middle = round(float(np.median(values)), 2)
     drawn.buttons["above"].click()
