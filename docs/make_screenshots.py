@@ -162,6 +162,35 @@ def regions(viewer: napari.Viewer, panel: Any) -> None:
     _until(lambda: not panel.tasks.running)
 
 
+def region_list(viewer: napari.Viewer, panel: Any) -> None:
+    """Regions of a wand, of a gene and of the brush, in the list; one locked, one hidden."""
+    from histoscribe.widgets.layers.painting import spot_layers
+
+    regions(viewer, panel)
+    panel.tabs.setCurrentIndex(4)
+    panel.tolerance.value = 16
+    panel.classes.mark("Stroma")
+    panel.pick(np.array([600.0, 1400.0]))
+    panel.threshold.value = float(np.quantile(spot_layers(viewer)[0].features.iloc[:, 0], 0.8))
+    panel.add_class()
+    panel.classes.model.setData(panel.classes.view.currentIndex(), "Gene above")
+    panel.outline_spots(marked=False)
+    for row, act in ((0, panel.list.lock), (1, panel.list.hide)):
+        panel.list.view.setCurrentIndex(panel.list.model.index(row))
+        act()
+    panel.list.view.setCurrentIndex(panel.list.model.index(2))
+
+
+def region_figures(viewer: napari.Viewer, panel: Any) -> None:
+    """Genes between two classes as a dot plot."""
+    regions(viewer, panel)
+    panel.tabs.setCurrentIndex(3)
+    panel.second.value = "Stroma"
+    panel.figure.value = "dot plot"
+    panel.draw_figures()
+    _until(lambda: not panel.tasks.running)
+
+
 def impute(viewer: napari.Viewer, panel: Any) -> None:
     """What the model that comes with Histoscribe can restore here."""
     panel.check()
@@ -204,6 +233,8 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "clusters": ("Clusters", clusters, False),
     "train": ("Train", train, False),
     "regions": ("Regions", regions, False),
+    "region-list": ("Regions", region_list, False),
+    "region-figures": ("Regions", region_figures, False),
     "impute": ("Impute", impute, False),
     "generate": ("Generate", generate, False),
     "export": ("Export", lambda viewer, panel: None, False),

@@ -68,7 +68,7 @@ def class_figure(means: DataFrame, shares: DataFrame, ups: int, *, dots: bool) -
     count, kinds = means.shape
     places = np.arange(count) + (np.arange(count) >= ups) * 0.8
     with styled():
-        figure, (axes,) = row(1, size=(2.4 + 0.75 * kinds, _MARGIN + _LINE * (count + 1)))
+        figure, (axes,) = row(1, size=(2.1 + 0.5 * kinds, _MARGIN + _LINE * (count + 1)))
         values = means.to_numpy()
         across = np.broadcast_to(np.arange(kinds), values.shape)
         up = np.broadcast_to(places[:, None], values.shape)

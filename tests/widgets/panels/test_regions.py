@@ -198,9 +198,11 @@ def test_the_list_renames_hides_locks_colours_and_deletes(drawn: Any, tmp_path: 
     drawn.colour_region(QColor(9, 8, 7))
     assert layer.edge_color[1][3] == 1  # a new colour is seen
     drawn.buttons["hide"].click()
-    assert rows.model.index(1, 3).data() == "hidden"
+    assert rows.model.index(1, 1).data() == "Stroma, hidden"
     drawn.buttons["lock"].click()
-    assert rows.model.index(1, 3).data() == "locked, hidden"
+    assert rows.model.index(1, 1).data() == "Stroma, locked, hidden"
+    drawn.classes.mark("Stroma")
+    assert layer.feature_defaults["class"].item() == "Stroma"
     drawn.save_regions(tmp_path / "out.geojson")
     kept = read_regions(tmp_path / "out.geojson")[1]
     assert (kept.label, kept.colour, is_locked(kept.other)) == ("left one", (9, 8, 7), True)

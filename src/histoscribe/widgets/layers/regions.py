@@ -118,7 +118,7 @@ def set_features(layer: Shapes, features: DataFrame) -> None:
 def use_class(layer: Shapes, name: str, colour: Colour) -> None:
     """What is drawn next has this class and colour; what is selected keeps its own."""
     layer.selected_data = set()
-    layer.feature_defaults = {CLASS: name}
+    layer.feature_defaults = {**dict.fromkeys(map(str, layer.features), ""), CLASS: name}
     layer.current_edge_color = _rgba(colour, 1.0)
     layer.current_face_color = _rgba(colour, _FILL)
     layer.current_edge_width = _EDGE_UM

@@ -162,7 +162,8 @@ class RegionsPanel(DrawingPanel):
             figure.set_facecolor("white")
             figure.canvas.draw()
             pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-            self.picture.setPixmap(pixmap_of(pixels, max(self.picture.width(), 240)))
+            wide = max(self.tabs.width() - 40, 240)
+            self.picture.setPixmap(pixmap_of(pixels, round(wide * max(1, pixels.shape[0] / pixels.shape[1]))))
 
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""

@@ -19,7 +19,7 @@ from histoscribe.widgets.layers.regions import (
     say_of,
     words_in,
 )  # fmt: skip
-from histoscribe.widgets.parts.tables import Column, TableModel, plain, table_view
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,14 +42,14 @@ class RegionList(QObject):
         self._words: dict[str, list[str]] = {}
         columns = (
             Column("name", self._name, edit=self._rename, colour=self._colour, left=True),
-            Column("class", lambda row: self._words[CLASS][row], left=True),
-            Column("mm²", lambda row: plain(self._areas[row]), key=lambda row: self._areas[row]),
-            Column("", self._signs, "Whether it is locked or hidden", left=True),
+            Column("class", self._class, "Its class, and whether it is locked or hidden", left=True),
+            Column("mm²", lambda row: f"{self._areas[row]:.3f}", key=lambda row: self._areas[row]),
         )  # fmt: skip
         self.model = TableModel(columns)
         self.view = table_view(
             self.model, "Double-click a name to change it; what is marked here is selected"
         )
+        self.model.modelReset.connect(self._make_room)
         self.view.selectionModel().currentChanged.connect(lambda current, _: self._select(current.row()))
 
     @property
@@ -115,7 +115,12 @@ class RegionList(QObject):
     def _colour(self, row: int) -> Colour:
         return (0, 0, 0) if self._layer is None else colour_of(self._layer, row)
 
-    def _signs(self, row: int) -> str:
+    def _class(self, row: int) -> str:
         hidden = self._layer is not None and is_hidden(self._layer, row)
         locked = is_locked(self._words[OTHER][row])
-        return ", ".join(word for word, on in (("locked", locked), ("hidden", hidden)) if on)
+        signs = [word for word, on in (("locked", locked), ("hidden", hidden)) if on]
+        return ", ".join([self._words[CLASS][row] or "–", *signs])
+
+    def _make_room(self) -> None:
+        for column, wide in enumerate((72, 108)):
+            self.view.setColumnWidth(column, wide)
