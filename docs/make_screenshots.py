@@ -141,6 +141,22 @@ def clusters(viewer: napari.Viewer, panel: Any) -> None:
         _until(lambda: not panel.tasks.running)
 
 
+def align(viewer: napari.Viewer, panel: Any) -> None:
+    """The section found on a turned and mirrored scan of its own slide, and what is left."""
+    from histoscribe.simulate.section import slide_in_memory
+    from histoscribe.widgets.layers.layers import add_layer, section_of, slide_layer
+
+    section = next(one for one in map(section_of, viewer.layers) if one is not None)
+    pixels = np.ascontiguousarray(np.rot90(section.slide.levels[0].pixels[:])[::-1])
+    described = slide_layer(slide_in_memory(pixels, section.mpp, "rescanned"))
+    described[1]["translate"] = (0.0, 1.1 * section.mpp * pixels.shape[1])
+    panel.fixed.value = add_layer(viewer, described)
+    panel.start()
+    _until(lambda: not panel.tasks.running)
+    panel.show_map()
+    viewer.fit_to_view(margin=0.02)
+
+
 def train(viewer: napari.Viewer, panel: Any) -> None:
     """The panel as it stands before a training."""
     panel.tissue.value, panel.technology.value = "simulated tissue", "simulated"
@@ -231,6 +247,7 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "compare": ("Compare", compare, True),
     "evidence": ("Evidence", evidence, True),
     "clusters": ("Clusters", clusters, False),
+    "align": ("Align", align, False),
     "train": ("Train", train, False),
     "regions": ("Regions", regions, False),
     "region-list": ("Regions", region_list, False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,7 @@ _RUNNER_UP = (
 _STRETCH = 1.2  # the most that one direction may be longer
 _PIECES, _GUESSES = 150, 500
 _COARSE_PX, _FINE_PX, _FINEST_UM = 112, 1000, 4.0
+_COVERED, _PLAIN = 0.6, 1e-3  # of a piece by tissue; the least standard deviation of its density
 _HALF, _STEPS = 12, (8, 4, 2, 1)  # pixels of a piece to each side; how many times coarser than the finest
 _LEAST_REACH = (
     10  # pixels in which a piece is looked for; three radii of a spot where that is more: by chance 9 % agree
@@ -93,46 +96,63 @@ def _refined(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePi
 
 def _looked_at(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePicture) -> Registration:
     """Where pieces of the moving tissue are found around their place on the fixed one."""
-    from skimage.feature import match_template
-
     laid = moving.warped(affine, fixed)
     both = laid.tissue & fixed.tissue
     overlap = float(both.sum() / max(1, min(laid.tissue.sum(), fixed.tissue.sum())))
     step = max(4, int(np.sqrt(both.sum() / _PIECES)))
     pixel_um = float(fixed.to_um[0, 0])
     reach = max(_LEAST_REACH, int(np.ceil(3 * SPOT_RADIUS_UM / pixel_um)))
-    margin = _HALF + reach
-    padded, weight = np.pad(fixed.density, margin), np.pad(both, margin)
-    places, shifts = [], []
-    for row in range(step // 2, both.shape[0], step):
-        for column in range(step // 2, both.shape[1], step):
-            inside = weight[
-                row + reach : row + reach + 2 * _HALF + 1, column + reach : column + reach + 2 * _HALF + 1
-            ]
-            top, left = row - _HALF, column - _HALF
-            piece = laid.density[max(0, top) : top + 2 * _HALF + 1, max(0, left) : left + 2 * _HALF + 1]
-            if inside.mean() < 0.6 or piece.shape != inside.shape or piece.std() < 1e-3:
-                continue
-            around = padded[row : row + 2 * margin + 1, column : column + 2 * margin + 1]
-            places.append((row, column))
-            shifts.append(_peak(match_template(around, piece)) - reach)  # type: ignore[no-untyped-call]
-    at = through(fixed.to_um, np.reshape(places, (-1, 2)))
-    left_um = np.reshape(shifts, (-1, 2)) * pixel_um
+    rows, columns = (
+        one.ravel() for one in np.mgrid[tuple(slice(step // 2, end, step) for end in both.shape)]
+    )
+
+    def around(image: NDArray[Any], half: int) -> NDArray[Any]:
+        views = np.lib.stride_tricks.sliding_window_view(np.pad(image, half), (2 * half + 1,) * 2)
+        return np.asarray(views[rows, columns])
+
+    pieces = around(laid.density, _HALF)
+    told = (around(both, _HALF).mean(axis=(1, 2)) >= _COVERED) & (pieces.std(axis=(1, 2)) > _PLAIN)
+    pieces, rows, columns = pieces[told], rows[told], columns[told]
+    left_um = (_best_shifts(around(fixed.density, _HALF + reach), pieces) - reach) * pixel_um
     agree = np.hypot(*left_um.T) <= max(SPOT_RADIUS_UM, 1.5 * pixel_um)
     share = float(agree.mean()) if len(agree) else 0.0
+    at = through(fixed.to_um, np.column_stack([rows, columns]))
     return Registration(affine, "automatic", at, left_um, overlap, share)
 
 
-def _peak(response: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a response is highest, to a fraction of a pixel."""
-    best = np.array(np.unravel_index(int(response.argmax()), response.shape))
-    place = best.astype(np.float64)
-    for axis in (0, 1):
-        if 0 < best[axis] < response.shape[axis] - 1:
-            low, mid, high = (response[tuple(best + by * np.eye(2, dtype=int)[axis])] for by in (-1, 0, 1))
-            bend = low - 2 * mid + high
-            place[axis] += 0.5 * (low - high) / bend if bend < 0 else 0.0
-    return place
+def _best_shifts(around: NDArray[np.float32], pieces: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Where in each surrounding its piece correlates best, to a fraction of a pixel; shape (pieces, 2)."""
+    from scipy.fft import irfft2, next_fast_len, rfft2
+
+    if not len(pieces):
+        return np.empty((0, 2))
+    wide, side = around.shape[1], pieces.shape[1]
+    room, shape = wide - side + 1, [next_fast_len(wide, real=True)] * 2
+    centred = pieces - pieces.mean(axis=(1, 2), keepdims=True)
+    product = irfft2(rfft2(around, s=shape) * np.conj(rfft2(centred, s=shape)), s=shape)[:, :room, :room]
+
+    def sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        total = np.pad(values.astype(np.float64).cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))
+        found: NDArray[np.float64] = (
+            total[:, side:, side:]
+            - total[:, :-side, side:]
+            - total[:, side:, :-side]
+            + total[:, :-side, :-side]
+        )
+        return found
+
+    spread = (sums(around**2) - sums(around) ** 2 / side**2).clip(_PLAIN**2 * side**2)
+    response = np.pad(product / np.sqrt(spread), ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    each = np.arange(len(pieces))
+    best = np.stack(
+        np.unravel_index(response.reshape(len(pieces), -1).argmax(axis=1), response.shape[1:]), axis=1
+    )
+    found = best.astype(np.float64) - 1
+    for axis, by in enumerate(np.eye(2, dtype=np.int64)):
+        low, mid, high = (response[each, *(best + way * by).T] for way in (-1, 0, 1))
+        bend = np.where(np.isfinite(low + high), low - 2 * mid + high, np.inf)
+        found[:, axis] += np.where(bend < 0, (low - high) / np.where(bend < 0, 2 * bend, 1), 0.0)
+    return found
 
 
 def _supported(found: Registration) -> NDArray[np.float64]:

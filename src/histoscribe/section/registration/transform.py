@@ -37,7 +37,7 @@ class Registration:
         return float(np.median(np.hypot(*self.residuals.T))) if len(self.residuals) else None
 
 
-def through(affine: NDArray[np.float64], places: ArrayLike) -> NDArray[np.float64]:
+def through(affine: NDArray[np.floating], places: ArrayLike) -> NDArray[np.float64]:
     """Places, shape (n, 2), through a 3 × 3 matrix."""
     found: NDArray[np.float64] = np.asarray(places, dtype=np.float64) @ affine[:2, :2].T + affine[:2, 2]
     return found
@@ -107,3 +107,20 @@ def _spread(places: NDArray[np.float64]) -> float:
     """Extent across the longest direction, as a share of that along it."""
     sizes = np.linalg.svd(places - places.mean(axis=0), compute_uv=False)
     return float(sizes[1] / sizes[0]) if sizes[0] > 0 else 0.0
+
+
+def about(
+    middle: NDArray[np.float64],
+    degrees: float,
+    *,
+    mirror: bool = False,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> NDArray[np.float64]:
+    """A map about a place (row, column): left and right exchanged, a turn to the left, a scale, a shift."""
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    affine = np.eye(3)
+    affine[:2, :2] = scale * turn * (1.0, -1.0 if mirror else 1.0)
+    affine[:2, 2] = middle - affine[:2, :2] @ middle + shift
+    return affine

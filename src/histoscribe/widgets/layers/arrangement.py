@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.widgets.layers.aligned import lay_as_kept
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
     DERIVED,
@@ -21,6 +22,7 @@ from histoscribe.widgets.layers.layers import (
     known_section,
     placed_like,
     section_of,
+    shared_by,
     slide_layer,
     slide_of,
 )
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
 
 _COPY = "copy"
@@ -88,10 +89,11 @@ def side_by_side(viewer: ViewerModel, on: bool, genes: tuple[str, ...] = ()) -> 
 
 
 def lay_out(viewer: ViewerModel) -> None:
-    """Lay tissue that was opened at the place of other tissue beside it, from left to right."""
+    """Lay tissue as its record says, else what was opened at the place of other tissue beside it."""
+    lay_as_kept(viewer)
     groups: list[tuple[set[object], list[Layer]]] = []
     for layer in viewer.layers:
-        keys = _tissue(layer)
+        keys = shared_by(layer)
         same = [group for group in groups if keys & group[0]]
         groups = [group for group in groups if group not in same]
         if keys:
@@ -109,14 +111,6 @@ def lay_out(viewer: ViewerModel) -> None:
                 layer.metadata[LAID] = offset
             box = box + offset
         taken.append(box)
-
-
-def _tissue(layer: Layer) -> set[object]:
-    """What layers of the same tissue share: a section's name, a slide's levels."""
-    section: Section | None = section_of(layer) or layer.metadata.get(OF)
-    slide = slide_of(layer) or (section.slide if section is not None else None)
-    name = section.name if section is not None else layer.metadata.get(TISSUE)
-    return {*({name} if name else ()), *({id(slide.levels)} if slide is not None else ())}
 
 
 def _box(layers: list[Layer]) -> NDArray[np.float64]:
@@ -146,9 +140,9 @@ def uncover(viewer: ViewerModel, layer: Layer, but: Layer | None = None) -> list
     """Hide, and return, what of the same tissue would mix its colours with a layer's; nothing in panes."""
     if is_side_by_side(viewer):
         return []
-    of = _tissue(layer)
+    of = shared_by(layer)
     spots = [one for one in viewer.layers if section_of(one) is not None or OF in one.metadata]
-    hidden = [one for one in spots if one not in (layer, but) and one.visible and of & _tissue(one)]
+    hidden = [one for one in spots if one not in (layer, but) and one.visible and of & shared_by(one)]
     show_only(spots, [one for one in spots if one.visible and one not in hidden])
     return hidden
 

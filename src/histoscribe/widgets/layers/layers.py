@@ -124,12 +124,6 @@ def affine_of(layer: Layer) -> NDArray[np.float64]:
     return affine
 
 
-def through(affine: NDArray[np.floating], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Places, shape (n, 2), through a 3 × 3 matrix."""
-    found: NDArray[np.float64] = places @ affine[:2, :2].T + affine[:2, 2]
-    return found
-
-
 def moved(layer: Layer) -> NDArray[np.float64]:
     """How a layer of a section or slide was moved from its µm to the world, 3 × 3; as without panes."""
     slide, own = slide_of(layer), np.eye(3)
@@ -205,3 +199,11 @@ def path_of(layer: Layer) -> str:
 def is_same(one: Slide | None, slide: Slide) -> bool:
     """Whether one slide is another, whatever their scale."""
     return one is not None and one.levels is slide.levels
+
+
+def shared_by(layer: Layer) -> set[object]:
+    """What layers of the same tissue share: a section's name, a slide's levels."""
+    section: Section | None = section_of(layer) or layer.metadata.get(OF)
+    slide = slide_of(layer) or (section.slide if section is not None else None)
+    name = section.name if section is not None else layer.metadata.get(TISSUE)
+    return {*({name} if name else ()), *({id(slide.levels)} if slide is not None else ())}

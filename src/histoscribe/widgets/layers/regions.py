@@ -11,9 +11,10 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.section.registration.transform import through
 from histoscribe.tiles import Region, marked_ellipse, rings_of
 from histoscribe.widgets.jobs.loading import lent
-from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, through, to_pixels
+from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, to_pixels
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from histoscribe.palette import MARK
-from histoscribe.widgets.layers.layers import UM, affine_of, through
+from histoscribe.section.registration.transform import through
+from histoscribe.widgets.layers.layers import UM, affine_of
 from histoscribe.widgets.layers.painting import rim
 from histoscribe.widgets.layers.raster import is_raster, mark_bins
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QPushButton, QSplitter
 from histoscribe.errors import SettingError
 from histoscribe.genes import symbol_of
 from histoscribe.record import SPLIT_MEANING
+from histoscribe.section.registration.transform import through
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
@@ -22,7 +23,6 @@ from histoscribe.widgets.layers.layers import (
     has_own_spots,
     kind_of,
     known_section,
-    through,
     to_pixels,
 )
 from histoscribe.widgets.layers.making import Recipe, made, written
