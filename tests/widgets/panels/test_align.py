@@ -17,9 +17,9 @@ from histoscribe.simulate.section import slide_in_memory
 from histoscribe.tiles import Region
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.contributions.readers import settle
-from histoscribe.widgets.layers.aligned import lies_on
 from histoscribe.widgets.layers.layers import add_layer, moved, section_of, slide_layer, spot_layer
 from histoscribe.widgets.layers.regions import described_regions, regions_of
+from histoscribe.widgets.layers.rescaling import lies_on
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 SIDE, MPP = 736, 2.0

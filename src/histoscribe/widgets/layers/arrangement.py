@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.widgets.layers.aligned import lay_as_kept
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
     DERIVED,
@@ -28,6 +27,7 @@ from histoscribe.widgets.layers.layers import (
 )
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.layers.raster import like
+from histoscribe.widgets.layers.rescaling import lay_as_kept
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

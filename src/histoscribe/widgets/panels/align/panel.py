@@ -16,7 +16,6 @@ from histoscribe.record import AlignedTo, amend_record, record_of
 from histoscribe.section import Registration, align, align_by_landmarks, keep_alignment, lay_on
 from histoscribe.section.registration.transform import FEWEST, about, through
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.layers.aligned import Places, lay_tissue, lies_on, put_back, sections_on
 from histoscribe.widgets.layers.colours import colours_of
 from histoscribe.widgets.layers.layers import (
     DERIVED,
@@ -29,6 +28,7 @@ from histoscribe.widgets.layers.layers import (
     tissue_of,
 )
 from histoscribe.widgets.layers.opened import shown_spots
+from histoscribe.widgets.layers.rescaling import Places, lay_tissue, lies_on, put_back, sections_on
 from histoscribe.widgets.layers.strips import show_scale
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import LayerField, number_field, words_field

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError, SlideError
+from histoscribe.section.registration.transform import through
 from histoscribe.tiles import Region, mask_regions, spot_regions
 from histoscribe.widgets.layers.layers import (
     UM,
@@ -17,7 +18,6 @@ from histoscribe.widgets.layers.layers import (
     known_section,
     section_of,
     slide_of,
-    through,
     tissue_of,
     to_pixels,
 )
