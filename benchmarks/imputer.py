@@ -4,6 +4,7 @@ histoscribe benchmark imputer DATA --task random --keep random.jsonl     (and ev
 python benchmarks/imputer.py tables random.jsonl panels.jsonl ...
 python benchmarks/imputer.py speed                   5,000 samples × 2,000 genes
 python benchmarks/imputer.py memory SAMPLES GENES    peak of one restoration, half of the genes shown
+python benchmarks/imputer.py holes SAMPLES GENES     the same, half of the values shown
 """
 
 from __future__ import annotations
@@ -76,10 +77,16 @@ def speed() -> None:
         print(f"{name} missing: {wall:.1f} s, processor {processor:.1f} s")
 
 
-def memory(samples: int, genes: int) -> None:
-    """Peak memory of restoring `samples` × `genes` of which half are shown."""
+def memory(samples: int, genes: int, *, holes: bool = False) -> None:
+    """Peak memory of restoring `samples` × `genes` of which half are shown: genes, or values."""
     imputer = Imputer(steps=0, factors=50).fit(simulated(200, genes, 0))
-    shown = simulated(samples, genes, 1)[:, : genes // 2].copy()
+    shown = simulated(samples, genes, 1)
+    if holes:
+        random = np.random.default_rng(2)
+        for row in shown.X:
+            row[random.random(genes) < 0.5] = np.nan
+    else:
+        shown = shown[:, : genes // 2].copy()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     whole = bool(np.isfinite(imputer.restore(shown).layers["restored"]).all())
@@ -96,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["tables", "speed", "memory"])
+    parser.add_argument("what", choices=["tables", "speed", "memory", "holes"])
     parser.add_argument("more", nargs="*")
     given = parser.parse_args()
     if given.what == "tables":
@@ -104,7 +111,7 @@ def main() -> None:
     elif given.what == "speed":
         speed()
     else:
-        memory(*map(int, given.more))
+        memory(*map(int, given.more), holes=given.what == "holes")
 
 
 if __name__ == "__main__":

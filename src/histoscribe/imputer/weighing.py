@@ -29,7 +29,7 @@ Around = Callable[[Floats], list[Floats]]
 
 _RINGS = (6, 18)
 _FACTORS = ((5, 10.0), (20, 100.0), (60, 100.0))
-_WORK = 2_000_000_000
+_WORK = 1_000_000_000
 _CELLS = 30_000_000
 _NUGGETS = (0.003, 0.1, 0.5)
 _HIDDEN = 0.1
@@ -139,15 +139,13 @@ class _Pass:
         return np.asarray((values - self.mean) / self.sd, dtype=np.float32)
 
     def firsts(self, starts: list[GaussianStart] | None) -> list[Floats]:
-        """The model's word, then those of three factor models of the table."""
+        """The model's word, then those of up to three factor models of the table."""
         samples, genes = self.values.shape
         most = max(1, min(samples // 3, genes, max(8, int((_WORK / (min(samples, 1000) * genes)) ** 0.5))))
-        for number, (size, prior) in enumerate(_FACTORS):
-            start = starts[number] if starts else None
-            fitted = fit_holed(
-                self.values, self.shown, start.loadings.shape[1] if start else min(size, most), prior=prior,
-                rounds=3 if start else 12, start=start,
-            )  # fmt: skip
+        kinds = dict.fromkeys((min(size, most), prior) for size, prior in _FACTORS)
+        for start, (size, prior) in zip(starts or [None] * len(kinds), kinds, strict=False):
+            rounds = 3 if start else 12
+            fitted = fit_holed(self.values, self.shown, size, prior=prior, rounds=rounds, start=start)
             self.starts.append(fitted)
         words = [expect_holed(one, self.values, self.shown) for one in self.starts]
         return [self.units(self.told(self.holed)), *words]
