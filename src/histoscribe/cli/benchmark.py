@@ -101,6 +101,16 @@ def predictor(
         raise SettingError("no data were named", where="benchmark predictor", remedy="name a cohort CSV")
     check_outputs(data, out, table)
     if holds_tasks(data):
+        others = {
+            "--folds": folds,
+            "--panel": panel,
+            "--guide": guide,
+            "--ablation": ablation,
+            "--store": store,
+        }
+        if asked_of_others := [name for name, value in others.items() if value]:
+            problem = "HEST's benchmark has folds and genes of its own"
+            raise SettingError(problem, where=asked_of_others[0], remedy="leave it out")
         told, layout = _hest(data, encoder, split or "patient", methods, range(seeds), ledger)
         finish(context, told, layout, out=out, table=table, as_json=as_json)
         return

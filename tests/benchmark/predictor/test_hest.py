@@ -214,5 +214,8 @@ def test_the_shell_prints_both_protocols_task_by_task(root: Path, monkeypatch: p
     wanted = {(task, *one) for task in ("IDC", "HCC", "all tasks") for one in [ours, *official]}
     assert wanted <= means
     assert told["settings"]["encoder"] == "moments@1"
+    folded = CliRunner().invoke(app, [*words, "--folds", "0"], prog_name="histoscribe")
+    assert folded.exit_code == 2
+    assert "folds and genes of its own" in folded.stderr
     nothing = CliRunner().invoke(app, ["benchmark", "predictor"], prog_name="histoscribe")
     assert nothing.exit_code == 2

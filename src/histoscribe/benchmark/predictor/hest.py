@@ -105,8 +105,9 @@ def read_sample(task: Task, name: str, encoder: TileEncoder, progress: Progress)
             progress.report(f"describing {name}", start, len(images))
             features.append(encoder.encode(_at_scale(images[start : start + _CHUNK], encoder)))
     table = read_h5ad(expression)
-    rows = table.obs_names.get_indexer(spots)
-    if (rows < 0).any() or len(rows) != sum(map(len, features)):
+    known = {str(spot): row for row, spot in enumerate(table.obs_names)}
+    rows = np.array([known.get(spot, -1) for spot in spots], dtype=np.intp)
+    if (rows < 0).any() or len(known) < table.n_obs or len(rows) != sum(map(len, features)):
         remedy = "use patches and expression of the same sample"
         raise SectionError("patches and expression do not join by barcode", where=patches, remedy=remedy)
     centres = flip(table.obsm["spatial"])[rows]
