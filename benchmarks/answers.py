@@ -330,7 +330,7 @@ def unknown(data: Path, seed: int) -> None:
     """Each type left out of the memory: how often it is unknown where 5 % of held-out known tumours are."""
     bulk, kinds, patients = tumours(data)
     random = np.random.default_rng(seed)
-    for count in (1024, bulk.table.n_vars):
+    for count in (bulk.table.n_vars,):
         genes = np.sort(random.choice(bulk.table.n_vars, count, replace=False))
         for kind in np.unique(kinds):
             inside, left = np.flatnonzero(kinds != kind), np.flatnonzero(kinds == kind)

@@ -53,8 +53,6 @@ class ClassifierState:
     classes: tuple[str, ...]
     patients: list[str]
     """Of each sample."""
-    rows: Places
-    """Which of the training table's samples they are, shape (samples,)."""
     memory: str = ""
     """The bundled imputer whose samples they are; empty where they are its own."""
 
@@ -125,12 +123,12 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
             "memory": memory,
         }  # fmt: skip
         card = Card(
-            kind=self.kind, variant="memory", genes=() if memory else standard.genes, target="class",
+            kind=self.kind, variant="memory", genes=standard.genes, target="class",
             panel_rule="any genes that are shared", licence=self.licence, seed=0, settings=settings,
-            training=() if memory else tuple(map(TrainingSection, names, owners)),
+            training=tuple(map(TrainingSection, names, owners)),
         )  # fmt: skip
         samples = np.nan_to_num(values[use[kept]]).astype(np.float16).astype(np.float32)
-        return self._learned(ClassifierState(samples, standard, codes, classes, owners, rows, memory), card)
+        return self._learned(ClassifierState(samples, standard, codes, classes, owners, memory), card)
 
     def classify(self, table: Table, *, adapt: bool | None = None) -> pd.DataFrame:
         """Tell what samples are.
@@ -215,10 +213,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         state = self.fitted
-        labels: dict[str, NDArray[Any]] = {
-            "codes": state.codes.astype(np.int16),
-            "rows": state.rows.astype(np.int32),
-        }
+        labels: dict[str, NDArray[Any]] = {"codes": state.codes.astype(np.int16)}
         if state.memory:
             return labels
         units = {"mean": state.standard.mean, "sd": state.standard.sd}
@@ -231,23 +226,24 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         own = card.settings
         classes, memory = tuple(map(str, own.get("classes", ()))), str(own.get("memory", ""))
         settings = settings_from(ClassifierSettings, card, where)
-        codes, rows = (np.asarray(tensors.get(name, ()), dtype=np.int64) for name in ("codes", "rows"))
-        count, genes = len(codes), len(card.genes)
-        shapes: dict[str, tuple[int, ...]] = {"codes": (count,), "rows": (count,)}
-        if memory:
-            samples, standard, owners, _ = _remembered(memory)
-            sound = count and rows.min() >= 0 and rows.max() < len(samples)
-            samples, patients = np.nan_to_num(samples[rows * sound]), [owners[row] for row in rows * sound]
-        else:
-            shapes |= {"samples": (count, genes), "mean": (genes,), "sd": (genes,)}
-            patients, sound = [one.patient for one in card.training], count == len(card.training)
-        require_shapes(tensors, shapes, where=where)
-        if not (sound and count and codes.min() >= 0 and codes.max() < len(classes)):
-            raise ModelError("its labels do not fit its samples", where=where, remedy=ANEW)
+        count, genes = len(card.training), len(card.genes)
+        shapes: dict[str, tuple[int, ...]] = {"codes": (count,)}
         if not memory:
+            shapes |= {"samples": (count, genes), "mean": (genes,), "sd": (genes,)}
+        require_shapes(tensors, shapes, where=where)
+        codes, sound = tensors["codes"].astype(np.int64), True
+        if memory:
+            known, standard, _, names = _remembered(memory)
+            place = {name: row for row, name in enumerate(names)}
+            rows = [place.get(name, -1) for name in card.sections]
+            samples, sound = np.nan_to_num(known[rows]), min(rows, default=-1) >= 0
+        else:
             samples = tensors["samples"].astype(np.float32)
             standard = standard_of(card.genes, tensors["mean"], tensors["sd"], str(own["scale"]))
-        return settings, ClassifierState(samples, standard, codes, classes, patients, rows, memory)
+        if not (sound and count and codes.min() >= 0 and codes.max() < len(classes)):
+            raise ModelError("its labels do not fit its samples", where=where, remedy=ANEW)
+        patients = [one.patient for one in card.training]
+        return settings, ClassifierState(samples, standard, codes, classes, patients, memory)
 
 
 def _remembered(name: str) -> tuple[NDArray[np.float32], Standard, list[str], list[str]]:

@@ -114,9 +114,9 @@ class Head:
         return softmax(member * self.temperature), 1 + (novelty - self.bound) / max(abs(self.bound), 1.0)
 
     def _novelty(self, strange: Floats, called: Places) -> Floats:
-        """Nearness by the standards of the called class, and distance from the mean by those of all."""
-        near = (strange[:, 0] - self.middle[called, 0]) / self.spread[called, 0]
-        return np.asarray(near + (strange[:, 1] - self.middle[-1, 1]) / self.spread[-1, 1])
+        """Both by the standards of the called class, and the distance from the mean by those of all too."""
+        own = ((strange - self.middle[called]) / self.spread[called]).sum(1)
+        return np.asarray(own + (strange[:, 1] - self.middle[-1, 1]) / self.spread[-1, 1])
 
     def carried(self, sample: Floats, draws: int, seed: int) -> Floats:
         """What each gene adds to the lead of the called class over the next: sampled Shapley values (genes,).
