@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 def sections() -> list[Section]:
     from histoscribe.simulate import simulate_section
 
-    return [simulate_section(seed, name=f"K{seed}", genes=20, size_um=700) for seed in (1, 2, 3)]
+    return [simulate_section(seed, name=f"K{seed}", genes=20, size_um=600) for seed in (1, 2, 3)]
 
 
 @pytest.fixture
