@@ -21,6 +21,7 @@ from histoscribe.section import Section, open_section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.keeping import EDITED
+from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.painting import expression, rim, spot_layers
 from histoscribe.widgets.panels.export.panel import ExportPanel
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
@@ -211,8 +212,7 @@ def test_a_report_tells_in_plain_words_what_was_found(
     about = {"variant": "histoscribe", "encoder": "builtin", "versions": {"torch": "2.8"}, "guide_spots": 12}
     predicted.table.uns["histoscribe"] |= about
     show(viewer, [measured, predicted])
-    request = comparing.CompareRequest(measured, predicted)
-    compared = comparing.compare_sections(request, Progress())
+    compared = comparing.compare_sections((measured, predicted), Progress())
     add_layer(viewer, comparing.described_difference(compared, viewer.layers[1]))
     box = np.array([[0, 0], [0, 1000], [90, 1000], [90, 0]], float)
     viewer.add_shapes([box], features={"class": ["Tumour"]}, units=UM, name="regions")
@@ -246,6 +246,21 @@ def test_a_report_opens_in_a_browser_without_network(shown: Any, tmp_path: Path)
     assert "CONSOLE" not in done.stderr
     picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
     assert len(np.unique(picture, axis=0)) > 1000
+
+
+def test_a_picture_has_the_scale_of_a_map_and_none_of_the_gene_beneath(shown: Any, section: Section) -> None:
+    def bars() -> list[str]:
+        return [axes.get_title(loc="left") for axes in picture_of(shown, state_of(shown)).figure.axes[1:]]
+
+    (spots,) = spot_layers(shown)
+    assert bars() == ["EPCAM, log1p of counts per 10,000"]
+    values = np.arange(float(section.table.n_obs))
+    show_map(shown, spots, Map("one", "distance", "µm", values, (0, 50)))
+    assert bars() == ["distance, µm"]
+    show_map(shown, spots, Map("two", "tissue", "class", values.astype(int) % 2, classes=("a", "b")))
+    assert bars() == []
+    (legend,) = picture_of(shown, state_of(shown)).figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
 @pytest.mark.viewer

@@ -219,15 +219,18 @@ def _all_limits(
     return bounds
 
 
-def seen_strips(viewer: ViewerModel) -> list[Strip]:
-    """The colour strips of what was painted and is seen: not hidden, not beneath a map."""
+def seen_layers(viewer: ViewerModel) -> list[Points]:
+    """The layers of spots that are seen: not hidden, not beneath a map."""
     mapped = [layer.metadata[OF] for layer in viewer.layers if layer.visible and OF in layer.metadata]
-    painted = {
-        layer.name: _painted[layer]
-        for layer in painted_layers(viewer)
-        if layer.visible and _painted.get(layer) and not any(section_of(layer) is one for one in mapped)
-    }
-    return strips_of(viewer, _states[viewer], painted) if painted else []
+    shown = [layer for layer in painted_layers(viewer) if layer.visible]
+    return [layer for layer in shown if not any(section_of(layer) is one for one in mapped)]
+
+
+def seen_strips(viewer: ViewerModel) -> list[Strip]:
+    """The colour strips of what was painted and is seen."""
+    painted = {layer.name: _painted[layer] for layer in seen_layers(viewer) if _painted.get(layer)}
+    state = _states.get(viewer)
+    return strips_of(viewer, state, painted) if painted and state is not None else []
 
 
 def show_gene_scale(viewer: ViewerModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from histoscribe.palette import INK, SOFT, scale_bar
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.layers.layers import UM, known_section, section_of
-from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers, told_verdicts
+from histoscribe.widgets.layers.maps import Map, class_palette, map_of, strip_of
+from histoscribe.widgets.layers.painting import genes_on, paint, painted_layers, seen_layers, told_verdicts
 from histoscribe.widgets.layers.regions import class_colours, is_region_layer
 from histoscribe.widgets.panels.export.drawing import Extent, draw
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 KINDS = (".png", ".svg", ".pdf")
 _STYLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9.0, "text.parse_math": False}
 _INCH = 100
-_STRIP, _TITLE, _MARGIN, _NOTE, _LEGEND = 0.52, 0.24, 0.12, 0.14, 0.2
+_STRIP, _TITLE, _MARGIN, _NOTE, _LEGEND, _NAME = 0.52, 0.24, 0.12, 0.14, 0.2, 1.0
 _LETTERS = 15  # an inch, of the notes beneath
 _MOST_PIXELS = 60_000_000
 
@@ -66,7 +68,8 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
     strips, classes = _strips(viewer, state), _classes(viewer)
     letters = int(_LETTERS * columns * wide)
     lines = [(line, colour) for words, colour in _notes(viewer) for line in wrap(words, letters)]
-    foot = _NOTE * len(lines) + _LEGEND * bool(classes)
+    in_a_row = max(1, int(columns * wide / _NAME))
+    foot = _NOTE * len(lines) + _LEGEND * math.ceil(len(classes) / in_a_row)
     title = _TITLE if len(panes) > 1 else 0.0
     size = (
         columns * (wide + _MARGIN) + _MARGIN,
@@ -98,7 +101,7 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             height = (_MARGIN / 2 + _NOTE * place) / size[1]
             figure.text(_MARGIN / size[0], height, line, fontsize=7.5, color=colour, va="bottom")
         if classes:
-            _legend(figure, classes, _MARGIN / 2 + _NOTE * len(lines), size)
+            _legend(figure, classes, in_a_row, _MARGIN / 2 + _NOTE * len(lines), size)
     return Picture(figure, um_per_inch, tuple(left_out))
 
 
@@ -159,13 +162,23 @@ def _notes(viewer: ViewerModel) -> Iterator[tuple[str, str]]:
 
 
 def _classes(viewer: ViewerModel) -> dict[str, Any]:
-    """Visible classes of regions and their colours, layers without classes by their own name."""
+    """Visible classes of maps and regions and their colours, layers without classes by their own name."""
+    known: dict[str, Any] = {}
+    for _, one in _maps(viewer):
+        known |= zip(one.classes, class_palette(len(one.classes))[:, :3].tolist(), strict=True)
     drawn = [layer for layer in viewer.layers if is_region_layer(layer) and layer.visible]
     found = [(name or layer.name, colour) for layer in drawn for name, colour in class_colours(layer).items()]
-    return {name: tuple(part / 255 for part in colour) for name, colour in found}
+    return known | {name: tuple(part / 255 for part in colour) for name, colour in found}
 
 
-def _legend(figure: Figure, classes: dict[str, Any], foot: float, size: tuple[float, float]) -> None:
+def _maps(viewer: ViewerModel) -> list[tuple[Layer, Map]]:
+    """The maps that are visible."""
+    return [(layer, one) for layer in viewer.layers if layer.visible and (one := map_of(layer)) is not None]
+
+
+def _legend(
+    figure: Figure, classes: dict[str, Any], in_a_row: int, foot: float, size: tuple[float, float]
+) -> None:
     from matplotlib.patches import Patch
 
     patches = [
@@ -175,7 +188,7 @@ def _legend(figure: Figure, classes: dict[str, Any], foot: float, size: tuple[fl
         handles=patches,
         loc="lower left",
         bbox_to_anchor=(_MARGIN / size[0], foot / size[1]),
-        ncols=len(patches),
+        ncols=min(len(patches), in_a_row),
         fontsize=7.5,
         frameon=False,
         borderpad=0,
@@ -198,9 +211,7 @@ def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limit
     """Words, colours and limits of every colour scale in view, each once."""
     bounds = paint(viewer, state) if state.genes else {}
     found: dict[tuple[str, Any, Limits], list[str]] = {}
-    for layer in painted_layers(viewer):
-        if not layer.visible:
-            continue
+    for layer in seen_layers(viewer):
         shown = genes_on(layer, state)
         for place, gene in enumerate(shown):
             limits = bounds.get(layer.name, {}).get(gene)
@@ -210,6 +221,9 @@ def _strips(viewer: ViewerModel, state: ViewState) -> list[tuple[str, Any, Limit
             colours = DIFFERENCE if differs else place if len(shown) > 1 else state.colour_map
             words = f"{symbol_of(gene)}, {DIFFERENCE if differs else UNITS}"
             found.setdefault((words, colours, limits), []).append(layer.name)
+    for layer, one in _maps(viewer):
+        if not one.classes:
+            found.setdefault((*strip_of(one)[:2], one.limits), []).append(layer.name)
     alike = [words for words, _, _ in found]
     return [
         (words if alike.count(words) == 1 else f"{words} ({', '.join(names)})", colours, limits)

@@ -11,8 +11,9 @@ from qtpy.QtCore import QModelIndex
 
 from histoscribe.errors import ModelError
 from histoscribe.widgets.jobs.loading import load_libraries
+from histoscribe.widgets.layers.colours import spread
 from histoscribe.widgets.layers.layers import has_own_spots, known_section
-from histoscribe.widgets.layers.maps import Map, show_map, spread
+from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField
 from histoscribe.widgets.parts.models import ModelField
