@@ -29,6 +29,19 @@ def strongest(genes: DataFrame) -> tuple[list[str], list[str]]:
     return up, down
 
 
+def spread_figure(values: NDArray[np.floating], labels: NDArray[np.str_], words: str) -> Figure:
+    """One gene's values, shape (spots,), by class of the spots: violins with their median; `words` beside."""
+    names = sorted(set(labels.tolist()), key=lambda name: (not name, name))
+    kinds = [name for name in names if np.ptp(values[labels == name])]
+    with styled():
+        figure, (axes,) = row(1, size=(1.6 + 0.8 * len(kinds), 3.0))
+        if kinds:
+            axes.violinplot([values[labels == name] for name in kinds], showmedians=True, showextrema=False)
+        axes.set_xticks(range(1, len(kinds) + 1), [name or "outside" for name in kinds])
+        axes.set_ylabel(words)
+    return figure
+
+
 def volcano_figure(genes: DataFrame) -> Figure:
     """Each gene of `differential_genes` by fold change and p value, of predictions by size of effect."""
     tested = "p_adjusted" in genes

@@ -196,7 +196,7 @@ def test_a_report_names_all_and_reaches_nowhere(
         assert words in page, words
     assert not re.search(r"<script|<link|(?:src|href)\s*=\s*[\"']?(?:https?:)?//|url\((?!#|data:)", page)
     figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(figures) == 3
+    assert len(figures) == 4
     for figure in figures:
         ElementTree.fromstring(figure.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
@@ -216,6 +216,7 @@ def test_a_report_tells_in_plain_words_what_was_found(
     add_layer(viewer, comparing.described_difference(compared, viewer.layers[1]))
     box = np.array([[0, 0], [0, 1000], [90, 1000], [90, 0]], float)
     viewer.add_shapes([box], features={"class": ["Tumour"]}, units=UM, name="regions")
+    state_of(viewer).choose("EPCAM")
     write_report(content_of(viewer, state_of(viewer)), tmp_path / "a.html", Progress())
     page = " ".join((tmp_path / "a.html").read_text(encoding="utf-8").split())
     words = (
@@ -226,6 +227,8 @@ def test_a_report_tells_in_plain_words_what_was_found(
         "Tumour on A1, measured: against all other spots, most above are",
         "Pearson r over genes.",
         "Tumour on A1, measured: volcano",
+        '<th scope="row">outside</th><td>40</td>',
+        "by class; the line is the median",
         "the encoder builtin",
         "torch 2.8",
         "btag209",

@@ -306,3 +306,30 @@ def test_figures_of_the_compared_classes_are_drawn_and_saved(drawn: Any, qtbot: 
         assert not drawn.picture.pixmap().isNull()
         drawn.save_figure(tmp_path / f"{name}.svg")
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
+
+
+def test_a_bare_slide_exchanges_annotations_and_shows_mm2(
+    window: Any, panel: Any, make_slide: Any, tmp_path: Path
+) -> None:
+    window.layers.clear()
+    show(window, [make_slide()])
+    regions = [
+        Region("Tumour", (200, 0, 0), 2 * UPPER, label="no. 1", other='{"properties": {"isLocked": true}}')
+    ]
+    panel.open_regions(write_regions(regions, tmp_path / "in.geojson"))
+    assert panel.classes.model.index(0, 3).data() == "0.01"
+    assert panel.list.model.index(0, 2).data() == f"{0.16 * 0.075:.3f}"
+    assert panel.list.model.index(0, 1).data() == "Tumour, locked"
+    panel.save_regions(tmp_path / "out.geojson")
+    assert read_regions(tmp_path / "out.geojson") == regions
+
+
+def test_new_choices_are_kept_by_a_session(window: Any, panel: Any, qtbot: Any) -> None:
+    panel.tolerance.value, panel.threshold.value, panel.figure.value = 31, 2.5, "heat map"
+    panel.tabs.setCurrentIndex(4)
+    again = type(panel)(window)
+    qtbot.addWidget(again)
+    again.restore(panel.values())
+    again.take_back(panel.kept())
+    assert (again.tolerance.value, again.threshold.value, again.figure.value) == (31, 2.5, "heat map")
+    assert again.tabs.tabText(again.tabs.currentIndex()) == "List"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from histoscribe.widgets.layers.painting import (
 )
 from histoscribe.widgets.layers.regions import closed_shapes, is_region_layer, regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
+from histoscribe.widgets.parts.tables import plain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
+    from histoscribe.tiles import Region
     from histoscribe.widgets.layers.view_state import ViewState
 
 _TEMPLATE = "export_report.html.j2"
@@ -56,8 +59,8 @@ class ReportContent:
     colour_map: str
     regions: tuple[dict[str, Any], ...]
     """Layer, class, colour, number of shapes and their area, ready to be shown."""
-    drawn: tuple[tuple[Section, NDArray[np.str_]], ...]
-    """Sections with regions on them, and the class of each of their spots."""
+    drawn: tuple[tuple[Section, list[Region], NDArray[np.str_]], ...]
+    """Sections, the regions on them, and the class of each of their spots."""
     compared: tuple[Any, ...]
     """What the Compare panel holds of each pair that is shown."""
 
@@ -101,7 +104,8 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
         figures=list(_maps(content, progress)),
         regions=content.regions,
         compared=[_compared(one) for one in content.compared],
-        classes=[found for one in content.drawn for found in _class_parts(*one, progress)],
+        classes=[part for one, _, labels in content.drawn for part in _class_parts(one, labels, progress)],
+        spread=list(_spread(content)),
         records=[(one.name, record_of(one.table)) for one in content.sections],
         cards=_cards(content.sections),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -110,7 +114,7 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
     return path
 
 
-def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, NDArray[np.str_]]]:
+def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, list[Region], NDArray[np.str_]]]:
     """Measured sections (others where there are none) with regions on them, and the class of each spot."""
     from histoscribe.evaluation.regions import classes_of
 
@@ -118,13 +122,31 @@ def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, NDArray[np.str_]]]:
     layers = spot_layers(viewer)
     measured = [layer for layer in layers if kind_of(known_section(layer)) == "measured"]
     for layer in measured or layers:
-        section, regions = known_section(layer), []
+        section = known_section(layer)
+        regions: list[Region] = []
         for one in shapes:
             with suppress(RegionError):  # nothing closed is drawn
                 regions += [region for region in regions_of(one, layer) if region.name]
         labels = classes_of(section, regions)
         if labels.any():
-            yield section, labels
+            yield section, regions, labels
+
+
+def _spread(content: ReportContent) -> Iterator[dict[str, Any]]:
+    """What each shown gene does in each class: a table, and violins."""
+    from markupsafe import Markup
+
+    from histoscribe.evaluation.class_figures import spread_figure
+    from histoscribe.evaluation.figures import to_svg
+    from histoscribe.evaluation.regions import class_statistics
+
+    for gene, (section, regions, labels) in product(content.genes, content.drawn):
+        if gene in section.table.var_names:
+            values, about = expression(section, gene), f"{gene} on {section.name}, {kind_of(section)}"
+            table = class_statistics(values, labels, regions, section.mpp)
+            rows = [(str(name), *map(plain, row)) for name, *row in table.itertuples(name=None)]
+            svg = Markup(to_svg(spread_figure(values, labels, UNITS), about))
+            yield {"about": about, "columns": ["class", *table.columns], "rows": rows, "svg": svg}
 
 
 def _class_parts(section: Section, labels: NDArray[np.str_], progress: Progress) -> Iterator[dict[str, Any]]:
