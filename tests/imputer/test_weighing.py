@@ -8,8 +8,9 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.imputer import Imputer
+from histoscribe.imputer.gates import score_genes
 from histoscribe.imputer.own import expect_holed, fit_holed, from_fuller, from_likeness
-from histoscribe.imputer.weighing import complete, neighbours_of, score_genes, verdicts, weigh
+from histoscribe.imputer.weighing import complete, neighbours_of, verdicts, weigh
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
 
@@ -24,7 +25,7 @@ def of_factors(samples: int = 80, genes: int = 50, seed: int = 0) -> np.ndarray:
     return (values + random.normal(0, 0.3, values.shape)).astype(np.float32)
 
 
-def unknown(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def unknown(values: np.ndarray) -> np.ndarray:
     return np.full_like(values, np.nan)
 
 
@@ -56,9 +57,9 @@ def test_a_model_that_knows_better_is_heard_and_a_useless_one_is_not() -> None:
     hidden = RANDOM(1).random(truth.shape) < 0.3
     holed = np.where(hidden, np.nan, truth).astype(np.float32)
     names = [f"G{place}" for place in range(30)]
-    right = complete(holed, lambda values, rows: truth[rows], names, nowhere, Progress())
+    right = complete(holed, lambda values: truth, names, nowhere, Progress())
     noise = RANDOM(2).normal(0, 5, truth.shape).astype(np.float32)
-    wrong = complete(holed, lambda values, rows: noise[rows], names, nowhere, Progress())
+    wrong = complete(holed, lambda values: noise, names, nowhere, Progress())
     assert error(right.mean, truth, hidden) < 0.1
     assert error(wrong.mean, truth, hidden) < 1.15 * truth.std()
 

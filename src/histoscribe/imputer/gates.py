@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
 LEVEL_90 = 1.6448536
-_PRIOR_CELLS = 25.0
+_PRIOR_CELLS, _LEAST_CELLS = 25.0, 10
 _HALF_HIDDEN = (0, 2)
 
 
@@ -126,21 +130,33 @@ def held_out_scores(
     one = next((one for one in rehearsals if (one.mode, one.knot) == _HALF_HIDDEN), None)
     if one is None:
         return {}
-    gate = float(gates.gate[_HALF_HIDDEN])
     truth, gaussian, memory = (part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory))
-    guess = gaussian + gate * (memory - gaussian)
-    count = one.scored.sum(0)
-    weight = one.scored / np.maximum(count, 1)
-    truth = truth - (truth * weight).sum(0)
-    guess = guess - (guess * weight).sum(0)
-    power = np.sqrt((truth**2 * weight).sum(0) * (guess**2 * weight).sum(0))
-    r = np.clip((truth * guess * weight).sum(0) / np.maximum(power, 1e-9), -0.9999, 0.9999)
-    low, high = fisher_interval(r, count)
+    guess = gaussian + float(gates.gate[_HALF_HIDDEN]) * (memory - gaussian)
+    scores = score_genes(truth, guess, one.scored, genes)[["r", "low", "high"]]
     return {
-        gene: {"r": round(float(r[i]), 4), "low": round(float(low[i]), 4), "high": round(float(high[i]), 4)}
-        for i, gene in enumerate(genes)
-        if count[i] >= 10
+        str(gene): {"r": r, "low": low, "high": high} for gene, r, low, high in scores.round(4).itertuples()
     }
+
+
+def score_genes(
+    truth: NDArray[np.float32], guess: NDArray[np.float32], hidden: NDArray[np.bool_], genes: Sequence[str]
+) -> pd.DataFrame:
+    """Pearson's `r` of each gene over its hidden values, Fisher's `low` and `high` (95 %), and `samples`.
+
+    Genes with fewer than 10 hidden values, or constant ones, are left out.
+    """
+    import pandas as pd
+
+    count = hidden.sum(0)
+    weight = hidden / np.maximum(count, 1)
+    a, b = (np.where(hidden, part, 0).astype(np.float64) for part in (truth, guess))
+    a, b = (part - (part * weight).sum(0) for part in (a, b))
+    powers = (a**2 * weight).sum(0), (b**2 * weight).sum(0)
+    good = (count >= _LEAST_CELLS) & (np.minimum(*powers) > 1e-6)
+    r = np.clip((a * b * weight).sum(0)[good] / np.sqrt(powers[0] * powers[1])[good], -0.9999, 0.9999)
+    low, high = fisher_interval(r, count[good])
+    found = {"r": r, "low": low, "high": high, "samples": count[good]}
+    return pd.DataFrame(found, index=np.asarray(genes, dtype=str)[good])
 
 
 def fisher_interval(r: Any, count: Any) -> tuple[Any, Any]:

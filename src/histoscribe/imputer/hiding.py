@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.imputer.gates import LEVEL_90
+from histoscribe.imputer.gates import LEVEL_90, score_genes
 from histoscribe.imputer.restorer import Restorer, restore_all
-from histoscribe.imputer.weighing import Floats, Mask, score_genes
+from histoscribe.imputer.weighing import Floats, Mask
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

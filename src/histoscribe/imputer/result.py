@@ -124,7 +124,7 @@ def _own_structure(
     genes = np.flatnonzero(place[units.places] >= 0)
     at, standard = place[units.places[genes]], units.standard
 
-    def told(values: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def told(values: NDArray[np.float32]) -> NDArray[np.float32]:
         given = np.full((len(values), len(standard.genes)), np.nan, dtype=np.float32)
         given[:, genes] = values[:, at]
         found = restore_all(restorer, standard.apply(given), Progress())[0]

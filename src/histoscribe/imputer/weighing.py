@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.imputer.gates import LEVEL_90, fisher_interval
+from histoscribe.imputer.gates import LEVEL_90, score_genes
 from histoscribe.imputer.own import expect_holed, fit_holed, from_fuller, from_likeness
 from histoscribe.progress import Progress
 
@@ -57,23 +57,17 @@ def neighbours_of(table: AnnData) -> Around:
     places = np.asarray(table.obsm["spatial"], dtype=np.float64) if "spatial" in table.obsm else None
     if places is None or len(places) <= _RINGS[-1] or not np.isfinite(places).all():
         return lambda values: []
-    from scipy import sparse
     from scipy.spatial import cKDTree
 
-    near = cKDTree(places).query(places, _RINGS[-1] + 1)[1][:, 1:]
-    rows = np.arange(len(places))
-
-    def ring(count: int) -> sparse.csr_array:
-        cells = np.repeat(rows, count), near[:, :count].ravel()
-        return sparse.csr_array((np.full(len(cells[0]), 1 / count, np.float32), cells), (len(rows),) * 2)
-
-    rings = [ring(count) for count in _RINGS]
-    return lambda values: [np.asarray(one @ np.nan_to_num(values), dtype=np.float32) for one in rings]
+    near = cKDTree(places).query(places, _RINGS[-1] + 1)[1].T[1:]
+    return lambda values: [
+        np.asarray(sum(values[place] for place in near[:count]) / np.float32(count)) for count in _RINGS
+    ]
 
 
 def complete(
     values: Floats,
-    told: Callable[[Floats, NDArray[np.int64]], Floats],
+    told: Callable[[Floats], Floats],
     genes: Sequence[str],
     around: Around,
     progress: Progress,
@@ -89,18 +83,15 @@ def complete(
     values : ndarray of float32, shape (samples, genes)
         NaN where not known; some of every gene is.
     told : callable
-        What the model expects of such a table, on its scale, given these rows; NaN of unknown genes.
+        What the model expects of such a table, on its scale; NaN of unknown genes.
     genes : sequence of str
     """
     parts = -(-values.size // _CELLS)
     around = around if parts == 1 else lambda values: []
-    everyone = np.arange(len(values))
-    rows = everyone[::parts]
-    some = values[rows]
-    known = ~np.isnan(some)
-    hidden, blocks = _hide(known, np.random.default_rng((0, *known.shape)))
+    some = values[::parts]
+    hidden, blocks = _hide(~np.isnan(some), np.random.default_rng((0, *some.shape)))
     progress.report("learning the table's own structure", 0, parts + 1)
-    trial = _Pass(np.where(hidden, np.float32(np.nan), some), lambda part: told(part, rows), around, blocks)
+    trial = _Pass(np.where(hidden, np.float32(np.nan), some), told, around, blocks)
     truth = trial.units(some)
     firsts = trial.firsts(None)
     modelled: Mask = np.asarray(~np.isnan(firsts[0]).any(0))
@@ -114,10 +105,9 @@ def complete(
     mean = np.empty_like(values)
     for number in range(parts):
         progress.report("learning the table's own structure", number + 1, parts + 1)
-        rows = everyone[number::parts]
-        whole = _Pass(values[rows], lambda part, rows=rows: told(part, rows), around, blocks)  # type: ignore[misc]
+        whole = _Pass(values[number::parts], told, around, blocks)
         found = whole.seconds(_blend(whole.firsts(trial.starts), first, groups))
-        mean[rows] = _blend(found, second, groups) * whole.sd + whole.mean
+        mean[number::parts] = _blend(found, second, groups) * whole.sd + whole.mean
     return Completed(mean, np.broadcast_to(spread * trial.sd, values.shape), check, cover)
 
 
@@ -143,8 +133,8 @@ class _Pass:
         samples, genes = self.values.shape
         most = max(1, min(samples // 3, genes, max(8, int((_WORK / (min(samples, 1000) * genes)) ** 0.5))))
         kinds = dict.fromkeys((min(size, most), prior) for size, prior in _FACTORS)
-        for start, (size, prior) in zip(starts or [None] * len(kinds), kinds, strict=False):
-            rounds = 3 if start else 12
+        for number, (size, prior) in enumerate(kinds):
+            start, rounds = (starts[number], 3) if starts else (None, 12)
             fitted = fit_holed(self.values, self.shown, size, prior=prior, rounds=rounds, start=start)
             self.starts.append(fitted)
         words = [expect_holed(one, self.values, self.shown) for one in self.starts]
@@ -214,25 +204,6 @@ def _calibrate(truth: Floats, guess: Floats, hidden: Mask) -> tuple[Floats, floa
         half, missed <= LEVEL_90 * spread_of(hidden & ~half), missed <= LEVEL_90 * spread_of(hidden & half)
     )
     return spread_of(hidden), float(inside[hidden].mean()) if hidden.any() else float("nan")
-
-
-def score_genes(truth: Floats, guess: Floats, hidden: Mask, genes: Sequence[str]) -> pd.DataFrame:
-    """Pearson's `r` of each gene over its hidden values, Fisher's `low` and `high` (95 %), and `samples`.
-
-    Genes with fewer than 10 hidden values, or constant ones, are left out.
-    """
-    import pandas as pd
-
-    count = hidden.sum(0)
-    weight = hidden / np.maximum(count, 1)
-    a, b = (np.where(hidden, part, 0).astype(np.float64) for part in (truth, guess))
-    a, b = (part - (part * weight).sum(0) for part in (a, b))
-    powers = (a**2 * weight).sum(0), (b**2 * weight).sum(0)
-    good = (count >= _LEAST) & (np.minimum(*powers) > 1e-6)
-    r = np.clip((a * b * weight).sum(0)[good] / np.sqrt(powers[0] * powers[1])[good], -0.9999, 0.9999)
-    low, high = fisher_interval(r, count[good])
-    found = {"r": r, "low": low, "high": high, "samples": count[good]}
-    return pd.DataFrame(found, index=np.asarray(genes, dtype=str)[good])
 
 
 def verdicts(low: pd.Series[float]) -> list[str]:
