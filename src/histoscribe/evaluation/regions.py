@@ -15,7 +15,7 @@ from histoscribe.evaluation.spatial import moran_per_gene, neighbour_enrichment
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
-from histoscribe.tiles import Region, parse_regions, region_at, regions_text
+from histoscribe.tiles import Region, areas, parse_regions, region_at, regions_text
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -48,10 +48,11 @@ def class_statistics(
     """
     import pandas as pd
 
-    rows = {}
+    rows, sizes = {}, areas(regions)
+    own = np.array([region.name for region in regions])
     for name in (*dict.fromkeys(region.name for region in regions), ""):
         here = np.asarray(values, dtype=np.float64)[labels == name]
-        area = sum(region.area for region in regions if region.name == name) * (mpp / 1000) ** 2
+        area = float(sizes[own == name].sum()) * (mpp / 1000) ** 2
         known = here if here.size else np.array([np.nan])
         low, median, high = np.percentile(known, [10, 50, 90])
         rows[name or "outside"] = {

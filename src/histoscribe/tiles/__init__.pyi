@@ -16,5 +16,11 @@ from .placing import (
     sample_tiles as sample_tiles,
     spot_tiles as spot_tiles,
 )
-from .regions import Region as Region, region_at as region_at, rings_of as rings_of
+from .regions import (
+    Region as Region,
+    areas as areas,
+    moved_regions as moved_regions,
+    region_at as region_at,
+    rings_of as rings_of,
+)
 from .shapes import mask_regions as mask_regions, spot_regions as spot_regions

@@ -70,17 +70,14 @@ class Region:
         """The area as shapely's polygon in (row, column), its holes as interiors; prepared."""
         import shapely
 
-        polygon = shapely.Polygon(self.polygon, self.holes)
+        polygon: Polygon = geometries([self])[0]
         shapely.prepare(polygon)
         return polygon
 
-    @property
+    @cached_property
     def area(self) -> float:
         """Square full-resolution pixels, holes left out; even-odd where the outline crosses itself."""
-        import shapely
-
-        polygon = self.geometry
-        return float(shapely.area(polygon if polygon.is_valid else shapely.make_valid(polygon)))
+        return float(areas([self])[0])
 
     @property
     def outline(self) -> NDArray[np.float64]:
@@ -111,6 +108,48 @@ class Region:
         return found
 
 
+def geometries(regions: Sequence[Region]) -> NDArray[np.object_]:
+    """The area of each region as shapely's polygon in (row, column), made together; shape (regions,)."""
+    import shapely
+
+    rings = [ring for region in regions for ring in (region.polygon, *region.holes)]
+    sizes, counts = [len(ring) for ring in rings], [len(region.holes) + 1 for region in regions]
+    points = np.concatenate(rings) if rings else np.empty((0, 2))
+    lines = shapely.linearrings(points, indices=np.repeat(np.arange(len(rings)), sizes))
+    found: NDArray[np.object_] = shapely.polygons(lines, indices=np.repeat(np.arange(len(regions)), counts))
+    return found
+
+
+def areas(regions: Sequence[Region]) -> NDArray[np.float64]:
+    """Of each region as `Region.area` has it, shape (regions,)."""
+    import shapely
+
+    new = [region for region in regions if "area" not in vars(region)]
+    found = geometries(new)
+    crossed = ~shapely.is_valid(found)
+    found[crossed] = shapely.make_valid(found[crossed])
+    for region, size in zip(new, shapely.area(found).tolist(), strict=True):
+        vars(region)["area"] = size
+    return np.array([region.area for region in regions], dtype=np.float64)
+
+
+def moved_regions(regions: Sequence[Region], affine: ArrayLike) -> list[Region]:
+    """Regions through a matrix, shape (3, 3), of (row, column, 1)."""
+    matrix = np.asarray(affine, dtype=np.float64)
+    rings = [ring for region in regions for ring in (region.polygon, *region.holes)]
+    points = np.concatenate(rings) @ matrix[:2, :2].T + matrix[:2, 2]
+    points.flags.writeable = False
+    parts = iter(np.split(points, np.cumsum([len(ring) for ring in rings])[:-1]))
+    found = []
+    for region in regions:
+        again = object.__new__(Region)  # what was checked once is not checked again
+        kept = {name: value for name, value in vars(region).items() if name not in ("geometry", "area")}
+        holes = (next(parts), *(next(parts) for _ in region.holes))
+        vars(again).update(kept, polygon=holes[0], holes=holes[1:])
+        found.append(again)
+    return found
+
+
 def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]:
     """The last of the regions that holds each point; quick for many regions and many points.
 
@@ -132,7 +171,7 @@ def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]
     known = np.flatnonzero(np.isfinite(places).all(axis=1))
     if len(regions) and len(known):
         tree = shapely.STRtree(shapely.points(places[known]))
-        region, place = tree.query([region.geometry for region in regions], predicate="contains")
+        region, place = tree.query(geometries(regions), predicate="contains")
         np.maximum.at(found, known[place], region)
     return found
 

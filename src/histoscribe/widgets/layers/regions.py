@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
 from histoscribe.section.registration.transform import through
-from histoscribe.tiles import Region, marked_ellipse, rings_of
+from histoscribe.tiles import Region, marked_ellipse, moved_regions, rings_of
 from histoscribe.widgets.jobs.loading import lent
 from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, to_pixels
+from histoscribe.widgets.layers.pictures.drawn_regions import (
+    FILL,
+    MANY,
+    held_regions,
+    picture_of_regions,
+    placing_of,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -37,13 +44,13 @@ PALETTE: tuple[Colour, ...] = (
 CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-_FILL, _EDGE_UM = 0.15, 8
+_EDGE_UM = 8
 LABEL, _ANNOTATION, _RINGS, OTHER = "label", "annotation", "rings", "other"
 
 
 def is_region_layer(layer: Layer) -> bool:
-    """Whether a layer holds drawn shapes that may have classes."""
-    return isinstance(layer, Shapes) and layer.ndim == 2
+    """Whether a layer holds drawn shapes that may have classes, or is a picture of many."""
+    return (isinstance(layer, Shapes) and layer.ndim == 2) or bool(held_regions(layer))
 
 
 def add_region_layer(viewer: ViewerModel) -> Shapes:
@@ -62,10 +69,13 @@ def warm_up() -> None:
 def described_regions(
     regions: Sequence[Region], mpp: float, name: str, beneath: Layer | None = None
 ) -> LayerData:
-    """Describe regions in full-resolution pixels of `mpp` µm as one layer of shapes in µm.
+    """Describe regions in full-resolution pixels of `mpp` µm as one layer of shapes in µm; many as a picture.
 
     With the layer of their section or slide they lie where that was moved.
     """
+    if len(regions) > MANY:
+        picture = picture_of_regions(regions, mpp, name)
+        return picture if beneath is None else placed(picture, moved(beneath))
     described = {
         "name": name,
         "shape_type": "polygon",
@@ -104,7 +114,7 @@ def _features(regions: Sequence[Region]) -> dict[str, list[str]]:
 def _colours(regions: Sequence[Region]) -> dict[str, Any]:
     return {
         "edge_color": np.array([_rgba(region.colour, 1.0) for region in regions]),
-        "face_color": np.array([_rgba(region.colour, _FILL) for region in regions]),
+        "face_color": np.array([_rgba(region.colour, FILL) for region in regions]),
         "edge_width": _EDGE_UM,
     }
 
@@ -121,7 +131,7 @@ def use_class(layer: Shapes, name: str, colour: Colour) -> None:
     layer.selected_data = set()
     layer.feature_defaults = {**dict.fromkeys(map(str, layer.features), ""), CLASS: name}
     layer.current_edge_color = _rgba(colour, 1.0)
-    layer.current_face_color = _rgba(colour, _FILL)
+    layer.current_face_color = _rgba(colour, FILL)
     layer.current_edge_width = _EDGE_UM
 
 
@@ -142,7 +152,7 @@ def say_of(layer: Shapes, rows: Sequence[int], column: str, words: str) -> None:
 def paint_shapes(layer: Shapes, rows: Sequence[int], colour: Colour, *, hidden: bool = False) -> None:
     """Give shapes a colour, seen or hidden."""
     edges, faces = layer.edge_color.copy(), layer.face_color.copy()
-    edges[list(rows)], faces[list(rows)] = _rgba(colour, not hidden), _rgba(colour, _FILL * (not hidden))
+    edges[list(rows)], faces[list(rows)] = _rgba(colour, not hidden), _rgba(colour, FILL * (not hidden))
     layer.edge_color, layer.face_color = edges, faces
 
 
@@ -151,8 +161,10 @@ def is_hidden(layer: Shapes, row: int) -> bool:
     return float(layer.edge_color[row][3]) == 0
 
 
-def class_colours(layer: Shapes) -> dict[str, Colour]:
+def class_colours(layer: Layer) -> dict[str, Colour]:
     """Every class that is drawn and the colour that most of it has, in the order of first use."""
+    if held := held_regions(layer):
+        return {region.name: region.colour for region in reversed(held)}
     classes = classes_in(layer)
     parts = np.round(255 * np.asarray(layer.edge_color)[:, :3]).astype(int).tolist()
     often = Counter(zip(classes, map(tuple, parts), strict=True)).most_common()
@@ -160,8 +172,13 @@ def class_colours(layer: Shapes) -> dict[str, Colour]:
     return {name: colours[name] for name in dict.fromkeys(classes)}
 
 
-def regions_of(layer: Shapes, beneath: Layer | None = None) -> list[Region]:
+def regions_of(layer: Layer, beneath: Layer | None = None) -> list[Region]:
     """The closed shapes as regions, holes as they were read; see `drawn_regions` for the rest."""
+    if held := held_regions(layer):
+        affine = placing_of(layer) if beneath is None else to_pixels(beneath) @ placing_of(layer)
+        if np.allclose(affine, np.eye(3), atol=1e-6):
+            return list(held)
+        return moved_regions(held, affine)
     names, labels, annotations, rings, others = (
         words_in(layer, column) for column in (CLASS, LABEL, _ANNOTATION, _RINGS, OTHER)
     )
@@ -180,13 +197,16 @@ def closed_shapes(layer: Shapes) -> list[int]:
 
 
 def drawn_regions(
-    shapes: Shapes, beneath: Layer | None = None, name: str | None = None
+    shapes: Layer, beneath: Layer | None = None, name: str | None = None
 ) -> list[NDArray[np.float64]]:
     """The closed shapes (of a class) as polygons, shape (corners, 2), wherever all this was moved.
 
     They are (row, column) in full-resolution pixels of the section or slide beneath; in the world without
     one. An ellipse becomes 72 corners. Raises `RegionError` if nothing closed is drawn.
     """
+    if held_regions(shapes):
+        regions = regions_of(shapes, beneath)
+        return [region.polygon for region in regions if name is None or region.name == name]
     polygons = []
     classes, kinds, data = classes_in(shapes), shapes.shape_type, shapes.data
     affine = affine_of(shapes) if beneath is None else to_pixels(beneath) @ affine_of(shapes)
@@ -203,8 +223,10 @@ def drawn_regions(
     return polygons
 
 
-def classes_in(shapes: Shapes) -> list[str]:
+def classes_in(shapes: Layer) -> list[str]:
     """The class of every shape; empty where it has none."""
+    if held := held_regions(shapes):
+        return [region.name for region in held]
     return words_in(shapes, CLASS)
 
 

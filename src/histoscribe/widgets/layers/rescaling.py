@@ -25,6 +25,7 @@ from histoscribe.widgets.layers.layers import (
     slide_of,
     spot_layer,
 )
+from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.raster import is_raster, raster_layer
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
 
 def _is_drawn(layer: Layer) -> bool:
     return (
-        isinstance(layer, Points | Shapes)
+        (isinstance(layer, Points | Shapes) or bool(held_regions(layer)))
         and layer.ndim == 2
         and section_of(layer) is None
         and OF not in layer.metadata

@@ -18,7 +18,7 @@ from histoscribe.record import record_of
 from histoscribe.widgets.layers.layers import UM, kind_of, section_of
 from histoscribe.widgets.layers.making import OPENED
 from histoscribe.widgets.layers.painting import spot_layers
-from histoscribe.widgets.layers.regions import classes_in, drawn_regions
+from histoscribe.widgets.layers.regions import classes_in, drawn_regions, is_region_layer
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
 
 if TYPE_CHECKING:
@@ -153,7 +153,11 @@ class RegionField(FieldRow):
     def __init__(self, name: str, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self.layer = LayerField(
-            name, viewer, lambda layer: isinstance(layer, Shapes), "", "The layer drawn in"
+            name,
+            viewer,
+            lambda layer: isinstance(layer, Shapes) or is_region_layer(layer),
+            "",
+            "The layer drawn in",
         )
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")

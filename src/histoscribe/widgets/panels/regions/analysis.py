@@ -82,9 +82,11 @@ class ClassedSpots:
 
 def areas(regions: Sequence[Region], mpp: float | None) -> dict[str, tuple[int, float]]:
     """No spots, and the area in mm² of each class of regions on a slide; NaN where its scale is unknown."""
+    from histoscribe.tiles import areas as sizes_of
+
     found: dict[str, tuple[int, float]] = {}
-    for one in regions:
-        found[one.name] = 0, found.get(one.name, (0, 0.0))[1] + one.area * ((mpp or np.nan) / 1000) ** 2
+    for one, size in zip(regions, sizes_of(regions), strict=True):
+        found[one.name] = 0, found.get(one.name, (0, 0.0))[1] + size * ((mpp or np.nan) / 1000) ** 2
     return found
 
 

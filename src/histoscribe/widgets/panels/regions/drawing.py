@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from histoscribe.widgets.layers.layers import (
     tissue_of,
 )
 from histoscribe.widgets.layers.painting import sections_in
+from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.regions import (
     PALETTE,
     Colour,
@@ -44,6 +46,7 @@ from histoscribe.widgets.layers.regions import (
 )
 from histoscribe.widgets.panels.regions import tools
 from histoscribe.widgets.panels.regions.class_table import ClassTable
+from histoscribe.widgets.panels.regions.editing import edit_in_view, redrawn
 from histoscribe.widgets.panels.regions.region_list import RegionList
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
 from histoscribe.widgets.parts.fields import LayerField, number_field
@@ -137,24 +140,29 @@ class DrawingPanel(Panel):
 
     def undo(self) -> None:
         """Go back by what was last done to the regions."""
-        if self.drawn.value is not None:
+        if isinstance(self.drawn.value, Shapes):
             history_of(self.drawn.value).undo()
             self._count_again()
 
     @property
     def undoable(self) -> bool:
         """Whether anything was done to the regions."""
-        return self.drawn.value is not None and history_of(self.drawn.value).undoable
+        return isinstance(self.drawn.value, Shapes) and history_of(self.drawn.value).undoable
 
     def give(self) -> None:
         """Give the marked class to the selected shapes."""
         layer, name = self.drawn.value, self.classes.marked
-        if layer is None or not name or not layer.selected_data:
+        if not isinstance(layer, Shapes) or not name or not layer.selected_data:
             show_info("Select shapes and mark a class first.")
             return
         with history_of(layer).step():
             give_class(layer, sorted(layer.selected_data), name, self.classes.colours[name])
         self.refresh()
+
+    def edit(self) -> None:
+        """Take what is in view out of a picture of many regions as shapes; put it back when pressed again."""
+        with telling():
+            self.drawn.value = edit_in_view(self.viewer, self.drawn.value, self._beneath())
 
     def choose_colour(self, colour: QColor | None = None) -> None:
         """Give the marked class another colour; asks for one if none is given."""
@@ -265,7 +273,7 @@ class DrawingPanel(Panel):
             self._count_again()
 
     def _layer(self) -> Shapes:
-        if self.drawn.value is None:
+        if not isinstance(self.drawn.value, Shapes):
             layer = add_region_layer(self.viewer)
             self.drawn.reset_choices()
             self.drawn.value = layer
@@ -280,7 +288,7 @@ class DrawingPanel(Panel):
             for layer in (spots, shapes):
                 for name in MOVES if layer is not None else ():
                     getattr(layer.events[name], act)(self._later_on)  # type: ignore[union-attr]
-            if shapes is not None:
+            if isinstance(shapes, Shapes):
                 history_of(shapes)
                 getattr(shapes.events.data, act)(self._on_shapes)
                 getattr(shapes.events.features, act)(self._on_features)
@@ -302,13 +310,20 @@ class DrawingPanel(Panel):
         self._edition += 1
 
     def _on_class(self, name: str) -> None:
-        if self.drawn.value is not None and name:
+        if isinstance(self.drawn.value, Shapes) and name:
             use_class(self.drawn.value, name, self.classes.colours[name])
 
     def _restyle(self, before: str, after: str) -> None:
         """Give the shapes of a class its new name and colour."""
         layer, colour = self.drawn.value, self.classes.colours[after]
-        if layer is not None:
+        if layer is not None and held_regions(layer):
+            beneath = self._beneath()
+            regions = [
+                replace(one, name=after, colour=colour) if one.name == before else one
+                for one in regions_of(layer, beneath)
+            ]
+            self.drawn.value = redrawn(self.viewer, layer, regions, beneath)
+        elif layer is not None:
             rows = [row for row, name in enumerate(classes_in(layer)) if name == before]
             if rows:
                 with history_of(layer).step():
@@ -323,6 +338,7 @@ class DrawingPanel(Panel):
             "add": ("Add class", "Another class, with the next colour", self.add_class),
             "colour": ("Colour…", "Another colour for the marked class", self.choose_colour),
             "give": ("Give class", "The selected shapes become the marked class", self.give),
+            "edit": ("Edit in view", "Of very many regions, those in view as shapes; again: back", self.edit),
             "polygon": ("Draw polygon", "Click corner after corner; a double click ends it", polygon),
             "freehand": ("Draw freehand", "Drag around the tissue", freehand),
             "undo": ("Undo", "Go back by what was last done to the regions", self.undo),
@@ -347,7 +363,7 @@ class DrawingPanel(Panel):
             button.setCheckable(True)
             button.setToolTip(meaning)
             button.toggled.connect(act)
-        rows = (("add", "colour", "give"), ("polygon", "freehand"), ("brush", "wand", "undo"))
+        rows = (("add", "colour", "give"), ("polygon", "freehand", "edit"), ("brush", "wand", "undo"))
         for names in (*rows, ("open", "save"), ("keep",)):
             self.add(beside(*(self.buttons[name] for name in names)))
         for name in ("open", "save", "brush", "wand"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Shapes
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import QLabel, QSplitter, QTabWidget
 
@@ -95,7 +96,8 @@ class RegionsPanel(DrawingPanel):
         with suppress(HistoscribeError):
             regions = self._regions()
         beneath = self.spots.value
-        self.list.show_regions(layer if regions else None, regions, beneath and tissue_of(beneath).mpp)
+        listed = regions if isinstance(layer, Shapes) else []  # a picture of many has no list
+        self.list.show_regions(layer if listed else None, listed, beneath and tissue_of(beneath).mpp)
         self._classes = [] if spots is None else spots.classes
         self.first.reset_choices()
         self.second.reset_choices()

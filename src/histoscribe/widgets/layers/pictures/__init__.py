@@ -1,0 +1,1 @@
+"""Layers that are drawn anew for what is looked at."""
