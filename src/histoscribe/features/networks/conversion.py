@@ -24,13 +24,7 @@ _PARTS = ("teacher", "state_dict", "model", "model_state_dict", "module", "encod
 
 def leave_network() -> list[str]:
     """Go where there is no network; must come before anything that starts threads."""
-    if sys.platform != "linux":
-        return []
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        alone = libc.unshare(_NEW_USER | _NEW_NET | _NEW_IPC) == 0
-    except (OSError, AttributeError):
-        return []
+    alone = sys.platform == "linux" and ctypes.CDLL(None).unshare(_NEW_USER | _NEW_NET | _NEW_IPC) == 0
     return ["no network"] if alone else []
 
 
@@ -39,8 +33,7 @@ def leave_files(room: str) -> list[str]:
     os.chdir(room)
     if sys.platform != "linux":
         return []
-    done: list[str] = []
-    libc = ctypes.CDLL(None, use_errno=True)
+    done, libc = [], ctypes.CDLL(None)
     with contextlib.suppress(OSError):
         os.chroot(room)
         os.chdir("/")
