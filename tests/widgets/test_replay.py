@@ -16,6 +16,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
+from histoscribe.record import record_of
 from histoscribe.tiles import read_regions
 from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.layers.layers import section_of
@@ -119,6 +120,9 @@ def test_script_and_shell_write_the_same_tables(run: Any, desk: dict[str, Path],
     to_the_end(export, export.save_script, tmp_path / "again.py")
     assert not [note.message for note in notification_manager.records if str(note.severity) == "error"]
 
+    command = record_of(section_of(guided).table).command
+    assert command.startswith("histoscribe predict ")
+    assert "--guide own" in command
     script = (tmp_path / "again.py").read_text(encoding="utf-8")
     assert script.count(".predict(") == 2  # what was undone is not done again
     assert "# Only a window writes view.png." in script

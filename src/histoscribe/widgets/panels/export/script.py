@@ -120,11 +120,6 @@ class Script:
         limit = "" if genes is None or whole else f", genes={list(genes)!r}"
         self.python.append(f"{call}, OUT / {file!r}{limit})")
 
-    def finish(self, thing: Any) -> None:
-        """Write a thing that was made and not written yet."""
-        if thing in MADE:
-            self.words_of(thing)
-
     def draw(self, name: str, regions: Any) -> None:
         """Lay regions beside the script."""
         from histoscribe.tiles import regions_text
@@ -246,7 +241,7 @@ def script_of(viewer: ViewerModel, stem: str) -> Script:
             for lines in (script.python, script.shell):
                 lines.append(f"# Only a window writes {one.path.name}.")
     for thing in things:
-        script.finish(thing)
+        script.words_of(thing)  # what was made and not written yet
     beneath = next((layer for layer in viewer.layers if section_of(layer) or slide_of(layer)), None)
     for layer in filter(is_region_layer, viewer.layers):
         with suppress(RegionError):  # nothing closed is drawn

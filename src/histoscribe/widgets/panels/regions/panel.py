@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -70,12 +71,12 @@ class RegionsPanel(DrawingPanel):
         if isinstance(kept.get("tab"), int):
             self.tabs.setCurrentIndex(kept["tab"])
 
-    def classed(self) -> analysis.ClassedSpots:
+    def classed(self, drawn: Sequence[Region] | None = None) -> analysis.ClassedSpots:
         """Spots, regions and classes of now; `HistoscribeError` if there are no spots or nothing is drawn."""
         from histoscribe.evaluation.regions import classes_of
 
         section = self._section()
-        regions = tuple(one for one in self._regions() if one.name)
+        regions = tuple(one for one in (drawn or self._regions()) if one.name)
         if not regions:
             raise RegionError(
                 "no shape has a class yet", remedy="mark a class and draw, or give it to a shape"
@@ -92,12 +93,6 @@ class RegionsPanel(DrawingPanel):
         colours = {} if layer is None else class_colours(layer)
         shown = {name: colour for name, colour in colours.items() if name}
         self.classes.show_classes(shown, [] if layer is None else classes_in(layer), counts)
-        regions: list[Region] = []
-        with suppress(HistoscribeError):
-            regions = self._regions()
-        beneath = self.spots.value
-        listed = regions if isinstance(layer, Shapes) else []  # a picture of many has no list
-        self.list.show_regions(layer if listed else None, listed, beneath and tissue_of(beneath).mpp)
         self._classes = [] if spots is None else spots.classes
         self.first.reset_choices()
         self.second.reset_choices()
@@ -122,12 +117,17 @@ class RegionsPanel(DrawingPanel):
         )
         if self._counted is None or self._counted[0] != asked:
             spots, counts = None, {}
+            regions: list[Region] = []
             with suppress(HistoscribeError):
+                regions = self._regions()
                 if slide is None:
-                    spots = self.classed()
+                    spots = self.classed(regions)
                     counts = spots.counts()
                 else:
-                    counts = analysis.areas(self._regions(), slide.mpp)
+                    counts = analysis.areas(regions, slide.mpp)
+            mpp = None if beneath is None else tissue_of(beneath).mpp
+            listed = regions if isinstance(self.drawn.value, Shapes) else []  # a picture of many has no list
+            self.list.show_regions(self.drawn.value if listed else None, listed, mpp)
             self._counted = asked, (spots, counts)
         found: tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
         return found
