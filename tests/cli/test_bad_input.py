@@ -221,3 +221,20 @@ def test_a_view_without_a_screen(refused, cohort, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     refused("view", cohort, says="napari", remedy=";")
+
+
+@pytest.mark.parametrize("verb", ["info", "convert", "compare", "impute", "predict"])
+def test_a_loop_of_links_is_the_users_to_mend(shell, tmp_path, verb):
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / one).symlink_to(tmp_path / other)
+    loop, out = tmp_path / "a", tmp_path / "out.h5ad"
+    words = {
+        "info": (loop,),
+        "convert": (loop, out),
+        "compare": (loop, loop, "--out", tmp_path / "out.html"),
+        "impute": (loop, "--model", "imputer-tcga11", "--out", out),
+        "predict": ("her2st-breast", loop, "--out", out),
+    }
+    result = shell(verb, *words[verb])
+    assert result.exit_code == 2, result.stderr
+    assert "Too many levels of symbolic links" in result.stderr

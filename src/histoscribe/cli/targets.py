@@ -134,7 +134,7 @@ def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
             where=path,
             remedy="give it that ending with --out",
         )
-    if any(path.resolve() == entry.resolve() for entry in inputs):
+    if any(os.path.realpath(path) == os.path.realpath(entry) for entry in inputs):
         raise SettingError(
             "the result would replace its own input", where=path, remedy="choose another name with --out"
         )
@@ -148,7 +148,8 @@ def output_place(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path
     """As `output_file`, but a folder that ends in `.zarr` may be replaced by another one."""
     if path.suffix.lower() != ".zarr" or not path.is_dir():
         return output_file(path, *endings, inputs=inputs)
-    if any(path.resolve() in (entry.resolve(), *entry.resolve().parents) for entry in inputs):
+    own = Path(os.path.realpath(path))
+    if any(own in (real, *real.parents) for real in map(Path, map(os.path.realpath, inputs))):
         raise SettingError("the result would replace its own input", where=path, remedy="choose another name")
     if any(path.iterdir()) and not any((path / mark).exists() for mark in _ZARR_MARKS):
         raise StorageError(

@@ -15,6 +15,7 @@ from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers import regions as region_layers
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions, picture_of_regions
 from histoscribe.widgets.layers.regions import class_colours, classes_in, drawn_regions, regions_of
+from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.panels.regions import editing
 
@@ -97,6 +98,17 @@ def test_a_moved_picture_has_moved_regions(
     np.testing.assert_allclose(
         drawn_regions(layer, beneath, "b")[0], REGIONS[1].polygon + np.array([3, 0]), atol=1e-6
     )
+
+
+def test_a_picture_grows_with_its_slide(window: Any, section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_layers, "MANY", 3)
+    show(window, [section])
+    beneath = next(layer for layer in window.layers if "section" in layer.metadata)
+    window.add_layer(Layer.create(*region_layers.described_regions(REGIONS, section.mpp, "many", beneath)))
+    set_mpp(window, section.slide, 2 * section.mpp)
+    for after, before in zip(regions_of(window.layers["many"], beneath), REGIONS, strict=True):
+        np.testing.assert_allclose(after.polygon, before.polygon, atol=1e-6)
+    assert beneath.metadata["section"].mpp == 2 * section.mpp
 
 
 def test_many_regions_are_opened_edited_in_part_renamed_and_saved(

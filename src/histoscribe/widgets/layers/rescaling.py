@@ -63,8 +63,8 @@ def set_mpp(viewer: ViewerModel, slide: Slide, mpp: float) -> None:
 
 
 def _is_drawn(layer: Layer) -> bool:
-    return (
-        (isinstance(layer, Points | Shapes) or bool(held_regions(layer)))
+    return bool(held_regions(layer)) or (
+        isinstance(layer, Points | Shapes)
         and layer.ndim == 2
         and section_of(layer) is None
         and OF not in layer.metadata
