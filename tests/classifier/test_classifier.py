@@ -85,7 +85,7 @@ def test_genes_that_carried_a_call_sum_up_to_its_lead_and_are_those_of_the_class
     (member, _), (base, _) = head.memory.expect(asked), head.memory.expect(0 * asked)
     first = int(member[0].argmax())
     lead = (member[0, first] - member[0, 1 - first]) - (base[0, first] - base[0, 1 - first])
-    assert head.carried(asked[0], 3, 0).sum() == pytest.approx(lead)
+    assert head.carried(asked[0], 3).sum() == pytest.approx(lead)
 
 
 def test_markers_are_the_planted_genes_and_steady(model: Classifier) -> None:

@@ -18,6 +18,7 @@ from histoscribe.imputer.units import groups_of, learn_standard, standard_of, st
 from histoscribe.models import Card, Estimator, TrainingSection, bundled, require_shapes
 from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import ANEW, Standard
+from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +165,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         return frame.set_axis(bulk_of(table).table.obs_names).rename_axis("sample")
 
     def explain(
-        self, table: Table, *, adapt: bool | None = None, draws: int = 8, seed: int = 0
+        self, table: Table, *, adapt: bool | None = None, draws: int = 8, progress: Progress | None = None
     ) -> pd.DataFrame:
         """Which genes carried each call: Shapley values of its lead over the next class, samples × genes.
 
@@ -173,7 +174,8 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         import pandas as pd
 
         head, asked, genes, _ = self._head(table, adapt)
-        values = np.array([head.carried(row, draws, seed) for row in asked])
+        rows = (progress or Progress()).track(asked, "asking which genes carried each call", len(asked))
+        values = np.array([head.carried(row, draws) for row in rows])
         return pd.DataFrame(values, index=bulk_of(table).table.obs_names, columns=genes)
 
     def biomarkers(self, count: int = _MARKERS) -> pd.DataFrame:

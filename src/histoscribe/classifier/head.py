@@ -118,7 +118,7 @@ class Head:
         own = ((strange - self.middle[called]) / self.spread[called]).sum(1)
         return np.asarray(own + (strange[:, 1] - self.middle[-1, 1]) / self.spread[-1, 1])
 
-    def carried(self, sample: Floats, draws: int, seed: int) -> Floats:
+    def carried(self, sample: Floats, draws: int) -> Floats:
         """What each gene adds to the lead of the called class over the next: sampled Shapley values (genes,).
 
         Genes come in one by one, in random orders and the reverse of each (Castro et al. 2009); a gene that
@@ -130,7 +130,7 @@ class Head:
         weights = memory.weights[:, first] - memory.weights[:, next_]
         steps = (sample**2)[:, None] - 2 * sample[:, None] * memory.samples.T
         start = (memory.samples**2).sum(1)
-        random, total = np.random.default_rng(seed), np.zeros(len(sample))
+        random, total = np.random.default_rng(0), np.zeros(len(sample))
         for _ in range(draws):
             order = random.permutation(len(sample))
             for genes in (order, order[::-1]):

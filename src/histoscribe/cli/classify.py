@@ -54,8 +54,7 @@ def classify(
         progress.report("telling classes")
         told = classifier.classify(opened, adapt=adapt)
         if explain:
-            progress.report("asking which genes carried them")
-            carried = classifier.explain(opened, adapt=adapt)
+            carried = classifier.explain(opened, adapt=adapt, progress=progress)
             told["carried_by"] = [", ".join(row.abs().nlargest(_TOP).index) for _, row in carried.iterrows()]
         with replacing(out) as fresh:
             told.to_csv(fresh, float_format="%.5g")

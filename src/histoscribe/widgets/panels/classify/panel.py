@@ -118,7 +118,6 @@ def _reasons(request: ClassifyRequest, progress: Progress) -> Series[float]:
 
     if request.sample not in samples.table.obs_names:
         raise TableError("this sample is not there any more", where=request.sample, remedy="classify again")
-    progress.report("asking which genes carried it")
     one = as_table(samples.table[[request.sample]].copy(), name=samples.name, scale=samples.scale)
-    carried = Classifier.load(request.model).explain(one).iloc[0]
+    carried = Classifier.load(request.model).explain(one, progress=progress).iloc[0]
     return carried.loc[carried.abs().nlargest(_TOP).index]
