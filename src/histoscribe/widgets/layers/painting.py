@@ -81,7 +81,7 @@ def expression(section: Section, gene: str) -> Values:
 def held_out_scores(section: Section) -> dict[str, float]:
     """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown.
 
-    A restored section states its imputer's, which is of bulk samples: they tell nothing about spots.
+    A restored section states how hidden values came back, and in older files its imputer's, of bulk samples.
     """
     if "held_out_r" not in section.table.var or record_of(section.table).kind == "restored":
         return {}
