@@ -167,7 +167,7 @@ def class_colours(layer: Layer) -> dict[str, Colour]:
         return {region.name: region.colour for region in reversed(held)}
     classes = classes_in(layer)
     parts = np.round(255 * np.asarray(layer.edge_color)[:, :3]).astype(int).tolist()
-    often = Counter(zip(classes, map(tuple, parts), strict=True)).most_common()
+    often = Counter(zip(classes, map(tuple, parts), strict=False)).most_common()  # napari may keep one more
     colours = dict(pair for pair, _ in reversed(often))
     return {name: colours[name] for name in dict.fromkeys(classes)}
 
