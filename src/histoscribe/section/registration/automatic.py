@@ -14,7 +14,7 @@ from histoscribe.section.registration.transform import Registration, fitted, thr
 from histoscribe.slide import Slide
 
 SPOT_RADIUS_UM = 27.5
-LEAST_OVERLAP, LEAST_AGREEING, FEWEST_AGREEING = 0.6, 0.4, 12
+LEAST_OVERLAP, LEAST_AGREEING, FEWEST_AGREEING = 0.6, 0.45, 12
 """Both witnesses must speak for a map: outlines that cover each other, and pieces whose structure agrees."""
 _FINER = 0.7  # share of pieces that must agree at a finer scale, or the coarser map is kept
 _RUNNER_UP = (
