@@ -219,7 +219,7 @@ def tables(paths: list[Path]) -> None:
     for (name, cell), part in frame.groupby(["cohort", "cell"], sort=False):
         wide = part.pivot(index="seed", columns="method", values="rmse")
         mean = wide.mean()
-        gain = wide[list(BASELINES)].min(axis=1) - wide["histoscribe"]
+        gain = wide.reindex(columns=list(BASELINES)).min(axis=1) - wide["histoscribe"]
         width = stats.t.ppf(0.975, len(gain) - 1) * gain.std() / len(gain) ** 0.5 if len(gain) > 1 else np.nan
         said = f"{gain.mean():.3f}" + (f" ± {width:.3f}" if np.isfinite(width) else "")
         cover = part["cover"].dropna().mean()
