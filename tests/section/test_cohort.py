@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from histoscribe.errors import Cancelled, SectionError
+from histoscribe.formats import kind_of
 from histoscribe.progress import Progress, Step
 from histoscribe.section import read_cohort, write_section
 
@@ -100,3 +101,16 @@ def test_an_empty_list_is_named() -> None:
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:
     with pytest.raises(SectionError, match="there is no such file"):
         read_cohort(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_spreadsheets_of_other_countries_part_cells_otherwise(
+    separator: str, space_ranger: Callable, tmp_path: Path
+) -> None:
+    space_ranger("run")
+    lines = ["section,patient,path,pitch_um", "A,P,run,100"]
+    path = tmp_path / "cohort.csv"
+    path.write_text("\ufeff" + "\n".join(lines).replace(",", separator), encoding="utf-8")
+    assert kind_of(path) == "cohort"
+    (section,) = read_cohort(path)
+    assert (section.name, section.patient, section.pitch_um) == ("A", "P", 100.0)

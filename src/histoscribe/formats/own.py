@@ -166,7 +166,7 @@ def _is_table_h5ad(seen: Glimpse) -> bool:
 
 
 def _is_cohort(seen: Glimpse) -> bool:
-    header = {cell.strip(' "\r').lower() for cell in seen.text.split("\n", 1)[0].split(",")}
+    header = {cell.strip(' "\r').lower() for cell in re.split("[,;\t]", seen.text.split("\n", 1)[0])}
     return {"section", "path"} <= header or len(header & _COHORT) >= 3 or header >= _HEST
 
 

@@ -106,7 +106,8 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
 def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         text = read_text(path, CSV_BYTES).getvalue().decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text))
+        first = text.split("\n", 1)[0]
+        reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
         header = [name.strip() for name in next(reader, [])]
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except (UnicodeDecodeError, csv.Error) as error:
