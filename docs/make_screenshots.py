@@ -157,6 +157,12 @@ def align(viewer: napari.Viewer, panel: Any) -> None:
     viewer.fit_to_view(margin=0.02)
 
 
+def quality(viewer: napari.Viewer, panel: Any) -> None:
+    """What is no clean tissue."""
+    panel.start()
+    _until(lambda: not panel.tasks.running)
+
+
 def train(viewer: napari.Viewer, panel: Any) -> None:
     """The panel as it stands before a training."""
     panel.tissue.value, panel.technology.value = "simulated tissue", "simulated"
@@ -248,6 +254,7 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "evidence": ("Evidence", evidence, True),
     "clusters": ("Clusters", clusters, False),
     "align": ("Align", align, False),
+    "quality": ("Quality", quality, False),
     "train": ("Train", train, False),
     "regions": ("Regions", regions, False),
     "region-list": ("Regions", region_list, False),

@@ -20,8 +20,8 @@ from histoscribe.widgets.parts.scrolling import Scrolled
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 STILL = (
-    "Predict", "Train", "Clusters", "Align", "Impute", "Generate", "Programmes", "Classify", "Slide",
-    "Export", "First steps",
+    "Predict", "Train", "Clusters", "Align", "Quality", "Impute", "Generate", "Programmes", "Classify",
+    "Slide", "Export", "First steps",
 )  # fmt: skip
 """Panels whose fields change nothing in the window until a button is pressed."""
 
