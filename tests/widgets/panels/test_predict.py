@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.section import Section
-from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.painting import spot_layers
-from histoscribe.widgets.panels.predict.prediction import PredictRequest, check
+from histoscribe.widgets.panels.predict.prediction import PredictRequest
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -44,12 +42,6 @@ def simulated() -> Section:
     from histoscribe.simulate import simulate_section
 
     return simulate_section(3, genes=30, size_um=600)
-
-
-def test_a_section_lends_its_mpp_to_a_slide_without(
-    model: Path, section: Section, make_slide: Callable[..., Slide]
-) -> None:
-    check(PredictRequest(model, replace(section, slide=make_slide(mpp=None)), "spots"))
 
 
 def test_a_section_is_predicted_on_its_spots_and_undone(

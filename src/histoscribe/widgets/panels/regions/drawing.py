@@ -363,8 +363,8 @@ class DrawingPanel(Panel):
             button.setCheckable(True)
             button.setToolTip(meaning)
             button.toggled.connect(act)
-        rows = (("add", "colour", "give"), ("polygon", "freehand", "edit"), ("brush", "wand", "undo"))
-        for names in (*rows, ("open", "save"), ("keep",)):
+        rows = (("add", "colour", "give"), ("polygon", "freehand"), ("brush", "wand", "undo"))
+        for names in (*rows, ("open", "save"), ("keep", "edit")):
             self.add(beside(*(self.buttons[name] for name in names)))
         for name in ("open", "save", "brush", "wand"):
             self.rule(self.buttons[name], enabled=lambda: self.spots.value is not None)
