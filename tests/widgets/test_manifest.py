@@ -14,7 +14,6 @@ import yaml
 import histoscribe
 
 MANIFEST = Path(histoscribe.__file__).with_name("napari.yaml")
-IMPORT_BUDGET = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -101,22 +100,18 @@ HEAVY = (
 )
 
 
-def test_commands_import_fast_and_nothing_heavy(contributions: dict[str, Any]) -> None:
+def test_commands_import_nothing_heavy(contributions: dict[str, Any]) -> None:
     modules = sorted({command["python_name"].partition(":")[0] for command in contributions["commands"]})
     script = f"""
-import sys, time
+import sys
 import napari, napari.layers, napari.components, napari.utils.notifications, qtpy.QtWidgets, superqt.utils
 before = set(sys.modules)
-start = time.process_time()
 for name in {modules!r}:
     __import__(name)
-print(time.process_time() - start)
 loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print("heavy:" + ",".join(sorted(loaded & set({HEAVY!r}))))
 """
-    seconds, heavy = _run(script)
-    assert heavy == "heavy:"
-    assert float(seconds) < IMPORT_BUDGET
+    assert _run(script) == ["heavy:"]
 
 
 def test_readers_import_without_napari_or_qt() -> None:
