@@ -32,6 +32,9 @@ _FEW = 30
 _PITCHES_PER_PATCH = 5.0
 Values = NDArray[np.float32]
 
+SCORES_CSV: dict[str, Any] = {"index_label": "gene", "float_format": "%.4g"}
+"""How scores are written: more digits than these depend on where numbers lie in memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -176,7 +179,7 @@ def gene_scores(
 def write_scores(scores: DataFrame, path: str | PathLike[str]) -> Path:
     """Write `gene_scores` as CSV, whole or not at all; `StorageError` if it cannot be written."""
     with replacing(path) as fresh:
-        scores.to_csv(fresh, index_label="gene", float_format="%.6g")
+        scores.to_csv(fresh, **SCORES_CSV)
     return Path(path)
 
 

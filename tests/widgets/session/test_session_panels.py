@@ -246,3 +246,16 @@ def test_damaged_panels_are_refused(viewer: Any, tmp_path: Path, damage: dict[st
     path.write_text(json.dumps(content | {"panels": [whole | damage]}))
     with pytest.raises(StorageError, match=rf"panels\.0\.{next(iter(damage))}"):
         read_content(path)
+
+
+def test_a_session_without_panels_still_opens(
+    window: Any, new_window: Callable[[], Any], tmp_path: Path
+) -> None:
+    """As it was written before panels were kept."""
+    path = saved(window, tmp_path / f"s{SUFFIX}")
+    content = json.loads(path.read_text())
+    del content["panels"], content["view"]["active"]
+    path.write_text(json.dumps(content))
+    again = brought_back(new_window(), path)
+    assert not panels_of(again)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in window.layers]

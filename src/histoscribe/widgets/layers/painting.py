@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -184,9 +183,7 @@ def dress_spots(
     layer: Points, features: Mapping[str, NDArray[Any]], colours: NDArray[np.float32] | str
 ) -> None:
     """Set features and colours. The layer would redraw for each of two signals: one is held back."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="property used for face_color dropped")
-        layer.features = dict(features)
+    layer.features = dict(features)
     with layer.events.face_color.blocker():
         layer.face_color = colours
 

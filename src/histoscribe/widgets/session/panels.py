@@ -26,6 +26,37 @@ _AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _ALONG = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
+_TAB = "tab"
+_BEFORE = {
+    "Genes": {"shown.layout_choice": "layout"},
+    "Evidence": {
+        **{f"maps.{name}": name for name in ("novelty", "interval", "spatial", "functional", "types")},
+        "trace.model.combo": "model",
+        "trace.behind": "behind",
+        "tabs": _TAB,
+    },
+    "Regions": {"analysis": _TAB, "analysis.first": "first", "analysis.second": "second"},
+    "Predict": {"model.combo": "model", "region.combo": "region", "region.only": "region_class"},
+    "Impute": {
+        "source.combo": "source",
+        "model.combo": "model",
+        "genes.which": "which",
+        "genes.search": "search",
+    },
+    "Generate": {
+        "model.combo": "model",
+        "primary.source.combo": "primary",
+        "primary.inside": "primary_inside",
+        "primary.region.combo": "primary_region",
+        "primary.region.only": "primary_region_class",
+        "normal.source.combo": "normal",
+        "normal.inside": "normal_inside",
+        "normal.region.combo": "normal_region",
+        "normal.region.only": "normal_region_class",
+        "imputer.combo": "imputer",
+    },
+}
+"""Names of fields in sessions that were saved before fields had names of their own, by panel."""
 
 
 def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPanel, ...]:
@@ -92,14 +123,20 @@ def _choices(panel: Panel, layers: Sequence[Layer]) -> dict[str, Any]:
 
 def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> None:
     """Choose in a panel what was chosen; what else it kept comes back where each of its layers does."""
-    chosen = dict(kept.choices)
-    for name, value in kept.choices.items():
+    renamed, own = _BEFORE.get(kept.name, {}), dict(kept.own)
+    chosen: dict[str, Any] = {}
+    for before, value in kept.choices.items():
+        name = renamed.get(before, before)
         if isinstance(value, dict):
             place = value.get("layer")
             chosen[name] = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
+        elif name == _TAB:
+            own.setdefault(_TAB, value)
+        elif value != "" or name == before:  # an empty field of then named no model
+            chosen[name] = value
     panel.restore({name: value for name, value in chosen.items() if value is not None})
-    if kept.own and None not in chosen.values():
-        panel.take_back(kept.own)
+    if own and None not in chosen.values():
+        panel.take_back(own)
 
 
 def _place(dock: QDockWidget, kept: KeptPanel, beneath: QDockWidget | None) -> None:

@@ -103,6 +103,11 @@ class DrawnShapes(_Drawn):
         self._fit(len(self.data), self.types, self.edge_color, self.edge_width)
         return self
 
+    @property
+    def numbers(self) -> int:
+        """How many corners it has."""
+        return sum(map(len, self.data))
+
 
 class DrawnPoints(_Drawn):
     """Points as (row, column)."""
@@ -114,6 +119,11 @@ class DrawnPoints(_Drawn):
     def _check(self) -> DrawnPoints:
         self._fit(len(self.data), self.size)
         return self
+
+    @property
+    def numbers(self) -> int:
+        """How many points it has."""
+        return len(self.data)
 
 
 class DrawnMap(_Part):
@@ -128,6 +138,11 @@ class DrawnMap(_Part):
     limits: Pair
     colours: Text
     classes: Names
+
+    @property
+    def numbers(self) -> int:
+        """How many spots it has."""
+        return len(self.values)
 
 
 class _Shown(_Part):
@@ -201,17 +216,19 @@ class KeptPanel(_Part):
 
 
 class Session(_Part):
-    """All of it."""
+    """All of it; sessions of before panels were kept have none."""
 
     format: Literal["histoscribe session"]
     version: Literal[1]
     sources: Annotated[tuple[Source, ...], Field(max_length=_MOST_ENTRIES)]
     layers: Annotated[tuple[KeptLayer, ...], Field(max_length=_MOST_ENTRIES)]
     view: View
-    panels: Annotated[tuple[KeptPanel, ...], Field(max_length=_MOST_ENTRIES)]
+    panels: Annotated[tuple[KeptPanel, ...], Field(max_length=_MOST_ENTRIES)] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Session:
         if len({one.id for one in self.sources}) < len(self.sources):
             raise ValueError("two sources have one id")
+        if sum(one.drawn.numbers for one in self.layers if not isinstance(one, OpenedLayer)) > MOST_NUMBERS:
+            raise ValueError("its shapes and maps hold too many numbers")
         return self

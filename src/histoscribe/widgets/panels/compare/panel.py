@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QPushButton, QSplitter
 
 from histoscribe.errors import SettingError
+from histoscribe.evaluation.comparison import SCORES_CSV
 from histoscribe.genes import symbol_of
 from histoscribe.record import SPLIT_MEANING
 from histoscribe.section.registration.transform import through
@@ -135,8 +136,7 @@ class ComparePanel(Panel):
         """Write the table of genes as CSV; asks where to if no path is given."""
         if self.compared is not None:
             name, genes = f"{self.compared.measured.name}-genes.csv", self.compared.genes
-            how = {"index_label": "gene", "float_format": "%.6g"}
-            if file := write_csv(self, "Save the table", name, genes, path, **how):
+            if file := write_csv(self, "Save the table", name, genes, path, **SCORES_CSV):
                 written(self.viewer, file, self.compared)
 
     def _show(self, layers: tuple[Layer, Layer], _: object, compared: comparing.Compared) -> Generator[None]:
