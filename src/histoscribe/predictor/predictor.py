@@ -415,13 +415,16 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         slide: NDArray[np.float32] | None,
         guide: Guide | None,
     ) -> tuple[TilePredictions, Guidance | None]:
-        from histoscribe.features.device import resolve_device
+        from histoscribe.features.device import one_thread, resolve_device
 
         fitted, device = self.fitted, resolve_device(self.device)
         features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
         fitted.check(features, centres_um)
         if guide is not None:
-            return guide.guided(fitted, self.genes, features, centres_um, slide, device)
+            from threadpoolctl import threadpool_limits
+
+            with one_thread(), threadpool_limits(1):  # the same digits however many threads are free
+                return guide.guided(fitted, self.genes, features, centres_um, slide, device)
         return fitted.predict(fitted.read(features, centres_um, slide), device), None
 
     def _check_genes(self, section: Section) -> None:

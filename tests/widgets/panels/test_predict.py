@@ -109,7 +109,7 @@ def test_without_layers_there_is_nothing_to_press(viewer: Any, panel: Any) -> No
 
 
 def test_a_slide_without_mpp_asks_for_it(
-    viewer: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path
+    viewer: Any, panel: Any, make_slide: Callable[..., Any], tmp_path: Path, qtbot: Any
 ) -> None:
     (tmp_path / "card.json").write_text("{}")
     show(viewer, [make_slide(mpp=None)])
@@ -121,6 +121,7 @@ def test_a_slide_without_mpp_asks_for_it(
     panel.start()
     (layer,) = viewer.layers
     assert tuple(layer.scale) == (0.25, 0.25)
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=60_000)
 
 
 def test_own_spots_are_learned_from_when_asked(small_model: Path) -> None:
