@@ -9,7 +9,14 @@ import torch
 
 from histoscribe.features.device import one_thread
 
-__all__ = ["one_thread", "seeded", "set_seed"]
+__all__ = ["one_thread", "own_process", "seeded", "set_seed"]
+
+
+def own_process() -> tuple[int, int]:
+    """The number of this process among those that train together, and how many they are: 0 and 1 alone."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
 
 def set_seed(seed: int, device: torch.device) -> None:

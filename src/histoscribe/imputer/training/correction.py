@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
 from histoscribe.imputer.network import Corrector
+from histoscribe.models.reproducible import own_process
 from histoscribe.models.training import Checkpoints, Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
@@ -44,8 +45,7 @@ class RehearsalBatches(IterableDataset[Batch]):
         self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
 
     def __iter__(self) -> Iterator[Batch]:
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        process = torch.distributed.get_rank() if together else 0
+        process, _ = own_process()
         for step in range(self.first, self.steps):
             random = np.random.default_rng((self.seed, step, process))
             which = int(random.integers(len(self.rehearsals)))

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from histoscribe.graphs import spatial_graph
+from histoscribe.models.reproducible import own_process
 
 _MOST_KEPT = 50_000
 
@@ -129,10 +130,7 @@ class TrainingSteps(IterableDataset[SpotBatch]):
         self._batches, self._steps, self._seed, self._first = batches, steps, seed, first
 
     def __iter__(self) -> Iterator[SpotBatch]:
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        process, processes = (
-            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
-        )
+        process, processes = own_process()
         draws, order = torch.Generator().manual_seed(self._seed), torch.empty(0, dtype=torch.int64)
         for step in range(self._steps):
             while len(order) < processes:
