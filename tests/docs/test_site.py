@@ -45,6 +45,15 @@ def test_every_command_is_one_we_have(page: str, line: str) -> None:
     assert asked <= known, f"{page}: {line}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_row_of_a_table_has_the_cells_of_its_heading(page: Path) -> None:
+    width = 0
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not (width and cells) or cells == width, f"{page.name}, line {number}: {line}"
+        width = cells
+
+
 def test_a_command_of_the_guide_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "histoscribe", "info", "sample_data/P1A"],
