@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,15 @@ def test_every_public_name_is_there_and_no_other(name: str) -> None:
     assert all(getattr(package, public) is not None for public in package.__all__)
     with pytest.raises(AttributeError, match="nothing_like_this"):
         _ = package.nothing_like_this
+
+
+def test_the_page_on_python_names_what_one_imports() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    described = re.findall(r"^::: (\S+)\.(\w+)$", page, flags=re.MULTILINE)
+    modules = {("histoscribe", name) for name in ("progress", "errors", "formats")}
+    assert ("histoscribe", "Predictor") in described
+    for package, name in set(described) - modules:
+        assert name in import_module(package).__all__, f"{package}.{name}"
 
 
 @pytest.mark.parametrize("name", ["", *(f".{package}" for package in PACKAGES)])
