@@ -437,3 +437,30 @@ def test_degrees_are_refused_and_packed_or_empty_holes_read(tmp_path):
     (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(text)[:30])
     with pytest.raises(RegionError, match="cannot be read"):
         read_regions(tmp_path / "a.geojson.gz")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            '{"type": "FeatureCollection", "name": "a \\"features\\": [ b", '
+            '"crs": {"p": {"n": "x[1]"}}, "features": [\n',
+            '\n], "bbox": [0, 1]}',
+        ),
+        ('{"features": [', '], "type": "FeatureCollection"}'),
+        (" [", "]\n"),
+    ],
+)
+def test_features_are_read_one_by_one_whatever_stands_around_them(write, before, after):
+    feature = json.dumps(_feature(_POLYGON) | {"id": None})
+    assert len(read_regions(write(f"{before}{feature} ,\n {feature}{after}"))) == 2
+    for damaged in (
+        f"{before}{feature} {feature}{after}",
+        f"{before}{feature},{after}",
+        f"{before}{feature}",
+    ):
+        with pytest.raises(RegionError, match="not a GeoJSON"):
+            read_regions(write(damaged))
+    topology = '{"type": "Topology", "features": [' + feature + "]}"
+    with pytest.raises(RegionError, match="Topology"):
+        read_regions(write(topology))

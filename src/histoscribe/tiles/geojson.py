@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import uuid
 import warnings
 import zlib
@@ -28,7 +29,11 @@ _MOST_POINTS = 5_000_000
 _PARTS = ("feature", "properties", "geometry")
 _FEWEST_ROUND, _ROUND = 8, 0.02
 _SEEN = 2000
+_HEAD = 10_000
 _REMEDY = "export the annotations again from QuPath as GeoJSON"
+_OPENED = re.compile(r'\s*\[\s*|[^\0]*?"features"\s*:\s*\[\s*')
+"""What stands before the first feature of a collection, or of a list."""
+_PARTED = re.compile(r"\s*,\s*")
 _SIMPLIFY = "export only the regions that you need, simplified"
 
 
@@ -92,13 +97,10 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
     """
     if 72 * (text.count(b"[") + text.count(b"{")) + 40 * text.count(b",") > _MOST_PARSED:
         raise RegionError("it holds far more values than drawn regions have", where=path, remedy=_SIMPLIFY)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
     regions, problems = [], []
     try:
-        for number, (rings, about) in enumerate(_polygons(content, _Described(), set()), start=1):
+        features = _features_in(text)
+        for number, (rings, about) in enumerate(_polygons(features, _Described(), set()), start=1):
             try:
                 if not isinstance(rings, list) or not rings:
                     raise ValueError("a polygon has no outline")
@@ -108,7 +110,9 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
             except (ValueError, TypeError, OverflowError, RegionError) as error:
                 problem = error.problem if isinstance(error, RegionError) else str(error)
                 problems.append(f"area {number}{about.words} ({problem})" if problem else f"area {number}")
-    except (ValueError, TypeError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
+    except (ValueError, TypeError) as error:
         raise RegionError(f"a region in it is damaged ({error})", where=path, remedy=_REMEDY) from error
     if problems and not regions:
         raise RegionError(f"a region in it is damaged: {problems[0]}", where=path, remedy=_REMEDY)
@@ -256,9 +260,32 @@ class _Described:
         return f" of {named}" if named else ""
 
 
+def _features_in(text: bytes) -> Iterator[Any]:
+    """What a text holds, feature after feature of a collection; in between other threads have their turn."""
+    words, decode = text.decode(json.detect_encoding(text), "surrogatepass"), json.JSONDecoder().raw_decode
+    opened = _OPENED.match(words, 0, _HEAD)
+    head = words[: opened.end()] if opened else ""
+    end = "]" if head.strip() == "[" else "]}"
+    try:
+        json.loads(head + end)
+        feature, at = decode(words, len(head))
+    except (ValueError, RecursionError):
+        yield json.loads(words)
+        return
+    yield feature
+    while parted := _PARTED.match(words, at):
+        feature, at = decode(words, parted.end())
+        yield feature
+    around = json.loads(f"{head}{words[at:]}")
+    if around and (isinstance(around, list) or around["features"]):
+        raise json.JSONDecodeError("two features without a comma between them", words, at)
+    if around and around.get("type") != "FeatureCollection":
+        raise ValueError(f"{around.get('type')!r:.60} is no kind of GeoJSON")
+
+
 def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple[Any, _Described]]:
     """Every polygon in a piece of GeoJSON: its rings, and what its annotation says of itself."""
-    if isinstance(content, list):
+    if isinstance(content, (list, Iterator)):
         for item in content:
             yield from _polygons(item, about, seen)
         return

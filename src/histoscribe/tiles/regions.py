@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,12 +67,8 @@ class Region:
 
     @cached_property
     def geometry(self) -> Polygon:
-        """The area as shapely's polygon in (row, column), its holes as interiors; prepared."""
-        import shapely
-
-        polygon: Polygon = geometries([self])[0]
-        shapely.prepare(polygon)
-        return polygon
+        """The area as shapely's polygon in (row, column), its holes as interiors."""
+        return _polygons([self])[0]
 
     @cached_property
     def area(self) -> float:
@@ -104,20 +100,29 @@ class Region:
         import shapely
 
         places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        shapely.prepare(self.geometry)
         found: NDArray[np.bool_] = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
         return found
 
 
 def geometries(regions: Sequence[Region]) -> NDArray[np.object_]:
     """The area of each region as shapely's polygon in (row, column), made together; shape (regions,)."""
+    new = [region for region in regions if "geometry" not in vars(region)]
+    for region, one in zip(new, _polygons(new), strict=True):
+        vars(region)["geometry"] = one
+    found = np.empty(len(regions), dtype=object)
+    found[:] = [vars(region)["geometry"] for region in regions]
+    return found
+
+
+def _polygons(regions: Sequence[Region]) -> Any:
     import shapely
 
     rings = [ring for region in regions for ring in (region.polygon, *region.holes)]
     sizes, counts = [len(ring) for ring in rings], [len(region.holes) + 1 for region in regions]
     points = np.concatenate(rings) if rings else np.empty((0, 2))
     lines = shapely.linearrings(points, indices=np.repeat(np.arange(len(rings)), sizes))
-    found: NDArray[np.object_] = shapely.polygons(lines, indices=np.repeat(np.arange(len(regions)), counts))
-    return found
+    return shapely.polygons(lines, indices=np.repeat(np.arange(len(regions)), counts))
 
 
 def areas(regions: Sequence[Region]) -> NDArray[np.float64]:
@@ -136,6 +141,7 @@ def areas(regions: Sequence[Region]) -> NDArray[np.float64]:
 def moved_regions(regions: Sequence[Region], affine: ArrayLike) -> list[Region]:
     """Regions through a matrix, shape (3, 3), of (row, column, 1)."""
     matrix = np.asarray(affine, dtype=np.float64)
+    larger = abs(np.linalg.det(matrix[:2, :2]))
     rings = [ring for region in regions for ring in (region.polygon, *region.holes)]
     points = np.concatenate(rings) @ matrix[:2, :2].T + matrix[:2, 2]
     points.flags.writeable = False
@@ -143,7 +149,9 @@ def moved_regions(regions: Sequence[Region], affine: ArrayLike) -> list[Region]:
     found = []
     for region in regions:
         again = object.__new__(Region)  # what was checked once is not checked again
-        kept = {name: value for name, value in vars(region).items() if name not in ("geometry", "area")}
+        kept = {name: value for name, value in vars(region).items() if name != "geometry"}
+        if "area" in kept:
+            kept["area"] *= larger
         holes = (next(parts), *(next(parts) for _ in region.holes))
         vars(again).update(kept, polygon=holes[0], holes=holes[1:])
         found.append(again)

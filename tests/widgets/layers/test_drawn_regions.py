@@ -10,7 +10,7 @@ import pytest
 import shapely
 from napari.layers import Image, Layer, Shapes
 
-from histoscribe.tiles import Region, areas, moved_regions, read_regions, write_regions
+from histoscribe.tiles import Region, areas, moved_regions, read_regions, region_at, write_regions
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers import regions as region_layers
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions, picture_of_regions
@@ -112,7 +112,7 @@ def test_a_picture_grows_with_its_slide(window: Any, section: Any, monkeypatch: 
 
 
 def test_many_regions_are_opened_edited_in_part_renamed_and_saved(
-    window: Any, section: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: Any, section: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(region_layers, "MANY", 20)
     monkeypatch.setattr(editing, "MANY", 20)
@@ -125,6 +125,16 @@ def test_many_regions_are_opened_edited_in_part_renamed_and_saved(
         panel.classes.model.index(row, 0).data(): panel.classes.model.index(row, 1).data() for row in (0, 1)
     }
     assert rows == {"even": "30", "odd": "30"}
+    home = np.asarray(layer.translate)
+
+    def all_counted() -> bool:
+        inside = region_at(regions_of(layer, beneath), section.centres) >= 0
+        return sum(int(panel.classes.model.index(row, 2).data()) for row in (0, 1)) == inside.sum()
+
+    for away in (0.0, -1e5, 0.0):
+        layer.translate = home + away
+        assert (region_at(regions_of(layer, beneath), section.centres) >= 0).any() == (away == 0)
+        qtbot.waitUntil(all_counted, timeout=20_000)
     panel._restyle("odd", "odd")
     monkeypatch.setattr(
         editing, "in_view", lambda layer: [number < 4 for number in range(len(held_regions(layer)))]

@@ -201,6 +201,25 @@ def test_a_report_names_all_and_reaches_nowhere(
         ElementTree.fromstring(figure.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
 
+def test_a_report_lists_the_classes_of_a_picture_of_regions(
+    viewer: Any, section: Section, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari.layers import Layer
+
+    from histoscribe.tiles import Region
+    from histoscribe.widgets.layers import regions
+
+    monkeypatch.setattr(regions, "MANY", 3)
+    show(viewer, [section])
+    box = np.array([[0, 0], [0, 100], [50, 100], [50, 0]], float)
+    drawn = [Region("ab"[n % 2], ((200, 0, 0), (0, 0, 9))[n % 2], box + 60 * n) for n in range(5)]
+    viewer.add_layer(Layer.create(*regions.described_regions(drawn, section.mpp, "many", viewer.layers[-1])))
+    area = 5000 * (section.mpp / 1000) ** 2
+    expected = [("a", "rgb(200, 0, 0)", 3, f"{3 * area:.3f}"), ("b", "rgb(0, 0, 9)", 2, f"{2 * area:.3f}")]
+    rows = content_of(viewer, state_of(viewer)).regions
+    assert [tuple(row[key] for key in ("name", "colour", "count", "area")) for row in rows] == expected
+
+
 def test_a_report_tells_in_plain_words_what_was_found(
     viewer: Any, make_section: MakeSection, tmp_path: Path
 ) -> None:

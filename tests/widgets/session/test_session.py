@@ -130,6 +130,43 @@ def test_regions_come_back_with_their_holes(viewer: Any, section: Section, tmp_p
     assert regions_of(back.layers["regions"], slide) == regions
 
 
+def test_a_picture_of_many_regions_comes_back_where_it_was_moved(
+    full: ViewerModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari.layers import Layer
+
+    from histoscribe.tiles import Region
+    from histoscribe.widgets.layers import regions as region_layers
+
+    monkeypatch.setattr(region_layers, "MANY", 3)
+    square = np.array([(0, 0), (0, 20), (20, 20), (20, 0)], float)
+    regions = [
+        Region("ab"[n % 2], (200, 0, n), square + 30 * n, (square[:3] / 4 + 30 * n + 2,)) for n in range(5)
+    ]
+    beneath = spot_layers(full)[0]
+    many = Layer.create(*region_layers.described_regions(regions, 0.5, "many", beneath))
+    full.add_layer(many)
+    many.translate = np.add(many.translate, (12, 7))
+    many.scale = np.multiply(many.scale, (2, 1))
+    before = region_layers.regions_of(many, beneath)
+    path = saved(full, tmp_path / "there" / f"s{SUFFIX}")
+    shutil.move(tmp_path / "there", tmp_path / "elsewhere")
+    back = brought_back(tmp_path / "elsewhere" / path.name)
+    for again, one in zip(
+        region_layers.regions_of(back.layers["many"], spot_layers(back)[0]), before, strict=True
+    ):
+        assert (again.name, again.colour) == (one.name, one.colour)
+        for ring, other in zip((again.polygon, *again.holes), (one.polygon, *one.holes), strict=True):
+            np.testing.assert_allclose(ring, other, atol=1e-6)
+    assert capture(full, state_of(full)).left_out == ()
+    saved(full, tmp_path / "elsewhere" / path.name)
+    assert len(list((tmp_path / "elsewhere").glob("*/*.geojson"))) == 1
+    for kept in (tmp_path / "elsewhere").glob("*/*.geojson"):
+        kept.unlink()
+    assert "many" not in [layer.name for layer in brought_back(tmp_path / "elsewhere" / path.name).layers]
+    assert "is no longer there" in notification_manager.records[-1].message
+
+
 def test_panes_come_back(full: ViewerModel, tmp_path: Path) -> None:
     full.layers[0].visible = True
     side_by_side(full, True)

@@ -66,7 +66,7 @@ class Source(_Part):
     """A file that layers are made of; a slide's own scale stands in `mpp`, µm per pixel."""
 
     id: Text
-    kind: Literal["section", "slide"]
+    kind: Literal["section", "slide", "regions"]
     path: Text
     slide: Text = ""
     slide_downsample: float = Field(1.0, ge=1e-3, le=1e6)
@@ -153,9 +153,9 @@ class _Shown(_Part):
 
 
 class OpenedLayer(_Shown):
-    """A layer made of a source; `affine` is how it was moved."""
+    """A layer made of a source; `affine` is how it was moved, of regions from their pixels to the world."""
 
-    show: Literal["spots", "slide"]
+    show: Literal["spots", "slide", "regions"]
     affine: tuple[Row, Row, Row] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.layers import Layer, Points, Shapes
 from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
@@ -27,6 +27,7 @@ from histoscribe.widgets.layers.layers import (
 from histoscribe.widgets.layers.maps import map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
+from histoscribe.widgets.layers.pictures.drawn_regions import held_regions, picture_of_regions, placing_of
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES
 from histoscribe.widgets.session import schema
 from histoscribe.widgets.session.layers import (
@@ -44,10 +45,10 @@ from histoscribe.widgets.state.state import state_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
     from histoscribe.section import Section
     from histoscribe.slide import Slide
+    from histoscribe.tiles import Region
     from histoscribe.widgets.layers.view_state import ViewState
 
 
@@ -55,6 +56,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
     """Take from a viewer, on its own thread, all that a session keeps; what panels make is made again."""
     sources: list[schema.Source] = []
     tables: dict[str, Section] = {}
+    regions: dict[str, tuple[Region, ...]] = {}
     by_slide: dict[int, str] = {}
     by_layer: dict[Layer, str] = {}
     for layer in spot_layers(viewer):
@@ -90,6 +92,13 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             layers[layer] = schema.OpenedLayer.of(
                 show="slide", source=by_slide[id(slide.levels)], affine=moved(layer).tolist(), **shown
             )
+        elif held := held_regions(layer):
+            key = f"s{len(sources)}"
+            regions[key] = held
+            sources.append(schema.Source.of(id=key, kind="regions", path="", name=layer.name))
+            layers[layer] = schema.OpenedLayer.of(
+                show="regions", source=key, affine=placing_of(layer).tolist(), **shown
+            )
         elif isinstance(layer, Shapes) and layer.ndim == 2:
             layers[layer] = schema.ShapesLayer(drawn=pack_shapes(layer), **shown)
         elif isinstance(layer, Points) and layer.ndim == 2:
@@ -106,7 +115,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         view=_view(viewer, state, kept.index(active) if active in layers else None),
         panels=capture_panels(viewer, kept),
     )
-    return Captured(content, tables, tuple(left_out))
+    return Captured(content, tables, regions, tuple(left_out))
 
 
 def restore(viewer: ViewerModel, found: Reopened) -> None:
@@ -213,6 +222,12 @@ def _add(viewer: ViewerModel, layer: schema.KeptLayer, found: Reopened) -> Layer
         return add_shapes(viewer, layer.drawn, layer.name)
     if isinstance(layer, schema.PointsLayer):
         return add_points(viewer, layer.drawn, layer.name)
+    if layer.show == "regions":
+        regions, affine = found.regions.get(layer.source), np.asarray(layer.affine)
+        mpp = float(np.sqrt(abs(np.linalg.det(affine))))
+        own = np.diag([mpp, mpp, 1.0])
+        drawn = None if regions is None else picture_of_regions(regions, mpp, layer.name)
+        return drawn and viewer.add_layer(Layer.create(*placed(drawn, affine @ np.linalg.inv(own))))
     section, slide = found.sections.get(layer.source), found.slides.get(layer.source)
     if isinstance(layer, schema.MapLayer):
         spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
+    from histoscribe.tiles import Region
 
 _MOST_OLD = 200
-_ADDRESS = "://"
+_ADDRESS, _OWN = "://", (".h5ad", ".geojson")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class Captured:
     """What the session file holds; paths are absolute, empty for tables that lie in no file."""
     tables: dict[str, Section]
     """Those tables, by the id of their source."""
+    regions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
+    """Regions too many to be shapes, by the id of their source; they lie in no file either."""
     left_out: tuple[str, ...] = ()
     """Layers that a session does not keep."""
 
@@ -39,7 +42,8 @@ class Reopened:
     content: Session
     sections: dict[str, Section] = field(default_factory=dict)
     slides: dict[str, Slide] = field(default_factory=dict)
-    """`sections` and `slides`: by the id of their source."""
+    regions: dict[str, list[Region]] = field(default_factory=dict)
+    """`sections`, `slides` and `regions`: by the id of their source."""
     paths: dict[str, Path] = field(default_factory=dict)
     """Where each source was opened from."""
     lost: tuple[str, ...] = ()
@@ -47,12 +51,13 @@ class Reopened:
 
 
 def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
-    """Write a session, tables without a file of their own into `NAME.files` beside it; on any thread.
+    """Write a session, what lies in no file of its own into `NAME.files` beside it; on any thread.
 
     The session that stood at `path` stays whole until the new one is; then its tables that nothing refers to
     any more are removed. Raises `StorageError` if it cannot be written.
     """
     from histoscribe.section import write_section
+    from histoscribe.tiles import write_regions
 
     folder = _folder(path)
     before = _own_tables(path)
@@ -60,9 +65,14 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     every = captured.content.sources
     for source in progress.track(every, "writing tables", len(every)):
         section, place = captured.tables.get(source.id), source.path
+        fresh = str(folder / f"{_plain_name(source.name)}-{secrets.token_hex(4)}")
         if section is not None:
-            place = str(folder / f"{_plain_name(source.name)}-{secrets.token_hex(4)}.h5ad")
+            place = f"{fresh}.h5ad"
             write_section(section, place)
+        elif source.id in captured.regions:
+            place = f"{fresh}.geojson"
+            folder.mkdir(exist_ok=True)
+            write_regions(captured.regions[source.id], place)
         slide = relative(source.slide, path) if source.slide else ""
         near = place if _ADDRESS in place else relative(place, path)
         sources.append(source.model_copy(update={"slide": slide, "path": near}))
@@ -80,6 +90,8 @@ def reopen(path: Path, progress: Progress) -> Reopened:
     Runs on any thread. Addresses on the network are not followed. `StorageError` if the file itself is
     unusable.
     """
+    from histoscribe.tiles import read_regions
+
     content = read_content(path)
     found = Reopened(content)
     lost: list[str] = []
@@ -94,6 +106,8 @@ def reopen(path: Path, progress: Progress) -> Reopened:
                 )
             if source.kind == "slide":
                 found.slides[source.id] = _slide(place, source)
+            elif source.kind == "regions":
+                found.regions[source.id] = read_regions(place)
             else:
                 found.sections[source.id] = _section(place, path, source, lost)
             found.paths[source.id] = place
@@ -143,7 +157,7 @@ def _own_tables(path: Path) -> set[Path]:
     except StorageError:
         return set()
     places = [resolved(source.path, path) for source in sources][:_MOST_OLD]
-    return {place for place in places if place.parent == _folder(path.resolve()) and place.suffix == ".h5ad"}
+    return {place for place in places if place.parent == _folder(path.resolve()) and place.suffix in _OWN}
 
 
 def _plain_name(name: str) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
 from histoscribe.record import SPLIT_MEANING, record_of
+from histoscribe.tiles import areas
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import COMPARED, kind_of, known_section, slide_of
 from histoscribe.widgets.layers.making import MADE
@@ -27,12 +28,14 @@ from histoscribe.widgets.layers.painting import (
     spot_layers,
     told_verdicts,
 )
+from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.regions import closed_shapes, is_region_layer, regions_of
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 from histoscribe.widgets.parts.tables import plain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
     from histoscribe.models import Card
     from histoscribe.progress import Progress
@@ -74,7 +77,7 @@ def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
         tuple(sections_in(viewer)),
         state.genes,
         state.colour_map,
-        tuple(row for layer in viewer.layers if isinstance(layer, Shapes) for row in _classes(layer)),
+        tuple(row for layer in viewer.layers for row in _classes(layer)),
         tuple(_drawn(viewer)),
         tuple(layer.metadata[COMPARED] for layer in viewer.layers if COMPARED in layer.metadata),
     )
@@ -250,23 +253,24 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
         yield {"svg": Markup(to_svg(spot_figure(one, [panel]), caption)), "caption": caption}
 
 
-def _classes(layer: Shapes) -> Iterator[dict[str, Any]]:
-    """The closed shapes of a layer by class (its first feature of words) and colour."""
-    try:
-        regions = regions_of(layer)
-    except RegionError:
-        return
-    words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]
+def _classes(layer: Layer) -> Iterator[dict[str, Any]]:
+    """The closed shapes of a layer by class (its first feature of words) and colour; of a picture as well."""
+    held, regions = held_regions(layer), []
+    with suppress(RegionError):
+        regions = regions_of(layer) if held or isinstance(layer, Shapes) else []
+    names = [region.name for region in regions]
+    if not held and regions:
+        words = [name for name in layer.features if layer.features[name].dtype.kind not in "biufc"]
+        own = layer.features[words[0]].tolist() if words else [layer.name] * layer.nshapes
+        names = [str(own[place]) for place in closed_shapes(layer)]
     found: dict[tuple[str, str], list[float]] = {}
-    for place, one in zip(closed_shapes(layer), regions, strict=True):
-        name = str(layer.features[words[0]].iloc[place]) if words else layer.name
-        red, green, blue = (round(255 * float(part)) for part in layer.edge_color[place][:3])
-        found.setdefault((name, f"rgb({red}, {green}, {blue})"), []).append(one.area)
-    for (name, colour), areas in found.items():
+    for name, one, size in zip(names, regions, areas(regions), strict=True):
+        found.setdefault((name, "rgb({}, {}, {})".format(*one.colour)), []).append(float(size))
+    for (name, colour), sizes in found.items():
         yield {
             "layer": layer.name,
             "name": name,
             "colour": colour,
-            "count": len(areas),
-            "area": f"{sum(areas) / 1e6:.3f}",
+            "count": len(sizes),
+            "area": f"{sum(sizes) / 1e6:.3f}",
         }

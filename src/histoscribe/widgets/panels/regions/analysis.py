@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.errors import HistoscribeError, RegionError
+from histoscribe.widgets.layers.layers import section_of, slide_of
 from histoscribe.widgets.layers.painting import expression
-from histoscribe.widgets.layers.regions import Colour
+from histoscribe.widgets.layers.regions import Colour, regions_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from napari.layers import Layer
     from pandas import DataFrame
 
     from histoscribe.progress import Progress
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from histoscribe.tiles import Region
 
     Analysis = Callable[["ClassedSpots", Progress], DataFrame]
+    Counted = tuple[list[Region], "ClassedSpots | None", dict[str, tuple[int, float]]]
 
 _GREY: Colour = (140, 140, 140)
 MEANINGS = {
@@ -78,6 +83,31 @@ class ClassedSpots:
         groups = {name: (values[self.labels == name], colour) for name, colour in self.colours.items()}
         groups["outside"] = values[self.labels == ""], _GREY
         return groups, self.statistics(values)
+
+
+def classed(section: Section, drawn: Sequence[Region]) -> ClassedSpots:
+    """Spots by the class of the regions that hold them; `RegionError` if none of these has a class."""
+    from histoscribe.evaluation.regions import classes_of
+
+    regions = tuple(one for one in drawn if one.name)
+    if not regions:
+        raise RegionError("no shape has a class yet", remedy="mark a class and draw, or give it to a shape")
+    labels = classes_of(section, regions)
+    return ClassedSpots(section, regions, labels, {one.name: one.colour for one in regions})
+
+
+def counted(beneath: Layer | None, drawn: Layer | None) -> Counted:
+    """The regions on a layer, its spots by class, and spots and area of each; empty where there are none."""
+    regions: list[Region] = []
+    with suppress(HistoscribeError):
+        if beneath is not None and drawn is not None:
+            regions, section, slide = regions_of(drawn, beneath), section_of(beneath), slide_of(beneath)
+            if slide is not None:
+                return regions, None, areas(regions, slide.mpp)
+            if section is not None:
+                spots = classed(section, regions)
+                return regions, spots, spots.counts()
+    return regions, None, {}
 
 
 def areas(regions: Sequence[Region], mpp: float | None) -> dict[str, tuple[int, float]]:

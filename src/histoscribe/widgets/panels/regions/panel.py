@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,10 @@ from napari.layers import Shapes
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import QLabel, QSplitter, QTabWidget
 
-from histoscribe.errors import HistoscribeError, RegionError, SettingError
+from histoscribe.errors import SettingError
 from histoscribe.files import replacing
-from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, slide_of, tissue_of
+from histoscribe.widgets.jobs.tasks import quietly
+from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.drawing import DrawingPanel
@@ -71,18 +70,9 @@ class RegionsPanel(DrawingPanel):
         if isinstance(kept.get("tab"), int):
             self.tabs.setCurrentIndex(kept["tab"])
 
-    def classed(self, drawn: Sequence[Region] | None = None) -> analysis.ClassedSpots:
+    def classed(self) -> analysis.ClassedSpots:
         """Spots, regions and classes of now; `HistoscribeError` if there are no spots or nothing is drawn."""
-        from histoscribe.evaluation.regions import classes_of
-
-        section = self._section()
-        regions = tuple(one for one in (drawn or self._regions()) if one.name)
-        if not regions:
-            raise RegionError(
-                "no shape has a class yet", remedy="mark a class and draw, or give it to a shape"
-            )
-        labels = classes_of(section, regions)
-        return analysis.ClassedSpots(section, regions, labels, {one.name: one.colour for one in regions})
+        return analysis.classed(self._section(), self._regions())
 
     def refresh(self, *_: object) -> None:
         """Count spots and areas again, and redo the plots."""
@@ -105,8 +95,11 @@ class RegionsPanel(DrawingPanel):
             self.statistics.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
 
     def _counts(self) -> tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]]:
-        """Spots by class, and spots and area of each; counted anew only where something has changed."""
-        beneath, slide = self.spots.value, slide_of(self.spots.value)
+        """Spots by class, and spots and area of each; counted anew only where something has changed.
+
+        In a picture of very many on another thread: until that is done, there are none.
+        """
+        beneath = self.spots.value
         places = [affine_of(layer).tobytes() for layer in (beneath, self.drawn.value) if layer is not None]
         asked = (
             beneath,
@@ -116,21 +109,23 @@ class RegionsPanel(DrawingPanel):
             places,
         )
         if self._counted is None or self._counted[0] != asked:
-            spots, counts = None, {}
+            count, shapes = partial(analysis.counted, beneath, self.drawn.value), self.drawn.value
             regions: list[Region] = []
-            with suppress(HistoscribeError):
-                regions = self._regions()
-                if slide is None:
-                    spots = self.classed(regions)
-                    counts = spots.counts()
-                else:
-                    counts = analysis.areas(regions, slide.mpp)
+            self._counted = asked, (None, {})
+            if isinstance(shapes, Shapes):
+                regions, *rest = count()
+                self._counted = asked, tuple(rest)
+            elif shapes is not None:
+                quietly(lambda: (asked, count()[1:]), self._on_counted)
             mpp = None if beneath is None else tissue_of(beneath).mpp
-            listed = regions if isinstance(self.drawn.value, Shapes) else []  # a picture of many has no list
-            self.list.show_regions(self.drawn.value if listed else None, listed, mpp)
-            self._counted = asked, (spots, counts)
+            self.list.show_regions(shapes if regions else None, regions, mpp)
         found: tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
         return found
+
+    def _on_counted(self, counted: Any) -> None:
+        if self._counted is not None and self._counted[0] == counted[0]:
+            self._counted = counted
+            self.refresh()
 
     def compare(self) -> None:
         """Look for genes that differ between the two chosen classes."""
