@@ -22,6 +22,9 @@ from histoscribe.errors import HistoscribeError, StorageError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+RUN = 4096
+"""Rows that are worked on, and written, together."""
+_GENES = 8
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
@@ -66,29 +69,58 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> None:
-    """Write an h5ad file, made in memory: HDF5 on a full disk takes the whole program down.
+    """Write an h5ad file; what lies on disk is read and written a run of rows after the other.
 
     Raises `kind` if the table holds something that h5ad cannot store, `StorageError` as `replacing`.
     """
-    import anndata
     import h5py
+    from anndata.experimental import write_dispatched
 
-    buffer = io.BytesIO()
-    try:
-        table.strings_to_categoricals()
-        with h5py.File(buffer, "w") as file:
-            packing = {"compression": "gzip", "compression_opts": 1}
-            anndata.io.write_elem(file, "/", table, dataset_kwargs=packing)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise kind(
-            f"the table holds something that h5ad cannot store ({reason})",
-            where=target,
-            remedy="remove it from the table",
-        ) from error
-    content = buffer.getvalue()  # bytes of their own: a view into the buffer may outlive it
-    with replacing(target) as fresh:
-        fresh.write_bytes(content)
+    def one(write: Any, store: Any, key: str, part: Any, *, dataset_kwargs: Any, iospec: Any) -> None:
+        packing = dict(dataset_kwargs)
+        if hasattr(part, "dask"):  # so that one gene can be read by itself
+            packing |= {"chunks": tuple(map(min, part.shape, (RUN, _GENES))), "shuffle": True}
+        write(store, key, part, dataset_kwargs=packing)
+
+    with replacing(target) as fresh, _HeldBack(fresh, "x+b") as stream:
+        try:
+            table.strings_to_categoricals()
+            with h5py.File(stream, "w") as file:
+                packing = {"compression": "gzip", "compression_opts": 1}
+                write_dispatched(file, "/", table, one, dataset_kwargs=packing)
+        except HistoscribeError:
+            raise
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise kind(
+                f"the table holds something that h5ad cannot store ({reason})",
+                where=target,
+                remedy="remove it from the table",
+            ) from error
+        if stream.refused is not None:
+            raise stream.refused
+
+
+class _HeldBack(io.FileIO):
+    """A file that keeps what the disk refuses to itself: HDF5 would take the whole program down."""
+
+    refused: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        try:
+            while len(left) and self.refused is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.refused = error
+        return len(data)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.refused = self.refused or error
+            return size or 0
 
 
 def plain(value: Any) -> Any:

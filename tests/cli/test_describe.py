@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from histoscribe.features import BuiltinEncoder, storing
@@ -88,16 +90,39 @@ def test_predict_and_train_reuse_what_was_described(
     assert asked == []
 
 
-def test_several_targets_are_predicted_into_a_folder(
-    shell: Callable, model: Path, slides: list[Path], tmp_path: Path
+def test_several_targets_are_predicted_into_a_folder_once(
+    shell: Callable, model: Path, slides: list[Path], tmp_path: Path, asked: list[int], monkeypatch
 ) -> None:
     out = tmp_path / "out"
-    result = shell("predict", model, *slides, "--out", out, "--grid-um", 100, "--mpp", 1, "--json")
+    words = ("predict", model, *slides, "--out", out, "--grid-um", 100, "--mpp", 1, "--json")
+    monkeypatch.setattr("histoscribe.section.write_section", full_disk)
+    stopped = shell(*words)
+    assert [entry["outcome"] for entry in records(stopped).values()] == ["failed", *["not started"] * 3]
+    assert "free some space" in records(stopped)["good.tif"]["remedy"]
+    monkeypatch.undo()
+    result = shell(*words)
     assert result.exit_code == 2
-    assert {path.name for path in out.iterdir()} == {"good.h5ad", "other.h5ad"}
+    results = {"good.h5ad", "other.h5ad", "features"}
+    assert {path.name for path in out.iterdir()} == {*results, "done.jsonl", "targets.csv", "index.html"}
     found = records(result)
     assert [entry["outcome"] for entry in found.values()] == ["done", "failed", "done", "failed"]
     assert found["good.tif"]["facts"]["spots"] > 0
+    table = pd.read_csv(out / "targets.csv")
+    assert list(table["outcome"]) == ["done", "failed", "done", "failed"]
+    assert table["problem"][3] == "there is no such file or folder"
+    page = (out / "index.html").read_text()
+    assert all(text in page for text in ('href="good.h5ad"', "cut.tif", table["verdict_sentence"][0]))
+    asked.clear()
+    with (out / "done.jsonl").open("a") as stream:
+        stream.write('{"key": "torn')
+    slides[2].write_bytes(slides[0].read_bytes())
+    again = records(shell(*words))
+    assert [entry["outcome"] for entry in again.values()] == ["done before", "failed", "done", "failed"]
+    assert asked == []  # the other slide now holds what the first one does
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "there")
 
 
 @pytest.mark.parametrize(

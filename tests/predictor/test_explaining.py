@@ -94,7 +94,7 @@ def test_the_gradient_is_that_of_the_prediction(unseen, views):
     model = an_ensemble_of_everything(features.shape[1], len(genes), views)
     found = attribute(SimpleNamespace(fitted=model, genes=genes), features, unseen.centres_um, genes[column])
     gradient = found.gradient.reshape(len(features), -1)
-    seen = np.concatenate(list(model.space.blocks(features, unseen.centres_um)), axis=1)
+    seen = model.space.whole(features, unseen.centres_um).reshape(len(features), -1)
 
     def answer(inputs: np.ndarray) -> np.ndarray:
         given = ImageInputs(

@@ -72,6 +72,6 @@ def test_a_few_tiles_are_measured_in_training_units_unless_their_slide_is_known(
     features, places = tiles(0)
     known = space(2 * features, places)
     few = features[: MIN_TILES - 1]
-    (found,) = known.blocks(few, places[: len(few)], features if slide else None)
+    (found,) = known.whole(few, places[: len(few)], features if slide else None).swapaxes(0, 1)
     mean, deviation = (features.mean(0), features.std(0)) if slide else known.descriptors
     np.testing.assert_allclose(found, np.clip((few - mean) / deviation, -5, 5), atol=1e-4)

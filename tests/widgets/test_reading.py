@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from histoscribe.errors import HistoscribeError
-from histoscribe.section import Section
+from histoscribe.section import Section, write_section
 from histoscribe.widgets.contributions.readers import get_reader, opened, read
 
 
@@ -214,3 +214,42 @@ def test_cohorts_and_regions_are_dropped_into_the_viewer_and_tables_say_what_to_
     (tmp_path / "bulk.csv").write_text("sample,EPCAM,ERBB2\ns1,1.5,2\ns2,0,3\n")
     with pytest.raises(HistoscribeError, match="Impute panel"):
         get_reader(str(tmp_path / "bulk.csv"))(str(tmp_path / "bulk.csv"))
+
+
+@pytest.mark.viewer
+def test_a_large_prediction_opens_gene_by_gene(
+    window: Any, make_section: Callable[..., Section], tmp_path: Path, monkeypatch, qtbot: Any
+) -> None:
+    import dask.array as da
+
+    from histoscribe.widgets.layers.painting import paint, sections_in
+    from histoscribe.widgets.napari_private.window import unwrapped
+    from histoscribe.widgets.state.state import state_of
+
+    made = make_section(kind="predicted", genes=tuple(f"G{number}" for number in range(40)))
+    made.table.var["held_out_r"] = np.arange(40) / 40
+    values = made.table.X
+    made.table.X = da.from_array(values, chunks=(16, 40))
+    write_section(made, tmp_path / "dense.h5ad")
+    monkeypatch.setattr("histoscribe.section.readers.h5ad.LAZY", 1)
+    asked: list[int] = []
+    read_of = h5py.Dataset.__getitem__
+
+    def counting(self: h5py.Dataset, key: Any, *more: Any) -> Any:
+        found = read_of(self, key, *more)
+        if self.name == "/X":
+            asked.append(np.size(found))
+        return found
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", counting)
+    window.open(str(tmp_path / "dense.h5ad"), plugin="napari-histoscribe")
+    viewer = unwrapped(window)
+    qtbot.waitUntil(lambda: state_of(viewer).gene == "G39", timeout=20_000)
+    (section,) = sections_in(viewer)
+    assert sum(asked) == 8 * len(values)  # that lie together
+    state_of(viewer).gene = "G3"
+    for _ in range(2):
+        paint(viewer, state_of(viewer))
+    assert sum(asked) == 2 * 8 * len(values)
+    layer = next(one for one in viewer.layers if one.metadata.get("section") is section)
+    np.testing.assert_array_equal(layer.features["G3"], values[:, 3])

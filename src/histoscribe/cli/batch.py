@@ -1,11 +1,20 @@
-"""Many targets in one run: what fails is reported, the rest goes on, and a table tells of each."""
+"""Many targets in one run: what fails is reported, the rest goes on, and a table tells of each.
+
+A folder of results holds a ledger, so that what is done is not done again; at the end a table
+(`targets.csv`) and a page (`index.html`) tell of every target.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +22,11 @@ import typer
 
 from histoscribe.cli.console import show_rows, words
 from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
-from histoscribe.errors import Cancelled
+from histoscribe.errors import Cancelled, StorageError
+from histoscribe.features.tasks import cluster
+from histoscribe.files import as_json, plain, replacing
+
+LEDGER, TABLE, PAGE = "done.jsonl", "targets.csv", "index.html"
 
 
 @dataclass(frozen=True)
@@ -22,8 +35,8 @@ class Outcome:
 
     target: str
     """As it was named."""
-    outcome: Literal["done", "failed", "not started"]
-    """`done`, `failed`, or `not started` where the run was stopped before."""
+    outcome: Literal["done", "done before", "failed", "not started"]
+    """`done`, in this run or `done before`, `failed`, or `not started` where the run was stopped before."""
     problem: str = ""
     remedy: str = ""
     """`problem` and `remedy`: what went wrong, and what to do about it."""
@@ -33,18 +46,66 @@ class Outcome:
     """The exit code that this outcome asks for."""
 
 
-def run_batch(targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]]) -> list[Outcome]:
-    """Do the work of each target; a failure ends that target only.
+@dataclass(frozen=True)
+class FolderLedger:
+    """What is done in a folder of results, a line each; a line that was torn by a stop is as none."""
 
-    Raises `Cancelled` if the user stopped the run; the table of what was done is printed before.
+    folder: Path
+    depends: Mapping[str, Any]
+    """On what every result depends, beside its target."""
+
+    def key(self, target: str) -> str:
+        """Of a target's name and the content that it has now."""
+        from histoscribe.slide.identity import content_hash
+
+        content = content_hash(target) if Path(target).exists() else ""
+        return hashlib.sha256(
+            as_json({**self.depends, "target": [Path(target).name, content]}).encode()
+        ).hexdigest()
+
+    def done(self) -> dict[str, dict[str, Any]]:
+        """What was said of each result that still stands as it was written, by its key."""
+        found: dict[str, dict[str, Any]] = {}
+        with suppress(FileNotFoundError):
+            for line in (self.folder / LEDGER).read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError, KeyError, OSError):
+                    facts = json.loads(line)
+                    if Path(facts["written"]).stat().st_size == facts["bytes"]:
+                        found[facts["key"]] = facts
+        return found
+
+    def add(self, key: str, facts: dict[str, Any]) -> None:
+        """Note that a result is written."""
+        size = Path(facts["written"]).stat().st_size
+        with (self.folder / LEDGER).open("a", encoding="utf-8") as stream:
+            line = json.dumps(plain({**facts, "key": key, "bytes": size}))
+            stream.write(f"\n{line}\n")  # apart from a line that was torn
+
+
+def run_batch(
+    targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]], ledger: FolderLedger | None = None
+) -> list[Outcome]:
+    """Do the work of each target that is not done; a failure ends that target only.
+
+    Where results can be written nowhere, or the cluster is gone, the rest is not started. Raises `Cancelled`
+    if the user stopped the run; the table of what was done is printed before.
     """
     outcomes: list[Outcome] = []
+    done = {} if ledger is None else ledger.done()
     for number, (name, work) in enumerate(targets):
         try:
+            key = "" if ledger is None else ledger.key(name)
+            if key in done:
+                outcomes.append(Outcome(name, "done before", facts=done[key]))
+                continue
             outcomes.append(Outcome(name, "done", facts=work()))
+            if ledger is not None:
+                ledger.add(key, outcomes[-1].facts)
         except (Cancelled, KeyboardInterrupt):
-            left = [Outcome(other, "not started") for other, _ in targets[number:]]
-            print_outcomes([*outcomes, *left], columns=())
+            outcomes += [Outcome(other, "not started") for other, _ in targets[number:]]
+            print_outcomes(outcomes, columns=())
+            if ledger is not None:
+                tell(outcomes, ledger.folder)
             raise
         except Exception as error:
             if os.environ.get(DEBUG):
@@ -57,16 +118,58 @@ def run_batch(targets: Sequence[tuple[str, Callable[[], dict[str, Any]]]]) -> li
             code = MENDABLE if known else OUR_FAULT
             remedy = (known.remedy if known else None) or ""
             outcomes.append(Outcome(name, "failed", problem, remedy, code=code))
+            client = cluster()
+            if isinstance(known, StorageError) or (client is not None and not _alive(client)):
+                outcomes += [Outcome(other, "not started") for other, _ in targets[number + 1 :]]
+                break
     return outcomes
+
+
+def _alive(client: Any) -> bool:
+    return bool(client.status == "running" and client.nthreads())
+
+
+def tell(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write the table and the page of all targets."""
+    import pandas as pd
+
+    from histoscribe.evaluation.report import render_page
+    from histoscribe.verdict import read_verdict
+
+    rows = [
+        {"target": one.target, "outcome": one.outcome, "problem": one.problem, "remedy": one.remedy}
+        | {name: value for name, value in one.facts.items() if isinstance(value, str | int | float | Path)}
+        | {f"verdict_{name}": value for name, value in _verdict(one).items()}
+        for one in outcomes
+    ]
+    with replacing(folder / TABLE) as fresh:
+        pd.DataFrame(rows).drop(columns=["key", "bytes"], errors="ignore").to_csv(fresh, index=False)
+    shown = [(one, read_verdict(_verdict(one)), Path(one.facts.get("written", "")).name) for one in outcomes]
+    counts = Counter(one.outcome for one in outcomes)
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    template = Path(__file__).parent / "batch.html.j2"
+    render_page(template, folder / PAGE, shown=shown, counts=counts, table=TABLE, made=made)
+
+
+def _verdict(one: Outcome) -> dict[str, Any]:
+    found = one.facts.get("verdict")
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def print_outcomes(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
     """Print the table of what happened to every target."""
     rows = [
-        (Path(one.target).name, one.outcome, *map(one.facts.get, columns), one.problem or None)
+        (Path(one.target).name, one.outcome, *(_shown(one, name) for name in columns), one.problem or None)
         for one in outcomes
     ]
     show_rows(("target", "outcome", *(column.replace("_", " ") for column in columns), "problem"), rows)
+
+
+def _shown(one: Outcome, name: str) -> Any:
+    """A fact in a cell: of a verdict its headline."""
+    from histoscribe.verdict import HEADLINES
+
+    return HEADLINES.get(_verdict(one).get("kind", ""), "") if name == "verdict" else one.facts.get(name)
 
 
 def leave(outcomes: Iterable[Outcome]) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.batch import leave, print_outcomes, run_batch
+from histoscribe import __version__
+from histoscribe.cli.batch import FolderLedger, leave, print_outcomes, run_batch, tell
 from histoscribe.cli.console import answer, caution, command_line, emit
 from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, open_target, output_file
+from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
 from histoscribe.errors import SettingError
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def predict(
     model: Annotated[
         Path, typer.Argument(help="A model's folder, or the name of a bundled one; none with --guide own.")
     ],
-    out: Annotated[Path, typer.Option(help="The h5ad file to write; a folder for several targets.")],
+    out: Annotated[
+        Path, typer.Option(help="The h5ad file or SpatialData folder to write; a folder for several targets.")
+    ],
     targets: Annotated[
         list[Path] | None, typer.Argument(help="A slide, a section or a cohort CSV; or several.")
     ] = None,
@@ -57,8 +60,8 @@ def predict(
     """Predict expression on a section's spots, or on a grid over a slide or a drawn region.
 
     With --guide, the model learns from measured spots of the same slide; with --guide own and no model, the
-    section teaches itself. Of several targets, one that fails is reported and left out; with --store a run
-    that was stopped or killed goes on where it was.
+    section teaches itself. Of several targets, one that fails is reported and left out; a run that was
+    stopped or killed goes on where it was, and a table and a page tell of all.
     """
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.formats import kind_of
@@ -103,8 +106,7 @@ def predict(
             write_section(predicted, file)
             verdict: Any = "taught by its own spots"
             if (found := record_of(table).verdict) is not None:
-                short = found.headline if files[1:] else found.sentence
-                verdict = found.to_mapping() if as_json else short
+                verdict = found.to_mapping() if as_json or files[1:] else found.sentence
             return {
                 "written": file,
                 "verdict": verdict,
@@ -115,12 +117,20 @@ def predict(
                 "warnings": opened.warnings,
             }
 
+        if len(targets) > 1 and store is None and scheduler is None:
+            store = out / "features"
         with connected(scheduler), storing(store):
             if len(targets) == 1:
                 facts = work(targets[0], files[0])
             else:
                 pairs = zip(targets, files, strict=True)
-                outcomes = run_batch([(str(target), partial(work, target, file)) for target, file in pairs])
+                works = [(str(target), partial(work, target, file)) for target, file in pairs]
+                depends = {
+                    "version": __version__, "model": predictor and predictor.card.sha256, "grid": grid_um,
+                    "mpp": mpp, "section": section, "region": region and region.read_text(), "guide": guide,
+                }  # fmt: skip
+                outcomes = run_batch(works, FolderLedger(out, depends))
+                tell(outcomes, out)
     if len(targets) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
         if as_json:
@@ -155,7 +165,7 @@ def _guiding(guide: str, target: Section | Slide, section: str | None) -> Sectio
 def _files(targets: Sequence[Path], out: Path) -> list[Path]:
     """Where the result of each target goes: `out`, or a file of its name in that folder."""
     if len(targets) == 1:
-        return [output_file(out, ".h5ad", inputs=targets)]
+        return [output_place(out, ".h5ad", ".zarr", inputs=targets)]
     names = [f"{target.name.removesuffix(target.suffix) or target.name}.h5ad" for target in targets]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -14,6 +14,7 @@ from histoscribe.features.encoder import TileEncoder
 from histoscribe.features.store import CHUNK, Shelf, open_shelf, store_in_use
 from histoscribe.features.tasks import cluster, run_all
 from histoscribe.progress import Progress
+from histoscribe.rows import Held, room, runs_of
 
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class Description:
     """The descriptors of a slide's tiles, and how they were come by."""
 
-    features: NDArray[np.float32]
-    """In the order of the tiles, shape (tiles, dimension)."""
+    features: Held
+    """In the order of the tiles, shape (tiles, dimension); on disk where they are very many."""
     chunks: int
     """Chunks of tiles in all."""
     reused: int = 0
@@ -55,7 +56,7 @@ def encode_tiles(
     ndarray of float32, shape (tiles, encoder.dimension)
         In the order of `tiles`.
     """
-    return describe_tiles(slide, tiles, encoder, progress=progress).features
+    return np.asarray(describe_tiles(slide, tiles, encoder, progress=progress).features)
 
 
 def describe_tiles(
@@ -106,7 +107,7 @@ def describe_tiles(
         parts.append(_Part(chunk, part, chunk in damaged))
     origin = slide if cluster() is None else SlideSource.of(slide)
     left = sum(len(part.tiles) for part in parts)
-    features = np.empty((len(tiles), encoder.dimension), dtype=np.float32)
+    features = room((len(tiles), encoder.dimension))
 
     def check() -> None:
         progress.report(message, len(tiles) - left, len(tiles))
@@ -118,7 +119,9 @@ def describe_tiles(
     progress.report(message, len(tiles), len(tiles))
     if shelf is None:
         return Description(features, len(parts))
-    return Description(shelf.read(), shelf.chunks, len(whole), len(damaged), shelf.repeated())
+    for rows in runs_of(features):
+        features[rows] = shelf.read(rows)
+    return Description(features, shelf.chunks, len(whole), len(damaged), shelf.repeated())
 
 
 def _describe(

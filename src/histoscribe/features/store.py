@@ -110,11 +110,11 @@ class Shelf:
             damaged.add(chunk)
         return whole, damaged
 
-    def read(self) -> NDArray[np.float32]:
-        """Read all descriptors, in the order of the tiles; shape (tiles, dimension)."""
+    def read(self, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Read descriptors, in the order of the tiles; shape (tiles, dimension)."""
         import zarr
 
-        out: NDArray[np.float32] = np.asarray(zarr.open_array(self.path, mode="r")[:], dtype=np.float32)
+        out: NDArray[np.float32] = np.asarray(zarr.open_array(self.path, mode="r")[rows], dtype=np.float32)
         return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from histoscribe.errors import SettingError
 _MANY = 64
 _CELLS_PER_RADIUS = 16.0
 _CHUNK = 2048
+_SLACK = 1e-6  # so that neighbours at exactly the radius do not depend on rounding
 
 
 def spatial_graph(
@@ -42,15 +43,8 @@ def spatial_graph(
     """
     from scipy.spatial import cKDTree
 
-    points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
-    if not (np.isfinite(pitch) and pitch > 0 and np.isfinite(radius) and radius > 0):
-        raise SettingError(
-            f"pitch {pitch} and radius {radius} must both be positive", remedy="state the pitch in µm"
-        )
-    if not np.isfinite(points).all():
-        raise SettingError("some spots have no finite position", remedy="drop them first")
-    # A hair of slack, so that neighbours at exactly the radius do not depend on rounding.
-    reach = radius * pitch * (1 + 1e-6)
+    points = _checked(centres, pitch, radius)
+    reach = radius * pitch * (1 + _SLACK)
     pairs = cKDTree(points).query_pairs(reach, output_type="ndarray").astype(np.int64)
     own = np.arange(len(points), dtype=np.int64) if self_edges else np.empty(0, dtype=np.int64)
     source = np.concatenate([pairs[:, 0], pairs[:, 1], own])
@@ -84,58 +78,90 @@ def context_means(
         One block of d columns per radius, in the order of `radii`.
     """
     values = np.asarray(features, dtype=np.float32)
-    points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
     if not len(radii) or not len(values):
         return np.empty((len(values), values.shape[1] * len(radii)), dtype=np.float32)
-    from scipy.spatial import cKDTree
-
     blocks = []
-    tree, some = cKDTree(points), points[:: max(1, len(points) // 256)]
     for radius in radii:
-        within = tree.query_ball_point(some, radius * pitch, return_length=True)
-        dense = np.mean(within) > max(_MANY, 4 * np.pi * radius**2)
-        mean = _mean_of_cells if dense else _mean_of_spots
-        blocks.append(mean(values, points, pitch, radius))
+        around = Surroundings(centres, pitch, radius)
+        sums = around.gathered([values], values.shape[1])
+        blocks.append(around.means(sums, slice(None)))
     return np.concatenate(blocks, axis=1)
 
 
-def _mean_of_spots(
-    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
-) -> NDArray[np.float32]:
-    from scipy.sparse import csr_array
+class Surroundings:
+    """What lies within a radius of each spot; means over it are told by runs of rows, see `context_means`.
 
-    source, target = spatial_graph(points, pitch, radius=radius)
-    degree = np.bincount(target, minlength=len(points)).astype(np.float32)
-    mixing = csr_array((1.0 / degree[target], (target, source)), shape=(len(points), len(points)))
-    return np.asarray(mixing @ values, dtype=np.float32)
+    Cells that the circle cuts count in part: a cell that counted wholly or not at all would draw its circle
+    into the result wherever it comes into reach, for means over wide circles differ so little from tile to
+    tile that one cell shows.
 
-
-def _mean_of_cells(
-    values: NDArray[np.float32], points: NDArray[np.float64], pitch: float, radius: float
-) -> NDArray[np.float32]:
-    """Means over cells, of which those that the circle cuts count in part.
-
-    A cell that counted wholly or not at all would draw its circle into the result wherever it comes into
-    reach: means over wide circles differ so little from tile to tile that one cell shows.
+    `centres` (spots, 2) and `pitch` in one unit, `radius` in pitches.
     """
-    from scipy.sparse import csr_array
-    from scipy.spatial import cKDTree
 
-    reach = radius * pitch
-    side = reach / _CELLS_PER_RADIUS
-    cell = np.floor(points / side).astype(np.int64)
-    member = np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
-    gather = csr_array((np.ones(len(points), dtype=np.float32), (member, np.arange(len(points)))))
-    count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
-    middle = cKDTree((gather @ points) / count[:, None])
-    sums = gather @ values
-    means = np.empty_like(values)
-    for start in range(0, len(points), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        near = cKDTree(points[rows]).sparse_distance_matrix(
-            middle, reach + side / 2, output_type="coo_matrix"
+    def __init__(self, centres: ArrayLike, pitch: float, radius: float) -> None:
+        from scipy.sparse import csr_array
+        from scipy.spatial import cKDTree
+
+        self._points = points = _checked(centres, pitch, radius)
+        self._tree, self._reach, self._side = cKDTree(points), radius * pitch, 0.0
+        some = points[:: max(1, len(points) // 256)]
+        within = self._tree.query_ball_point(some, self._reach, return_length=True)
+        if np.mean(within) <= max(_MANY, 4 * np.pi * radius**2):
+            return
+        self._side = self._reach / _CELLS_PER_RADIUS
+        cell = np.floor(points / self._side).astype(np.int64)
+        self._cell = np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
+        ones = np.ones(len(points), dtype=np.float32)
+        gather = csr_array((ones, (self._cell, np.arange(len(points)))))
+        self._count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
+        self._tree = cKDTree((gather @ points) / self._count[:, None])
+
+    def gathered(self, runs: Iterable[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+        """What `means` needs of all values, which come as runs of rows in their order: (cells, width)."""
+        from scipy.sparse import csr_array
+
+        sums, start = np.zeros((self._tree.n, width), dtype=np.float32), 0
+        for values in runs:
+            stop = start + len(values)
+            if self._side:  # added to what is there one after the other, however many come at a time
+                there, member = np.unique(self._cell[start:stop], return_inverse=True)
+                rows = np.concatenate([np.arange(len(there)), member])
+                adding = csr_array((np.ones(len(rows), np.float32), (rows, np.arange(len(rows)))))
+                sums[there] = adding @ np.concatenate([sums[there], values])
+            else:
+                sums[start:stop] = values
+            start = stop
+        return sums
+
+    def means(self, sums: NDArray[np.float32], rows: slice) -> NDArray[np.float32]:
+        """Means around some spots, shape (rows, width); `rows` start at a multiple of 2,048 of them."""
+        points = self._points[rows]
+        runs = range(0, len(points), _CHUNK)
+        return np.concatenate([self._means(sums, points[run : run + _CHUNK]) for run in runs])
+
+    def _means(self, sums: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+        from scipy.sparse import csr_array
+        from scipy.spatial import cKDTree
+
+        reach = self._reach + self._side / 2 if self._side else self._reach * (1 + _SLACK)
+        near = cKDTree(points).sparse_distance_matrix(self._tree, reach, output_type="coo_matrix")
+        if self._side:
+            share = np.clip((self._reach - near.data) / self._side + 0.5, 0, 1).astype(np.float32)
+            within = csr_array((share, (near.row, near.col)), shape=near.shape)
+            return np.asarray((within @ sums) / (within @ self._count)[:, None], dtype=np.float32)
+        degree = np.bincount(near.row, minlength=len(points)).astype(np.float32)
+        within = csr_array((1.0 / degree[near.row], (near.row, near.col)), shape=near.shape)
+        within.sort_indices()
+        return np.asarray(within @ sums, dtype=np.float32)
+
+
+def _checked(centres: ArrayLike, pitch: float, radius: float) -> NDArray[np.float64]:
+    """Centres as numbers; raises `SettingError` if a length is not positive or a centre not finite."""
+    points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    if not (np.isfinite(pitch) and pitch > 0 and np.isfinite(radius) and radius > 0):
+        raise SettingError(
+            f"pitch {pitch} and radius {radius} must both be positive", remedy="state the pitch in µm"
         )
-        share = np.clip((reach - near.data) / side + 0.5, 0, 1).astype(np.float32)
-        within = csr_array((share, (near.row, near.col)), shape=near.shape)
-        means[rows] = (within @ sums) / (within @ count)[:, None]
-    return means
+    if not np.isfinite(points).all():
+        raise SettingError("some spots have no finite position", remedy="drop them first")
+    return points

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
+from histoscribe.graphs.spatial import Surroundings
 from histoscribe.predictor.linear import pooled
+from histoscribe.rows import Held, room, runs_of
 
 if TYPE_CHECKING:
     from histoscribe.predictor.encoded import EncodedSection
@@ -23,9 +25,9 @@ Unit = Literal["section", "training"]
 UNITS: tuple[Unit, ...] = ("section", "training")
 
 
-def scale_of(values: NDArray[np.float32]) -> Scale:
+def scale_of(values: Held) -> Scale:
     """Mean and standard deviation per column, each of shape (d,)."""
-    return pooled([values])
+    return pooled(values[rows] for rows in runs_of(values))
 
 
 def standardised(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
@@ -74,29 +76,64 @@ class InputSpace:
         )
         return cls(pitch_um, radii, units, scale, pooled(around))
 
-    def blocks(
-        self,
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """Yield the image input as blocks (tiles, d): per unit the descriptors, then their means per radius.
+    def runs(
+        self, features: Held, centres_um: NDArray[np.float64], slide: NDArray[np.float32] | None = None
+    ) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
+        """Yield the image input in pieces: number of the block of columns, rows of tiles, values (rows, d).
+
+        Blocks are, per unit, the descriptors, then their means per radius. Memory is bounded by the pieces
+        and by the cells that `Surroundings` gathers tiles in.
 
         `features` (tiles, d); `centres_um` (tiles, 2); `slide` (other tiles, d): descriptors of tiles all
         over the slide, where the tiles are a part of it.
         """
         whole = features if slide is None else slide
-        width = features.shape[1]
-        for unit in self.units:
-            own = unit == "section" and len(whole) >= MIN_TILES
-            plain = standardised(features, scale_of(whole) if own else self.descriptors)
-            yield plain
-            for number, radius in enumerate(self.radii):
-                around = context_means(plain, centres_um, self.pitch_um, (radius,))
-                columns = slice(number * width, (number + 1) * width)
-                known = self.context[0][columns], self.context[1][columns]
-                yield standardised(around, scale_of(around) if own and slide is None else known)
+        width, every, step = features.shape[1], runs_of(features), 1 + len(self.radii)
+        own = [unit == "section" and len(whole) >= MIN_TILES for unit in self.units]
+        section = scale_of(whole) if any(own) else self.descriptors
+        scales = [section if mine else self.descriptors for mine in own]
+
+        def plain(rows: slice) -> NDArray[np.float32]:
+            values = features[rows]
+            return np.concatenate([standardised(values, scale) for scale in scales], axis=1)
+
+        columns = [slice(unit * width, (unit + 1) * width) for unit in range(len(scales))]
+        for rows in every:
+            values = plain(rows)
+            for unit, mine in enumerate(columns):
+                yield unit * step, rows, values[:, mine]
+        for number, radius in enumerate(self.radii):
+            around = Surroundings(centres_um, self.pitch_um, radius)
+            sums = around.gathered(map(plain, every), width * len(scales))
+            reach = slice(number * width, (number + 1) * width)
+            known = self.context[0][reach], self.context[1][reach]
+            kept = {unit: room(features.shape) for unit, mine in enumerate(own) if mine and slide is None}
+            for rows in every:
+                values = around.means(sums, rows)
+                for unit, mine in enumerate(columns):
+                    if unit in kept:
+                        kept[unit][rows] = values[:, mine]
+                    else:
+                        yield unit * step + 1 + number, rows, standardised(values[:, mine], known)
+            for unit, held in kept.items():
+                scale = scale_of(held)
+                for rows in every:
+                    yield unit * step + 1 + number, rows, standardised(held[rows], scale)
+
+    def whole(
+        self,
+        features: NDArray[np.float32],
+        centres_um: NDArray[np.float64],
+        slide: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """All of `runs`, shape (tiles, blocks, d)."""
+        blocks = len(self.units) * (1 + len(self.radii))
+        out = np.empty((len(features), blocks, features.shape[1]), dtype=np.float32)
+        for number, rows, values in self.runs(features, centres_um, slide):
+            out[rows, number] = values
+        return out
 
     def of(self, section: EncodedSection) -> NDArray[np.float32]:
         """The image input of a section's spots, shape (spots, units × (1 + radii) × d)."""
-        return np.concatenate(list(self.blocks(section.features, section.centres_um, section.slide)), axis=1)
+        found = self.whole(section.features, section.centres_um, section.slide)
+        return found.reshape(len(found), -1)

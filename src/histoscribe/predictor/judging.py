@@ -15,13 +15,14 @@ from histoscribe.verdict import REFUSED, TOO_COARSE, UNLIKE, Verdict, VerdictKin
 if TYPE_CHECKING:
     from histoscribe.models import Card
     from histoscribe.predictor.novelty import NoveltyReference
+    from histoscribe.rows import Held
 
 
 def judge(
     card: Card,
     familiar: NoveltyReference,
     novelty: NDArray[np.float32],
-    features: NDArray[np.float32],
+    features: Held,
     *,
     section: str,
     patient: str,

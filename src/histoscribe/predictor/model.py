@@ -18,20 +18,21 @@ from histoscribe.predictor.retrieval.gallery import Neighbours, retrieve
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import smoothed
 from histoscribe.predictor.variants.variant import PredictorNetwork
+from histoscribe.progress import Progress
+from histoscribe.rows import Held, room, runs_of
 
 MOST_NEIGHBOURS = 200
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class ImageInputs:
     """What a fitted predictor sees of some tiles."""
 
-    reduced: NDArray[np.float32]
+    reduced: Held
     """The image input on its main axes, shape (tiles, components)."""
-    linear: NDArray[np.float32]
+    linear: Held
     """What the ridge reads from the whole image input, shape (tiles, rank)."""
-    raw: NDArray[np.float32]
+    raw: Held
     """Descriptors as the encoder gave them, shape (tiles, d)."""
     centres_um: NDArray[np.float64]
     """Shape (tiles, 2)."""
@@ -44,7 +45,7 @@ class ImageInputs:
 class TilePredictions:
     """What a predictor says of some tiles."""
 
-    expression: NDArray[np.float32]
+    expression: Held
     """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
     evidence: NDArray[np.int64]
     shares: NDArray[np.float32]
@@ -101,7 +102,7 @@ class FittedPredictor:
         """The training sections' median pitch, in which the context radii are counted."""
         return self.space.pitch_um
 
-    def check(self, features: NDArray[np.float32], centres_um: NDArray[np.float64]) -> None:
+    def check(self, features: Held, centres_um: NDArray[np.float64]) -> None:
         """Refuse tiles that this model cannot read.
 
         Raises `ModelError` if the descriptors are of another length; `SectionError` if a descriptor or
@@ -114,36 +115,36 @@ class FittedPredictor:
                 f"{expected} descriptors",
                 remedy="describe the tiles with the model's own encoder",
             )
-        if not (np.isfinite(features).all() and np.isfinite(centres_um).all()):
+        finite = all(np.isfinite(features[rows]).all() for rows in runs_of(features))
+        if not (finite and np.isfinite(centres_um).all()):
             raise SectionError(
                 "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
             )
 
     def read(
         self,
-        features: NDArray[np.float32],
+        features: Held,
         centres_um: NDArray[np.float64],
         slide: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
     ) -> ImageInputs:
-        """Look at tiles, of which `slide` may show the rest of theirs; see `InputSpace.blocks`.
-
-        Memory grows by one block at a time, not with the number of context radii.
-        """
-        reduced: NDArray[np.float32] | None = None
-        linear = np.zeros((len(features), self.ridge.shape[1]), dtype=np.float32)
-        width = features.shape[1]
-        for number, block in enumerate(self.space.blocks(features, centres_um, slide)):
-            rows = slice(number * width, (number + 1) * width)
-            linear += block @ self.ridge[rows]
-            part = project(block, self.components[rows], len(self.components))
-            reduced = part if reduced is None else reduced + part
-        assert reduced is not None
-        return ImageInputs(reduced, linear, np.asarray(features, dtype=np.float32), centres_um)
+        """Look at tiles, of which `slide` may show the rest of theirs; see `InputSpace.runs`."""
+        count, width = features.shape
+        progress, total = progress or Progress(), count * (len(self.ridge) // width)
+        reduced = room((count, self.components.shape[1] or width))
+        linear = room((count, self.ridge.shape[1]))
+        for number, rows, block in self.space.runs(features, centres_um, slide):
+            progress.report("looking around tiles", number * count + rows.start, total)
+            columns = slice(number * width, (number + 1) * width)
+            linear[rows] = linear[rows] + block @ self.ridge[columns]
+            part = project(block, self.components[columns], len(self.components))
+            reduced[rows] = reduced[rows] + part
+        return ImageInputs(reduced, linear, features, centres_um)
 
     def embed(self, inputs: ImageInputs, device: torch.device) -> NDArray[np.float32]:
         """The image embeddings of all members side by side, shape (tiles, members × width)."""
         with torch.inference_mode():
-            reduced = torch.from_numpy(inputs.reduced).to(device)
+            reduced = torch.from_numpy(np.asarray(inputs.reduced)).to(device)
             found = [network.to(device).eval().embed_image(reduced).cpu() for network in self.networks]
         for network in self.networks:
             network.to("cpu")
@@ -171,33 +172,40 @@ class FittedPredictor:
         parts = PartialPredictions(regression, linear, retrieved, self.values, self.trust)
         return parts, np.asarray(np.argmax(gates, axis=1), dtype=np.int64)
 
-    def predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
-        """Predict tiles, a few thousand at a time."""
-        starts = range(0, len(inputs.reduced), _CHUNK)
-        parts = [self._predict(inputs[start : start + _CHUNK], device) for start in starts]
+    def predict(
+        self, inputs: ImageInputs, device: torch.device, progress: Progress | None = None
+    ) -> TilePredictions:
+        """Predict tiles, a run of them at a time."""
+        every = runs_of(inputs.raw)
+        standardised, parts = room((len(inputs.raw), len(self.mean))), []
+        for rows in every:
+            (progress or Progress()).report("predicting", rows.start, len(inputs.raw))
+            told = self._predict(inputs[rows], device)
+            standardised[rows] = np.asarray(told.expression)
+            parts.append(replace(told, expression=told.expression[:0]))
         kept = min(part.evidence.shape[1] for part in parts)
-        parts = [
-            replace(part, evidence=part.evidence[:, :kept], shares=part.shares[:, :kept]) for part in parts
-        ]
-        names = [entry.name for entry in fields(TilePredictions)]
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        columns["expression"] = self.expression(columns["expression"], inputs.centres_um)
-        return TilePredictions(**columns)
+        return TilePredictions(
+            self.expression(standardised, inputs.centres_um),
+            np.concatenate([part.evidence[:, :kept] for part in parts]),
+            np.concatenate([part.shares[:, :kept] for part in parts]),
+            np.concatenate([part.types for part in parts]),
+            np.concatenate([part.novelty for part in parts]),
+        )
 
     def _predict(self, inputs: ImageInputs, device: torch.device) -> TilePredictions:
         """Some of the tiles, their expression standardised as yet."""
         parts, types = self.partial_predictions(inputs, device)
-        novelty = self.familiar.novelty(inputs.raw, inputs.reduced)
+        novelty = self.familiar.novelty(np.asarray(inputs.raw), np.asarray(inputs.reduced))
         evidence, shares = parts.evidence(self.weights)
         return TilePredictions(parts.weighed(self.weights), evidence, shares, types, novelty)
 
-    def expression(
-        self, standardised: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
+    def expression(self, standardised: Held, centres_um: NDArray[np.float64]) -> Held:
         """From standardised to log expression, each gene as smooth as the weights say, never below 0."""
         share = self.weights.rough + (self.weights.smooth - self.weights.rough) * self.spatial
-        written = smoothed(standardised, centres_um, self.pitch_um, share)
-        return np.maximum(self.mean + self.deviation * written, 0).astype(np.float32)
+        out = room(standardised.shape)
+        for rows, written in smoothed(standardised, centres_um, self.pitch_um, share):
+            out[rows] = np.maximum(self.mean + self.deviation * written, 0)
+        return out
 
 
 def project(block: NDArray[np.float32], components: NDArray[np.float32], inputs: int) -> NDArray[np.float32]:

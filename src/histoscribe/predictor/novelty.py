@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histoscribe.predictor.inputs import standardised
 from histoscribe.predictor.linear import pooled, principal_axes
+from histoscribe.rows import Held, runs_of
 
 NEAREST = 5
 _AXES = 24
@@ -50,17 +51,18 @@ class NoveltyReference:
         built = distance_to(reduced, self.structure) / self.limits[1]
         return np.asarray(np.maximum(looks, built), dtype=np.float32)
 
-    def share_seen(self, raw: NDArray[np.float32]) -> float:
+    def share_seen(self, raw: Held) -> float:
         """Share of tiles of the training: the same pixels, whatever their section is called."""
         return float((distance_to(self._seen(raw), self.appearance, nearest=1) < _SAME).mean())
 
-    def shift(self, raw: NDArray[np.float32]) -> float:
+    def shift(self, raw: Held) -> float:
         """Distance of the mean tile from that of the training, in units of what is usual between tiles."""
         away = self._seen(raw).mean(axis=0) - self.appearance.mean(axis=0)
         return float(np.linalg.norm(away) / self.limits[0])
 
-    def _seen(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(standardised(raw, (self.mean, self.deviation)) @ self.axes)
+    def _seen(self, raw: Held) -> NDArray[np.float32]:
+        units = (standardised(raw[rows], (self.mean, self.deviation)) for rows in runs_of(raw))
+        return np.concatenate([values @ self.axes for values in units])
 
 
 def learn_familiar(

@@ -1,6 +1,7 @@
 """The table that a prediction comes as.
 
-`X` (tiles, genes) float32 is log1p of counts per 10,000, never negative. Beside it:
+`X` (tiles, genes) float32 is log1p of counts per 10,000, never negative; where it holds more than 64 million
+values, it and the bounds lie on disk as dask arrays. Beside it:
 
 - `layers["low"]`, `layers["high"]`: bounds that cover 90 % of measured values (where something was held
   out), as deep as the target's own spots were counted, else as those of the training; wider for new
@@ -32,6 +33,7 @@ import numpy as np
 from histoscribe.predictor.intervals import widening
 from histoscribe.predictor.judging import score_that_applies
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
+from histoscribe.rows import lazily, room, runs_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -79,7 +81,7 @@ def predicted_section(
     }
     tile_facts |= {f"attention_{name}": one.received() for name, one in attention.items()}
     table = AnnData(
-        X=told.expression,
+        X=lazily(told.expression),
         obs=pd.DataFrame(tile_facts, index=pd.Index(tiles.names, dtype=str)),
         var=reliability,
         obsm={
@@ -89,9 +91,16 @@ def predicted_section(
         },
     )
     if fitted.intervals is not None:
-        table.layers["low"], table.layers["high"] = fitted.intervals.around(
-            told.expression, known=known, depth=depth, wider=widening(told.novelty, verdict.fineness)
-        )
+        wider = widening(told.novelty, verdict.fineness)
+        low, high = room(told.expression.shape), room(told.expression.shape)
+        for rows in runs_of(low):
+            low[rows], high[rows] = fitted.intervals.around(
+                told.expression[rows],
+                known=known,
+                depth=None if depth is None else depth[rows],
+                wider=wider[rows],
+            )
+        table.layers["low"], table.layers["high"] = lazily(low), lazily(high)
     gallery = card.settings["gallery"]
     evidence = EvidenceRecord(
         np.array(gallery["section"], dtype=object), np.array(gallery["spot"], dtype=object)

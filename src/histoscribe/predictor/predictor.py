@@ -19,6 +19,7 @@ from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
+from histoscribe.rows import Held, Rows
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
@@ -328,7 +329,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         ------
         SlideError, ModelError, SectionError
         """
-        from histoscribe.features import encode_tiles
+        from histoscribe.features import describe_tiles, encode_tiles
         from histoscribe.features.scale import ScaleDoubts, scale_doubts
         from histoscribe.predictor.explaining.attention import attention_maps
         from histoscribe.predictor.judging import judge, times_coarser
@@ -346,11 +347,11 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             raise SlideError(" ".join(doubts.sentences).removesuffix("."), where=slide.path, remedy=remedy)
         fineness = image_fineness(slide, units or tiles, self.encoder.mpp)
         coarser = times_coarser(self.card, fineness, str(slide.path))
-        features = encode_tiles(slide, tiles, self.encoder, progress=progress)
+        features = describe_tiles(slide, tiles, self.encoder, progress=progress).features
         whole = None if units is None else encode_tiles(slide, units, self.encoder, progress=progress)
         assert slide.mpp is not None  # encode_tiles refuses slides without
         centres_um = tiles.centres * slide.mpp
-        told, guidance = self._predict(features, centres_um, whole, guide)
+        told, guidance = self._predict(features, centres_um, whole, guide, progress)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         name = name or slide.name
         verdict = judge(
@@ -397,7 +398,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         SectionError
             If a descriptor or position is not finite.
         """
-        return self._predict(features, centres_um, slide, self.guide)[0].expression
+        return np.asarray(self._predict(features, centres_um, slide, self.guide)[0].expression)
 
     def explain_encoded(
         self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
@@ -406,26 +407,31 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         told, guidance = self._predict(features, centres_um, None, self.guide)
         if guidance is None:
             raise ModelError("nothing guides this model", remedy="give it spots with guided_encoded")
-        return told.expression, guidance
+        return np.asarray(told.expression), guidance
 
     def _predict(
         self,
-        features: NDArray[np.float32],
+        features: Held,
         centres_um: NDArray[np.float64],
         slide: NDArray[np.float32] | None,
         guide: Guide | None,
+        progress: Progress | None = None,
     ) -> tuple[TilePredictions, Guidance | None]:
         from histoscribe.features.device import one_thread, resolve_device
 
         fitted, device = self.fitted, resolve_device(self.device)
-        features, centres_um = np.asarray(features, np.float32), np.asarray(centres_um, np.float64)
+        centres_um = np.asarray(centres_um, np.float64)
+        if guide is not None or not isinstance(features, Rows):
+            features = np.asarray(features, np.float32)
         fitted.check(features, centres_um)
         if guide is not None:
             from threadpoolctl import threadpool_limits
 
+            assert not isinstance(features, Rows)
             with one_thread(), threadpool_limits(1):  # the same digits however many threads are free
                 return guide.guided(fitted, self.genes, features, centres_um, slide, device)
-        return fitted.predict(fitted.read(features, centres_um, slide), device), None
+        progress = progress or Progress()
+        return fitted.predict(fitted.read(features, centres_um, slide, progress), device, progress), None
 
     def _check_genes(self, section: Section) -> None:
         genes = self.genes

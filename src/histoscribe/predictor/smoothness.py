@@ -7,14 +7,16 @@ with the gene's place among the training genes, ordered by how far they hang tog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
+from histoscribe.graphs.spatial import Surroundings
 from histoscribe.predictor.linear import centred, cosine
+from histoscribe.rows import Held, runs_of
 
 _REACH = 1.5  # pitches: a spot's direct neighbours
 _ROUGH = (-0.6, -0.4, -0.2, 0.0)
@@ -42,11 +44,19 @@ def spatial_order(
     return _places(np.mean(found, axis=0)).astype(np.float32)
 
 
-def smoothed(values: Values, centres_um: NDArray[np.float64], pitch_um: float, share: Values) -> Values:
-    """Values (tiles, genes), each gene moved by its share (genes,) towards the means over neighbours."""
+def smoothed(
+    values: Held, centres_um: NDArray[np.float64], pitch_um: float, share: Values
+) -> Iterator[tuple[slice, Values]]:
+    """Values (tiles, genes) by runs, each gene moved by its share (genes,) towards its neighbours'."""
+    every = runs_of(values)
     if not share.any():
-        return values
-    return np.asarray(values + share * (_around(values, centres_um, pitch_um) - values), dtype=np.float32)
+        yield from ((rows, values[rows]) for rows in every)
+        return
+    around = Surroundings(centres_um, pitch_um, _REACH)
+    sums = around.gathered((values[rows] for rows in every), values.shape[1])
+    for rows in every:
+        own = values[rows]
+        yield rows, np.asarray(own + share * (around.means(sums, rows) - own), dtype=np.float32)
 
 
 def choose_smoothness(folds: Sequence[Fold], pitch_um: float) -> tuple[float, float]:

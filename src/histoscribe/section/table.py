@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
 from histoscribe.record import record_of
+from histoscribe.rows import is_lazy
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,6 +27,11 @@ PIECE = 1 << 22
 _DEPTH = 10_000.0
 _factors: weakref.WeakKeyDictionary[Section, NDArray[np.float32]] = weakref.WeakKeyDictionary()
 """What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
+_lately: weakref.WeakKeyDictionary[Section, dict[str | None, NDArray[np.float32]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The genes read last of a table that lies on disk."""
+_KEPT = 8
 _COUNTS_REMEDY = "give the raw counts"
 _GENOME = re.compile(r"((?:GRCh|GRCm|hg|mm|rn)\d+)_+(?=\S)")
 
@@ -209,6 +215,12 @@ def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
     if gene not in table.var_names:
         raise no_gene(gene, section.genes, section.name)
     column = table.var_names.get_loc(gene)
+    if is_lazy(table.X):
+        lately = _lately.setdefault(section, {})
+        if gene not in lately:
+            lately[gene] = table.X[:, column].astype(np.float32).compute(scheduler="synchronous")
+            lately.pop(next(iter(lately)) if len(lately) > _KEPT else None, None)
+        return lately[gene].copy()
     values = table.X[:, column] if table.is_view else _by_column(table)[:, column]
     dense = values.toarray() if hasattr(values, "toarray") else values
     return np.ravel(np.asarray(dense)).astype(np.float32)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots
 from histoscribe.predictor.variants.variant import variant_named
+from histoscribe.rows import Held
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Attention:
 
 def attention_maps(
     fitted: FittedPredictor,
-    expression: NDArray[np.float32],
+    expression: Held,
     centres_um: NDArray[np.float64],
     types: NDArray[np.int64],
     pitch_um: float,
@@ -74,7 +75,7 @@ def attention_maps(
     count = len(expression)
     spots = TrainingSpots(
         np.zeros((count, 1), dtype=np.float32),
-        ((expression - fitted.mean) / fitted.deviation).astype(np.float32),
+        ((np.asarray(expression) - fitted.mean) / fitted.deviation).astype(np.float32),
         places.astype(np.float32),
         types,
         np.arange(count, dtype=np.int64),

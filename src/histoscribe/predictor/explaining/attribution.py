@@ -103,18 +103,18 @@ def attribute(
         )
     fitted, column = predictor.fitted, predictor.genes.index(gene)
     progress = progress or Progress()
-    blocks = list(fitted.space.blocks(np.asarray(features, dtype=np.float32), centres_um, slide))
+    seen = fitted.space.whole(np.asarray(features, dtype=np.float32), centres_um, slide)
+    flat = seen.reshape(len(seen), -1)
     gradients = []
     for start in range(0, len(features), _CHUNK):
         progress.report(f"tracing {gene}", start, len(features))
-        part = np.concatenate([block[start : start + _CHUNK] for block in blocks], axis=1)
-        inputs = torch.from_numpy(part).requires_grad_()
+        inputs = torch.tensor(flat[start : start + _CHUNK], requires_grad=True)
         told = _one_gene(fitted, inputs, column)
         gradients.append(torch.autograd.grad(told.sum(), inputs)[0].numpy())
     radii = fitted.settings.reaches
     shape = (len(features), -1, 1 + len(radii), features.shape[1])
     gradient = (np.concatenate(gradients) * fitted.deviation[column]).astype(np.float32).reshape(shape)
-    seen = np.stack(blocks, axis=1).reshape(shape)
+    seen = seen.reshape(shape)
     brought = (gradient * seen).sum(axis=1)
     return Attribution(
         gene,

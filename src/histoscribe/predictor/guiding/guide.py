@@ -180,7 +180,7 @@ class Guide:
             len(features),
         )
         told = said[: len(features)]
-        expression = told.expression.copy()
+        expression = np.array(told.expression)
         expression[:, columns] = found.expression
         return replace(told, expression=expression), replace(found, expression=expression, columns=columns)
 

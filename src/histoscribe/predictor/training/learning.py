@@ -332,7 +332,9 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         weights = replace(weights, rough=rough, smooth=smooth)
     held = [
         _held_out(
-            replace(fitted, weights=weights).expression(parts.weighed(weights), section.centres_um),
+            np.asarray(
+                replace(fitted, weights=weights).expression(parts.weighed(weights), section.centres_um)
+            ),
             truth, section, options, known=known,
         )
         for (fitted, parts, section, known), truth in zip(found, truths, strict=True)

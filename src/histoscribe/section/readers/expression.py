@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
+from histoscribe.rows import is_lazy
 from histoscribe.section.table import (
     count_problems,
     examples,
@@ -180,7 +181,7 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         table, said = _with_counts(table, path)
         warnings += said
         table.X = csr_matrix(table.X, dtype=np.float32)
-    else:
+    elif not is_lazy(table.X):
         values = np.zeros(0) if table.X is None else table.X
         errors, _ = count_problems(abs(values) if values.dtype.kind in "fiu" else values)
         if errors:

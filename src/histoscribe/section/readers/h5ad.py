@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histoscribe.errors import SectionError, reason_of
-from histoscribe.record import record_of
+from histoscribe.record import KEY, Record, record_of
+from histoscribe.rows import lazily
 from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.assembly import finished, section_name
 from histoscribe.section.bounds.hdf5 import opened_hdf5
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from histoscribe.slide import Slide
 
+LAZY = 1 << 25
+_ROWS = 1 << 20
 SMALLEST_IMAGE = 100
 """A smaller image tells the size of the full one too coarsely to check a slide by it."""
 
@@ -89,16 +92,50 @@ def section_of_table(
 
 
 def read_h5ad(path: Path) -> AnnData:
-    """Read a whole table; raises `SectionError` if it is damaged or reaches into other files."""
+    """Read a table; raises `SectionError` if it is damaged or reaches into other files.
+
+    Of a prediction of more than 32 million values `X` and layers stay in the file until they are asked for.
+    """
     import anndata
+    import h5py
 
     with opened_hdf5(path) as file:
         missing = [part for part in ("obs", "var", "X") if part not in file]
+        lazy = not missing and h5py.is_hdf5(path) and _is_large(file["X"])
     if missing:
         problem = f"this HDF5 file has no {', '.join(missing)}"
         raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")
     try:
-        return anndata.read_h5ad(path)
+        found = _read_lazily(path) if lazy else None
+        return anndata.read_h5ad(path) if found is None else found
     except Exception as error:
         problem = f"not a whole h5ad file ({reason_of(error)})"
         raise SectionError(problem, where=path, remedy="write it again with a current anndata") from error
+
+
+def _is_large(matrix: Any) -> bool:
+    """Whether a matrix is large, dense, and stored so that a gene can be read by itself."""
+    shape: Any = getattr(matrix, "shape", ())
+    chunks: Any = getattr(matrix, "chunks", None)
+    return bool(len(shape) == 2 and chunks and shape[0] * shape[1] > LAZY and 2 * chunks[1] <= shape[1])
+
+
+def _read_lazily(path: Path) -> AnnData | None:
+    """As `read_h5ad`, the large matrices as dask arrays; None for what was measured: all of it is checked."""
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    file = h5py.File(path, "r")  # held by the arrays
+    parts = {name: read_elem(file[name]) for name in file if name not in ("X", "layers", "raw")}
+    if Record.from_mapping(parts.get("uns", {}).get(KEY)).measured:
+        file.close()
+        return None
+    layers = {name: _lazy(each) for name, each in file.get("layers", {}).items()}
+    return AnnData(X=_lazy(file["X"]), layers=layers, **parts)
+
+
+def _lazy(matrix: Any) -> Any:
+    from anndata.io import read_elem
+
+    return lazily(matrix, (_ROWS, matrix.chunks[1])) if _is_large(matrix) else read_elem(matrix)

@@ -42,16 +42,17 @@ def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Predictio
     for test in fold.tests:
         found, known = model.fitted, test.patient in model.card.patients
         told = model._predict(test.features, test.centres_um, None, None)[0]
+        expression = np.asarray(told.expression)
         if found.intervals is None:
-            predictions.append(Prediction(told.expression))
+            predictions.append(Prediction(expression))
             continue
         bounds = found.intervals.around(
-            told.expression, known=known, depth=test.depth, wider=widening(told.novelty, None)
+            expression, known=known, depth=test.depth, wider=widening(told.novelty, None)
         )
         # Without a new patient in training, the scores of known ones tell the genes apart.
         scores = [score_that_applies(held_out[gene], known=known) or held_out[gene] for gene in fold.panel]
         surety = np.array([score["r"] for score in scores])
-        predictions.append(Prediction(told.expression, *bounds, surety, told.novelty))
+        predictions.append(Prediction(expression, *bounds, surety, told.novelty))
     return predictions
 
 

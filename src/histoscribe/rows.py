@@ -1,0 +1,85 @@
+"""Tables that may be larger than memory: rows on disk, read and written a run at a time."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import StorageError, reason_of
+from histoscribe.files import RUN
+
+
+class Rows:
+    """A table of float32 on disk that is written and read by runs of rows; gone when nobody holds it.
+
+    Sliced as an array is, by rows and then by columns. It lies in the folder for temporary files (TMPDIR).
+    """
+
+    dtype, ndim = np.dtype(np.float32), 2
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self._file, self._lock = tempfile.TemporaryFile(), Lock()  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        self._file.truncate(shape[0] * shape[1] * self.dtype.itemsize)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        rows, *columns = key if isinstance(key, tuple) else (key,)
+        start, stop, step = rows.indices(len(self))
+        out = np.empty((max(stop - start, 0), self.shape[1]), dtype=self.dtype)
+        with self._lock:
+            self._file.seek(start * self.shape[1] * self.dtype.itemsize)
+            self._file.readinto(out.data.cast("B") if out.size else bytearray())
+        return out[::step][(slice(None), *columns)]
+
+    def __setitem__(self, rows: slice, values: NDArray[np.float32]) -> None:
+        try:
+            with self._lock:
+                self._file.seek((rows.start or 0) * self.shape[1] * self.dtype.itemsize)
+                self._file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+                self._file.flush()
+        except OSError as error:
+            problem = f"temporary files cannot be written ({reason_of(error).lower()})"
+            remedy = "free some space there, or name another folder in TMPDIR"
+            raise StorageError(problem, where=tempfile.gettempdir(), remedy=remedy) from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+Held = np.ndarray[Any, np.dtype[np.float32]] | Rows
+_MOST_HELD = 1 << 26
+
+
+def room(shape: tuple[int, ...]) -> Held:
+    """Zeros to write a table into, on disk where they are more than 64 million."""
+    rows, columns = shape
+    return Rows((rows, columns)) if rows * columns > _MOST_HELD else np.zeros(shape, dtype=np.float32)
+
+
+def runs_of(table: Held) -> list[slice]:
+    """The rows of a table in runs of `RUN`."""
+    return [slice(start, min(start + RUN, len(table))) for start in range(0, len(table), RUN)]
+
+
+def lazily(table: Any, chunks: tuple[int, int] = (RUN, -1)) -> Any:
+    """A dask array of a table on disk, which AnnData takes for a matrix; a table in memory as it is."""
+    if isinstance(table, np.ndarray):
+        return table
+    import dask.array as da
+
+    meta = np.empty((0, 0), dtype=table.dtype)
+    return da.from_array(table, chunks, name=False, fancy=False, meta=meta)  # type: ignore[no-untyped-call]
+
+
+def is_lazy(matrix: Any) -> bool:
+    """Whether a table's matrix lies on disk, see `lazily`."""
+    return hasattr(matrix, "dask")
