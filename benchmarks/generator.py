@@ -17,7 +17,7 @@ from pathlib import Path
 
 from histoscribe.benchmark import Ledger, Score, TableLayout
 from histoscribe.benchmark.engine import summed_up
-from histoscribe.benchmark.generator import stable_sets
+from histoscribe.benchmark.generator.benchmark import SIGNIFICANT
 from histoscribe.benchmark.tables import as_markdown, tables_of
 
 
@@ -25,6 +25,19 @@ def merged(paths: list[Path]) -> list[Score]:
     """Records of all files, each measure of a method and seed once."""
     records = [record for path in paths for record in Ledger(path).records()]
     return list({(one.dataset, one.method, one.measure, one.fold): one for one in reversed(records)}.values())
+
+
+def stable_sets(records: list[Score], seeds: int) -> dict[str, float]:
+    """Gene sets that lead a significant component at each of the seeds, with their worst adjusted p."""
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record.fold != "all" and record.measure.startswith("p "):
+            found.setdefault(record.measure.removeprefix("p "), []).append(record.value)
+    return {
+        name: max(values)
+        for name, values in found.items()
+        if len(values) == seeds and max(values) < SIGNIFICANT
+    }
 
 
 def speed(folder: Path) -> tuple[float, float]:

@@ -216,9 +216,10 @@ def _apart(part: str, folder: Path, runs: int) -> list[Any]:
 
 def _hd_bins(folder: Path) -> Section:
     """About a million bins of 2 µm: a simulated run, written to the disk, opened as napari opens it."""
-    from histoscribe.simulate.hd import simulate_hd
-    from histoscribe.simulate.spaceranger_hd import write_spaceranger_hd
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
     from histoscribe.widgets.contributions.readers import get_reader
+    from runs.hd import simulate_hd
+    from runs.spaceranger_hd import write_spaceranger_hd
 
     write_spaceranger_hd(simulate_hd(0, genes=40, size_um=2300), folder / "hd" / "outs")
     bins = str(folder / "hd" / "outs" / "binned_outputs" / "square_002um")

@@ -10,8 +10,10 @@ import numpy as np
 import tifffile
 
 from histoscribe.section import open_section
-from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
 from histoscribe.simulate.section import simulate_section
+from runs.hd import simulate_hd
+from runs.spaceranger import write_spaceranger
+from runs.spaceranger_hd import write_spaceranger_hd
 
 
 def cohort(folder: Path, slide: Path) -> Path:

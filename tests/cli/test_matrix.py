@@ -20,11 +20,13 @@ import yaml
 import histoscribe
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import write_section
-from histoscribe.simulate import simulate_hd, write_spaceranger, write_spaceranger_hd
 from histoscribe.simulate.section import simulate_section
 from histoscribe.slide import write_slide
 from histoscribe.tiles import Region, write_regions
 from histoscribe.widgets.contributions.readers import get_reader, read
+from runs.hd import simulate_hd
+from runs.spaceranger import write_spaceranger
+from runs.spaceranger_hd import write_spaceranger_hd
 
 MANIFEST = Path(histoscribe.__file__).with_name("napari.yaml")
 VIEW = {

@@ -85,7 +85,6 @@ def test_thirty_five_are_known_and_each_says_all_that_is_asked() -> None:
         assert "/" in one.repository
         assert one.page.startswith(("https://huggingface.co/", "https://github.com/"))
         assert (one.side, one.mpp) in {(224, 0.5), (256, 0.5), (256, 1.0), (384, 0.5), (448, 0.5)}
-        assert one.pickled is not one.file.endswith(".safetensors")
         assert bool(one.architecture) is (one.library == "timm")
         assert all(0 < value < 1 for value in (*one.mean, *one.std))
 

@@ -24,8 +24,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section, open_section, write_section
-from histoscribe.simulate import simulate_hd, simulate_section, write_spaceranger, write_spaceranger_hd
+from histoscribe.simulate import simulate_section
 from histoscribe.tiles import Region, read_regions, write_regions
+from runs.hd import simulate_hd
+from runs.spaceranger import write_spaceranger
+from runs.spaceranger_hd import write_spaceranger_hd
 
 SECONDS = float(os.environ.get("HISTOSCRIBE_FUZZ_SECONDS", "5"))
 SLOWEST = 10.0

@@ -15,7 +15,8 @@ import pytest
 from histoscribe.errors import SectionError, TableError
 from histoscribe.section import open_section
 from histoscribe.section.readers.feature_slice import read_feature_slice
-from histoscribe.simulate import simulate_hd, write_spaceranger_hd
+from runs.hd import simulate_hd
+from runs.spaceranger_hd import write_spaceranger_hd
 
 BIN = "binned_outputs/square_016um"
 POSITIONS = f"{BIN}/spatial/tissue_positions.parquet"

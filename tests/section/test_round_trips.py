@@ -16,9 +16,10 @@ import tifffile
 
 from histoscribe.record import Record, keep_record, record_of
 from histoscribe.section import Section, flip, open_section, read_cohort, read_legacy, write_section
-from histoscribe.simulate import simulate_hd, write_spaceranger_hd
 from histoscribe.slide import Slide, Window, open_slide, write_slide
 from histoscribe.slide.identity import refer_to
+from runs.hd import simulate_hd
+from runs.spaceranger_hd import write_spaceranger_hd
 
 Make = Callable[..., Any]
 

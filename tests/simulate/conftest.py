@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from histoscribe.section import Section
-from histoscribe.simulate import simulate_hd, simulate_section, write_spaceranger_hd
-from histoscribe.simulate.hd import HdRun
+from histoscribe.simulate import simulate_section
+from runs.hd import HdRun, simulate_hd
+from runs.spaceranger_hd import write_spaceranger_hd
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from histoscribe.progress import Progress
-from histoscribe.simulate import simulate_hd, write_spaceranger_hd
 from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.contributions.readers import get_reader, opened, read
 from histoscribe.widgets.jobs.waiting import JobDialog
@@ -23,6 +22,8 @@ from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import capture, restore
 from histoscribe.widgets.session.sources import reopen, write_session
 from histoscribe.widgets.state.state import state_of
+from runs.hd import simulate_hd
+from runs.spaceranger_hd import write_spaceranger_hd
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from .cohort import read_cohort as read_cohort, read_cohort_csv as read_cohort_c
 from .model import Section as Section, SectionOptions as SectionOptions, flip as flip
 from .opening import open_section as open_section
 from .raster import Raster as Raster, raster_of as raster_of
-from .readers.feature_slice import read_feature_slice as read_feature_slice, slice_genes as slice_genes
+from .readers.feature_slice import read_feature_slice as read_feature_slice
 from .readers.legacy import read_legacy as read_legacy
 from .registration.automatic import align as align
 from .registration.keeping import keep_alignment as keep_alignment, lay_on as lay_on

@@ -1,12 +1,7 @@
-"""The sample that comes with Histoscribe: four small simulated sections of three patients, with their truth.
-
-`python -m histoscribe.simulate.sample FOLDER` makes it again.
-"""
+"""The sample that comes with Histoscribe: four simulated sections of three patients, with their truth."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +9,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from histoscribe.errors import HistoscribeError, SectionError
-from histoscribe.files import replacing
+from histoscribe.errors import SectionError
 
 if TYPE_CHECKING:
-    from histoscribe.progress import Progress
     from histoscribe.section import Section
 
-SAMPLES = (("P1A", "P1", 11), ("P1B", "P1", 12), ("P2A", "P2", 21), ("P3A", "P3", 31))
-SIZE_UM, GENES, QUALITY = 2100.0, 300, 70
 COHORT_FILE, TRUTH_FILE = "cohort.csv", "truth.npz"
 _LARGEST = 500_000_000
 
@@ -42,7 +33,7 @@ def sample_folder() -> Path:
     raise SectionError(
         "the sample data are missing",
         where=package / "sample_data",
-        remedy="make them with: python -m histoscribe.simulate.sample FOLDER",
+        remedy="install the package again",
     )
 
 
@@ -59,41 +50,6 @@ def sample_cohort() -> list[Section]:
     folder = sample_folder()
     sections = read_cohort(folder / COHORT_FILE)
     return [attach_truth(section, folder / section.name / TRUTH_FILE) for section in sections]
-
-
-def write_sample(folder: Path, *, progress: Progress | None = None) -> None:
-    """Simulate the sample into `folder`: one Space Ranger folder a section, slides and a cohort CSV."""
-    from histoscribe.simulate.section import simulate_section
-    from histoscribe.simulate.spaceranger import write_spaceranger
-    from histoscribe.slide import write_slide
-
-    lines = ["section,patient,path,positions,slide,pitch_um,spot_um"]
-    for name, patient, seed in SAMPLES:
-        section = simulate_section(
-            seed, name=name, patient=patient, genes=GENES, size_um=SIZE_UM, progress=progress
-        )
-        assert section.slide is not None
-        write_spaceranger(section, folder / name, hires_px=400)
-        write_truth(section, folder / name / TRUTH_FILE)
-        write_slide(section.slide, folder / name / f"{name}.tif", quality=QUALITY)
-        lines.append(f"{name},{patient},{name},,{name}/{name}.tif,{section.pitch_um:g},{section.spot_um:g}")
-    with replacing(folder / COHORT_FILE) as fresh:
-        fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def write_truth(section: Section, path: str | PathLike[str]) -> None:
-    """Write a simulated section's true expression and region shares (half precision), atomically."""
-    table = section.table
-    with replacing(path) as fresh, fresh.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            barcodes=np.array(table.obs_names, dtype=str),
-            genes=np.array(table.var_names, dtype=str),
-            programme=np.array(table.var["programme"], dtype=str),
-            truth=table.layers["truth"].astype(np.float16),
-            regions=table.obsm["regions"].astype(np.float16),
-            region_names=np.array(table.uns["regions"], dtype=str),
-        )
 
 
 def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
@@ -121,19 +77,3 @@ def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
             "the truth file is damaged or belongs to another section", where=path, remedy="simulate it again"
         ) from error
     return section.with_table(table)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Make the sample from a shell."""
-    parser = argparse.ArgumentParser(prog="python -m histoscribe.simulate.sample", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="where to write it")
-    try:
-        write_sample(parser.parse_args(arguments).folder)
-    except HistoscribeError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

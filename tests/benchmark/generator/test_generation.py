@@ -13,12 +13,10 @@ from histoscribe.benchmark.generator import (
     bed as beds,
     generator_benchmark,
     measures,
-    stable_sets,
 )
 from histoscribe.benchmark.generator.colorectal import columns_of
 from histoscribe.benchmark.generator.methods import parents, without_parents
 from histoscribe.benchmark.generator.semisynthetic import learn_classes
-from histoscribe.benchmark.ledger import Score
 from histoscribe.errors import SettingError
 from histoscribe.generator import Cohort, Generator
 from histoscribe.simulate.metastases import Bed, simulate_metastases
@@ -151,17 +149,6 @@ def test_every_seed_is_scored_and_summed_up(
 def test_columns_are_taken_by_name() -> None:
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert columns_of(values, ("A", "B", "C"), ["C", "A"]).tolist() == [[2, 0], [5, 3]]
-
-
-def test_stable_sets_need_every_seed() -> None:
-    rows = [
-        Score("histoscribe", "components", "patient", fold, f"p {name}", value, value, value)
-        for fold, name, value in (
-            ("seed 0", "A", 0.01), ("seed 1", "A", 0.04), ("seed 0", "B", 0.01), ("seed 1", "B", 0.2),
-            ("seed 0", "C", 0.01), ("all", "C", 0.01),
-        )
-    ]  # fmt: skip
-    assert stable_sets(rows, 2) == {"A": 0.04}
 
 
 @pytest.mark.parametrize(("beds", "methods"), [(["semi-synthetic"], ["magic"]), (["magic"], None)])

@@ -3,5 +3,4 @@ from .benchmark import (
     BEDS as BEDS,
     check_beds as check_beds,
     generator_benchmark as generator_benchmark,
-    stable_sets as stable_sets,
 )

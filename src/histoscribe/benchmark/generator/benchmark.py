@@ -110,27 +110,6 @@ def check_beds(beds: Sequence[str]) -> Sequence[str]:
     return beds
 
 
-def stable_sets(records: Sequence[Score], seeds: int) -> dict[str, float]:
-    """Gene sets that lead a significant component at every seed, with their worst adjusted p.
-
-    Parameters
-    ----------
-    records : sequence of Score
-        Of a benchmark; means over seeds are left out.
-    seeds : int
-        How many there were.
-    """
-    found: dict[str, list[float]] = {}
-    for record in records:
-        if record.fold != "all" and record.measure.startswith("p "):
-            found.setdefault(record.measure.removeprefix("p "), []).append(record.value)
-    return {
-        name: max(values)
-        for name, values in found.items()
-        if len(values) == seeds and max(values) < SIGNIFICANT
-    }
-
-
 def _score(name: str, fold: Seed, method: Method, *, first: str) -> Iterator[Score]:
     bed = method.tasks[0].removeprefix("generator ")
     untrained = fold.fit_seconds is None

@@ -63,11 +63,6 @@ class Published:
         elsewhere = self.repository.startswith("github.com/")
         return f"https://{'' if elsewhere else 'huggingface.co/'}{self.repository}"
 
-    @property
-    def pickled(self) -> bool:
-        """Whether its owners publish nothing but a pickle."""
-        return not self.file.endswith(".safetensors")
-
 
 def _read() -> dict[str, Published]:
     rows = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))

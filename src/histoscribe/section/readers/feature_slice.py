@@ -29,18 +29,6 @@ NAME = "feature_slice.h5"
 _TO_IMAGE = "spot_colrow_to_microscope_colrow"
 
 
-def slice_genes(path: Path) -> list[str]:
-    """Gene symbols of a `feature_slice.h5`, in its own order.
-
-    Raises
-    ------
-    SectionError
-        If the file is damaged, or another kind of file.
-    """
-    with opened_hdf5(path, whole=False) as file:
-        return _names_of(file, "name", path)
-
-
 def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray[np.float32]:
     """Read one gene as an image over the capture area.
 

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
-from histoscribe.simulate import tenx
-from histoscribe.simulate.hd import BIN_UM, BINS_UM, HdRun
+from runs import tenx
+from runs.hd import BIN_UM, BINS_UM, HdRun
 
 Layout = Literal["3", "4"]
 _CELL_UM = 4.5

@@ -13,8 +13,8 @@ from histoscribe.errors import SectionError, SettingError
 from histoscribe.files import replacing
 from histoscribe.section import Section
 from histoscribe.section.model import flip
-from histoscribe.simulate import tenx
 from histoscribe.simulate.section import barcode
+from runs import tenx
 
 Layout = Literal["1", "2", "3", "4"]
 Form = Literal["h5", "mtx"]
