@@ -17,10 +17,9 @@ from histoscribe.predictor import log_cp10k, predict_itself
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.simulate import simulate_section
 from histoscribe.simulate.cells import place_cells
-from histoscribe.simulate.counts import express
 from histoscribe.simulate.fields import stream
 from histoscribe.simulate.genes import plan_genes
-from histoscribe.simulate.section import PITCH_UM
+from histoscribe.simulate.section import PITCH_UM, express
 from histoscribe.simulate.tissue import grow_tissue
 
 GENES, SIZE_UM, GRID_UM = 100, 1500.0, 16.0

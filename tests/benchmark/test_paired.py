@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from histoscribe.benchmark.engine import compare_methods, sign_flip
 from histoscribe.benchmark.ledger import Score
-from histoscribe.benchmark.paired import compare_methods, sign_flip
 
 
 def records(gain: float, sizes: dict[str, int], method: str) -> dict[str, Score]:

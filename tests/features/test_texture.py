@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from histoscribe.features.builtin.colour import Named
+from histoscribe.features.builtin.encoder import detail, direction, modulation, patterns
 from histoscribe.features.builtin.stain_scales import StainScale
-from histoscribe.features.builtin.texture import detail, direction, modulation, patterns
 
 
 def view(maps: np.ndarray, um: float = 1.0) -> StainScale:

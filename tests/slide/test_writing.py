@@ -15,7 +15,7 @@ from histoscribe.errors import Cancelled, SettingError, SlideError
 from histoscribe.progress import Progress, Step
 from histoscribe.slide import Level, Slide, open_slide, write_slide
 from histoscribe.slide.pixels import RgbPixels
-from histoscribe.slide.write import ome_tiff as ome_tiff_writing, ome_zarr as ome_zarr_writing
+from histoscribe.slide.write import ome_zarr as ome_zarr_writing, writing as ome_tiff_writing
 
 ENDINGS = ("ome.tif", "ome.zarr")
 

@@ -68,7 +68,7 @@ def nuclear_scale(slide: Slide) -> float | None:
     from histoscribe.features.builtin.nuclei import find_nuclei
     from histoscribe.features.builtin.stain_scales import stain_scales
     from histoscribe.tiles import Tiles, read_crops
-    from histoscribe.tiles.fineness import finest_pixel
+    from histoscribe.tiles.crops import finest_pixel
 
     assert slide.mpp is not None
     steps = (np.arange(_WINDOWS**0.5) + 0.5) / _WINDOWS**0.5

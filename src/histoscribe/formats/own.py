@@ -35,7 +35,7 @@ _SPATIAL_DATA = Late("section.readers.spatial_data:open_spatial_data")
 _SPACE_RANGER = Late("section.readers.spaceranger:open_space_ranger")
 _FEATURE_SLICE = Late("section.readers.feature_slice:open_feature_slice")
 _H5AD = Late("section.readers.h5ad:open_h5ad")
-_MATRIX = Late("section.opening:refuse_matrix")
+_MATRIX = Late("section.cohort:refuse_matrix")
 _OPENSLIDE = Late("slide.openslide.backend:read")
 
 _TIFF = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")

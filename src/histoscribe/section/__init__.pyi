@@ -1,7 +1,10 @@
 from .alignment import Alignment as Alignment, check_alignment as check_alignment
-from .cohort import read_cohort as read_cohort, read_cohort_csv as read_cohort_csv
+from .cohort import (
+    open_section as open_section,
+    read_cohort as read_cohort,
+    read_cohort_csv as read_cohort_csv,
+)
 from .model import Section as Section, SectionOptions as SectionOptions, flip as flip
-from .opening import open_section as open_section
 from .raster import Raster as Raster, raster_of as raster_of
 from .readers.feature_slice import read_feature_slice as read_feature_slice
 from .readers.legacy import read_legacy as read_legacy

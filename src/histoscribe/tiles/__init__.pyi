@@ -1,5 +1,4 @@
-from .crops import read_crops as read_crops
-from .fineness import image_fineness as image_fineness
+from .crops import image_fineness as image_fineness, read_crops as read_crops
 from .geojson import (
     DamagedRegionWarning as DamagedRegionWarning,
     is_locked as is_locked,

@@ -17,7 +17,7 @@ from histoscribe.widgets.layers.pictures.drawn_regions import held_regions, pict
 from histoscribe.widgets.layers.regions import class_colours, classes_in, drawn_regions, regions_of
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.probe import PLUGIN
-from histoscribe.widgets.panels.regions import editing
+from histoscribe.widgets.panels.regions import drawing
 
 SQUARE = np.array([[10, 10], [10, 50], [50, 50], [50, 10]], float)
 REGIONS = [
@@ -115,7 +115,7 @@ def test_many_regions_are_opened_edited_in_part_renamed_and_saved(
     window: Any, section: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(region_layers, "MANY", 20)
-    monkeypatch.setattr(editing, "MANY", 20)
+    monkeypatch.setattr(drawing, "MANY", 20)
     show(window, [section])
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
     beneath = panel.spots.value
@@ -137,7 +137,7 @@ def test_many_regions_are_opened_edited_in_part_renamed_and_saved(
         qtbot.waitUntil(all_counted, timeout=20_000)
     panel._restyle("odd", "odd")
     monkeypatch.setattr(
-        editing, "in_view", lambda layer: [number < 4 for number in range(len(held_regions(layer)))]
+        drawing, "in_view", lambda layer: [number < 4 for number in range(len(held_regions(layer)))]
     )
     panel.edit()
     shapes = panel.drawn.value
@@ -160,7 +160,7 @@ def test_what_is_in_view_is_taken_and_too_much_is_refused(
     window: Any, section: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(region_layers, "MANY", 20)
-    monkeypatch.setattr(editing, "MANY", 20)
+    monkeypatch.setattr(drawing, "MANY", 20)
     show(window, [section])
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
     beneath = panel.spots.value
@@ -168,9 +168,9 @@ def test_what_is_in_view_is_taken_and_too_much_is_refused(
     window.add_layer(layer)
     window.fit_to_view()
     with pytest.raises(region_layers.RegionError, match="1 to 20 can be edited"):
-        editing.edit_in_view(window, layer, beneath)
+        drawing.edit_in_view(window, layer, beneath)
     with pytest.raises(region_layers.RegionError, match="zoom in"):
-        editing.edit_in_view(window, None, beneath)
+        drawing.edit_in_view(window, None, beneath)
 
 
 def test_opening_a_file_of_many_is_quick_to_draw(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabBar
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.napari_private.window import panels_of, unwrapped
-from histoscribe.widgets.parts.panel import Panel
-from histoscribe.widgets.parts.scrolling import Scrolled
+from histoscribe.widgets.parts.panel import Panel, Scrolled
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -11,7 +11,7 @@ import pytest
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.layers.painting import spot_layers
-from histoscribe.widgets.panels.evidence.behind import behind, interval_of
+from histoscribe.widgets.panels.evidence.panel import behind, interval_of
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = pytest.mark.usefixtures("own_settings")

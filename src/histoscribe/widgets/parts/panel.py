@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
 from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.layers import Layer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
+    QFrame,
     QGroupBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -30,7 +32,6 @@ from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
 from histoscribe.widgets.parts.closing import ask_before_closing
-from histoscribe.widgets.parts.scrolling import Scrolled
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
 
@@ -47,6 +48,7 @@ Result = TypeVar("Result")
 Rule = Callable[[], bool]
 Applied = Generator[None, None, None] | None
 Field = BaseValueWidget[Any]
+_WIDE = 320  # pixels: what a panel gets at first, and the most that it demands
 
 
 class Panel(QWidget):
@@ -349,3 +351,34 @@ def _choose(field: Field, value: Any) -> None:
         value = field.get_choice(value)
     with suppress(ValueError, TypeError):
         field.value = value
+
+
+class Scrolled(QScrollArea):
+    """Scrolls its content; as wide as the content needs, up to a bound, and of any height."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows what has the focus
+        self.setWidget(content)
+        content.installEventFilter(self)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt asks how little room will do."""
+        return QSize(min(self._across(self._content.minimumSizeHint()), _WIDE), 80)
+
+    def sizeHint(self) -> QSize:
+        """Qt asks how much room it wants."""
+        wanted = self._content.sizeHint()
+        return QSize(max(self._across(wanted), _WIDE), wanted.height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Where the content wants more or less room, so does this."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def _across(self, size: QSize) -> int:
+        return size.width() + self.verticalScrollBar().sizeHint().width()

@@ -15,12 +15,12 @@ from qtpy.QtWidgets import QHBoxLayout, QListView, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
 from histoscribe.genes import other_names, symbol_of
+from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES, Limits
 from histoscribe.widgets.layers.layers import kind_of
 from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, seen_strips, spot_layers
 from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
-from histoscribe.widgets.panels.genes.order import NAME, ORDERS, RELIABILITY, gene_statistic
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, number_field, tick_field, words_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
@@ -32,12 +32,22 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Points
 
+    from histoscribe.progress import Progress
     from histoscribe.section import Section
 
 _TYPED = "This value gets the {} colour; log1p of counts per 10,000, kept for it"
 _BARS = "Number and bar: r between predicted and measured, on tissue held out of the model's training."
 LAYOUT_WORDS = [("Blend colours on each spot", "blend"), ("One pane for each gene", "multiples")]
 """How several genes are shown: in words, and as the state calls it."""
+NAME, RELIABILITY, VARIANCE, MEAN, MORAN = "name", "r", "variance", "mean", "moran"
+ORDERS = (
+    ("Name", NAME),
+    ("Reliability (r)", RELIABILITY),
+    ("Variance", VARIANCE),
+    ("Mean", MEAN),
+    ("Pattern in space (Moran's I)", MORAN),
+)
+"""In words, and as sessions keep them."""
 
 
 class GeneChips(QWidget):
@@ -336,3 +346,18 @@ def _restored_genes(sections: list[Section]) -> set[str]:
         restored |= here
         others |= set(section.genes) - here
     return restored - others
+
+
+def gene_statistic(request: tuple[Section, str], progress: Progress) -> dict[str, float]:
+    """A number a gene to sort by, of log1p of counts per 10,000; Moran's I of the 2,000 most variable."""
+    section, order = request
+    progress.report("reading the genes")
+    load_libraries("scipy.sparse", "histoscribe.evaluation.regions")
+    from histoscribe.evaluation.regions import gene_moments, morans_i, variable_genes
+
+    if order == MORAN:
+        progress.report("looking for patterns")
+        found = morans_i(section, variable_genes(section))["I"].dropna()
+    else:
+        found = gene_moments(section)[order]
+    return {str(gene): float(value) for gene, value in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from histoscribe.widgets.layers.layers import (
     tissue_of,
 )
 from histoscribe.widgets.layers.painting import sections_in
-from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
+from histoscribe.widgets.layers.pictures.drawn_regions import MANY, held_regions, in_view
 from histoscribe.widgets.layers.regions import (
     PALETTE,
     Colour,
@@ -46,7 +46,6 @@ from histoscribe.widgets.layers.regions import (
 )
 from histoscribe.widgets.panels.regions import tools
 from histoscribe.widgets.panels.regions.class_table import ClassTable
-from histoscribe.widgets.panels.regions.editing import edit_in_view, redrawn
 from histoscribe.widgets.panels.regions.region_list import RegionList
 from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
 from histoscribe.widgets.parts.fields import LayerField, number_field
@@ -54,6 +53,7 @@ from histoscribe.widgets.parts.panel import Panel, beside
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
 
     from histoscribe.progress import Progress
     from histoscribe.section import Section
@@ -63,6 +63,8 @@ _GEOJSON = "GeoJSON (*.geojson *.json)"
 _QUIET_MS = 100
 _AT_ONCE = 500_000
 """Bytes of a GeoJSON that are read before anybody notices that the window waits."""
+_TAKEN = "taken from"
+"""In the metadata of shapes: the picture of many regions that they were taken out of."""
 
 
 class DrawingPanel(Panel):
@@ -385,3 +387,35 @@ class DrawingPanel(Panel):
             number_field("threshold", 1, 0, 15, label="Gene at least", tooltip=meaning, decimals=2)
         )
         self.add(beside(self.buttons["marked"], self.buttons["above"]))
+
+
+def edit_in_view(viewer: ViewerModel, layer: Layer | None, beneath: Layer) -> Layer:
+    """Take the regions in view out of a picture as shapes, or put such shapes back.
+
+    Returns the layer that goes on; raises `RegionError` if there is nothing to take, or too much.
+    """
+    source = None if layer is None else layer.metadata.get(_TAKEN)
+    if layer is not None and source in viewer.layers:
+        again = redrawn(viewer, source, [*regions_of(source, beneath), *regions_of(layer, beneath)], beneath)
+        viewer.layers.remove(layer)
+        return again
+    seen = in_view(layer) if layer is not None and held_regions(layer) else []
+    if layer is None or not 0 < sum(seen) <= min(MANY, len(seen) - 1):
+        problem = f"{sum(seen):,} regions of a picture of many are in view, 1 to {MANY:,} can be edited"
+        raise RegionError(problem, remedy="zoom in to those that are to be edited")
+    parts: tuple[list[Region], list[Region]] = [], []
+    for region, inside in zip(regions_of(layer, beneath), seen, strict=True):
+        parts[inside].append(region)
+    name, mpp = f"{layer.name}, edited", tissue_of(beneath).mpp or 1.0
+    described = described_regions(parts[True], mpp, name, beneath)
+    described[1]["metadata"] = {_TAKEN: redrawn(viewer, layer, parts[False], beneath)}
+    return viewer.add_layer(Layer.create(*described))
+
+
+def redrawn(viewer: ViewerModel, layer: Layer, regions: Sequence[Region], beneath: Layer) -> Layer:
+    """A layer of other regions, or others of their classes, in the place of one."""
+    described = described_regions(regions, tissue_of(beneath).mpp or 1.0, layer.name, beneath)
+    again = Layer.create(*described)
+    viewer.layers.insert(viewer.layers.index(layer), again)
+    viewer.layers.remove(layer)
+    return again
