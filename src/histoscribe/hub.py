@@ -39,10 +39,8 @@ def listing(repository: str, page: str, kind: Literal["model", "dataset"] = "mod
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise DependencyError(
-            "fetching needs the client of the Hugging Face hub",
-            remedy="pip install 'napari-histoscribe[foundation]'",
-        ) from error
+        remedy = "pip install 'napari-histoscribe[foundation]'"
+        raise DependencyError("fetching needs the client of the Hugging Face hub", remedy=remedy) from error
     hub = HfApi(endpoint=os.environ.get(_ENDPOINT))
     info = ask(page, partial(hub.repo_info, repository, repo_type=kind, files_metadata=True))
     files = {

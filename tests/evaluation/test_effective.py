@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import mannwhitneyu, norm
 
-from histoscribe.evaluation.effective import effective_share
+from histoscribe.evaluation.regions import effective_share
 
 SIDE, GENES = 30, 150
 

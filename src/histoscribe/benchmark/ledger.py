@@ -121,17 +121,13 @@ class Ledger:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(entry, default=str) + "\n")
         except OSError as error:
-            raise StorageError(
-                f"cannot write ({error.strerror})", where=self.path, remedy="choose another place"
-            ) from error
+            remedy = "choose another place"
+            raise StorageError(f"cannot write ({error.strerror})", where=self.path, remedy=remedy) from error
 
     def _refused(self, line: int, *, old: bool = False) -> TableError:
         problem = "was kept by an earlier version, which does not say by what code it was scored"
-        return TableError(
-            f"this ledger {problem}" if old else f"line {line + 1} is no entry of a ledger",
-            where=self.path,
-            remedy="name a new file" if old else "name another file",
-        )
+        problem = f"this ledger {problem}" if old else f"line {line + 1} is no entry of a ledger"
+        return TableError(problem, where=self.path, remedy="name a new file" if old else "name another file")
 
 
 def data_digest(*arrays: NDArray[Any] | Sequence[str]) -> str:

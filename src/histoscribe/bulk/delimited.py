@@ -77,15 +77,12 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
             found = _read(path, "latin-1", memory)
             return replace(found, said=("its text is not UTF-8 and was read as Latin-1", *found.said))
     except (OSError, EOFError, zlib.error) as error:
-        raise TableError(
-            f"the file cannot be read ({error})", where=path, remedy="check it, or copy it anew"
-        ) from error
+        remedy = "check it, or copy it anew"
+        raise TableError(f"the file cannot be read ({error})", where=path, remedy=remedy) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeError, csv.Error) as error:
-        raise TableError(
-            f"this is no table of text ({str(error).splitlines()[0]})",
-            where=path,
-            remedy="give a CSV, TSV, GCT or h5ad file whose lines all have as many cells as the first",
-        ) from error
+        problem = f"this is no table of text ({str(error).splitlines()[0]})"
+        remedy = "give a CSV, TSV, GCT or h5ad file whose lines all have as many cells as the first"
+        raise TableError(problem, where=path, remedy=remedy) from error
 
 
 def _read(path: Path, encoding: str, memory: int) -> TextTable:

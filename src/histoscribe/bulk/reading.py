@@ -195,8 +195,6 @@ def _read_h5ad(path: Path, memory: int) -> AnnData:
     except TableError:
         raise
     except Exception as error:  # anndata raises many kinds on damaged files
-        raise TableError(
-            f"the h5ad file cannot be read ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
-            where=path,
-            remedy="copy it anew, or write it again with AnnData",
-        ) from error
+        problem = f"the h5ad file cannot be read ({type(error).__name__}: {str(error).splitlines()[0][:200]})"
+        remedy = "copy it anew, or write it again with AnnData"
+        raise TableError(problem, where=path, remedy=remedy) from error

@@ -35,11 +35,8 @@ def with_samples(
         about = _read(Path(path))
         listed = table.obs_names.isin(about.index)
         if not listed.any():
-            raise TableError(
-                "it names none of the table's samples",
-                where=path,
-                remedy=f"its first column must hold names such as {table.obs_names[0]}",
-            )
+            remedy = f"its first column must hold names such as {table.obs_names[0]}"
+            raise TableError("it names none of the table's samples", where=path, remedy=remedy)
         if not listed.all():
             said.append(f"{int((~listed).sum())} samples that {Path(path).name} does not list were left out")
         table = table[listed].copy()
@@ -76,11 +73,9 @@ def _read(path: Path) -> pd.DataFrame:
             raise TableError("this is too large to describe samples", where=path, remedy="check the path")
         about = pd.read_csv(path, sep=None, engine="python", index_col=0)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise TableError(
-            f"the samples' file cannot be read ({str(error).splitlines()[0]})",
-            where=path,
-            remedy="give a CSV or TSV file with sample names in its first column",
-        ) from error
+        problem = f"the samples' file cannot be read ({str(error).splitlines()[0]})"
+        remedy = "give a CSV or TSV file with sample names in its first column"
+        raise TableError(problem, where=path, remedy=remedy) from error
     about.index = about.index.astype(str)
     return about[~about.index.duplicated()]
 

@@ -50,29 +50,23 @@ def recognise_scale(values: NDArray[Any], *, where: str | None = None) -> str:
     if known.size == 0:
         raise TableError("no value is there", where=where, remedy="check that the cells hold numbers")
     if not np.isfinite(known).all():
-        raise TableError(
-            "some values are infinite", where=where, remedy="a logarithm of zero? add a small offset"
-        )
+        remedy = "a logarithm of zero? add a small offset"
+        raise TableError("some values are infinite", where=where, remedy=remedy)
     whole = bool((known == np.round(known)).all())
     low, high = float(known.min()), float(known.max())
     if whole and high > 2:
         if low < 0:
-            raise TableError(
-                f"whole numbers, yet some are negative (lowest {low:g}), so these are no counts",
-                where=where,
-                remedy="give raw counts, or log values; name the scale if it is another",
-            )
+            problem = f"whole numbers, yet some are negative (lowest {low:g}), so these are no counts"
+            remedy = "give raw counts, or log values; name the scale if it is another"
+            raise TableError(problem, where=where, remedy=remedy)
         return "counts"
     with np.errstate(all="ignore"):
         tops = np.array([np.nanmax(row) if not np.isnan(row).all() else np.nan for row in part])
     _check_mixed(tops, where)
     if high > _LOG_LIMIT:
         if low < 0:
-            raise TableError(
-                f"values from {low:g} to {high:g} are on no scale that is known",
-                where=where,
-                remedy="give counts, TPM or log values, or name the scale",
-            )
+            problem = f"values from {low:g} to {high:g} are on no scale that is known"
+            raise TableError(problem, where=where, remedy="give counts, TPM or log values, or name the scale")
         return "linear"
     if low >= 0 and high < _NATURAL_LIMIT:
         sums = np.nansum(np.expm1(part), axis=1)
@@ -109,9 +103,8 @@ def log_cp10k(counts: Any) -> Any:
     matrix: Any = counts.tocsr() if is_sparse else np.asarray(counts)
     data: NDArray[Any] = matrix.data if is_sparse else matrix
     if data.size and not (np.isfinite(data).all() and data.min() >= 0):
-        raise TableError(
-            "some counts are negative or not numbers", remedy="give raw counts, not scaled or log values"
-        )
+        remedy = "give raw counts, not scaled or log values"
+        raise TableError("some counts are negative or not numbers", remedy=remedy)
     depth = np.asarray(matrix.sum(axis=1), dtype=np.float64).reshape(-1)
     factor = np.divide(_DEPTH, depth, out=np.zeros_like(depth), where=depth > 0)
     if not is_sparse:

@@ -86,9 +86,8 @@ def as_table(
     from anndata import AnnData
 
     if 0 in table.shape:
-        raise TableError(
-            f"there are {table.n_obs} samples and {table.n_vars} genes", where=name, remedy="check the file"
-        )
+        problem = f"there are {table.n_obs} samples and {table.n_vars} genes"
+        raise TableError(problem, where=name, remedy="check the file")
     said: list[str] = []
     values = dense(table.X)
     known = scale or recognise_scale(values, where=name)

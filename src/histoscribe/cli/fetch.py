@@ -39,9 +39,8 @@ def fetch(
         _sections(ids, to, accept_licence=accept_licence, as_json=as_json)
         return
     if ids is not None or to is not None:
-        raise SettingError(
-            "only sections have ids and a folder to come to", where="--ids", remedy="name hest"
-        )
+        remedy = "name hest"
+        raise SettingError("only sections have ids and a folder to come to", where="--ids", remedy=remedy)
     if name is None:
         rows = [
             {

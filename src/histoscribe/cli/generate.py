@@ -117,9 +117,8 @@ def read_purity(text: str | None) -> float | tuple[float, float] | None:
     except ValueError:
         parts = []
     if len(parts) not in (1, 2):
-        raise SettingError(
-            f"{text!r} is no purity", where="--purity", remedy="give 0.6, or bounds like 0.4-0.8"
-        )
+        remedy = "give 0.6, or bounds like 0.4-0.8"
+        raise SettingError(f"{text!r} is no purity", where="--purity", remedy=remedy)
     return parts[0] if len(parts) == 1 else (parts[0], parts[1])
 
 

@@ -129,15 +129,12 @@ def mendable(error: BaseException) -> HistoscribeError | None:
         case KeyboardInterrupt():
             return Cancelled()
         case MemoryError():
-            return HistoscribeError(
-                "there is not enough memory",
-                remedy="close other programs, or take a smaller region or a coarser grid",
-            )
+            remedy = "close other programs, or take a smaller region or a coarser grid"
+            return HistoscribeError("there is not enough memory", remedy=remedy)
         case OSError() if error.errno in _STORAGE:
             reason = (error.strerror or str(error)).lower()
-            return StorageError(
-                f"cannot read or write ({reason})", where=error.filename, remedy=_STORAGE[error.errno]
-            )
+            problem = f"cannot read or write ({reason})"
+            return StorageError(problem, where=error.filename, remedy=_STORAGE[error.errno])
     return None
 
 

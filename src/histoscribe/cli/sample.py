@@ -17,9 +17,7 @@ WRITTEN = {
 }
 
 
-def sample(
-    to: Annotated[Path, typer.Option(help="Folder for the data.")] = Path("sample_data"),
-) -> None:
+def sample(to: Annotated[Path, typer.Option(help="Folder for the data.")] = Path("sample_data")) -> None:
     """Write the simulated sample data that the pages of the guide use."""
     from shutil import copytree
 
@@ -27,9 +25,8 @@ def sample(
     from histoscribe.simulate.sample import sample_folder
 
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise StorageError(
-            "this exists, so it is not replaced", where=to, remedy="name a new folder with --to"
-        )
+        remedy = "name a new folder with --to"
+        raise StorageError("this exists, so it is not replaced", where=to, remedy=remedy)
     with replacing(to) as fresh:
         copytree(sample_folder(), fresh)
     show(f"Sample data in {to}", WRITTEN.items())

@@ -39,7 +39,5 @@ def need_screen() -> None:
     if not has_viewer():
         raise DependencyError("napari is not installed", remedy=INSTALL)
     if not has_screen():
-        raise HistoscribeError(
-            "there is no screen to open napari on",
-            remedy="run this on a desktop, or use histoscribe info and histoscribe compare, which need none",
-        )
+        remedy = "run this on a desktop, or use histoscribe info and histoscribe compare, which need none"
+        raise HistoscribeError("there is no screen to open napari on", remedy=remedy)

@@ -129,15 +129,11 @@ def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:
     it is a folder, or lies where nothing may be written.
     """
     if path.suffix.lower() not in endings:
-        raise SettingError(
-            f"the result must end in {' or '.join(endings)}",
-            where=path,
-            remedy="give it that ending with --out",
-        )
+        remedy = "give it that ending with --out"
+        raise SettingError(f"the result must end in {' or '.join(endings)}", where=path, remedy=remedy)
     if any(os.path.realpath(path) == os.path.realpath(entry) for entry in inputs):
-        raise SettingError(
-            "the result would replace its own input", where=path, remedy="choose another name with --out"
-        )
+        remedy = "choose another name with --out"
+        raise SettingError("the result would replace its own input", where=path, remedy=remedy)
     if path.is_dir():
         raise StorageError("this is a folder", where=path, remedy="name a file with --out")
     _check_writable(path)
@@ -152,9 +148,8 @@ def output_place(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path
     if any(own in (real, *real.parents) for real in map(Path, map(os.path.realpath, inputs))):
         raise SettingError("the result would replace its own input", where=path, remedy="choose another name")
     if any(path.iterdir()) and not any((path / mark).exists() for mark in _ZARR_MARKS):
-        raise StorageError(
-            "this folder is no zarr store, so it is not replaced", where=path, remedy="choose another name"
-        )
+        remedy = "choose another name"
+        raise StorageError("this folder is no zarr store, so it is not replaced", where=path, remedy=remedy)
     _check_writable(path)
     return path
 
@@ -165,11 +160,8 @@ def output_folder(path: Path) -> Path:
     Raises `StorageError` if it holds something other than a model, or lies where nothing may be written.
     """
     if path.exists() and not (path / CARD).exists() and (path.is_file() or any(path.iterdir())):
-        raise StorageError(
-            "this exists and is not a model, so it is not replaced",
-            where=path,
-            remedy="name a new folder with --out",
-        )
+        remedy = "name a new folder with --out"
+        raise StorageError("this exists and is not a model, so it is not replaced", where=path, remedy=remedy)
     _check_writable(path)
     return path
 
@@ -190,10 +182,8 @@ def _check_writable(path: Path) -> None:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        raise StorageError(
-            "this is a file, not a folder", where=folder, remedy="choose another place with --out"
-        )
+        remedy = "choose another place with --out"
+        raise StorageError("this is a file, not a folder", where=folder, remedy=remedy)
     if not os.access(folder, os.W_OK):
-        raise StorageError(
-            "this folder may not be written to", where=folder, remedy="choose another one with --out"
-        )
+        remedy = "choose another one with --out"
+        raise StorageError("this folder may not be written to", where=folder, remedy=remedy)

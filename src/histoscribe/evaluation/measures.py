@@ -79,10 +79,8 @@ def _per_gene(
     """A measure of matching columns, a few genes at a time: memory stays bounded, other threads get on."""
     a, b = np.asarray(measured), np.asarray(predicted)
     if a.shape != b.shape or a.ndim != 2:
-        raise TableError(
-            f"cannot compare arrays of shapes {a.shape} and {b.shape}",
-            remedy="give the same spots and genes on both sides",
-        )
+        remedy = "give the same spots and genes on both sides"
+        raise TableError(f"cannot compare arrays of shapes {a.shape} and {b.shape}", remedy=remedy)
     if not len(a):
         raise TableError("there are no spots to compare", remedy="give at least two spots")
     width = max(1, _BLOCK // len(a))

@@ -21,9 +21,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingError(
-            "there is no such device", where=name, remedy=f"choose auto, {', '.join(there)}"
-        ) from error
+        remedy = f"choose auto, {', '.join(there)}"
+        raise SettingError("there is no such device", where=name, remedy=remedy) from error
     missing = not there.get(device.type, False)
     if missing or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         present = ", ".join(kind for kind, is_there in there.items() if is_there)

@@ -42,7 +42,5 @@ class TileEncoder(Protocol):
 def check_crops(crops: NDArray[np.uint8], side: int, name: str) -> None:
     """Raise `SettingError` unless crops are uint8 of shape (n, side, side, 3), as this encoder wants."""
     if crops.dtype != np.uint8 or crops.shape[1:] != (side, side, 3):
-        raise SettingError(
-            f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {name}",
-            remedy=f"pass uint8 crops of shape (n, {side}, {side}, 3)",
-        )
+        problem = f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {name}"
+        raise SettingError(problem, remedy=f"pass uint8 crops of shape (n, {side}, {side}, 3)")

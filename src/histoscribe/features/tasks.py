@@ -40,9 +40,8 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise DependencyError(
-            "a scheduler needs dask.distributed", remedy="pip install 'napari-histoscribe[cluster]'"
-        ) from error
+        remedy = "pip install 'napari-histoscribe[cluster]'"
+        raise DependencyError("a scheduler needs dask.distributed", remedy=remedy) from error
     try:
         client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, ValueError, TypeError) as error:
@@ -128,10 +127,8 @@ def _on_cluster(
                     raise SettingError("the scheduler is gone", remedy=_KEPT)
                 yield future.result()
     except KilledWorker as error:
-        raise SlideError(
-            "every worker that describes a certain part of it is killed",
-            remedy="look into the workers' logs; often they lack memory",
-        ) from error
+        problem = "every worker that describes a certain part of it is killed"
+        raise SlideError(problem, remedy="look into the workers' logs; often they lack memory") from error
     except OSError as error:
         if client.status == "running":
             raise

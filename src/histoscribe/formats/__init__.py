@@ -62,9 +62,8 @@ def format_of(place: str | os.PathLike[str]) -> Format:
     kinds = {one.kind: one for one in reversed(claims)}
     if len(kinds) > 1:
         several = " and ".join(f"{WORDS[one.kind]} ({one.name})" for one in kinds.values())
-        raise HistoscribeError(
-            f"this could be {several}", where=seen.url or seen.path, remedy="name the part that is meant"
-        )
+        remedy = "name the part that is meant"
+        raise HistoscribeError(f"this could be {several}", where=seen.url or seen.path, remedy=remedy)
     if not claims:
         raise _unknown(seen)
     return claims[0]

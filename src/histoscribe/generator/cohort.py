@@ -95,10 +95,8 @@ def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
     theirs = set(other.genes)
     common = [gene for gene in cohort.genes if gene in theirs]
     if len(common) < _LEAST_COMMON:
-        raise TableError(
-            f"the two cohorts have {len(common)} genes in common",
-            remedy="give tables with the same gene names (a probe map turns Ensembl ids into symbols)",
-        )
+        remedy = "give tables with the same gene names (a probe map turns Ensembl ids into symbols)"
+        raise TableError(f"the two cohorts have {len(common)} genes in common", remedy=remedy)
     parts = []
     for one in (cohort, other):
         places = {gene: place for place, gene in enumerate(one.genes)}

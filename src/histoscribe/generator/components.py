@@ -70,9 +70,8 @@ def component_table(
 
     kept = present(sets or shipped_gene_sets(), standard.genes, least=_LEAST_GENES)
     if not kept:
-        raise TableError(
-            f"no gene set has {_LEAST_GENES} of the model's genes", remedy="give sets of the same gene names"
-        )
+        remedy = "give sets of the same gene names"
+        raise TableError(f"no gene set has {_LEAST_GENES} of the model's genes", remedy=remedy)
     loads = loadings(model)
     primary, site = parent_shares(model)
     genes = np.asarray(standard.genes)

@@ -192,9 +192,8 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             raise SettingError(f"{samples} samples were asked for", remedy=f"ask for 1 to {MOST_SAMPLES:,}")
         low, high = purity if isinstance(purity, tuple) else (purity, purity)
         if low is not None and high is not None and not 0 < low <= high <= 1:
-            raise SettingError(
-                f"a purity of {purity} is not possible", remedy="give a share above 0, at most 1"
-            )
+            remedy = "give a share above 0, at most 1"
+            raise SettingError(f"a purity of {purity} is not possible", remedy=remedy)
         cancer = self.recognise(primary, adapt=adapt) if cancer is None else cancer
         what = _known(cancer, self.cancers, "cancer")
         tumours = self._bring(primary, model.primary_mean[what], adapt)
@@ -285,7 +284,6 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
 
 def _known(name: str, names: tuple[str, ...], what: str) -> int:
     if name not in names:
-        raise SettingError(
-            f"the model knows no {what} called {name}", remedy=f"choose from {', '.join(names)}"
-        )
+        remedy = f"choose from {', '.join(names)}"
+        raise SettingError(f"the model knows no {what} called {name}", remedy=remedy)
     return names.index(name)

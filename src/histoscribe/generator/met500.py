@@ -70,9 +70,8 @@ def read_met500(
     bulk = read_table(expression, genes_in="rows", scale="log2")
     table = bulk.table[bulk.table.obs_names.isin(about["Sample_id"])].copy()
     if not table.n_obs:
-        raise TableError(
-            "it names none of the libraries in the expression table", where=samples, remedy="check both files"
-        )
+        problem = "it names none of the libraries in the expression table"
+        raise TableError(problem, where=samples, remedy="check both files")
     fpkm = np.maximum(np.exp2(np.nan_to_num(dense(table.X), nan=-np.inf)) - _OFFSET, 0)
     total = fpkm.sum(1, keepdims=True)
     table.X = (fpkm / np.where(total > 0, total, 1) * 1e6).astype(np.float32)
@@ -95,14 +94,10 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise TableError(
-            f"this is no table ({str(error).splitlines()[0]})", where=path, remedy="fetch it anew"
-        ) from error
+        problem = f"this is no table ({str(error).splitlines()[0]})"
+        raise TableError(problem, where=path, remedy="fetch it anew") from error
     missing = [name for name in needed if name not in frame]
     if missing:
-        raise TableError(
-            f"there is no column {', '.join(missing)}",
-            where=path,
-            remedy="fetch the file that Xena hands out",
-        )
+        remedy = "fetch the file that Xena hands out"
+        raise TableError(f"there is no column {', '.join(missing)}", where=path, remedy=remedy)
     return frame

@@ -49,9 +49,8 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
     table = section.table if rows is None else section.table[rows]
     name = name or section.name
     if not table.n_obs:
-        raise RegionError(
-            "no spot lies in this region", where=name, remedy="draw it around spots of the chosen layer"
-        )
+        remedy = "draw it around spots of the chosen layer"
+        raise RegionError("no spot lies in this region", where=name, remedy=remedy)
     scale = record_of(section.table).values
     layer = table.layers.get("restored", table.X)
     values = layer.toarray() if hasattr(layer, "toarray") else np.asarray(layer)

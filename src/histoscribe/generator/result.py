@@ -36,9 +36,8 @@ def build_result(
     from anndata import AnnData
 
     if not np.isfinite(values).all() or (values < 0).any():
-        raise ModelError(
-            "the model gave values that are no expression", remedy="train it again, or report this"
-        )
+        remedy = "train it again, or report this"
+        raise ModelError("the model gave values that are no expression", remedy=remedy)
     names = [f"{PREFIX}-{obs['cancer'][i]}-{obs['site'][i]}-{i + 1}" for i in range(len(values))]
     frame = pd.DataFrame({"synthetic": np.ones(len(values), dtype=bool), **obs}, index=names)
     changed = values - parents

@@ -71,10 +71,8 @@ def functional_graph(
         If the degree or the quantile is out of range.
     """
     if degree < 1 or not 0 <= quantile < 1:
-        raise SettingError(
-            f"degree {degree} and quantile {quantile} are out of range",
-            remedy="choose a degree of at least 1 and a quantile from 0 up to but not including 1",
-        )
+        remedy = "choose a degree of at least 1 and a quantile from 0 up to but not including 1"
+        raise SettingError(f"degree {degree} and quantile {quantile} are out of range", remedy=remedy)
     key = torch.nn.functional.normalize(key, dim=-1)
     query = torch.nn.functional.normalize(query, dim=-1)
     source, target = _candidates(key.detach(), query.detach(), types, degree, type_share, window, seed)

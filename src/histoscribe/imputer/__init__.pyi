@@ -1,2 +1,2 @@
 from .imputer import Imputer as Imputer
-from .settings import ImputerSettings as ImputerSettings
+from .training.fitting import ImputerSettings as ImputerSettings

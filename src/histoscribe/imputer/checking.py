@@ -45,11 +45,8 @@ def hidden_scores(
     bulk, units = imputer.units_of(bulk_of(table), adapt)
     shared = int((units.places >= 0).sum())
     if shared < 2:
-        raise TableError(
-            f"{shared} genes are shared with the model, too few to check it by hiding",
-            where=bulk.name,
-            remedy="choose a model of the same kind of genes",
-        )
+        problem = f"{shared} genes are shared with the model, too few to check it by hiding"
+        raise TableError(problem, where=bulk.name, remedy="choose a model of the same kind of genes")
     found = hide_genes(
         imputer.fitted.restorer, units.values, parts=PARTS, seed=seed, progress=progress
     )  # fmt: skip

@@ -18,8 +18,7 @@ from histoscribe.imputer.gates import held_out_scores
 from histoscribe.imputer.hiding import hidden_error
 from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, summarise
 from histoscribe.imputer.result import restore_table
-from histoscribe.imputer.settings import ImputerSettings
-from histoscribe.imputer.training.fitting import fit_restorer
+from histoscribe.imputer.training.fitting import ImputerSettings, fit_restorer
 from histoscribe.imputer.training.table import ModelMemory, extend, prepare
 from histoscribe.imputer.units import MIN_SAMPLES, UnitTable, standardise
 from histoscribe.models import Card, Estimator
@@ -226,9 +225,8 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         bulk, units = self.units_of(bulk_of(table), adapt)
         genes = self.genes
         if gene not in genes:
-            raise ModelError(
-                f"the model does not know the gene {gene}", remedy=f"choose one of its {len(genes):,}"
-            )
+            remedy = f"choose one of its {len(genes):,}"
+            raise ModelError(f"the model does not know the gene {gene}", remedy=remedy)
         return explain(
             self.fitted.restorer, units.values, genes.index(gene), genes, bulk.table.obs_names,
             progress or Progress(),

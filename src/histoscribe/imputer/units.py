@@ -70,11 +70,9 @@ def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDAr
     if not good.all():
         notes.append(f"{int((~good).sum())} genes are constant or almost never measured and were left out")
     if len(values) < MIN_SAMPLES or good.sum() < 2:
-        raise TableError(
-            f"{len(values)} samples with {int(good.sum())} genes that vary are too few to learn from",
-            where=bulk.name,
-            remedy=f"give at least {MIN_SAMPLES} samples and 2 genes, or use a trained model",
-        )
+        problem = f"{len(values)} samples with {int(good.sum())} genes that vary are too few to learn from"
+        remedy = f"give at least {MIN_SAMPLES} samples and 2 genes, or use a trained model"
+        raise TableError(problem, where=bulk.name, remedy=remedy)
     genes = tuple(str(gene) for gene in np.asarray(bulk.table.var_names)[good])
     standard = standard_of(genes, mean[good], sd[good], scale)
     return standard, standard.apply(values[:, good]), kept, notes
@@ -160,11 +158,9 @@ def _own_units(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Means and deviations of the table's own, and for genes it lacks those of the model brought to them."""
     if len(observed) < MIN_SAMPLES:
-        raise TableError(
-            f"{len(observed)} samples are too few to standardise a table by its own means",
-            where=where,
-            remedy=f"give at least {MIN_SAMPLES} samples, or {SCALES[standard.scale]}",
-        )
+        problem = f"{len(observed)} samples are too few to standardise a table by its own means"
+        remedy = f"give at least {MIN_SAMPLES} samples, or {SCALES[standard.scale]}"
+        raise TableError(problem, where=where, remedy=remedy)
     own_mean, own_sd, _ = _moments(observed)
     ratio = float(np.median(own_sd / standard.sd[there])) or 1.0
     if there.sum() > 2:
@@ -185,10 +181,8 @@ def groups_of(bulk: BulkTable, patients: Sequence[str] | str | None) -> list[str
         return [str(one) for one in found]
     if isinstance(patients, str):
         if patients not in table.obs:
-            raise SettingError(
-                f"the table has no column {patients}",
-                remedy=f"it has {', '.join(map(str, table.obs.columns))}",
-            )
+            remedy = f"it has {', '.join(map(str, table.obs.columns))}"
+            raise SettingError(f"the table has no column {patients}", remedy=remedy)
         return [str(one) for one in table.obs[patients]]
     if len(patients) != table.n_obs:
         raise TableError(

@@ -66,11 +66,7 @@ def neighbours_of(table: AnnData) -> Around:
 
 
 def complete(
-    values: Floats,
-    told: Callable[[Floats], Floats],
-    genes: Sequence[str],
-    around: Around,
-    progress: Progress,
+    values: Floats, told: Callable[[Floats], Floats], genes: Sequence[str], around: Around, progress: Progress
 ) -> Completed:
     """Fill the holes of a table with a model's and its own samples' knowledge.
 

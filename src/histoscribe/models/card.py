@@ -95,16 +95,12 @@ class Card:
             If it is not a card, comes from a newer version, or a field is missing or of a wrong type.
         """
         if not isinstance(content, dict) or "format_version" not in content or "kind" not in content:
-            raise ModelError(
-                "this is not a model card of Histoscribe", where=where, remedy="point to a model's folder"
-            )
+            remedy = "point to a model's folder"
+            raise ModelError("this is not a model card of Histoscribe", where=where, remedy=remedy)
         found = content["format_version"]
         if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
-            raise ModelError(
-                f"the card has format {found!r}, this version reads formats up to {FORMAT_VERSION}",
-                where=where,
-                remedy="update Histoscribe",
-            )
+            problem = f"the card has format {found!r}, this version reads formats up to {FORMAT_VERSION}"
+            raise ModelError(problem, where=where, remedy="update Histoscribe")
         known = {entry.name for entry in fields(cls)}
         required = {"kind", "variant", "genes", "target", "panel_rule", "training", "licence", "seed"}
         missing = sorted((required | {"sha256"}) - content.keys())

@@ -195,9 +195,8 @@ def settings_from(kind: type[DataclassT], card: Card, where: str | PathLike[str]
     try:
         return kind(**{name: value for name, value in card.settings.items() if name in known})
     except SettingError as error:
-        raise ModelError(
-            f"the card's settings are impossible ({error})", where=where, remedy="copy the folder anew"
-        ) from error
+        problem = f"the card's settings are impossible ({error})"
+        raise ModelError(problem, where=where, remedy="copy the folder anew") from error
 
 
 def _check_encoder(encoder: TileEncoder, card: Card, where: Path, *, reads_images: bool) -> None:
@@ -206,8 +205,5 @@ def _check_encoder(encoder: TileEncoder, card: Card, where: Path, *, reads_image
     if not reads_images:
         raise SettingError(f"a model of kind {card.kind} reads no images", remedy="leave the encoder out")
     if card.encoder and not same_encoder(encoder.name, card.encoder):
-        raise ModelError(
-            f"this model needs the encoder {card.encoder}, not {encoder.name}",
-            where=where,
-            remedy="give the one that it was trained with",
-        )
+        problem = f"this model needs the encoder {card.encoder}, not {encoder.name}"
+        raise ModelError(problem, where=where, remedy="give the one that it was trained with")

@@ -58,9 +58,8 @@ def save_model(folder: str | PathLike[str], tensors: Tensors, card: Card) -> Car
     folder = Path(folder)
     own = (folder / CARD_FILE).is_file() or (folder.is_dir() and not any(folder.iterdir()))
     if folder.exists() and not own:
-        raise ModelError(
-            "something else than a model stands here", where=folder, remedy="choose a new folder's name"
-        )
+        remedy = "choose a new folder's name"
+        raise ModelError("something else than a model stands here", where=folder, remedy=remedy)
     content = _serialised(tensors)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     with replacing(folder) as fresh:
@@ -89,11 +88,8 @@ def load_model(
     folder = Path(folder)
     card = read_card(folder)
     if kind is not None and card.kind != kind:
-        raise ModelError(
-            f"this model is a {card.kind}, a {kind} is needed",
-            where=folder,
-            remedy=f"choose a {kind}'s folder",
-        )
+        remedy = f"choose a {kind}'s folder"
+        raise ModelError(f"this model is a {card.kind}, a {kind} is needed", where=folder, remedy=remedy)
     path = _file(folder, WEIGHTS_FILE, _MAX_WEIGHTS)
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -172,11 +168,9 @@ def bundled(name: str | PathLike[str]) -> Path:
         return path
     if str(name) in bundled_names():
         return FOLDER / str(name)
-    raise ModelError(
-        "there is no model's folder here, and no model of this name comes with Histoscribe",
-        where=name,
-        remedy=f"name a folder, or one of {', '.join(bundled_names()) or '(none is bundled)'}",
-    )
+    problem = "there is no model's folder here, and no model of this name comes with Histoscribe"
+    remedy = f"name a folder, or one of {', '.join(bundled_names()) or '(none is bundled)'}"
+    raise ModelError(problem, where=name, remedy=remedy)
 
 
 def _serialised(tensors: Tensors) -> bytes:
@@ -190,12 +184,10 @@ def _file(folder: Path, name: str, limit: int) -> Path:
     if not folder.is_dir():
         raise ModelError("there is no model's folder here", where=folder, remedy="check the path")
     if not path.is_file():
-        raise ModelError(
-            f"this folder holds no {name}, so it is not a whole model", where=folder, remedy=_ANEW
-        )
+        problem = f"this folder holds no {name}, so it is not a whole model"
+        raise ModelError(problem, where=folder, remedy=_ANEW)
     size = path.stat().st_size
     if size > limit:
-        raise ModelError(
-            f"the file has {size:,} bytes, more than a model can have ({limit:,})", where=path, remedy=_ANEW
-        )
+        problem = f"the file has {size:,} bytes, more than a model can have ({limit:,})"
+        raise ModelError(problem, where=path, remedy=_ANEW)
     return path

@@ -77,9 +77,8 @@ class EncodedSection:
             problem = "the spot types do not fit the spots or their names"
             raise SectionError(problem, where=self.name, remedy="give one type per spot")
         if self.counts.shape[1] != len(self.genes) or len(set(self.genes)) != len(self.genes):
-            raise TableError(
-                "gene names repeat or do not fit the counts", where=self.name, remedy="make them unique"
-            )
+            remedy = "make them unique"
+            raise TableError("gene names repeat or do not fit the counts", where=self.name, remedy=remedy)
 
     @property
     def depth(self) -> NDArray[np.float64]:

@@ -80,15 +80,11 @@ class PredictorSettings:
         at_least |= {"components": 0, "batch_spots": 8, "gallery_spots": 8}
         require_whole(self, **at_least)
         if self.width % self.heads:
-            raise SettingError(
-                f"a width of {self.width} cannot be shared by {self.heads} heads",
-                remedy="choose a multiple of the heads",
-            )
+            problem = f"a width of {self.width} cannot be shared by {self.heads} heads"
+            raise SettingError(problem, remedy="choose a multiple of the heads")
         if not 0 <= self.dropout < 1 or not self.learning_rate > 0 or not self.weight_decay >= 0:
-            raise SettingError(
-                "dropout, learning rate or weight decay is out of range",
-                remedy="choose a dropout in [0, 1), a positive learning rate and no negative decay",
-            )
+            remedy = "choose a dropout in [0, 1), a positive learning rate and no negative decay"
+            raise SettingError("dropout, learning rate or weight decay is out of range", remedy=remedy)
         if any(not 0 < radius <= 20 for radius in self.radii or ()):
             raise SettingError("a context radius is out of range", remedy="choose radii up to 20 pitches")
 
@@ -122,9 +118,8 @@ class PredictorSettings:
         """
         known = {entry.name for entry in fields(cls)} - {"variant"}
         if unknown := sorted(values.keys() - known):
-            raise SettingError(
-                "there is no such setting", where=unknown[0], remedy=f"choose of: {', '.join(sorted(known))}"
-            )
+            remedy = f"choose of: {', '.join(sorted(known))}"
+            raise SettingError("there is no such setting", where=unknown[0], remedy=remedy)
         checked = dict(values)
         for name, kind in (("radii", float), ("units", str), ("graphs", str), ("without", str)):
             if checked.get(name) is not None:

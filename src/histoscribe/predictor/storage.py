@@ -91,9 +91,8 @@ def from_tensors(
         if not 1 <= weights.neighbours <= 10_000:
             raise ValueError("the blend is out of range")
     except (KeyError, TypeError, ValueError, SettingError) as error:
-        raise ModelError(
-            f"the card's settings cannot be used ({error})", where=where, remedy=_REMEDY
-        ) from error
+        problem = f"the card's settings cannot be used ({error})"
+        raise ModelError(problem, where=where, remedy=_REMEDY) from error
     variant = variant_named(settings.variant)
     genes, inputs = len(card.genes), descriptors * settings.blocks
     columns, rank, axes = (

@@ -128,9 +128,8 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         if times is not None and times.events < _FEWEST_EVENTS:
             came = f"{times.events} events came" if times.events else "no event came"
             remedy = "choose another end point, or leave survival out"
-            raise TableError(
-                f"{came}, and hazards take at least {_FEWEST_EVENTS}", where=bulk.name, remedy=remedy
-            )
+            problem = f"{came}, and hazards take at least {_FEWEST_EVENTS}"
+            raise TableError(problem, where=bulk.name, remedy=remedy)
         (values, genes), scale = _prepare(bulk, own.genes), working_scale(bulk.scale)
         owners = groups_of(bulk, patients)
         if len(set(owners)) < 2 * FOLDS:

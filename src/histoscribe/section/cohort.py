@@ -102,9 +102,8 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
     if twice := repeated([row.section for row in rows]):
         problems.append(f"sections named twice: {examples(twice)}")
     if problems:
-        raise SectionError(
-            "; ".join(problems), where=path, remedy="mend these lines; paths are relative to the CSV"
-        )
+        remedy = "mend these lines; paths are relative to the CSV"
+        raise SectionError("; ".join(problems), where=path, remedy=remedy)
     return rows
 
 

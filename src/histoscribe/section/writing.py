@@ -126,17 +126,15 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
     """Write table, spots and image as one SpatialData folder."""
     section = _whole(spots, target, "SpatialData")
     if target.is_dir() and not (target / "zarr.json").exists() and any(target.iterdir()):
-        raise SectionError(
-            "this folder holds something else and is not replaced", where=target, remedy="choose another name"
-        )
+        problem = "this folder holds something else and is not replaced"
+        raise SectionError(problem, where=target, remedy="choose another name")
     try:
         import spatialdata
         from spatialdata.models import Image2DModel, ShapesModel, TableModel
         from spatialdata.transformations import Affine, Identity, Scale
     except ImportError as error:
-        raise DependencyError(
-            "writing SpatialData needs the package spatialdata", where=target, remedy=INSTALL
-        ) from error
+        problem = "writing SpatialData needs the package spatialdata"
+        raise DependencyError(problem, where=target, remedy=INSTALL) from error
     table = _described(section, target, ZARR_IMAGE_SIDE)
     entry = table.uns["spatial"][library_key(section.name)]
     image: NDArray[np.uint8] | None = entry["images"].get("hires")

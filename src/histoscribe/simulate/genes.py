@@ -66,9 +66,8 @@ def plan_genes(count: int) -> GenePlan:
     Raises `SettingError` if there are too few to have one of each programme.
     """
     if count < len(PROGRAMMES):
-        raise SettingError(
-            f"{count} genes are too few to simulate", remedy=f"ask for at least {len(PROGRAMMES)}"
-        )
+        remedy = f"ask for at least {len(PROGRAMMES)}"
+        raise SettingError(f"{count} genes are too few to simulate", remedy=remedy)
     rng = stream("genes", count)
     quota = np.array([share for share, _, _ in _PROGRAMMES.values()]) * count
     sizes = np.maximum(quota.astype(int), 1)

@@ -96,10 +96,8 @@ def simulate_metastases(
                     continue
                 tumours, normals = some.of("primary", cancer=str(cancer)), some.of("normal", site=site)
                 if not len(tumours) or not len(normals):
-                    raise TableError(
-                        f"no patient is left for {cancer} at {site} in the part {part}",
-                        remedy="give a larger cohort or fewer sites",
-                    )
+                    problem = f"no patient is left for {cancer} at {site} in the part {part}"
+                    raise TableError(problem, remedy="give a larger cohort or fewer sites")
                 piece, shares, chosen = _metastases(some, tumours, normals, shift, count, part, random)
                 pieces.append(piece)
                 purity.update(zip(piece.names.tolist(), shares.tolist(), strict=True))

@@ -30,11 +30,8 @@ def sample_folder() -> Path:
     for folder in (package / "sample_data", package.parents[1] / "sample_data"):
         if (folder / COHORT_FILE).is_file():
             return folder
-    raise SectionError(
-        "the sample data are missing",
-        where=package / "sample_data",
-        remedy="install the package again",
-    )
+    remedy = "install the package again"
+    raise SectionError("the sample data are missing", where=package / "sample_data", remedy=remedy)
 
 
 def sample_cohort() -> list[Section]:
@@ -73,7 +70,6 @@ def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
         table.uns["regions"] = found["region_names"].tolist()
         table.var["programme"] = found["programme"][keep]
     except (OSError, KeyError, ValueError, IndexError, EOFError, BadZipFile) as error:
-        raise SectionError(
-            "the truth file is damaged or belongs to another section", where=path, remedy="simulate it again"
-        ) from error
+        problem = "the truth file is damaged or belongs to another section"
+        raise SectionError(problem, where=path, remedy="simulate it again") from error
     return section.with_table(table)

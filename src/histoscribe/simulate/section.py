@@ -85,10 +85,9 @@ def simulate_section(
     from anndata import AnnData
 
     if not (600 <= size_um <= 20_000 and 0.2 <= mpp <= 4 and depth > 0):
-        raise SettingError(
-            f"cannot simulate {size_um:g} µm at {mpp:g} µm per pixel with {depth:g} counts per spot",
-            remedy="choose 600 to 20,000 µm, 0.2 to 4 µm per pixel and a positive depth",
-        )
+        problem = f"cannot simulate {size_um:g} µm at {mpp:g} µm per pixel with {depth:g} counts per spot"
+        remedy = "choose 600 to 20,000 µm, 0.2 to 4 µm per pixel and a positive depth"
+        raise SettingError(problem, remedy=remedy)
     name = name or f"simulated-{seed}"
     patient = patient or f"patient of {name}"
     plan = plan_genes(genes).for_patient(patient)

@@ -25,16 +25,14 @@ def read(path: Path) -> Slide:
     with path.open("rb") as stream:
         extent = (png_extent if stream.read(len(PNG)) == PNG else jpeg_extent)(stream)
     if extent is None:
-        raise SlideError(
-            "the image ends before its size is stated", where=path, remedy="copy or export it again"
-        )
+        remedy = "copy or export it again"
+        raise SlideError("the image ends before its size is stated", where=path, remedy=remedy)
     rows, columns, samples = extent
     if rows < 1 or columns < 1:
         raise SlideError(f"claims {rows} × {columns} pixels", where=path, remedy="export the image again")
     if rows * columns > MAX_DECODE:
-        raise SlideError(
-            f"{rows} × {columns} pixels are too many for a plain image", where=path, remedy=TO_PYRAMID
-        )
+        problem = f"{rows} × {columns} pixels are too many for a plain image"
+        raise SlideError(problem, where=path, remedy=TO_PYRAMID)
     orientation = exif_orientation(path)
     decode = partial(_decode, path, (rows, columns), orientation)
     doubts = [TURNED] if is_turned(orientation) else []
@@ -55,13 +53,11 @@ def _decode(path: Path, extent: tuple[int, int], orientation: int) -> NDArray[np
             raise ValueError("it is cut off")  # which the decoder would fill with grey
         pixels = np.asarray((jpeg8_decode if data.startswith(JPEG) else png_decode)(data))
     except (RuntimeError, ValueError, OSError) as error:
-        raise SlideError(
-            f"the image cannot be decoded ({reason_of(error)})", where=path, remedy="copy or export it again"
-        ) from error
+        problem = f"the image cannot be decoded ({reason_of(error)})"
+        raise SlideError(problem, where=path, remedy="copy or export it again") from error
     if pixels.shape[:2] != extent or (pixels.ndim == 3 and pixels.shape[2] > 4):
-        raise SlideError(
-            f"decodes to {pixels.shape}, not to the {extent} it claims", where=path, remedy="export it again"
-        )
+        problem = f"decodes to {pixels.shape}, not to the {extent} it claims"
+        raise SlideError(problem, where=path, remedy="export it again")
     if data.startswith(JPEG) and pixels.shape[2:] == (4,):
         raise SlideError("a JPEG for print (CMYK)", where=path, remedy="export it again as RGB")
     if pixels.dtype == np.uint16:

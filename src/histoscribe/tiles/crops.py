@@ -71,9 +71,8 @@ def read_crops(
     """
     side = round(crop_um / mpp) if mpp > 0 else 0
     if side < 1:
-        raise SettingError(
-            f"crops of {crop_um} µm at {mpp} µm per pixel have no pixels", remedy="give larger crops"
-        )
+        remedy = "give larger crops"
+        raise SettingError(f"crops of {crop_um} µm at {mpp} µm per pixel have no pixels", remedy=remedy)
     level = slide.level_for(mpp)
     assert slide.mpp is not None
     scale = slide.mpp / mpp

@@ -93,19 +93,15 @@ def grid_tiles(
         for area in areas:
             _mark(keep, area, down, across)
         if not keep.any():
-            raise RegionError(
-                "no tile lies in the drawn region",
-                remedy="draw it larger, over the slide, or use a finer grid",
-            )
+            remedy = "draw it larger, over the slide, or use a finer grid"
+            raise RegionError("no tile lies in the drawn region", remedy=remedy)
     if mask:
         tissue, factor = tissue_mask(slide)
         keep &= _sampled(tissue, down / factor, across / factor)
         if not keep.any():
-            raise SlideError(
-                "no tissue is found there" if region is not None else "no tissue is found",
-                where=slide.path,
-                remedy="draw a region over it, or name one with --region",
-            )
+            problem = "no tissue is found there" if region is not None else "no tissue is found"
+            remedy = "draw a region over it, or name one with --region"
+            raise SlideError(problem, where=slide.path, remedy=remedy)
     _check(int(np.count_nonzero(keep)), "tiles", _MOST_TILES, pitch_um)
     rows_kept, columns_kept = np.nonzero(keep)
     return Tiles(
@@ -149,10 +145,8 @@ def _window(
 
 def _check(found: int, what: str, most: int, pitch_um: float) -> None:
     if found > most:
-        raise SettingError(
-            f"a grid of {pitch_um:g} µm has {found:,} {what} here, more than {most:,}",
-            remedy="choose a wider grid or draw a region",
-        )
+        problem = f"a grid of {pitch_um:g} µm has {found:,} {what} here, more than {most:,}"
+        raise SettingError(problem, remedy="choose a wider grid or draw a region")
 
 
 def _sampled(

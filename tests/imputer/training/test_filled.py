@@ -5,7 +5,7 @@ import torch
 from anndata import AnnData
 
 from histoscribe.bulk import as_table
-from histoscribe.imputer.training.filled import FilledTable, GaussianOptions, assign_folds, fill_table
+from histoscribe.imputer.training.fitting import FilledTable, GaussianOptions, assign_folds, fill_table
 from histoscribe.imputer.training.table import prepare
 
 

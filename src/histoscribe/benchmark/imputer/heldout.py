@@ -89,11 +89,8 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut
     patients = patients_of(table)
     names = np.unique(patients)
     if len(names) < _LEAST_PATIENTS:
-        raise TableError(
-            f"{len(names)} patients are too few to hold some out",
-            where=bulk.name,
-            remedy=f"give at least {_LEAST_PATIENTS}",
-        )
+        problem = f"{len(names)} patients are too few to hold some out"
+        raise TableError(problem, where=bulk.name, remedy=f"give at least {_LEAST_PATIENTS}")
     test = np.isin(patients, random.choice(names, round(len(names) * 0.2), replace=False))
     values = np.asarray(table.X, dtype=np.float32)
     with np.errstate(all="ignore"):

@@ -143,11 +143,9 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     for kind in np.unique(kinds) if len(kinds) else ["all"]:
         events = int((event[kinds == kind] > 0).sum())
         if events < FEWEST_EVENTS:
-            raise TableError(
-                f"{events} events of {kind} are too few, {_FOLDS} folds take at least {FEWEST_EVENTS}",
-                where=bulk.name,
-                remedy="leave this class out with --only, or do without --class",
-            )
+            problem = f"{events} events of {kind} are too few, {_FOLDS} folds take at least {FEWEST_EVENTS}"
+            remedy = "leave this class out with --only, or do without --class"
+            raise TableError(problem, where=bulk.name, remedy=remedy)
     strata = np.char.add(kinds.astype(str), (event > 0).astype(int).astype(str))
     folds = np.zeros(len(kinds), dtype=np.int64)
     parts = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)

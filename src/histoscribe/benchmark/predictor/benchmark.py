@@ -89,11 +89,8 @@ class GenePanel:
             return [gene for gene in choose_panel(train, self.size) if gene in shared]
         wanted = shared.intersection(self.genes)
         if not wanted:
-            raise SettingError(
-                "no gene of the panel is in all sections",
-                where="--panel",
-                remedy="check the kind of gene names",
-            )
+            remedy = "check the kind of gene names"
+            raise SettingError("no gene of the panel is in all sections", where="--panel", remedy=remedy)
         return [gene for gene in choose_panel(train, len(common_genes(train))) if gene in wanted]
 
     def describe(self) -> str:
@@ -222,11 +219,9 @@ def _with_input(
     lacking = [section.name for section in of if section.name not in tiles]
     blind = [method.name for method in methods if method.needs == "pixels" and lacking]
     if blind and named:
-        raise SettingError(
-            f"{blind[0]} learns from pixels, and {', '.join(lacking)} come without",
-            where="--methods",
-            remedy="leave it out, or give sections with their slides",
-        )
+        problem = f"{blind[0]} learns from pixels, and {', '.join(lacking)} come without"
+        remedy = "leave it out, or give sections with their slides"
+        raise SettingError(problem, where="--methods", remedy=remedy)
     return [method for method in methods if method.name not in blind]
 
 

@@ -70,11 +70,8 @@ class GivenShare:
             except ValueError:
                 value = 0.0
             if kind not in ("random", "block") or not 0 < value < 1:
-                raise SettingError(
-                    f"{part.strip()!r} says not which spots are given",
-                    where="--guide",
-                    remedy="write such as random:0.2,block:0.25",
-                )
+                problem = f"{part.strip()!r} says not which spots are given"
+                raise SettingError(problem, where="--guide", remedy="write such as random:0.2,block:0.25")
             found.append(cls(kind, value))
         return found
 

@@ -192,9 +192,8 @@ def _task(folder: Path) -> Task:
             raise SectionError(f"{', '.join(sorted(shared))} is in training and in test", where=where)
         splits.append((train, test))
     if not splits:
-        raise SectionError(
-            "holds no split", where=folder / "splits", remedy="copy train_0.csv and test_0.csv"
-        )
+        remedy = "copy train_0.csv and test_0.csv"
+        raise SectionError("holds no split", where=folder / "splits", remedy=remedy)
     archive = next((place for place in (folder, folder.parent) if list(place.glob("HEST_v*.csv"))), None)
     patients = {}
     for name in files:
@@ -229,9 +228,8 @@ def _at_scale(images: NDArray[np.uint8], encoder: TileEncoder) -> NDArray[np.uin
     span = min(have, encoder.crop_um / PATCH_MPP)
     if encoder.crop_um > _MOST_ENLARGED * have * PATCH_MPP:
         problem = f"this encoder wants to see {encoder.crop_um:g} µm, the patches show {have * PATCH_MPP:g}"
-        raise SettingError(
-            problem, where=encoder.name, remedy="choose one that sees less, or train on its slides"
-        )
+        remedy = "choose one that sees less, or train on its slides"
+        raise SettingError(problem, where=encoder.name, remedy=remedy)
     window = Window((have - span) / 2, (have - span) / 2, span, span)
     return np.stack([read_window(Level(image, 1.0), window, side / span) for image in images])
 
@@ -243,9 +241,8 @@ def _expression(
     for name in names:
         place = {gene: column for column, gene in enumerate(sections[name].genes)}
         if missing := [gene for gene in task.genes if gene not in place]:
-            raise SettingError(
-                f"{name} has no {missing[0]}", where=task.name, remedy="copy its expression again"
-            )
+            remedy = "copy its expression again"
+            raise SettingError(f"{name} has no {missing[0]}", where=task.name, remedy=remedy)
         columns = [place[gene] for gene in task.genes]
         found.append(np.log1p(dense(sections[name].counts[:, columns]).astype(np.float64)))
     return np.concatenate(found)

@@ -40,11 +40,9 @@ def make_folds(
     keys = [section.name if split == "section" else section.patient for section in sections]
     names = list(dict.fromkeys(keys))
     if len(names) < 2:
-        raise SettingError(
-            f"a split by {split} needs at least two, and the cohort has {len(names)}",
-            where="--split",
-            remedy="add sections of another patient, or split by section",
-        )
+        problem = f"a split by {split} needs at least two, and the cohort has {len(names)}"
+        remedy = "add sections of another patient, or split by section"
+        raise SettingError(problem, where="--split", remedy=remedy)
     places = {name: tuple(place for place, key in enumerate(keys) if key == name) for name in names}
     every = range(len(keys))
     folds = [Fold(name, tuple(p for p in every if p not in own), own) for name, own in places.items()]
@@ -62,19 +60,15 @@ def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) ->
     if split == "patient":
         shared |= {section.patient for section in train} & {section.patient for section in test}
     if shared:
-        raise SettingError(
-            f"{', '.join(sorted(shared))} stands in training and in test",
-            where=f"fold {fold.name}",
-            remedy="give every section a name and a patient of its own in the cohort",
-        )
+        problem = f"{', '.join(sorted(shared))} stands in training and in test"
+        remedy = "give every section a name and a patient of its own in the cohort"
+        raise SettingError(problem, where=f"fold {fold.name}", remedy=remedy)
 
 
 def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[EncodedSection]) -> None:
     """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on."""
     seen = sorted({sections[place].name for place in fold.test} & set(chosen_on))
     if seen:
-        raise SettingError(
-            f"the gene panel was chosen with {', '.join(seen)}, which this fold tests on",
-            where=f"fold {fold.name}",
-            remedy="choose the panel on the training sections of each fold",
-        )
+        problem = f"the gene panel was chosen with {', '.join(seen)}, which this fold tests on"
+        remedy = "choose the panel on the training sections of each fold"
+        raise SettingError(problem, where=f"fold {fold.name}", remedy=remedy)

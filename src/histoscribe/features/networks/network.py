@@ -94,9 +94,8 @@ def described(
             found[start : start + size] = forward(light.to(precision))
     out: NDArray[np.float32] = found.float().cpu().numpy()
     if not np.isfinite(out).all():
-        raise ModelError(
-            "this encoder gives numbers that are not finite", where=name, remedy="fetch it again"
-        )
+        remedy = "fetch it again"
+        raise ModelError("this encoder gives numbers that are not finite", where=name, remedy=remedy)
     return out
 
 

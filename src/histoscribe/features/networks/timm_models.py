@@ -54,9 +54,8 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
     except ModelError:
         raise
     except Exception as error:  # safetensors, timm and torch raise in many ways
-        raise ModelError(
-            f"its weights cannot be loaded ({reason_of(error)})", where=checkpoint.folder, remedy=_DAMAGED
-        ) from error
+        problem = f"its weights cannot be loaded ({reason_of(error)})"
+        raise ModelError(problem, where=checkpoint.folder, remedy=_DAMAGED) from error
     model.to(device, precision_of(device)).eval()
     pooling, skipped = _pooling(checkpoint), int(getattr(model, "num_prefix_tokens", 1))
 
@@ -163,6 +162,5 @@ def _build(checkpoint: Checkpoint) -> Any:
     try:
         return timm.create_model(architecture, pretrained=False, **arguments)
     except Exception as error:  # timm checks names and arguments in many ways
-        raise ModelError(
-            f"timm cannot build it ({reason_of(error)})", where=checkpoint.folder, remedy=_DAMAGED
-        ) from error
+        problem = f"timm cannot build it ({reason_of(error)})"
+        raise ModelError(problem, where=checkpoint.folder, remedy=_DAMAGED) from error

@@ -65,10 +65,8 @@ def usable(cohort: Cohort) -> Cohort:
         rows = met if kind == "metastasis" else cohort.kinds == kind
         lone += [f"{name} ({kind})" for name in names if (column[rows] == name).sum() < _LEAST]
     if lone:
-        raise TableError(
-            f"classes with one sample only cannot be learned: {', '.join(lone[:5])}",
-            remedy="add samples, or leave these out",
-        )
+        problem = f"classes with one sample only cannot be learned: {', '.join(lone[:5])}"
+        raise TableError(problem, remedy="add samples, or leave these out")
     keep = met | ((cohort.kinds == "primary") & np.isin(cohort.cancers, cancers))
     return cohort.take(keep | ((cohort.kinds == "normal") & np.isin(cohort.sites, sites)))
 

@@ -57,9 +57,8 @@ def read_gene_list(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(
-            "this gene list cannot be read", where=path, remedy="give a text file with one gene a line"
-        ) from error
+        remedy = "give a text file with one gene a line"
+        raise TableError("this gene list cannot be read", where=path, remedy=remedy) from error
     names = [line.strip() for line in text.splitlines()]
     genes = [name for name in names if name and not name.startswith("#")]
     if not genes:

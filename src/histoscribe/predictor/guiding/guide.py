@@ -106,11 +106,9 @@ class Guide:
 
     def __post_init__(self) -> None:
         if len(self.given.spots) < FEWEST:
-            raise SectionError(
-                f"{len(self.given.spots)} measured spots are too few to learn from",
-                where=self.given.name,
-                remedy=f"give at least {FEWEST}, or predict without a guide",
-            )
+            problem = f"{len(self.given.spots)} measured spots are too few to learn from"
+            remedy = f"give at least {FEWEST}, or predict without a guide"
+            raise SectionError(problem, where=self.given.name, remedy=remedy)
 
     def on(self, slide: Slide) -> Guide:
         """The same spots at the scale of a slide that is to be predicted.
@@ -125,11 +123,9 @@ class Guide:
         if own.levels is not slide.levels:
             known, asked = refer_to(own), refer_to(slide)
             if known is None or asked is None or known.sha256 != asked.sha256:
-                raise SlideError(
-                    f"the measured spots of {self.given.name} lie on another slide ({own.name})",
-                    where=slide.path,
-                    remedy="guide it by spots that were measured on this very slide",
-                )
+                problem = f"the measured spots of {self.given.name} lie on another slide ({own.name})"
+                remedy = "guide it by spots that were measured on this very slide"
+                raise SlideError(problem, where=slide.path, remedy=remedy)
         factor = slide.mpp / own.mpp
         given = self.given
         given = replace(given, centres_um=given.centres_um * factor, pitch_um=given.pitch_um * factor)
@@ -152,11 +148,9 @@ class Guide:
         here = set(self.given.genes)
         columns = np.array([number for number, gene in enumerate(genes) if gene in here], dtype=np.int64)
         if not len(columns):
-            raise TableError(
-                f"the given spots have none of the model's {len(genes)} genes ({genes[0]} and others)",
-                where=self.given.name,
-                remedy="use a model of the same species and kind of gene names",
-            )
+            problem = f"the given spots have none of the model's {len(genes)} genes ({genes[0]} and others)"
+            remedy = "use a model of the same species and kind of gene names"
+            raise TableError(problem, where=self.given.name, remedy=remedy)
         joined, places, rows = self._among(features, centres_um)
         inputs = fitted.read(joined, places, slide)
         said = fitted.predict(inputs, device)
@@ -222,9 +216,7 @@ class Guide:
     ) -> Guidance:
         """Learn every answer, weigh them by what inner folds say, and answer for the view's first tiles."""
         spots = GivenSpots(
-            rows,
-            (panel_expression(self.given, genes) / unit).astype(np.float64),
-            spot_weights([self.given]),
+            rows, (panel_expression(self.given, genes) / unit).astype(np.float64), spot_weights([self.given])
         )
         prior = None if view.prior is None else view.prior.astype(np.float64)
         answers = SpotAnswers(kernels_of(view), spots, prior, covariance)

@@ -45,9 +45,8 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
     `SettingError` if k is not positive or there is no reference.
     """
     if k < 1 or len(keys) == 0:
-        raise SettingError(
-            f"cannot retrieve {k} of {len(keys)} reference spots", remedy="ask for at least one"
-        )
+        remedy = "ask for at least one"
+        raise SettingError(f"cannot retrieve {k} of {len(keys)} reference spots", remedy=remedy)
     k = min(k, len(keys))
     unit = _normalised(queries)
     step = max(k, _BLOCK_BYTES // (4 * max(keys.shape[1], _QUERIES)))

@@ -189,12 +189,7 @@ def standardise(
 
 
 def _train(
-    network: PredictorNetwork,
-    batches: SpotBatches,
-    seen: slice,
-    options: FitOptions,
-    seed: int,
-    message: str,
+    network: PredictorNetwork, batches: SpotBatches, seen: slice, options: FitOptions, seed: int, message: str
 ) -> None:
     from histoscribe.models.training import Checkpoints, TrainingOptions, train
 

@@ -86,9 +86,8 @@ def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArra
         "large nuclei, 128 µm window (share)",
     ]
     if not set(wanted) <= set(names):
-        raise SettingError(
-            "this encoder does not describe nuclei", where="--types", remedy="use builtin, or give labels"
-        )
+        remedy = "use builtin, or give labels"
+        raise SettingError("this encoder does not describe nuclei", where="--types", remedy=remedy)
     density, *shares = (features[:, list(names).index(name)] for name in wanted)
     small, elongated, large = shares
     other = np.maximum(1 - small - elongated - large, 0)

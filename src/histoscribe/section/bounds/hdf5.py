@@ -142,9 +142,8 @@ def _refuse_packing(item: Any, path: Path) -> None:
     import h5py
 
     if item.chunks is not None and math.prod(item.chunks) * item.dtype.itemsize > HDF5_CHUNK_BYTES:
-        raise SectionError(
-            f"{item.name} has chunks of {item.chunks} values", where=path, remedy="write it in smaller chunks"
-        )
+        remedy = "write it in smaller chunks"
+        raise SectionError(f"{item.name} has chunks of {item.chunks} values", where=path, remedy=remedy)
     settings = item.id.get_create_plist()
     filters = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
     harmless = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)

@@ -87,10 +87,8 @@ def align_by_landmarks(moving: ArrayLike, fixed: ArrayLike, *, freedom: Freedom 
     flat = freedom == "affine" and len(source) >= 3 and _spread(source) < 0.02
     if len(source) != len(target) or len(source) < fewest or flat or not np.ptp(source, axis=0).any():
         problem = f"{len(source)} landmarks on one tissue and {len(target)} on the other"
-        raise SettingError(
-            "the landmarks lie on one line" if flat else f"{problem} make no {freedom} alignment",
-            remedy=f"set at least {fewest} pairs, far apart and not on one line",
-        )
+        problem = "the landmarks lie on one line" if flat else f"{problem} make no {freedom} alignment"
+        raise SettingError(problem, remedy=f"set at least {fewest} pairs, far apart and not on one line")
     affine = fitted(source, target, freedom)
     left = target - through(affine, source)
     if len(source) > fewest:

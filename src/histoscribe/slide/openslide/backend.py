@@ -105,9 +105,8 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
         try:
             return to_rgb(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
         except library().OpenSlideError as error:
-            raise SlideError(
-                f"its {name} image cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
-            ) from error
+            problem = f"its {name} image cannot be read ({reason_of(error)})"
+            raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error
 
     return {name: partial(show, name) for name in names}
 

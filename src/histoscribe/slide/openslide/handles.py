@@ -53,9 +53,8 @@ def library() -> ModuleType:
     try:
         import openslide
     except (ImportError, OSError) as error:
-        raise DependencyError(
-            "this slide needs OpenSlide, which is not installed", remedy=f"install it: {_INSTALL}"
-        ) from error
+        remedy = f"install it: {_INSTALL}"
+        raise DependencyError("this slide needs OpenSlide, which is not installed", remedy=remedy) from error
     check_version(openslide.__library_version__)
     module: ModuleType = openslide
     return module
@@ -65,10 +64,8 @@ def check_version(version: str) -> None:
     """Raise `DependencyError` if a version of the OpenSlide library is older than `FLOOR`."""
     numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if numbers < FLOOR:
-        raise DependencyError(
-            f"OpenSlide {version} can be made to write outside its memory by a crafted slide",
-            remedy=f"install {'.'.join(map(str, FLOOR))} or newer: {_INSTALL}",
-        )
+        problem = f"OpenSlide {version} can be made to write outside its memory by a crafted slide"
+        raise DependencyError(problem, remedy=f"install {'.'.join(map(str, FLOOR))} or newer: {_INSTALL}")
 
 
 def try_out(path: Path) -> None:

@@ -212,6 +212,5 @@ def _series(path: Path, index: int, what: str) -> Iterator[TiffPageSeries]:
     except SlideError:
         raise
     except Exception as error:  # a damaged directory may fail anywhere inside tifffile
-        raise SlideError(
-            f"its {what} cannot be read ({reason_of(error)})", where=path, remedy=COPY_AGAIN
-        ) from error
+        problem = f"its {what} cannot be read ({reason_of(error)})"
+        raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error

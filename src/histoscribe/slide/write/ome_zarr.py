@@ -113,9 +113,8 @@ def _staging(slide: Slide, path: Path) -> Iterator[tuple[Path, set[str], Any]]:
     except OSError as error:
         if not str(error.filename or folder).startswith(str(path.parent)):
             raise
-        raise StorageError(
-            f"cannot write ({reason_of(error).lower()})", where=path, remedy="choose another place"
-        ) from error
+        remedy = "choose another place"
+        raise StorageError(f"cannot write ({reason_of(error).lower()})", where=path, remedy=remedy) from error
     shutil.rmtree(folder, ignore_errors=True)
 
 

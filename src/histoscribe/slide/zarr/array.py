@@ -58,9 +58,8 @@ class ZarrArray:
         try:
             self._load()
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-            raise SlideError(
-                f"the array {path!r} is damaged ({reason_of(error)})", where=place.where, remedy=COPY_AGAIN
-            ) from error
+            problem = f"the array {path!r} is damaged ({reason_of(error)})"
+            raise SlideError(problem, where=place.where, remedy=COPY_AGAIN) from error
 
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:
         """Decode one chunk by its place in the grid; None where it is not stored.
@@ -146,9 +145,8 @@ class ZarrArray:
             raise SlideError(f"has chunks of {self.chunks}", where=self.where, remedy=CONVERT)
         unknown = [name for name in self._codecs if name not in KNOWN]
         if unknown:
-            raise SlideError(
-                f"is packed with {unknown[0]}, which is not known", where=self.where, remedy=CONVERT
-            )
+            problem = f"is packed with {unknown[0]}, which is not known"
+            raise SlideError(problem, where=self.where, remedy=CONVERT)
 
     def _load_2(self, about: dict[str, Any]) -> None:
         self._check_type(str(about["dtype"]).lstrip("|<>="), "u1")

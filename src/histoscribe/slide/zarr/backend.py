@@ -99,9 +99,8 @@ def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:
     if extent.get("c", 1) == 1:
         doubts.append(GREY)
     elif len(set(colours)) > 1 and colours != RGB:
-        raise SlideError(
-            f"shows {', '.join(image.channels)}, not red, green and blue", where=array.where, remedy=CONVERT
-        )
+        problem = f"shows {', '.join(image.channels)}, not red, green and blue"
+        raise SlideError(problem, where=array.where, remedy=CONVERT)
     elif colours != RGB:
         doubts.append("its first three channels are taken for red, green and blue")
     if extent.get("c") == 4:

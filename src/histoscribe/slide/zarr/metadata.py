@@ -70,9 +70,8 @@ def read_image(place: Place) -> OmeImage | None:
             return None if first is None or "multiscales" not in first else _image(first, "0/")
         return _image(found, "") if "multiscales" in found else None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
-        raise SlideError(
-            f"its OME-Zarr description is damaged ({reason_of(error)})", where=place.where, remedy=COPY_AGAIN
-        ) from error
+        problem = f"its OME-Zarr description is damaged ({reason_of(error)})"
+        raise SlideError(problem, where=place.where, remedy=COPY_AGAIN) from error
 
 
 def _attributes(place: Place, prefix: str) -> dict[str, Any] | None:

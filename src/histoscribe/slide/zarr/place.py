@@ -77,10 +77,9 @@ class Remote:
                 options = {"client_kwargs": {"timeout": patience}}
             self._files: Any = fsspec.core.url_to_fs(self.where, **options)[0]
         except ImportError as error:
-            raise DependencyError(
-                f"a URL needs a package that is not installed ({reason_of(error)})",
-                remedy="install it: pip install 'napari-histoscribe[slides]'",
-            ) from error
+            problem = f"a URL needs a package that is not installed ({reason_of(error)})"
+            remedy = "install it: pip install 'napari-histoscribe[slides]'"
+            raise DependencyError(problem, remedy=remedy) from error
 
     def read(self, key: str, limit: int, start: int | None = None, stop: int | None = None) -> bytes | None:
         """See `Place.read`."""

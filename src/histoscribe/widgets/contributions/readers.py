@@ -102,9 +102,8 @@ def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Sect
 
         return [open_slide(place)]
     if known.kind not in ("section", "cohort"):
-        raise HistoscribeError(
-            f"this is {WORDS[known.kind]}", where=place, remedy="name a slide, a section or a cohort"
-        )
+        remedy = "name a slide, a section or a cohort"
+        raise HistoscribeError(f"this is {WORDS[known.kind]}", where=place, remedy=remedy)
     path = Path(place)
     slow = known.kind == "cohort" or known.name == "a feature_slice.h5"
     if not (waiting and slow):
@@ -218,11 +217,9 @@ def region_layer(path: Path, viewer: ViewerModel | None) -> LayerData:
     places = {tuple(to_pixels(layer).ravel().round(6)): layer for layer in behind}
     if len(places) != 1:
         which = "several slides that differ in scale or place are" if places else "no slide is"
-        raise HistoscribeError(
-            f"{which} open, and regions do not say which is theirs",
-            where=path,
-            remedy="open their slide first, or load them in the Regions panel",
-        )
+        problem = f"{which} open, and regions do not say which is theirs"
+        remedy = "open their slide first, or load them in the Regions panel"
+        raise HistoscribeError(problem, where=path, remedy=remedy)
     (beneath,) = places.values()
     return described_regions(
         read_regions(path), tissue_of(beneath).mpp or 1.0, f"{path.stem} regions", beneath

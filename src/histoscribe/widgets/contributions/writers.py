@@ -70,11 +70,8 @@ def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:
 
     levels = list(data) if about.get("multiscale") else [data]
     if not about.get("rgb") or any(level.dtype != np.uint8 or level.ndim != 3 for level in levels):
-        raise SettingError(
-            "only 8-bit RGB images are written as slides",
-            where=about.get("name"),
-            remedy="choose another format",
-        )
+        problem = "only 8-bit RGB images are written as slides"
+        raise SettingError(problem, where=about.get("name"), remedy="choose another format")
     full = levels[0].shape[0]
     known = [Level(_Rgb(level), full / level.shape[0]) for level in levels]
     units = [str(unit) for unit in about.get("units") or ()]

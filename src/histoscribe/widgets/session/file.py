@@ -66,10 +66,8 @@ def _in_words(error: ValidationError, path: Path) -> StorageError:
         return StorageError("this is no session of Histoscribe", where=path, remedy=remedy)
     if ("version",) in wrong:
         found = wrong["version",]["input"]
-        return StorageError(
-            f"this session has format version {found!r:.20}, known is {VERSION}",
-            where=path,
-            remedy="open it with the version of Histoscribe that wrote it, or a later one",
-        )
+        problem = f"this session has format version {found!r:.20}, known is {VERSION}"
+        remedy = "open it with the version of Histoscribe that wrote it, or a later one"
+        return StorageError(problem, where=path, remedy=remedy)
     words = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return StorageError(f"the session is damaged ({words})", where=path, remedy="save it again")

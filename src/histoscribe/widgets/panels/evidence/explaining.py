@@ -104,19 +104,15 @@ def check(request: TraceRequest) -> None:
     if not request.gene:
         raise SettingError("no gene is shown", remedy="choose one in the Genes panel first")
     if request.gene not in section.table.var_names:
-        raise SettingError(
-            f"{request.gene} was not predicted here", where=section.name, remedy="show another gene"
-        )
+        remedy = "show another gene"
+        raise SettingError(f"{request.gene} was not predicted here", where=section.name, remedy=remedy)
     if section.slide is None:
-        raise SectionError(
-            "the slide of this prediction is not open, and a gene is traced to its pixels",
-            where=section.name,
-            remedy="open the prediction together with its H&E image",
-        )
+        problem = "the slide of this prediction is not open, and a gene is traced to its pixels"
+        remedy = "open the prediction together with its H&E image"
+        raise SectionError(problem, where=section.name, remedy=remedy)
     if not _fingerprint(section):
-        raise ModelError(
-            "this layer does not say which model made it", where=section.name, remedy="predict again"
-        )
+        remedy = "predict again"
+        raise ModelError("this layer does not say which model made it", where=section.name, remedy=remedy)
 
 
 def trace(request: TraceRequest, progress: Progress) -> Traced:
@@ -151,11 +147,9 @@ def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]
     short = f"its fingerprint begins with {fingerprint[:12]}"
     if chosen is not None:
         if read_card(chosen).sha256 != fingerprint:
-            raise ModelError(
-                f"this is not the model that made the prediction; {short}",
-                where=chosen,
-                remedy="choose that model's folder, or predict again with this one",
-            )
+            problem = f"this is not the model that made the prediction; {short}"
+            remedy = "choose that model's folder, or predict again with this one"
+            raise ModelError(problem, where=chosen, remedy=remedy)
         return chosen
     for folder in [*candidates, *map(bundled, bundled_names())]:
         try:
@@ -163,10 +157,8 @@ def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]
                 return folder
         except HistoscribeError:
             continue
-    raise ModelError(
-        f"the model that made this prediction is not among those used lately; {short}",
-        remedy="choose its folder in the field Model",
-    )
+    problem = f"the model that made this prediction is not among those used lately; {short}"
+    raise ModelError(problem, remedy="choose its folder in the field Model")
 
 
 def describe(section: Section, folder: Path, progress: Progress) -> Described:
@@ -216,11 +208,9 @@ def _refuse_what_is_too_much(section: Section, predictor: Predictor, dimension: 
     inputs = settings.blocks * dimension
     if section.table.n_obs * inputs * 4 * _ARRAYS > _MOST_BYTES:
         most = _MOST_BYTES // (inputs * 4 * _ARRAYS)
-        raise SettingError(
-            f"{section.table.n_obs:,} spots are more than fit into memory to be traced",
-            where=section.name,
-            remedy=f"predict a region or a wider grid of at most {most:,} spots",
-        )
+        problem = f"{section.table.n_obs:,} spots are more than fit into memory to be traced"
+        remedy = f"predict a region or a wider grid of at most {most:,} spots"
+        raise SettingError(problem, where=section.name, remedy=remedy)
 
 
 def _fingerprint(section: Section) -> str:

@@ -118,9 +118,8 @@ class ParentFields:
             return generation.Parent(source)
         outlines = self.region.outlines(self.source.choice.value)
         if outlines is None:
-            raise SettingError(
-                f"no region is drawn for the {role}", remedy="press Draw and outline the spots"
-            )
+            remedy = "press Draw and outline the spots"
+            raise SettingError(f"no region is drawn for the {role}", remedy=remedy)
         return generation.Parent(source, tuple(outlines))
 
 

@@ -150,11 +150,8 @@ def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress)
     imputer = imputer or imputer_for(request, progress)
     table = imputer.restore(request.source, progress=progress)
     if not table.layers["mask"].any():
-        raise SettingError(
-            "nothing is missing here that the model knows",
-            where=request.source.name,
-            remedy="choose a model that knows more genes",
-        )
+        problem = "nothing is missing here that the model knows"
+        raise SettingError(problem, where=request.source.name, remedy="choose a model that knows more genes")
     table.obsm["summary"] = imputer.embed(request.source)
     section = as_section(request.source, table) if is_section(request.source) else None
     return Restored(request, imputer, table, section)
@@ -177,9 +174,8 @@ def write(restored: Restored, path: Path) -> None:
     from histoscribe.section import write_section
 
     if path.suffix.lower() not in (".h5ad", ".csv", ".tsv"):
-        raise SettingError(
-            "the file must end in .h5ad, .csv or .tsv", where=path, remedy="give it that ending"
-        )
+        remedy = "give it that ending"
+        raise SettingError("the file must end in .h5ad, .csv or .tsv", where=path, remedy=remedy)
     if restored.section is not None and path.suffix.lower() == ".h5ad":
         write_section(restored.section, path)
     else:

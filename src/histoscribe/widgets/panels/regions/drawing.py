@@ -21,14 +21,7 @@ from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.arrangement import is_copy
 from histoscribe.widgets.layers.history import history_of
 from histoscribe.widgets.layers.keeping import EDITED
-from histoscribe.widgets.layers.layers import (
-    MOVES,
-    has_own_spots,
-    is_same,
-    section_of,
-    slide_of,
-    tissue_of,
-)
+from histoscribe.widgets.layers.layers import MOVES, has_own_spots, is_same, section_of, slide_of, tissue_of
 from histoscribe.widgets.layers.painting import sections_in
 from histoscribe.widgets.layers.pictures.drawn_regions import MANY, held_regions, in_view
 from histoscribe.widgets.layers.regions import (
