@@ -4,8 +4,6 @@ Every error that a user can meet derives from `HistoscribeError`. The shell prin
 and leaves with exit code 2; the viewer shows it as a notification. Anything else is a fault of ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from os import PathLike
 

@@ -1,7 +1,5 @@
 """The Hugging Face hub: asked so that every failure is one sentence, its files checked on arrival."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Progress and cancelling: one protocol for shell, viewer and cluster."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

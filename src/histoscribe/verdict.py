@@ -1,7 +1,5 @@
 """The verdict on a prediction: how far it can be trusted, as whole sentences for whoever looks at it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 

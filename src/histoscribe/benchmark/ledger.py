@@ -1,7 +1,5 @@
 """The ledger: what a benchmark has scored already, so that a stopped run goes on where it was."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -4,8 +4,6 @@ A method is added in one file: a module in `benchmark/KIND/methods` that names i
 package an entry point of the group `histoscribe.benchmark_methods` that leads to a `Method` or several.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """A benchmark's tables: built once, written as Markdown here and as HTML in the report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike

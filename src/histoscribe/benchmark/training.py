@@ -1,7 +1,5 @@
 """What the learned peers and classifiers share: batches and the steps of descent."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

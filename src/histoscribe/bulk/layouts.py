@@ -1,7 +1,5 @@
 """What the layout of a text table declares: where its genes are, and what is neither gene nor sample."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The scale of a table: counts, linear abundances, log2, log1p, or already standardised."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

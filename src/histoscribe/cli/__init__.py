@@ -1,7 +1,5 @@
 """The shell: one file per verb."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

@@ -1,7 +1,5 @@
 """The command `histoscribe` and its verbs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -1,7 +1,5 @@
 """`histoscribe classify`: what samples, a section or its regions are, or that they are nothing known."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

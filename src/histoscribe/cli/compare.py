@@ -1,7 +1,5 @@
 """`histoscribe compare`: how well a prediction fits what was measured."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What the shell prints: words and a bar on standard error, results on standard output."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sys

@@ -1,7 +1,5 @@
 """`histoscribe convert`: a slide as OME-Zarr or pyramidal OME-TIFF, a section as h5ad, SpatialData or CSV."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from itertools import chain

@@ -1,7 +1,5 @@
 """`histoscribe convert-weights`: an encoder's pickle as safetensors, read where it can do no harm."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`histoscribe fetch`: published encoders, and sections of HEST-1k, with their licence shown first."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from pathlib import Path

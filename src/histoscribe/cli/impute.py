@@ -1,7 +1,5 @@
 """`histoscribe impute`: genes that a table or a section lacks, restored and marked."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`histoscribe programmes`: learn gene programmes, or find learned ones in samples and on tissue."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """How a verb runs: what becomes of an error, and how Ctrl-C stops it."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import functools

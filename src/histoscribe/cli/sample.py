@@ -1,7 +1,5 @@
 """`histoscribe sample`: the data that the guide's pages use, in a folder of your own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

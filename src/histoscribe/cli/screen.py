@@ -1,7 +1,5 @@
 """Whether napari can be opened here."""
 
-from __future__ import annotations
-
 import os
 import sys
 from importlib.util import find_spec

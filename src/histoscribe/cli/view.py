@@ -1,7 +1,5 @@
 """`histoscribe view`: napari with what is named."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What every statistic asks first: which genes vary, whether there are enough spots, whose threads run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -5,8 +5,6 @@ is cut into square patches, whole patches are drawn with replacement (the block 
 *Annals of Statistics* 1989, with blocks that do not overlap), and r is computed from the patches' sums.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

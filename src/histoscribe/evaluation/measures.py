@@ -5,8 +5,6 @@ Where a measure is undefined (a gene that is the same in all spots has no correl
 a silent zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

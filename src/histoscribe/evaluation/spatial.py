@@ -4,8 +4,6 @@ Arrays have shape (spots, genes), measured first; results are one float64 per ge
 constant gene, too few spots, spots without neighbours) is NaN for that gene or class alone.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

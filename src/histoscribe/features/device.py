@@ -1,7 +1,5 @@
 """On what to compute: the asked device, or the best that is there; and on how many threads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

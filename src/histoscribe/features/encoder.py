@@ -1,7 +1,5 @@
 """What every tile encoder offers, whether hand-made or learned."""
 
-from __future__ import annotations
-
 from typing import Protocol, runtime_checkable
 
 import numpy as np

@@ -6,8 +6,6 @@ encoder's, and it points to a callable that takes `device` and makes a `TileEnco
 where its descriptors may change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tasks: the same function over many items, on the threads of this machine or on a cluster."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time

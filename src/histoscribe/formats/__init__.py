@@ -5,8 +5,6 @@ imports nothing heavy. Rooms are named by their place and imported when somethin
 floor may ask this table. Other packages add a `Format` by an entry point of the group `histoscribe.formats`.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

@@ -1,7 +1,5 @@
 """A first look at a path: little is read, nothing is opened."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

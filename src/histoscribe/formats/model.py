@@ -1,7 +1,5 @@
 """What a format is: one row of the table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Our own formats: how each is told by its content, and which room opens it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatch

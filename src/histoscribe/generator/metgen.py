@@ -1,7 +1,5 @@
 """The whole model: MetVAE, source encoder, mixer, spread of the codes, texture, references."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path

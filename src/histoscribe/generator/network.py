@@ -1,7 +1,5 @@
 """The networks of MetGen: MetVAE, the source encoder, the mixer of their codes, and what codes leave out."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -5,8 +5,6 @@ Edges are weighted and differentiable, so that both projections learn; the thres
 number of spots, because candidates are sought in windows of nodes sorted along random directions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

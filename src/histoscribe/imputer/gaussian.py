@@ -1,7 +1,5 @@
 """The conditional Gaussian: a factor model of the genes, and what it expects of those not observed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

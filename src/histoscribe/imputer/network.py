@@ -1,7 +1,5 @@
 """The masked encoder–decoder: tokens of observed genes in, a correction for any asked gene out."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """A table's own structure: what its samples tell of each other's missing values."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

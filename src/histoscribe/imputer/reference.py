@@ -1,7 +1,5 @@
 """The reference memory: attention over training samples, solved in closed form."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """A table in the units of an imputer: its genes, its scale, and whose samples they are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Random numbers and threads while a model computes: set for a block, and set back after it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

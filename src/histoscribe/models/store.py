@@ -1,7 +1,5 @@
 """Writing, finding and reading a model's folder: `weights.safetensors` and `card.json`, never a pickle."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ taken care of here, and the process is left as it was found. Lightning costs sec
 module only when training starts.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings

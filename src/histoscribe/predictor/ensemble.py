@@ -1,7 +1,5 @@
 """The ensemble: how much each of its parts makes of the prediction, chosen on inner folds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product

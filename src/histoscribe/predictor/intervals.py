@@ -11,8 +11,6 @@ mean. Three things make a new section unlike those that were held out, and each 
 - *the image*: tiles that are unlike, or too coarse, get `wider` bounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ It learns the scores of every spot on the main components of the training expres
 their evidence and the noise of single genes stays out, and trusts spots with many counts more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

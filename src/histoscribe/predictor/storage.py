@@ -1,7 +1,5 @@
 """From a fitted predictor to named arrays, and back with every shape checked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from os import PathLike

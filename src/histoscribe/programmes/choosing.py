@@ -1,7 +1,5 @@
 """How many programmes, and how much survival has to say: by stability and by what held-out patients say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Does the slide belong to the spots, and at which of its resolutions were they placed?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

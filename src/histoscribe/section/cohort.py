@@ -1,7 +1,5 @@
 """Cohorts: many sections named in one CSV, or by their paths."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

@@ -1,7 +1,5 @@
 """Fetching sections of HEST-1k for those who have access: only the files that are read here, resumable."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

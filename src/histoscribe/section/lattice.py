@@ -1,7 +1,5 @@
 """The lattice that spots are printed on, and the µm per pixel that follow from it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

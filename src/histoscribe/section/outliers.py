@@ -1,7 +1,5 @@
 """Spots that differ from their neighbours by more than others do."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

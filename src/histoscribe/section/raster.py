@@ -1,7 +1,5 @@
 """Sections whose spots tile the plane, such as Visium HD bins and dense grids, as rasters."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

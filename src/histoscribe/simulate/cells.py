@@ -1,7 +1,5 @@
 """Cells: where their nuclei lie, of which kind they are and how they look."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Smooth random fields and the random streams behind a simulation."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -12,8 +12,6 @@ Patients are parted first: those that a method learns from, those whose primarie
 then starts from, and those whose metastases it is compared with. A cancer has no metastases in its own organ.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Painting simulated tissue as haematoxylin and eosin on a bright-field scanner would show it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One simulated section: slide, spots, what they express, what a sequencer counts of it, and the truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Where which kind of tissue lies: compartments grown from smooth random fields."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

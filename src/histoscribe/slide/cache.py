@@ -1,7 +1,5 @@
 """Pixels that are kept for a while: one store for the process, bounded in bytes."""
 
-from __future__ import annotations
-
 import threading
 import weakref
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """Colours: what is stored as RGB on white glass, and the scanner's ICC profile."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 from typing import Any

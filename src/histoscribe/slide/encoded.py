@@ -3,8 +3,6 @@
 Asked before a decoder makes room for them.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 from typing import BinaryIO

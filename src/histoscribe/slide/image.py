@@ -1,7 +1,5 @@
 """Plain JPEG and PNG images of section size: decoded once, when first looked at."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Opening a slide: who reads it is decided by what the file holds, not by its ending."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import replace

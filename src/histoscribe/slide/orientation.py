@@ -1,7 +1,5 @@
 """How a stored image is to be turned: the orientation of TIFF and EXIF, applied to its pixels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

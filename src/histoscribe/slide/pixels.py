@@ -1,7 +1,5 @@
 """The pixels of one level: NumPy's basic indexing over lazily read RGB blocks, and what one read may be."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from os import PathLike

@@ -1,7 +1,5 @@
 """The levels of a pyramid: their factors, and coarse ones that the file lacks, made when first looked at."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

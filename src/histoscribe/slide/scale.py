@@ -1,7 +1,5 @@
 """The scale that a slide states: its numbers and units as people write them, and whether they can be true."""
 
-from __future__ import annotations
-
 import math
 import re
 

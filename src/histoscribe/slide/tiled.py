@@ -1,7 +1,5 @@
 """Levels that are read tile by tile: what can be read is read, broken tiles are marked and told."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import warnings

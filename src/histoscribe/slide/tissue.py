@@ -1,7 +1,5 @@
 """Where the tissue is: Otsu's threshold on the optical density of a coarse level, then cleaning."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

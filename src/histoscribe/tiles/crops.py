@@ -1,7 +1,5 @@
 """Crops of the slide around tiles, read chunk by chunk, and how fine an image truly is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial

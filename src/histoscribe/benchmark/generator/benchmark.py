@@ -1,7 +1,5 @@
 """The generator's benchmark: three beds over several seeds, from patients that no method has seen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial

@@ -8,8 +8,6 @@ that both platforms have. The liver share of the training half is its known puri
 only what is asked for, and subtypes are never learned from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

@@ -4,8 +4,6 @@ All arrays are log2 abundances, shape (samples, genes), float32. Spaces and clas
 training metastases; generated ones are compared with real ones of patients that no method has seen.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The predictor's benchmark: sections or patients held out, measures averaged over genes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial

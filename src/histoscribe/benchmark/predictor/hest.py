@@ -1,7 +1,5 @@
 """HEST's benchmark as it lies on disk: its tasks, its splits by its own protocol, its sections for ours."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

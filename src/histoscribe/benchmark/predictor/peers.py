@@ -4,8 +4,6 @@ A method is called with `HeldOutSections` and a seed, learns once, and gives the
 A peer is simpler: a function of training examples, test examples and a seed; `peer` makes a method of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps

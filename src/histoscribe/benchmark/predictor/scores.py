@@ -1,7 +1,5 @@
 """The scores of one method on one held-out section."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

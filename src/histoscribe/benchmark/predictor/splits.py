@@ -1,7 +1,5 @@
 """Who learns and who is tested: folds by section or by patient, and what they refuse."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args

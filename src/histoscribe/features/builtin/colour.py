@@ -1,7 +1,5 @@
 """Colour: how much of each stain a window holds, how it spreads, and how much is bare glass."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

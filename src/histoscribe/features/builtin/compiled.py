@@ -1,7 +1,5 @@
 """Loops over pixels, compiled once for this machine and kept on disk for the next start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 

@@ -1,7 +1,5 @@
 """The built-in encoder: colour, texture, structure and nuclei at several scales in µm, no download."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 

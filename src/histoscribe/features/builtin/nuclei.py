@@ -1,7 +1,5 @@
 """Nuclei: dark hematoxylin blobs, their number, size, shape, darkness and company."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

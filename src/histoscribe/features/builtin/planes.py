@@ -1,7 +1,5 @@
 """Planes: maps made from maps, pixel by pixel, each plane of two axes by itself."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Stains: from RGB light to the optical density of hematoxylin, eosin and what is left over."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -3,8 +3,6 @@
 The facts lie in `catalogue.json` beside this module, one line an encoder, as they were in November 2026.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Checkpoints: a folder with a network's configuration and its weights as safetensors, nothing else."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

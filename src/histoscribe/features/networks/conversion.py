@@ -4,8 +4,6 @@
 a line of JSON to standard output. Before a byte of the file is read the process gives up what it can spare.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import io

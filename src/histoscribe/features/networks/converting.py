@@ -1,7 +1,5 @@
 """Converting: weights that owners publish as a pickle only, made safetensors without trusting the file."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Fetching: published encoders from the Hugging Face hub, their terms shown first, checked on arrival."""
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Parts carry the names that they have in the owners' files, so that weights are loaded without exception.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

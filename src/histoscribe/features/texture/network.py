@@ -5,8 +5,6 @@ without squeeze-and-excitation, ReLU6 throughout, padding as TensorFlow does it.
 folded into the convolutions; weights lie in 16 bits with one factor per output channel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What the stages of training draw from: metastases, and parents to mix beside real codes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """From a cohort to a trained model, stage by stage, and calibrated so that it varies as real samples do."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

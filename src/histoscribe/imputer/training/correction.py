@@ -1,7 +1,5 @@
 """Training the correction on rehearsed, held-out answers."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What an imputer learns from: a table alone, or a table beside what an earlier model remembers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How alike two tiles of one slide are: in what is seen of them, in what a model says of them, in place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

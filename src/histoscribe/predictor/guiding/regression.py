@@ -6,8 +6,6 @@ Williams, NIPS 2007; Stegle et al., NIPS 2011), all with one eigenvalue decompos
 K is that of 600 of them (Nyström).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product

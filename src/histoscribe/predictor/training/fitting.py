@@ -1,7 +1,5 @@
 """Learning a predictor's parts from encoded sections."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ The averaged ridges are one ridge of the whole image input, and the main axes of
 so that a fitted predictor needs no more than their number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Reading files that may be damaged or hostile: bounded text, and HDF5 without links to elsewhere."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import math

@@ -1,7 +1,5 @@
 """Looking a zarr folder over before it is read: no way out of it, no programs in it, no giant claims."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

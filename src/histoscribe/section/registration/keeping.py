@@ -1,7 +1,5 @@
 """A section that was aligned: laid on another slide, or keeping how it lies on its neighbour."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

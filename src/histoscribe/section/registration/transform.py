@@ -1,7 +1,5 @@
 """How one tissue lies on another: an affine map in µm, fitted to pairs of places, and what it leaves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

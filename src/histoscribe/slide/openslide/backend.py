@@ -1,7 +1,5 @@
 """Slides that OpenSlide reads: Hamamatsu (NDPI, VMS), MIRAX, Ventana BIF, Zeiss CZI, DICOM and others."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import partial

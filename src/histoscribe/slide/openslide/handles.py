@@ -1,7 +1,5 @@
 """OpenSlide kept from harm: a trial in another process, a handle per thread, a new one after a read error."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Pen, blur, folds and bubbles, by what light does to them, relative to the slide's own tissue."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

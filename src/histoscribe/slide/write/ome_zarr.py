@@ -1,7 +1,5 @@
 """A slide as OME-Zarr 0.5: sharded, checksummed, and going on where a stopped run left off."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -1,7 +1,5 @@
 """Writing a slide: as a pyramidal OME-TIFF or as OME-Zarr 0.5, told by the ending."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator

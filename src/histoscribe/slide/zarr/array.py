@@ -4,8 +4,6 @@ zarr's own reader trusts what a compressed chunk claims to unfold to; here nothi
 more than its chunk holds, so a store from anywhere may be opened.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import struct

@@ -1,7 +1,5 @@
 """OME-Zarr 0.4 and 0.5 (and what of 0.1 to 0.3 is alike), in a folder or behind a URL."""
 
-from __future__ import annotations
-
 import base64
 import warnings
 from functools import partial

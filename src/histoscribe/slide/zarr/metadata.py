@@ -1,7 +1,5 @@
 """What an OME-Zarr image says of itself (OME-NGFF 0.1 to 0.5): its levels, their scale, its colours."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

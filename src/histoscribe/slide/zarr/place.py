@@ -1,7 +1,5 @@
 """Where a store of many small files lies: a folder, or a URL; every read bounded, none outside of it."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The generator itself: on known and left-out normal tissue, and on real metastases, tuned or not."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

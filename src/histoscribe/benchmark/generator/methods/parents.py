@@ -1,7 +1,5 @@
 """Baselines made of the parents alone, and real metastases as what a perfect generator would reach."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values

@@ -4,8 +4,6 @@ All three model the same 64 whitened principal components of training metastases
 these leave out is drawn from the generator's own noise model, so that none is told apart by its smoothness.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

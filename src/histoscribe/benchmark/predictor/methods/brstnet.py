@@ -5,8 +5,6 @@ a pretrained one. The main head writes the panel from the last layer; the auxili
 earlier one, at a lower weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The contrastive peers: BLEEP, and mclSTExp with its transformer over the spots of a section."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Guided prediction, and what else can be made of a model and some spots of the section itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

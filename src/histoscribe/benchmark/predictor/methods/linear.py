@@ -1,7 +1,5 @@
 """The plain peers: training mean, depth alone, ridge with and without context, nearest neighbours."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 After Chung et al., CVPR 2024, on given descriptors instead of trained image networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
