@@ -124,7 +124,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(cohort: Path, shell: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained for two epochs on S1 and S2, through the shell."""
     folder = tmp_path_factory.mktemp("model") / "model"
-    options = ("--exclude", "S3", "--panel-size", 12, "--epochs", 2, "--out", folder)
+    options = ("--exclude", "S3", "--panel-size", 12, "--epochs", 2, "--encoder", "builtin", "--out", folder)
     result = shell("train", "predictor", cohort, *options)
     assert result.exit_code == 0, result.stderr
     return folder

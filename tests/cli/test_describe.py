@@ -78,7 +78,7 @@ def test_predict_and_train_reuse_what_was_described(
     shell: Callable, cohort: Path, model: Path, tmp_path: Path, asked: list[int]
 ) -> None:
     store = ("--store", tmp_path / "store")
-    described = shell("describe", cohort, *store, "--json")
+    described = shell("describe", cohort, "--encoder", "builtin", *store, "--json")
     assert described.exit_code == 0, described.stderr
     assert list(records(described)) == ["S1", "S2", "S3"]
     asked.clear()

@@ -24,7 +24,7 @@ def training():
 
 @pytest.fixture(scope="module")
 def model(training):
-    return Predictor(seed=0, device="cpu", panel_size=20, epochs=2).fit(training, crops=False)
+    return Predictor(seed=0, device="cpu", panel_size=20, epochs=2).fit(training, encoder="builtin", crops=False)
 
 
 def verdict(predicted):
@@ -92,7 +92,7 @@ def test_bare_glass_is_refused(model, tmp_path):
 
 def test_one_patient_has_no_score_for_a_new_one():
     single = Predictor(seed=0, device="cpu", panel_size=10, epochs=1).fit(
-        [simulate_section(1, size_um=SIZE, genes=60)], crops=False
+        [simulate_section(1, size_um=SIZE, genes=60)], encoder="builtin", crops=False
     )
     score = single.card.held_out[single.genes[0]]
     assert score["new"] is None

@@ -77,7 +77,7 @@ def predictor(
     seeds: Seeds = 1,
     encoder: Annotated[
         str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
-    ] = "builtin",
+    ] = "both",
     store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
     ledger: Keep = None,
     out: Report = None,

@@ -83,7 +83,7 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
     sections = sample_cohort()
     held_out = sections[-1]
     training = [section for section in sections if section.patient != held_out.patient]
-    model = Predictor(**MODEL).fit(training, progress=progress)
+    model = Predictor(**MODEL).fit(training, encoder="builtin", progress=progress)
     model.save(out / "model")
 
     predicted = model.predict(held_out, progress=progress)

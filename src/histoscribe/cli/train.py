@@ -65,7 +65,7 @@ def predictor(
         typer.Option(
             help="What describes a tile: builtin, texture, both, auto (of these), a fetched one, a folder."
         ),
-    ] = "builtin",
+    ] = "both",
     store: Store = None,
     scheduler: Scheduler = None,
     device: Device = "auto",

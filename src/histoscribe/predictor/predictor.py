@@ -117,8 +117,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         ----------
         sections : sequence of Section
         encoder : TileEncoder or str, optional
-            An encoder or its name, the built-in one if not given. `auto`: that, texture or both, whichever
-            inner folds choose.
+            An encoder or its name, `both` of those that come along if not given. `auto`: one of them or
+            both, whichever inner folds choose.
         crops : bool
             Whether the model keeps small pictures of its reference spots to show as evidence. Leave them
             out where the slides may not be passed on.
@@ -144,7 +144,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         from histoscribe.predictor.training.spot_types import typed
 
         automatic = encoder == "auto"
-        named = "both" if automatic else encoder or "builtin"
+        named = "both" if encoder is None or automatic else encoder
         chosen = encoder_named(named, device=self.device) if isinstance(named, str) else named
         encoded = [encode_section(section, chosen, crops=crops, progress=progress) for section in sections]
         settings = self.settings

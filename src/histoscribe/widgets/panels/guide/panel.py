@@ -163,6 +163,6 @@ def _train(folder: Path, progress: Progress) -> Path:
 
     cohort = sample_cohort()
     others = [one for one in cohort if one.patient != cohort[-1].patient]
-    model = Predictor(**MODEL).fit(others, progress=progress)
+    model = Predictor(**MODEL).fit(others, encoder="builtin", progress=progress)
     model.save(folder, tissue="simulated tissue", technology=SIMULATED)
     return folder
