@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--size-um", type=float, default=1800.0)
     given = parser.parse_args()
     training = [simulate_section(100 + number, size_um=given.size_um) for number in range(3)]
-    model = Predictor(seed=0, device="cpu", panel_size=150).fit(training, crops=False)
+    model = Predictor(seed=0, device="cpu", panel_size=150).fit(training, encoder="builtin", crops=False)
     print("| simulated patient | verdict | unlike | times coarser | coverage | width | mean r |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, (depth, change) in CHANGES.items():

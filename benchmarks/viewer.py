@@ -160,7 +160,7 @@ def _train(folder: Path) -> None:
     from histoscribe.predictor import Predictor
     from histoscribe.simulate.sample import sample_cohort
 
-    Predictor(epochs=1, members=1).fit(sample_cohort()[:1]).save(folder / "model")
+    Predictor(epochs=1, members=1).fit(sample_cohort()[:1], encoder="builtin").save(folder / "model")
 
 
 def _predict(folder: Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def main() -> None:
         sys.argv[1:] = ["DATA", "--only", name]
         sections = read_cohort(given.data / str(about["cohort"]))
         model = Predictor(seed=0, licence=str(about["licence"]), device="cpu")
-        model.fit(sections, crops=bool(about["crops"]))
+        model.fit(sections, encoder="builtin", crops=bool(about["crops"]))
         card = model.save(FOLDER / name, tissue=str(about["tissue"]), technology="Spatial Transcriptomics")
         size = (FOLDER / name / WEIGHTS_FILE).stat().st_size
         if size > MOST_BYTES:

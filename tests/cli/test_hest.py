@@ -28,7 +28,18 @@ def test_info_says_whose_its_sections_are(archive: Path, shell: Callable) -> Non
 def test_a_model_is_learned_from_it_and_told_on_one_of_it(
     archive: Path, shell: Callable, tmp_path: Path
 ) -> None:
-    options = ("--exclude", "B1", "--panel-size", 8, "--epochs", 1, "--encoder", "builtin", "--out", tmp_path / "model")
+    options = (
+        "--exclude",
+        "B1",
+        "--panel-size",
+        8,
+        "--epochs",
+        1,
+        "--encoder",
+        "builtin",
+        "--out",
+        tmp_path / "model",
+    )
     trained = shell("train", "predictor", archive, *options)
     assert trained.exit_code == 0, trained.stderr
     out = tmp_path / "predicted.h5ad"

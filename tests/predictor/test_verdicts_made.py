@@ -24,7 +24,9 @@ def training():
 
 @pytest.fixture(scope="module")
 def model(training):
-    return Predictor(seed=0, device="cpu", panel_size=20, epochs=2).fit(training, encoder="builtin", crops=False)
+    return Predictor(seed=0, device="cpu", panel_size=20, epochs=2).fit(
+        training, encoder="builtin", crops=False
+    )
 
 
 def verdict(predicted):

@@ -330,7 +330,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     folder = tmp_path_factory.mktemp("desk")
     known = [simulate_section(seed, name=f"K{seed}", genes=40, size_um=700) for seed in (1, 2)]
-    predictor = Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(known, encoder="builtin")
+    predictor = Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(
+        known, encoder="builtin"
+    )
     predictor.save(folder / "predictor")
     Imputer(factors=8, steps=0).fit(known[0]).save(folder / "imputer")
     section = simulate_section(3, name="S3", genes=40, size_um=700)

@@ -32,7 +32,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained in seconds on two small simulated sections."""
     sections = [simulate_section(seed, genes=30, size_um=600) for seed in (1, 2)]
     folder = tmp_path_factory.mktemp("model") / "small"
-    Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(sections, encoder="builtin").save(folder)
+    Predictor(epochs=1, members=1, components=8, rank=4, width=16, heads=2).fit(
+        sections, encoder="builtin"
+    ).save(folder)
     return folder
 
 

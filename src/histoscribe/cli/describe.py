@@ -30,7 +30,8 @@ def describe(
     targets: Annotated[list[Path], typer.Argument(help="Slides, sections or cohort CSVs.")],
     store: Annotated[Path, typer.Option(help="Folder of the feature store.")],
     encoder: Annotated[
-        str, typer.Option(help="What describes a tile: both, builtin (as bundled models read), a name, a folder.")
+        str,
+        typer.Option(help="What describes a tile: both, builtin (as bundled models read), a name, a folder."),
     ] = "both",
     grid_um: Annotated[
         float | None, typer.Option(min=1.0, help="Tiles on a grid with this pitch in µm (slides: 55).")
