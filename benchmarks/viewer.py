@@ -286,7 +286,7 @@ def _section(spots: int, genes: int) -> Section:
 
 
 def _panel(viewer: Any, name: str) -> Any:
-    from histoscribe.widgets.state.panels import open_panel
+    from histoscribe.widgets.state.state import open_panel
 
     return open_panel(viewer, name)[1]
 

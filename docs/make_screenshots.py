@@ -59,8 +59,7 @@ def picture(
 ) -> None:
     """Save one picture of the window with `sections` and a panel in it."""
     from histoscribe.widgets.contributions.launch import view
-    from histoscribe.widgets.state.panels import open_panel
-    from histoscribe.widgets.state.state import state_of
+    from histoscribe.widgets.state.state import open_panel, state_of
 
     viewer = view(sections, block=False)
     viewer.theme = "dark"

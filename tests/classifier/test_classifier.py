@@ -10,8 +10,8 @@ import pytest
 from anndata import AnnData
 
 from histoscribe.classifier import UNKNOWN, Classifier
+from histoscribe.classifier.classifier import profiles
 from histoscribe.classifier.head import FOLDS, Memory, folds_of
-from histoscribe.classifier.tissue import profiles
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.simulate import simulate_section
 

@@ -9,8 +9,7 @@ import torch
 
 from histoscribe.errors import Cancelled, ModelError, SettingError, TableError
 from histoscribe.generator import Cohort, Generator
-from histoscribe.generator.result import change_table
-from histoscribe.generator.scores import gene_set_changes
+from histoscribe.generator.result import change_table, gene_set_changes
 from histoscribe.genes import shipped_gene_sets
 from histoscribe.progress import Progress
 from histoscribe.record import record_of

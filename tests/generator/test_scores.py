@@ -8,7 +8,7 @@ import pytest
 from histoscribe.errors import RegionError
 from histoscribe.generator import Generator
 from histoscribe.generator.parents import pseudo_bulk
-from histoscribe.generator.scores import spot_scores
+from histoscribe.generator.result import spot_scores
 
 
 def test_spots_become_one_profile_and_get_a_score(generator: Generator, primaries: anndata.AnnData) -> None:

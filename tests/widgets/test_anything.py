@@ -35,8 +35,7 @@ from histoscribe.widgets.layers.painting import expression, paint, painted_layer
 from histoscribe.widgets.layers.regions import classes_in, is_region_layer
 from histoscribe.widgets.layers.strips import GENES
 from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.state.state import open_panel, state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk import bulk_of
+from histoscribe.bulk import BulkTable, as_table, bulk_of
 from histoscribe.classifier.head import FOLDS, Head, Places, folds_of
 from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.generator.parents import pseudo_bulk
 from histoscribe.imputer import Imputer
 from histoscribe.imputer.units import groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, Estimator, TrainingSection, bundled, require_shapes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from histoscribe.bulk.table import Table
+    from histoscribe.section import Section
 
 UNKNOWN = "unknown"
 _FEWEST_GENES = 10
@@ -272,3 +274,14 @@ def _effect(samples: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.
     """Difference of the means of a class and all others over the spread within both, shape (genes,)."""
     spread = np.sqrt(own.mean() * samples[own].var(0) + (~own).mean() * samples[~own].var(0))
     return np.asarray((samples[own].mean(0) - samples[~own].mean(0)) / (spread + 0.05))
+
+
+def profiles(section: Section, labels: NDArray[np.str_] | None = None) -> BulkTable:
+    """The pseudo-bulk of all spots, and of those of each class; `labels` (spots,): empty outside all."""
+    import anndata
+
+    parts = [pseudo_bulk(section)]
+    for name in sorted(set(() if labels is None else labels.tolist()) - {""}):
+        parts.append(pseudo_bulk(section, labels == name, name=name))
+    joined = anndata.concat([part.table for part in parts])
+    return as_table(joined, name=section.name, scale=parts[0].scale)

@@ -32,7 +32,7 @@ def classify(
 ) -> None:
     """Tell what samples are, by whatever genes they have; a section is told as one sample."""
     from histoscribe.classifier import UNKNOWN, Classifier
-    from histoscribe.classifier.tissue import profiles
+    from histoscribe.classifier.classifier import profiles
     from histoscribe.evaluation.regions import classes_of
     from histoscribe.files import replacing
     from histoscribe.section import Section

@@ -1,7 +1,6 @@
 """`histoscribe fetch`: published encoders, and sections of HEST-1k, with their licence shown first."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from histoscribe.cli.console import emit, show, show_rows, words
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import SettingError
+from histoscribe.hub import HubListing
 
 HEST = "hest"
 
@@ -56,16 +56,8 @@ def fetch(
     with job() as progress:
         progress.report("asking the hub")
         offer = look_up(published)
-    terms = {
-        "encoder": published.name,
-        "page": published.page,
-        "licence": published.licence,
-        "licence on the hub": offer.licence or "not stated",
-        "access": "its owners want to be asked on that page first" if offer.gated else "open",
-        "size": f"{offer.nbytes / 1e6:,.0f} MB",
-        "revision": offer.revision,
-    }
-    _agree(terms, name, accept_licence)
+    size = f"{offer.nbytes / 1e6:,.0f} MB"
+    terms = _agreed(published.page, published.licence, offer, size, name, accept_licence, encoder=name)
     with job() as progress:
         folder = download(offer, progress=progress)
     if as_json:
@@ -83,15 +75,9 @@ def _sections(ids: str | None, to: Path | None, *, accept_licence: bool, as_json
     with job() as progress:
         progress.report("asking the hub")
         offer = look_up_sections([one.strip() for one in ids.split(",") if one.strip()])
-    terms = {
-        "page": PAGE,
-        "licence": "CC-BY-NC-SA-4.0 of the archive; a section may have another, which its table states",
-        "licence on the hub": offer.licence or "not stated",
-        "access": "its owners want to be asked on that page first" if offer.gated else "open",
-        "size": f"{sum(size for size, _ in offer.files.values()) / 1e6:,.0f} MB in {len(offer.files)} files",
-        "revision": offer.revision,
-    }
-    _agree(terms, HEST, accept_licence)
+    licence = "CC-BY-NC-SA-4.0 of the archive; a section may have another, which its table states"
+    size = f"{sum(size for size, _ in offer.files.values()) / 1e6:,.0f} MB in {len(offer.files)} files"
+    terms = _agreed(PAGE, licence, offer, size, HEST, accept_licence)
     with job() as progress:
         came = fetch_sections(offer, to, progress=progress)
     if as_json:
@@ -100,14 +86,22 @@ def _sections(ids: str | None, to: Path | None, *, accept_licence: bool, as_json
     show("Fetched", {"folder": to, "came": len(came), "was there": len(offer.files) - len(came)}.items())
 
 
-def _agree(terms: Mapping[str, str], name: str, accepted: bool) -> None:
-    """Show the terms; raise `SettingError` unless they are accepted."""
+def _agreed(
+    page: str, licence: str, offer: HubListing, size: str, name: str, accepted: bool, **more: str
+) -> dict[str, str]:
+    """Show the terms and give them; raise `SettingError` unless they are accepted."""
+    terms = {
+        **more, "page": page, "licence": licence, "licence on the hub": offer.licence or "not stated",
+        "access": "its owners want to be asked on that page first" if offer.gated else "open", "size": size,
+        "revision": offer.revision,
+    }  # fmt: skip
     for key, value in terms.items():
         words.print(f"{key}: {value}", markup=False)
     if accepted:
-        return
+        return terms
     if not sys.stdin.isatty():
         remedy = "read them, then add --accept-licence"
         raise SettingError("its terms have not been accepted", where=name, remedy=remedy)
     if not typer.confirm("Do you accept these terms?", err=True):
         raise SettingError("its terms were not accepted, nothing was fetched", where=name)
+    return terms

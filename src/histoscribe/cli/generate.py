@@ -53,8 +53,7 @@ def generate(
     from histoscribe.files import replacing
     from histoscribe.generator import Generator
     from histoscribe.generator.components import draw_components
-    from histoscribe.generator.result import change_table, write_generated
-    from histoscribe.generator.scores import gene_set_changes
+    from histoscribe.generator.result import change_table, gene_set_changes, write_generated
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
     from histoscribe.record import amend_record, record_of
 

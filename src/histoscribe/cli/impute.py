@@ -33,10 +33,9 @@ def impute(
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
     import pandas as pd
 
-    from histoscribe.bulk.writing import write_restored
     from histoscribe.files import replacing
     from histoscribe.imputer import Imputer
-    from histoscribe.imputer.result import as_section
+    from histoscribe.imputer.result import as_section, write_restored
     from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
 

@@ -53,7 +53,8 @@ def info(
     warnings = facts.pop("warnings")
     show(facts.pop("url", "") or str(path), facts.items())
     if sections:
-        show_rows(("section", *COLUMNS), [[each["name"], *_row(each)] for each in sections])
+        shown = [each | {"slide": each["slide"] and Path(each["slide"]).name} for each in sections]
+        show_rows(("section", *COLUMNS), [[each["name"], *map(each.get, COLUMNS)] for each in shown])
     caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
 
 
@@ -81,11 +82,6 @@ def _show_predictability(path: Path, *, as_json: bool) -> None:
     reached = int((table["predictable"] >= 0.2).sum())
     told = f"{reached} of {len(table)} genes reach .2; the first {MOST_GENES} are shown, all with --json"
     caution([told, "it is measured within the cohort: a new patient reaches less"])
-
-
-def _row(section: dict[str, Any]) -> list[object]:
-    slide = section["slide"]
-    return [*(section[key] for key in COLUMNS[:-1]), slide and Path(slide).name]
 
 
 def _section_at(path: Path) -> dict[str, Any]:
@@ -175,6 +171,8 @@ def _section(section: Section) -> dict[str, Any]:
     table = section.table
     own = record_of(table)
     said = () if section.slide is None else section.slide.warnings
+    judged = own.judged(section.name, section.patient)
+    verdict = judged.sentence if judged is not None else "not stated" if own.kind == "predicted" else None
     facts = {
         "name": section.name,
         "patient": section.patient,
@@ -187,21 +185,13 @@ def _section(section: Section) -> dict[str, Any]:
         "slide": None if section.slide is None else str(section.slide.path),
         "alignment": section.alignment or None,
         "model": own.model_sha256 or None,
-        "verdict": _verdict(section),
+        "verdict": verdict,
         "command": own.command or None,
         "warnings": list(dict.fromkeys((*said, *section.warnings))),
     }
     if section.slide is None and facts["values"] == "measured":
         facts["warnings"].append("no slide: nothing can be learned or predicted from this section")
     return facts
-
-
-def _verdict(section: Section) -> str | None:
-    from histoscribe.record import record_of
-
-    own = record_of(section.table)
-    judged = own.judged(section.name, section.patient)
-    return judged.sentence if judged is not None else "not stated" if own.kind == "predicted" else None
 
 
 def _parts(path: Path) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from histoscribe.errors import TableError
 from histoscribe.files import replacing
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import CODE
-from histoscribe.genes.enrichment import enrich
-from histoscribe.genes.sets import present, shipped_gene_sets
+from histoscribe.genes.sets import enrich, present, shipped_gene_sets
 from histoscribe.models.standard import Standard
 from histoscribe.palette import PALE, TISSUE, TUMOUR
 

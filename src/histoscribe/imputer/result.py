@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.table import BulkTable, as_table
+from histoscribe.errors import TableError
+from histoscribe.files import replacing, write_h5ad
 from histoscribe.imputer.hiding import hide_genes, names_of
 from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
@@ -181,3 +185,26 @@ def as_section(section: Section, restored: AnnData) -> Section:
         **{name: getattr(own, name) for name in _OF_IMPUTER},
     )  # fmt: skip
     return section.with_table(table)
+
+
+def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
+    """Write a restored table as h5ad, CSV or TSV; gives back the files written.
+
+    Text holds samples × genes of `layers["restored"]`; beside it goes the same table of standard deviations
+    (`x.sd.csv`), 0 where a value was measured and empty where it is not known. Raises `TableError` if the
+    table cannot be stored; `StorageError` if there is no room, or no permission.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".h5ad":
+        write_h5ad(table, path, TableError)
+        return [path]
+    import pandas as pd
+
+    separator = "," if path.suffix.lower() == ".csv" else "\t"
+    written = []
+    for target, layer in ((path, "restored"), (path.with_suffix(f".sd{path.suffix}"), "sd")):
+        frame = pd.DataFrame(table.layers[layer], index=table.obs_names, columns=table.var_names)
+        with replacing(target) as fresh:
+            frame.to_csv(fresh, sep=separator, float_format="%.6g", index_label="sample")
+        written.append(target)
+    return written

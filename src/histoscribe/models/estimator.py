@@ -1,26 +1,8 @@
 """What predictor, imputer and generator have in common: fitted once, saved, loaded, described by a card.
 
-A kind of model is a subclass that names its `kind`, offers `fit` and its own verb, and tells how its fitted
-state becomes named arrays and back::
-
-    class Imputer(Estimator[ImputerSettings, FittedImputer]):
-        kind = "imputer"
-
-        def __init__(self, *, steps=600, seed=0, device="auto", licence="not stated"):
-            super().__init__(ImputerSettings(steps), seed=seed, device=device, licence=licence)
-
-        def fit(self, table, *, progress=None):
-            fitted = ...                                    # from self.settings, which stay as they are
-            return self._learned(fitted, Card(kind=self.kind, ...))
-
-        def restore(self, table): ...                       # from self.fitted and self.card
-
-        def _to_tensors(self): ...                          # self.fitted → arrays by name
-
-        @classmethod
-        def _from_tensors(cls, tensors, card, where): ...   # arrays and card → settings, fitted
-
-The loop that trains is `training.train`; `reproducible` seeds, and holds the threads.
+A kind of model is a subclass that names its `kind`, offers its own verb and `fit`, which ends in `_learned`,
+and tells by `_to_tensors` and `_from_tensors` how its fitted state becomes named arrays and back. The loop
+that trains is `training.train`; `reproducible` seeds, and holds the threads.
 """
 
 from __future__ import annotations

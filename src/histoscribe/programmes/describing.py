@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.genes import GeneSets, shipped_gene_sets
-from histoscribe.genes.enrichment import enrich
-from histoscribe.genes.sets import present
+from histoscribe.genes.sets import enrich, present
 from histoscribe.programmes.choosing import Trial
 from histoscribe.programmes.cox import Floats, Survival
 from histoscribe.programmes.factors import Factors, matched

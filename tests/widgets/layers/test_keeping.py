@@ -155,7 +155,7 @@ def test_closing_names_what_is_not_saved(
     from qtpy.QtWidgets import QMessageBox
 
     from histoscribe.widgets.napari_private.window import panels_of, unwrapped
-    from histoscribe.widgets.state.panels import open_panel
+    from histoscribe.widgets.state.state import open_panel
 
     asked: list[str] = []
 

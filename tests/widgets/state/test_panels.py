@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.napari_private.window import panels_of, unwrapped
 from histoscribe.widgets.parts.shortcuts import find_gene, open_export
-from histoscribe.widgets.state.panels import open_panel
+from histoscribe.widgets.state.state import open_panel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 

@@ -17,8 +17,7 @@ from histoscribe.widgets.layers.painting import suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.session import restore
 from histoscribe.widgets.session.sources import Reopened, reopen
-from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.state.state import open_panel, state_of
 
 if TYPE_CHECKING:
     import napari

@@ -177,7 +177,7 @@ def settle(viewer: ViewerModel) -> None:
 
 def _settle_with_panels(there: Callable[[], ViewerModel | None]) -> None:
     from histoscribe.widgets.napari_private.window import panels_of, unwrapped
-    from histoscribe.widgets.state.panels import open_panel
+    from histoscribe.widgets.state.state import open_panel
 
     viewer = there()
     if viewer is None or not viewer.layers:

@@ -21,7 +21,7 @@ def first_steps() -> list[LayerData]:
     """Layers of the section whose patient the guide's model never sees, and the guide beside them."""
     import napari
 
-    from histoscribe.widgets.state.panels import open_panel
+    from histoscribe.widgets.state.state import open_panel
 
     viewer = napari.current_viewer()
     if viewer is not None:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QMainWindow, QMessageBox
 
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.napari_private.probe import reach
-from histoscribe.widgets.state.panels import open_panel
+from histoscribe.widgets.state.state import open_panel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,8 +9,7 @@ from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, s
 from histoscribe.widgets.layers.layers import kind_of, known_section, section_of, slide_of
 from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
 from histoscribe.widgets.napari_private.window import unwrapped
-from histoscribe.widgets.state.panels import open_panel
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.state.state import open_panel, state_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow
 from histoscribe.widgets.napari_private.window import dock_of, panels_of
 from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.session.schema import KeptPanel
-from histoscribe.widgets.state.panels import open_panel
+from histoscribe.widgets.state.state import open_panel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -94,8 +94,8 @@ class ClassifyPanel(Panel):
 
 def _samples(request: ClassifyRequest, progress: Progress) -> BulkTable:
     progress.report("loading libraries")
-    load_libraries("histoscribe.classifier.classifier", "histoscribe.classifier.tissue", "lifelines")
-    from histoscribe.classifier.tissue import profiles
+    load_libraries("histoscribe.classifier.classifier", "lifelines")
+    from histoscribe.classifier.classifier import profiles
     from histoscribe.evaluation.regions import classes_of
 
     if not is_section(request.source):

@@ -51,7 +51,7 @@ class EvidencePanel(Panel):
         self.shown: Behind | None = None
         self._chosen: Layer | None = None
         meaning = "The predicted spots to explain"
-        self.layer = self.add(LayerField("layer", self.viewer, _can_explain, "Layer", meaning))
+        self.layer = self.add(LayerField("layer", self.viewer, _has_evidence, "Layer", meaning))
         meaning = "Number of the spot; the arrow keys go through all of them"
         self.row = self.add(
             SpinBox(name="row", label="Spot", tooltip=meaning), enabled=lambda: self.layer.value is not None
@@ -112,7 +112,7 @@ class EvidencePanel(Panel):
             return
         for layer in reversed(list(viewer.layers)):
             spots = spots_of(viewer, layer)
-            if layer.visible and spots is not None and _can_explain(spots):
+            if layer.visible and spots is not None and _has_evidence(spots):
                 row = spot_at(layer, event.position)
                 if row is not None:
                     self.explain(spots, row)
@@ -167,7 +167,8 @@ class EvidencePanel(Panel):
         for place, reference in enumerate(found.references):
             where = f"{reference.section} {reference.spot}"
             picture = QLabel()
-            told = QLabel(f"{reference.share:.1%}\n{reference.section}\n{_short(reference.spot)}")
+            spot = reference.spot if len(reference.spot) <= 8 else f"{reference.spot[:7]}…"
+            told = QLabel(f"{reference.share:.1%}\n{reference.section}\n{spot}")
             show_picture(picture, reference.crop, f"Reference spot {where}, weight {reference.share:.1%}")
             told.setToolTip(where)
             self._grid.addWidget(picture, 2 * (place // _COLUMNS), place % _COLUMNS)
@@ -206,14 +207,6 @@ class EvidencePanel(Panel):
                 widget.deleteLater()
 
 
-def _can_explain(layer: Layer) -> bool:
-    return has_evidence(section_of(layer))
-
-
-def _short(spot: str) -> str:
-    return spot if len(spot) <= 8 else f"{spot[:7]}…"
-
-
 @dataclass(frozen=True, eq=False)
 class Reference:
     """One reference spot: where it comes from, its share in the prediction, its crop where there is one."""
@@ -240,8 +233,9 @@ class Behind:
     """Distance from the training tissue; above 1 is further than 99 % of the training tissue."""
 
 
-def has_evidence(section: Section | None) -> bool:
-    """Whether a section's table says on which reference spots it rests."""
+def _has_evidence(layer: Layer) -> bool:
+    """Whether a layer's table says on which reference spots it rests."""
+    section = section_of(layer)
     return section is not None and "evidence" in section.table.obsm
 
 

@@ -85,10 +85,9 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     Raises `HistoscribeError` if the model or the parents cannot be used.
     """
     progress.report("loading the model")
-    load_libraries("torch", "histoscribe.generator.generator", "histoscribe.generator.scores")
+    load_libraries("torch", "histoscribe.generator.generator", "histoscribe.generator.result")
     from histoscribe.generator import Generator
-    from histoscribe.generator.result import change_table
-    from histoscribe.generator.scores import gene_set_changes, spot_scores
+    from histoscribe.generator.result import change_table, gene_set_changes, spot_scores
     from histoscribe.genes import shipped_gene_sets
 
     generator = Generator.load(request.model)

@@ -23,9 +23,8 @@ from histoscribe.widgets.parts.fields import add_drawing_layer
 from histoscribe.widgets.parts.models import SIMULATED
 from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
 from histoscribe.widgets.parts.shortcuts import SHORTCUTS
-from histoscribe.widgets.state.panels import open_panel
 from histoscribe.widgets.state.preferences import models_folder, recent_models, remember_model
-from histoscribe.widgets.state.state import state_of
+from histoscribe.widgets.state.state import open_panel, state_of
 
 if TYPE_CHECKING:
     import napari

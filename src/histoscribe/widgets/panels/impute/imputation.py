@@ -170,7 +170,7 @@ def carriers(request: tuple[Restored, str], progress: Progress) -> pd.DataFrame:
 
 def write(restored: Restored, path: Path) -> None:
     """Write a restored section as h5ad, or a restored table as h5ad, CSV or TSV."""
-    from histoscribe.bulk.writing import write_restored
+    from histoscribe.imputer.result import write_restored
     from histoscribe.section import write_section
 
     if path.suffix.lower() not in (".h5ad", ".csv", ".tsv"):

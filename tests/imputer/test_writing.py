@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histoscribe.bulk.writing import write_restored
+from histoscribe.imputer.result import write_restored
 
 
 @pytest.fixture
