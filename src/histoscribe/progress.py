@@ -26,11 +26,7 @@ class Progress:
 
     Safe to use from several threads. A job calls `report` or wraps its loop in `track`; whoever
     watches passes a `listener` and may call `cancel` at any time.
-
-    Parameters
-    ----------
-    listener : callable, optional
-        Receives every `Step`, on the thread of the job.
+    The `listener` receives every `Step`, on the thread of the job.
     """
 
     def __init__(self, listener: Callable[[Step], None] | None = None) -> None:

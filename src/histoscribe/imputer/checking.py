@@ -26,21 +26,10 @@ def hidden_scores(
 ) -> pd.DataFrame:
     """Hide a quarter of the shared genes at a time, restore them, and compare with what was measured.
 
-    Raises `TableError` if fewer than two genes are shared.
-
-    Parameters
-    ----------
-    adapt : bool, optional
-        As for `Imputer.restore`.
-    seed : int
-        Which genes are hidden together.
-
-    Returns
-    -------
-    DataFrame
-        A row for each gene of the table that the model knows: Pearson's `r` over samples with its
-        95 % interval (`low`, `high`; Fisher), and `samples`. Genes that are constant or have fewer than 10
-        measured samples are left out.
+    `adapt`: as for `Imputer.restore`; `seed`: which genes are hidden together. Returns a row for each gene of
+    the table that the model knows: Pearson's `r` over samples with its 95 % interval (`low`, `high`; Fisher),
+    and `samples`. Genes that are constant or have fewer than 10 measured samples are left out. Raises
+    `TableError` if fewer than two genes are shared.
     """
     bulk, units = imputer.units_of(bulk_of(table), adapt)
     shared = int((units.places >= 0).sum())

@@ -47,11 +47,7 @@ class Gates(torch.nn.Module):
     """Gates and spreads, looked up by which share of the genes is observed.
 
     Kept for five shares (`KNOTS`) and two modes: single values hidden (0), whole genes absent (1).
-
-    Parameters
-    ----------
-    own : int, optional
-        The share is taken of so many genes, the first ones: those that the table rehearsed with has.
+    `own`: the share is taken of so many genes, the first ones: those that the table rehearsed with has.
     """
 
     gate: Tensor

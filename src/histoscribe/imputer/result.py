@@ -156,20 +156,10 @@ def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Sec
 
 
 def as_section(section: Section, restored: AnnData) -> Section:
-    """Put restored genes beside the measured ones of a section.
+    """Put what `Imputer.restore` gave back for a section beside its measured genes.
 
-    Parameters
-    ----------
-    section : Section
-        What was given to `Imputer.restore`.
-    restored : AnnData
-        What came back.
-
-    Returns
-    -------
-    Section
-        `X` holds `layers["restored"]`, the scale of a prediction; `layers["mask"]` and `layers["sd"]` say
-        what was restored and how surely, `var["restored"]` for which share of the spots.
+    `X` holds `layers["restored"]`, the scale of a prediction; `layers["mask"]` and `layers["sd"]` say what
+    was restored and how surely, `var["restored"]` for which share of the spots.
     """
     from anndata import AnnData
 

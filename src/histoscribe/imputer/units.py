@@ -81,13 +81,9 @@ def standardise(
 ) -> UnitTable:
     """Bring a table to a model's genes and units.
 
-    Raises `TableError` if no gene is shared, or own means cannot be had.
-
-    Parameters
-    ----------
-    adapt : bool, optional
-        Standardise by the table's own means instead of the model's, as another platform needs; by
-        default where the scales cannot be brought together, or counts are far from those learned from.
+    `adapt`: standardise by the table's own means instead of the model's, as another platform needs; by
+    default where the scales cannot be brought together, or counts are far from those learned from. Raises
+    `TableError` if no gene is shared, or own means cannot be had.
     """
     found = match_genes(standard.genes, [str(name) for name in bulk.table.var_names], aliases)
     if not found:

@@ -31,10 +31,7 @@ def set_seed(seed: int, device: torch.device) -> None:
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Draw PyTorch's random numbers from a seed; afterwards its generators go on where they were.
 
-    Parameters
-    ----------
-    device : torch.device or str
-        The device that is drawn on beside the CPU.
+    `device`: that which is drawn on beside the CPU.
     """
     device = torch.device(device)
     mps = torch.mps.get_rng_state() if device.type == "mps" else None

@@ -47,11 +47,7 @@ def fit_restorer(
 
     Samples remembered from an earlier model are learned from, never held out, and left aside where held-out
     samples are restored better without them. A patient is never split between learning and weighing.
-
-    Parameters
-    ----------
-    checkpoint : Path, optional
-        Where training keeps its state, to go on from after it was stopped.
+    `checkpoint`: where training keeps its state, to go on from after it was stopped.
     """
     progress.report("fitting the conditional Gaussian")
     samples, genes = table.values.shape

@@ -60,16 +60,9 @@ class SpotBatch:
 class SpotBatches(Sequence[SpotBatch]):
     """Batches of about so many spots, made when they are asked for; kept where all spots are few.
 
-    Parameters
-    ----------
-    sections : sequence of TrainingSpots
-        Grouped in their order; a section with more spots than `size` is cut along its longer side into equal
-        pieces.
-    size : int
-    radius : float
-        Of the spatial graph, in pitches.
-    joined : bool
-        Whether a batch may hold several sections.
+    `sections` are grouped in their order; one with more spots than `size` is cut along its longer side into
+    equal pieces. `radius`: of the spatial graph, in pitches; `joined`: whether a batch may hold several of
+    them.
     """
 
     def __init__(

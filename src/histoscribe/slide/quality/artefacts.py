@@ -58,16 +58,7 @@ def slide_quality(slide: Slide, *, progress: Progress | None = None) -> SlideQua
 
     Pen absorbs other colours than the slide's own tissue; blur has lost fine detail against middle detail;
     folds are narrow and absorb half as much again as what lies beside them; bubbles have a grey ring.
-
-    Parameters
-    ----------
-    slide : Slide
-        With known µm per pixel.
-
-    Raises
-    ------
-    SlideError
-        If its µm per pixel are unknown.
+    Raises `SlideError` if the slide's µm per pixel are unknown.
     """
     from scipy.ndimage import binary_dilation, binary_opening, uniform_filter
 
