@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import signal
+import struct
 import sys
 import time
 import tomllib
@@ -210,5 +211,56 @@ def write_hest() -> Callable[..., Path]:
             (root / "metadata" / f"{name}.json").write_text(record)
             (root / "tissue_seg" / f"{name}_mask.pkl").write_bytes(pickle.dumps(Bomb()))
         return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> Callable[..., Path]:
+    """Writes pixels as a DICOM folder of one tiled level, as scanners export it."""
+    import imagecodecs
+
+    whole_slide, side = "1.2.840.10008.5.1.4.1.1.77.1.6", 256
+
+    def element(group: int, number: int, kind: str, value: Any) -> bytes:
+        numbers = {"US": "<H", "UL": "<I"}
+        held = struct.pack(numbers[kind], value) if kind in numbers else value
+        held = held.encode() if isinstance(held, str) else held
+        held += (b"\0" if kind == "UI" else b" ") * (len(held) % 2)
+        size = struct.pack("<HI", 0, len(held)) if kind in ("OB", "SQ") else struct.pack("<H", len(held))
+        return struct.pack("<HH", group, number) + kind.encode() + size + held
+
+    def item(held: bytes) -> bytes:
+        return struct.pack("<HHI", 0xFFFE, 0xE000, len(held)) + held
+
+    def write(folder: Path, pixels: np.ndarray, mpp: float = 0.5) -> Path:
+        rows, columns = pixels.shape[:2]
+        whole = np.pad(pixels, ((0, -rows % side), (0, -columns % side), (0, 0)), constant_values=255)
+        corners = [(r, c) for r in range(0, rows, side) for c in range(0, columns, side)]
+        tiles = [np.ascontiguousarray(whole[r : r + side, c : c + side]) for r, c in corners]
+        frames = [imagecodecs.jpeg_encode(tile, level=95) for tile in tiles]
+        spacing = element(0x28, 0x30, "DS", f"{mpp / 1000:g}\\{mpp / 1000:g}")
+        shared = item(element(0x28, 0x9110, "SQ", item(spacing)))
+        meta = [
+            (2, 1, "OB", b"\0\1"), (2, 2, "UI", whole_slide), (2, 3, "UI", "1.2.3.1"),
+            (2, 0x10, "UI", "1.2.840.10008.1.2.4.50"),
+        ]  # fmt: skip
+        about = [
+            (8, 8, "CS", "ORIGINAL\\PRIMARY\\VOLUME\\NONE"), (8, 0x16, "UI", whole_slide),
+            (8, 0x18, "UI", "1.2.3.1"), (8, 0x60, "CS", "SM"), (0x20, 0xD, "UI", "1.2.3.2"),
+            (0x20, 0xE, "UI", "1.2.3.3"), (0x20, 0x9311, "CS", "TILED_FULL"), (0x28, 2, "US", 3),
+            (0x28, 4, "CS", "YBR_FULL_422"), (0x28, 6, "US", 0), (0x28, 8, "IS", str(len(frames))),
+            (0x28, 0x10, "US", side), (0x28, 0x11, "US", side), (0x28, 0x100, "US", 8),
+            (0x28, 0x101, "US", 8), (0x28, 0x102, "US", 7), (0x28, 0x103, "US", 0),
+            (0x48, 6, "UL", columns), (0x48, 7, "UL", rows), (0x5200, 0x9229, "SQ", shared),
+        ]  # fmt: skip
+        head, body = (b"".join(element(*one) for one in part) for part in (meta, about))
+        items = b"".join(item(frame + b"\0" * (len(frame) % 2)) for frame in frames)
+        data = struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF) + item(b"") + items
+        folder.mkdir(parents=True)
+        start = bytes(128) + b"DICM" + element(2, 0, "UL", len(head)) + head
+        end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+        (folder / "level0.dcm").write_bytes(start + body + data + end)
+        return folder
 
     return write

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,7 +110,13 @@ def test_feature_counts_places_and_lengths_are_no_samples(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "specials", [["__no_feature", "__ambiguous"], ["N_unmapped", "N_multimapping", "N_noFeature"]]
+    "specials",
+    [
+        ["__no_feature", "__ambiguous"],
+        ["N_unmapped", "N_multimapping", "N_noFeature"],
+        ["Total"],
+        ["Library size", "sum"],
+    ],
 )
 def test_reads_without_a_gene_are_left_out_and_said(specials: list[str], tmp_path: Path) -> None:
     counts([*KNOWN[:50], *specials], SAMPLES).to_csv(tmp_path / "x.tsv", sep="\t")
@@ -178,3 +185,33 @@ def test_a_gct_has_a_description_and_the_rows_that_it_states(tmp_path: Path) -> 
     write(31)
     with pytest.raises(TableError, match="states 31 rows and holds 30; copy it anew"):
         read_table(path)
+
+
+def test_what_a_spreadsheet_leaves_behind_is_neither_gene_nor_sample(tmp_path: Path) -> None:
+    frame = counts(KNOWN[:50], SAMPLES)
+    lines = frame.to_csv().replace(f"{frame.iloc[0, 0]},", "n/a,", 1).splitlines()
+    (tmp_path / "x.csv").write_text("\n".join(f"{line},," for line in lines))
+    table = read_table(tmp_path / "x.csv").table
+    assert list(table.obs_names) == SAMPLES
+    assert np.isnan(table.X).sum() == 1
+
+
+@pytest.mark.parametrize("place", ["raw", "counts", "counts alone"])
+def test_counts_and_symbols_are_found_in_an_h5ad(place: str, tmp_path: Path) -> None:
+    frame = counts(KNOWN[:50], SAMPLES)
+    table = anndata.AnnData(frame.T.to_numpy(np.float32), obs=pd.DataFrame(index=SAMPLES))
+    table.var_names = [f"ENSG{number:011d}" for number in range(50)]
+    table.var["feature_name"] = pd.Categorical(KNOWN[:50])
+    if place == "raw":
+        table.raw = table.copy()
+        table = table[:, :20].copy()
+    else:
+        table.layers["counts"] = table.X.copy()
+    table.X = None if place == "counts alone" else np.log1p(table.X)
+    table.write_h5ad(tmp_path / "x.h5ad")
+    bulk = read_table(tmp_path / "x.h5ad")
+    assert bulk.scale == "counts"
+    np.testing.assert_array_equal(bulk.table[:, KNOWN[:50]].X, frame.T.to_numpy())
+    assert any("X holds no raw counts" in said for said in bulk.warnings)
+    if place == "counts":
+        assert read_table(tmp_path / "x.h5ad", scale="log2").scale == "log2"

@@ -184,7 +184,35 @@ def test_counts_are_found(place: str, brought: Make) -> None:
     assert any("X holds no raw counts" in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize("column", ["feature_name", "gene_symbols", "gene_name"])
+@pytest.mark.parametrize("lost", ["X", "zeros"])
+def test_counts_are_found_where_x_holds_none(lost: str, brought: Make) -> None:
+    table = lattice(square=False)
+    counts = table.layers["counts"] = table.X.copy()
+    table.X = None if lost == "X" else csr_matrix(counts.shape, dtype=np.float32)
+    found = brought(table)
+    np.testing.assert_array_equal(found.table.X.toarray(), counts.toarray())
+    del table.layers["counts"]
+    if lost == "X":
+        with pytest.raises(SectionError, match="no values in X"):
+            brought(table)
+
+
+def test_what_has_no_value_in_a_joined_table_costs_itself(brought: Make) -> None:
+    table = lattice(square=False)
+    values = table.X.toarray()
+    values[:, 2], values[7] = np.nan, np.nan
+    table.X = values
+    found = brought(table)
+    assert found.table.shape == (table.n_obs - 1, 4)
+    np.testing.assert_array_equal(found.table.X.toarray(), np.delete(np.delete(values, 7, 0), 2, 1))
+    for words in (
+        "genes without a value were left out (1): 2",
+        "spots without a value were left out (1): spot7",
+    ):
+        assert words in found.warnings
+
+
+@pytest.mark.parametrize("column", ["feature_name", "gene_symbols", "gene_name", "Gene.Symbol"])
 def test_symbols_are_found_beside_identifiers(column: str, brought: Make) -> None:
     table = lattice(square=False)
     table.var_names = [f"ENSG{number:011d}" for number in range(5)]
@@ -208,6 +236,34 @@ def test_positions_in_obs_are_found(brought: Make) -> None:
     found = brought(table)
     np.testing.assert_allclose(found.centres[:, 0], table.obs["pxl_row_in_fullres"])
     assert any("positions are obs" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("how", ["capital", "words", "frame", "columns"])
+def test_positions_are_read_however_they_are_written(how: str, brought: Make) -> None:
+    table = lattice(square=False)
+    places = table.obsm.pop("spatial")
+    words = places.astype(str).astype(object)
+    if how == "columns":
+        table.obs[["X", "Y"]] = places
+    elif how == "frame":
+        table.obsm["spatial"] = pd.DataFrame(words, index=table.obs_names, columns=["x", "y"])
+    else:
+        table.obsm["Spatial" if how == "capital" else "spatial"] = places if how == "capital" else words
+    np.testing.assert_allclose(brought(table).centres, places[:, ::-1])
+
+
+def test_what_stands_beside_a_library_is_no_section(brought: Make) -> None:
+    table = lattice(square=False)
+    table.uns["spatial"] = {"one": {"scalefactors": {}}, "metadata": {"chemistry": "v2"}}
+    assert brought(table).name == "one"
+
+
+@pytest.mark.parametrize("column", ["cell_area", "Area.um2"])
+def test_areas_of_cells_that_are_no_numbers_say_nothing(column: str, brought: Make) -> None:
+    table = lattice(array=False)
+    table.obs[column], table.obs["Area"], table.obs["nucleus_area"] = "", "", 9.0
+    found = brought(table)
+    assert (found.mpp, found.pitch_um) == (1.0, None)
 
 
 @pytest.mark.parametrize("ending", ["-7,", ",", "_sample,"])
@@ -237,12 +293,52 @@ def test_a_spot_without_a_place_is_left_out(brought: Make) -> None:
 
 def test_r_s_words_for_yes_and_no_are_read(brought: Make, space_ranger: Make) -> None:
     table = lattice(square=False)
-    table.obs["in_tissue"] = ["TRUE", "FALSE"] * (table.n_obs // 2)
-    assert brought(table).table.n_obs == table.n_obs // 2
+    for words in (["TRUE", "FALSE"], ["T", "F"], ["yes", "no"]):
+        table.obs["in_tissue"] = words * (table.n_obs // 2)
+        assert brought(table).table.n_obs == table.n_obs // 2
     run = space_ranger(version=1)
     path = run.folder / "spatial" / "tissue_positions_list.csv"
     path.write_text(path.read_text().replace("-1,1,", "-1,TRUE,").replace("-1,0,", "-1,FALSE,"))
     assert open_section(run.folder).table.n_obs == len(run.barcodes)
+
+
+def in_r(folder: Path) -> None:
+    """Scale factors and positions as R's jsonlite and write.csv write them."""
+    path = folder / "scalefactors_json.json"
+    path.write_text(json.dumps({key: [value] for key, value in json.loads(path.read_text()).items()}))
+    path = folder / "tissue_positions_list.csv"
+    lines = [f'"{number}","{line}' for number, line in enumerate(path.read_text().splitlines(), 1)]
+    named = [line.replace("-1,", '-1",', 1) for line in lines]
+    path.write_text("\n".join(['"","V1","V2","V3","V4","V5","V6"', *named]))
+
+
+def in_a_spreadsheet(folder: Path) -> None:
+    """Scale factors as words, positions as "Unicode text"."""
+    path = folder / "scalefactors_json.json"
+    path.write_text(json.dumps({key: str(value) for key, value in json.loads(path.read_text()).items()}))
+    path = folder / "tissue_positions_list.csv"
+    path.write_text(path.read_text().replace(",", "\t"), encoding="utf-16")
+
+
+@pytest.mark.parametrize("rewrite", [in_r, in_a_spreadsheet])
+def test_a_run_that_went_through_another_program_is_the_same(rewrite: Make, space_ranger: Make) -> None:
+    plain, other_folder = (space_ranger(name, version=1).folder for name in ("a", "b"))
+    rewrite(other_folder / "spatial")
+    one, other = open_section(plain), open_section(other_folder)
+    np.testing.assert_array_equal(one.centres, other.centres)
+    assert one.slide is not None
+    assert other.slide is not None
+    assert (one.mpp, one.slide.shape, one.warnings) == (other.mpp, other.slide.shape, other.warnings)
+
+
+def test_a_folder_of_counts_with_a_sample_before_its_name_is_read(space_ranger: Make) -> None:
+    run = space_ranger(form="mtx")
+    counts = run.folder / "filtered_feature_bc_matrix"
+    counts.rename(counts.with_name(f"GSM1_A_{counts.name}"))
+    assert open_section(run.folder).table.n_obs == len(run.barcodes)
+    shutil.copytree(counts.with_name(f"GSM1_A_{counts.name}"), counts.with_name(f"GSM1_B_{counts.name}"))
+    with pytest.raises(SectionError, match="several matrices"):
+        open_section(run.folder)
 
 
 def test_a_position_without_a_number_costs_its_spot(space_ranger: Make) -> None:

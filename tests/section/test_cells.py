@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from histoscribe.errors import SectionError
+from histoscribe.section import open_section
 from histoscribe.section.readers.cells import read_cells
+from histoscribe.simulate import simulate_hd, write_spaceranger_hd
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,16 @@ def test_the_centre_is_that_of_the_area(tmp_path: Path) -> None:
     found = read_cells(path)
     np.testing.assert_allclose(found.centres, [[11, 1002], [11, 1002], [7, 5]])
     np.testing.assert_allclose(found.areas, [8, 8, 0])
+
+
+@pytest.mark.parametrize("damage", [{"geometry": None}, outline(4, [[]]), outline(4, [[[0, 0], [1, 1]]])])
+def test_a_damaged_cell_among_others_costs_itself(damage: dict[str, Any], tmp_path: Path) -> None:
+    write_spaceranger_hd(simulate_hd(1, genes=14, mpp=2.0), tmp_path / "hd")
+    path = tmp_path / "hd" / "segmented_outputs" / "cell_segmentations.geojson"
+    whole, cells = open_section(path.parent), json.loads(path.read_text())
+    cells["features"][3] |= damage
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(json.dumps(cells).encode()))
+    path.unlink()
+    found = open_section(path.parent)
+    assert set(whole.table.obs_names) - set(found.table.obs_names) == {"cellid_000000004-1"}
+    assert any("no outline and were left out: cellid_000000004-1" in words for words in found.warnings)

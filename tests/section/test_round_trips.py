@@ -53,9 +53,12 @@ def picture(rows: int = 900, columns: int = 700, blue: int = 200) -> np.ndarray:
     )
 
 
-def bare(folder: Path, kind: str, blue: int = 200) -> Path:
+def bare(folder: Path, kind: str, blue: int = 200, write_dicom: Make | None = None) -> Path:
     """A slide alone, as one of many formats."""
     pixels = picture(blue=blue)
+    if write_dicom is not None and kind == "dicom":
+        pytest.importorskip("openslide")
+        return Path(write_dicom(folder / "bare", pixels))
     if kind == "png":
         (folder / "bare.png").write_bytes(imagecodecs.png_encode(pixels))
         return folder / "bare.png"
@@ -91,18 +94,23 @@ def placed_on(folder: Path, **about: Any) -> Path:
 
 RUNS = ("hires only", "full", "flat", "bins", "cells", "spatial data", "legacy", "cohort", "squidpy")
 TABLES = ("HEST", "Xenium", "foreign spatial data")
-SLIDES = ("tif", "svs", "ome.tif", "ome.zarr", "png", "jpg")
+SLIDES = ("tif", "svs", "ome.tif", "ome.zarr", "png", "jpg", "dicom")
 
 
 @pytest.fixture(params=[*RUNS, *TABLES, *SLIDES])
 def source(
-    request: pytest.FixtureRequest, tmp_path: Path, make_run: Make, legacy: Make, foreign: Make
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    make_run: Make,
+    legacy: Make,
+    foreign: Make,
+    write_dicom: Make,
 ) -> Section:
     folder = tmp_path / "input"
     folder.mkdir()
     kind: str = request.param
     if kind in SLIDES:
-        return on_slide(open_slide(bare(folder, kind), mpp=0.5))
+        return on_slide(open_slide(bare(folder, kind, write_dicom=write_dicom), mpp=0.5))
     if kind == "HEST":
         images = {"downscaled_fullres": picture()[::3, ::3]}
         factors = {"tissue_downscaled_fullres_scalef": 1 / 3, "spot_diameter_fullres": 50.0}
@@ -210,14 +218,14 @@ def test_a_section_moved_with_its_input_finds_its_pixels(source: Section, tmp_pa
 @pytest.mark.parametrize("kind", SLIDES)
 @pytest.mark.parametrize("form", ["section", "table"])
 def test_the_slide_of_another_patient_with_the_same_name_is_never_taken(
-    kind: str, form: str, tmp_path: Path
+    kind: str, form: str, tmp_path: Path, write_dicom: Make
 ) -> None:
     """Two folders alike in every name, then a result carried from one to the other."""
     made = {}
     for patient, blue in (("P", 40), ("Q", 220)):
         folder = tmp_path / patient / "slides"
         folder.mkdir(parents=True)
-        section = predicted(on_slide(open_slide(bare(folder, kind, blue), mpp=0.5)))
+        section = predicted(on_slide(open_slide(bare(folder, kind, blue, write_dicom), mpp=0.5)))
         made[patient] = tmp_path / patient / "out" / "made.h5ad"
         write_section(section if form == "section" else section.table, made[patient])
     for patient, blue in (("P", 40), ("Q", 220)):

@@ -440,6 +440,21 @@ def test_degrees_are_refused_and_packed_or_empty_holes_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (None, "a feature is not an object"),
+        (_feature({"type": "Circle", "coordinates": [1, 2]}), "of Tumor .*'Circle' is no kind"),
+        (_feature({"type": "Polygon"}), "without coordinates"),
+        (_feature({"type": "MultiPolygon", "coordinates": None}), "without coordinates"),
+    ],
+)
+def test_what_is_no_area_among_others_is_left_out_and_named(write, bad, words):
+    path = write([_feature(_POLYGON) | {"id": "a"}, bad, _feature(_POLYGON) | {"id": "b"}])
+    with pytest.warns(DamagedRegionWarning, match=f"left out as damaged: area 2 ?.*{words}"):
+        assert [region.identity for region in read_regions(path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         (

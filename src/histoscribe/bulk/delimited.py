@@ -39,7 +39,7 @@ _PEEKED, _PEEKED_CELLS = 50, 2000
 _COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _POINT = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
-_NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "-"]
+_NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "n/a", "<NA>", "-"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +198,9 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
             places = range(1, len(header))
             aside = {p for p in places if p <= layout.descriptors or is_descriptor(header[p])}
             aside |= {p for p in places if p not in aside and _is_text(piece[p])}
+            aside |= {
+                p for p in places if not header[p] and piece[p].isna().all()
+            }  # behind a line's last comma
             numeric = [place for place in places if place not in aside]
             notes = {place: [] for place in sorted(aside)}
             if not numeric:
@@ -231,7 +234,7 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
         )  # fmt: skip
     more = f"its second line states {layout.rows:,} rows, it holds {len(names):,}"
     columns = [header[place] for place in numeric]
-    beside = {header[place]: kept for place, kept in notes.items()}
+    beside = {header[place]: kept for place, kept in notes.items() if header[place]}
     said = (more,) if 0 < layout.rows < len(names) else ()
     return TextTable(np.concatenate(pieces), names, columns, beside, layout, said)
 

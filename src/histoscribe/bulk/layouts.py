@@ -28,6 +28,8 @@ SYMBOL_COLUMNS = (
     "hgnc_symbol", "hugo_symbol", "external_gene_name", "gene_short_name", "feature_name", "gene", "genes",
 )  # fmt: skip
 """Columns of text, in lower case, that may hold gene symbols beside identifiers."""
+COUNT_LAYERS = ("counts", "raw_counts", "count", "umi", "raw")
+"""What a layer of counts is called."""
 STRANDS = ("unstranded", "stranded_first", "stranded_second")
 """What the three nameless columns of STAR's counts are."""
 
@@ -39,7 +41,10 @@ QUANTITIES = (
 
 _GENE_WITH_NUMBER = re.compile(r"ENS[A-Z]*\d{6,}(\.\d+)?|[A-Z]+\d+[A-Z0-9]*")
 _WHOLE = re.compile(r"\d+(\.\d+)?")
-_SPECIAL = re.compile(r"^(?:__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous))$")
+_SPECIAL = re.compile(
+    r"__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous)|(?i:(?:grand |row |column )?totals?|sum|"
+    r"(?:total|sum|lib(?:rary)?)[ _.]?(?:counts?|reads|size))"
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ def header_layout(header: Sequence[str]) -> TextLayout:
 
 
 def is_special(name: str) -> bool:
-    """Whether a row counts reads without a gene: `__no_feature` of htseq-count, `N_unmapped` of STAR."""
-    return bool(_SPECIAL.match(name))
+    """Whether a row is of no one gene: `__no_feature` of htseq-count, `N_unmapped` of STAR, a total."""
+    return bool(_SPECIAL.fullmatch(name.strip()))
 
 
 def is_descriptor(name: str) -> bool:

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.delimited import TextTable, read_matrix
-from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
+from histoscribe.bulk.layouts import COUNT_LAYERS, SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names, gene_likeness
 from histoscribe.genes.sets import shipped_gene_sets
+from histoscribe.record import record_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -67,7 +68,7 @@ def read_table(
         start = stream.read(8)
     name = path.name.split(".")[0]
     if start == _HDF5:
-        return as_table(_read_h5ad(path, memory), name=name, scale=scale, renamed=renamed)
+        return _of_h5ad(_read_h5ad(path, memory), name, scale, renamed)
     text = read_matrix(path, memory=memory)
     said = list(text.said)
     turn, doubt = (genes_in == "rows", "") if genes_in else _genes_in_rows(text, path)
@@ -160,6 +161,39 @@ def _symbols(genes: list[str], notes: Mapping[str, list[str]], said: list[str]) 
     return genes
 
 
+def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str, str] | None) -> BulkTable:
+    """What an h5ad file holds: counts wherever they are, symbols beside identifiers."""
+    said: list[str] = []
+    if scale is None and record_of(table).kind is None:
+        table = _with_counts(table, said)
+    if table.X is None:
+        raise TableError("it has no values: there is no X", where=name, remedy="write it again with X")
+    if renamed is None:
+        notes = {str(column): list(map(str, table.var[column])) for column in table.var}
+        table.var_names = _symbols(list(map(str, table.var_names)), notes, said)
+    done = as_table(table, name=name, scale=scale, renamed=renamed)
+    return replace(done, warnings=(*said, *done.warnings))
+
+
+def _with_counts(table: AnnData, said: list[str]) -> AnnData:
+    """The counts that are held beside other values: in a layer so called, or in `raw`."""
+    if table.X is not None and _are_counts(table.X):
+        return table
+    layer = next((key for key in table.layers if str(key).lower() in COUNT_LAYERS), None)
+    if layer is not None and _are_counts(table.layers[layer]):
+        table.X = table.layers[layer]
+        said.append(f'X holds no raw counts; layers["{layer}"] was taken')
+    elif table.raw is not None and _are_counts(table.raw.X):
+        table = table.raw.to_adata()
+        said.append("X holds no raw counts; raw was taken")
+    return table
+
+
+def _are_counts(matrix: Any) -> bool:
+    values = np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix)
+    return values.size > 0 and bool((values >= 0).all() and (values % 1 == 0).all() and values.max() > 1)
+
+
 def free_memory() -> int:
     """Bytes of memory that are free, as far as the system tells (4 GB where it does not)."""
     try:
@@ -174,15 +208,17 @@ def _read_h5ad(path: Path, memory: int) -> AnnData:
 
     try:
         with h5py.File(path, "r") as file:
-            for group in ("obs", "var", "X"):
+            held = "X" if "X" in file or "layers" not in file else "layers"
+            for group in ("obs", "var", held):
                 if group not in file or file.get(group, getlink=True).__class__ is not h5py.HardLink:
                     raise TableError(
                         f"this HDF5 file has no {group} of its own, so it is no h5ad table", where=path,
                         remedy="write it again with AnnData",
                     )  # fmt: skip
-            matrix = file["X"]
-            rows, columns = map(int, matrix.attrs.get("shape", getattr(matrix, "shape", None))[:2])
-            parts = matrix.values() if hasattr(matrix, "values") else [matrix]
+            matrices = [file["X"]] if held == "X" else list(file["layers"].values())
+            shapes = [one.attrs.get("shape", getattr(one, "shape", None)) for one in matrices] or [(0, 0)]
+            rows, columns = (max(int(shape[axis]) for shape in shapes) for axis in (0, 1))
+            parts = [part for one in matrices for part in (one.values() if hasattr(one, "values") else [one])]
             stored = max((part.nbytes for part in parts), default=0)
         if max(rows * columns * 4, stored) > memory:
             raise TableError(

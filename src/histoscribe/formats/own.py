@@ -46,8 +46,8 @@ _MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5"
 _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
 _POSITIONS = frozenset({
-    "obsm/spatial", "obsm/X_spatial", "uns/spatial", "obs/pxl_col_in_fullres", "obs/pixel_x",
-    "obs/x_centroid", "obs/center_x", "obs/CenterX_global_px", "obs/imagecol",
+    "obsm/spatial", "obsm/x_spatial", "obsm/spatialcoords", "uns/spatial", "obs/pxl_col_in_fullres",
+    "obs/pixel_x", "obs/x_centroid", "obs/center_x", "obs/centerx_global_px", "obs/imagecol",
 })  # fmt: skip
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})
@@ -145,7 +145,8 @@ def _is_tenx_matrix(seen: Glimpse) -> bool:
 
 def _is_h5ad(seen: Glimpse) -> bool:
     """An h5ad file with positions, and any damaged HDF5 file, of which its reader says what is wrong."""
-    return seen.hdf5 is None or bool(seen.hdf5 & _POSITIONS)
+    held = {name.lower() for name in seen.hdf5 or ()}
+    return seen.hdf5 is None or bool(held & _POSITIONS) or {"obs/x", "obs/y"} <= held
 
 
 def _is_archived(seen: Glimpse) -> bool:

@@ -176,12 +176,12 @@ def _of_points(
     at which they must lie as far apart as cells may. Raises `SectionError` if they do not.
     """
     areas = next((table.obs[name] for name in _AREAS_UM2 if name in table.obs), None)
-    median = float("nan") if areas is None else float(np.nanmedian(np.asarray(areas, dtype=np.float64)))
+    median = float("nan") if areas is None else _median(areas)
     wide = 2 * float(np.sqrt(median / np.pi)) if median > 0 else None
     warnings: tuple[str, ...] = ()
     if mpp is None and {"Area", "Area.um2"} <= set(table.obs.columns):
-        areas = table.obs[["Area.um2", "Area"]].to_numpy(dtype=np.float64)
-        mpp = float(np.sqrt(np.nanmedian(areas[:, 0] / areas[:, 1])))
+        share = _median(table.obs["Area.um2"]) / _median(table.obs["Area"])
+        mpp = float(np.sqrt(share)) if share > 0 else None
     if mpp is None and "CenterX_global_px" in table.obs:
         words = f"the file states no µm per pixel: CosMx' usual {COSMX_MPP:.4g} was taken, a guess"
         mpp, warnings = COSMX_MPP, (words,)
@@ -208,6 +208,13 @@ def _of_points(
     if not distance > 0:
         raise SectionError(_ONE_PLACE, where=path)
     return SpotScale(mpp, None, spot or wide or (spot_px or 0) * mpp or distance, warnings)
+
+
+def _median(values: Any) -> float:
+    """The median of what is a number in a column; NaN where nothing is."""
+    import pandas as pd
+
+    return float(pd.to_numeric(pd.Series(values).astype(object), errors="coerce").dropna().median())
 
 
 def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) -> tuple[float, float, str]:

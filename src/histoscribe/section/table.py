@@ -118,7 +118,7 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
     if not errors and apart > 0.001 * flat.size:
         share = f"{apart / flat.size:.0%}"
         doubts.append(f"{share} of the values are not whole numbers: normalised, not raw counts?")
-    if not errors and flat.size and not positive:
+    if not errors and not positive and np.prod(matrix.shape):
         doubts.append("every count is zero")
     return errors, doubts
 
@@ -155,7 +155,7 @@ def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def flags_of(values: Any) -> NDArray[np.bool_] | None:
     """Yes and no as Python, R and spreadsheets write them; None where it is something else."""
-    words = {"1": True, "0": False, "true": True, "false": False}
+    words = dict.fromkeys(("1", "true", "t", "yes"), True) | dict.fromkeys(("0", "false", "f", "no"), False)
     found = [words.get(str(value).strip().lower().removesuffix(".0")) for value in values]
     return None if None in found else np.array(found, dtype=np.bool_)
 

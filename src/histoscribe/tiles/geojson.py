@@ -102,6 +102,8 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
         features = _features_in(text)
         for number, (rings, about) in enumerate(_polygons(features, _Described(), set()), start=1):
             try:
+                if isinstance(rings, ValueError):
+                    raise rings
                 if not isinstance(rings, list) or not rings:
                     raise ValueError("a polygon has no outline")
                 polygon, *holes = map(_xy, [rings[0], *filter(None, rings[1:])])
@@ -290,7 +292,8 @@ def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple
             yield from _polygons(item, about, seen)
         return
     if not isinstance(content, dict):
-        raise ValueError("a feature is not an object")
+        yield ValueError("a feature is not an object"), about
+        return
     match content.get("type"):
         case "FeatureCollection":
             yield from _polygons(_listed(content, "features"), about, seen)
@@ -300,9 +303,12 @@ def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple
         case "GeometryCollection":
             yield from _polygons(_listed(content, "geometries"), about, seen)
         case "Polygon":
-            yield _listed(content, "coordinates"), about
+            yield content.get("coordinates", ValueError("Polygon without coordinates")), about
         case "MultiPolygon":
-            parts = _listed(content, "coordinates")
+            parts = content.get("coordinates")
+            if not isinstance(parts, list):
+                yield ValueError("MultiPolygon without coordinates"), about
+                return
             if len(parts) > 1 and not about.identity:
                 made_up = uuid.uuid5(uuid.NAMESPACE_OID, f"{len(seen)} {str(parts)[:_SEEN]}")
                 about = replace(about, identity=str(made_up))
@@ -311,7 +317,7 @@ def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple
         case "Point" | "MultiPoint" | "LineString" | "MultiLineString":
             return
         case kind:
-            raise ValueError(f"{kind!r:.60} is no kind of GeoJSON")
+            yield ValueError(f"{kind!r:.60} is no kind of GeoJSON"), about
 
 
 def _listed(content: dict[str, Any], key: str) -> list[Any]:

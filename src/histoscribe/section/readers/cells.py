@@ -15,7 +15,7 @@ from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.model import Section, SectionOptions
-from histoscribe.section.readers.spatial_folder import own_image, read_scales
+from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
 from histoscribe.section.table import Counts, examples, repeated
@@ -42,6 +42,7 @@ class CellOutlines:
 def read_cells(path: Path) -> CellOutlines:
     """Read `cell_segmentations.geojson`; memory grows with the file's text and not with its parts.
 
+    Single cells without a usable outline are left out.
     Raises `SectionError` if it is missing, damaged, or lists a cell twice.
     """
     try:
@@ -53,24 +54,33 @@ def read_cells(path: Path) -> CellOutlines:
         raise SectionError("not a GeoJSON file of cells", where=path, remedy=_AGAIN)
     numbers: list[int] = []
     shapes: list[tuple[float, float, float]] = []
+    count, damaged = 0, []
     place = start.end()
     while True:
         separator = _SEPARATOR.match(text, place)
         place = place if separator is None else separator.end()
         if text[place : place + 1] == "]":
             break
+        count += 1
         try:
             cell, used = _decoded(text, place)
-            number, shape = int(cell["properties"]["cell_id"]), _shape(cell["geometry"])
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise SectionError(
-                f"cell {len(numbers) + 1} is damaged or the file is cut off", where=path, remedy=_AGAIN
+                f"cell {count} is damaged or the file is cut off", where=path, remedy=_AGAIN
             ) from error
         place += used
+        try:
+            number, shape = int(cell["properties"]["cell_id"]), _shape(cell["geometry"])
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+            damaged.append(count)
+            continue
         numbers.append(number)
         shapes.append(shape)
         if len(numbers) > MOST_CELLS:
             raise SectionError(f"holds more than {MOST_CELLS:,} cells", where=path)
+    if 2 * len(damaged) > count:
+        problem = f"cell {damaged[0]} is damaged, as are {len(damaged)} of {count}"
+        raise SectionError(problem, where=path, remedy=_AGAIN)
     barcodes = [f"cellid_{number:09d}-1" for number in numbers]
     if not barcodes:
         raise SectionError("holds no cell", where=path, remedy=_AGAIN)
@@ -110,9 +120,9 @@ def open_segmented(folder: Path, options: SectionOptions) -> Section:
     has each cell's own area. Raises `SectionError` if a part is missing or damaged, or the parts do not
     belong together.
     """
-    counts_path = folder / CELL_MATRIX
+    counts_path = file_in(folder, CELL_MATRIX) or folder / CELL_MATRIX
     counts = read_tenx_h5(counts_path)
-    cells = read_cells(folder / CELL_OUTLINES)
+    cells = read_cells(file_in(folder, CELL_OUTLINES) or folder / CELL_OUTLINES)
     scales = read_scales(folder / "spatial")
     if scales.mpp is None:
         problem = "the µm per pixel are not stated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.layouts import COUNT_LAYERS
 from histoscribe.errors import SectionError
 from histoscribe.rows import is_lazy
 from histoscribe.section.table import (
@@ -31,7 +33,6 @@ _SYMBOLS = (
     "genes", "name",
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"\d+|[A-Z]+\d{6,}(\.\d+)?(_PAR_Y)?")
-_COUNTS = ("counts", "raw_counts", "count", "umi", "raw")
 _PLACES = (
     ("pxl_col_in_fullres", "pxl_row_in_fullres"),
     ("x_centroid", "y_centroid"),
@@ -55,6 +56,8 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
     spatial = spatial if isinstance(spatial, Mapping) else {}
     flat = "images" in spatial or "scalefactors" in spatial
     libraries = {} if flat else {str(key): each for key, each in spatial.items() if isinstance(each, Mapping)}
+    drawn = {key: each for key, each in libraries.items() if "images" in each or "scalefactors" in each}
+    libraries = drawn or libraries  # what else stands beside them is no section
     if len(libraries) > 1:
         named = [set(map(str, table.obs[key].unique())) for key in _OWNERS if key in table.obs]
         present = next((names & libraries.keys() for names in named if names & libraries.keys()), set())
@@ -113,9 +116,13 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     Raises `SectionError` if there are no positions, or too few.
     """
     warnings = []
-    held = next((key for key in ("spatial", "X_spatial") if key in table.obsm), None)
-    if held is not None:
-        found = np.asarray(table.obsm[held])
+    held = {str(key).lower(): key for key in reversed(list(table.obsm))}
+    key = next((held[name] for name in ("spatial", "x_spatial", "spatialcoords") if name in held), None)
+    if key is not None:
+        found = np.asarray(table.obsm[key])
+        if found.dtype.kind in "OSU":  # as a table of words
+            with suppress(ValueError, TypeError):
+                found = found.astype(np.float64)
         if found.ndim != 2 or found.shape[1] < 2 or found.dtype.kind not in "iuf":
             raise SectionError(
                 f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
@@ -127,9 +134,11 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         if len(heights) > 1:
             warnings.append("the third column of positions, their height, was left out")
     else:
-        pair = next((pair for pair in _PLACES if set(pair) <= set(table.obs.columns)), None)
+        columns = {str(name).lower(): name for name in reversed(list(table.obs))}
+        pair = next(([columns[name.lower()] for name in pair] for pair in _PLACES
+                     if {name.lower() for name in pair} <= set(columns)), None)  # fmt: skip
         try:
-            stated = None if pair is None else table.obs[list(pair)].to_numpy(dtype=np.float64)
+            stated = None if pair is None else table.obs[pair].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise SectionError(f"positions in obs are no numbers ({error})", where=path) from error
         if stated is None:
@@ -137,7 +146,7 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
             remedy = "write it with squidpy, or open the Space Ranger folder"
             raise SectionError(problem, where=path, remedy=remedy)
         spatial = stated
-        warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(list(pair or ()))}')
+        warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(pair or [])}')
     known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))
     if 2 * known.sum() < len(known):
         raise SectionError(
@@ -178,8 +187,9 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         problem = f"the section is empty ({table.n_obs} spots, {table.n_vars} genes)"
         raise SectionError(problem, where=path, remedy="name a section with spots on tissue")
     if measured:
+        table, empty = _with_values(table)
         table, said = _with_counts(table, path)
-        warnings += said
+        warnings += [*empty, *said]
         table.X = csr_matrix(table.X, dtype=np.float32)
     elif not is_lazy(table.X):
         values = np.zeros(0) if table.X is None else table.X
@@ -193,11 +203,14 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
 
 def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     """Counts from `X`, a layer so called, `raw`, or the fullest layer that holds counts, in this order."""
-    errors, doubts = count_problems(table.X)
-    if not errors and not any("whole" in doubt for doubt in doubts):
-        return table, doubts
+    if table.X is None:
+        errors, doubts = ["there are no values in X, nor counts anywhere else"], list[str]()
+    else:
+        errors, doubts = count_problems(table.X)
+    if not errors and not doubts:
+        return table, []
     layers = {str(name): each for name, each in table.layers.items() if _are_counts(each)}
-    called = next((name for name in layers if name.lower() in _COUNTS), None)
+    called = next((name for name in layers if name.lower() in COUNT_LAYERS), None)
     if called is None and layers and (table.raw is None or not _are_counts(table.raw.X)):
         called = max(layers, key=lambda name: float(layers[name].sum()))
     if called is not None:
@@ -214,6 +227,22 @@ def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     return table, doubts
 
 
+def _with_values(table: AnnData) -> tuple[AnnData, list[str]]:
+    """The table without genes and spots that have no value at all, as joined tables have them."""
+    if table.X is None or hasattr(table.X, "tocsr") or table.X.dtype.kind != "f":
+        return table, []
+    missing = np.isnan(table.X)
+    genes, spots = ~missing.all(axis=0), ~missing.all(axis=1)
+    if (genes.all() and spots.all()) or not genes.any():
+        return table, []
+    said = [
+        f"{what} without a value were left out ({(~known).sum()}): {examples(list(map(str, names[~known])))}"
+        for what, known, names in (("genes", genes, table.var_names), ("spots", spots, table.obs_names))
+        if not known.all()
+    ]
+    return table[spots, genes].copy(), said
+
+
 def _are_counts(matrix: Any) -> bool:
     """Whether values are whole and more than yes and no."""
     return count_problems(matrix) == ([], []) and matrix.max() > 1
@@ -222,7 +251,7 @@ def _are_counts(matrix: Any) -> bool:
 def _name_genes(table: AnnData) -> list[str]:
     """Name genes by their symbols, without a genome before them, each once."""
     names, warnings = [str(gene) for gene in table.var_names], []
-    known = {str(name).lower(): name for name in table.var}
+    known = {re.sub(r"[ .]", "_", str(name).lower()): name for name in table.var}
     column = next((known[name] for name in _SYMBOLS if name in known), None)
     if column is not None and np.mean([bool(_IDENTIFIER.fullmatch(name)) for name in names]) > 0.5:
         stated = [str(value) if isinstance(value, str) and value else "" for value in table.var[column]]

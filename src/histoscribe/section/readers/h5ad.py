@@ -100,8 +100,8 @@ def read_h5ad(path: Path) -> AnnData:
     import h5py
 
     with opened_hdf5(path) as file:
-        missing = [part for part in ("obs", "var", "X") if part not in file]
-        lazy = not missing and h5py.is_hdf5(path) and _is_large(file["X"])
+        missing = [part for part in ("obs", "var") if part not in file]
+        lazy = "X" in file and h5py.is_hdf5(path) and _is_large(file["X"])
     if missing:
         problem = f"this HDF5 file has no {', '.join(missing)}"
         raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,18 @@ def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[list[int
 def _csv(path: Path) -> Any:
     import pandas as pd
 
-    text = read_text(path, SMALL_TEXT_BYTES)
+    text: Any = read_text(path, SMALL_TEXT_BYTES)
+    if text.getbuffer()[:2] in (b"\xff\xfe", b"\xfe\xff"):  # spreadsheets' "Unicode text"
+        text = BytesIO(text.getvalue().decode("utf-16", "replace").encode())
     first = text.readline().decode("utf-8", "replace").lstrip("\ufeff").lower()
-    text.seek(0)
+    numbered = first.replace('"', "").rstrip().split(",") == ["", *(f"v{one}" for one in range(1, 7))]
+    text.seek(0 if not numbered else text.tell())
     separator = max(",;\t", key=first.count)
     has_header = "tissue" in first or first.startswith(("barcode", '"barcode'))
     try:
         decimal, header = "," if separator == ";" else ".", 0 if has_header else None
         frame = pd.read_csv(text, sep=separator, decimal=decimal, header=header, dtype={0: str})
+        frame = frame.iloc[:, 1:] if numbered else frame  # R's numbers of rows
     except (ValueError, pd.errors.ParserError) as error:
         raise SectionError(f"not a whole table of positions ({error})", where=path, remedy=_AGAIN) from error
     if not has_header:

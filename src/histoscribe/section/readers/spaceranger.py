@@ -94,12 +94,14 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
     for stem in _MATRICES:
         files = visible(root, f"*{stem}.h5") or visible(root, f"*{stem}.h5.gz")
         if len(files) > 1:
-            names = ", ".join(path.name for path in files)
-            raise SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
+            raise _several_matrices(files, root)
         if files:
             return read_tenx_h5(files[0]), files[0]
-        if (root / stem).is_dir():
-            return read_tenx_mtx(root / stem), root / stem
+        folders = [path for path in visible(root, f"*{stem}") if path.is_dir()]
+        if len(folders) > 1:
+            raise _several_matrices(folders, root)
+        if folders:
+            return read_tenx_mtx(folders[0]), folders[0]
     if file_in(root, "matrix.mtx") is not None:
         return read_tenx_mtx(root), root
     others = [path for path in visible(root, "*.h5") if not path.match(f"*{NAME}")]
@@ -107,6 +109,11 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
         return read_tenx_h5(others[0]), others[0]
     remedy = "add filtered_feature_bc_matrix.h5, or the folder of that name, from Space Ranger"
     raise SectionError("there are no counts", where=root, remedy=packed_in(root) or remedy)
+
+
+def _several_matrices(found: list[Path], root: Path) -> SectionError:
+    names = ", ".join(path.name for path in found)
+    return SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
 
 
 def _spatial_of(root: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +47,12 @@ def read_scales(spatial: Path) -> Scales:
 
     def positive(key: str) -> float | None:
         value = content.get(key)
+        if isinstance(value, list) and len(value) == 1:  # as R writes a number
+            value = value[0]
         if value is None:
             return None
+        with suppress(ValueError):
+            value = float(value) if isinstance(value, str) else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
             raise damaged(f"{key} is {value!r}, not a positive number")
         return float(value)
