@@ -56,7 +56,9 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
     spatial = spatial if isinstance(spatial, Mapping) else {}
     flat = "images" in spatial or "scalefactors" in spatial
     libraries = {} if flat else {str(key): each for key, each in spatial.items() if isinstance(each, Mapping)}
-    drawn = {key: each for key, each in libraries.items() if "images" in each or "scalefactors" in each}
+    drawn = {
+        key: each for key, each in libraries.items() if not each or {"images", "scalefactors"} & set(each)
+    }
     libraries = drawn or libraries  # what else stands beside them is no section
     if len(libraries) > 1:
         named = [set(map(str, table.obs[key].unique())) for key in _OWNERS if key in table.obs]
@@ -192,7 +194,9 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
         warnings += [*empty, *said]
         table.X = csr_matrix(table.X, dtype=np.float32)
     elif not is_lazy(table.X):
-        values = np.zeros(0) if table.X is None else table.X
+        if table.X is None:
+            raise SectionError("there are no values in X", where=path, remedy="write it again with X")
+        values = table.X
         errors, _ = count_problems(abs(values) if values.dtype.kind in "fiu" else values)
         if errors:
             raise SectionError("; ".join(errors), where=path, remedy="give the raw counts")

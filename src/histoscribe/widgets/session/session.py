@@ -113,7 +113,7 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         view=_view(viewer, state, kept.index(active) if active in layers else None),
         panels=capture_panels(viewer, kept),
     )
-    return Captured(content, tables, regions, tuple(left_out))
+    return Captured(content, tables, tuple(left_out), regions)
 
 
 def restore(viewer: ViewerModel, found: Reopened) -> None:

@@ -29,10 +29,10 @@ class Captured:
     """What the session file holds; paths are absolute, empty for tables that lie in no file."""
     tables: dict[str, Section]
     """Those tables, by the id of their source."""
-    regions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
-    """Regions too many to be shapes, by the id of their source; they lie in no file either."""
     left_out: tuple[str, ...] = ()
     """Layers that a session does not keep."""
+    regions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
+    """Regions too many to be shapes, by the id of their source; they lie in no file either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +42,13 @@ class Reopened:
     content: Session
     sections: dict[str, Section] = field(default_factory=dict)
     slides: dict[str, Slide] = field(default_factory=dict)
-    regions: dict[str, list[Region]] = field(default_factory=dict)
-    """`sections`, `slides` and `regions`: by the id of their source."""
+    """`sections` and `slides`: by the id of their source."""
     paths: dict[str, Path] = field(default_factory=dict)
     """Where each source was opened from."""
     lost: tuple[str, ...] = ()
     """What could not be brought back, in plain words."""
+    regions: dict[str, list[Region]] = field(default_factory=dict)
+    """By the id of their source."""
 
 
 def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
