@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.hd import simulate_hd
-from runs.spaceranger_hd import write_spaceranger_hd
 
 from histoscribe.errors import SectionError
 from histoscribe.section import open_section
 from histoscribe.section.readers.cells import read_cells
+from runs.hd import simulate_hd
+from runs.spaceranger_hd import write_spaceranger_hd
 
 
 @pytest.mark.parametrize(

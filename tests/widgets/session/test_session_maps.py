@@ -20,7 +20,7 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers import opened
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.layers import affine_of, section_of
 from histoscribe.widgets.layers.maps import Map, map_of, maps_on, show_map
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.session import session
@@ -71,10 +71,14 @@ def looks(layer: Layer) -> tuple[Any, ...]:
 
 
 def test_maps_come_back_where_they_lay(mapped: ViewerModel, tmp_path: Path) -> None:
+    spot_layers(mapped)[0].translate = (30, 40)
+    (first, *_) = (layer for layer in mapped.layers if map_of(layer) is not None)
+    first.translate, first.rotate = (12, 7), 20
     back = brought_back(saved(mapped, tmp_path))
     assert [looks(layer) for layer in back.layers] == [looks(layer) for layer in mapped.layers]
     assert len(maps_on(back, section_of(spot_layers(back)[0]))) == 2
     for old, new in zip(mapped.layers, back.layers, strict=True):
+        np.testing.assert_allclose(affine_of(new), affine_of(old), atol=1e-6)
         if map_of(old) is not None:
             np.testing.assert_allclose(new.face_color, old.face_color, atol=0.02)
             np.testing.assert_allclose(map_of(new).values, map_of(old).values, atol=1e-6)

@@ -174,10 +174,11 @@ class PointsLayer(_Shown):
 
 
 class MapLayer(_Shown):
-    """A map of the spots of a source."""
+    """A map of the spots of a source; `affine` is how it was moved, as its spots were where there is none."""
 
     show: Literal["map"] = "map"
     drawn: DrawnMap
+    affine: tuple[Row, Row, Row] | None = None
 
 
 KeptLayer = Annotated[OpenedLayer | ShapesLayer | PointsLayer | MapLayer, Field(discriminator="show")]

@@ -82,7 +82,10 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
             if beside in by_layer and room >= 0:
-                layers[layer] = schema.MapLayer(source=by_layer[beside], drawn=pack_map(painted), **shown)
+                drawn, affine = pack_map(painted), moved(layer).tolist()
+                layers[layer] = schema.MapLayer.of(
+                    source=by_layer[beside], drawn=drawn, affine=affine, **shown
+                )
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
@@ -231,7 +234,11 @@ def _add(viewer: ViewerModel, layer: schema.KeptLayer, found: Reopened) -> Layer
         spots = next((one for one in spot_layers(viewer) if section_of(one) is section), None)
         if section is None or spots is None:
             return None
-        return show_map(viewer, spots, map_from(layer.drawn, section.table.n_obs))
+        shown = show_map(viewer, spots, map_from(layer.drawn, section.table.n_obs))
+        if layer.affine is not None:
+            back = np.linalg.inv(moved(shown)) @ shown.affine.affine_matrix
+            shown.affine = np.asarray(layer.affine) @ back
+        return shown
     if layer.show == "slide":
         beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
         data = None if beneath is None else slide_layer(beneath)
