@@ -1,30 +1,12 @@
 """The command `histoscribe` and its verbs."""
 
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from histoscribe.cli import (
-    align,
-    benchmark,
-    classify,
-    compare,
-    convert,
-    convert_weights,
-    demo,
-    describe,
-    doctor,
-    fetch,
-    generate,
-    impute,
-    info,
-    predict,
-    programmes,
-    sample,
-    train,
-    view,
-)
+from histoscribe.cli import benchmark, train
 from histoscribe.cli.running import verb
 
 
@@ -49,12 +31,11 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
-for one in (
-    demo.demo, sample.sample, info.info, view.view, convert.convert, predict.predict, impute.impute,
-    generate.generate, programmes.programmes, classify.classify, align.align, describe.describe,
-    compare.compare, fetch.fetch, doctor.doctor, convert_weights.convert_weights,
+for name in (
+    "demo", "sample", "info", "view", "convert", "predict", "impute", "generate", "programmes", "classify",
+    "align", "describe", "compare", "fetch", "doctor", "convert_weights",
 ):  # fmt: skip
-    app.command()(verb(one))
+    app.command()(verb(getattr(import_module(f"histoscribe.cli.{name}"), name)))
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,14 +18,7 @@ from histoscribe.genes import match_genes
 from histoscribe.imputer.units import MIN_SAMPLES, groups_of, working_scale
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
-from histoscribe.programmes.choosing import (
-    Folds,
-    attempt,
-    choose_number,
-    choose_weight,
-    draw_folds,
-    steadiness,
-)
+from histoscribe.programmes import choosing
 from histoscribe.programmes.cox import Floats, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
@@ -135,24 +128,26 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         if len(set(owners)) < 2 * FOLDS:
             problem = f"{len(set(owners))} patients are too few for {FOLDS} folds"
             raise TableError(problem, where=bulk.name, remedy=f"give samples of at least {2 * FOLDS}")
-        folds = Folds(values, times, draw_folds(owners, times, FOLDS, self.seed))
+        folds = choosing.Folds(values, times, choosing.draw_folds(owners, times, FOLDS, self.seed))
         scaling = GeneScaling.of(values)
         learn = partial(factorise, scaling.apply(values), survival=times)
         tried = [own.number] if own.number else [n for n in NUMBERS if 2 * n <= min(values.shape)]
         trials, runs = [], []
         for place, number in enumerate(tried):
             progress.report(f"trying {number} programmes", place, len(tried) + 1)
-            trials.append(attempt(folds, number, 0.0, self.seed))
-            runs.append(steadiness([learn(number, seed=self.seed + one) for one in range(SEEDS)]))
-        chosen = choose_number(trials, [float(alike.mean()) for _, alike in runs])
+            trials.append(choosing.attempt(folds, number, 0.0, self.seed))
+            runs.append(choosing.steadiness([learn(number, seed=self.seed + one) for one in range(SEEDS)]))
+        chosen = choosing.choose_number(trials, [float(alike.mean()) for _, alike in runs])
         (best, alike), trial = runs[chosen], trials[chosen]
         if times is not None:
             progress.report("asking survival", len(tried), len(tried) + 1)
-            heard = [trial, *(attempt(folds, trial.number, weight, self.seed) for weight in WEIGHTS)]
-            trials, trial = [*trials, *heard[1:]], choose_weight(heard)
+            heard = [trial, *(choosing.attempt(folds, trial.number, weight, self.seed) for weight in WEIGHTS)]
+            trials, trial = [*trials, *heard[1:]], choosing.choose_weight(heard)
             if trial.weight:
                 seeds = range(self.seed, self.seed + SEEDS)
-                best, alike = steadiness([learn(trial.number, seed=s, weight=trial.weight) for s in seeds])
+                best, alike = choosing.steadiness(
+                    [learn(trial.number, seed=s, weight=trial.weight) for s in seeds]
+                )
         activities, over_folds = aligned(trial, best.loadings, folds.number)
         rows = describe(best, genes, alike, over_folds, sets)
         if times is not None:

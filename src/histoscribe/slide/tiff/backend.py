@@ -28,15 +28,9 @@ from histoscribe.slide.pixels import (
 )
 from histoscribe.slide.pyramid import Level, level_factor
 from histoscribe.slide.scale import believable
+from histoscribe.slide.tiff import segments
 from histoscribe.slide.tiff.metadata import dyes_of, orientation_of, read_metadata
 from histoscribe.slide.tiff.pixels import TiffPixels
-from histoscribe.slide.tiff.segments import (
-    FileBytes,
-    check_segments,
-    directory_is_cut,
-    lost_tiles,
-    tile_shape,
-)
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -76,13 +70,13 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         enumerate(tif.series), key=lambda item: item[1].keyframe.imagelength * item[1].keyframe.imagewidth
     )
     notes = []
-    if directory_is_cut(tif):
+    if segments.directory_is_cut(tif):
         notes.append("the file is cut off: images or levels that it should have are missing")
     if index > 0 and not tif.is_scn:
         notes.append(f"it holds {len(tif.series)} images; the largest, number {index + 1}, is shown")
     orientation = orientation_of(series.keyframe)
     levels: list[Level] = []
-    content = FileBytes(path)
+    content = segments.FileBytes(path)
     weakref.finalize(content, tif.close)
     for number, source in enumerate(series.levels):
         try:
@@ -123,7 +117,7 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
 
 
 def _pixels(
-    level: TiffPageSeries, path: Path, content: FileBytes, number: int
+    level: TiffPageSeries, path: Path, content: segments.FileBytes, number: int
 ) -> tuple[PixelArray, list[str]]:
     """Check one level and wrap it; also what is doubtful about it."""
     page = level.keyframe
@@ -131,11 +125,11 @@ def _pixels(
     if rows < 1 or columns < 1:
         raise SlideError(f"level {number} has no pixels", where=path, remedy=COPY_AGAIN)
     size = page.parent.filehandle.size
-    lost = lost_tiles(level, size)
+    lost = segments.lost_tiles(level, size)
     if lost is None:
         problem = f"claims {rows} × {columns} pixels, more than {size} bytes can hold"
         raise SlideError(problem, where=path, remedy=COPY_AGAIN)
-    height, width = tile_shape(page)
+    height, width = segments.tile_shape(page)
     if page.is_tiled and height * width > _MAX_TILE:
         raise SlideError(f"has tiles of {height} × {width} pixels", where=path, remedy=TO_PYRAMID)
     if not page.is_tiled and rows * columns > MAX_DECODE:
@@ -189,7 +183,7 @@ def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
     with _series(path, index, f"{name} image") as series:
         page = series.keyframe
         check_associated(page.imagelength, page.imagewidth, name, path)
-        check_segments(series, FileBytes(path))
+        segments.check_segments(series, segments.FileBytes(path))
         pixels = np.asarray(page.asrgb() if page.photometric == 3 else page.asarray())
         if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
             raise ValueError(f"{pixels.dtype} of shape {pixels.shape}")

@@ -22,16 +22,7 @@ from histoscribe.widgets.layers.maps import class_inks
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint
 from histoscribe.widgets.napari_private.window import undrawn
-from histoscribe.widgets.panels.impute.imputation import (
-    TABLES,
-    ImputeRequest,
-    Overview,
-    Restored,
-    carriers,
-    look,
-    restore,
-    write,
-)
+from histoscribe.widgets.panels.impute import imputation
 from histoscribe.widgets.parts.dialogs import save, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, SourceField, class_columns, source_of, tick_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
@@ -136,7 +127,7 @@ def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
     return result
 
 
-Done = TypeVar("Done", Overview, Restored)
+Done = TypeVar("Done", imputation.Overview, imputation.Restored)
 _LISTS = (("Missing here, can be restored", "missing"), ("Measured here (r: hidden and restored)", "checked"))
 
 
@@ -145,10 +136,10 @@ class ImputePanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._restored: Restored | None = None
-        self._known: tuple[ImputeRequest, Imputer] | None = None
+        self._restored: imputation.Restored | None = None
+        self._known: tuple[imputation.ImputeRequest, Imputer] | None = None
         self._listed: dict[str, tuple[Sequence[str], Mapping[str, Reliability]]] = {}
-        self._checked: tuple[ImputeRequest, str] | None = None
+        self._checked: tuple[imputation.ImputeRequest, str] | None = None
         self.views: list[QWidget] = []
         meaning = "What lacks genes: a layer of spots, or a table of samples"
         self.source = self.add(SourceField("source", self.viewer, "Layer or table", meaning))
@@ -190,22 +181,22 @@ class ImputePanel(Panel):
         """Whether something was restored: a layer, or a table that has none."""
         return self._restored is not None
 
-    def request(self) -> ImputeRequest:
+    def request(self) -> imputation.ImputeRequest:
         """What the panel asks for as it stands; `SettingError` if there is nothing to restore."""
         source = self.source.source
         if source is None:
             raise SettingError("there is nothing to restore", remedy="open a section or a table first")
         model = self.model.folder
         teacher = None if model is not None else source_of(self.model.value)
-        return ImputeRequest(source, model, teacher, bool(self.tune.value) and model is not None)
+        return imputation.ImputeRequest(source, model, teacher, bool(self.tune.value) and model is not None)
 
     def check(self) -> None:
         """Look which genes are missing and how well the model does here."""
-        self.launch(self.request, self._with_imputer(look), self._show_overview)
+        self.launch(self.request, self._with_imputer(imputation.look), self._show_overview)
 
     def start(self) -> None:
         """Restore; the result becomes a layer, or a table to save."""
-        self.launch(self.request, self._with_imputer(restore), self._show_restored)
+        self.launch(self.request, self._with_imputer(imputation.restore), self._show_restored)
 
     def forget(self) -> None:
         """Drop what was restored."""
@@ -216,7 +207,9 @@ class ImputePanel(Panel):
         gene, restored = self.marked, self._restored
         if restored is not None and gene:
             self.launch(
-                lambda: (restored, gene), carriers, lambda _, found: self._open(CarriersView(gene, found))
+                lambda: (restored, gene),
+                imputation.carriers,
+                lambda _, found: self._open(CarriersView(gene, found)),
             )
 
     def show_map(self) -> None:
@@ -228,7 +221,12 @@ class ImputePanel(Panel):
         """Write the restored table; asks for a file where none is given."""
         if self._restored is not None and (
             file := save(
-                self, "Restored table", "restored.h5ad", TABLES, path, partial(write, self._restored)
+                self,
+                "Restored table",
+                "restored.h5ad",
+                imputation.TABLES,
+                path,
+                partial(imputation.write, self._restored),
             )
         ):
             EDITED.difference_update(() if self.added is None else (self.added,))
@@ -241,11 +239,11 @@ class ImputePanel(Panel):
         return [(f"Learn from {name}", value) for name, value in self.source.offer()]
 
     def _with_imputer(
-        self, job: Callable[[ImputeRequest, Imputer | None, Progress], Done]
-    ) -> Callable[[ImputeRequest, Progress], Done]:
+        self, job: Callable[[imputation.ImputeRequest, Imputer | None, Progress], Done]
+    ) -> Callable[[imputation.ImputeRequest, Progress], Done]:
         """A job with the imputer of the last one, where it is asked for the same."""
 
-        def run(request: ImputeRequest, progress: Progress) -> Done:
+        def run(request: imputation.ImputeRequest, progress: Progress) -> Done:
             known = self._known
             same = known is not None and known[0].wants_the_imputer_of(request)
             done = job(request, known[1] if known is not None and same else None, progress)
@@ -254,14 +252,16 @@ class ImputePanel(Panel):
 
         return run
 
-    def _show_overview(self, request: ImputeRequest, overview: Overview) -> None:
+    def _show_overview(self, request: imputation.ImputeRequest, overview: imputation.Overview) -> None:
         best = sorted(overview.checked, key=lambda gene: -overview.checked[gene].r)
         self._listed = {"missing": (overview.missing, {}), "checked": (best, overview.checked)}
         self._checked = request, overview.words
         self.words.setText(overview.words)
         self._fill()
 
-    def _show_restored(self, request: ImputeRequest, restored: Restored) -> Generator[None]:
+    def _show_restored(
+        self, request: imputation.ImputeRequest, restored: imputation.Restored
+    ) -> Generator[None]:
         """List the genes, add the layer, paint it: step by step, so that the window answers in between."""
         if request.model is not None:
             remember_model(request.model)
