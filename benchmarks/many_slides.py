@@ -1,6 +1,6 @@
 """Hundreds of slides on a cluster of processes of which two are killed; run by `scale.py --slides`.
 
-Small slides are painted, one in 25 of them damaged: empty, cut, text, overwritten, blank glass, not there.
+Small slides are painted, 20 of them damaged: empty, cut, text, overwritten, blank glass, or not there.
 They are predicted by `histoscribe predict` with a scheduler, two workers that are processes of their own are
 killed (SIGKILL) at a fifth and two fifths, the run itself at three fifths, and it is started again. A slide
 alone is the same verb on one thread of this machine, over good slides. Times are the processor's, of all
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,20 @@ from scipy.ndimage import gaussian_filter
 
 from histoscribe.features.store import Shelf
 
-SIDE, GRID_UM, ALONE = 260, 80, 15
+SIDE, GRID_UM, ALONE = 260, 80, 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def paint(folder: Path, count: int) -> tuple[list[Path], set[str]]:
     """Slides of grainy tissue, 1 µm per pixel; the names of those that are damaged."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths, bad = [], set()
+    paths, bad, every = [], set(), max(count // 20, 1)
     for number in range(count):
         path, random = folder / f"slide-{number:03}.tif", np.random.default_rng(number)
         grain = gaussian_filter(random.standard_normal((SIDE, SIDE)).astype(np.float32), 3)
         dark = np.clip(60 + 400 * grain, 0, 200)
         image = np.stack([235 - dark, 200 - dark, 230 - dark / 2], axis=-1).astype(np.uint8)
-        kind = number // 25 % 6 if number % 25 == 7 else None
+        kind = number // every % 6 if number % every == every // 3 else None
         if kind == 4:
             image[:] = 255
         tifffile.imwrite(path, image, tile=(128, 128), photometric="rgb")
@@ -54,10 +55,11 @@ def paint(folder: Path, count: int) -> tuple[list[Path], set[str]]:
 
 
 def processor(*pids: int) -> float:
-    """Processor seconds of processes so far."""
+    """Processor seconds of processes so far; none of those that are gone."""
     found = 0.0
     for pid in pids:
-        found += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        with suppress(OSError):
+            found += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
     return found / TICKS
 
 
@@ -105,15 +107,18 @@ def measure(work: Path, count: int) -> dict[str, Any]:
     os.environ["DASK_NUM_WORKERS"] = "1"
     slides, bad = paint(work / "slides", count)
     each = alone([path for path in slides if path.name not in bad][:ALONE], work)
-    used, counted, memory = 0.0, 0, []
+    used, counted, memory, killed = 0.0, 0, [], set[int]()
     out, options = work / "out", {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**options, processes=True) as cluster, Client(cluster) as client:
         more = ("--scheduler", cluster.scheduler_address, "--store", str(work / "store"))
         run = Run(slides, out, *more)
         for step, share in enumerate((0.2, 0.4, 0.6, 1.0)):
             run.until(run.before + 2)
-            client.wait_for_workers(2)
-            workers = list(client.run(os.getpid).values())
+            workers: list[int] = []
+            while len(set(workers) - killed) < 2:  # until the one that was killed has a successor
+                with suppress(Exception):
+                    workers = [pid for pid in client.run(os.getpid).values() if pid not in killed]
+                time.sleep(0.5)
             first, pids = run.done(), (run.process.pid, os.getpid(), *workers)
             start = processor(*pids)
             run.until(int(share * (count - len(bad))) - 3)
@@ -121,8 +126,8 @@ def measure(work: Path, count: int) -> dict[str, Any]:
             memory.append(held_mb(run.process.pid))
             run.before = run.done() - 2  # the process is warm
             if step < 2:
+                killed.add(workers[0])
                 os.kill(workers[0], signal.SIGKILL)
-                time.sleep(1)
             elif step == 2:
                 run.process.kill()
                 run.process.wait()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUN = 4096
 """Rows that are worked on, and written, together."""
-_GENES = 8
+_GENES = 4
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",

@@ -246,10 +246,10 @@ def test_a_large_prediction_opens_gene_by_gene(
     viewer = unwrapped(window)
     qtbot.waitUntil(lambda: state_of(viewer).gene == "G39", timeout=20_000)
     (section,) = sections_in(viewer)
-    assert sum(asked) == 8 * len(values)  # that lie together
+    assert sum(asked) == 4 * len(values)  # that lie together
     state_of(viewer).gene = "G3"
     for _ in range(2):
         paint(viewer, state_of(viewer))
-    assert sum(asked) == 2 * 8 * len(values)
+    assert sum(asked) == 2 * 4 * len(values)
     layer = next(one for one in viewer.layers if one.metadata.get("section") is section)
     np.testing.assert_array_equal(layer.features["G3"], values[:, 3])

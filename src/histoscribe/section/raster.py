@@ -16,7 +16,7 @@ GAPLESS = 0.9
 SAME_LENGTH = 0.1
 FURTHEST_OFF = 0.25
 MOST_PIXELS = 200_000_000
-_GRID_NAME = re.compile(r"r(\d+)c(\d+)")
+_GRID_NAMES = re.compile(r"(?:r\d{1,9}+c\d{1,9}+(?:\n|$))++")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def _places(section: Section) -> NDArray[np.int64] | None:
         except (TypeError, ValueError):
             return None
         return places.astype(np.int64) if np.all(np.abs(places) < 2**31) else None
-    found = [_GRID_NAME.fullmatch(str(name)) for name in section.table.obs_names]
-    if not all(found):
+    text = "\n".join(map(str, section.table.obs_names))
+    if not _GRID_NAMES.fullmatch(text):
         return None
-    return np.array([[int(each[1]), int(each[2])] for each in found if each is not None], dtype=np.int64)
+    return np.fromstring(text.replace("r", "").replace("c", " "), dtype=np.int64, sep=" ").reshape(-1, 2)

@@ -162,6 +162,8 @@ def flags_of(values: Any) -> NDArray[np.bool_] | None:
 
 def repeated(names: Sequence[str]) -> list[str]:
     """The names that occur more than once, each once, in order of their second appearance."""
+    if len(set(names)) == len(names):
+        return []
     first = {name: place for place, name in reversed(list(enumerate(names)))}
     return list(dict.fromkeys(name for place, name in enumerate(names) if first[name] != place))
 
