@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 CORE_ONLY := -p no:napari -p no:pytest-qt -p no:npe2
+SPREAD := -n logical --dist loadfile
 
-.PHONY: demo test test-core test-viewer coverage fuzz lint docs screenshots wheel clean
+.PHONY: demo test test-core test-slow test-viewer coverage fuzz lint docs screenshots wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/histoscribe demo --out $(OUT)
@@ -13,7 +14,11 @@ demo: $(VENV)/.installed
 test: test-core test-viewer
 
 test-core: $(VENV)/.installed
-	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -n logical --dist loadfile
+	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -m 'not slow' $(SPREAD)
+
+# the few that need long: real tissue, whole processes
+test-slow: $(VENV)/.installed
+	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -m slow $(SPREAD)
 
 test-viewer: $(VENV)/.installed
 	./scripts/with-screen $(BIN)/python -m pytest tests/widgets -n 2 --dist loadfile

@@ -66,6 +66,7 @@ def test_a_command_of_the_guide_runs() -> None:
     assert "P1A" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="mkdocs-material is not installed")
 def test_the_site_builds_with_broken_links_as_errors(tmp_path: Path) -> None:
     done = subprocess.run(

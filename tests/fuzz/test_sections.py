@@ -30,6 +30,8 @@ from runs.hd import simulate_hd
 from runs.spaceranger import write_spaceranger
 from runs.spaceranger_hd import write_spaceranger_hd
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("HISTOSCRIBE_FUZZ_SECONDS", "5"))
 SLOWEST = 10.0
 MOST_BYTES = 1 << 30

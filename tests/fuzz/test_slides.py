@@ -27,6 +27,8 @@ from histoscribe.errors import HistoscribeError
 from histoscribe.slide import open_slide, write_slide
 from histoscribe.slide.tiled import BROKEN
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("HISTOSCRIBE_FUZZ_SECONDS", "5"))
 SLOWEST = 10.0
 MOST_BYTES = 1 << 30

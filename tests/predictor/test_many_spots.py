@@ -95,6 +95,7 @@ def test_a_stopped_training_goes_on_where_it_was(sections, new, whole, tmp_path:
     assert not np.array_equal(told_by(other, new), told_by(whole, new))
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_well_as_one(sections, new, whole):
     truth = panel_expression(new, whole.genes)
     two = Predictor(**QUICK, batch_spots=64).fit_encoded(sections, devices=2)

@@ -14,7 +14,7 @@ from histoscribe.predictor import Predictor, log_cp10k
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.section import read_cohort
 
-pytestmark = pytest.mark.realdata
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 
 def test_another_animal_reaches_the_bar(real_data):
