@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anndata
 import pytest
@@ -12,22 +15,33 @@ from histoscribe.simulate import sample
 from histoscribe.simulate.section import simulate_section
 
 
-@pytest.fixture
-def small_sample(monkeypatch):
+@pytest.fixture(scope="module")
+def small_sample() -> Iterator[None]:
     names = {"A": "P1", "B": "P1", "C": "P2"}
     sections = [
         simulate_section(seed, name=name, patient=patient, genes=60, size_um=800.0)
         for seed, (name, patient) in enumerate(names.items())
     ]
-    monkeypatch.setattr(sample, "sample_cohort", lambda: sections)
-    monkeypatch.setattr(demo, "MODEL", {"seed": 0, "members": 1, "epochs": 2})
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(sample, "sample_cohort", lambda: sections)
+        changed.setattr(demo, "MODEL", {"seed": 0, "members": 1, "epochs": 2})
+        yield
 
 
-def test_the_demo_leaves_all_it_speaks_of(shell, small_sample, tmp_path):
-    out = tmp_path / "demo"
+@pytest.fixture(scope="module")
+def made(shell: Callable, small_sample: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Where the demo was run, in a folder with a file of the user's, and what it said."""
+    out = tmp_path_factory.mktemp("made") / "demo"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
     result = shell("demo", "--no-view", "--out", out)
     assert result.exit_code == 0, result.stderr
-    assert {path.name for path in out.iterdir()} == set(demo.MADE)
+    return out, result.stdout
+
+
+def test_the_demo_leaves_all_it_speaks_of(made):
+    out, said = made
+    assert {path.name for path in out.iterdir()} == {*demo.MADE, "mine.txt"}
     assert len(list((out / "genes").glob("*.png"))) == demo.PAINTED
     summary = json.loads((out / "summary.json").read_text())
     assert summary["settings"]["training"] == ["A", "B"]
@@ -39,13 +53,11 @@ def test_the_demo_leaves_all_it_speaks_of(shell, small_sample, tmp_path):
         assert table.uns["histoscribe"]["command"] == f"histoscribe demo --no-view --out {out}"
         assert table.n_obs > 0
     for name in demo.MADE:
-        assert name in result.stdout.replace("\n", "")
+        assert name in said.replace("\n", "")
 
 
-def test_the_demo_again_replaces_its_own_results_and_says_them_as_json(shell, small_sample, tmp_path):
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "mine.txt").write_text("kept")
-    assert shell("demo", "--no-view", "--out", tmp_path / "demo").exit_code == 0
+def test_the_demo_again_replaces_its_own_results_and_says_them_as_json(shell, made, tmp_path):
+    shutil.copytree(made[0], tmp_path / "demo")
     said = shell("demo", "--no-view", "--json", "--out", tmp_path / "demo").stdout
     assert json.loads(said) == json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert (tmp_path / "demo" / "mine.txt").read_text() == "kept"

@@ -23,8 +23,8 @@ def run(*words: object, **options) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_quick():
-    seconds = []
-    for _ in range(5):
+    seconds: list[float] = []
+    while len(seconds) < 5 and min(seconds, default=HELP_SECONDS) >= HELP_SECONDS:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -100,6 +100,7 @@ def test_json_of_a_whole_process(cohort):
     assert len(json.loads(shown.stdout)["sections"]) == 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -124,6 +125,7 @@ def test_ctrl_c_leaves_nothing_behind(cohort, tmp_path):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(cohort, model, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -160,6 +162,7 @@ def blocked(code: str, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_every_module_of_the_core_imports_without_a_screen():
     shown = blocked("""
         import importlib, pkgutil, histoscribe
@@ -174,6 +177,7 @@ def test_every_module_of_the_core_imports_without_a_screen():
     assert int(shown.stdout) > 40
 
 
+@pytest.mark.slow
 def test_the_main_job_runs_without_a_screen(cohort, tmp_path):
     model, predicted, report = tmp_path / "m", tmp_path / "p.h5ad", tmp_path / "r.html"
     verbs = (
@@ -212,18 +216,34 @@ def test_a_reader_that_has_seen_enough_ends_it_well(words, tmp_path):
     assert "fault of ours" not in said
 
 
+TWICE = """
+    import sys
+    from histoscribe.cli import main
+    table = sys.argv[1]
+    for more in ([], ["--json"]):
+        sys.argv = ["histoscribe", "info", table, *more]
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code
+        for stream in (sys.stdout, sys.stderr):
+            print("ENDED", file=stream, flush=True)
+"""
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
-@pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_console_of_few_letters_shows_what_it_can(encoding, more, tmp_path):
+def test_a_console_of_few_letters_shows_what_it_can(encoding, tmp_path):
     """µ, × and → have no place in ASCII, → none in Latin-1."""
     table = tmp_path / "bulk.csv"
     table.write_text("gene,größe,b\n1-Mar,1,2\nTP53,3,4\nKRT5,5,6\n", encoding="utf-8")
     settings = {"PYTHONIOENCODING": encoding, "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"}
-    command = [*COMMAND, "info", str(table), *more]
+    command = [sys.executable, "-c", textwrap.dedent(TWICE), str(table)]
     shown = subprocess.run(command, capture_output=True, env=os.environ | settings, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert b"1-Mar" in shown.stdout + shown.stderr
-    assert b"MARCH1" in shown.stdout + shown.stderr
+    told, as_json, _ = zip(shown.stdout.split(b"ENDED"), shown.stderr.split(b"ENDED"), strict=True)
+    for form in (told, as_json):
+        assert b"1-Mar" in b"".join(form)
+        assert b"MARCH1" in b"".join(form)
 
 
 def test_nobody_s_home(tmp_path):
