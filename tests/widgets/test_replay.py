@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,15 @@ from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
 from histoscribe.record import record_of
+from histoscribe.section import write_section
+from histoscribe.simulate import simulate_section
+from histoscribe.simulate.section import slide_in_memory
+from histoscribe.slide import open_slide, write_slide
 from histoscribe.tiles import read_regions
 from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
+from histoscribe.widgets.panels.export.script import HOMES
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -136,3 +144,52 @@ def test_script_and_shell_write_the_same_tables(run: Any, desk: dict[str, Path],
         for name, path in files.items():
             tables_are_the_same(path, written[name])
             written[name].unlink()
+
+
+def test_alignment_clusters_and_regions_are_done_again(run: Any, tmp_path: Path) -> None:
+    window, panel, to_the_end = run
+    made = simulate_section(2, name="K2", genes=14, size_um=1470, mpp=2.0)
+    write_slide(made.slide, tmp_path / "K2.tif")
+    write_section(replace(made, slide=open_slide(tmp_path / "K2.tif").with_mpp(2.0)), tmp_path / "K2.h5ad")
+    turned = np.ascontiguousarray(np.rot90(np.asarray(made.slide.levels[0].pixels[:])))
+    write_slide(slide_in_memory(turned, 2.0, "rescan"), tmp_path / "rescan.tif")
+    for name in ("K2.h5ad", "rescan.tif"):
+        window.open(str(tmp_path / name), plugin=PLUGIN)
+    measured = spot_layers(window)[0]
+    files = {name: tmp_path / name for name in ("plain.csv", "laid.h5ad", "clusters.h5ad", "genes.csv")}
+
+    regions = panel("Regions")
+    regions.spots.value = measured
+    regions.add_class()
+    regions.draw("add_polygon")
+    low, high = measured.data.min(axis=0) - 40, measured.data.mean(axis=0)
+    regions.drawn.value.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
+    regions.refresh()
+    to_the_end(regions, regions.compare)
+    regions.save_table(regions.genes, files["genes.csv"])
+    align = panel("Align")
+    align.moving.value, align.fixed.value = measured, window.layers["rescan"]
+    to_the_end(align, align.start)
+    align.lay()
+    laid = spot_layers(window)[-1]
+    export = panel("Export")
+    for layer, name in ((measured, "plain.csv"), (laid, "laid.h5ad"), (measured, "clusters.h5ad")):
+        if name == "clusters.h5ad":
+            clusters = panel("Clusters")
+            clusters.spots.value = measured
+            to_the_end(clusters, clusters.start)
+        export.layer.value = layer
+        to_the_end(export, export.save_table, files[name])
+    to_the_end(export, export.save_script, tmp_path / "again.py")
+    assert not [note.message for note in notification_manager.records if str(note.severity) == "error"]
+
+    runpy.run_path(str(tmp_path / "again.py"))
+    for name, path in files.items():
+        tables_are_the_same(path, tmp_path / "again.out" / name)
+    assert "expression cluster" in anndata.read_h5ad(tmp_path / "again.out" / "clusters.h5ad").obs
+    assert "histoscribe align" in (tmp_path / "again.sh").read_text(encoding="utf-8")
+
+
+def test_a_script_uses_public_names_alone() -> None:
+    for name, home in HOMES.items():
+        assert name in import_module(f"histoscribe.{home}").__all__

@@ -1,3 +1,4 @@
+from .clusters import expression_clusters as expression_clusters
 from .comparison import (
     Comparison as Comparison,
     compare as compare,
@@ -5,4 +6,5 @@ from .comparison import (
     pooled as pooled,
     write_scores as write_scores,
 )
+from .regions import classes_of as classes_of, differential_genes as differential_genes
 from .report import write_report as write_report

@@ -27,9 +27,22 @@ def expression_clusters(
     The 2,000 most variable genes become 30 principal components, each spot is joined to the 15 most alike,
     and the graph is split by Louvain's method (Blondel et al. 2008, as networkx has it).
 
-    `section`: counts become log1p of counts per 10,000; predictions are taken as they are. `resolution`: more
-    of it gives more clusters. Shape (spots,). Raises
-    `RegionError` if there are fewer than 20 spots, or no gene varies.
+    Parameters
+    ----------
+    section : Section
+        Counts become log1p of counts per 10,000; predictions are taken as they are.
+    resolution : float
+        More of it gives more clusters.
+    progress : Progress, optional
+
+    Returns
+    -------
+    array of str, shape (spots,)
+
+    Raises
+    ------
+    RegionError
+        If there are fewer than 20 spots, or no gene varies.
     """
     import networkx
     from sklearn.decomposition import PCA

@@ -36,7 +36,15 @@ _VALUES_AT_ONCE = 3_000_000
 def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
     """The class of each spot: that of the last region that holds its centre, empty outside all.
 
-    `regions`: in full-resolution pixels of the same slide. Returns (spots,).
+    Parameters
+    ----------
+    section : Section
+    regions : sequence of Region
+        In full-resolution pixels of the same slide.
+
+    Returns
+    -------
+    array of str, shape (spots,)
     """
     names = np.array([*(region.name for region in regions), ""], dtype=np.str_)
     return np.asarray(names[region_at(regions, section.centres)])
@@ -87,12 +95,28 @@ def differential_genes(
     The p values rank genes of one section, and are no evidence about patients. Predictions are smoother than
     tissue by their making: they get sizes of effect, and no p values.
 
-    `section`: counts become log1p of counts per 10,000; predictions are taken as they are. `labels` (spots,).
-    `first` and `second`: classes; `REST` stands for every spot that is not in the first. Returns indexed by
-    gene, strongest first: `effect` (difference of the means in standard deviations within the classes),
-    `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second` (share of
-    spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and Hochberg) and
-    `effective_spots` too. Raises `RegionError` if a class has fewer than three spots, or both are the same.
+    Parameters
+    ----------
+    section : Section
+        Counts become log1p of counts per 10,000; predictions are taken as they are.
+    labels : array of str, shape (spots,)
+        See `classes_of`.
+    first, second : str
+        Classes; `REST` stands for every spot that is not in the first.
+    progress : Progress, optional
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, strongest first: `effect` (difference of the means in standard deviations within the
+        classes), `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second`
+        (share of spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and
+        Hochberg) and `effective_spots` too.
+
+    Raises
+    ------
+    RegionError
+        If a class has fewer than three spots, or both are the same.
     """
     import pandas as pd
     import scanpy

@@ -40,8 +40,18 @@ class Parents:
 def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
     """One profile from the spots of a section: the sum of counts, or the mean of predicted abundances.
 
-    `rows` (spots,): which spots, all by default; `name`: of the profile, the section's own by default. Raises
-    `RegionError` if no spot is among them.
+    Parameters
+    ----------
+    section : Section
+    rows : array of bool, shape (spots,), optional
+        Which spots; all by default.
+    name : str
+        Of the profile; the section's own by default.
+
+    Raises
+    ------
+    RegionError
+        If no spot is among them.
     """
     import pandas as pd
     from anndata import AnnData

@@ -92,8 +92,19 @@ def change_table(table: AnnData) -> pd.DataFrame:
 def write_generated(table: AnnData, path: Path) -> None:
     """Write generated profiles as h5ad or CSV; both say that they are synthetic.
 
-    In a CSV the first column after the name is `synthetic`, the value `True` in each line. Raises
-    `SettingError` if the ending is another, `StorageError` if it cannot be written.
+    Parameters
+    ----------
+    table : AnnData
+        As `Generator.generate` gives it.
+    path : Path
+        In a CSV the first column after the name is `synthetic`, the value `True` in each line.
+
+    Raises
+    ------
+    SettingError
+        If the ending is another.
+    StorageError
+        If it cannot be written.
     """
     if path.suffix.lower() not in (".h5ad", ".csv"):
         raise SettingError("the result must end in .h5ad or .csv", where=path, remedy="give it that ending")

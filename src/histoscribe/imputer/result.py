@@ -147,7 +147,19 @@ _OF_IMPUTER = (
 
 
 def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Section:
-    """What was given to `Imputer.restore`, with what came back in its place: see `as_section`."""
+    """What was given to `Imputer.restore`, with what came back in its place.
+
+    Parameters
+    ----------
+    source : BulkTable or Section
+    restored : AnnData
+        What `restore` made of it.
+
+    Returns
+    -------
+    BulkTable or Section
+        Of the kind of `source`, all genes of the model in it; of a section see `as_section`.
+    """
     if not isinstance(source, BulkTable):
         return as_section(source, restored)
     table = restored.copy()
@@ -178,11 +190,27 @@ def as_section(section: Section, restored: AnnData) -> Section:
 
 
 def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
-    """Write a restored table as h5ad, CSV or TSV; gives back the files written.
+    """Write a restored table as h5ad, CSV or TSV.
 
-    Text holds samples × genes of `layers["restored"]`; beside it goes the same table of standard deviations
-    (`x.sd.csv`), 0 where a value was measured and empty where it is not known. Raises `TableError` if the
-    table cannot be stored; `StorageError` if there is no room, or no permission.
+    Parameters
+    ----------
+    table : AnnData
+        As `Imputer.restore` gives it.
+    path : path
+        Text holds samples × genes of `layers["restored"]`; beside it goes the same table of standard
+        deviations (`x.sd.csv`), 0 where a value was measured and empty where it is not known.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be stored.
+    StorageError
+        If there is no room, or no permission.
     """
     path = Path(path)
     if path.suffix.lower() == ".h5ad":

@@ -147,10 +147,11 @@ def to_pixels(layer: Layer) -> NDArray[np.float64]:
 
 def placed_like(described: LayerData, layer: Layer) -> LayerData:
     """What is described in a section's µm, placed as a layer of that section was moved."""
-    placed(described, moved(layer))
-    if LAID in layer.metadata:
-        described[1].setdefault("metadata", {})[LAID] = layer.metadata[LAID]
-    return described
+    lies = moved(layer)
+    lies[:2, 2] -= layer.metadata.get(BROUGHT, 0.0)
+    aside = {key: layer.metadata[key] for key in (LAID, BROUGHT) if key in layer.metadata}
+    described[1].setdefault("metadata", {}).update(aside)
+    return placed(described, lies)
 
 
 def placed(described: LayerData, affine: NDArray[np.float64]) -> LayerData:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
     from histoscribe.section import Section
     from histoscribe.slide import Slide
+    from histoscribe.tiles import Region
 
     Source = Section | Slide | BulkTable
 
-Verb = Literal["predict", "compare", "impute", "generate"]
+Verb = Literal["predict", "compare", "impute", "generate", "align", "differ"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +34,15 @@ class Recipe:
 
     verb: Verb
     inputs: Mapping[str, Source]
-    """By role: `target`, `measured`, `predicted`, `source`, `teacher`, `primary`, `normal`."""
+    """By role: `target`, `measured`, `predicted`, `source`, `teacher`, `primary`, `normal`, `fixed`."""
     models: Mapping[str, Path] = field(default_factory=dict)
     """Folders by role: `model`, `imputer`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Options of the verb in the shell, without dashes; those that are None are left out."""
     regions: Mapping[str, Sequence[NDArray[np.float64]]] = field(default_factory=dict)
     """By option: outlines as (row, column) in full-resolution pixels, each of shape (corners, 2)."""
+    classes: Sequence[Region] = ()
+    """Regions whose classes are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,14 @@ class Written:
     """The section, or what a step made; None for what only a window can write."""
     genes: tuple[str, ...] | None = None
     """Those of a CSV; None for all."""
+    clusters: Mapping[str, float] = field(default_factory=dict)
+    """What `CLUSTERED` held of it then."""
 
 
 MADE: WeakKeyDictionary[Any, Recipe] = WeakKeyDictionary()
 """The step that made a section, or what a panel holds of a result."""
+CLUSTERED: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
+"""Columns of clusters that were found here of a section, with their resolution."""
 OPENED: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 """The files of tables that have no layer."""
 _written: WeakKeyDictionary[ViewerModel, list[Written]] = WeakKeyDictionary()
@@ -71,7 +78,8 @@ def made(viewer: ViewerModel, result: Any, step: Recipe, *more: Any) -> None:
 
 def written(viewer: ViewerModel, path: Path, of: Any = None, genes: Sequence[str] | None = None) -> None:
     """Remember what was written."""
-    one = Written(path, of, None if genes is None else tuple(genes))
+    clusters = {} if of is None else dict(CLUSTERED.get(of, {}))
+    one = Written(path, of, None if genes is None else tuple(genes), clusters)
     _written.setdefault(viewer, []).append(one)
 
 
@@ -106,6 +114,8 @@ def commands(
     options = [part for name, value in settings for part in (f"--{name}", value)]
     models = {role: str(folder) for role, folder in step.models.items()}
     before, start = [], ["histoscribe", step.verb]
+    if step.verb == "align":
+        return [[*start, *words["source"], *words["fixed"], *options]]
     if step.verb == "predict":
         return [[*start, models["model"], *words["target"], *options]]
     if step.verb == "compare":

@@ -22,11 +22,12 @@ from histoscribe.widgets.layers.layers import (
     UM,
     has_own_spots,
     moved,
-    placed,
+    placed_like,
     section_of,
     slide_of,
     tissue_of,
 )
+from histoscribe.widgets.layers.making import Recipe, made
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.rescaling import Places, lay_tissue, lies_on, put_back, sections_on
 from histoscribe.widgets.layers.strips import show_scale
@@ -71,6 +72,7 @@ class AlignPanel(Panel):
         """The fields down, right, turn and scale."""
         self._before: tuple[Places, list[tuple[Section, AlignedTo | None]]] = ([], [])
         self._places: Registration | None = None
+        self._laid: tuple[Layer, ...] = ()
         meaning = "The tissue that is moved, with all that lies on it"
         self.moving = self.add(LayerField("moving", self.viewer, _shows_tissue, "Move", meaning))
         meaning = "The tissue that stays: another image of the same section, or a neighbouring section"
@@ -163,7 +165,7 @@ class AlignPanel(Panel):
         self._before = lay_tissue(self.viewer, moving, fixed, found.affine), records
         for section in sections:
             keep_alignment(section, name, found)
-        self._places = found if len(found.places) else None
+        self._places, self._laid = found if len(found.places) else None, (moving, fixed)
         said = [f"{tissue_of(moving).name} lies on {name}, {found.method}."]
         if found.residual_um is not None:
             said.append(f"Median of what is left: {found.residual_um:.1f} µm at {len(found.places)} places.")
@@ -200,8 +202,8 @@ class AlignPanel(Panel):
 
     def show_map(self) -> None:
         """Show what is left at each place, as points in colours."""
-        assert self._places is not None
-        found, lies = self._places, moved(self.fixed.value)
+        assert self._left is not None
+        found, lies = self._left, moved(self.fixed.value)
         left = np.hypot(*found.residuals.T)
         limits = (0.0, max(1.0, float(np.percentile(left, 95))))
         apart = np.sqrt(np.ptp(found.places, axis=0).prod() / len(left))
@@ -221,10 +223,20 @@ class AlignPanel(Panel):
             if section is None or slide is None:
                 raise SectionError("there are no spots", remedy="choose spots to move, and a slide")
             lies = lies_on(self.moving.value, self.fixed.value)
-            laid = lay_on(section, slide, self._places or Registration(lies, "by hand", _NOWHERE, _NOWHERE))
-            for _ in self.show_layer(placed(shown_spots(laid), moved(self.fixed.value))):
+            found = self._left or Registration(lies, "by hand", _NOWHERE, _NOWHERE)
+            laid = lay_on(section, slide, found)
+            if found.method == "automatic":  # what was laid by hand is kept as a table
+                made(self.viewer, laid, Recipe("align", {"source": section, "fixed": slide}))
+            described = placed_like(shown_spots(laid), self.fixed.value)
+            described[1]["name"] += f" on {slide.name}"
+            for _ in self.show_layer(described):
                 pass
         self.refresh()
+
+    @property
+    def _left(self) -> Registration | None:
+        """What was found of the two layers that are chosen now, and checked at places."""
+        return self._places if self._laid == (self.moving.value, self.fixed.value) else None
 
     def _slides(self) -> tuple[Slide, Slide]:
         found = []
@@ -322,7 +334,7 @@ class AlignPanel(Panel):
         return self._ready() and whole >= FEWEST[self.freedom.value]
 
     def _has_places(self) -> bool:
-        return self._places is not None and self.fixed.value in self.viewer.layers
+        return self._left is not None and self.fixed.value in self.viewer.layers
 
     def _can_lay(self) -> bool:
         known = section_of(self.moving.value) is not None and slide_of(self.fixed.value) is not None

@@ -13,6 +13,7 @@ from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import spread
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
+from histoscribe.widgets.layers.making import CLUSTERED
 from histoscribe.widgets.layers.maps import Map, class_marks, show_map
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField, class_columns, number_field
@@ -84,7 +85,7 @@ class ClustersPanel(Panel):
     def start(self) -> None:
         """Cluster the spots, keep the clusters with the section, and paint them."""
         resolution = float(self.resolution.value)
-        self.launch(self._section, partial(_clusters, resolution), self._keep)
+        self.launch(self._section, partial(_clusters, resolution), partial(self._keep, resolution))
 
     def paint(self) -> None:
         """Paint the chosen category as a layer."""
@@ -136,8 +137,9 @@ class ClustersPanel(Panel):
             raise SectionError("there are no spots", remedy="open or predict a section first")
         return section
 
-    def _keep(self, section: Section, labels: NDArray[np.str_]) -> None:
+    def _keep(self, resolution: float, section: Section, labels: NDArray[np.str_]) -> None:
         section.table.obs[CLUSTERS] = labels
+        CLUSTERED[section] = {CLUSTERS: resolution}
         self.reset_choices()
         self.column.value = CLUSTERS
         self.paint()

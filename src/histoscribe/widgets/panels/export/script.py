@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,13 +54,15 @@ set -e
 cd "$(dirname "$0")"
 mkdir -p {out}
 """
-_HOMES = {
+HOMES = {
     "compare": "evaluation", "gene_scores": "evaluation", "write_scores": "evaluation",
-    "completed": "imputer.result", "write_restored": "bulk.writing", "pseudo_bulk": "generator.parents",
-    "write_generated": "generator.result", "region_at": "tiles",
+    "classes_of": "evaluation", "differential_genes": "evaluation", "expression_clusters": "evaluation",
+    "completed": "imputer", "write_restored": "imputer", "pseudo_bulk": "generator",
+    "write_generated": "generator", "region_at": "tiles", "align": "section", "lay_on": "section",
 }  # fmt: skip
 """Where a script imports from."""
 _PAST = {"predict": "predicted", "compare": "compared", "impute": "restored", "generate": "generated"}
+_PAST |= {"align": "laid", "differ": "differing"}
 
 
 @dataclass(eq=False)
@@ -101,6 +104,8 @@ class Script:
         out = f"{self.stem}.out/{file}"
         if step and "imputer" in step.models and not all(map(is_section, step.inputs.values())):
             self.shell.append(f"# no command restores a bulk table first: only {self.stem}.py writes {out}")
+        elif step and step.verb == "differ":
+            self.shell.append(f"# no command compares regions: only {self.stem}.py writes {out}")
         elif step and (whole or not is_section(thing)):
             self.shell += map(shlex.join, commands(step, self.words_of, partial(self._beside, name), out))
             if whole or step.verb == "compare":
@@ -110,6 +115,9 @@ class Script:
         else:
             named = [] if whole else [part for gene in genes or () for part in ("--gene", gene)]
             self.shell.append(shlex.join(["histoscribe", "convert", *self.words_of(thing), out, *named]))
+        if step and step.verb == "differ":
+            self.python.append(f"{name}.to_csv(OUT / {file!r})")
+            return
         call = f"histoscribe.write({name}"
         if step and step.verb == "compare":
             call = f"write_scores({name}"
@@ -119,6 +127,16 @@ class Script:
             call = f"write_restored({name}_table"
         limit = "" if genes is None or whole else f", genes={list(genes)!r}"
         self.python.append(f"{call}, OUT / {file!r}{limit})")
+
+    def cluster(self, thing: Any, found: Mapping[str, float]) -> None:
+        """Put clusters into a section's table."""
+        name = self.name_of(thing)
+        for column, resolution in found.items():
+            call = f"expression_clusters({name}, resolution={resolution!r})"
+            line = f"{name}.table.obs[{column!r}] = {call}"
+            if line not in self.python:
+                self.python.append(line)
+                self.shell.append(f"# no command finds clusters: only {self.stem}.py writes them")
 
     def draw(self, name: str, regions: Any) -> None:
         """Lay regions beside the script."""
@@ -166,6 +184,14 @@ class Script:
             self.draw(f"{name}.{option}", [Region("", UNCLASSIFIED, one) for one in outlines])
             drawn[option] = f'histoscribe.open(FILES / "{name}.{option}.geojson")'
         asked = {key.replace("-", "_"): value for key, value in step.settings.items() if value is not None}
+        if step.verb == "align":
+            moving, fixed = inputs["source"], inputs["fixed"]
+            return [f"{name} = lay_on({moving}, {fixed}, align({moving}.scaled_slide, {fixed}))"]
+        if step.verb == "differ":
+            self.draw(name, step.classes)
+            classes = f'classes_of({inputs["source"]}, histoscribe.open(FILES / "{name}.geojson"))'
+            chosen = f"{asked['first']!r}, {asked['second']!r}"
+            return [f"{name} = differential_genes({inputs['source']}, {classes}, {chosen})"]
         if step.verb == "compare":
             measured, predicted = inputs["measured"], inputs["predicted"]
             return [f"{name} = gene_scores(compare({measured}, {predicted}), {predicted})"]
@@ -234,8 +260,9 @@ def script_of(viewer: ViewerModel, stem: str) -> Script:
         raise SettingError("there is nothing to write down", remedy="open a section or a slide first")
     for thing in things:
         script.name_of(thing)
-    for one in sorted(written_in(viewer), key=lambda one: one.path.suffix != ".h5ad"):
+    for one in sorted(written_in(viewer), key=lambda one: (bool(one.clusters), one.path.suffix != ".h5ad")):
         if one.of is not None:
+            script.cluster(one.of, one.clusters)
             script.write(one.of, one.path.name, one.genes)
         else:
             for lines in (script.python, script.shell):
@@ -255,7 +282,7 @@ def write_script(script: Script, path: Path, progress: Progress) -> Path:
 
     folder, about = path.with_name(f"{script.stem}.files"), {"version": __version__, "stem": script.stem}
     body = "\n".join(script.python) + "\n"
-    needed = sorted((home, name) for name, home in _HOMES.items() if f"{name}(" in body)
+    needed = sorted((home, name) for name, home in HOMES.items() if f"{name}(" in body)
     head = _HEAD.format(
         imports="".join(f"from histoscribe.{home} import {one}\n" for home, one in needed), **about
     )

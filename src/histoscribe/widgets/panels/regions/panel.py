@@ -15,6 +15,7 @@ from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
+from histoscribe.widgets.layers.making import MADE, Recipe, written
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.drawing import DrawingPanel
@@ -48,6 +49,7 @@ class RegionsPanel(DrawingPanel):
         self._counted: Any = None
         self._classes: list[str] = []
         self._figures: dict[str, Figure] = {}
+        self._differ: analysis.ClassedSpots | None = None
         self.violins = Violins()
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
@@ -165,12 +167,20 @@ class RegionsPanel(DrawingPanel):
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
         if model.frame is not None:
-            write_csv(self, "Save the table", "regions.csv", model.frame, path)
+            path = write_csv(self, "Save the table", "regions.csv", model.frame, path)
+            if path is not None:
+                written(self.viewer, path, self._differ if model is self.genes else None)
 
     def _analyse(self, job: analysis.Analysis, model: TableModel, words: str) -> None:
-        def show(_: analysis.ClassedSpots, frame: DataFrame) -> None:
+        chosen = self.first.value or "", self.second.value or ""
+
+        def show(spots: analysis.ClassedSpots, frame: DataFrame) -> None:
             model.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
             self.words.setText(words)
+            if model is self.genes:
+                settings = {"first": chosen[0], "second": chosen[1]}
+                MADE[spots] = Recipe("differ", {"source": spots.section}, {}, settings, {}, spots.regions)
+                self._differ = spots
 
         self.launch(self.request, job, show)
 
