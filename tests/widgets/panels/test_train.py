@@ -85,6 +85,33 @@ def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(
     assert not (tmp_path / "models").exists()
 
 
+def test_a_stopped_training_goes_on_to_the_same_digits(
+    viewer: Any, panel: Any, panel_for: Callable[[str], Any], sections: list[Section], qtbot: Any
+) -> None:
+    show(viewer, sections[:2])
+    panel.name.value, panel.genes.value = "stopped", 12
+    panel.table.setData(panel.table.index(1, 1), "Mrs B")
+    panel.heard.connect(panel.tasks.cancel)
+    panel.run_button.click()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=300_000)
+    kept = training.kept_state(panel.request().folder)
+    assert list(kept.rglob("*.ckpt"))
+    again = panel_for("Train")  # as after a crash, from the session
+    again.restore(panel.values())
+    again.take_back(panel.kept())
+    assert (again.run_button.text(), panel.run_button.text()) == ("Resume", "Resume")
+    again.run_button.click()
+    qtbot.waitUntil(lambda: not again.tasks.running, timeout=300_000)
+    stopped = read_card(again.request().folder)
+    assert not kept.exists()
+    assert "Mrs B" in stopped.patients
+    again.name.value = "whole"
+    assert again.run_button.text() == "Train"
+    again.run_button.click()
+    qtbot.waitUntil(lambda: not again.tasks.running, timeout=300_000)
+    assert read_card(again.request().folder).sha256 == stopped.sha256
+
+
 def test_what_cannot_work_is_refused_before_anything_is_loaded(
     viewer: Any, panel: Any, make_section: Callable[..., Section]
 ) -> None:

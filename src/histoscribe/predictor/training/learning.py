@@ -318,7 +318,7 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
             truth = panel_expression(section, options.panel, options.settings.target)
             r = float(np.nanmedian(gene_correlation(parts.weighed(EnsembleWeights()), truth)))
             whose = f"held out {section.name} of patient {section.patient}: median r of the genes {r:.2f}"
-            options.progress.report(whose, number, len(every))
+            options.progress.report(f"{whose} before its parts are weighed", number, len(every))
     target = options.settings.target
     truths = [panel_expression(section, options.panel, target) for _, _, section, _ in found]
     answers = [(parts, truth) for (_, parts, _, _), truth in zip(found, truths, strict=True)]

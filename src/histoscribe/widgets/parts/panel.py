@@ -152,7 +152,7 @@ class Panel(QWidget):
                 "Undo", undo, self.undo, enabled=lambda: self.free and self.undoable
             )
             buttons.append(self.undo_button)
-        self.add(beside(*buttons))
+        self.add(beside(*buttons, wide=len(others)))
         self.add(self.tasks)
 
     @contextmanager

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info
 
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
-from histoscribe.widgets.layers.layers import LayerData, section_of, slide_of
+from histoscribe.widgets.layers.layers import LayerData, placed_like, section_of, slide_of
 from histoscribe.widgets.layers.making import Recipe, made
 from histoscribe.widgets.layers.painting import (
     measured_in,
@@ -192,7 +192,7 @@ class PredictPanel(Panel):
         step = Recipe("predict", {"target": request.target}, {"model": request.model}, settings, drawn)
         made(self.viewer, predicted, step)
         with undrawn(self.viewer):
-            yield from self.show_layer(described)
+            yield from self.show_layer(placed_like(described, source))
             yield
             if self.state.gene not in predicted.genes:
                 self.state.gene = suggested_gene([predicted])

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit, LineEdit, SpinBox
 from qtpy.QtCore import QItemSelectionModel, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QAbstractItemView
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView
 
 from histoscribe.errors import SettingError
 from histoscribe.widgets.layers.painting import measured_in
-from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, train
+from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, kept_state, train
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.models import card_words
 from histoscribe.widgets.parts.panel import Panel, wrapped_words
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 _OPEN, _COHORT = "open", "cohort"
+_STOPPED = (
+    " A training of this name was stopped: with the same sections and settings it goes on where it was."
+)
 
 
 class TrainPanel(Panel):
@@ -67,6 +71,7 @@ class TrainPanel(Panel):
         self.list = self.add(table_view(self.table, meaning), visible=lambda: self.source.value == _OPEN)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
         self.list.setMinimumHeight(110)
+        self.list.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.split = self.add(wrapped_words())
         meaning = "Of the model; a model of this name is replaced"
         self.name = self.add(LineEdit(name="name", value="my-model", label="Name", tooltip=meaning))
@@ -80,9 +85,11 @@ class TrainPanel(Panel):
         )
         meaning = "How long is trained; a quick model predicts worse"
         self.effort = self.add(words_field("effort", EFFORTS, "Effort", meaning))
-        self.add_run(
-            "Train", "Learn from these sections; the model is then offered everywhere", ready=self._ready
-        )
+        meaning = "Remove what the training that was stopped has kept"
+        drop = self.button("Discard", meaning, self.discard)
+        self.rule(drop, visible=self._is_stopped)
+        meaning = "Learn from these sections; the model is then offered everywhere"
+        self.add_run("Train", meaning, drop, ready=self._ready)
         self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
         self.heard.connect(self._on_heard)
         self.list.selectionModel().selectionChanged.connect(self.refresh)
@@ -120,10 +127,24 @@ class TrainPanel(Panel):
             self.effort.value,
         )
 
+    def discard(self) -> None:
+        """Remove the state of the training of this name that was stopped."""
+        shutil.rmtree(self._kept_state(), ignore_errors=True)
+        self.refresh()
+
     def start(self) -> None:
-        """Train; the sentences about what was held out come while it runs."""
+        """Train, or go on where it was stopped; the sentences about what was held out come while it runs."""
         self.words.setText("")
         self.launch(self.request, partial(train, self.heard.emit), self._done)
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps: whose tissue each section was said to be."""
+        return {"patients": dict(self._patients)}
+
+    def take_back(self, kept: dict[str, Any]) -> None:
+        """Set the patients of a session again."""
+        self._patients = {str(name): str(one) for name, one in dict(kept.get("patients", {})).items()}
+        self.refresh()
 
     def reset_choices(self, event: object = None) -> None:
         """List the measured sections of now, new ones marked."""
@@ -143,13 +164,16 @@ class TrainPanel(Panel):
         """Say what will be held out, and ask every rule again."""
         marked = self.marked
         patients = {self._patient(one) for one in marked}
-        self.split.setText(
+        stopped = self._is_stopped()
+        self.run_button.setText("Resume" if stopped else "Train")
+        scores = (
             "Scores: patients are held out in turn where there are three, else sections."
             if self.source.value == _COHORT
             else held_out_words(len(patients), len(marked))
             if marked
             else "Open measured sections with their H&E, or choose a cohort CSV."
         )
+        self.split.setText(scores + _STOPPED * stopped)
         super().refresh()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -163,6 +187,12 @@ class TrainPanel(Panel):
         if path is not None:
             self.source.value, self.cohort.value = _COHORT, path
             event.acceptProposedAction()
+
+    def _kept_state(self) -> Path:
+        return kept_state(models_folder() / (Path(self.name.value.strip()).name or "-"))
+
+    def _is_stopped(self) -> bool:
+        return self.free and self._kept_state().is_dir()
 
     def _ready(self) -> bool:
         return bool(self.marked) if self.source.value == _OPEN else self._csv.suffix == ".csv"

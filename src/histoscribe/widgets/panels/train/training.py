@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,11 @@ class TrainRequest:
     """One of `EFFORTS`."""
 
 
+def kept_state(folder: Path) -> Path:
+    """Where the state of a training lies until the model is in `folder`; the shell keeps it there too."""
+    return folder.with_name(f"{folder.name}.training")
+
+
 def held_out_words(patients: int, sections: int) -> str:
     """What the scores will be of, from how many patients and sections there are."""
     if patients >= _FEWEST:
@@ -62,8 +68,9 @@ def held_out_words(patients: int, sections: int) -> str:
 def train(heard: Callable[[str], object], request: TrainRequest, progress: Progress) -> Card:
     """Learn and save the model, and give its card as written; runs on any thread.
 
-    `heard` receives a sentence for everything held out, as soon as it has been predicted. `HistoscribeError`
-    where the sections do not go together or nothing can be written.
+    One that is stopped goes on where it was, to the same digits, when the same is asked for again. `heard`
+    receives a sentence for everything held out, as soon as it has been predicted. `HistoscribeError` where
+    the sections do not go together or nothing can be written.
     """
 
     def follow(step: Step) -> None:
@@ -82,6 +89,8 @@ def train(heard: Callable[[str], object], request: TrainRequest, progress: Progr
 
         sections = read_cohort(request.cohort, inner)
     model = Predictor(panel_size=request.genes, device=preferences().device, **EFFORTS[request.effort])
-    model.fit(sections, progress=inner)
+    model.fit(sections, checkpoint=kept_state(request.folder), progress=inner)
     progress.report("writing the model")
-    return model.save(request.folder, tissue=request.tissue, technology=request.technology)
+    card = model.save(request.folder, tissue=request.tissue, technology=request.technology)
+    shutil.rmtree(kept_state(request.folder), ignore_errors=True)
+    return card
