@@ -145,6 +145,7 @@ class FieldRow(Container[Widget]):
     def __init__(self, label: str, *widgets: Widget) -> None:
         super().__init__(widgets=widgets, layout="horizontal", labels=False, label=label)
         self.margins = (0, 0, 0, 0)
+        self.native.layout().setSpacing(2)
 
 
 class RegionField(FieldRow):
