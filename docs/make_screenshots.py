@@ -79,6 +79,8 @@ def picture(
     if prepare is not save_picture:
         viewer.screenshot(str(path), canvas_only=False, flash=False)
     viewer.close()
+    if path.exists():
+        _compress(path)
     print(path)
 
 
@@ -165,6 +167,22 @@ def quality(viewer: napari.Viewer, panel: Any) -> None:
 def train(viewer: napari.Viewer, panel: Any) -> None:
     """The panel as it stands before a training."""
     panel.tissue.value, panel.technology.value = "simulated tissue", "simulated"
+
+
+def programmes(viewer: napari.Viewer, panel: Any) -> None:
+    """Programmes learned from the spots; one is painted."""
+    panel.model.value = panel.model.known.choices[-2]
+    panel.start()
+    _until(lambda: not panel.tasks.running)
+
+
+def classify(viewer: napari.Viewer, panel: Any) -> None:
+    """Samples told by the bundled classifier, and the genes that carried the first call."""
+    viewer.layers[-1].visible = False
+    panel.source.open(IMAGES.parents[1] / "sample_data" / "panel.csv")
+    for act in (panel.start, panel.ask_why):
+        act()
+        _until(lambda: not panel.tasks.running)
 
 
 def regions(viewer: napari.Viewer, panel: Any) -> None:
@@ -255,6 +273,8 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "align": ("Align", align, False),
     "quality": ("Quality", quality, False),
     "train": ("Train", train, False),
+    "programmes": ("Programmes", programmes, False),
+    "classify": ("Classify", classify, False),
     "regions": ("Regions", regions, False),
     "region-list": ("Regions", region_list, False),
     "region-figures": ("Regions", region_figures, False),
@@ -263,6 +283,16 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "export": ("Export", lambda viewer, panel: None, False),
     "picture": ("Export", save_picture, True),
 }
+
+
+def _compress(path: Path) -> None:
+    """Keep 256 colours: a picture of a window stays as it looks at a third of its size."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        how = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 2, "dither": Image.Dither.NONE}
+        small = picture.convert("RGB").quantize(256, **how)
+    small.save(path, optimize=True)
 
 
 def _settle(seconds: float = 1.5) -> None:
@@ -292,6 +322,9 @@ def _sections(arguments: argparse.Namespace, folder: Path) -> tuple[Section, Sec
 
     cohort = sample_cohort()
     held_out = cohort[-1]
+    both = {"measured-predicted", "trace", *(name for name, (_, _, both) in GUIDE.items() if both)}
+    if arguments.only and not both & set(arguments.only):
+        return held_out, held_out
     if arguments.model is not None:
         model = Predictor.load(arguments.model)
     else:
