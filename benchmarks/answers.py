@@ -185,7 +185,9 @@ def survival(data: Path, name: str, seed: int) -> None:
         genes = bulk.table.var_names.get_indexer(list(learned.genes))
         scaling, loadings = learned.fitted.scaling, learned.fitted.loadings
         x = [project(scaling.apply(roots(values[rows][:, genes])), loadings) for rows in (~out, out)]
-        found = {"histoscribe": risks(x[0], train, x[1])}
+        asked = BulkTable(name, bulk.table[out].copy(), bulk.scale, bulk.identifiers)
+        told_by = learned.project(asked).obs["log_hazard"].to_numpy()
+        found = {"histoscribe": told_by, "activities alone": risks(x[0], train, x[1])}
         numbers.append(own["number"])
         weights.append(own["weight"])
         steady.append(learned.table[["over_seeds", "over_folds"]].mean().tolist())

@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from histoscribe.classifier import UNKNOWN, Classifier
 from histoscribe.classifier.classifier import profiles
-from histoscribe.classifier.head import FOLDS, Memory, folds_of
+from histoscribe.classifier.head import FOLDS, Memory, Spread, folds_of
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.simulate import simulate_section
 
@@ -118,6 +118,15 @@ def test_the_bundled_one_knows_its_own_samples_and_takes_a_section() -> None:
     told = bundled.classify(profiles(section, labels))
     assert told.index.tolist() == [section.name, "odd"]
     assert (told["class"] == UNKNOWN).all()  # simulated tissue is none of them
+
+
+def test_distances_are_those_of_the_covariance_with_its_ridge() -> None:
+    random = np.random.default_rng(0)
+    samples, asked, centres = (random.normal(size=(rows, 12)) for rows in (8, 5, 3))
+    inverse = np.linalg.inv(samples.T @ samples / 8 + 0.03 * np.eye(12))
+    away = asked[:, None] - centres
+    expected = np.einsum("abi,ij,abj->ab", away, inverse, away)
+    assert Spread.of(samples).lengths(asked, centres) == pytest.approx(expected)
 
 
 def test_patients_are_never_split() -> None:

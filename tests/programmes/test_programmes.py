@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,36 @@ def test_planted_programmes_are_recovered_with_the_sign_of_their_hazard(
     assert table["share"].sum() == pytest.approx(1)
 
 
+def test_risk_ranks_new_samples_and_holds_where_genes_lack(learned: Programmes, plant: Callable) -> None:
+    from histoscribe.programmes.choosing import _concordance
+    from histoscribe.programmes.cox import survival_in
+
+    new = plant(8)
+    truth = survival_in(as_table(new, name="new", scale="counts"))
+    told = learned.project(new).obs["log_hazard"].to_numpy()
+    fewer = learned.project(new[:, ::2].copy()).obs["log_hazard"].to_numpy()
+    assert _concordance(truth, told) > 0.68
+    assert np.corrcoef(told, fewer)[0, 1] > 0.8
+    assert abs(told.mean()) < 0.5
+
+
+def test_programmes_without_survival_tell_no_risk(
+    learned: Programmes, plant: Callable, tmp_path: Path
+) -> None:
+    from safetensors.numpy import load_file
+
+    from histoscribe.models import save_model
+
+    learned.save(tmp_path / "model")
+    tensors = load_file(tmp_path / "model" / "weights.safetensors")
+    card = learned.card
+    settings = {name: value for name, value in card.settings.items() if name != "risk_genes"}
+    old = {name: value for name, value in tensors.items() if not name.startswith("risk_")}
+    save_model(tmp_path / "old", old, replace(card, settings=settings))
+    found = Programmes.load(tmp_path / "old").project(plant(3, samples=30))
+    assert "log_hazard" not in found.obs
+
+
 def test_a_number_is_chosen_without_survival(plant: Callable[..., AnnData]) -> None:
     found = Programmes().fit(plant(1, samples=80))
     assert 4 <= len(found.table) <= 8
@@ -49,8 +80,9 @@ def test_a_number_is_chosen_without_survival(plant: Callable[..., AnnData]) -> N
 def test_saved_programmes_answer_as_before(learned: Programmes, tmp_path: Path, plant: Callable) -> None:
     learned.save(tmp_path / "model")
     again = Programmes.load(tmp_path / "model")
-    one, two = (model.project(plant(3, samples=30)).X for model in (learned, again))
-    assert np.allclose(one, two, atol=1e-2)
+    one, two = (model.project(plant(3, samples=30)) for model in (learned, again))
+    assert np.allclose(one.X, two.X, atol=1e-2)
+    assert np.allclose(one.obs["log_hazard"], two.obs["log_hazard"], atol=1e-2)
     assert again.table.equals(learned.table)
     with pytest.raises(ModelError, match="learned nothing"):
         _ = Programmes().table

@@ -17,7 +17,36 @@ from histoscribe.imputer.reference import NUGGET, WIDTH
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 FOLDS = 5
-_NEAREST, _RIDGE, _TINY = 5, 0.03, 1e-9
+_RIDGE, _TINY = 0.03, 1e-9
+_WEIGHTS = np.array([1.0, 0.3, 0.3])
+"""Of the kinds of strangeness, in their order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How samples scatter about zero in all genes, the variances raised by a ridge."""
+
+    samples: Floats
+    """Shape (samples, genes)."""
+    factor: tuple[Floats, bool]
+    """Cholesky's, of their products and the ridge, shape (samples, samples)."""
+
+    @classmethod
+    def of(cls, samples: Floats) -> Spread:
+        """Factorise."""
+        from scipy.linalg import cho_factor
+
+        return cls(samples, cho_factor(samples @ samples.T + len(samples) * _RIDGE * np.eye(len(samples))))
+
+    def lengths(self, asked: Floats, centres: Floats) -> Floats:
+        """Squared Mahalanobis distances, shape (rows, centres), by Woodbury's identity."""
+        from scipy.linalg import cho_solve
+
+        ends = np.vstack([asked, centres]) @ self.samples.T
+        solved, rows = cho_solve(self.factor, ends.T), len(asked)
+        within = (ends.T * solved).sum(0)
+        crossed = within[:rows, None] + within[rows:] - 2 * ends[:rows] @ solved[:, rows:]
+        return np.asarray(np.maximum(squared(asked, centres) - crossed, 0) / _RIDGE, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +63,11 @@ class Memory:
     """How frequent the classes are, shape (classes,)."""
     scale: float
     """The typical squared distance of two samples."""
-    within: tuple[Floats, Floats]
-    whole: tuple[Floats, Floats]
-    """`within` and `whole`: axes (axes, genes) and variances about the means of classes, and that of all."""
+    centres: Floats
+    """Means of the classes that it has, shape (classes it has, genes)."""
+    within: Spread
+    whole: Spread
+    """`within` and `whole`: about the means of classes, and that of all."""
 
     @classmethod
     def of(cls, samples: Floats, classes: Places, count: int) -> Memory:
@@ -48,22 +79,21 @@ class Memory:
         kernel = matern(distance / (WIDTH * scale)) + NUGGET * np.eye(len(samples))
         weights = np.linalg.solve(kernel, member - share)
         means = member.T @ samples / np.maximum(member.sum(0), 1)[:, None]
-        return cls(samples, classes, weights, share, scale, _axes(samples - means[classes]), _axes(samples))
+        spreads = Spread.of(samples - means[classes]), Spread.of(samples)
+        return cls(samples, classes, weights, share, scale, means[member.any(0)], *spreads)
 
     def expect(self, asked: Floats) -> tuple[Floats, Floats]:
-        """Expected membership, shape (samples, classes), and two kinds of strangeness, shape (samples, 2).
+        """Expected membership, shape (samples, classes), and three kinds of strangeness, shape (samples, 3).
 
-        Strange is what lies far from its five nearest samples, and what lies farther from the nearest class's
-        mean, by the spread within classes, than from the mean of all (the relative Mahalanobis distance of
-        Ren et al. 2021).
+        Strange is what lies farther from the nearest class's mean, by the spread within classes, than from
+        the mean of all (the relative Mahalanobis distance of Ren et al. 2021), what lies far from that class
+        at all, and what is hardly a member of any.
         """
         distance = squared(asked, self.samples)
         member = matern(distance / (WIDTH * self.scale)) @ self.weights + self.share
-        near = np.sqrt(np.sort(distance, 1)[:, :_NEAREST].mean(1) / self.scale)
-        known = np.flatnonzero(np.bincount(self.classes, minlength=len(self.share)))
-        means = np.array([self.samples[self.classes == one].mean(0) for one in known])
-        apart = np.min([_stretched(asked - mean, self.within) for mean in means], axis=0)
-        return member, np.column_stack([near, apart - _stretched(asked, self.whole)])
+        apart = self.within.lengths(asked, self.centres).min(1)
+        whole = self.whole.lengths(asked, np.zeros((1, asked.shape[1])))[:, 0]
+        return member, np.column_stack([apart - whole, np.log(apart + _TINY), -member.max(1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +106,7 @@ class Head:
     temperature: float
     middle: Floats
     spread: Floats
-    """`middle` and `spread`: of each strangeness among held-out samples called so, and of all of them, shape
-    (classes + 1, 2)."""
+    """`middle` and `spread`: of each strangeness among held-out samples called so, shape (classes, 3)."""
     bound: float
     """Of the novelty, which no more than the chosen share of held-out samples exceed."""
 
@@ -86,7 +115,7 @@ class Head:
         """Learn from labelled samples; `unknown`: share of known ones that may be called unknown."""
         from scipy.optimize import minimize_scalar
 
-        member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), 2))
+        member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), len(_WEIGHTS)))
         fold, parts = folds_of(classes, patients), []
         for one in np.unique(fold):
             out = fold == one
@@ -99,11 +128,13 @@ class Head:
 
         temperature = float(np.exp(minimize_scalar(loss, bounds=(-2, 5), method="bounded").x))
         called = member.argmax(1)
-        groups = [called == one for one in range(count)] + [np.ones(len(called), dtype=bool)]
-        enough = [own if own.sum() >= 2 * FOLDS else groups[-1] for own in groups]
+        everyone = np.ones(len(called), dtype=bool)
+        groups = [called == one for one in range(count)]
+        enough = [own if own.sum() >= 2 * FOLDS else everyone for own in groups]
         middle = np.array([np.median(strange[own], axis=0) for own in enough])
         spread = np.array([np.quantile(strange[own], 0.9, axis=0) for own in enough]) - middle
-        spread = np.maximum(spread, 0.2 * spread[-1])
+        usual = np.quantile(strange, 0.9, axis=0) - np.median(strange, axis=0) + _TINY
+        spread = np.where([False, True, False], np.maximum(spread, 0.2 * usual), usual)
         head = cls(Memory.of(samples, classes, count), tuple(parts), temperature, middle, spread, 1.0)
         return replace(head, bound=float(np.quantile(head._novelty(strange, called), 1 - unknown)))
 
@@ -114,9 +145,8 @@ class Head:
         return softmax(member * self.temperature), 1 + (novelty - self.bound) / max(abs(self.bound), 1.0)
 
     def _novelty(self, strange: Floats, called: Places) -> Floats:
-        """Both by the standards of the called class, and the distance from the mean by those of all too."""
-        own = ((strange - self.middle[called]) / self.spread[called]).sum(1)
-        return np.asarray(own + (strange[:, 1] - self.middle[-1, 1]) / self.spread[-1, 1])
+        """Sum of all three, as each stands to held-out samples of the called class."""
+        return np.asarray((strange - self.middle[called]) / self.spread[called] @ _WEIGHTS)
 
     def carried(self, sample: Floats, draws: int) -> Floats:
         """What each gene adds to the lead of the called class over the next: sampled Shapley values (genes,).
@@ -165,20 +195,3 @@ def matern(ratio: Floats) -> Floats:
     """The Matérn 3/2 covariance of squared distances over a squared width."""
     root = np.sqrt(3 * ratio)
     return np.asarray((1 + root) * np.exp(-root), dtype=np.float64)
-
-
-def _axes(values: Floats) -> tuple[Floats, Floats]:
-    """Principal axes (axes, genes) and variances about zero, from the smaller of both products."""
-    wide = len(values) < values.shape[1]
-    size, found = np.linalg.eigh(values @ values.T if wide else values.T @ values)
-    kept = size > _TINY * size[-1]
-    axes = found[:, kept].T @ values / np.sqrt(size[kept])[:, None] if wide else found[:, kept].T
-    return np.asarray(axes, dtype=np.float64), size[kept] / len(values)
-
-
-def _stretched(values: Floats, spread: tuple[Floats, Floats]) -> Floats:
-    """Squared length of rows in standard deviations, the variances raised by a ridge, shape (rows,)."""
-    axes, variances = spread
-    along = values @ axes.T
-    beside = np.maximum((values**2).sum(1) - (along**2).sum(1), 0)
-    return np.asarray((along**2 / (variances + _RIDGE)).sum(1) + beside / _RIDGE, dtype=np.float64)

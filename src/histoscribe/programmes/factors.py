@@ -40,7 +40,10 @@ class GeneScaling:
     @classmethod
     def of(cls, values: Floats) -> GeneScaling:
         """Learn from values, shape (samples, genes), NaN where missing."""
-        low, spread = np.nanquantile(values, _LOW, axis=0), np.nanstd(values, axis=0)
+        ranked, last = np.sort(values, axis=0), np.maximum((~np.isnan(values)).sum(0) - 1, 0)
+        below, genes = (_LOW * last).astype(np.int64), np.arange(values.shape[1])
+        step = ranked[np.minimum(below + 1, last), genes] - ranked[below, genes]
+        low, spread = ranked[below, genes] + (_LOW * last - below) * step, np.nanstd(values, axis=0)
         half = cls(low, np.maximum(spread, _TINY), np.zeros(len(low)))
         return cls(half.low, half.spread, np.nanmean(half.apply(values, keep_holes=True), axis=0))
 

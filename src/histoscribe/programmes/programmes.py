@@ -22,6 +22,7 @@ from histoscribe.programmes import choosing
 from histoscribe.programmes.cox import Floats, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
+from histoscribe.programmes.risk import Risk
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ FOLDS, SEEDS = 5, 3
 _FEWEST_GENES, _FEWEST_EVENTS = 20, 10
 _DRAWS, _REACH = 20, 1.6448536
 _SCALING = ("low", "spread", "middle")
+_RISK = ("mean", "sd", "weights", "middle", "slopes")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class ProgrammesState:
     loadings: Floats
     """Each programme's share of every gene, shape (programmes, genes)."""
     scaling: GeneScaling
+    risk: Risk | None = None
+    """Where survival was given."""
 
 
 class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
@@ -148,6 +152,10 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
                 best, alike = choosing.steadiness(
                     [learn(trial.number, seed=s, weight=trial.weight) for s in seeds]
                 )
+        risk = None
+        if times is not None:
+            logs, names = _logs(dense(bulk.table.X), bulk), np.asarray(bulk.table.var_names, dtype=str)
+            risk = Risk.of(logs, names, project(scaling.apply(values), best.loadings), times)
         activities, over_folds = aligned(trial, best.loadings, folds.number)
         rows = describe(best, genes, alike, over_folds, sets)
         if times is not None:
@@ -156,6 +164,7 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             **asdict(own), "number": trial.number, "weight": trial.weight, "scale": scale,
             "on_tissue": _on_tissue(bulk), "notes": list(bulk.warnings), "programmes": rows,
             "events": None if times is None else times.events, "tried": [one.told() for one in trials],
+            "risk_genes": [] if risk is None else list(risk.genes),
         }  # fmt: skip
         card = Card(
             kind=self.kind, variant="CoxNMF" if trial.weight else "NMF", genes=genes,
@@ -163,7 +172,7 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             training=tuple(map(TrainingSection, map(str, bulk.table.obs_names), owners)),
             licence=self.licence, seed=self.seed, settings=settings,
         )  # fmt: skip
-        return self._learned(ProgrammesState(best.loadings, scaling), card)
+        return self._learned(ProgrammesState(best.loadings, scaling, risk), card)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -191,7 +200,8 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         Returns
         -------
         AnnData
-            Samples by programmes, with the table's `obs` and `obsm`. `X` holds activities,
+            Samples by programmes, with the table's `obs` and `obsm`; `obs["log_hazard"]` against the mean of
+            those learned from, where these had survival. `X` holds activities,
             `layers["share"]` their shares of all, `["low"]` and `["high"]` bounds of the shares (90 %): genes
             are drawn anew, and values within the bounds of predicted or the deviations of restored ones.
 
@@ -231,9 +241,15 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         activities = project(scaling.apply(raw), loadings)
         share, half = shares(activities), _REACH * np.std(draws, axis=0)
         told = {"share": share, "low": np.maximum(share - half, 0), "high": np.minimum(share + half, 1)}
+        obs = bulk.table.obs.copy()
+        if state.risk is not None and _on_tissue(bulk) == self.card.settings["on_tissue"]:
+            there = match_genes(state.risk.genes, [str(name) for name in bulk.table.var_names], {})
+            places = np.array([there.get(gene, -1) for gene in state.risk.genes])
+            logs = np.where(places < 0, np.nan, _logs(dense(bulk.table.X), bulk)[:, places])
+            obs["log_hazard"] = state.risk.tell(logs, activities, adapt=adapt)
         var = pd.DataFrame(index=[str(row["programme"]) for row in self.card.settings["programmes"]])
         return AnnData(
-            activities.astype(np.float32), obs=bulk.table.obs.copy(), var=var, obsm=dict(bulk.table.obsm),
+            activities.astype(np.float32), obs=obs, var=var, obsm=dict(bulk.table.obsm),
             layers={name: values.astype(np.float32) for name, values in told.items()},
             uns={"genes_shared": len(own), "adapted": bool(adapt)},
         )  # fmt: skip
@@ -241,6 +257,8 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         state = self.fitted
         named = {"loadings": state.loadings, **{name: getattr(state.scaling, name) for name in _SCALING}}
+        if state.risk is not None:
+            named |= {f"risk_{name}": getattr(state.risk, name) for name in _RISK}
         return {name: values.astype(np.float32) for name, values in named.items()}
 
     @classmethod
@@ -248,10 +266,17 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
     ) -> tuple[ProgrammeSettings, ProgrammesState]:
         genes, rows = len(card.genes), len(card.settings.get("programmes", ()))
-        require_shapes(tensors, {"loadings": (rows, genes), **dict.fromkeys(_SCALING, (genes,))}, where=where)
+        shapes = {"loadings": (rows, genes), **dict.fromkeys(_SCALING, (genes,))}
+        known = tuple(map(str, card.settings.get("risk_genes", ())))
+        if known:
+            sizes = (len(known),) * 3 + (rows,) * 2
+            shapes |= {f"risk_{name}": (size,) for name, size in zip(_RISK, sizes, strict=True)}
+        require_shapes(tensors, shapes, where=where)
         single = {name: np.asarray(values, dtype=np.float64) for name, values in tensors.items()}
         scaling = GeneScaling(*(single[name] for name in _SCALING))
-        return settings_from(ProgrammeSettings, card, where), ProgrammesState(single["loadings"], scaling)
+        risk = Risk(known, *(single[f"risk_{name}"] for name in _RISK)) if known else None
+        state = ProgrammesState(single["loadings"], scaling, risk)
+        return settings_from(ProgrammeSettings, card, where), state
 
 
 def _prepare(bulk: BulkTable, most: int) -> tuple[Floats, tuple[str, ...]]:
@@ -271,17 +296,20 @@ def _on_tissue(bulk: BulkTable) -> bool:
     return "spatial" in bulk.table.obsm
 
 
-def _roots(values: Any, bulk: BulkTable) -> Floats:
-    """Square roots of abundances, which steady their variance, and add up nearly as abundances do.
-
-    Counts per 10,000 where the table holds counts or their logarithms, else the table's own unit.
-    """
+def _logs(values: Any, bulk: BulkTable) -> Floats:
+    """Logarithms: of counts per 10,000 where the table holds counts, else of the table's own unit."""
     scale = working_scale(bulk.scale)
     if scale == "standardised":
         problem = "its values are centred, and programmes add up from zero"
         raise TableError(problem, where=bulk.name, remedy="give counts, abundances or their logarithms")
-    logs = convert(values, bulk.scale, scale).astype(np.float64)
-    return np.sqrt(np.maximum(np.expm1(logs) if scale == "log1p" else np.exp2(logs) - 1, 0))
+    return convert(values, bulk.scale, scale).astype(np.float64)
+
+
+def _roots(values: Any, bulk: BulkTable) -> Floats:
+    """Square roots of abundances, which steady their variance, and add up nearly as abundances do."""
+    logs = _logs(values, bulk)
+    raised = np.expm1(logs) if working_scale(bulk.scale) == "log1p" else np.exp2(logs) - 1
+    return np.sqrt(np.maximum(raised, 0))
 
 
 def _doubt(table: AnnData, bulk: BulkTable, genes: list[str]) -> Any:
