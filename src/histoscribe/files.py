@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RUN = 4096
 """Rows that are worked on, and written, together."""
 _GENES = 4
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
     errno.EDQUOT: "free some of your quota or choose another folder",
@@ -61,7 +61,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         if previous.exists() and not target.exists():
             os.replace(previous, target)
-        if _number(error) in _FULL or str(getattr(error, "filename", "")).startswith(str(holder)):
+        if _number(error) in FULL or str(getattr(error, "filename", "")).startswith(str(holder)):
             raise _storage_error(error, target) from error
         raise
     finally:

@@ -22,9 +22,9 @@ import typer
 
 from histoscribe.cli.console import show_rows, words
 from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
-from histoscribe.errors import Cancelled, StorageError
+from histoscribe.errors import Cancelled
 from histoscribe.features.tasks import cluster
-from histoscribe.files import as_json, plain, replacing
+from histoscribe.files import FULL, as_json, plain, replacing
 
 LEDGER, TABLE, PAGE = "done.jsonl", "targets.csv", "index.html"
 
@@ -59,9 +59,8 @@ class FolderLedger:
         from histoscribe.slide.identity import content_hash
 
         content = content_hash(target) if Path(target).exists() else ""
-        return hashlib.sha256(
-            as_json({**self.depends, "target": [Path(target).name, content]}).encode()
-        ).hexdigest()
+        depends = {**self.depends, "target": [Path(target).name, content]}
+        return hashlib.sha256(as_json(depends).encode()).hexdigest()
 
     def done(self) -> dict[str, dict[str, Any]]:
         """What was said of each result that still stands as it was written, by its key."""
@@ -87,8 +86,8 @@ def run_batch(
 ) -> list[Outcome]:
     """Do the work of each target that is not done; a failure ends that target only.
 
-    Where results can be written nowhere, or the cluster is gone, the rest is not started. Raises `Cancelled`
-    if the user stopped the run; the table of what was done is printed before.
+    Where the disk is full or the cluster is gone, the rest is not started. With a ledger, table and page are
+    written. Raises `Cancelled` if the user stopped the run; the table of what was done is printed before.
     """
     outcomes: list[Outcome] = []
     done = {} if ledger is None else ledger.done()
@@ -118,15 +117,14 @@ def run_batch(
             code = MENDABLE if known else OUR_FAULT
             remedy = (known.remedy if known else None) or ""
             outcomes.append(Outcome(name, "failed", problem, remedy, code=code))
+            full = any(getattr(one, "errno", None) in FULL for one in (error, error.__cause__))
             client = cluster()
-            if isinstance(known, StorageError) or (client is not None and not _alive(client)):
+            if full or (client is not None and not (client.status == "running" and client.nthreads())):
                 outcomes += [Outcome(other, "not started") for other, _ in targets[number + 1 :]]
                 break
+    if ledger is not None:
+        tell(outcomes, ledger.folder)
     return outcomes
-
-
-def _alive(client: Any) -> bool:
-    return bool(client.status == "running" and client.nthreads())
 
 
 def tell(outcomes: Sequence[Outcome], folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from histoscribe import __version__
-from histoscribe.cli.batch import FolderLedger, leave, print_outcomes, run_batch, tell
+from histoscribe.cli.batch import FolderLedger, leave, print_outcomes, run_batch
 from histoscribe.cli.console import answer, caution, command_line, emit
 from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
@@ -130,7 +130,6 @@ def predict(
                     "mpp": mpp, "section": section, "region": region and region.read_text(), "guide": guide,
                 }  # fmt: skip
                 outcomes = run_batch(works, FolderLedger(out, depends))
-                tell(outcomes, out)
     if len(targets) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
         if as_json:

@@ -115,10 +115,12 @@ class InputSpace:
                         kept[unit][rows] = values[:, mine]
                     else:
                         yield unit * step + 1 + number, rows, standardised(values[:, mine], known)
-            for unit, held in kept.items():
+            while kept:
+                unit, held = kept.popitem()
                 scale = scale_of(held)
                 for rows in every:
                     yield unit * step + 1 + number, rows, standardised(held[rows], scale)
+                del held
 
     def whole(
         self,
