@@ -59,17 +59,22 @@ ROWS = (
     Row("slide-without-ending", "slide", **SCANNED),
     Row("picture.png", "slide", words=("--mpp", "1"), dropped=False, **SCANNED),
     Row("slide.flat", "slide", dropped=False, **SCANNED),
+    Row("dicom", "slide", **SCANNED),
     Row("run", "section"),
     Row("run/spatial", "section"),
     Row("GEO", "section"),
     Row("section.h5ad", "section"),
     Row("foreign.h5ad", "section", predict=NO_SLIDE),
+    Row("from-r.h5ad", "section", predict=NO_SLIDE),
     Row("cells.h5ad", "section", predict=NO_SLIDE, compare="lie in different places"),
     Row("spatial-data-without-ending", "section"),
     Row("hd/binned_outputs/square_016um", "section"),
     Row("hd/segmented_outputs", "section"),
     Row("only-slices", "section", predict=NO_SLIDE),
     Row("cohort.csv", "cohort"),
+    Row("hest", "cohort"),
+    Row("hest/st/T1.h5ad", "section"),
+    Row("bulk.csv.gz", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
     Row("bulk.csv", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
     Row("bulk.gct", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
     Row("bulk.h5ad", "table", predict=NEITHER, convert=NEITHER, compare=NO_SECTION, shown=False),
@@ -80,7 +85,13 @@ ROWS = (
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callable) -> Path:
+def inputs(
+    tmp_path_factory: pytest.TempPathFactory,
+    model: Path,
+    shell: Callable,
+    write_dicom: Callable[..., Path],
+    write_hest: Callable[..., Path],
+) -> Path:
     """One input of every kind, made by the simulator."""
     folder = tmp_path_factory.mktemp("inputs")
     section = simulate_section(3, name="S", genes=20, size_um=700.0, mpp=1.0)
@@ -91,6 +102,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callabl
     pixels = np.asarray(section.slide.levels[0].pixels[:])
     (folder / "picture.png").write_bytes(imagecodecs.png_encode(pixels))
     (folder / "slide.flat").write_bytes(b"flat slide %d %d 1.0\n" % pixels.shape[:2] + pixels.tobytes())
+    write_dicom(folder / "dicom", pixels, mpp=1.0)
+    write_hest(folder / "hest", {"T1": {}}, genes=20)
     write_spaceranger(section, folder / "run")
     write_section(section, folder / "section.h5ad")
     shell("predict", model, folder / "section.h5ad", "--out", folder / "of-section.h5ad")
@@ -103,6 +116,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, model: Path, shell: Callabl
     foreign = section.table.copy()
     foreign.uns.clear()
     foreign.write_h5ad(folder / "foreign.h5ad")
+    by_r = foreign.copy()
+    by_r.layers["counts"], by_r.X = by_r.X, None
+    by_r.obs["in_tissue"] = "TRUE"
+    by_r.obsm["spatial"] = pd.DataFrame(by_r.obsm["spatial"], by_r.obs_names, ["x", "y"])
+    by_r.write_h5ad(folder / "from-r.h5ad")
     cells = foreign[:, :].copy()
     cells.obsm["spatial"] = np.random.default_rng(0).uniform(0, 700, (cells.n_obs, 2))
     cells.obs = cells.obs[[]].assign(cell_area=80.0)
@@ -127,6 +145,7 @@ def write_bulk(folder: Path) -> None:
     counts = np.random.default_rng(3).poisson(60, (6, 17)) + 1
     frame = pd.DataFrame(counts, [f"s-{n}" for n in range(6)], [f"G{n}" for n in range(17)])
     frame.to_csv(folder / "bulk.csv", index_label="sample")
+    frame.to_csv(folder / "bulk.csv.gz", index_label="sample")
     described = frame.T.assign(Description="na")[["Description", *frame.index]]
     rows = described.to_csv(sep="\t", index_label="Name")
     (folder / "bulk.gct").write_text(f"#1.2\n17\t6\n{rows}")
@@ -166,6 +185,8 @@ def answered(shell: Callable, tmp_path: Path) -> Callable[..., dict]:
 def test_every_way_in_gives_the_same_answer(
     row: Row, inputs: Path, model: Path, imputer: Path, answered: Callable, tmp_path: Path
 ) -> None:
+    if row.name == "dicom":
+        pytest.importorskip("openslide")
     path = inputs / row.name
     facts = answered("", "info", path)
     assert facts["kind"] == row.kind

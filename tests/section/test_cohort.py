@@ -63,6 +63,19 @@ def test_a_byte_order_mark_and_spaces_do_no_harm(cohort: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "section\tpatient\tpath\nR\tMüller\trun\n".encode("utf-16"),
+        "Section;Patient;Path\nR;Müller;run\n".encode("latin-1"),
+        ",section,patient,path\n0,R,Müller,run\n".encode(),
+    ],
+)
+def test_a_cohort_is_read_as_spreadsheets_and_pandas_write_it(content: bytes, cohort: Path) -> None:
+    cohort.write_bytes(content)
+    assert [(section.name, section.patient) for section in read_cohort(cohort)] == [("R", "Müller")]
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("", "no column 'section'"),

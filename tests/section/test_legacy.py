@@ -101,6 +101,39 @@ def test_a_counts_table_alone_says_what_is_missing(legacy: Make) -> None:
         open_section(legacy().counts)
 
 
+def unicode_text(text: str) -> bytes:
+    """As a spreadsheet writes it."""
+    return text.encode("utf-16")
+
+
+def with_totals(text: str) -> bytes:
+    return f"{text}Total\t1\t2\t3\t4\t5\n__ambiguous\t1\t2\t3\t4\t5\n".encode()
+
+
+def with_names_of_r(text: str) -> bytes:
+    head, *lines = text.splitlines()
+    return "\n".join([head, *(f"X{line}" for line in lines)]).encode()
+
+
+@pytest.mark.parametrize("change", [unicode_text, with_totals, with_names_of_r])
+def test_counts_that_went_through_another_program_are_the_same(change: Callable, legacy: Callable) -> None:
+    files = legacy()
+    files.counts.write_bytes(gzip.compress(change(gzip.decompress(files.counts.read_bytes()).decode())))
+    found = read_legacy(files.counts, files.positions, files.slide)
+    np.testing.assert_array_equal(found.table.X.toarray(), files.values)
+
+
+def test_a_position_without_a_number_costs_its_spot(legacy: Callable) -> None:
+    files = legacy()
+    lines = files.positions.read_text().splitlines()
+    lines[3] = "\t".join([*lines[3].split("\t")[:4], "NA", "NA", "1"])
+    files.positions.write_bytes(unicode_text("\n".join(lines)))
+    found = read_legacy(files.counts, files.positions, files.slide)
+    lost = "x".join(lines[3].split("\t")[:2])
+    assert set(files.spots) - set(found.table.obs_names) == {lost}
+    assert any(lost in words for words in found.warnings)
+
+
 @pytest.mark.parametrize(
     ("part", "change", "sentence"),
     [
@@ -109,7 +142,11 @@ def test_a_counts_table_alone_says_what_is_missing(legacy: Make) -> None:
         ("counts", lambda lines: [*lines[:5], lines[5].rsplit("\t", 1)[0]], "not a whole table of counts"),
         ("counts", lambda lines: [lines[0] + "\tMORE", *lines[1:]], "the first line names 6 columns"),
         ("counts", lambda lines: [*lines, lines[4]], "spots named twice: 2x6"),
-        ("counts", lambda lines: [*lines, lines[1].replace("2x3", "total")], "rows that are no spots: total"),
+        (
+            "counts",
+            lambda lines: [*lines, lines[1].replace("2x3", "tumour")],
+            "rows that are no spots: tumour",
+        ),
         ("counts", lambda lines: [*lines, "99x99\t1\t2\tx\t4\t5"], "not a whole table of counts"),
         ("counts", lambda lines: [*lines, "99x99\t1\t2\tnan\t4\t5"], "1 counts are missing or infinite"),
         ("counts", lambda lines: [*lines, "99x99\t1\t2\t-3\t4\t5"], "1 counts are negative"),
@@ -122,7 +159,7 @@ def test_a_counts_table_alone_says_what_is_missing(legacy: Make) -> None:
         ("positions", lambda lines: [*lines, lines[1]], "spots listed twice: 9x10"),
         (
             "positions",
-            lambda lines: [*lines[:3], lines[3].replace("\t280", "\t?"), *lines[4:]],
+            lambda lines: [lines[0], *(f"{line[:-2]}?\t1" for line in lines[1:])],
             "no number in",
         ),
         (

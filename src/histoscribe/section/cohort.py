@@ -107,15 +107,19 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
 
 def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        text = read_text(path, CSV_BYTES).getvalue().decode("utf-8-sig")
+        content = read_text(path, CSV_BYTES).getvalue()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
         first = text.split("\n", 1)[0]
         reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip().lower() for name in next(reader, [])]
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise SectionError(f"not a CSV file ({error})", where=path) from error
     known = f"the columns are {', '.join(COLUMNS)}; only {', '.join(REQUIRED)} are required"
-    problems = [f"unknown column {name!r}" for name in header if name not in COLUMNS]
+    problems = [f"unknown column {name!r}" for name in header if name not in ("", *COLUMNS)]
     problems += [f"no column {name!r}" for name in REQUIRED if name not in header]
     problems += [f"column {name!r} twice" for name in repeated(header)]
     if problems:

@@ -22,10 +22,17 @@ HDF5_CHUNK_BYTES = 256 << 20
 
 
 def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
-    """Read a text file, plain or gzipped by content, of at most `limit` bytes unpacked.
+    """Read a text file, plain or gzipped by content, of at most `limit` bytes unpacked; UTF-16 as UTF-8.
 
     Raises `SectionError` if it is missing, damaged, or larger than `limit`.
     """
+    content = _content(path, limit)
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # a spreadsheet's "Unicode text"
+        content = content.decode("utf-16", "replace").encode()
+    return io.BytesIO(content)
+
+
+def _content(path: Path, limit: int) -> bytes:
     try:
         with open(path, "rb") as stream:
             packed = stream.read(2) == b"\x1f\x8b"
@@ -39,7 +46,7 @@ def read_text(path: Path, limit: int = TEXT_BYTES) -> io.BytesIO:
         raise SectionError(f"cannot be read ({error.strerror or error})", where=path) from error
     if len(content) > limit:
         raise SectionError(f"holds more than {limit >> 20} MB of text", where=path, remedy=_WHICH)
-    return io.BytesIO(content)
+    return content
 
 
 @contextmanager
@@ -52,7 +59,7 @@ def unpacked(path: Path, limit: int = TEXT_BYTES) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.stem
-        plain.write_bytes(read_text(path, limit).getbuffer())
+        plain.write_bytes(_content(path, limit))
         yield plain
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.layouts import is_special
 from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
@@ -102,6 +103,7 @@ def read_counts_table(path: Path) -> Counts:
     columns = [cell.strip('" ') for cell in header.split(separator)]
     body = text.read().decode("utf-8", "replace").splitlines()
     lines = [line.split(separator, 1) for line in body if line.strip()]
+    lines = [line for line in lines if not is_special(line[0].strip('" '))]
     names = [line[0].strip('" ') for line in lines]
     if not lines or any(len(line) < 2 for line in lines):
         raise SectionError("not a table of counts", where=path, remedy=_COUNTS_REMEDY)
@@ -128,7 +130,7 @@ def read_counts_table(path: Path) -> Counts:
 def _spot_id(name: str) -> str | None:
     """`10x14` from `10x14` or `10.02x13.98`; None where it is neither."""
     try:
-        x, y = (float(part) for part in name.split("x"))
+        x, y = (float(part) for part in name.removeprefix("X").split("x"))  # R puts the X there
         return f"{round(x)}x{round(y)}"
     except (ValueError, OverflowError):
         return None
@@ -150,6 +152,9 @@ def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray
         raise SectionError(
             f"no column {', '.join(missing)}", where=path, remedy=f"the columns must be {' '.join(_NEEDED)}"
         )
+    known = np.isfinite(frame[list(_NEEDED)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64))
+    if 2 * known.all(axis=1).sum() > len(frame):  # single others are found to have no position
+        frame = frame[known.all(axis=1)]
     listed = {f"{round(x)}x{round(y)}" for x, y in _numbers(frame, ["x", "y"], path)}
     if "selected" in frame.columns:
         frame = frame[frame["selected"] == 1]

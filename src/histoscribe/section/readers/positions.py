@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +135,7 @@ def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[list[int
 def _csv(path: Path) -> Any:
     import pandas as pd
 
-    text: Any = read_text(path, SMALL_TEXT_BYTES)
-    if text.getbuffer()[:2] in (b"\xff\xfe", b"\xfe\xff"):  # spreadsheets' "Unicode text"
-        text = BytesIO(text.getvalue().decode("utf-16", "replace").encode())
+    text = read_text(path, SMALL_TEXT_BYTES)
     first = text.readline().decode("utf-8", "replace").lstrip("\ufeff").lower()
     numbered = first.replace('"', "").rstrip().split(",") == ["", *(f"v{one}" for one in range(1, 7))]
     text.seek(0 if not numbered else text.tell())
