@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.delimited import TextTable, read_matrix
-from histoscribe.bulk.layouts import COUNT_LAYERS, SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
-from histoscribe.bulk.table import BulkTable, as_table
+from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
+from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names, gene_likeness
 from histoscribe.genes.sets import shipped_gene_sets
@@ -164,8 +164,10 @@ def _symbols(genes: list[str], notes: Mapping[str, list[str]], said: list[str]) 
 def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str, str] | None) -> BulkTable:
     """What an h5ad file holds: counts wherever they are, symbols beside identifiers."""
     said: list[str] = []
-    if scale is None and record_of(table).kind is None:
-        table = _with_counts(table, said)
+    bare = table.X is None or not are_counts(table.X)
+    if scale is None and record_of(table).kind is None and bare and (beside := counts_beside(table)):
+        table, words = beside
+        said.append(words)
     if table.X is None:
         raise TableError("it has no values: there is no X", where=name, remedy="write it again with X")
     if renamed is None:
@@ -173,25 +175,6 @@ def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str,
         table.var_names = _symbols(list(map(str, table.var_names)), notes, said)
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
-
-
-def _with_counts(table: AnnData, said: list[str]) -> AnnData:
-    """The counts that are held beside other values: in a layer so called, or in `raw`."""
-    if table.X is not None and _are_counts(table.X):
-        return table
-    layer = next((key for key in table.layers if str(key).lower() in COUNT_LAYERS), None)
-    if layer is not None and _are_counts(table.layers[layer]):
-        table.X = table.layers[layer]
-        said.append(f'X holds no raw counts; layers["{layer}"] was taken')
-    elif table.raw is not None and _are_counts(table.raw.X):
-        table = table.raw.to_adata()
-        said.append("X holds no raw counts; raw was taken")
-    return table
-
-
-def _are_counts(matrix: Any) -> bool:
-    values = np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix)
-    return values.size > 0 and bool((values >= 0).all() and (values % 1 == 0).all() and values.max() > 1)
 
 
 def free_memory() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk.layouts import COUNT_LAYERS
 from histoscribe.bulk.scales import SCALES, recognise_scale
 from histoscribe.errors import SettingError, TableError
 from histoscribe.genes.identifiers import clean_names
@@ -124,6 +125,34 @@ def as_table(
         said.append("sample names occurred more than once and were numbered")
         fresh.obs_names_make_unique()
     return BulkTable(name, fresh, known, clean.kind, tuple(said))
+
+
+def counts_beside(table: AnnData) -> tuple[AnnData, str] | None:
+    """The table with counts that stand beside `X`: in a layer so called, `raw`, or the fullest layer that
+    holds some; and words about it. None without any."""
+    layers = {str(name): each for name, each in table.layers.items() if are_counts(each)}
+    called = next((name for name in layers if name.lower() in COUNT_LAYERS), None)
+    in_raw = table.raw is not None and are_counts(table.raw.X)
+    if called is None and layers and not in_raw:
+        called = max(layers, key=lambda name: float(layers[name].sum()))
+    if called is not None:
+        table.X = layers[called]
+        return table, f'X holds no raw counts; layers["{called}"] was taken'
+    if not in_raw:
+        return None
+    whole = table.raw.to_adata()
+    for column in table.var.columns.difference(whole.var.columns):
+        whole.var[column] = table.var[column].reindex(whole.var_names)
+    whole.uns = table.uns
+    return whole, "X holds no raw counts; raw was taken"
+
+
+def are_counts(matrix: Any) -> bool:
+    """Whether values are whole and more than yes and no."""
+    values = np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix)
+    if not values.size or values.dtype.kind not in "fiu" or not (np.isfinite(values) & (values >= 0)).all():
+        return False
+    return bool((np.abs(values - np.rint(values)) <= 1e-3).all() and values.max() > 1)
 
 
 def dense(values: Any) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.bulk.layouts import COUNT_LAYERS
+from histoscribe.bulk.table import counts_beside
 from histoscribe.errors import SectionError
 from histoscribe.rows import is_lazy
 from histoscribe.section.table import (
@@ -219,19 +219,8 @@ def _with_counts(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         errors, doubts = count_problems(table.X)
     if not errors and not doubts:
         return table, []
-    layers = {str(name): each for name, each in table.layers.items() if _are_counts(each)}
-    called = next((name for name in layers if name.lower() in COUNT_LAYERS), None)
-    if called is None and layers and (table.raw is None or not _are_counts(table.raw.X)):
-        called = max(layers, key=lambda name: float(layers[name].sum()))
-    if called is not None:
-        table.X = layers[called]
-        return table, [f'X holds no raw counts; layers["{called}"] was taken']
-    if table.raw is not None and _are_counts(table.raw.X):
-        whole = table.raw.to_adata()
-        for column in table.var.columns.difference(whole.var.columns):
-            whole.var[column] = table.var[column].reindex(whole.var_names)
-        whole.uns = table.uns
-        return whole, ["X holds no raw counts; raw was taken"]
+    if beside := counts_beside(table):
+        return beside[0], [beside[1]]
     if errors:
         raise SectionError("; ".join(errors), where=path, remedy="give the raw counts")
     return table, doubts
@@ -251,11 +240,6 @@ def _with_values(table: AnnData) -> tuple[AnnData, list[str]]:
         if not known.all()
     ]
     return table[spots, genes].copy(), said
-
-
-def _are_counts(matrix: Any) -> bool:
-    """Whether values are whole and more than yes and no."""
-    return count_problems(matrix) == ([], []) and matrix.max() > 1
 
 
 def _name_genes(table: AnnData) -> list[str]:
