@@ -5,6 +5,7 @@ python benchmarks/answers.py survival DATA COHORT SEED     COHORT: BLCA, STAD, C
 python benchmarks/answers.py classes DATA SEED             tcga11's tumours by 64, 256, 1,024 random genes
 python benchmarks/answers.py unknown DATA SEED             each type left out of the memory, 256 genes and all
 python benchmarks/answers.py reasons DATA SEED             genes deleted in the order of their Shapley values
+python benchmarks/answers.py slides SEED                   labels of simulated slides, single and several
 python benchmarks/answers.py tables                        what the other commands have kept, as Markdown
 
 Everything is appended to answers.jsonl in the working folder; what is there already is not run again.
@@ -26,6 +27,7 @@ from histoscribe.benchmark.engine import mean_over
 from histoscribe.bulk import BulkTable, read_table
 from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.classifier import UNKNOWN, Classifier
+from histoscribe.labeller import Bag, Labeller
 from histoscribe.programmes import Programmes
 from histoscribe.programmes.choosing import draw_folds, risks
 from histoscribe.programmes.cox import Survival, partial_likelihood, ridge_cox, survival_in
@@ -394,6 +396,107 @@ def reasons(data: Path, seed: int) -> None:
             })  # fmt: skip
 
 
+# labels of slides
+
+WIDE, TISSUES, RARE = 48, 6, (0.02, 0.05)
+
+
+def slides_made(
+    seed: int, states: np.ndarray, shift: float, patient_seed: int
+) -> tuple[list[Bag], list[np.ndarray]]:
+    """Tiles of six tissues and a rare one, which is shifted along a direction by each state of its slide.
+
+    `states`: -1 or 1 (slides, directions). Two slides a patient, who moves all tiles and stretches them.
+    """
+    world, random = np.random.default_rng(1000 + seed), np.random.default_rng(patient_seed)
+    means = world.normal(0, 1.2, (TISSUES + 1, WIDE))
+    axes = np.linalg.qr(world.normal(size=(WIDE, states.shape[1])))[0].T
+    bags, rare = [], []
+    for number, own in enumerate(states):
+        if number % 2 == 0:
+            moved, stretched = random.normal(0, 0.5, WIDE), random.lognormal(0, 0.1, WIDE)
+        tiles = random.integers(200, 400)
+        kind = random.choice(TISSUES, tiles, p=random.dirichlet(np.ones(TISSUES)))
+        few = random.random(tiles) < random.uniform(*RARE)
+        few[:2] = True
+        kind[few] = TISSUES
+        values = means[kind] + random.normal(0, 1, (tiles, WIDE))
+        values[few] += shift / 2 * own @ axes
+        name, patient = f"{patient_seed}-{number}", f"{patient_seed}-p{number // 2}"
+        bags.append(Bag(name, patient, ((values * stretched) + moved).astype(np.float32)))
+        rare.append(few)
+    return bags, rare
+
+
+def area(model: Labeller, bags: list[Bag], label: str, truth: np.ndarray) -> float:
+    """Area under the curve on slides of other patients."""
+    from sklearn.metrics import roc_auc_score
+
+    told = [model.label_tiles(bag.features).told.loc[label, "P(yes)"] for bag in bags]
+    return float(roc_auc_score(truth, told))
+
+
+def slide_labels(seed: int) -> None:
+    """One label planted in a rare tissue, by every way to pool, and by chance; eight labels of few slides."""
+    import pandas as pd
+    from sklearn.metrics import average_precision_score
+
+    random = np.random.default_rng(seed)
+    states = [np.repeat(random.permutation(np.arange(n) % 2 * 2 - 1), 2)[:, None] for n in (100, 50)]
+    (bags, _), (new, rare) = (slides_made(seed, one, 4.0, 2 * seed + k) for k, one in enumerate(states))
+    truth = states[1][:, 0] > 0
+
+    def words(values: np.ndarray) -> np.ndarray:
+        return np.where(values > 0, "yes", "no")
+
+    def frame(values: np.ndarray, own: list[Bag]) -> pd.DataFrame:
+        names = [f"gene {number}" for number in range(values.shape[1])]
+        return pd.DataFrame(words(values), index=[bag.name for bag in own], columns=names)
+
+    labels = frame(states[0], bags)
+    for pooling in ("auto", "transformer"):
+        model = Labeller(pooling=pooling, steps=160, seed=seed, device="cpu").fit(bags, labels)
+        scores, found = model.card.held_out["gene 0"], [model.label_tiles(bag.features) for bag in new]
+        looked = {
+            part: np.mean([
+                average_precision_score(own, getattr(one, part)[:, 0])
+                for one, own, yes in zip(found, rare, truth, strict=True) if yes
+            ])
+            for part in ("attention", "evidence")
+        }  # fmt: skip
+        keep({
+            "what": "slides", "seed": seed, "pooling": pooling, "chosen": model.card.variant,
+            "new patients": round(area(model, new, "gene 0", truth), 4), "held out": scores["auc"],
+            "mean pooling": scores["mean_pooling"], "attention": round(float(looked["attention"]), 4),
+            "evidence": round(float(looked["evidence"]), 4),
+        })  # fmt: skip
+    null = np.repeat(random.permutation(np.arange(100) % 2 * 2 - 1), 2)[:, None]
+    model = Labeller(steps=80, seed=seed, device="cpu").fit(bags, frame(null, bags))
+    score = model.card.held_out["gene 0"]["auc"]
+    keep({"what": "slides", "seed": seed, "pooling": "null labels", "held out": score})
+    pathways = [np.repeat(random.choice([-1, 1], (n, 2)), 2, axis=0) for n in (15, 50)]
+    (few, _), (new, _) = (slides_made(seed, one, 9.0, 5000 + 2 * seed + k) for k, one in enumerate(pathways))
+    genes = [
+        np.repeat(one, 4, axis=1) * random.choice([-1, 1], (len(one), 8), p=[0.1, 0.9]) for one in pathways
+    ]
+    graph = np.kron(np.eye(2), np.ones((4, 4)) - np.eye(4))
+    labels, asked = frame(genes[0], few), (0, 1, 4, 5)
+
+    def mean_area(model: Labeller, names: list[str]) -> float:
+        return float(np.mean([area(model, new, n, genes[1][:, int(n[-1])] > 0) for n in names]))
+
+    names = [f"gene {number}" for number in asked]
+    how: dict[str, Any] = {"pooling": "attention", "steps": 80, "seed": seed, "device": "cpu"}
+    alone = [mean_area(Labeller(**how).fit(few, labels[[one]]), [one]) for one in names]
+    joined = Labeller(**how).fit(few, labels)
+    told = Labeller(**how).fit(few, labels, prior=graph)
+    keep({
+        "what": "few labels", "seed": seed, "one by one": round(float(np.mean(alone)), 4),
+        "together": round(mean_area(joined, names), 4), "with the prior": round(mean_area(told, names), 4),
+        "prior used": told.card.settings["chosen"]["prior"],
+    })  # fmt: skip
+
+
 # tables
 
 
@@ -405,6 +508,8 @@ def tables() -> None:
         "classes": (("genes", "method"), ("accuracy", "ECE", "unknown")),
         "unknown": (("genes", "left out"), ("unknown", "by its own bound", "false by its own bound")),
         "reasons": (("order", "deleted"), ("accuracy",)),
+        "slides": (("pooling",), ("new patients", "held out", "mean pooling", "attention", "evidence")),
+        "few labels": ((), ("one by one", "together", "with the prior")),
     }
     for what, (names, measures) in keys.items():
         grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -429,7 +534,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["planted", "survival", "classes", "unknown", "reasons", "tables"])
+    parser.add_argument(
+        "what", choices=["planted", "survival", "classes", "unknown", "reasons", "slides", "tables"]
+    )
     parser.add_argument("more", nargs="*")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -438,6 +545,8 @@ def main() -> None:
         survival(Path(data), name, int(seed))
     elif given.what == "planted":
         planted(int(given.more[0]))
+    elif given.what == "slides":
+        slide_labels(int(given.more[0]))
     elif given.what == "tables":
         tables()
     else:

@@ -15,8 +15,8 @@ ERRORS = {
     "SettingError", "SlideError", "StorageError", "TableError",
 }  # fmt: skip
 FACE = ERRORS | {
-    "Classifier", "Generator", "Imputer", "Predictor", "Programmes", "Section", "Slide", "__version__",
-    "compare", "open", "read_cohort", "write",
+    "Classifier", "Generator", "Imputer", "Labeller", "Predictor", "Programmes", "Section", "Slide",
+    "__version__", "compare", "open", "read_cohort", "write",
 }  # fmt: skip
 PACKAGES = (
     "bulk",
@@ -27,6 +27,7 @@ PACKAGES = (
     "genes",
     "graphs",
     "imputer",
+    "labeller",
     "models",
     "predictor",
     "programmes",

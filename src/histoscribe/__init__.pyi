@@ -15,6 +15,7 @@ from .evaluation import compare as compare
 from .formats import open as open, write as write
 from .generator import Generator as Generator
 from .imputer import Imputer as Imputer
+from .labeller import Labeller as Labeller
 from .predictor import Predictor as Predictor
 from .programmes import Programmes as Programmes
 from .section import Section as Section, read_cohort as read_cohort

@@ -1,14 +1,14 @@
 """`histoscribe classify`: what samples, a section or its regions are, or that they are nothing known."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution, show_rows
-from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, SamplesScale
+from histoscribe.cli.console import answer, caution, command_line, show_rows
+from histoscribe.cli.options import AsJson, Device, InCohort, ModelName, SamplesScale, SlideMpp, Store
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, output_file
+from histoscribe.cli.targets import open_samples, open_target, output_file
 from histoscribe.errors import SettingError
 
 _TOP, _SHOWN = 10, 20
@@ -16,8 +16,8 @@ _TOP, _SHOWN = 10, 20
 
 def classify(
     context: typer.Context,
-    table: Samples,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    table: Annotated[Path, typer.Argument(help="A table, a section, a cohort CSV; a slide for its labels.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write; for slides also JSON.")],
     model: ModelName = "classifier-tcga11",
     region: Annotated[Path | None, typer.Option(help="GeoJSON: regions of a section, one by one.")] = None,
     explain: Annotated[
@@ -28,16 +28,33 @@ def classify(
     adapt: Annotated[
         bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
     ] = None,
+    attention: Annotated[
+        Path | None, typer.Option(help="Of one slide: its tiles, as h5ad or GeoJSON.")
+    ] = None,
+    mpp: SlideMpp = None,
+    store: Store = None,
+    device: Device = "auto",
+    encoder: Annotated[str | None, typer.Option(help="The encoder's folder, if not found by name.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what samples are, by whatever genes they have; a section is told as one sample."""
+    """Tell what samples are, by whatever genes they have; a section is told as one sample.
+
+    With a model of `train slides`, tell the labels of a slide, or of every slide of a cohort CSV.
+    """
     from histoscribe.classifier import UNKNOWN, Classifier
     from histoscribe.classifier.classifier import profiles
     from histoscribe.evaluation.regions import classes_of
     from histoscribe.files import replacing
+    from histoscribe.models import bundled, read_card
     from histoscribe.section import Section
     from histoscribe.tiles import read_regions
 
+    if read_card(bundled(model)).kind == "labeller":
+        _slides(context, table, out, model, region, section, attention, mpp, store, device, encoder, as_json)
+        return
+    if attention is not None:
+        problem = "this model tells samples, which have no tiles"
+        raise SettingError(problem, where=model, remedy="choose a model of train slides")
     output_file(out, ".csv", inputs=[table])
     with job() as progress:
         progress.report("opening model and table")
@@ -67,3 +84,68 @@ def classify(
     answer("Told", facts, as_json=as_json, context=context, notes=told.attrs["notes"], rows=rows)
     if not as_json:
         show_rows(("sample", *kept), kept.head(_SHOWN).itertuples(name=None))
+
+
+def _slides(
+    context: typer.Context, target: Path, out: Path, model: str, region: Path | None, section: str | None,
+    attention: Path | None, mpp: float | None, store: Path | None, device: str, encoder: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Tell the labels of slides, with the record of each in its rows."""
+    import pandas as pd
+
+    from histoscribe.features import encoder_named, storing
+    from histoscribe.files import as_json as json_of, replacing
+    from histoscribe.formats import kind_of
+    from histoscribe.labeller import Labeller, write_attention
+    from histoscribe.record import amend_record, installed_versions
+    from histoscribe.section import Section, read_cohort_csv
+    from histoscribe.tiles import read_regions
+
+    output_file(out, ".csv", ".json", inputs=[target])
+    whole = kind_of(target) == "cohort" and section is None
+    rows: list[Any] = [*read_cohort_csv(target)] if whole else [None]
+    if attention is not None:
+        if len(rows) > 1:
+            remedy = "name one slide, or choose it with --section"
+            raise SettingError("tiles are written of one slide alone", where=attention, remedy=remedy)
+        output_file(attention, ".h5ad", ".geojson", inputs=[target, out])
+    tables, verdicts, command = [], {}, command_line(context)
+    with job() as progress, storing(store):
+        progress.report("opening the model")
+        given = None if encoder is None else encoder_named(encoder, device=device)
+        labeller = Labeller.load(model, device=device, encoder=given)
+        drawn = None if region is None else read_regions(region)
+        for row in rows:
+            opened: Any = row or open_target(target, section=section, mpp=mpp)
+            slide = row.open_slide(mpp=mpp) if row else opened
+            slide = slide.scaled_slide if isinstance(slide, Section) else slide
+            name = row.section if row else opened.name
+            patient = getattr(opened, "patient", "") or ""
+            found = labeller.label(slide, region=drawn, name=name, patient=patient, progress=progress)
+            if attention is not None and found.tiles is not None:
+                amend_record(found.tiles.table, command=command)
+                write_attention(found.tiles, attention)
+            found.told.insert(0, "slide", name)
+            verdicts[name] = found.verdict.sentence
+            tables.append(found.told.assign(verdict=found.verdict.kind))
+        about: dict[str, Any] = {
+            "model": labeller.card.sha256,
+            "command": command,
+            "versions": installed_versions(),
+        }
+        told = pd.concat(tables)
+        records = told.reset_index().to_dict("records")
+        with replacing(out) as fresh:
+            if out.suffix.lower() == ".json":
+                fresh.write_text(json_of({**about, "verdicts": verdicts, "rows": records}), encoding="utf-8")
+            else:
+                version = about["versions"].get("napari-histoscribe", "")
+                own = told.assign(model=about["model"], version=version, command=command)
+                own.reset_index().to_csv(fresh, index=False, float_format="%.5g")
+    facts = {"written": out, "tiles": attention, "slides": len(rows), "model": about["model"]}
+    caution(f"{name}: {words}" for name, words in verdicts.items())
+    answer("Told", facts, as_json=as_json, context=context, verdicts=verdicts, rows=records)
+    if not as_json:
+        shown = told.reset_index()[["slide", "label", "told", "probability", "low", "high", "held_out"]]
+        show_rows(list(map(str, shown)), shown.head(_SHOWN).itertuples(index=False, name=None))

@@ -93,4 +93,5 @@ def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Sec
         yield str(path), partial(open_target, path, mpp=mpp)
         return
     for row in rows:
-        yield row.section, row.read
+        bare = row.positions is None and kind_of(row.path) == "slide"
+        yield row.section, partial(row.open_slide, mpp=mpp) if bare else row.read

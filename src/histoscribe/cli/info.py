@@ -223,6 +223,7 @@ def _model(path: Path) -> dict[str, Any]:
         "held_out": card.settings.get("inner_split"),
         "held_out_median_r": round(median(scores.values()), 4) if scores else None,
         **{f"held_out_median_r_{name}_patient": _median_of(card, name) for name in ("same", "new")},
+        "labels": [f"{name} {found['auc']:.2f}" for name, found in card.held_out.items() if "auc" in found],
         "best_genes": [f"{gene} {scores[gene]:.2f}" for gene in best],
         "encoder": card.encoder,
         "crop_um": card.crop_um,

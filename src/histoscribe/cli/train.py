@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution
+from histoscribe.cli.console import answer, caution, show_rows
 from histoscribe.cli.options import (
     AsJson,
     Device,
@@ -21,6 +21,7 @@ from histoscribe.cli.options import (
     SamplesScale,
     Scheduler,
     Seed,
+    SlideMpp,
     Store,
 )  # fmt: skip
 from histoscribe.cli.running import job, verb
@@ -282,6 +283,66 @@ def classifier(
         "classes": card.settings["classes"],
     }  # fmt: skip
     _say(context, facts, card, as_json, hint=f"Next: histoscribe classify TABLE --model {out} --out told.csv")
+
+
+@app.command("slides")
+@verb
+def slides(
+    context: typer.Context,
+    cohort: Annotated[Path, typer.Argument(help="CSV with section, patient, path: a slide a line.")],
+    labels: Annotated[Path, typer.Option(help="CSV: slide or patient, then a column each label.")],
+    out: ModelFolder,
+    label: Annotated[list[str] | None, typer.Option(help="Take only this label (repeatable).")] = None,
+    pooling: Annotated[str, typer.Option(help="auto, mean, attention or transformer.")] = "auto",
+    prior: Annotated[
+        str | None,
+        typer.Option(help="Which labels go together: cooccurrence, sets, a GMT file or a CSV of edges."),
+    ] = None,
+    grid_um: Annotated[float, typer.Option(min=1.0, help="Pitch of the tiles in µm.")] = 55.0,
+    steps: Annotated[int, typer.Option(min=8, help="The longest that a network learns.")] = 240,
+    encoder: Annotated[str, typer.Option(help="What describes a tile: a name or a folder.")] = "builtin",
+    mpp: SlideMpp = None,
+    store: Store = None,
+    scheduler: Scheduler = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    licence: Licence = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Learn labels of whole slides: mutation, subtype, grade, expression; patients are never split."""
+    from histoscribe.features import connected, encoder_named, storing
+    from histoscribe.labeller import Labeller, describe_cohort, read_labels
+    from histoscribe.section import read_cohort_csv
+
+    output_folder(out)
+    start, rows = time.monotonic(), read_cohort_csv(cohort)
+    names, patients = [row.section for row in rows], [row.patient or row.section for row in rows]
+    table, doubts = read_labels(labels, names, patients, label or ())
+    known = [row for row in rows if (table.loc[row.section].fillna("") != "").any()]
+    with job() as progress, connected(scheduler), storing(store):
+        model = Labeller(pooling=pooling, steps=steps, seed=seed, device=device, licence=licence)
+        chosen = encoder_named(encoder, device=device)
+        bags, failed = describe_cohort(known, chosen, pitch_um=grid_um, mpp=mpp, progress=progress)
+        model.fit(bags, table, prior=prior, encoder=chosen, pitch_um=grid_um, progress=progress).save(out)
+    card = model.card
+    doubts += [*failed, *card.settings["doubts"]]
+    caution(doubts)
+    facts = {
+        "model": out, "slides": len(card.training), "patients": len(card.patients), "pooling": card.variant,
+        "labels": [f"{one.name} ({one.kind})" for one in model.fitted.labels], "encoder": card.encoder,
+        "seconds": round(time.monotonic() - start, 1),
+    }  # fmt: skip
+    if not as_json:
+        columns = ("low", "high", "mean_pooling", "chance", "patients")
+        found = card.held_out.items()
+        scored = [[name, one.get("auc", one.get("r")), *(one[key] for key in columns)] for name, one in found]
+        show_rows(("label", "held out: auc or r", *columns), scored)
+    hint = f"Next: histoscribe classify SLIDE --model {out} --out told.csv --attention tiles.geojson"
+    settings, sha256 = card.settings, card.sha256
+    answer(
+        "Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=sha256,
+        held_out=card.held_out, warnings=doubts,
+    )  # fmt: skip
 
 
 def _say(context: typer.Context, facts: dict[str, Any], card: Card, as_json: bool, *, hint: str) -> None:

@@ -28,7 +28,7 @@ class Card:
     """Everything that must be known about saved weights before they are trusted."""
 
     kind: str
-    """`predictor`, `imputer` or `generator`."""
+    """`predictor`, `imputer`, `generator`, `classifier`, `programmes` or `labeller`."""
     variant: str
     """Which form of that kind."""
     genes: tuple[str, ...]

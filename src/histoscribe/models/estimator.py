@@ -82,6 +82,27 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         """Genes of the output, in the order of its columns."""
         return self.card.genes
 
+    @property
+    def encoder(self) -> TileEncoder:
+        """What describes tiles for this model: as given to `fit` or `load`, else found by the card's name.
+
+        Raises `ModelError` if the card names none, or it is not here.
+        """
+        from histoscribe.features import encoder_named
+
+        if self._encoder is None:
+            if not self.card.encoder:
+                problem = "this model does not say which encoder described its tiles"
+                raise ModelError(problem, remedy="pass encoder= when fitting, or give described tiles")
+            try:
+                self._encoder = encoder_named(self.card.encoder, device=self.device)
+            except SettingError as error:
+                raise ModelError(
+                    f"this model learned from tiles described by {self.card.encoder}, which is not here",
+                    remedy="install the package that offers this encoder, or give it to load(encoder=…)",
+                ) from error
+        return self._encoder
+
     def save(self, folder: str | PathLike[str], *, tissue: str = "", technology: str = "") -> Card:
         """Write the model's folder, `weights.safetensors` and `card.json`, and give the card as written.
 

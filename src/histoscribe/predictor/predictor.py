@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError, SettingError, SlideError, TableError
+from histoscribe.errors import ModelError, SectionError, SlideError, TableError
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import KIND, PredictorSettings
@@ -73,32 +73,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         chosen = variant_named(variant).settings(**settings)
         super().__init__(chosen, seed=seed, device=device, licence=licence)
         self.panel = tuple(panel or ())
-
-    @property
-    def encoder(self) -> TileEncoder:
-        """What describes tiles for this model: as given to `fit` or `load`, else found by the card's name.
-
-        Raises
-        ------
-        ModelError
-            If the card names none, or it is not here.
-        """
-        from histoscribe.features import encoder_named
-
-        if self._encoder is None:
-            if not self.card.encoder:
-                raise ModelError(
-                    "this model does not say which encoder described its tiles",
-                    remedy="pass encoder= when fitting, or use predict_encoded",
-                )
-            try:
-                self._encoder = encoder_named(self.card.encoder, device=self.device)
-            except SettingError as error:
-                raise ModelError(
-                    f"this model learned from tiles described by {self.card.encoder}, which is not here",
-                    remedy="install the package that offers this encoder, or give it to load(encoder=…)",
-                ) from error
-        return self._encoder
 
     def fit(
         self,

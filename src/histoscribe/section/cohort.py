@@ -17,7 +17,7 @@ from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.hest import archive_entries, archive_root
 from histoscribe.section.readers.legacy import read_legacy
 from histoscribe.section.table import examples, repeated
-from histoscribe.slide import Slide
+from histoscribe.slide import Slide, open_slide
 
 REQUIRED = ("section", "patient", "path")
 COLUMNS = (*REQUIRED, "positions", "slide", "pitch_um", "spot_um")
@@ -48,6 +48,15 @@ class CohortRow:
         if self.positions is None:
             return open_section(self.path, slide=self.slide, **known)
         return read_legacy(self.path, self.positions, self.slide, **known)
+
+    def open_slide(self, *, mpp: float | None = None) -> Slide:
+        """The slide that its path is, without spots, or else its section's.
+
+        `mpp`: µm per full-resolution pixel of a slide that does not state it.
+        """
+        if self.slide is None and kind_of(self.path) != "slide":
+            return self.read().scaled_slide
+        return open_slide(self.slide or self.path, mpp=mpp)
 
 
 def read_cohort(source: str | Path | Iterable[str | Path], progress: Progress | None = None) -> list[Section]:

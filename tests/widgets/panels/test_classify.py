@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from histoscribe.features import encoder_named
+from histoscribe.labeller import Bag, Labeller
 from histoscribe.simulate import simulate_section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
+from histoscribe.widgets.layers.layers import add_layer, slide_layer
 from histoscribe.widgets.layers.regions import add_region_layer, use_class
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -33,3 +38,31 @@ def test_a_section_and_its_regions_are_told_with_reasons(window: Any, qtbot: Any
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=120_000)
     assert panel.words.text().startswith("core: its lead")
     assert panel.words.text().count(",") == 9
+
+
+def test_a_slide_is_labelled_and_its_attention_painted(window: Any, qtbot: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    encoder = encoder_named("builtin")
+    bags = [
+        Bag(f"s{n}", f"p{n}", random.normal(n % 2, 1, (30, encoder.dimension)).astype(np.float32))
+        for n in range(12)
+    ]
+    labels = pd.DataFrame({"kind": ["a", "b"] * 6, "grade": [1, 2, 3] * 4}, [bag.name for bag in bags])
+    model = Labeller(steps=8, pooling="attention", device="cpu").fit(bags, labels, encoder=encoder)
+    model.save(tmp_path / "model")
+    section = simulate_section(3, genes=20, size_um=600)
+    add_layer(window, slide_layer(section.slide))
+    panel = window.window.add_plugin_dock_widget(PLUGIN, "Classify")[1]
+    panel.reset_choices()
+    panel.labeller.folder = tmp_path / "model"
+    panel.label_button.click()
+    qtbot.waitUntil(lambda: not panel.tasks.running, timeout=300_000)
+    assert panel.table.frame.index.tolist() == ["kind", "grade"]
+    assert set(panel.table.frame["told"]) == {"unknown"}  # made-up descriptors are unlike all tissue
+    assert window.layers[-1].name == "attention: kind"
+    assert np.nanmean(window.layers[-1].data) == pytest.approx(1, abs=1e-3)
+    panel.view.setCurrentIndex(panel.table.index(1))
+    panel.paint()
+    assert window.layers[-1].name.startswith("attention: grade: ")
+    panel.undo()
+    assert not [layer for layer in window.layers if layer.name.startswith("attention")]

@@ -117,7 +117,8 @@ def card_words(card: Card) -> str:
     apart = f"spots {pitch:.0f} µm apart" if isinstance(pitch, int | float) else ""
     about = ", ".join(part for part in (card.tissue, card.technology, apart) if part) or "tissue not stated"
     noun = "samples" if card.mpp is None else "sections"
-    said = f"{about[0].upper()}{about[1:]}. {len(card.genes):,} genes from {len(card.training):,} {noun} of "
+    what = "labels" if card.kind == "labeller" else "genes"
+    said = f"{about[0].upper()}{about[1:]}. {len(card.genes):,} {what} from {len(card.training):,} {noun} of "
     said += f"{len(card.patients):,} patient{'s' if len(card.patients) != 1 else ''}. "
     told: list[str] = []
     for which, whose in (("new", "on a new patient"), ("same", "on a known one"), ("", "held-out")):

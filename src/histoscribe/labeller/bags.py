@@ -1,0 +1,123 @@
+"""Bags: the described tiles of whole slides, as many of each as memory has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.errors import HistoscribeError, SectionError, SettingError
+from histoscribe.progress import Progress
+
+if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
+    from histoscribe.section.cohort import CohortRow
+
+PITCH_UM = 55.0
+_VALUES, _MOST, _LEAST = 2**27, 2048, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Bag:
+    """One slide of a training."""
+
+    name: str
+    patient: str
+    features: NDArray[np.float32]
+    """Descriptors of its tiles, or of some drawn at random, shape (tiles, d)."""
+    fineness_um: float | None = None
+    """µm per pixel of its image as it truly is."""
+
+
+def tiles_each(slides: int, dimension: int) -> int:
+    """How many tiles of each slide are kept, so that a cohort takes half a gigabyte at most."""
+    return int(np.clip(_VALUES // max(slides * dimension, 1), _LEAST, _MOST))
+
+
+def some_of(features: NDArray[np.float32], most: int, name: str) -> NDArray[np.float32]:
+    """At most so many tiles, drawn by the slide's name: the same in every run."""
+    if len(features) <= most:
+        return features
+    random = np.random.default_rng(list(name.encode()))
+    return features[np.sort(random.choice(len(features), most, replace=False))]
+
+
+def describe_cohort(
+    rows: Sequence[CohortRow],
+    encoder: TileEncoder,
+    *,
+    pitch_um: float = PITCH_UM,
+    mpp: float | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Bag], list[str]]:
+    """Describe the slides of a cohort, or take what `features.storing` has of them.
+
+    Parameters
+    ----------
+    rows : sequence of CohortRow
+    encoder : TileEncoder
+    pitch_um : float
+        Of the grid of tiles.
+    mpp : float, optional
+        µm per full-resolution pixel of slides that do not state it.
+    progress : Progress, optional
+
+    Returns
+    -------
+    list of Bag
+    list of str
+        Slides that could not be read and were left out, and why.
+
+    Raises
+    ------
+    SettingError
+        If no slide was named twice or more.
+    HistoscribeError
+        That of the first slide, where none can be read.
+    """
+    from histoscribe.errors import Cancelled
+    from histoscribe.features import encode_tiles
+    from histoscribe.tiles import grid_tiles, image_fineness
+
+    if len(rows) < 2:
+        raise SettingError("a cohort takes two slides at least", remedy="name more slides")
+    most = tiles_each(len(rows), encoder.dimension)
+    bags, failed = list[Bag](), list[HistoscribeError]()
+    for row in rows:
+        try:
+            slide = row.open_slide(mpp=mpp)
+            tiles = grid_tiles(slide, pitch_um)
+            features = some_of(encode_tiles(slide, tiles, encoder, progress=progress), most, row.section)
+            fineness = image_fineness(slide, tiles, encoder.mpp)
+            bags.append(Bag(row.section, row.patient or row.section, features, fineness))
+        except Cancelled:
+            raise
+        except HistoscribeError as error:
+            failed.append(error)
+    if not bags:
+        raise failed[0]
+    return bags, [f"a slide was left out: {error}" for error in failed]
+
+
+def check_bags(bags: Sequence[Bag]) -> None:
+    """Refuse slides that are named twice, or whose descriptors are missing, odd or of several lengths."""
+    names = [bag.name for bag in bags]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        problem = f"slides named twice: {', '.join(twice[:3])}"
+        raise SectionError(problem, remedy="give each slide its own name")
+    for bag in bags:
+        if bag.features.ndim != 2 or not len(bag.features):
+            raise SectionError(
+                "it has no described tiles", where=bag.name, remedy="describe it, or leave it out"
+            )
+        if not np.isfinite(bag.features).all():
+            problem = "its descriptors hold values that are not finite"
+            raise SectionError(problem, where=bag.name, remedy="describe it again")
+        if bag.features.shape[1] != bags[0].features.shape[1]:
+            problem = (
+                f"its descriptors have {bag.features.shape[1]} numbers, others {bags[0].features.shape[1]}"
+            )
+            raise SectionError(problem, where=bag.name, remedy="describe all with one encoder")

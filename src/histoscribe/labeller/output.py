@@ -1,0 +1,136 @@
+"""What is written of a slide: its labels as a table, its tiles with attention and evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoscribe.files import as_json, replacing
+from histoscribe.labeller.calibration import tell
+from histoscribe.labeller.labels import Label, columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from histoscribe.models import Card
+    from histoscribe.section import Section
+    from histoscribe.slide import Slide
+    from histoscribe.tiles import Tiles
+    from histoscribe.verdict import Verdict
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class SlideLabels:
+    """What is told of one slide."""
+
+    told: pd.DataFrame
+    """A row each label: see `Labeller.label`."""
+    attention: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+    """`attention` and `evidence`: shape (tiles, outputs)."""
+    novelty: NDArray[np.float32]
+    """Of each tile, above 1 where it is unlike the training, shape (tiles,)."""
+    verdict: Verdict
+    tiles: Section | None = None
+    """The tiles on their slide: evidence by output, `layers["attention"]`, novelty and record."""
+
+
+def told_of(
+    answers: NDArray[np.float64], labels: Sequence[Label], calibration: Sequence[NDArray[np.float64]],
+    card: Card, verdict: Verdict,
+) -> pd.DataFrame:  # fmt: skip
+    """A row each label for answers of one slide, shape (1, outputs): see `Labeller.label_tiles`."""
+    import pandas as pd
+
+    rows = []
+    for label, own, how in zip(labels, columns_of(labels), calibration, strict=True):
+        found, score = tell(answers[:, own], label, how)[0], card.held_out.get(label.name, {})
+        row: dict[str, Any] = dict.fromkeys(("probability", "low", "high"), np.nan)
+        if label.classes:
+            nearest: object = label.classes[int(found.argmax())]
+            row |= {"probability": found.max()} | {
+                f"P({c})": v for c, v in zip(label.classes, found, strict=True)
+            }
+        else:
+            nearest = float(f"{found[0]:.5g}")
+            row |= {"low": found[1], "high": found[2]}
+        told = UNKNOWN if verdict.withheld else nearest
+        held_out = score.get("auc", score.get("r", np.nan))
+        rows.append({"label": label.name, "told": told, "nearest": nearest, "held_out": held_out, **row})
+    return pd.DataFrame(rows).set_index("label")
+
+
+def tiles_told(
+    card: Card,
+    outputs: Sequence[str],
+    slide: Slide,
+    tiles: Tiles,
+    found: SlideLabels,
+    name: str,
+    patient: str,
+) -> Section:
+    """The tiles as a section: evidence by output, attention beside it, and where it comes from."""
+    import pandas as pd
+    from anndata import AnnData
+
+    from histoscribe.predictor.output import section_of
+    from histoscribe.record import Record
+    from histoscribe.section import flip
+
+    obs = pd.DataFrame(
+        {"novelty": found.novelty, "unlike_training": found.novelty > 1}, index=list(tiles.names)
+    )
+    table = AnnData(
+        found.evidence.astype(np.float32), obs=obs, var=pd.DataFrame(index=list(outputs)),
+        obsm={"spatial": flip(tiles.centres)}, layers={"attention": found.attention.astype(np.float32)},
+    )  # fmt: skip
+    record = Record(
+        "predicted", scale="standardised", target="evidence of each tile for labels of the slide",
+        model_sha256=card.sha256, variant=card.variant, encoder=card.encoder, model_licence=card.licence,
+        training_sections=card.sections, training_patients=card.patients, verdict=found.verdict,
+        unlike_training_share=float((found.novelty > 1).mean()),
+    )  # fmt: skip
+    return section_of(table, slide, tiles, record, name, patient or None)
+
+
+def write_attention(tiles: Section, path: str | Path) -> None:
+    """Write the tiles of `Labeller.label` as h5ad, or as GeoJSON squares with measurements, for QuPath."""
+    from histoscribe.record import record_of
+    from histoscribe.section import write_section
+
+    if not str(path).lower().endswith(".geojson"):
+        write_section(tiles, path)
+        return
+    table, own = tiles.table, record_of(tiles.table)
+    half = tiles.spot_um / tiles.mpp / 2
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * half
+    squares = np.round(table.obsm["spatial"][:, None] + corners, 1).tolist()
+    measured = {f"evidence: {name}": column for name, column in zip(table.var_names, table.X.T, strict=True)}
+    shares = table.layers["attention"].T
+    measured |= {f"attention: {name}": column for name, column in zip(table.var_names, shares, strict=True)}
+    columns = {name: [float(f"{value:.4g}") for value in column] for name, column in measured.items()}
+    features = [
+        {
+            "type": "Feature", "geometry": {"type": "Polygon", "coordinates": [square]},
+            "properties": {
+                "objectType": "tile", "name": tile,
+                "measurements": {measure: values[row] for measure, values in columns.items()},
+            },
+        }
+        for row, (tile, square) in enumerate(zip(table.obs_names, squares, strict=True))
+    ]  # fmt: skip
+    about = {
+        "model_sha256": own.model_sha256, "command": own.command, "versions": own.versions,
+        "verdict": None if own.verdict is None else own.verdict.to_mapping(),
+    }  # fmt: skip
+    content = {"type": "FeatureCollection", "histoscribe": json.loads(as_json(about)), "features": features}
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(content), encoding="utf-8")
