@@ -286,12 +286,12 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
 
 
 def _compress(path: Path) -> None:
-    """Keep 256 colours: a picture of a window stays as it looks at a third of its size."""
+    """Keep 160 colours: a picture of a window stays as it looks at a fifth of its size."""
     from PIL import Image
 
     with Image.open(path) as picture:
         how = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 2, "dither": Image.Dither.NONE}
-        small = picture.convert("RGB").quantize(256, **how)
+        small = picture.convert("RGB").quantize(160, **how)
     small.save(path, optimize=True)
 
 
