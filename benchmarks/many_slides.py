@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter
 
 from histoscribe.features.store import Shelf
 
-SIDE, GRID_UM, ALONE = 260, 80, 10
+SIDE, GRID_UM, ALONE = 260, 80, 8
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -126,8 +126,9 @@ def measure(work: Path, count: int) -> dict[str, Any]:
             memory.append(held_mb(run.process.pid))
             run.before = run.done() - 2  # the process is warm
             if step < 2:
-                killed.add(workers[0])
-                os.kill(workers[0], signal.SIGKILL)
+                victim = next(pid for pid in workers if Path(f"/proc/{pid}").exists())
+                killed.add(victim)
+                os.kill(victim, signal.SIGKILL)
             elif step == 2:
                 run.process.kill()
                 run.process.wait()

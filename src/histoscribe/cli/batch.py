@@ -23,7 +23,7 @@ import typer
 from histoscribe.cli.console import show_rows, words
 from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
 from histoscribe.errors import Cancelled
-from histoscribe.features.tasks import cluster
+from histoscribe.features.tasks import cluster_gone
 from histoscribe.files import FULL, as_json, plain, replacing
 
 LEDGER, TABLE, PAGE = "done.jsonl", "targets.csv", "index.html"
@@ -118,8 +118,7 @@ def run_batch(
             remedy = (known.remedy if known else None) or ""
             outcomes.append(Outcome(name, "failed", problem, remedy, code=code))
             full = any(getattr(one, "errno", None) in FULL for one in (error, error.__cause__))
-            client = cluster()
-            if full or (client is not None and not (client.status == "running" and client.nthreads())):
+            if full or cluster_gone():
                 outcomes += [Outcome(other, "not started") for other, _ in targets[number + 1 :]]
                 break
     if ledger is not None:

@@ -66,6 +66,15 @@ def cluster() -> Any:
     return client if client.status == "running" else None
 
 
+def cluster_gone() -> bool:
+    """Whether the scheduler in use does not answer, or has no worker."""
+    client = cluster()
+    try:
+        return client is not None and not (client.status == "running" and client.nthreads())
+    except OSError:
+        return True
+
+
 def run_all(task: Callable[[T], R], items: Sequence[T], check: Callable[[], None]) -> Iterator[R]:
     """Yield what `task` makes of every item, as it is finished.
 
@@ -99,6 +108,7 @@ def _on_cluster(
     client: Any, task: Callable[[T], R], items: Sequence[T], check: Callable[[], None]
 ) -> Iterator[R]:
     from distributed import KilledWorker, wait
+    from distributed.comm.core import CommClosedError
 
     waiting, running = iter(items), set[Any]()
     lonely_since: float | None = None
@@ -128,7 +138,7 @@ def _on_cluster(
         problem = "every worker that describes a certain part of it is killed"
         raise SlideError(problem, remedy="look into the workers' logs; often they lack memory") from error
     except OSError as error:
-        if client.status == "running":
+        if client.status == "running" and not isinstance(error, CommClosedError):
             raise
         raise SettingError("the scheduler is gone", remedy=_KEPT) from error
     finally:
