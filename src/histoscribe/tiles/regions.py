@@ -229,7 +229,7 @@ def _ring(points: ArrayLike) -> NDArray[np.float64]:
         raise RegionError("a point is not two finite numbers") from error
     if ring.ndim != 2 or ring.shape[1] != 2 or not np.isfinite(ring).all():
         raise RegionError("a point is not two finite numbers")
-    if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
+    if len(ring) > 1 and ring[0].tolist() == ring[-1].tolist():
         ring = ring[:-1]
     if len(ring) < 3:
         raise RegionError("an outline has fewer than three corners", remedy="draw at least a triangle")
