@@ -16,7 +16,7 @@ from histoscribe.formats import kind_of, open as open_any
 from histoscribe.labeller import Labeller
 from histoscribe.record import record_of
 
-SIDE, SLIDES = 288, 12
+SIDE, SLIDES = 224, 12
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_labels_are_learned_told_and_shown(cohort: Path, shell: Callable, tmp_pa
     assert described.exit_code == 0, described.stderr
     result = shell(
         "train", "slides", cohort, "--labels", folder / "labels.csv", "--label", "kind", "--label", "level",
-        "--out", model, "--steps", 16, "--pooling", "mean", *shared, "--json",
+        "--out", model, "--steps", 8, "--pooling", "mean", *shared, "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)

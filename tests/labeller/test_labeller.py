@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from histoscribe.errors import ModelError, SectionError, TableError
 from histoscribe.labeller import Bag, Labeller, read_labels
@@ -38,7 +39,10 @@ def make(seed: int, shift: float = 8.0) -> tuple[list[Bag], pd.DataFrame, list[n
 @pytest.fixture(scope="module")
 def learned() -> Labeller:
     bags, labels, _ = make(0)
-    return Labeller(steps=160, device="cpu").fit(bags, labels)
+    before = torch.get_rng_state()
+    model = Labeller(steps=160, device="cpu").fit(bags, labels)
+    assert torch.equal(torch.get_rng_state(), before)
+    return model
 
 
 def test_a_label_of_a_rare_tissue_is_told_of_new_patients_with_its_tiles(learned: Labeller) -> None:

@@ -16,6 +16,7 @@ from histoscribe.labeller.inputs import inputs_of
 from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, prior_named
+from histoscribe.models.reproducible import seeded
 from histoscribe.predictor.linear import pooled
 from histoscribe.progress import Progress
 
@@ -60,7 +61,8 @@ def choose(
     trial = trials[plans[chosen]]
     networks = []
     for states in trial.states:
-        network = SlideNetwork(features[0].shape[1], trial.plan.pooling, states[stage]["smoothing"])
+        with seeded(seed):  # it draws its first weights, which are replaced
+            network = SlideNetwork(features[0].shape[1], trial.plan.pooling, states[stage]["smoothing"])
         network.load_state_dict(states[stage])
         networks.append(network.eval())
     calibration, scores = [], {}
