@@ -182,7 +182,7 @@ class FittedPredictor:
             (progress or Progress()).report("predicting", rows.start, len(inputs.raw))
             told = self._predict(inputs[rows], device)
             standardised[rows] = np.asarray(told.expression)
-            parts.append(replace(told, expression=told.expression[:0]))
+            parts.append(replace(told, expression=np.array(told.expression[:0])))
         kept = min(part.evidence.shape[1] for part in parts)
         return TilePredictions(
             self.expression(standardised, inputs.centres_um),
