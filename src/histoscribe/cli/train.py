@@ -300,7 +300,7 @@ def slides(
     ] = None,
     grid_um: Annotated[float, typer.Option(min=1.0, help="Pitch of the tiles in µm.")] = 55.0,
     steps: Annotated[int, typer.Option(min=8, help="The longest that a network learns.")] = 240,
-    encoder: Annotated[str, typer.Option(help="What describes a tile: a name or a folder.")] = "builtin",
+    encoder: Annotated[str, typer.Option(help="What describes a tile: a name or a folder.")] = "both",
     mpp: SlideMpp = None,
     store: Store = None,
     scheduler: Scheduler = None,
