@@ -35,7 +35,7 @@ def test_a_change_is_noticed(polite: Callable, name: str) -> None:
     if name == "random" and "distributed" in sys.modules:
         pytest.skip("a client of the scheduler draws from these numbers itself")
     try:
-        with pytest.raises(AssertionError, match=name), polite():
+        with pytest.raises(AssertionError, match=name), polite(0):
             change()
     finally:
         back()
@@ -43,18 +43,18 @@ def test_a_change_is_noticed(polite: Callable, name: str) -> None:
 
 def test_a_number_drawn_from_torch_is_noticed(polite: Callable) -> None:
     torch = pytest.importorskip("torch")
-    with pytest.raises(AssertionError, match="torch's numbers"), polite():
+    with pytest.raises(AssertionError, match="torch's numbers"), polite(0):
         torch.rand(1)
 
 
 def test_another_folder_is_noticed(polite: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path.cwd())
-    with pytest.raises(AssertionError, match="folder"), polite():
+    with pytest.raises(AssertionError, match="folder"), polite(0):
         os.chdir(tmp_path)
 
 
 def test_nothing_is_nothing(polite: Callable) -> None:
-    with polite():
+    with polite(0):
         pass
 
 
