@@ -107,7 +107,8 @@ def test_several_targets_are_predicted_into_a_folder_once(
     found = records(result)
     assert [entry["outcome"] for entry in found.values()] == ["done", "failed", "done", "failed"]
     assert found["good.tif"]["facts"]["spots"] > 0
-    table = pd.read_csv(out / "targets.csv")
+    table = pd.read_csv(out / "targets.csv", dtype={"spots": str})
+    assert table["spots"][0] == str(found["good.tif"]["facts"]["spots"])
     assert list(table["outcome"]) == ["done", "failed", "done", "failed"]
     assert table["problem"][3] == "there is no such file or folder"
     page = (out / "index.html").read_text()

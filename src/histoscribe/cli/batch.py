@@ -140,7 +140,8 @@ def tell(outcomes: Sequence[Outcome], folder: Path) -> None:
         for one in outcomes
     ]
     with replacing(folder / TABLE) as fresh:
-        pd.DataFrame(rows).drop(columns=["key", "bytes"], errors="ignore").to_csv(fresh, index=False)
+        table = pd.DataFrame(rows).drop(columns=["key", "bytes"], errors="ignore")
+        table.convert_dtypes().to_csv(fresh, index=False)  # counts stay whole beside rows without any
     shown = [(one, read_verdict(_verdict(one)), Path(one.facts.get("written", "")).name) for one in outcomes]
     counts = Counter(one.outcome for one in outcomes)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
