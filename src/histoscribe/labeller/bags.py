@@ -74,7 +74,7 @@ def describe_cohort(
     Raises
     ------
     SettingError
-        If no slide was named twice or more.
+        If fewer than two slides are named.
     HistoscribeError
         That of the first slide, where none can be read.
     """

@@ -17,7 +17,7 @@ from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, prior_named
 from histoscribe.models.reproducible import seeded
-from histoscribe.predictor.linear import pooled
+from histoscribe.predictor.inputs import Scale
 from histoscribe.progress import Progress
 
 Floats = NDArray[np.float64]
@@ -37,15 +37,15 @@ class Choice:
 
 
 def choose(
-    features: Sequence[NDArray[np.float32]], labels: Sequence[Label], patients: Sequence[str],
+    features: Sequence[NDArray[np.float32]], scale: Scale, labels: Sequence[Label], patients: Sequence[str],
     prior: str | Floats | None, *, pooling: str, steps: int, seed: int, device: str, progress: Progress,
 ) -> Choice:  # fmt: skip
     """Try every plan on the same folds of patients, and keep the networks of the best.
 
-    What a label is scored by is told by networks that have not seen the patient, and by the plan and length
-    that are best on the other folds. Their mean answers new slides.
+    `scale`: of all training tiles. What a label is scored by is told by networks that have not seen the
+    patient, and by the plan and length that are best on the other folds. Their mean answers new slides.
     """
-    fold, scale = share_out(labels, patients, seed), pooled(features)
+    fold = share_out(labels, patients, seed)
     where, graph = str(resolve_device(device)), _prior(prior, labels)
     asked: list[Pooling] = ["mean", "attention"] if pooling == "auto" else [pooling]  # type: ignore[list-item]
     plans = [Plan(one, used) for one in asked for used in ((False, True) if graph else (False,))]

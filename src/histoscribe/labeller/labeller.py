@@ -147,7 +147,7 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         features = [np.asarray(bag.features, dtype=np.float32) for bag in bags]
         scale = pooled(features)
         best = choose(
-            features, found, patients, prior, pooling=self.settings.pooling, steps=self.settings.steps,
+            features, scale, found, patients, prior, pooling=self.settings.pooling, steps=self.settings.steps,
             seed=self.seed, device=self.device, progress=progress or Progress(),
         )  # fmt: skip
         axes = principal_axes(np.concatenate([own_units(one)[:_SHOWN] for one in features]), _AXES)
