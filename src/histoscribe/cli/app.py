@@ -1,13 +1,28 @@
 """The command `histoscribe` and its verbs."""
 
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from histoscribe.cli import benchmark, train
+from histoscribe.cli.align import align
+from histoscribe.cli.classify import classify
+from histoscribe.cli.compare import compare
+from histoscribe.cli.convert import convert
+from histoscribe.cli.convert_weights import convert_weights
+from histoscribe.cli.demo import demo
+from histoscribe.cli.describe import describe
+from histoscribe.cli.doctor import doctor
+from histoscribe.cli.fetch import fetch
+from histoscribe.cli.generate import generate
+from histoscribe.cli.impute import impute
+from histoscribe.cli.info import info
+from histoscribe.cli.predict import predict
+from histoscribe.cli.programmes import programmes
 from histoscribe.cli.running import verb
+from histoscribe.cli.sample import sample
+from histoscribe.cli.view import view
 
 
 class Shell(TyperGroup):
@@ -31,11 +46,11 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
-for name in (
-    "demo", "sample", "info", "view", "convert", "predict", "impute", "generate", "programmes", "classify",
-    "align", "describe", "compare", "fetch", "doctor", "convert_weights",
+for one in (
+    demo, sample, info, view, convert, predict, impute, generate, programmes, classify, align,
+    describe, compare, fetch, doctor, convert_weights,
 ):  # fmt: skip
-    app.command()(verb(getattr(import_module(f"histoscribe.cli.{name}"), name)))
+    app.command()(verb(one))
 
 
 def _print_version(wanted: bool) -> None:
