@@ -377,3 +377,13 @@ def _save_generator(genes: list[str], folder: Path) -> None:
     x = np.stack([row[4] for row in rows]) + rng.normal(0, 0.4, (len(rows), len(genes)))
     table = anndata.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes))
     Generator(met_steps=20, mixing_steps=20).fit(cohort_of(table)).save(folder)
+
+
+@pytest.fixture
+def quick_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Train panel learns in a second, and puts its models into `models` of the test's folder."""
+    from histoscribe.widgets.panels.train import panel, training
+
+    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
+    monkeypatch.setattr(training, "EFFORTS", {"Usual": quick})
+    monkeypatch.setattr(panel, "models_folder", lambda: tmp_path / "models")

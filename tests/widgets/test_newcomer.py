@@ -22,7 +22,6 @@ from histoscribe.widgets.state.state import state_of
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 MOST = 5
-QUICK = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
 
 
 class Newcomer:
@@ -82,11 +81,8 @@ def newcomer(
     person_at: Callable[[Any], Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    quick_training: None,
 ) -> Newcomer:
-    from histoscribe.widgets.panels.train import panel as train_panel, training
-
-    monkeypatch.setattr(training, "EFFORTS", {"Usual": QUICK})
-    monkeypatch.setattr(train_panel, "models_folder", lambda: tmp_path / "models")
     return Newcomer(person_at(make_napari_viewer_proxy(show=True)), tmp_path, monkeypatch)
 
 

@@ -24,7 +24,6 @@ from histoscribe.widgets.state.state import state_of
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
 MPP = 2.0
-QUICK = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
 
 
 @pytest.fixture
@@ -45,12 +44,8 @@ def test_from_measured_sections_to_a_painted_new_slide(
     registered: None,
     person_at: Callable[[Any], Any],
     clinic: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    quick_training: None,
 ) -> None:
-    from histoscribe.widgets.panels.train import panel as train_panel, training
-
-    monkeypatch.setattr(training, "EFFORTS", {"Usual": QUICK})
-    monkeypatch.setattr(train_panel, "models_folder", lambda: clinic / "models")
     person = person_at(make_napari_viewer_proxy(show=True))
     window = person.window
     window.window.resize(1300, 900)

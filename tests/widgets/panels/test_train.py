@@ -14,7 +14,7 @@ from qtpy.QtGui import QDropEvent
 from histoscribe.models import read_card
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
-from histoscribe.widgets.panels.train import panel as train_panel, training
+from histoscribe.widgets.panels.train import training
 from histoscribe.widgets.panels.train.training import held_out_words
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -28,10 +28,7 @@ def sections() -> list[Section]:
 
 
 @pytest.fixture
-def panel(panel_for: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
-    monkeypatch.setattr(training, "EFFORTS", {"Usual": quick})
-    monkeypatch.setattr(train_panel, "models_folder", lambda: tmp_path / "models")
+def panel(panel_for: Callable[[str], Any], quick_training: None) -> Any:
     return panel_for("Train")
 
 
