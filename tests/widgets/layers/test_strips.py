@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QApplication
 
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
@@ -91,6 +92,7 @@ def test_long_names_get_room(qapp: Any) -> None:
 def test_the_canvas_and_its_screenshot_show_it(make_napari_viewer: Any, section: Section) -> None:
     window = make_napari_viewer(show=True)
     show(window, [section])
+    window.canvas.overlays.scale_bar.visible = False
     for colour_map in ("viridis", "magma"):
         state_of(window).colour_map = colour_map
         paint(window, state_of(window))
@@ -98,7 +100,7 @@ def test_the_canvas_and_its_screenshot_show_it(make_napari_viewer: Any, section:
         padding = window.canvas.overlay_tiling.padding[0]
         row = round(len(seen) - padding - height_of([()])) + 7
         for share in (0.1, 0.5, 0.9):
-            column = round(padding + _MARGIN + share * _WIDTH)
+            column = round(seen.shape[1] - padding - _MARGIN - (1 - share) * _WIDTH)
             wanted = table_of(colour_map)[round(share * 255), :3]
             np.testing.assert_allclose(seen[row, column], wanted, atol=0.04)
     window.layers.clear()
@@ -117,3 +119,17 @@ def test_a_gene_costs_the_canvas_less_than_3_ms(make_napari_viewer: Any, section
         show_scale(window, [(f"{gene}, {UNITS}", colours, limits)])
         taken.append(time.process_time() - start)
     assert np.median(taken) < 0.003
+
+
+@pytest.mark.viewer
+def test_a_narrow_canvas_has_room_for_strip_and_scale_bar(make_napari_viewer: Any, section: Section) -> None:
+    window = make_napari_viewer(show=True)
+    show(window, [section])
+    canvas = window.window._qt_viewer.canvas
+    canvas.native.setFixedSize(380, 420)
+    window.screenshot(flash=False)
+    QApplication.processEvents()
+    drawn = [canvas._viewer_overlay_to_visual[window.canvas.overlays[key]][0] for key in (GENES, "scale_bar")]
+    (left, top), (_, below) = (one.node.transform.translate[:2] for one in drawn)
+    assert left >= 0
+    assert top + drawn[0].y_size <= below or below + drawn[1].y_size <= top

@@ -54,10 +54,13 @@ class Scale:
 
 
 def show_scale(viewer: ViewerModel, strips: Sequence[Strip], key: str = GENES) -> bool:
-    """Show strips in a viewer's canvas, none where there are none; False where this napari cannot."""
+    """Show strips in a viewer's canvas, none where there are none; False where this napari cannot.
+
+    Those of genes stand above the scale bar, where the narrowest canvas has room for both.
+    """
     from histoscribe.widgets.napari_private.overlay import show_picture
 
-    position = "bottom_left" if key == GENES else "top_left"
+    position = "bottom_right" if key == GENES else "top_left"
     return show_picture(viewer, key, position, Scale(tuple(strips)) if strips else None)
 
 
