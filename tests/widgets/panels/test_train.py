@@ -40,6 +40,7 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     qtbot: Any,
     tmp_path: Path,
 ) -> None:
+    predict, chosen = panel_for("Predict"), panel_for("Predict")
     assert not panel.run_button.isEnabled()
     show(viewer, sections)
     assert [one.name for one in panel.marked] == ["K1", "K2", "K3"]
@@ -49,6 +50,7 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     panel.table.setData(panel.table.index(2, 1), "somebody else")
     panel.name.value, panel.tissue.value, panel.genes.value = "lung", "lung tumour", 12
     panel.run_button.click()
+    chosen.model.known.value = chosen.model.known.values[1]
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=300_000)
     said = panel.words.text()
     assert said.count("Held out K") == 3
@@ -63,6 +65,10 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
         model = other.model if name == "Predict" else other.trace.model
         assert folder in model.known.values
     assert panel_for("Predict").model.folder == folder
+    assert predict.model.folder == folder
+    assert predict.model.words.value.startswith("Trained just now")
+    assert folder in chosen.model.known.values
+    assert chosen.model.folder != folder  # somebody chose another meanwhile
 
 
 def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(

@@ -38,6 +38,8 @@ class ViewState:
     """Limits that were typed for a gene, log1p of counts per 10,000; they go before percentiles."""
     unlike: bool = False
     """Whether predictions are painted where the tissue is unlike that of their model's training."""
+    trained: tuple[float, str] = (0.0, "")
+    """When the last training began, on the monotonic clock, and the folder of its predictor."""
 
     @property
     def genes(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class ModelField(ValuedContainerWidget[Any]):
         self.known.changed.connect(self._on_change)
         self.elsewhere.changed.connect(self._on_change)
         self._on_change()
+        self._chosen = 0.0
 
     def get_value(self) -> Any:
         """A model's folder, or what else was offered; the name of a bundled model serves as its folder."""
@@ -92,6 +94,15 @@ class ModelField(ValuedContainerWidget[Any]):
         card = None if self.folder is None else _card_of(self.folder)
         return card if card is not None and card.kind == self.kind else None
 
+    def take(self, began: float, folder: str) -> None:
+        """Choose a model that was trained just now, unless another was chosen since its training began."""
+        untouched = self._chosen < began
+        self.known.reset_choices()
+        if untouched:
+            self.folder = Path(folder)
+            self._on_change()
+            self.words.value = f"Trained just now, and chosen. {self.words.value}"
+
     def _offer(self) -> list[tuple[str, Any] | str]:
         from histoscribe.models import bundled, bundled_names
 
@@ -105,6 +116,7 @@ class ModelField(ValuedContainerWidget[Any]):
         return card is not None and card.technology != SIMULATED
 
     def _on_change(self, *_: Any) -> None:
+        self._chosen = time.monotonic()
         self.elsewhere.visible = self.known.value == _ELSEWHERE
         self.words.value = "" if self.card is None else card_words(self.card)
         self.words.visible = self.card is not None

@@ -87,6 +87,7 @@ class PredictPanel(Panel):
         )
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
         self.target.changed.connect(self._on_target)
+        self.state.events.trained.connect(self._on_trained)
         follow_memory()
         self.finish()
 
@@ -138,6 +139,10 @@ class PredictPanel(Panel):
         """Offer the layers of now; napari calls it when the layer list changes."""
         super().reset_choices(event)
         self.verdict.refresh()
+
+    def _on_trained(self, trained: tuple[float, str], *_: object) -> None:
+        self.model.take(*trained)
+        self.refresh()
 
     def _on_target(self, *_: object) -> None:
         """Spots are predicted on their own places, a slide on a grid, unless somebody chooses otherwise."""

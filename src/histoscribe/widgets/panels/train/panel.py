@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ class TrainPanel(Panel):
         super().__init__(napari_viewer)
         self._sections: list[Section] = []
         self._patients: dict[str, str] = {}
+        self._began = 0.0
         meaning = "Measured sections of this window, or a CSV that names many; a CSV can be dropped here"
         sources = (("Sections that are open", _OPEN), ("A cohort CSV", _COHORT))
         self.source = self.add(ChoiceField("source", lambda: sources, "Learn from", meaning))
@@ -135,6 +137,7 @@ class TrainPanel(Panel):
     def start(self) -> None:
         """Train, or go on where it was stopped; the sentences about what was held out come while it runs."""
         self.words.setText("")
+        self._began = time.monotonic()
         self.launch(self.request, partial(train, self.heard.emit), self._done)
 
     def kept(self) -> dict[str, Any]:
@@ -211,6 +214,7 @@ class TrainPanel(Panel):
 
     def _done(self, request: TrainRequest, card: Card) -> None:
         remember_model(request.folder)
+        self.state.trained = self._began, str(request.folder)
         self._on_heard(f"done. {card_words(card)} Predict offers it as {request.folder.name}")
 
 
