@@ -156,17 +156,25 @@ def test_alignment_clusters_and_regions_are_done_again(run: Any, tmp_path: Path)
     for name in ("K2.h5ad", "rescan.tif"):
         window.open(str(tmp_path / name), plugin=PLUGIN)
     measured = spot_layers(window)[0]
-    files = {name: tmp_path / name for name in ("plain.csv", "laid.h5ad", "clusters.h5ad", "genes.csv")}
+    names = ("plain.csv", "laid.h5ad", "clusters.h5ad", "genes.csv", "neighbours.csv", "patterns.csv")
+    files = {name: tmp_path / name for name in names}
 
     regions = panel("Regions")
     regions.spots.value = measured
-    regions.add_class()
-    regions.draw("add_polygon")
-    low, high = measured.data.min(axis=0) - 40, measured.data.mean(axis=0)
-    regions.drawn.value.add_polygons(np.array([low, (low[0], high[1]), high, (high[0], low[1])]))
+    middle = measured.data.mean(axis=0)
+    for corner in (measured.data.min(axis=0) - 40, measured.data.max(axis=0) + 40):
+        regions.add_class()
+        regions.draw("add_polygon")
+        across = corner[0], middle[1]
+        regions.drawn.value.add_polygons(np.array([corner, across, middle, (middle[0], corner[1])]))
     regions.refresh()
-    to_the_end(regions, regions.compare)
-    regions.save_table(regions.genes, files["genes.csv"])
+    for button, model, name in (
+        (regions.compare_button, regions.genes, "genes.csv"),
+        (regions.neighbours_button, regions.space, "neighbours.csv"),
+        (regions.moran_button, regions.space, "patterns.csv"),
+    ):
+        to_the_end(regions, button.click)
+        regions.save_table(model, files[name])
     align = panel("Align")
     align.moving.value, align.fixed.value = measured, window.layers["rescan"]
     to_the_end(align, align.start)

@@ -6,5 +6,10 @@ from .comparison import (
     pooled as pooled,
     write_scores as write_scores,
 )
-from .regions import classes_of as classes_of, differential_genes as differential_genes
+from .regions import (
+    class_neighbourhood as class_neighbourhood,
+    classes_of as classes_of,
+    differential_genes as differential_genes,
+    morans_i as morans_i,
+)
 from .report import write_report as write_report

@@ -184,10 +184,25 @@ def class_profile(
 
 
 def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
-    """How often spots of one class lie beside those of another: see `neighbour_enrichment`.
+    """How often spots of one class lie beside those of another, by squidpy.
 
-    Returns classes by classes: z score against random placing; above 0 is more often than by chance. Raises
-    `RegionError` if fewer than two classes hold spots.
+    Parameters
+    ----------
+    section : Section
+    labels : array of str, shape (spots,)
+        See `classes_of`.
+    seed : int
+        Of the random placing.
+
+    Returns
+    -------
+    DataFrame
+        Classes by classes: z score against random placing; above 0 is more often than by chance.
+
+    Raises
+    ------
+    RegionError
+        If fewer than two classes hold spots.
     """
     import pandas as pd
 
@@ -200,12 +215,29 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
     return pd.DataFrame(scores, index=names, columns=names).rename_axis("class")
 
 
-def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] | None = None) -> DataFrame:
+def morans_i(
+    section: Section, genes: Sequence[str] | None = None, inside: NDArray[np.bool_] | None = None
+) -> DataFrame:
     """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
-    `inside` (spots,): only these spots. Returns indexed by gene, highest first: `I` and `p_adjusted` (normal
-    approximation, Benjamini and Hochberg); a gene that is the same in all spots has neither and comes last.
-    Raises `RegionError` if fewer than ten spots are left.
+    Parameters
+    ----------
+    section : Section
+    genes : sequence of str, optional
+        The 2,000 most variable unless named.
+    inside : array of bool, shape (spots,), optional
+        Only these spots.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg); a
+        gene that is the same in all of these spots has neither and comes last.
+
+    Raises
+    ------
+    RegionError
+        If fewer than ten spots are left.
     """
     import pandas as pd
 
@@ -213,6 +245,7 @@ def morans_i(section: Section, genes: Sequence[str], inside: NDArray[np.bool_] |
     if chosen.sum() < _FEWEST_FOR_PATTERN:
         problem = f"{chosen.sum()} spots are too few for Moran's I"
         raise RegionError(problem, where=section.name, remedy="draw a larger region")
+    genes = variable_genes(section) if genes is None else genes
     values = log_expression(section, genes)[chosen]
     moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))

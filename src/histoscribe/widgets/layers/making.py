@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Source = Section | Slide | BulkTable
 
-Verb = Literal["predict", "compare", "impute", "generate", "align", "differ"]
+Verb = Literal["predict", "compare", "impute", "generate", "align", "differ", "neighbour", "moran"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Recipe:
     regions: Mapping[str, Sequence[NDArray[np.float64]]] = field(default_factory=dict)
     """By option: outlines as (row, column) in full-resolution pixels, each of shape (corners, 2)."""
     classes: Sequence[Region] = ()
-    """Regions whose classes are compared."""
+    """Regions whose classes are told apart."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,13 +56,14 @@ mkdir -p {out}
 """
 HOMES = {
     "compare": "evaluation", "gene_scores": "evaluation", "write_scores": "evaluation",
-    "classes_of": "evaluation", "differential_genes": "evaluation", "expression_clusters": "evaluation",
+    "classes_of": "evaluation", "differential_genes": "evaluation", "class_neighbourhood": "evaluation",
+    "morans_i": "evaluation", "expression_clusters": "evaluation",
     "completed": "imputer", "write_restored": "imputer", "pseudo_bulk": "generator",
     "write_generated": "generator", "region_at": "tiles", "align": "section", "lay_on": "section",
 }  # fmt: skip
 """Where a script imports from."""
 _PAST = {"predict": "predicted", "compare": "compared", "impute": "restored", "generate": "generated"}
-_PAST |= {"align": "laid", "differ": "differing"}
+_PAST |= {"align": "laid", "differ": "differing", "neighbour": "neighbours", "moran": "patterns"}
 
 
 @dataclass(eq=False)
@@ -104,7 +105,7 @@ class Script:
         out = f"{self.stem}.out/{file}"
         if step and "imputer" in step.models and not all(map(is_section, step.inputs.values())):
             self.shell.append(f"# no command restores a bulk table first: only {self.stem}.py writes {out}")
-        elif step and step.verb == "differ":
+        elif step and step.classes:
             self.shell.append(f"# no command compares regions: only {self.stem}.py writes {out}")
         elif step and (whole or not is_section(thing)):
             self.shell += map(shlex.join, commands(step, self.words_of, partial(self._beside, name), out))
@@ -115,7 +116,7 @@ class Script:
         else:
             named = [] if whole else [part for gene in genes or () for part in ("--gene", gene)]
             self.shell.append(shlex.join(["histoscribe", "convert", *self.words_of(thing), out, *named]))
-        if step and step.verb == "differ":
+        if step and step.classes:
             self.python.append(f"{name}.to_csv(OUT / {file!r})")
             return
         call = f"histoscribe.write({name}"
@@ -187,11 +188,17 @@ class Script:
         if step.verb == "align":
             moving, fixed = inputs["source"], inputs["fixed"]
             return [f"{name} = lay_on({moving}, {fixed}, align({moving}.scaled_slide, {fixed}))"]
-        if step.verb == "differ":
+        if step.classes:
             self.draw(name, step.classes)
-            classes = f'classes_of({inputs["source"]}, histoscribe.open(FILES / "{name}.geojson"))'
-            chosen = f"{asked['first']!r}, {asked['second']!r}"
-            return [f"{name} = differential_genes({inputs['source']}, {classes}, {chosen})"]
+            source = inputs["source"]
+            classes = f'classes_of({source}, histoscribe.open(FILES / "{name}.geojson"))'
+            chosen = "".join(f", {one!r}" for one in asked.values())
+            calls = {
+                "differ": f"differential_genes({source}, {classes}{chosen})",
+                "neighbour": f"class_neighbourhood({source}, {classes})",
+                "moran": f'morans_i({source}, inside={classes} != "")',
+            }
+            return [f"{name} = {calls[step.verb]}"]
         if step.verb == "compare":
             measured, predicted = inputs["measured"], inputs["predicted"]
             return [f"{name} = gene_scores(compare({measured}, {predicted}), {predicted})"]

@@ -353,11 +353,11 @@ def gene_statistic(request: tuple[Section, str], progress: Progress) -> dict[str
     section, order = request
     progress.report("reading the genes")
     load_libraries("scipy.sparse", "histoscribe.evaluation.regions")
-    from histoscribe.evaluation.regions import gene_moments, morans_i, variable_genes
+    from histoscribe.evaluation.regions import gene_moments, morans_i
 
     if order == MORAN:
         progress.report("looking for patterns")
-        found = morans_i(section, variable_genes(section))["I"].dropna()
+        found = morans_i(section)["I"].dropna()
     else:
         found = gene_moments(section)[order]
     return {str(gene): float(value) for gene, value in found.items()}

@@ -151,7 +151,7 @@ def neighbourhood(spots: ClassedSpots, _: Progress) -> DataFrame:
 
 def patterns(spots: ClassedSpots, progress: Progress) -> DataFrame:
     """Genes with a pattern inside the regions; of many genes, the 2,000 most variable are looked at."""
-    from histoscribe.evaluation.regions import morans_i, variable_genes
+    from histoscribe.evaluation.regions import morans_i
 
     progress.report("looking for patterns")
-    return morans_i(spots.section, variable_genes(spots.section), spots.labels != "")
+    return morans_i(spots.section, inside=spots.labels != "")

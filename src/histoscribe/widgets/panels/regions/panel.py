@@ -15,7 +15,7 @@ from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
-from histoscribe.widgets.layers.making import MADE, Recipe, written
+from histoscribe.widgets.layers.making import MADE, Recipe, Verb, written
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.drawing import DrawingPanel
@@ -49,7 +49,7 @@ class RegionsPanel(DrawingPanel):
         self._counted: Any = None
         self._classes: list[str] = []
         self._figures: dict[str, Figure] = {}
-        self._differ: analysis.ClassedSpots | None = None
+        self._analysed: dict[TableModel, analysis.ClassedSpots] = {}
         self.violins = Violins()
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
@@ -134,9 +134,8 @@ class RegionsPanel(DrawingPanel):
         first, second = self.first.value or "", self.second.value or ""
         section = section_of(self.spots.value)
         predicted = section is not None and kind_of(section) == "predicted"
-        self._analyse(
-            analysis.differential(first, second), self.genes, f"{first} against {second}{_CAUTION[predicted]}"
-        )
+        words = f"{first} against {second}{_CAUTION[predicted]}"
+        self._analyse("differ", analysis.differential(first, second), self.genes, words)
 
     def draw_figures(self) -> None:
         """Draw volcano, heat map and dot plot of the genes that differ between the two chosen classes."""
@@ -169,18 +168,16 @@ class RegionsPanel(DrawingPanel):
         if model.frame is not None:
             path = write_csv(self, "Save the table", "regions.csv", model.frame, path)
             if path is not None:
-                written(self.viewer, path, self._differ if model is self.genes else None)
+                written(self.viewer, path, self._analysed.get(model))
 
-    def _analyse(self, job: analysis.Analysis, model: TableModel, words: str) -> None:
-        chosen = self.first.value or "", self.second.value or ""
+    def _analyse(self, verb: Verb, job: analysis.Analysis, model: TableModel, words: str) -> None:
+        chosen = {"first": self.first.value, "second": self.second.value} if verb == "differ" else {}
 
         def show(spots: analysis.ClassedSpots, frame: DataFrame) -> None:
             model.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
             self.words.setText(words)
-            if model is self.genes:
-                settings = {"first": chosen[0], "second": chosen[1]}
-                MADE[spots] = Recipe("differ", {"source": spots.section}, {}, settings, {}, spots.regions)
-                self._differ = spots
+            MADE[spots] = Recipe(verb, {"source": spots.section}, {}, chosen, {}, spots.regions)
+            self._analysed[model] = spots
 
         self.launch(self.request, job, show)
 
@@ -215,13 +212,13 @@ class RegionsPanel(DrawingPanel):
             self.neighbours_button = self.button(
                 "Neighbourhood",
                 "How often classes lie beside each other, against chance (squidpy)",
-                partial(self._analyse, analysis.neighbourhood, self.space, words),
+                partial(self._analyse, "neighbour", analysis.neighbourhood, self.space, words),
             )
             words = "Moran's I of genes within the drawn regions"
             self.moran_button = self.button(
                 "Moran's I",
                 "Which genes have a pattern within the drawn regions (squidpy)",
-                partial(self._analyse, analysis.patterns, self.space, words),
+                partial(self._analyse, "moran", analysis.patterns, self.space, words),
             )
             self.add(beside(self.neighbours_button, self.moran_button))
             self._add_table("space", self.space)
