@@ -16,12 +16,13 @@ test: test-core test-viewer
 test-core: $(VENV)/.installed
 	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -m 'not slow' $(SPREAD)
 
-# the few that need long: real tissue, whole processes
+# those that need long: real tissue, whole processes, every kind of input, a whole morning in the window
 test-slow: $(VENV)/.installed
 	HISTOSCRIBE_NO_SCREEN=1 $(BIN)/python -m pytest tests --ignore=tests/widgets $(CORE_ONLY) -m slow $(SPREAD)
+	./scripts/with-screen $(BIN)/python -m pytest tests/widgets -m slow -n 2 --dist load
 
 test-viewer: $(VENV)/.installed
-	./scripts/with-screen $(BIN)/python -m pytest tests/widgets -n 2 --dist loadfile
+	./scripts/with-screen $(BIN)/python -m pytest tests/widgets -m 'not slow' -n 2 --dist loadfile
 
 # the core's and the viewer's tests together; fails below the floor of [tool.coverage.report]
 coverage: $(VENV)/.installed

@@ -107,8 +107,9 @@ def test_legacy_counts_and_positions_that_do_not_join(refused, cohort, tmp_path,
 def test_no_common_gene_between_model_and_table(refused, cohort, model, tmp_path, out):
     panel = tmp_path / "panel.txt"
     panel.write_text("OTHER1\nOTHER2\n")
-    words = ("train", "predictor", cohort, "--panel", panel, "--out", out / "model")
-    refused(*words, says="OTHER1", remedy=";")
+    words = ("train", "predictor", cohort, "--panel", panel, "--store", tmp_path / "store")
+    refused(*words, "--out", out / "model", says="OTHER1", remedy=";")
+    assert not (tmp_path / "store").exists(), "sections were described in vain"
 
 
 def test_no_common_gene_between_measured_and_predicted(refused, cohort, model, shell, tmp_path, out):
@@ -212,7 +213,7 @@ def test_no_space_left(refused, cohort, model, monkeypatch, out):
     monkeypatch.setattr(files.os, "replace", full)
     predict = ("predict", model, cohort, "--section", "S3", "--out", out / "p.h5ad")
     refused(*predict, says="no space left", remedy="free some space")
-    train = ("train", "predictor", cohort, "--epochs", 1, "--out", out / "model")
+    train = ("train", "predictor", cohort, "--epochs", 1, "--encoder", "builtin", "--out", out / "model")
     with pytest.raises(AssertionError, match=r"model\.training"):  # what was learned is kept, to go on from
         refused(*train, says="no space left", remedy="free some space")
     assert [path.name for path in out.iterdir()] == ["model.training"]

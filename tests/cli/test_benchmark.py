@@ -10,7 +10,8 @@ import pytest
 
 
 def test_json_holds_settings_and_records(shell: Callable, cohort: Path):
-    result = shell("benchmark", "predictor", cohort, "--methods", "mean,ridge", "--panel-size", 10, "--json")
+    words = ("--methods", "mean,ridge", "--panel-size", 10, "--encoder", "builtin", "--json")
+    result = shell("benchmark", "predictor", cohort, *words)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["settings"]["split"] == "section"
@@ -24,28 +25,28 @@ def test_json_holds_settings_and_records(shell: Callable, cohort: Path):
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["--methods", "magic"], "no method is called 'magic'"), (["--encoder", "magic"], "magic")],
+    [
+        (["--methods", "magic"], "no method is called 'magic'"),
+        (["--encoder", "magic"], "magic"),
+        (["--folds", "S9"], "no fold is called 'S9'"),
+    ],
 )
-def test_what_does_not_exist_is_named(shell: Callable, cohort: Path, words: list[str], expected: str):
-    result = shell("benchmark", "predictor", cohort, *words)
+def test_what_does_not_exist_is_named_before_sections_are_described(
+    shell: Callable, cohort: Path, tmp_path: Path, words: list[str], expected: str
+):
+    result = shell("benchmark", "predictor", cohort, *words, "--store", tmp_path / "store")
     assert result.exit_code == 2
     assert expected in result.stderr
     assert result.stdout == ""
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_report_is_written_and_a_run_goes_on_from_its_ledger(shell: Callable, cohort: Path, tmp_path: Path):
     page, ledger = tmp_path / "report.html", tmp_path / "scores.jsonl"
     words = [
-        "benchmark",
-        "predictor",
-        cohort,
-        "--methods",
-        "mean,ridge",
-        "--panel-size",
-        10,
-        "--ledger",
-        ledger,
-    ]
+        "benchmark", "predictor", cohort, "--methods", "mean,ridge", "--panel-size", 10,
+        "--encoder", "builtin", "--ledger", ledger,
+    ]  # fmt: skip
     first = shell(*words, "--folds", "S1", "--json")
     assert first.exit_code == 0, first.stderr
     assert len(ledger.read_text().splitlines()) == 2
@@ -61,16 +62,17 @@ def test_a_panel_chosen_with_a_held_out_section_is_refused(shell: Callable, coho
     genes = tmp_path / "panel.txt"
     genes.write_text("ANY\n")
     words = ["--methods", "mean", "--panel", genes, "--panel-chosen-on", "S2"]
-    result = shell("benchmark", "predictor", cohort, *words)
+    result = shell("benchmark", "predictor", cohort, *words, "--store", tmp_path / "store")
     assert result.exit_code == 2
     assert "chosen with S2" in result.stderr
+    assert not (tmp_path / "store").exists(), "sections were described in vain"
 
 
 def test_a_foreign_method_runs_in_the_benchmark(
     foreign_package: Path, shell: Callable, cohort: Path, tmp_path: Path
 ) -> None:
-    words = ("--methods", "foreign-median,mean", "--panel-size", 10, "--folds", "S1", "--json")
-    result = shell("benchmark", "predictor", cohort, *words, "--table", tmp_path / "t.md")
+    words = ("--methods", "foreign-median,mean", "--panel-size", 10, "--folds", "S1", "--encoder", "builtin")
+    result = shell("benchmark", "predictor", cohort, *words, "--json", "--table", tmp_path / "t.md")
     assert result.exit_code == 0, result.stderr
     scores = {
         (one["method"], one["measure"]): one["value"]
@@ -85,8 +87,8 @@ def test_a_foreign_method_runs_in_the_benchmark(
 
 
 def test_given_spots_are_benchmarked(shell, cohort):
-    words = ("--split", "patient", "--guide", "random:0.3", "--methods", "own mean,kriging", "--json")
-    result = shell("benchmark", "predictor", cohort, *words)
+    words = ("--split", "patient", "--guide", "random:0.3", "--methods", "own mean,kriging")
+    result = shell("benchmark", "predictor", cohort, *words, "--encoder", "builtin", "--json")
     assert result.exit_code == 0, result.stderr
     outcome = json.loads(result.stdout)
     assert outcome["settings"]["given"] == ["30 % given at random"]

@@ -183,6 +183,7 @@ def test_a_cohort_that_does_not_say_what_it_is(folder: Path, shell: Callable, tm
     assert "no column sample_type, cancer, site, patient" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_benchmark_scores_and_goes_on_where_it_was(
     folder: Path, shell: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

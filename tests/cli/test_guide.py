@@ -26,6 +26,7 @@ def test_a_slide_has_no_spots_of_its_own(shell, model, cohort, tmp_path):
     assert "no measured spots of its own" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_section_teaches_itself(shell, cohort, tmp_path):
     out = tmp_path / "p.h5ad"
     result = shell("predict", cohort, "--section", "S3", "--guide", "own", "--grid-um", "40", "--out", out)

@@ -50,6 +50,7 @@ class Row:
     dropped: bool = True
 
 
+QUICK = ("slide.ome.tif", "run", "section.h5ad", "cohort.csv", "bulk.csv.gz", "model", "drawn.geojson")
 NEITHER, NO_SECTION = "not a slide or a section", "not a section or a cohort"
 NO_TABLE = "not a table of samples or a section or a cohort"
 SCANNED = {"compare": NO_SECTION, "impute": NO_TABLE}
@@ -181,7 +182,10 @@ def answered(shell: Callable, tmp_path: Path) -> Callable[..., dict]:
 
 
 @pytest.mark.usefixtures("foreign_package")
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.name, marks=[] if row.name in QUICK else pytest.mark.slow) for row in ROWS],
+)
 def test_every_way_in_gives_the_same_answer(
     row: Row, inputs: Path, model: Path, imputer: Path, answered: Callable, tmp_path: Path
 ) -> None:

@@ -69,8 +69,9 @@ def test_a_typing_mistake_is_two_and_says_so():
 def test_json_is_all_there_is_on_standard_output(shell, cohort, model, tmp_path, capfd, monkeypatch):
     """Also where a library writes past Python, and with every warning on."""
     predicted, report = tmp_path / "p.h5ad", tmp_path / "r.html"
+    train = ("train", "predictor", cohort, "--epochs", 1, "--encoder", "builtin")
     verbs = {
-        "train": ("train", "predictor", cohort, "--epochs", 1, "--panel-size", 5, "--out", tmp_path / "m"),
+        "train": (*train, "--out", tmp_path / "m"),
         "predict": ("predict", model, cohort, "--section", "S3", "--out", predicted),
         "compare": ("compare", cohort, predicted, "--section", "S3", "--out", report),
         "cohort": ("info", cohort),
@@ -231,6 +232,7 @@ TWICE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
 def test_a_console_of_few_letters_shows_what_it_can(encoding, tmp_path):
     """µ, × and → have no place in ASCII, → none in Latin-1."""
@@ -246,6 +248,7 @@ def test_a_console_of_few_letters_shows_what_it_can(encoding, tmp_path):
         assert b"MARCH1" in b"".join(form)
 
 
+@pytest.mark.slow
 def test_nobody_s_home(tmp_path):
     table = tmp_path / "bulk.csv"
     table.write_text("gene,a,b\nTP53,3,4\nKRT5,5,6\n")

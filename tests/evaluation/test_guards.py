@@ -142,6 +142,7 @@ def test_likeness_is_undefined_where_a_side_is(values):
     ).all()
 
 
+@pytest.mark.slow
 def test_threads_are_left_as_found():
     words = """
 import numpy, torch

@@ -91,6 +91,7 @@ def start(slide: Slide, tiles: Tiles, store: Path, cluster: object, folder: Path
     return subprocess.Popen([sys.executable, "-c", RUN, *map(str, words)], stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_bits_of_one_thread(
     slide: Slide, tiles: Tiles, alone: np.ndarray, cluster: object
 ) -> None:
@@ -99,6 +100,7 @@ def test_two_workers_give_the_bits_of_one_thread(
     np.testing.assert_array_equal(spread.features, alone)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_killed_run_repeat_a_chunk_each(
     slide: Slide, tiles: Tiles, alone: np.ndarray, cluster: object, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_killed_worker_and_a_killed_run_repeat_a_chunk_each(
     assert resumed.repeated <= 3  # one chunk of each worker that was killed
 
 
+@pytest.mark.slow
 def test_a_slide_that_workers_cannot_open_is_said(tiles: Tiles, cluster: object, tmp_path: Path) -> None:
     from histoscribe.slide import Level
 
@@ -130,6 +133,7 @@ def test_a_slide_that_workers_cannot_open_is_said(tiles: Tiles, cluster: object,
         describe_tiles(unseen, tiles, BuiltinEncoder())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["nonsense://x", "127.0.0.1:1"])
 def test_an_address_without_a_scheduler_is_said(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("histoscribe.features.tasks.ANSWER_S", 1)

@@ -43,6 +43,7 @@ class Shades:
         return np.sin(means @ np.random.default_rng(1).normal(size=(3, self.dimension))).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [0.0, 0.4])
 def test_on_disk_every_digit_is_that_in_memory(slide, tmp_path, monkeypatch, smooth):
     monkeypatch.setattr(rows, "RUN", 256)

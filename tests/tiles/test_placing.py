@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide import Level, Slide
-from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
+from histoscribe.tiles import Region, grid_tiles, sample_tiles, spot_tiles
 
 
 def test_spots_keep_their_order_names_and_size():
@@ -87,6 +87,13 @@ def test_region_agrees_with_matplotlib(slide, corners, pitch):
     np.testing.assert_array_equal(inside[clear], crossings[clear])
     if len(polygon) == 3:
         np.testing.assert_array_equal(inside[clear], expected[clear])
+
+
+def test_a_line_to_and_fro_is_no_rectangle(slide):
+    bent = np.array([[30, 30], [0, 30], [30, 30], [30, 0]]) * 10.0
+    assert not Region("", (0, 0, 0), bent).contains(np.array([[100.0, 100.0]])).any()
+    with pytest.raises(RegionError, match="no tile lies in the drawn region"):
+        grid_tiles(slide, 30, mask=False, region=[bent])
 
 
 def _even_odd(polygon, points):

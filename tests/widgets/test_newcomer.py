@@ -86,6 +86,7 @@ def newcomer(
     return Newcomer(person_at(make_napari_viewer_proxy(show=True)), tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_ten_tasks_take_at_most_five_actions_each(newcomer: Newcomer, tmp_path: Path) -> None:
     window, state = newcomer.window, state_of(newcomer.window)
     with newcomer.task("open a section"):

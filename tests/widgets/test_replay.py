@@ -73,6 +73,7 @@ def tables_are_the_same(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(left.layers[name], right.layers[name])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)  # nine processes, each with its libraries
 def test_script_and_shell_write_the_same_tables(run: Any, desk: dict[str, Path], tmp_path: Path) -> None:
     window, panel, to_the_end = run

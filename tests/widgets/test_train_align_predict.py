@@ -39,6 +39,7 @@ def clinic(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_from_measured_sections_to_a_painted_new_slide(
     make_napari_viewer_proxy: Any,
     registered: None,

@@ -89,8 +89,8 @@ def predictor(
 
     HEST's benchmark is scored by its own protocol on its splits, and by ours beside it.
     """
-    from histoscribe.benchmark import methods_of, run_benchmark
-    from histoscribe.benchmark.predictor import GenePanel, guided_benchmark, predictor_benchmark
+    from histoscribe.benchmark import chosen_methods, methods_of, run_benchmark
+    from histoscribe.benchmark.predictor import GenePanel, guided_benchmark, make_folds, predictor_benchmark
     from histoscribe.benchmark.predictor.hest import holds_tasks
     from histoscribe.features import encoder_named, storing
     from histoscribe.genes import read_gene_list
@@ -119,16 +119,17 @@ def predictor(
     else:
         chosen_on = tuple(names_in(panel_chosen_on) or ())
         chosen_panel = GenePanel(genes=tuple(read_gene_list(Path(panel))), chosen_on=chosen_on)
-    known, chosen = methods_of("predictor" if guide is None else "predictor guided"), names_in(methods)
+    task, chosen = "predictor" if guide is None else "predictor guided", names_in(methods)
     if ablation:
-        varied = [name for name in known if name.startswith("histoscribe ")]
+        varied = [name for name in methods_of(task) if name.startswith("histoscribe ")]
         chosen = [*(chosen or []), *varied, "histoscribe"]
+    wants_pixels = any(method.needs for method in chosen_methods(task, chosen))
     with job() as progress:
         described_by = encoder_named(encoder)
         sections = open_cohort([data], progress=progress)
+        make_folds(sections, split or "section", only=names_in(folds), chosen_on=chosen_panel.chosen_on)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        wants_pixels = any(known[name].needs for name in chosen or known if name in known)
         asked: dict[str, Any] = {
             "dataset": data.parent.name if data.stem == "cohort" else data.stem, "split": split or "section",
             "methods": chosen, "panel": chosen_panel, "folds": names_in(folds),

@@ -311,13 +311,14 @@ def slides(
 ) -> None:
     """Learn labels of whole slides: mutation, subtype, grade, expression; patients are never split."""
     from histoscribe.features import connected, encoder_named, storing
-    from histoscribe.labeller import Labeller, describe_cohort, read_labels
+    from histoscribe.labeller import Labeller, describe_cohort, read_labels, recognise
     from histoscribe.section import read_cohort_csv
 
     output_folder(out)
     start, rows = time.monotonic(), read_cohort_csv(cohort)
     names, patients = [row.section for row in rows], [row.patient or row.section for row in rows]
     table, doubts = read_labels(labels, names, patients, label or ())
+    recognise(table, patients, labels.name)
     known = [row for row in rows if (table.loc[row.section].fillna("") != "").any()]
     with job() as progress, connected(scheduler), storing(store):
         model = Labeller(pooling=pooling, steps=steps, seed=seed, device=device, licence=licence)

@@ -16,6 +16,7 @@ from histoscribe.errors import ModelError, SectionError, SlideError, TableError
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.settings import KIND, PredictorSettings
+from histoscribe.predictor.target import common_genes, require_genes
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
@@ -117,6 +118,11 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         from histoscribe.predictor.training.learning import choose_encoder
         from histoscribe.predictor.training.spot_types import typed
 
+        if sections:
+            common_genes(sections)
+        for section in sections:
+            require_genes(section, self.panel)
+            section.scaled_slide  # noqa: B018 - refused before hours of describing the others
         automatic = encoder == "auto"
         named = "both" if encoder is None or automatic else encoder
         chosen = encoder_named(named, device=self.device) if isinstance(named, str) else named

@@ -15,6 +15,7 @@ from histoscribe.errors import SectionError, SettingError, TableError
 
 if TYPE_CHECKING:
     from histoscribe.predictor.encoded import EncodedSection
+    from histoscribe.section import Section
 
 Target = Literal["clean", "published"]
 TARGET = "log1p of counts per 10,000 over all genes of the spot"
@@ -49,17 +50,22 @@ def panel_expression(
     TableError
         If a gene of the panel is not in the section.
     """
-    known = set(section.genes)
-    if missing := [gene for gene in panel if gene not in known]:
-        problem = f"{len(missing)} of {len(panel)} panel genes are not in the table, such as {missing[0]}"
-        remedy = "use sections whose tables name their genes alike"
-        raise TableError(problem, where=section.name, remedy=remedy)
+    require_genes(section, panel)
     columns = _columns(section, panel)
     if target == "published":
         values = log_cp10k(section.counts[:, columns].T).T
     else:
         values = log_cp10k(section.counts)[:, columns]
     return dense(values)
+
+
+def require_genes(section: EncodedSection | Section, panel: Sequence[str]) -> None:
+    """Raise `TableError` if a gene of the panel is not in the section."""
+    known = set(section.genes)
+    if missing := [gene for gene in panel if gene not in known]:
+        problem = f"{len(missing)} of {len(panel)} panel genes are not in the table, such as {missing[0]}"
+        remedy = "use sections whose tables name their genes alike"
+        raise TableError(problem, where=section.name, remedy=remedy)
 
 
 def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
@@ -73,7 +79,7 @@ def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
     return np.asarray(np.clip(np.sqrt(depth / middle), 0.1, 10.0), dtype=np.float64)
 
 
-def common_genes(sections: Sequence[EncodedSection]) -> list[str]:
+def common_genes(sections: Sequence[EncodedSection] | Sequence[Section]) -> list[str]:
     """Genes that every section has, in the order of the first.
 
     Raises `TableError` if there is none.

@@ -165,6 +165,8 @@ def _mark(
     """Set `keep`, of shape (len(down), len(across)), where a place of a grid lies in an area."""
     import shapely
 
+    if area.area == 0:  # GEOS takes a line to and fro along its bounds for the rectangle
+        return
     low, high = np.reshape(area.bounds, (2, 2))
     first, last = np.searchsorted(down, (low[0], high[0]), side="left")
     left, right = np.searchsorted(across, (low[1], high[1]), side="left")

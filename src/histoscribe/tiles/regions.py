@@ -100,6 +100,8 @@ class Region:
         import shapely
 
         places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        if self.geometry.area == 0:  # GEOS takes a line to and fro along its bounds for the rectangle
+            return np.zeros(len(places), dtype=np.bool_)
         shapely.prepare(self.geometry)
         found: NDArray[np.bool_] = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
         return found

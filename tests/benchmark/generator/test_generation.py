@@ -80,6 +80,7 @@ def test_the_classifier_learns_classes(bed: Bed) -> None:
     assert (guess == test.cancers).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conditional-vae", "wgan-gp", "diffusion"])
 def test_parentless_baselines_learn_the_classes(
     seed: Seed, name: str, monkeypatch: pytest.MonkeyPatch
@@ -114,6 +115,7 @@ def quick(train: Cohort, seed: int, progress: object) -> Generator:
     return Generator(met_steps=80, mixing_steps=80, seed=seed).fit(train)
 
 
+@pytest.mark.slow
 def test_every_seed_is_scored_and_summed_up(
     tcga: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from histoscribe.benchmark.predictor.scores import (
     permuted,
     score,
 )
-from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
+from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds
 from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.measures import bootstrap_mean
@@ -151,9 +151,7 @@ def predictor_benchmark(
     """
     panel, given = panel or GenePanel(), tiles or {}
     chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)
-    kept = make_folds(sections, split, only=folds)
-    for fold in kept:
-        refuse_seen_panel(panel.chosen_on, fold, sections)
+    kept = make_folds(sections, split, only=folds, chosen_on=panel.chosen_on)
     shared = set(common_genes(sections))
 
     def open_fold(fold: Fold) -> _Opened:

@@ -14,7 +14,7 @@ from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.predictor.benchmark import GenePanel, section_digest
 from histoscribe.benchmark.predictor.peers import Prediction
-from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds, refuse_seen_panel
+from histoscribe.benchmark.predictor.splits import Fold, Split, make_folds
 from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.measures import mse_per_gene, pearson_per_gene
@@ -125,9 +125,7 @@ def guided_benchmark(
     """
     panel, shares = panel or GenePanel(), GivenShare.read(guide)
     chosen = chosen_methods(TASK, methods)
-    kept = make_folds(sections, split, only=folds)
-    for fold in kept:
-        refuse_seen_panel(panel.chosen_on, fold, sections)
+    kept = make_folds(sections, split, only=folds, chosen_on=panel.chosen_on)
     shared = set(common_genes(sections))
 
     @cache

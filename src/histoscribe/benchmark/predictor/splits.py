@@ -1,11 +1,16 @@
 """Who learns and who is tested: folds by section or by patient, and what they refuse."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from histoscribe.errors import SettingError, require_known
-from histoscribe.predictor.encoded import EncodedSection
+
+if TYPE_CHECKING:
+    from histoscribe.predictor.encoded import EncodedSection
+    from histoscribe.section import Section
 
 Split = Literal["section", "patient"]
 
@@ -22,7 +27,11 @@ class Fold:
 
 
 def make_folds(
-    sections: Sequence[EncodedSection], split: Split, *, only: Sequence[str] | None = None
+    sections: Sequence[EncodedSection] | Sequence[Section],
+    split: Split,
+    *,
+    only: Sequence[str] | None = None,
+    chosen_on: Sequence[str] = (),
 ) -> list[Fold]:
     """Hold out every section, or every patient, once; or only those of these names.
 
@@ -32,7 +41,8 @@ def make_folds(
     Raises
     ------
     SettingError
-        If `split` is neither, the cohort has only one section (or patient), or no fold has such a name.
+        If `split` is neither, the cohort has only one section (or patient), no fold has such a name, or one
+        tests on a section that the gene panel was chosen with (`chosen_on`).
     """
     require_known("split", [split], get_args(Split), where="--split")
     keys = [section.name if split == "section" else section.patient for section in sections]
@@ -47,10 +57,13 @@ def make_folds(
     for fold in folds:
         refuse_leak(fold, sections, split)
     require_known("fold", only or (), names, where="--folds")
-    return [fold for fold in folds if only is None or fold.name in only]
+    kept = [fold for fold in folds if only is None or fold.name in only]
+    for fold in kept:
+        refuse_seen_panel(chosen_on, fold, sections)
+    return kept
 
 
-def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) -> None:
+def refuse_leak(fold: Fold, sections: Sequence[EncodedSection] | Sequence[Section], split: Split) -> None:
     """Raise `SettingError` if a section, or by patient a patient, stands on both sides of a fold."""
     train = [sections[place] for place in fold.train]
     test = [sections[place] for place in fold.test]
@@ -63,7 +76,9 @@ def refuse_leak(fold: Fold, sections: Sequence[EncodedSection], split: Split) ->
         raise SettingError(problem, where=f"fold {fold.name}", remedy=remedy)
 
 
-def refuse_seen_panel(chosen_on: Sequence[str], fold: Fold, sections: Sequence[EncodedSection]) -> None:
+def refuse_seen_panel(
+    chosen_on: Sequence[str], fold: Fold, sections: Sequence[EncodedSection] | Sequence[Section]
+) -> None:
     """Raise `SettingError` if a gene panel was chosen with a section that a fold tests on."""
     seen = sorted({sections[place].name for place in fold.test} & set(chosen_on))
     if seen:
