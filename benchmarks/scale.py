@@ -1,13 +1,15 @@
 """Time and memory of training on many spots, of dense predictions, and of many slides.
 
-    python benchmarks/scale.py [--spots 10000 100000 1000000] [--json]
+    python benchmarks/scale.py [--spots 10000 100000 1000000] [--devices 2] [--killed 5] [--json]
     scripts/with-screen python benchmarks/scale.py --dense 600000 [--work FOLDER] [--json]
     python benchmarks/scale.py --slides 500 [--work FOLDER] [--json]
 
 Sections of 4,000 spots with 336 descriptors and 500 genes are made on disk: expression follows what the
 descriptors show of a spot and its neighbours, with Poisson counts. Each size is trained in a process of its
 own and scored on one more section of another patient. Peak memory is what the process held at most, mapped
-files included.
+files included. `--devices`: so many processes, of one thread each, train together. `--killed`: the training
+is killed (SIGKILL) so often at random moments and goes on from its checkpoint; its model must be that of a
+run that was left alone.
 
 `--dense`: a sparse slide of 98,304² pixels of 0.25 µm with a disc of tissue; the descriptors of its tiles
 at 8 µm are made up (smooth fields in the model's own units) and put into a feature store, so that describing
@@ -21,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -42,15 +45,15 @@ PITCH_UM = 100.0
 GIANT, DENSE_UM = 98_304, 8.0
 
 
-def made_section(number: int, folder: Path) -> EncodedSection:
+def made_section(number: int, folder: Path, spots: int = SPOTS) -> EncodedSection:
     """A section whose descriptors lie in a file."""
     shared, own = np.random.default_rng(0), np.random.default_rng(number + 1)
     seen, written = shared.normal(size=(FACTORS, DESCRIPTORS)), shared.normal(size=(FACTORS, GENES))
-    side = int(np.ceil(np.sqrt(SPOTS)))
-    places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:SPOTS] * PITCH_UM
-    factors = own.normal(size=(SPOTS, FACTORS)).astype(np.float32)
+    side = int(np.ceil(np.sqrt(spots)))
+    places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:spots] * PITCH_UM
+    factors = own.normal(size=(spots, FACTORS)).astype(np.float32)
     factors += 2 * context_means(factors, places, PITCH_UM, (3.0,))
-    noise = own.normal(scale=4, size=(SPOTS, DESCRIPTORS))
+    noise = own.normal(scale=4, size=(spots, DESCRIPTORS))
     path = folder / f"{number}.npy"
     np.save(path, (factors @ seen + noise).astype(np.float32))
     level = np.exp(0.3 * factors @ written + own.normal(scale=0.1, size=GENES) - 3)
@@ -61,22 +64,49 @@ def made_section(number: int, folder: Path) -> EncodedSection:
     )  # fmt: skip
 
 
-def one(spots: int) -> dict[str, float]:
+def one(spots: int, devices: int = 1, checkpoint: Path | None = None) -> dict[str, Any]:
     """Train on so many spots."""
     with tempfile.TemporaryDirectory() as name:
         folder, count = Path(name), max(2, round(spots / SPOTS))
-        sections = [made_section(number, folder) for number in range(count)]
+        each = min(SPOTS, spots // count)
+        sections = [made_section(number, folder, each) for number in range(count)]
         before = _peak_gib()
         wall, work = time.perf_counter(), time.process_time()
-        predictor = Predictor(device="cpu").fit_encoded(sections)
+        predictor = Predictor(device="cpu").fit_encoded(sections, devices=devices, checkpoint=checkpoint)
         wall, work = time.perf_counter() - wall, time.process_time() - work
         peak = _peak_gib()
         new = made_section(count + 1, folder)
         told = predictor.predict_encoded(np.asarray(new.features), new.centres_um)
         r = gene_correlation(told, panel_expression(new, predictor.genes)).mean()
+        predictor.save(folder / "model")
     return {
-        "spots": count * SPOTS, "seconds": wall, "processor_seconds": work, "peak_gib": peak,
-        "before_gib": before, "r": float(r),
+        "spots": count * each, "devices": devices, "seconds": wall, "processor_seconds": work,
+        "peak_gib": peak, "before_gib": before, "r": float(r), "sha256": predictor.card.sha256,
+    }  # fmt: skip
+
+
+def killed(spots: int, times: int) -> dict[str, Any]:
+    """Train once left alone, and once killed so often; both in processes of their own."""
+    chance = random.Random(0)
+    with tempfile.TemporaryDirectory() as name:
+        words = [sys.executable, __file__, "--one", str(spots), "--checkpoint"]
+        start = time.perf_counter()
+        alone = json.loads(_run([*words, str(Path(name) / "alone")])[0])
+        whole, moments = time.perf_counter() - start, []
+        for _ in range(times):
+            process = subprocess.Popen([*words, str(Path(name) / "killed")], stdout=subprocess.DEVNULL)
+            moments.append(chance.uniform(0.05, 0.4) * whole)
+            try:
+                process.wait(moments[-1])
+                raise SystemExit(f"it was done before it was killed {times} times: give more spots")
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        resumed = json.loads(_run([*words, str(Path(name) / "killed")])[0])
+    return {
+        "spots": alone["spots"], "seconds": whole, "killed_after_seconds": moments,
+        "resumed_seconds": resumed["seconds"], "sha256": alone["sha256"], "sha256_killed": resumed["sha256"],
+        "same_model": alone["sha256"] == resumed["sha256"],
     }  # fmt: skip
 
 
@@ -174,24 +204,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--spots", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--devices", type=int, default=1, help="so many processes train together")
+    parser.add_argument("--killed", type=int, metavar="TIMES", help="kill the training so often")
     parser.add_argument("--json", action="store_true", help="one JSON object, nothing else")
     parser.add_argument("--dense", type=int, metavar="TILES", help="predict so many tiles of one slide")
     parser.add_argument("--slides", type=int, help="describe and predict so many slides on a cluster")
     parser.add_argument("--work", type=Path, help="keep what is made here, and use it again")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--checkpoint", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--fill", type=Path, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--show", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.fill or asked.show:
         print(json.dumps(fill(*asked.fill) if asked.fill else show(asked.show)))
         return
-    if asked.dense or asked.slides:
+    if asked.dense or asked.slides or asked.killed:
         import many_slides
 
         with tempfile.TemporaryDirectory() as name:
             work = asked.work or Path(name)
             work.mkdir(parents=True, exist_ok=True)
-            found = dense(asked.dense, work) if asked.dense else many_slides.measure(work, asked.slides)
+            if asked.killed:
+                found = killed(asked.spots[0], asked.killed)
+            else:
+                found = dense(asked.dense, work) if asked.dense else many_slides.measure(work, asked.slides)
         if asked.json:
             print(json.dumps(found))
         else:
@@ -199,12 +235,15 @@ def main() -> None:
                 print(f"{name.replace('_', ' ')}: {value}")
         return
     if asked.one:
-        print(json.dumps(one(asked.one)))
+        print(json.dumps(one(asked.one, asked.devices, asked.checkpoint)))
         return
     rows = []
     for spots in asked.spots:
-        command = [sys.executable, __file__, "--one", str(spots)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        command = [sys.executable, __file__, "--one", str(spots), "--devices", str(asked.devices)]
+        threads = {"OMP_NUM_THREADS": "1"} if asked.devices > 1 else {}
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | threads
+        )
         rows.append(json.loads(done.stdout))
         if not asked.json:
             row = rows[-1]
