@@ -86,28 +86,34 @@ def one(spots: int, devices: int = 1, checkpoint: Path | None = None) -> dict[st
 
 
 def killed(spots: int, times: int) -> dict[str, Any]:
-    """Train once left alone, and once killed so often; both in processes of their own."""
+    """Train once left alone, and once killed so often, soon after a new checkpoint each time."""
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as name:
-        words = [sys.executable, __file__, "--one", str(spots), "--checkpoint"]
-        start = time.perf_counter()
+        words, kept = [sys.executable, __file__, "--one", str(spots), "--checkpoint"], Path(name) / "killed"
         alone = json.loads(_run([*words, str(Path(name) / "alone")])[0])
-        whole, moments = time.perf_counter() - start, []
+        held = []
         for _ in range(times):
-            process = subprocess.Popen([*words, str(Path(name) / "killed")], stdout=subprocess.DEVNULL)
-            moments.append(chance.uniform(0.05, 0.4) * whole)
-            try:
-                process.wait(moments[-1])
+            process, before = subprocess.Popen([*words, str(kept)], stdout=subprocess.DEVNULL), _held(kept)
+            while _held(kept) == before and process.poll() is None:
+                time.sleep(0.05)
+            time.sleep(chance.uniform(0, alone["seconds"] / 20))
+            if process.poll() is not None:
                 raise SystemExit(f"it was done before it was killed {times} times: give more spots")
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        resumed = json.loads(_run([*words, str(Path(name) / "killed")])[0])
+            process.kill()
+            process.wait()
+            held.append(len(_held(kept)))
+        resumed = json.loads(_run([*words, str(kept)])[0])
     return {
-        "spots": alone["spots"], "seconds": whole, "killed_after_seconds": moments,
-        "resumed_seconds": resumed["seconds"], "sha256": alone["sha256"], "sha256_killed": resumed["sha256"],
-        "same_model": alone["sha256"] == resumed["sha256"],
+        "spots": alone["spots"], "processor_seconds": alone["processor_seconds"],
+        "checkpoints_when_killed": held,
+        "processor_seconds_of_the_last_run": resumed["processor_seconds"],
+        "same_model": alone["sha256"] == resumed["sha256"], "sha256": alone["sha256"],
     }  # fmt: skip
+
+
+def _held(folder: Path) -> set[tuple[Path, int]]:
+    """Which checkpoints a training has written, and when."""
+    return {(path, path.stat().st_mtime_ns) for path in folder.rglob("*.ckpt")}
 
 
 def dense(tiles: int, work: Path) -> dict[str, Any]:

@@ -12,8 +12,15 @@ from scipy.sparse import csr_matrix
 from histoscribe.errors import SectionError, TableError
 from histoscribe.predictor import Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
-from histoscribe.predictor.guiding.regression import HeldOutSpots, folds_like, weighed
-from histoscribe.predictor.target import log_cp10k
+from histoscribe.predictor.guiding.kernels import SlideView, kernels_of
+from histoscribe.predictor.guiding.regression import (
+    GivenSpots,
+    HeldOutSpots,
+    SpotAnswers,
+    folds_like,
+    weighed,
+)
+from histoscribe.predictor.target import choose_panel, log_cp10k
 
 QUICK = {"epochs": 20, "members": 1, "panel_size": 40, "width": 32, "device": "cpu"}
 
@@ -123,6 +130,35 @@ def test_too_few_or_foreign_spots_are_refused(fitted, unseen):
     fitted.guided_encoded(unseen.part(np.arange(8), "just enough")).predict_encoded(
         unseen.features, unseen.centres_um
     )
+
+
+def test_the_spots_behind_a_tile_are_those_that_move_it(unseen):
+    """How far a tile moves when one given spot has more of genes that go together, against the pull told."""
+    rows, genes = some(unseen), choose_panel([unseen], 20)
+    view = SlideView(unseen.features, unseen.centres_um, unseen.pitch_um, unseen.features)
+    values = panel_expression(unseen, genes)[rows].astype(np.float64)
+    values /= values.std(axis=0)
+    weight, together = np.linspace(0.5, 2, len(rows)), np.cov(values.T)
+    change = 1e-4 * np.linalg.eigh(together)[1][:, -1]
+
+    def answered(measured):
+        answers = SpotAnswers(kernels_of(view), GivenSpots(rows, measured, weight), None, together)
+        return answers.mixed(np.full(len(answers.every), 1 / len(answers.every)), len(unseen.spots))
+
+    told, behind, pulled = answered(values)
+    assert (np.diff(pulled, axis=1) <= 0).all()
+    assert (pulled.sum(axis=1) <= 1 + 1e-9).all()
+    tiles = np.setdiff1d(np.arange(len(unseen.spots)), rows)[:20]
+    moved = np.zeros((len(tiles), len(rows)))
+    for spot in range(len(rows)):
+        more = values.copy()
+        more[spot] += change
+        moved[:, spot] = np.abs(answered(more)[0][tiles] - told[tiles]).mean(axis=1)
+    found = np.take_along_axis(moved, behind[tiles], 1).sum(axis=1)
+    most = np.sort(moved, axis=1)[:, -behind.shape[1] :].sum(axis=1)
+    by_chance = moved.mean(axis=1) * behind.shape[1]
+    assert (found / most).mean() > 0.95
+    assert (by_chance / most).mean() < 0.6
 
 
 @given(st.integers(1, 6), st.integers(2, 30), st.integers(1, 5), st.integers(0, 10**6))

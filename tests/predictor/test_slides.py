@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anndata import AnnData
+from anndata import AnnData, read_h5ad
 
 from histoscribe.errors import ModelError, SectionError, SlideError, TableError
 from histoscribe.evaluation import compare
 from histoscribe.features import encoder_named
-from histoscribe.predictor import Predictor, evidence_of, panel_expression
+from histoscribe.predictor import Predictor, evidence_of, panel_expression, predict_itself
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.record import record_of
@@ -248,6 +248,27 @@ def test_spots_of_the_slide_guide_and_are_named(fitted, unseen):
     told = compare(unseen, found)
     assert told.summary["spots"] == SIDE**2 - 48
     assert any("guided by 48 spots of C" in warning for warning in told.warnings)
+
+
+def test_given_spots_stand_among_the_references(fitted, unseen, tmp_path):
+    part = unseen.with_table(unseen.table[:48].copy())
+    guided = fitted.guided(part).predict(unseen)
+    guided.table.write_h5ad(tmp_path / "g.h5ad")
+    alone = predict_itself(part, panel=unseen.genes[:5], pitch_um=30.0)
+    names, models = set(part.table.obs_names), set()
+    for table in (read_h5ad(tmp_path / "g.h5ad"), alone.table):
+        given = 0
+        for row in range(table.n_obs):
+            found = evidence_of(table, row)
+            shares = [share for _, _, share, _ in found]
+            assert shares == sorted(shares, reverse=True)
+            assert sum(shares) <= 1.0001
+            models |= {section for section, *_ in found} - {"C"}
+            assert {spot for section, spot, *_ in found if section == "C"} <= names
+            assert all(crop.shape == (48, 48, 3) for *_, crop in found)
+            given += any(section == "C" for section, *_ in found)
+        assert given > table.n_obs / 2
+    assert models <= set(fitted.card.sections)
 
 
 def test_a_guided_grid_knows_its_slide(fitted, unseen):

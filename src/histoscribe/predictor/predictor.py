@@ -202,7 +202,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             If its table shares no gene with the model, or holds no counts.
         """
         self._check_genes(section)
-        encoded = encode_section(section, self.encoder, progress=progress)
+        encoded = encode_section(section, self.encoder, crops=True, progress=progress)
         return self.guided_encoded(encoded, slide=section.scaled_slide)
 
     def guided_encoded(self, section: EncodedSection, *, slide: Slide | None = None) -> Predictor:

@@ -15,6 +15,7 @@ from histoscribe.errors import ModelError
 from histoscribe.features.store import storing
 from histoscribe.predictor import Predictor, attribute
 from histoscribe.progress import Progress
+from histoscribe.record import amend_record, keep_record, record_of
 from histoscribe.section import Section
 from histoscribe.simulate import simulate_section
 from histoscribe.slide import open_slide, write_slide
@@ -151,6 +152,19 @@ class TestPanel:
         panel.explain(layer, 5)
         qtbot.wait(300)
         assert find_map(window, made.whole, BEHIND) is None
+
+    def test_of_a_guided_prediction_the_model_s_own_word_is_traced(
+        self, window: Any, panel: Any, made: Made, qtbot: Any
+    ) -> None:
+        before = record_of(made.whole.table)
+        amend_record(made.whole.table, guide_section="S3", guide_spots=8)
+        try:
+            panel.run_button.click()
+            ended(panel, qtbot)
+        finally:
+            keep_record(made.whole.table, before)
+        assert "8 measured spots of this slide corrected" in panel.trace.words.text()
+        assert "have changed" not in panel.trace.words.text()
 
     def test_attention_of_a_model_with_graphs_is_offered(self, window: Any, panel: Any, made: Made) -> None:
         for kind in ("attention_spatial", "attention_functional"):

@@ -65,7 +65,7 @@ def predict_itself(
     from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
     chosen = encoder or encoder_named("builtin")
-    guide = Guide(encode_section(section, chosen, progress=progress))
+    guide = Guide(encode_section(section, chosen, crops=True, progress=progress))
     slide = section.scaled_slide
     genes = list(panel or choose_panel([guide.given], PANEL_SIZE))
     pitch = pitch_um or section.spacing_um

@@ -21,11 +21,13 @@ from histoscribe.predictor.guiding.regression import (
     weighed,
 )
 from histoscribe.predictor.intervals import HeldOutTissue, Intervals, conformal
+from histoscribe.predictor.retrieval.evidence import pack_crops
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.record import amend_record
+from histoscribe.record import EvidenceRecord, amend_record, record_of
 
 if TYPE_CHECKING:
     import torch
+    from anndata import AnnData
 
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
     from histoscribe.section import Section
@@ -54,9 +56,14 @@ class Guidance:
     """Conformal bounds from these spots, for the same genes."""
     given: NDArray[np.bool_]
     """Whether a tile is one of the given spots, shape (tiles,)."""
-    section: str
-    spots: int
-    """`section` and `spots`: name and number of the given spots."""
+    source: EncodedSection
+    """The given spots."""
+    behind: NDArray[np.int64]
+    pulled: NDArray[np.float64]
+    """`behind` and `pulled`: numbers of the given spots that pull most at a tile, strongest first, and their
+    shares of the pull of all, shape (tiles, some spots)."""
+    leaning: float
+    """Which share of the answers is the model's word."""
 
     def write_into(self, predicted: Section) -> None:
         """Write into a predicted section what its guide says.
@@ -65,6 +72,7 @@ class Guidance:
         - `layers["low"]`, `layers["high"]`: bounds from held-out given spots, of the genes that these have.
         - `var["held_out_r"]`, `["held_out_low"]`, `["held_out_high"]`: each gene's r on them, with Fisher's
           interval; `var["unguided_r"]`: the model's own r there.
+        - `obsm["evidence"]`, `["evidence_weight"]`: the given spots among the model's reference spots.
         - the record: by how many spots of which section it was guided.
         """
         table, columns = predicted.table, self.columns
@@ -74,7 +82,8 @@ class Guidance:
             table.layers["low"], table.layers["high"] = low, high
         elif "low" in table.layers:
             table.layers["low"][:, columns], table.layers["high"][:, columns] = low, high
-        spread = 1.96 / max(self.spots - 3, 1) ** 0.5
+        spots = len(self.source.spots)
+        spread = 1.96 / max(spots - 3, 1) ** 0.5
         z = np.arctanh(np.clip(self.guided_r, -0.999, 0.999))
         for name, values in (
             ("held_out_r", self.guided_r),
@@ -89,7 +98,30 @@ class Guidance:
                 kept[:] = table.var[name]
             kept[columns] = values
             table.var[name] = kept
-        amend_record(table, guide_section=self.section, guide_spots=self.spots)
+        amend_record(table, guide_section=self.source.name, guide_spots=spots, evidence=self._evidence(table))
+
+    def _evidence(self, table: AnnData) -> EvidenceRecord:
+        """The reference spots with the given ones behind them, after these were put into the table."""
+        names, known = np.array(self.source.spots, dtype=object), record_of(table).evidence
+        sections = np.full(len(names), self.source.name, dtype=object)
+        numbers, weights, first = self.behind, self.pulled * (1 - self.leaning), 0
+        pictures = []
+        if known is not None:
+            first = len(known.spot)
+            numbers = np.hstack([table.obsm["evidence"], numbers + first])
+            weights = np.hstack([table.obsm["evidence_weight"] * self.leaning, weights])
+            sections, names = np.append(known.section, sections), np.append(known.spot, names)
+            if known.crops is not None:
+                pictures.append((known.crops, known.crop_ends, known.crop_of))
+        if self.source.crops is not None:
+            shown = np.unique(self.behind)
+            own = pack_crops(self.source.crops[shown])
+            before = sum(len(data) for data, *_ in pictures)
+            pictures.append((own.data, own.ends + before, shown + first))
+        order = np.argsort(-weights, axis=1, kind="stable")[:, : self.behind.shape[1]]
+        table.obsm["evidence"] = np.take_along_axis(numbers, order, 1).astype(np.int32)
+        table.obsm["evidence_weight"] = np.take_along_axis(weights, order, 1).astype(np.float32)
+        return EvidenceRecord(sections, names, *map(np.concatenate, zip(*pictures, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +265,8 @@ class Guide:
             measured = (fold.measured * unit).astype(np.float32)
             said = np.maximum(said, 0).astype(np.float32)
             told.append(HeldOutTissue(said, measured, None, np.ones(len(said)), known=True))
-        expression = answers.mixed(shares, count) * unit
+        expression, behind, pulled = answers.mixed(shares, count)
+        expression *= unit
         return Guidance(
             np.maximum(expression, 0).astype(np.float32),
             np.arange(len(genes)),
@@ -242,8 +275,10 @@ class Guide:
             guided_r,
             conformal(told),
             np.isin(np.arange(count), rows),
-            self.given.name,
-            len(rows),
+            self.given,
+            behind,
+            pulled,
+            answers.leaning(shares),
         )
 
 

@@ -26,6 +26,7 @@ _LEANING = 0.7
 _EVEN = 1.0
 _HELD = 1000
 _CHUNK = 4096
+_BEHIND = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +116,7 @@ class SpotAnswers:
         given, weight = self.given, self.given.weight[some]
         centred = given.expression[some] - given.centre(given.expression, some)
         root = np.sqrt(weight)[:, None]
-        rooted = centred * root / np.sqrt(weight.sum())
-        bases = {own: self._gene_axes(rooted, own) for own in {one.own for one in self.every if one.kernel}}
+        bases = self._bases(some)
         solved = {}
         for name, seen in self._seen.items():
             inputs = seen[some] * root
@@ -150,23 +150,62 @@ class SpotAnswers:
         level = given.centre(given.expression, some)
         return HeldOutSpots(level, found, given.expression[held], given.weight[held])
 
-    def mixed(self, shares: Matrix, tiles: int) -> Matrix:
-        """The answers of all given spots, weighed, for every tile: (tiles, genes)."""
+    def mixed(self, shares: Matrix, tiles: int) -> tuple[Matrix, Rows, Matrix]:
+        """The answers of all given spots, weighed, for every tile, and which spots pull at it most.
+
+        Returns expression (tiles, genes), then numbers of spots and their shares of the pull of all spots,
+        both (tiles, some spots), strongest first: sizes of their weights, over the genes' axes by signal.
+        """
         given, every = self.given, np.arange(len(self.given.rows))
         out = np.tile(given.centre(given.expression, every), (tiles, 1))
         on: dict[str, Matrix] = {}
-        leaning = 0.0
+        pulls: dict[str, Matrix] = {}
+        bases = self._bases(every)
         for answer, share, weights in zip(self.every, shares, self.learned(every), strict=True):
-            leaning += share * answer.prior
             if answer.kernel and share:
                 on[answer.kernel] = on.get(answer.kernel, 0.0) + share * (self._maps[answer.kernel] @ weights)
-        if leaning and self.prior is not None:
+                pull = self._pull(answer, bases[answer.own][0])
+                pulls[answer.kernel] = pulls.get(answer.kernel, 0.0) + share * pull
+        if (leaning := self.leaning(shares)) and self.prior is not None:
             out += leaning * (self.prior[:tiles] - given.centre(self.prior[given.rows], every))
-        for name, weights in on.items():
-            for start in range(0, tiles, _CHUNK):
-                rows = np.arange(start, min(start + _CHUNK, tiles))
-                out[rows] += self.kernels[name](rows, self.landmarks) @ weights
-        return out
+        kept = min(_BEHIND, len(every))
+        behind, pulled = np.zeros((tiles, kept), np.int64), np.zeros((tiles, kept))
+        for start in range(0, tiles, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, tiles))
+            size = np.zeros((len(rows), len(every)))
+            for name, weights in on.items():
+                near = self.kernels[name](rows, self.landmarks)
+                out[rows] += near @ weights
+                size += near @ pulls[name]
+            size = np.abs(size)
+            first = np.argpartition(-size, kept - 1, axis=1)[:, :kept]
+            first = np.take_along_axis(
+                first, np.argsort(-np.take_along_axis(size, first, 1), axis=1, kind="stable"), 1
+            )
+            whole = np.maximum(size.sum(axis=1, keepdims=True), 1e-12)
+            behind[rows], pulled[rows] = first, np.take_along_axis(size, first, 1) / whole
+        return out, behind, pulled
+
+    def leaning(self, shares: Matrix) -> float:
+        """Which share of the mixed answers is the model's word."""
+        return float(sum(share * answer.prior for answer, share in zip(self.every, shares, strict=True)))
+
+    def _pull(self, answer: SpotAnswer, signal: Matrix) -> Matrix:
+        """What a unit at each spot adds at the landmarks' kernels, over axes of genes with this signal.
+
+        Shape (landmarks, spots).
+        """
+        weighted = self._seen[answer.kernel] * self.given.weight[:, None]
+        spread, axes = np.linalg.eigh(weighted.T @ self._seen[answer.kernel])
+        passed = 1 / (np.maximum(spread, 0)[:, None] + answer.strength / signal) @ signal / signal.sum()
+        return np.asarray(self._maps[answer.kernel] @ (axes * passed) @ (axes.T @ weighted.T))
+
+    def _bases(self, some: Rows) -> dict[float, tuple[Matrix, Matrix]]:
+        """The genes' main axes by these spots and by the model, for each share of the two."""
+        given, weight = self.given, self.given.weight[some]
+        centred = given.expression[some] - given.centre(given.expression, some)
+        rooted = centred * np.sqrt(weight / weight.sum())[:, None]
+        return {own: self._gene_axes(rooted, own) for own in {one.own for one in self.every if one.kernel}}
 
     def _gene_axes(self, rooted: Matrix, own: float) -> tuple[Matrix, Matrix]:
         """How much signal the main axes of the genes' covariance have, and these axes (genes, axes)."""

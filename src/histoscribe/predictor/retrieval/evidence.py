@@ -92,7 +92,7 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray
     -------
     list of (section, spot, share, crop)
         `crop` is RGB of shape (48, 48, 3) and as wide as the encoder's crop; None where the model
-        keeps no crops.
+        keeps no crops. Of a guided prediction the given spots are among them, by their pull on the tile.
 
     Raises
     ------
@@ -102,13 +102,16 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray
     kept = record_of(table).evidence
     if "evidence" not in table.obsm or kept is None:
         raise ModelError("this table says nothing of reference spots", remedy="predict it anew")
-    crops = None
+    crops: dict[int, NDArray[np.uint8]] = {}
     if kept.crops is not None:
-        crops = Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends))
+        packed, numbers = (
+            Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends)),
+            table.obsm["evidence"][row],
+        )
         place = {int(number): at for at, number in enumerate(kept.crop_of)}
+        crops = {int(number): packed[place[int(number)]] for number in numbers if int(number) in place}
     found = []
     for number, share in zip(table.obsm["evidence"][row], table.obsm["evidence_weight"][row], strict=True):
         section, spot = str(kept.section[number]), str(kept.spot[number])
-        crop = None if crops is None else crops[place[int(number)]]
-        found.append((section, spot, float(share), crop))
+        found.append((section, spot, float(share), crops.get(int(number))))
     return found

@@ -11,6 +11,7 @@ from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
 
 from histoscribe.errors import SectionError
+from histoscribe.record import record_of
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.maps import Map, show_map
@@ -34,6 +35,9 @@ _COLUMNS = (
 _CHANGED = (
     "The image gives other values today, by {:.2f} on average: the slide or the spots have changed since the "
     "prediction, or another device made it. The maps explain the values of today."
+)
+_GUIDED = (
+    "{:,} measured spots of this slide corrected the prediction: the maps explain what the model says before."
 )
 _MEANING = (
     "Each map says what raises (red) or lowers (blue) {gene}. "
@@ -144,6 +148,8 @@ class GeneTrace:
         if traced is not None:
             off = traced.described.off
             changed = _CHANGED.format(off) if off > DIFFERENT else ""
+            if spots := record_of(traced.described.section.table).guide_spots:
+                changed = _GUIDED.format(spots)
             self.words.setText(f"{_MEANING.format(gene=traced.found.gene, unit=UNIT)} {changed}".strip())
         self._panel.refresh()
 
