@@ -81,6 +81,41 @@ def test_a_scale_for_what_brings_its_own(refused, cohort, model, out):
     refused(*words, says="scale comes with its spots", remedy="--mpp")
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("classify TABLE --mpp 0.5 --store OUT --out OUT/t.csv", "leave --mpp and --store out"),
+        ("classify TABLE --attention OUT/a.h5ad --out OUT/t.csv", "leave --attention out"),
+        ("classify SECTION --scale log2 --out OUT/t.csv", "leave --scale out"),
+        ("impute SECTION --scale log2 --out OUT/t.csv", "leave --scale out"),
+        ("impute SECTION --section S1 --out OUT/t.csv", "one section, not a cohort; leave --section out"),
+        ("compare SECTION SECTION --section S1 --out OUT/r.html", "leave --section out"),
+        ("convert SLIDE OUT/s.ome.tif --gene G1 --mpp 1", "a slide has no genes; leave --gene out"),
+        ("convert SLIDE OUT/s.ome.tif --section S1", "a slide, not a cohort; leave --section out"),
+        ("convert SECTION OUT/s.h5ad --quality 80", "leave --quality out"),
+        ("convert SECTION OUT/s.h5ad --gene G1", "only a .csv leaves genes out; leave --gene out"),
+        ("predict MODEL SECTION --section S1 --out OUT/p.h5ad", "leave --section out"),
+        ("align SECTION SLIDE --mpp 1 --freedom affine --out OUT/a.h5ad", "leave --freedom out"),
+        ("programmes TABLE --region R --out OUT/m", "leave --region out"),
+        ("programmes TABLE --model M --number 3 --only a=b --out OUT/p.csv", "leave --only and --number out"),
+        ("programmes SECTION --samples TABLE --patient p --out OUT/m", "leave --samples and --patient out"),
+        (
+            "generate --primary TABLE --site liver --normal-region R --out OUT/g.csv",
+            "leave --normal-region out",
+        ),
+    ],
+)
+def test_an_option_that_has_no_say_is_not_passed_over(words, says, refused, cohort, model, tmp_path, out):
+    table = tmp_path / "table.csv"
+    table.write_text("sample,KRT5,TP53,EGFR\na,1,2,3\nb,4,5,6\n")
+    places = {"TABLE": table, "SLIDE": cohort.parent / "S1.tif", "MODEL": model, "OUT": out}
+    if "SECTION" in words:
+        places["SECTION"] = h5ad(tmp_path / "section.h5ad", np.ones((64, 5)))
+    for name, place in places.items():
+        words = words.replace(name, str(place))
+    refused(*words.split(), says=says.split(";")[0], remedy=says)
+
+
 def test_a_space_ranger_folder_without_positions(refused, space_ranger, model, tmp_path, out):
     folder = space_ranger(tmp_path / "outs", barcodes=BARCODES, placed=None)
     refused("info", folder, says="positions", remedy="tissue_positions")

@@ -81,7 +81,32 @@ def test_labels_are_learned_told_and_shown(cohort: Path, shell: Callable, tmp_pa
     assert result.exit_code == 0, result.stderr
     whole = json.loads((tmp_path / "all.json").read_text())
     assert len(whole["rows"]) == 2 * SLIDES
-    assert whole["model"] == sha
+    assert (whole["model"], whole["failed"]) == (sha, {})
+    check_what_cannot_be_told(cohort, shell, model, tmp_path)
+
+
+def check_what_cannot_be_told(cohort: Path, shell: Callable, model: Path, tmp_path: Path) -> None:
+    """Of three slides one cannot be read: it is named, the others are told; alone it is refused."""
+    (tmp_path / "cut.tif").write_bytes((cohort.parent / "s1.tif").read_bytes()[:900])
+    lines = [f"s{number},p{number},{cohort.parent}/s{number}.tif" for number in (0, 2)]
+    few, none = tmp_path / "few.csv", tmp_path / "none.csv"
+    few.write_text("\n".join(["section,patient,path", lines[0], "cut,p1,cut.tif", lines[1]]) + "\n")
+    none.write_text("section,patient,path\ncut,p1,cut.tif\nagain,p1,cut.tif\n")
+    out, words = tmp_path / "few.told.csv", ("--model", model, "--mpp", 1.0)
+    result = shell("classify", few, *words, "--out", out, "--json")
+    assert result.exit_code == 2
+    assert "cut.tif" in result.stderr
+    told = json.loads(result.stdout)
+    assert (told["slides"], list(told["failed"])) == (2, ["cut"])
+    assert list(pd.read_csv(out)["slide"].unique()) == ["s0", "s2"]
+    for target, says in ((none, "no slide of the cohort could be told"), (tmp_path / "cut.tif", "cut.tif")):
+        result = shell("classify", target, *words, "--out", tmp_path / "none.told.csv")
+        assert result.exit_code == 2
+        assert says in result.stderr.splitlines()[-1]
+        assert not (tmp_path / "none.told.csv").exists()
+    result = shell("classify", few, *words, "--out", out, "--no-adapt", "--explain", "--scale", "log2")
+    assert result.exit_code == 2
+    assert "tells slides, not samples; leave --explain and --scale and --adapt out" in result.stderr
 
 
 @pytest.mark.parametrize(

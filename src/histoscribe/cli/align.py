@@ -11,7 +11,7 @@ import typer
 from histoscribe.cli.console import answer, caution, command_line
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, open_target, output_place
+from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given
 from histoscribe.errors import SettingError, require_known
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def align(
     landmarks: Annotated[
         Path | None, typer.Option(help=f"CSV with {', '.join(PAIRS)} in µm, in place of looking.")
     ] = None,
-    freedom: Annotated[str, typer.Option(help="Of landmarks: rigid, similarity or affine.")] = "rigid",
+    freedom: Annotated[
+        str | None, typer.Option(help="Of landmarks: rigid (as without it), similarity or affine.")
+    ] = None,
     which: InCohort = None,
     mpp: SlideMpp = None,
     as_json: AsJson = False,
@@ -45,6 +47,9 @@ def align(
 
     start = time.monotonic()
     output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
+    if landmarks is None:
+        refuse_given("what is found without --landmarks is rigid", section, freedom=freedom)
+    freedom = freedom or "rigid"
     require_known("freedom", [freedom], FEWEST, where="--freedom")
     with job() as progress:
         progress.report("opening")

@@ -1,15 +1,22 @@
 """`histoscribe classify`: what samples, a section or its regions are, or that they are nothing known."""
 
+from __future__ import annotations
+
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli.batch import Outcome, leave, run_batch
 from histoscribe.cli.console import answer, caution, command_line, show_rows
 from histoscribe.cli.options import AsJson, Device, InCohort, ModelName, SamplesScale, SlideMpp, Store
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, open_target, output_file
-from histoscribe.errors import SettingError
+from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given
+from histoscribe.errors import SettingError, SlideError
+
+if TYPE_CHECKING:
+    from histoscribe.section.cohort import CohortRow
 
 _TOP, _SHOWN = 10, 20
 
@@ -50,11 +57,12 @@ def classify(
     from histoscribe.tiles import read_regions
 
     if read_card(bundled(model)).kind == "labeller":
+        why = "this model tells slides, not samples"
+        refuse_given(why, model, explain=explain or None, scale=scale, adapt=adapt)
         _slides(context, table, out, model, region, section, attention, mpp, store, device, encoder, as_json)
         return
-    if attention is not None:
-        problem = "this model tells samples, which have no tiles"
-        raise SettingError(problem, where=model, remedy="choose a model of train slides")
+    why = "this model tells samples, not slides as a model of train slides does"
+    refuse_given(why, model, attention=attention, mpp=mpp, store=store, encoder=encoder)
     output_file(out, ".csv", inputs=[table])
     with job() as progress:
         progress.report("opening model and table")
@@ -63,9 +71,8 @@ def classify(
         if isinstance(opened, Section):
             drawn = None if region is None else classes_of(opened, read_regions(region))
             opened = profiles(opened, drawn)
-        elif region is not None:
-            problem = "a table of samples has no regions"
-            raise SettingError(problem, where=table, remedy="leave --region out")
+        else:
+            refuse_given("a table of samples has no regions", table, region=region)
         progress.report("telling classes")
         told = classifier.classify(opened, adapt=adapt)
         if explain:
@@ -104,24 +111,27 @@ def _slides(
 
     output_file(out, ".csv", ".json", inputs=[target])
     whole = kind_of(target) == "cohort" and section is None
-    rows: list[Any] = [*read_cohort_csv(target)] if whole else [None]
+    rows: list[CohortRow | None] = [*read_cohort_csv(target)] if whole else [None]
     if attention is not None:
         if len(rows) > 1:
             remedy = "name one slide, or choose it with --section"
             raise SettingError("tiles are written of one slide alone", where=attention, remedy=remedy)
         output_file(attention, ".h5ad", ".geojson", inputs=[target, out])
-    tables, verdicts, command = [], {}, command_line(context)
+    command = command_line(context)
+    tables: list[pd.DataFrame] = []
+    verdicts: dict[str, str] = {}
+    outcomes: list[Outcome] = []
     with job() as progress, storing(store):
         progress.report("opening the model")
         given = None if encoder is None else encoder_named(encoder, device=device)
         labeller = Labeller.load(model, device=device, encoder=given)
         drawn = None if region is None else read_regions(region)
-        for row in rows:
-            opened: Any = row or open_target(target, section=section, mpp=mpp)
-            slide = row.open_slide(mpp=mpp) if row else opened
-            slide = slide.scaled_slide if isinstance(slide, Section) else slide
-            name = row.section if row else opened.name
-            patient = getattr(opened, "patient", "") or ""
+
+        def tell(row: CohortRow | None) -> dict[str, Any]:
+            opened = open_target(target, section=section, mpp=mpp) if row is None else row.open_slide(mpp=mpp)
+            slide = opened.scaled_slide if isinstance(opened, Section) else opened
+            name = opened.name if row is None else row.section
+            patient = getattr(opened if row is None else row, "patient", "") or ""
             found = labeller.label(slide, region=drawn, name=name, patient=patient, progress=progress)
             if attention is not None and found.tiles is not None:
                 amend_record(found.tiles.table, command=command)
@@ -129,6 +139,15 @@ def _slides(
             found.told.insert(0, "slide", name)
             verdicts[name] = found.verdict.sentence
             tables.append(found.told.assign(verdict=found.verdict.kind))
+            return {}
+
+        if len(rows) == 1:
+            tell(rows[0])
+        else:
+            outcomes = run_batch([(row.section, partial(tell, row)) for row in rows if row is not None])
+        failed = {one.target: one.problem or one.outcome for one in outcomes if one.outcome != "done"}
+        if not tables:
+            raise SlideError("no slide of the cohort could be told", where=target, remedy="see each above")
         about: dict[str, Any] = {
             "model": labeller.card.sha256,
             "command": command,
@@ -138,14 +157,16 @@ def _slides(
         records = told.reset_index().to_dict("records")
         with replacing(out) as fresh:
             if out.suffix.lower() == ".json":
-                fresh.write_text(json_of({**about, "verdicts": verdicts, "rows": records}), encoding="utf-8")
+                text = json_of({**about, "verdicts": verdicts, "rows": records, "failed": failed})
+                fresh.write_text(text, encoding="utf-8")
             else:
                 version = about["versions"].get("napari-histoscribe", "")
                 own = told.assign(model=about["model"], version=version, command=command)
                 own.reset_index().to_csv(fresh, index=False, float_format="%.5g")
-    facts = {"written": out, "tiles": attention, "slides": len(rows), "model": about["model"]}
+    facts = {"written": out, "tiles": attention, "slides": len(tables), "model": about["model"]}
     caution(f"{name}: {words}" for name, words in verdicts.items())
-    answer("Told", facts, as_json=as_json, context=context, verdicts=verdicts, rows=records)
+    answer("Told", facts, as_json=as_json, context=context, verdicts=verdicts, rows=records, failed=failed)
     if not as_json:
         shown = told.reset_index()[["slide", "label", "told", "probability", "low", "high", "held_out"]]
         show_rows(list(map(str, shown)), shown.head(_SHOWN).itertuples(index=False, name=None))
+    leave(outcomes)

@@ -11,8 +11,8 @@ import typer
 from histoscribe.cli.console import answer, caution
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_target, output_place
-from histoscribe.errors import SettingError, require_known
+from histoscribe.cli.targets import open_target, output_place, refuse_given
+from histoscribe.errors import require_known
 
 
 def convert(
@@ -49,16 +49,16 @@ def convert(
         opened = open_target(source, section=section, mpp=mpp)
         facts: dict[str, Any]
         if isinstance(opened, Slide):
+            refuse_given("a slide has no genes", source, gene=gene or None)
             write(opened, target, quality=quality, progress=progress)
             facts = {
                 "kind": "slide", "rows_columns": list(opened.levels[0].shape), "levels": len(opened.levels),
                 "mpp": opened.mpp, "without_loss": quality is None,
             }  # fmt: skip
-        elif quality is not None:
-            raise SettingError("a section has no JPEG quality", remedy="leave --quality out")
-        elif gene and target.suffix.lower() != ".csv":
-            raise SettingError("only a .csv leaves genes out", where=target, remedy="leave --gene out")
         else:
+            refuse_given("a section has no JPEG quality", source, quality=quality)
+            if target.suffix.lower() != ".csv":
+                refuse_given("only a .csv leaves genes out", target, gene=gene or None)
             require_known("gene", gene or (), opened.genes, where=source)
             write(opened, target, **({"genes": gene} if gene else {}))
             spots, genes = opened.table.shape

@@ -11,7 +11,7 @@ import typer
 from histoscribe.cli.console import answer, caution, command_line, show_rows, words
 from histoscribe.cli.options import AsJson, InCohort, ModelName
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, output_file
+from histoscribe.cli.targets import open_samples, output_file, refuse_given
 from histoscribe.errors import SettingError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def generate(
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
     if components is not None:
         output_file(components, ".csv", inputs=[primary])
+    if normal is None:
+        refuse_given("there is no normal tissue, which --normal names", site, normal_region=normal_region)
     share = read_purity(purity)
     start = time.monotonic()
     with job() as progress:
@@ -129,8 +131,7 @@ def _parent(path: Path, section: str | None, region: Path | None) -> BulkTable:
 
     opened = open_samples(path, section=section)
     if isinstance(opened, BulkTable):
-        if region is not None:
-            raise SettingError("a bulk table has no regions", where=path, remedy="leave --region out")
+        refuse_given("a bulk table has no regions", path, region=region)
         return opened
     rows = None if region is None else region_at(read_regions(region), opened.centres) >= 0
     return pseudo_bulk(opened, rows)

@@ -79,6 +79,7 @@ def predict(
         )
     targets = targets or [model]
     files = _files(targets, out)
+    lone = len(targets) == 1 and guide in (None, "own")
     with job() as progress:
         progress.report("opening model and target" if len(targets) == 1 else "opening the model")
         chosen = None if encoder is None else encoder_named(encoder, device=device)
@@ -86,7 +87,8 @@ def predict(
 
         def work(target: Path, file: Path) -> dict[str, Any]:
             start = time.monotonic()
-            opened = open_target(target, section=section if kind_of(target) == "cohort" else None, mpp=mpp)
+            chosen_here = section if lone or kind_of(target) == "cohort" else None
+            opened = open_target(target, section=chosen_here, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
             asked: dict[str, Any] = {
                 "pitch_um": None if spots else grid_um or GRID_UM,

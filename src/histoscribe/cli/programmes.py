@@ -8,7 +8,7 @@ import typer
 from histoscribe.cli.console import answer, caution, show_rows
 from histoscribe.cli.options import AsJson, InCohort, Known, Samples, SamplesScale, Seed
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder
+from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder, refuse_given
 from histoscribe.errors import SettingError, TableError
 
 _SHOWN = ("share", "over_seeds", "over_folds", "hazard", "low", "high", "gene_set", "genes")
@@ -33,11 +33,14 @@ def programmes(
 ) -> None:
     """Learn gene programmes and their hazards from a table, or find learned ones in samples or spots."""
     if model is not None:
+        given = {"survival": survival, "samples": samples, "patient": patient, "only": only, "number": number}
+        refuse_given("with --model nothing is learned", table, **given, sets=sets or None)
         _find(context, table, out, model, region, section, scale, as_json)
         return
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
     from histoscribe.programmes import Programmes
 
+    refuse_given("regions have shares of programmes that were learned before", table, region=region)
     output_folder(out)
     named = None if survival is None else tuple(part.strip() for part in survival.split(","))
     if named is not None and len(named) != 2:
@@ -85,10 +88,9 @@ def _find(
         opened = open_samples(table, section=section, scale=scale)
         found = Programmes.load(model).project(opened)
         shares: list[dict[Any, Any]] = []
-        if region is not None:
-            if not isinstance(opened, Section):
-                problem = "a table of samples has no regions"
-                raise SettingError(problem, where=table, remedy="leave --region out")
+        if not isinstance(opened, Section):
+            refuse_given("a table of samples has no regions", table, region=region)
+        elif region is not None:
             shares = share_by_region(found, classes_of(opened, read_regions(region))).to_dict("records")
         if out.suffix.lower() == ".h5ad":
             write_h5ad(found, out, TableError)

@@ -30,10 +30,9 @@ def open_target(path: Path, *, section: str | None = None, mpp: float | None = N
     if kind == "slide":
         from histoscribe.slide import open_slide
 
+        refuse_given("this is a slide, not a cohort", path, section=section)
         return open_slide(path, mpp=mpp)
-    if mpp is not None:
-        problem = "this is no bare slide: its scale comes with its spots, not from --mpp"
-        raise SettingError(problem, where=path, remedy="leave --mpp out")
+    refuse_given("this is no bare slide: its scale comes with its spots, not from --mpp", path, mpp=mpp)
     return open_measured(path, section=section)
 
 
@@ -44,6 +43,7 @@ def open_measured(path: Path, *, section: str | None = None) -> Section:
     from histoscribe.section import open_section, read_cohort_csv
 
     if kind == "section":
+        refuse_given("this is one section, not a cohort", path, section=section)
         return open_section(path)
     rows = {row.section: row for row in read_cohort_csv(path)}
     if section is None and len(rows) == 1:
@@ -68,6 +68,7 @@ def open_samples(path: Path, *, section: str | None = None, scale: str | None = 
             raise
         kind = "table"  # whose reader says best what is wrong
     if kind != "table" or section is not None:
+        refuse_given("a section says itself what its values are", path, scale=scale)
         return open_measured(path, section=section)
     from histoscribe.bulk import read_table
 
@@ -89,8 +90,17 @@ def open_described(
 
     opened = open_samples(path, section=section, scale=scale)
     if not isinstance(opened, BulkTable):
+        why = "a section's spots are no samples that a file describes"
+        refuse_given(why, path, samples=about, only=only, patient=roles.get("patient"))
         return opened
     return with_samples(opened, about or file_beside(path), roles=roles, only=only)
+
+
+def refuse_given(why: str, where: str | Path, **options: object) -> None:
+    """Raise `SettingError`, which says `why`, if one of these options was given: none is passed over."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if given:
+        raise SettingError(why, where=where, remedy=f"leave {' and '.join(given)} out")
 
 
 def open_cohort(

@@ -259,6 +259,7 @@ def classifier(
     """Learn to tell classes of samples from any of their genes."""
     from histoscribe.classifier import Classifier
     from histoscribe.files import replacing
+    from histoscribe.section import Section
 
     output_folder(out)
     roles = {"class": class_} | ({} if patient is None else {"patient": patient})
@@ -266,7 +267,7 @@ def classifier(
         progress.report("opening the table")
         model = Classifier(unknown=unknown, licence=licence)
         opened = open_described(table, samples, roles=roles, only=only, section=section, scale=scale)
-        labels = opened.table.obs.get("class")
+        labels = opened.table.obs.get(class_ if isinstance(opened, Section) else "class")
         if labels is None:
             problem = "its spots name no class"
             raise TableError(
