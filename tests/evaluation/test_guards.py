@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import anndata
 import numpy as np
@@ -12,14 +13,24 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 
-from histoscribe.errors import RegionError
+from histoscribe.errors import HistoscribeError, RegionError, TableError
 from histoscribe.evaluation.clusters import expression_clusters, set_score
 from histoscribe.evaluation.guards import moments, varying
 from histoscribe.evaluation.intervals import pearson_intervals
+from histoscribe.evaluation.matching import match_spots
 from histoscribe.evaluation.measures import pearson_per_gene, spearman_per_gene
-from histoscribe.evaluation.regions import differential_genes, gene_moments, variable_genes
-from histoscribe.evaluation.spatial import moran_per_gene, ssim_per_gene
+from histoscribe.evaluation.regions import (
+    REST,
+    class_neighbourhood,
+    class_statistics,
+    differential_genes,
+    gene_moments,
+    morans_i,
+    variable_genes,
+)
+from histoscribe.evaluation.spatial import moran_per_gene, neighbour_enrichment, ssim_per_gene
 from histoscribe.section import Section
+from histoscribe.tiles import Region
 
 SIDE = 12
 PLACES = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij"), -1).reshape(-1, 2) * 100.0
@@ -102,6 +113,61 @@ def test_predictions_below_zero_have_no_ratio_and_their_own_shares(values):
         assert found.at[f"G{gene}", "in_first"] == pytest.approx((x[LEFT, gene] > 0).mean())
     assert np.isnan(found.at["G0", "log2_fold_change"])
     assert abs(found.at["G1", "log2_fold_change"]) < 1
+
+
+def test_predictions_of_next_to_nothing_have_no_ratio():
+    """Softplus gives 1e-9 where there is nothing: a fold change of 32 would be of the network's tail."""
+    x = np.abs(np.random.default_rng(2).normal(2, 0.2, (len(PLACES), 2)))
+    x[~LEFT, 0] = 1e-9
+    found = differential_genes(section(x), LABELS, "left", "right")
+    assert np.isnan(found.at["G0", "log2_fold_change"])
+    assert found.at["G0", "effect"] > 5
+    assert np.isfinite(found.at["G1", "log2_fold_change"])
+
+
+def test_where_all_are_neighbours_of_all_no_gene_has_a_pattern(values):
+    """As of spots that were all given one place: I is -1 / (spots - 1) whatever they hold."""
+    for places in (np.zeros_like(PLACES), PLACES / 100):
+        moran, p = moran_per_gene(values, places, 100)
+        assert np.isnan(moran).all()
+        assert (p == 1).all()
+    twice = np.concatenate([PLACES, PLACES])
+    moran, p = moran_per_gene(np.concatenate([values, values]), twice, 100)
+    assert np.isfinite(moran[[0, 3]]).all()
+    assert ((p >= 0) & (p <= 1)).all()
+
+
+@pytest.mark.parametrize("pitch", [None, 1587.0])
+def test_spots_farther_apart_than_tissue_reaches_are_no_neighbours(values, pitch):
+    far = section(values)
+    far.table.obsm["spatial"] = far.table.obsm["spatial"] * 15.87
+    far = replace(far, pitch_um=pitch)
+    for ask in (lambda: morans_i(far, ["G0"]), lambda: class_neighbourhood(far, LABELS)):
+        with pytest.raises(RegionError, match="lie 1,587 µm apart"):
+            ask()
+
+
+def test_a_spot_without_a_place_is_a_sentence(values):
+    lost = section(np.nan_to_num(values, nan=0, posinf=0), "measured")
+    lost.table.obsm["spatial"][3] = np.nan
+    asked = (
+        lambda: differential_genes(lost, LABELS, "left", "right"),
+        lambda: match_spots(lost, lost),
+        lambda: ssim_per_gene(values, values, lost.centres, 100),
+        lambda: neighbour_enrichment(LABELS, lost.centres, 100),
+    )
+    for ask in asked:
+        with pytest.raises(HistoscribeError, match="no finite position"):
+            ask()
+
+
+def test_names_are_told_apart_and_looked_up(values):
+    whole = section(values)
+    with pytest.raises(TableError, match="there is no gene 'G9'"):
+        morans_i(whole, ["G0", "G9"])
+    drawn = Region("outside", (1, 2, 3), np.array([[0, 0], [0, 450], [1200, 450], [1200, 0]], float))
+    found = class_statistics(values[:, 0], np.where(LEFT, "outside", ""), [drawn], 1.0)
+    assert found["spots"].to_dict() == {"outside": LEFT.sum(), REST: (~LEFT).sum()}
 
 
 def test_what_a_section_lacks_is_said_and_spoils_nothing(values):

@@ -5,12 +5,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from histoscribe.errors import SectionError
 
 FEWEST = 3
 """Spots that a class or a comparison needs."""
 FEWEST_IN_SPACE = 4
 """Spots that a statistic of their places needs."""
+FARTHEST_UM = 500.0
+"""Beyond which two spots, or cells, of a tissue are no neighbours."""
+
+
+def finite_places(centres: ArrayLike) -> NDArray[np.float64]:
+    """Places of spots, shape (spots, 2); raises `SectionError` if one is no number."""
+    places = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    if not np.isfinite(places).all():
+        raise SectionError("some spots have no finite position", remedy="leave them out first")
+    return places
 
 
 def varying(values: Any) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
-from histoscribe.evaluation.guards import FEWEST
+from histoscribe.evaluation.guards import FEWEST, finite_places
 from histoscribe.genes import symbol_of
 from histoscribe.section import Section, flip
 
@@ -57,6 +57,7 @@ def match_spots(measured: Section, predicted: Section) -> Match:
     from scipy.spatial import cKDTree
 
     for section in (measured, predicted):
+        finite_places(section.centres)
         if not section.table.obs_names.is_unique:
             raise TableError("some barcodes occur twice", where=section.name, remedy="make them unique")
     counts, apart = (measured.table.n_obs, predicted.table.n_obs), measured.spacing_um

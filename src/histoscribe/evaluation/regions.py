@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.bulk.table import dense
 from histoscribe.errors import RegionError
-from histoscribe.evaluation.guards import FEWEST, another_library, moments
+from histoscribe.evaluation.guards import FARTHEST_UM, FEWEST, another_library, finite_places, moments
 from histoscribe.evaluation.spatial import moran_per_gene, neighbour_enrichment
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
+from histoscribe.section.table import no_gene
 from histoscribe.tiles import Region, areas, parse_regions, region_at, regions_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 REST = "all other spots"
 _CLASS = "class"
 _FEWEST_FOR_PATTERN = 10
+_HARDLY = 1e-3  # log1p of counts per 10,000 that are as good as none
 _FARTHEST = 12  # in pitches: beyond, patches of tissue are taken for independent
 _SAMPLED = 600  # spots whose surroundings the correlation is estimated from
 _MOST = 5_000  # spots whose surroundings the comparison itself is told from
@@ -63,12 +65,13 @@ def class_statistics(
 
     rows, sizes = {}, areas(regions)
     own = np.array([region.name for region in regions])
-    for name in (*dict.fromkeys(region.name for region in regions), ""):
+    outside = "outside" if "outside" not in own else REST
+    for name in (*dict.fromkeys(own.tolist()), ""):
         here = np.asarray(values, dtype=np.float64)[labels == name]
         area = float(sizes[own == name].sum()) * (mpp / 1000) ** 2
         known = here if here.size else np.array([np.nan])
         low, median, high = np.percentile(known, [10, 50, 90])
-        rows[name or "outside"] = {
+        rows[name or outside] = {
             "spots": int(here.size),
             "area_mm2": area if name else np.nan,
             "mean": float(known.mean()),
@@ -109,9 +112,9 @@ def differential_genes(
     -------
     DataFrame
         Indexed by gene, strongest first: `effect` (difference of the means in standard deviations within the
-        classes), `log2_fold_change` (NaN where one class has no spot above zero), `in_first` and `in_second`
-        (share of spots above zero); of measured spots `score` (z of the test), `p_adjusted` (Benjamini and
-        Hochberg) and `effective_spots` too.
+        classes), `log2_fold_change` (NaN where one class has less than a count in ten million), `in_first`
+        and `in_second` (share of spots above zero); of measured spots `score` (z of the test), `p_adjusted`
+        (Benjamini and Hochberg) and `effective_spots` too.
 
     Raises
     ------
@@ -160,7 +163,7 @@ def _differences(first: Any, second: Any) -> dict[str, NDArray[np.float64]]:
     sizes = first.shape[0], second.shape[0]
     spread = np.sqrt((variance * sizes[0] + varies * sizes[1]) / max(sum(sizes) - 2, 1))
     above = [np.ravel((x > 0).mean(axis=0, dtype=np.float64)) for x in (first, second)]
-    ratio = (mean > 0) & (other > 0) & (above[0] > 0) & (above[1] > 0)  # over nothing there is none
+    ratio = (np.minimum(mean, other) > _HARDLY) & (above[0] > 0) & (above[1] > 0)  # over nothing: none
     with np.errstate(all="ignore"):
         effect = np.where(spread > 0, (mean - other) / spread, 0.0)
         fold = np.where(ratio, np.log2(np.expm1(mean) / np.expm1(other)), np.nan)
@@ -202,7 +205,7 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
     Raises
     ------
     RegionError
-        If fewer than two classes hold spots.
+        If fewer than two classes hold spots, or these lie too far apart to be neighbours.
     """
     import pandas as pd
 
@@ -211,7 +214,7 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
         problem = "neighbourhoods need spots in at least two classes"
         raise RegionError(problem, where=section.name, remedy="draw another class")
     centres = section.centres_um[named]
-    names, scores = neighbour_enrichment(labels[named], centres, section.spacing_um, seed=seed)
+    names, scores = neighbour_enrichment(labels[named], centres, _near(section), seed=seed)
     return pd.DataFrame(scores, index=names, columns=names).rename_axis("class")
 
 
@@ -237,7 +240,7 @@ def morans_i(
     Raises
     ------
     RegionError
-        If fewer than ten spots are left.
+        If fewer than ten spots are left, or they lie too far apart to be neighbours.
     """
     import pandas as pd
 
@@ -247,9 +250,18 @@ def morans_i(
         raise RegionError(problem, where=section.name, remedy="draw a larger region")
     genes = variable_genes(section) if genes is None else genes
     values = log_expression(section, genes)[chosen]
-    moran, p = moran_per_gene(values, section.centres_um[chosen], section.spacing_um)
+    moran, p = moran_per_gene(values, section.centres_um[chosen], _near(section))
     result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
     return result.sort_values("I", ascending=False, kind="stable", na_position="last")
+
+
+def _near(section: Section) -> float:
+    """How far neighbours of a section lie apart, in µm."""
+    apart = section.spacing_um
+    if apart > FARTHEST_UM:
+        problem = f"its spots lie {apart:,.0f} µm apart, where none is another's neighbour"
+        raise RegionError(problem, where=section.name, remedy=f"take spots within {FARTHEST_UM:g} µm")
+    return apart
 
 
 def gene_moments(section: Section) -> DataFrame:
@@ -267,7 +279,14 @@ def variable_genes(section: Section) -> list[str]:
 
 
 def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32]:
-    """Some genes as log1p of counts per 10,000, predictions as they are, shape (spots, genes)."""
+    """Some genes as log1p of counts per 10,000, predictions as they are, shape (spots, genes).
+
+    Raises `TableError` if the section lacks one.
+    """
+    known = set(section.genes)
+    for gene in genes:
+        if gene not in known:
+            raise no_gene(gene, section.genes, section.name)
     return np.asarray(dense(_expression_table(section)[:, list(genes)].X), dtype=np.float32)
 
 
@@ -320,7 +339,7 @@ def effective_share(
     both classes; `pitch`: distance of neighbours. Returns (genes,): above 0 and at most 1; 1 for a gene whose
     residuals do not vary.
     """
-    places = np.asarray(centres, dtype=np.float64) / pitch
+    places = finite_places(centres) / pitch
     count = len(places)
     weights = first / max(first.sum(), 1) - second / max(second.sum(), 1)
     compared = np.flatnonzero(weights)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, varying
+from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, finite_places, varying
 from histoscribe.graphs import spatial_graph
 
 Scores = NDArray[np.float64]
 
 _WINDOW = 7
 _MOST_PIXELS = 50_000_000
+_NO_SPREAD = 1e-12
 
 
 def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike, pitch: float) -> Scores:
@@ -31,7 +32,7 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     from skimage.metrics import structural_similarity
 
     a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    points, scores = np.asarray(centres, dtype=np.float64) / pitch, np.full(a.shape[1], np.nan)
+    points, scores = finite_places(centres) / pitch, np.full(a.shape[1], np.nan)
     if len(points) < FEWEST_IN_SPACE or np.prod(np.ptp(points, axis=0) + _WINDOW) > _MOST_PIXELS:
         return scores
     low, high = points.min(axis=0), points.max(axis=0)
@@ -54,8 +55,8 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
     Neighbours lie within 1.5 pitches and weigh alike in a row.
 
     `values` (spots, genes); `centres` (spots, 2): in the unit of `pitch`. Returns (I, corrected p): NaN and 1
-    where a gene is constant or not finite; for every gene where there are fewer than four spots or none has a
-    neighbour.
+    where a gene is constant or not finite; for every gene where there are fewer than four spots, none has a
+    neighbour, or all are neighbours of all.
     """
     import squidpy
     from anndata import AnnData
@@ -75,6 +76,7 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
                 table, mode="moran", genes=genes, n_perms=None, n_jobs=1, show_progress_bar=False
             )
         result = table.uns["moranI"]
+        result = result[result["var_norm"] > _NO_SPREAD]  # where any placing gives the same I
         order = result.index.astype(int)
         found[order], corrected[order] = result["I"], result["pval_norm_fdr_bh"]
     return found, corrected
@@ -122,7 +124,7 @@ def neighbour_graph(centres: ArrayLike, pitch: float) -> Any:
     from scipy.sparse import csr_array
 
     source, target = spatial_graph(centres, pitch, self_edges=False)
-    count = len(np.asarray(centres).reshape(-1, 2))
+    count = len(finite_places(centres))
     return csr_array((np.ones(len(source)), (target, source)), shape=(count, count))
 
 
