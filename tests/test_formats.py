@@ -140,11 +140,13 @@ def test_contradictions_are_refused_with_their_candidates(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("broken.h5ad", b"not hdf5", "named like an h5ad file with positions, but its content"),
+        ("broken.h5ad", b"not hdf5", "named like an h5ad file with positions or an h5ad file without"),
         ("words.svs", b"this is no slide", "named like a TIFF"),
         ("notes.md", b"just words\nand more", "not a file that is known"),
         ("empty.csv", b"", "empty"),
         ("napari-points.csv", b"index,axis-0,axis-1\n0,1.5,2\n", "named like"),
+        ("labels.csv", b"patient,kind\np1,red\n", "named like a cohort CSV or a table of text"),
+        ("sets.gmt", b"A\tna\tTP53\t1\n", "these are gene sets; name them with --sets"),
         ("settings.json", b'{"colour": "red"}', "named like GeoJSON"),
     ],
 )

@@ -118,3 +118,17 @@ def test_entrez_counts_with_genes_in_rows(real_data: Path) -> None:
     bulk = read_table(real_data / "bulk" / "crcTCGAsubset.expr.csv.gz")
     assert bulk.table.shape == (92, 17045)
     assert (bulk.scale, bulk.identifiers) == ("counts", "entrez")
+
+
+@pytest.mark.parametrize("form", ["h5ad", "csv"])
+def test_genes_that_are_only_numbered_are_doubted(form: str, tmp_path: Path) -> None:
+    """Their names were lost on the way: 1, 2 and 3 are no Entrez numbers then."""
+    values = np.random.default_rng(0).poisson(5, (4, 30)).astype(np.float32)
+    names = [f"s{row}" for row in range(4)]
+    if form == "h5ad":
+        anndata.AnnData(values, obs=pd.DataFrame(index=names)).write_h5ad(tmp_path / "table.h5ad")
+    else:
+        pd.DataFrame(values, names).to_csv(tmp_path / "table.csv")
+    found = read_table(tmp_path / f"table.{form}")
+    assert found.table.shape == (4, 30)
+    assert any("look like no names of genes: were they lost?" in words for words in found.warnings)

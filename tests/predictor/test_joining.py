@@ -71,6 +71,24 @@ def test_a_section_of_few_spots_is_refused(spots, make_section):
         assert joined([make_section("A"), small], 10) == []
 
 
+def test_the_same_section_twice_is_no_second_patient(make_section):
+    """A copy under another name would be held out of training and had been seen in it."""
+    first, again = make_section("A"), make_section("A2", patient="A")
+    other = make_section("B", seed=1)
+    assert joined([first, other, again], 60) == ["A2: it holds the same counts as A: the same section twice?"]
+    with pytest.raises(SectionError, match=r"A2: it holds the same counts as A.*held out of training"):
+        joined([first, other, replace(again, patient="C")], 60)
+
+
+def test_species_are_not_joined_by_the_few_names_that_both_write_alike(make_section):
+    """Symbols of mice are not those of people; of 300 of each, four are alike."""
+    alike = ["C1", "H19", "XIST", "F3"]
+    people = with_genes(make_section("A"), [*alike, *(f"GENE{number}" for number in range(296))])
+    mice = with_genes(make_section("M"), [*alike, *(f"Gene{number}" for number in range(296))])
+    with pytest.raises(TableError, match="only 4 genes are in all 2 sections"):
+        joined([people, mice], 250)
+
+
 def test_the_card_keeps_what_was_said(make_section, tmp_path):
     model = Predictor(epochs=1, panel_size=250, members=1).fit_encoded([make_section("A")])
     model.save(tmp_path / "model")

@@ -9,7 +9,7 @@ import pytest
 from histoscribe.errors import Cancelled, SectionError
 from histoscribe.formats import kind_of
 from histoscribe.progress import Progress, Step
-from histoscribe.section import read_cohort, write_section
+from histoscribe.section import read_cohort, read_cohort_csv, write_section
 
 Make = Callable[..., Any]
 HEADER = "section,patient,path,positions,slide,pitch_um,spot_um"
@@ -109,6 +109,11 @@ def test_mistakes_are_named(cohort: Path, text: str, sentence: str) -> None:
 def test_an_empty_list_is_named() -> None:
     with pytest.raises(SectionError, match="no section was named"):
         read_cohort([])
+
+
+def test_a_folder_of_slides_is_no_cohort(tmp_path: Path) -> None:
+    with pytest.raises(SectionError, match=r"this folder is no cohort; name a CSV with the columns section"):
+        read_cohort_csv(tmp_path)
 
 
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:

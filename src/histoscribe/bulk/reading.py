@@ -94,11 +94,7 @@ def read_table(
         shown = [gene for gene, left_out in zip(genes, special, strict=True) if left_out]
         said.append(f"reads without a gene were left out: {', '.join(shown[:5])}")
         values, genes = values[:, ~special], [gene for gene in genes if not is_special(gene)]
-    if gene_likeness(genes) < _CLEAR and not all(gene.isdigit() for gene in genes):
-        said.append(
-            f"its genes are called {', '.join(genes[:3])} and so on, which look like no names of genes: "
-            "match probes or transcripts to genes first"
-        )
+    said += _name_doubts(genes)
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
@@ -173,8 +169,18 @@ def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str,
     if renamed is None:
         notes = {str(column): list(map(str, table.var[column])) for column in table.var}
         table.var_names = _symbols(list(map(str, table.var_names)), notes, said)
+    said += _name_doubts(list(map(str, table.var_names)))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
+
+
+def _name_doubts(genes: list[str]) -> list[str]:
+    if gene_likeness(genes) >= _CLEAR:
+        return []
+    words = f"its genes are called {', '.join(genes[:3])} and so on, which look like no names of genes: "
+    lost = all(gene.isdigit() for gene in genes)
+    words += "were they lost?" if lost else "match probes or transcripts to genes first"
+    return [words]
 
 
 def free_memory() -> int:

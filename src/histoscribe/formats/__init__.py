@@ -160,13 +160,15 @@ def _unknown(seen: Glimpse) -> UnknownFormat:
     for marks, what, remedy in _PACKED:
         if seen.unpacked.startswith(marks):
             return UnknownFormat(f"this is {what}", where=seen.path, remedy=remedy)
+    if seen.path.suffix.lower() == ".gmt":
+        return UnknownFormat("these are gene sets", where=seen.path, remedy="name them with --sets")
     if seen.unpacked[257:262] == b"ustar":
         return UnknownFormat("this is a tar archive", where=seen.path, remedy="unpack it first")
     name = seen.path.name.lower()
     promised = [one.name for one in formats() if any(fnmatch(name, shape) for shape in one.patterns)]
     if promised:
         return UnknownFormat(
-            f"it is named like {promised[0]}, but its content is something else",
+            f"it is named like {' or '.join(promised)}, but its content is something else",
             where=seen.path,
             remedy="copy it again, or name it as what it is",
         )

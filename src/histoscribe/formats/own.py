@@ -174,7 +174,8 @@ def _is_table(seen: Glimpse) -> bool:
     if seen.text.startswith(("#1.", "!Series_")):
         return True  # GCT, or a series matrix of GEO
     lines = [line for line in seen.text.splitlines()[:50] if line.strip() and not line.startswith("#")]
-    if not lines or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
+    gene_sets = seen.path.suffix.lower() == ".gmt"
+    if not lines or gene_sets or _is_cohort(seen) or "axis-0" in lines[0] or _is_json(seen):
         return False
     if len(lines) == 1:  # a header of so many genes that no other line was seen
         names = lines[0].split(max("\t,;", key=lines[0].count))

@@ -96,8 +96,8 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
     """Refuse sections that cannot be learned from together; else say what joining them costs.
 
     `wanted`: how many genes are to be predicted. Raises `SectionError` if a section has too few spots, or
-    counts of another share of the genes than the rest: its counts per 10,000 are of another whole;
-    `TableError` if hardly any gene is in all sections.
+    counts of another share of the genes than the rest: its counts per 10,000 are of another whole, or is
+    another one under a second name and patient; `TableError` if hardly any gene is in all sections.
     """
     few = min(sections, key=lambda section: len(section.features))
     if len(few.features) < FEWEST_SPOTS:
@@ -137,6 +137,16 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
             f"{largest - len(common):,} of the {largest:,} genes of {most} were left out: "
             f"only {len(common):,} are in all {len(sections)} sections"
         )
+    held: dict[tuple[object, ...], EncodedSection] = {}
+    for section in sections:
+        counts = section.counts
+        first = held.setdefault((counts.shape, counts.nnz, float(counts.sum())), section)
+        if first is not section and np.array_equal(first.counts.data, counts.data):
+            words = f"it holds the same counts as {first.name}: the same section twice"
+            if first.patient != section.patient:
+                remedy = "leave it out, or what is held out of training has been seen in it"
+                raise SectionError(words, where=section.name, remedy=remedy)
+            said.append(f"{section.name}: {words}?")
     if wanted > len(common):
         said.append(f"{wanted} genes were wanted, and the sections have {len(common)} in common")
     return said

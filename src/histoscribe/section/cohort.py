@@ -99,6 +99,9 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
     """
     if root := archive_root(path):
         return [CohortRow(each.name, each.patient, each.path) for each in archive_entries(root)]
+    if path.is_dir():
+        remedy = f"name a CSV with the columns {', '.join(REQUIRED)}"
+        raise SectionError("this folder is no cohort", where=path, remedy=remedy)
     problems: list[str] = []
     rows = []
     for number, cells in _table(path):
