@@ -236,6 +236,56 @@ def test_the_slide_of_another_patient_with_the_same_name_is_never_taken(
     assert blue_of(tmp_path / "Q" / "out" / "of_p.h5ad") in (None, pytest.approx(40, abs=3))
 
 
+@pytest.mark.parametrize("form", ["section", "table"])
+def test_another_slide_that_is_named_for_a_prediction_is_doubted(form: str, tmp_path: Path) -> None:
+    """By its content: a copy under another name is the same, another patient's of the same name is not."""
+    for patient, blue in (("P", 40), ("Q", 220)):
+        (tmp_path / patient).mkdir()
+        bare(tmp_path / patient, "svs", blue)
+    made = predicted(on_slide(open_slide(tmp_path / "P" / "bare.svs")))
+    write_section(made if form == "section" else made.table, tmp_path / "made.h5ad")
+    shutil.move(tmp_path / "P" / "bare.svs", tmp_path / "P" / "renamed.svs")
+    lost = open_section(tmp_path / "made.h5ad")
+    assert any("bare.svs is no longer there: name it" in warning for warning in lost.warnings)
+    same = open_section(tmp_path / "made.h5ad", slide=tmp_path / "P" / "renamed.svs")
+    assert not any("same tissue" in warning for warning in same.warnings)
+    same_pixels(same, same)
+    (tmp_path / "cohort.csv").write_text("section,patient,path,slide\nX,Q,made.h5ad,Q/bare.svs\n")
+    for other in (
+        open_section(tmp_path / "made.h5ad", slide=tmp_path / "Q" / "bare.svs"),
+        read_cohort(tmp_path / "cohort.csv")[0],
+    ):
+        assert (
+            "bare does not hold what bare.svs did, which the spots were placed on: is it the same tissue?"
+            in (other.warnings)
+        )
+
+
+@pytest.mark.parametrize("link", ["the slide", "the prediction", "the folder"])
+def test_links_are_followed_when_written_and_may_go(link: str, tmp_path: Path) -> None:
+    """What is kept is where the slide lies, not the link that led to it."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "work").mkdir()
+    slide = bare(tmp_path / "store", "svs", 40)
+    places = {
+        "the slide": (tmp_path / "work" / "link.svs", slide),
+        "the folder": (tmp_path / "in", tmp_path / "store"),
+    }
+    if link in places:
+        places[link][0].symlink_to(places[link][1])
+    named = {"the slide": tmp_path / "work" / "link.svs", "the folder": tmp_path / "in" / "bare.svs"}
+    write_section(
+        predicted(on_slide(open_slide(named.get(link, slide)))).table, tmp_path / "work" / "made.h5ad"
+    )
+    if link in places:
+        places[link][0].unlink()
+        assert blue_of(tmp_path / "work" / "made.h5ad") == pytest.approx(40, abs=3)
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "made.h5ad").symlink_to(tmp_path / "work" / "made.h5ad")
+        assert blue_of(tmp_path / "elsewhere" / "made.h5ad") == pytest.approx(40, abs=3)
+
+
 def blue_of(path: Path) -> float | None:
     """The mean blue of the slide beneath; None without one."""
     slide = open_section(path).slide

@@ -14,7 +14,7 @@ from histoscribe.section.assembly import finished, section_name
 from histoscribe.section.bounds.hdf5 import opened_hdf5
 from histoscribe.section.model import Section, SectionOptions, flip
 from histoscribe.section.readers.expression import check_sparse, library_of, with_expression, with_places
-from histoscribe.section.readers.held_images import held_image, named_slide
+from histoscribe.section.readers.held_images import held_image, named_slide, unlike_named
 from histoscribe.section.scale import scale_of
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def section_of_table(
     beneath: Slide | None
     if options.slide is not None:
         beneath = opened(options.slide)
+        warnings += unlike_named(beneath, own.slide)
     else:
         beneath, said_of_named = named_slide(own.slide, path)
         warnings += said_of_named

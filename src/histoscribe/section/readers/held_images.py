@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,20 @@ def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | N
             continue
         doubts = [] if found is not None else ["what its slide held is not stated: it was taken by its name"]
         return rebased(slide, reference.downsample), doubts
-    return None, doubts or [f"its slide {named} is no longer there"]
+    return None, doubts or [f"its slide {named} is no longer there: name it in a cohort's column slide"]
+
+
+def unlike_named(slide: Slide, reference: SlideReference | None) -> list[str]:
+    """What is doubtful where a slide is laid beneath spots whose file names another one."""
+    if reference is None or not reference.sha256 or reference.held:
+        return []
+    found = refer_to(slide)
+    if found is None or found.sha256 == reference.sha256:
+        return []
+    was = PurePath(reference.path or reference.relative).name
+    return [
+        f"{slide.name} does not hold what {was} did, which the spots were placed on: is it the same tissue?"
+    ]
 
 
 def _opened_as(reference: SlideReference, place: Path) -> Slide:
