@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLabel
 
 from histoscribe.errors import SlideError
 from histoscribe.progress import Progress
 from histoscribe.widgets.jobs import loading
-from histoscribe.widgets.jobs.tasks import TaskBar, remaining
+from histoscribe.widgets.jobs.tasks import TaskBar, quietly, remaining
 
 pytestmark = pytest.mark.viewer
 
@@ -228,3 +230,44 @@ def test_closing_the_panel_stops_the_job(qtbot: Any, told: list[Notification]) -
 )
 def test_the_rest_is_estimated_from_the_pace(done: int, left: int, seconds: float, words: str) -> None:
     assert remaining(done, left, seconds) == words
+
+
+def test_what_ends_after_its_panel_was_closed_is_dropped(
+    qtbot: Any, told: list[Notification], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The panel's parts are gone: neither the result nor an error may reach them."""
+    panels, ended, shown = [QLabel(), QLabel()], threading.Event(), []
+
+    def fails() -> None:
+        ended.wait(10)
+        raise SlideError("gone")
+
+    quietly(panels[0], lambda: ended.wait(10), lambda _: shown.append(panels[0].text()))
+    quietly(panels[1], fails, shown.append)
+    for panel in panels:
+        panel.deleteLater()
+    qtbot.wait(50)
+    ended.set()
+    qtbot.wait(300)
+    assert (shown, told) == ([], [])
+    assert "Traceback" not in capfd.readouterr().err
+    kept = QLabel()
+    qtbot.addWidget(kept)
+    quietly(kept, lambda: "counted", kept.setText)
+    qtbot.waitUntil(lambda: kept.text() == "counted")
+
+
+ENDED = """
+import sys, time
+from qtpy.QtWidgets import QApplication, QLabel
+from histoscribe.widgets.jobs.tasks import quietly
+application, panel = QApplication([]), QLabel()
+quietly(panel, lambda: time.sleep(1), lambda _: None)
+application.processEvents()
+sys.exit()
+"""
+
+
+def test_a_process_that_ends_before_its_jobs_says_nothing() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=True)
+    assert "Traceback" not in ended.stderr

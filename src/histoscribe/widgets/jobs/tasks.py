@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, TypeVar
 
 from napari.utils.notifications import show_error, show_info
@@ -61,6 +62,15 @@ def remaining(done: int, left: int, seconds: float) -> str:
     return f", about {round(rest / 60)} min left" if rest < 5400 else f", about {rest / 3600:.1f} h left"
 
 
+class _Worker(FunctionWorker[Any]):
+    """A worker whose application may have ended before it."""
+
+    def run(self) -> None:
+        """Run the job; whoever was to hear of its end may be gone."""
+        with suppress(RuntimeError):  # the job's own errors are signals
+            super().run()
+
+
 class TaskBar(QWidget):
     """A progress bar with a cancel button that runs one job at a time; `running_changed` tells of it."""
 
@@ -111,7 +121,7 @@ class TaskBar(QWidget):
         self._apply = apply
         self._loan.enter_context(lent())
         self.destroyed.connect(self._progress.cancel)
-        self._worker = create_worker(job, self._progress, _ignore_errors=True)
+        self._worker = create_worker(job, self._progress, _worker_class=_Worker, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)
@@ -192,11 +202,15 @@ class TaskBar(QWidget):
         return False
 
 
-def quietly(job: Callable[[], R], apply: Callable[[R], None]) -> None:
-    """Run a short job on another thread without a progress bar; errors are told."""
-    worker = create_worker(job, _ignore_errors=True)
-    worker.returned.connect(apply)
-    worker.errored.connect(tell)
+def quietly(owner: QObject, job: Callable[[], R], apply: Callable[[R], None]) -> None:
+    """Run a short job on another thread without a progress bar; errors are told.
+
+    What comes after its `owner`, such as the panel that asked, was closed, is dropped.
+    """
+    worker, closed = create_worker(job, _worker_class=_Worker, _ignore_errors=True), Event()
+    owner.destroyed.connect(lambda *_: closed.set())
+    worker.returned.connect(lambda result: None if closed.is_set() else apply(result))
+    worker.errored.connect(lambda error: None if closed.is_set() else tell(error))
     worker.start()
 
 

@@ -111,7 +111,7 @@ class GeneTrace:
         if traced is None or not self.behind.value or traced.described.section is not section_of(layer):
             return
         self._row = row
-        quietly(partial(traced.behind, row), partial(self._show_behind, traced, row))
+        quietly(self._panel, partial(traced.behind, row), partial(self._show_behind, traced, row))
 
     def _show_traced(self, layer: Layer, request: TraceRequest, traced: Traced) -> None:
         if request.model is not None and request.model not in request.candidates:

@@ -100,7 +100,7 @@ class EvidencePanel(Panel):
             self.row.value = row
         self.trace.on_spot(layer, row)
         at_hand = {one.name: one for one in measured_in(self.viewer)}
-        quietly(partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
+        quietly(self, partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
 
     def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
         """A press without a drag on a spot that can be explained."""

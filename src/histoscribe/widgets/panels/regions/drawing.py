@@ -83,7 +83,7 @@ class DrawingPanel(Panel):
         self.list.changed.connect(self._count_again)
         marks = self.list.view.selectionModel().currentChanged
         marks.connect(lambda *_: Panel.refresh(self))  # which buttons apply
-        quietly(warm_up, lambda _: None)
+        quietly(self, warm_up, lambda _: None)
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the layers of now; napari calls it when the layer list changes."""

@@ -118,7 +118,7 @@ class RegionsPanel(DrawingPanel):
                 regions, *rest = count()
                 self._counted = asked, tuple(rest)
             elif shapes is not None:
-                quietly(lambda: (asked, count()[1:]), self._on_counted)
+                quietly(self, lambda: (asked, count()[1:]), self._on_counted)
             mpp = None if beneath is None else tissue_of(beneath).mpp
             self.list.show_regions(shapes if regions else None, regions, mpp)
         found: tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]

@@ -188,7 +188,7 @@ class SlideMap(QLabel):
         slide = slide_of(layer)
         pixels = None if slide is None else slide.levels[-1].pixels
         if pixels is not None and np.prod(pixels.shape[:2]) <= _MOST_PIXELS:
-            quietly(lambda: np.asarray(pixels[:]), lambda found: self._show(layer, found))
+            quietly(self, lambda: np.asarray(pixels[:]), lambda found: self._show(layer, found))
 
     def frame(self) -> QRectF:
         """What the canvas shows, in pixels of the picture; for a slide that is shown."""
