@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 from histoscribe.progress import Progress
 from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.contributions.readers import get_reader, opened, read
-from histoscribe.widgets.jobs.waiting import JobDialog
+from histoscribe.widgets.jobs.tasks import JobDialog
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.raster import is_raster

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from histoscribe.errors import Cancelled, SlideError, StorageError
 from histoscribe.slide import Level, Slide, open_slide
 from histoscribe.widgets.contributions.launch import PLUGIN
-from histoscribe.widgets.jobs.waiting import JobDialog, waited_for
+from histoscribe.widgets.jobs.tasks import JobDialog, waited_for
 from histoscribe.widgets.layers.layers import slide_layer
 from histoscribe.widgets.napari_private.window import unwrapped
 

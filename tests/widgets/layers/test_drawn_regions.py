@@ -120,7 +120,7 @@ def test_many_regions_are_opened_edited_in_part_renamed_and_saved(
     panel = window.window.add_plugin_dock_widget(PLUGIN, "Regions")[1]
     beneath = panel.spots.value
     layer = Layer.create(*region_layers.described_regions(many(60), section.mpp, "many", beneath))
-    panel._show_many(Path(), layer)
+    panel.drawn.value = window.add_layer(layer)
     rows = {
         panel.classes.model.index(row, 0).data(): panel.classes.model.index(row, 1).data() for row in (0, 1)
     }

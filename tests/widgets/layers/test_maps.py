@@ -269,7 +269,7 @@ class TestChoices:
         spots = spot_layers(viewer)[-1]
         spots.visible = False
         event = SimpleNamespace(position=tuple(spots.data[7]), type="mouse_press", modifiers=())
-        click = panel._on_click(viewer, event)
+        click = viewer.mouse_drag_callbacks[-1](viewer, event)
         next(click)
         event.type = "mouse_release"
         next(click, None)

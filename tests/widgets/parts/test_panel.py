@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.widgets.parts.fields import LayerField, RegionField, number_field, words_field
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -43,7 +43,7 @@ class Doubling(Panel):
             self.region = self.add(RegionField("where", self.viewer), visible=lambda: bool(self.inside.value))
             self.inside = self.add(CheckBox(name="inside", text="Inside a region", tooltip="Or everywhere"))
         self.note = self.add(LineEdit(name="note", label="Note", tooltip="For the record"))
-        self.words = self.add(wrapped_words("words " * 300))
+        self.words = self.add(Words("words " * 300))
         self.add_run("Double", "Do it", ready=lambda: self.layer.value is not None, undo="Take it away again")
         self.finish()
 

@@ -69,7 +69,14 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
 def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     """Add slides and sections to a viewer and paint the gene that tells most."""
     slides = [one for one in opened if isinstance(one, Slide)]
-    sections = _with_slides([one for one in opened if not isinstance(one, Slide)], slides)
+    sections = [one for one in opened if not isinstance(one, Slide)]
+    lent = {slide.name: slide for slide in slides if slide.mpp is not None}
+    lent |= {one.name: one.slide for one in sections if one.slide is not None and kind_of(one) == "measured"}
+    # predictions without H&E lie on the slide of the measured section, or the slide, of the same name
+    sections = [
+        one if one.slide is not None or one.name not in lent else replace(one, slide=lent[one.name])
+        for one in sections
+    ]
     for slide in slides:
         if not any(is_same(one.slide, slide) for one in sections):
             add_layer(viewer, slide_layer(slide))
@@ -82,13 +89,3 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
             shown.add(id(section.slide.levels))
     state_of(viewer).gene = suggested_gene(sections) if sections else state_of(viewer).gene
     settle(viewer)
-
-
-def _with_slides(sections: list[Section], slides: list[Slide]) -> list[Section]:
-    """Lend predictions without H&E the slide of the measured section, or the slide, of the same name."""
-    lent = {slide.name: slide for slide in slides if slide.mpp is not None}
-    lent |= {one.name: one.slide for one in sections if one.slide is not None and kind_of(one) == "measured"}
-    return [
-        one if one.slide is not None or one.name not in lent else replace(one, slide=lent[one.name])
-        for one in sections
-    ]

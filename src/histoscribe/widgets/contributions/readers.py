@@ -108,7 +108,7 @@ def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Sect
     slow = known.kind == "cohort" or known.name == "a feature_slice.h5"
     if not (waiting and slow):
         return _sections(path, known.kind == "cohort", None)
-    from histoscribe.widgets.jobs.waiting import waited_for
+    from histoscribe.widgets.jobs.tasks import waited_for
 
     bins = "" if known.kind == "cohort" else f" in bins of {_bin_um(path):g} µm"
     return waited_for(partial(_sections, path, known.kind == "cohort"), f"Opening {path.name}{bins}")
@@ -198,8 +198,7 @@ def _ask() -> None:
     from histoscribe.widgets.parts.dialogs import path_to_read
 
     viewer = napari.current_viewer()
-    path = path_to_read(None, "Open", "All files (*)") if viewer is not None else None
-    if viewer is not None and path is not None:
+    if viewer is not None and (path := path_to_read(None, "Open", "All files (*)")) is not None:
         viewer.open(str(path), plugin=PLUGIN)
 
 

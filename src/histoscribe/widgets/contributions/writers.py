@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 import numpy as np
+from napari.layers import Image
+from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
+from histoscribe.errors import SettingError
+from histoscribe.slide import Level, Slide, write_slide
+from histoscribe.slide.colour import to_rgb
 from histoscribe.slide.pixels import RgbPixels
-
-if TYPE_CHECKING:
-    from histoscribe.slide import Slide
+from histoscribe.slide.pyramid import complete
+from histoscribe.widgets.jobs.tasks import waited_for
+from histoscribe.widgets.parts.dialogs import path_to_write, telling
 
 AT_ONCE = 1_000_000
 """Pixels that are written before anybody notices that the window waits."""
@@ -25,8 +31,6 @@ def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None =
     palette calls it, the chosen or first image is written, and the user is asked where to. Raises
     `HistoscribeError` if the layer is no RGB image, cannot be written, or writing was stopped.
     """
-    from histoscribe.slide import write_slide
-
     if about is None:
         return _ask()
     slide = (about.get("metadata") or {}).get("slide")
@@ -35,8 +39,6 @@ def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None =
     rows, columns = slide.levels[0].shape
     if rows * columns <= AT_ONCE:
         return [str(write_slide(slide, path))]
-    from histoscribe.widgets.jobs.waiting import waited_for
-
     written = waited_for(
         lambda progress: write_slide(slide, path, progress=progress), f"Saving {Path(path).name}"
     )
@@ -44,16 +46,11 @@ def write_image(path: str = "", data: Any = None, about: dict[str, Any] | None =
 
 
 def _ask() -> list[str]:
-    import napari
-    from napari.layers import Image
-
-    from histoscribe.widgets.parts.dialogs import path_to_write, telling
-
     viewer = napari.current_viewer()
     layers = [] if viewer is None else [viewer.layers.selection.active, *viewer.layers]
     layer = next((one for one in layers if isinstance(one, Image) and one.rgb), None)
     if layer is None:
-        napari.utils.notifications.show_info("There is no slide to write: open one first.")
+        show_info("There is no slide to write: open one first.")
         return []
     path = path_to_write(None, "Save the slide", f"{layer.name}.ome.tif", "Slides (*.tif *.tiff *.zarr)")
     written: list[str] = []
@@ -64,10 +61,6 @@ def _ask() -> list[str]:
 
 
 def _slide_of_array(data: Any, about: dict[str, Any], path: Path) -> Slide:
-    from histoscribe.errors import SettingError
-    from histoscribe.slide import Level, Slide
-    from histoscribe.slide.pyramid import complete
-
     levels = list(data) if about.get("multiscale") else [data]
     if not about.get("rgb") or any(level.dtype != np.uint8 or level.ndim != 3 for level in levels):
         problem = "only 8-bit RGB images are written as slides"
@@ -89,6 +82,4 @@ class _Rgb(RgbPixels):
 
     def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """Read a part of the array."""
-        from histoscribe.slide.colour import to_rgb
-
         return to_rgb(np.asarray(self._array[top:bottom, left:right]))

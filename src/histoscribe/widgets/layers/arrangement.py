@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
 from numpy.typing import NDArray
 
+from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
     DERIVED,
@@ -28,12 +30,6 @@ from histoscribe.widgets.layers.layers import (
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.layers.raster import like
 from histoscribe.widgets.layers.rescaling import lay_as_kept
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.slide import Slide
 
 _COPY = "copy"
 _MOST_IN_A_ROW = 3
@@ -102,7 +98,8 @@ def lay_out(viewer: ViewerModel) -> None:
             )
     taken: list[NDArray[np.float64]] = []
     for _, layers in groups:
-        box = _box(layers)
+        boxes = np.array([layer.extent.world[:, -2:] for layer in layers])
+        box = np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
         free = all((box[0] >= one[1]).any() or (box[1] <= one[0]).any() for one in taken)
         if not free and not any(LAID in layer.metadata for layer in layers):
             offset = np.array([0.0, max(one[1, 1] for one in taken) - box[0, 1] + _APART * np.ptp(box[:, 1])])
@@ -111,11 +108,6 @@ def lay_out(viewer: ViewerModel) -> None:
                 layer.metadata[LAID] = offset
             box = box + offset
         taken.append(box)
-
-
-def _box(layers: list[Layer]) -> NDArray[np.float64]:
-    boxes = np.array([layer.extent.world[:, -2:] for layer in layers])
-    return np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
 
 
 def _shift(layer: Layer, by: NDArray[np.float64]) -> None:
@@ -183,7 +175,7 @@ def _slides(spots: list[Layer]) -> list[Slide | None]:
     sections, found = [known_section(layer) for layer in spots], []
     for section in sections:
         same = (one for one in (section, *sections) if one.name == section.name)
-        found.append(next((one.slide.with_mpp(one.mpp) for one in same if one.slide is not None), None))
+        found.append(next((one.scaled_slide for one in same if one.slide is not None), None))
     return found
 
 

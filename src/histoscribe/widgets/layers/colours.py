@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
+from napari.utils.colormaps import ensure_colormap
 from numpy.typing import NDArray
 
 Limits = tuple[float, float]
@@ -29,8 +30,6 @@ def table_of(colour_map: str) -> Colours:
         ends = np.linspace(0, 1, _STEPS)
         channels = [np.interp(ends, (0, 0.5, 1), channel) for channel in zip(*_DIVERGING, strict=True)]
         return np.column_stack([*channels, np.ones(_STEPS)]).astype(np.float32)
-    from napari.utils.colormaps import ensure_colormap
-
     return np.asarray(ensure_colormap(colour_map).map(np.linspace(0, 1, _STEPS)), dtype=np.float32)
 
 

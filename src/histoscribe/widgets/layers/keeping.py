@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.components import ViewerModel
+from napari.layers import Layer, Points, Shapes
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
+from histoscribe.section import Section
 from histoscribe.widgets.layers.layers import OF, known_section, section_of
 from histoscribe.widgets.layers.maps import show_map_scale
 from histoscribe.widgets.layers.painting import show_gene_scale
 from histoscribe.widgets.layers.regions import CLASS, set_features
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.section import Section
 
 EDITED: WeakSet[Layer] = WeakSet()
 """Layers that were drawn or computed here and not saved since."""

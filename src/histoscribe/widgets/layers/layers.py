@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
 from numpy.typing import NDArray
 
 from histoscribe.palette import SPOT
 from histoscribe.record import record_of
+from histoscribe.section import Section
 from histoscribe.slide import Slide
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.section import Section
-    from histoscribe.slide.pixels import PixelArray
+from histoscribe.slide.pixels import PixelArray
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -189,6 +186,14 @@ def slide_of(layer: Layer | None) -> Slide | None:
     """The slide behind an H&E layer, None for every other layer and without one."""
     slide: Slide | None = None if layer is None else layer.metadata.get("slide")
     return slide
+
+
+def lying_under(layer: Layer | None) -> Slide | None:
+    """The slide that a layer shows, or that its section lies on, at the section's scale; None without one."""
+    section = section_of(layer)
+    if section is None or section.slide is None:
+        return slide_of(layer)
+    return section.scaled_slide
 
 
 def path_of(layer: Layer) -> str:

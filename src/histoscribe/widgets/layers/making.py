@@ -6,24 +6,21 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
 
+from histoscribe.bulk import BulkTable
 from histoscribe.record import amend_record
+from histoscribe.section import Section
+from histoscribe.slide import Slide
+from histoscribe.tiles import Region
 from histoscribe.widgets.layers.layers import path_of, section_of
 
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from numpy.typing import NDArray
-
-    from histoscribe.bulk import BulkTable
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Region
-
-    Source = Section | Slide | BulkTable
+Source = Section | Slide | BulkTable
 
 Verb = Literal["predict", "compare", "impute", "generate", "align", "differ", "neighbour", "moran"]
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
 from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
+from histoscribe.section import Section
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side, uncover
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
 from histoscribe.widgets.layers.layers import DERIVED, OF, add_layer, known_section, section_of
@@ -21,12 +24,6 @@ from histoscribe.widgets.layers.raster import is_raster, like, recolour
 from histoscribe.widgets.layers.regions import PALETTE
 from histoscribe.widgets.layers.strips import MAPS, Strip, show_scale
 from histoscribe.widgets.napari_private.discs import draw_as_discs
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.section import Section
 
 _DARKER = 0.55
 _MAP = "map"
@@ -142,7 +139,7 @@ def find_map(viewer: ViewerModel, section: Section, kind: str, gene: str = "") -
     return None
 
 
-def spot_at(layer: Layer, position: Sequence[float]) -> int | None:
+def spot_at(layer: Layer, position: NDArray[np.float64]) -> int | None:
     """The row of the spot at a place of the world, on a layer of spots or a map; None where there is none."""
     if not is_raster(layer):
         row = layer.get_value(position, world=True)
@@ -173,8 +170,6 @@ def _add(viewer: ViewerModel, beside: Layer, section: Section, found: Map) -> La
 def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
     values = np.asarray(found.values)
     if isinstance(layer, Labels):
-        import pandas as pd
-
         colours = class_palette(len(found.classes))
         layer.data = _labels(layer.metadata["raster"], found)
         # a direct colour map would compile for two seconds

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_warning
 
 from histoscribe.errors import RegionError
+from histoscribe.evaluation.regions import kept_regions
+from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import TISSUE, LayerData, slide_layer, spot_layer
 from histoscribe.widgets.layers.raster import raster_layer
 from histoscribe.widgets.layers.regions import described_regions
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
 
 MOST_POINTS = 100_000
 
@@ -44,7 +44,7 @@ def section_layers(section: Section) -> list[LayerData]:
         return above
     fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
     doubts = tuple(dict.fromkeys((*section.slide.warnings, *section.warnings)))
-    slide = replace(section.slide.with_mpp(section.mpp), warnings=doubts)
+    slide = replace(section.scaled_slide, warnings=doubts)
     image = slide_layer(slide, name=f"{section.name} H&E{fit}")
     image[1]["metadata"]["alignment"] = section.alignment
     return [image, *above]
@@ -52,13 +52,9 @@ def section_layers(section: Section) -> list[LayerData]:
 
 def _kept_regions(section: Section) -> list[LayerData]:
     """The regions that the section's table brought along; damaged ones are told and left out."""
-    from histoscribe.evaluation.regions import kept_regions
-
     try:
         regions = kept_regions(section.table)
     except RegionError as error:
-        from napari.utils.notifications import show_warning
-
         show_warning(str(error))
         return []
     if not regions:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Points
 from numpy.typing import NDArray
 
 from histoscribe.palette import MARK
 from histoscribe.record import record_of
-from histoscribe.verdict import NOT_STATED, PLAIN
+from histoscribe.section import Section, log_gene
+from histoscribe.slide import Slide
+from histoscribe.verdict import NOT_STATED, PLAIN, Verdict
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, Limits, about_zero, mixed, spread
 from histoscribe.widgets.layers.layers import (
     GENE,
@@ -26,16 +30,8 @@ from histoscribe.widgets.layers.layers import (
 )
 from histoscribe.widgets.layers.raster import paint_raster
 from histoscribe.widgets.layers.strips import Strip, show_scale, strips_of
+from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.napari_private.discs import draw_as_discs
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Points
-
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.verdict import Verdict
-    from histoscribe.widgets.layers.view_state import ViewState
 
 Values = NDArray[np.float32]
 
@@ -72,8 +68,6 @@ def painted_layers(viewer: ViewerModel) -> list[Points]:
 
 def expression(section: Section, gene: str) -> Values:
     """One gene of each spot on the scale that measured and predicted share: log1p of counts per 10,000."""
-    from histoscribe.section import log_gene
-
     return log_gene(section, gene)
 
 
@@ -255,6 +249,8 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     first), whose values follow those of the six nearest spots most closely (Pearson r of a spot with its
     neighbours' mean). How measured and predicted agree here has no say in it.
     """
+    from scipy.spatial import cKDTree
+
     shared = set(sections[0].genes).intersection(*(one.genes for one in sections))
     scores = {gene: r for one in sections for gene, r in held_out_scores(one).items() if gene in shared}
     if scores:
@@ -266,7 +262,7 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     if judge.table.n_obs <= _NEIGHBOURS:
         return str(judge.genes[columns[0]])
     variable = columns[np.argsort(-_spread(judge.table.X)[columns], kind="stable")[:_CANDIDATES]]
-    around = _neighbours(judge)
+    around = cKDTree(judge.centres_um).query(judge.centres_um, k=_NEIGHBOURS + 1)[1][:, 1:]
     names = [str(judge.genes[place]) for place in variable]
     return max(names, key=lambda gene: _follows(expression(judge, gene), around))
 
@@ -277,14 +273,6 @@ def _spread(x: Any) -> NDArray[np.float64]:
     mean = np.asarray(x.mean(axis=0), dtype=np.float64).ravel()
     variance = np.asarray(square.mean(axis=0), dtype=np.float64).ravel() - mean**2
     return np.divide(variance, mean, out=np.zeros_like(mean), where=mean > 0)
-
-
-def _neighbours(section: Section) -> NDArray[np.intp]:
-    from scipy.spatial import cKDTree
-
-    centres = section.centres_um
-    found: NDArray[np.intp] = cKDTree(centres).query(centres, k=_NEIGHBOURS + 1)[1]
-    return found[:, 1:]
 
 
 def _follows(values: NDArray[np.float32], around: NDArray[np.intp]) -> float:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from napari.layers import Image, Layer
 from napari.utils import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.palette import MARK
+from histoscribe.section import Section
+from histoscribe.section.raster import Raster, raster_of
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, mixed, table_of
 from histoscribe.widgets.layers.layers import UM, LayerData, kind_of, placed_like, spot_layer
-
-if TYPE_CHECKING:
-    from napari.layers import Image, Layer
-
-    from histoscribe.section import Section
-    from histoscribe.section.raster import Raster
 
 PLAIN = "gray_r"
 STRAIGHT = 1e-3
@@ -37,12 +34,10 @@ def raster_layer(
     None where the spots are no raster: draw them as points then. Pixels without a spot are NaN, which napari
     leaves clear. `metadata` holds `section`, `adata` and `raster`.
     """
-    from histoscribe.section.raster import raster_of
-
     raster = raster or raster_of(section)
     if raster is None:
         return None
-    described = {
+    described: dict[str, Any] = {
         "name": name or f"{section.name} {kind_of(section)}",
         "colormap": PLAIN,
         "contrast_limits": (0.0, 1.0),
@@ -50,8 +45,13 @@ def raster_layer(
         "opacity": 0.85,
         "units": (UM, UM),
         "metadata": {"section": section, "adata": section.table, "raster": raster},
-        **_placed(raster),
     }
+    step, full = raster.step_um, raster.affine
+    described["scale"] = (step, step)
+    if np.abs(full[:2, :2] / step - np.eye(2)).max() < STRAIGHT:
+        described["translate"] = tuple(full[:2, 2])
+    else:  # a rotation, shear or flip on top
+        described["affine"] = full @ np.diag([1 / step, 1 / step, 1.0])
     return raster.image(_plain(raster)), described, "image"
 
 
@@ -72,9 +72,7 @@ def paint_raster(
     _painted[layer] = genes, shown, bounds, colour_map
     marked = _marked.get(layer, _NONE)
     if not shown:
-        _show(layer, layer.metadata["raster"].image(_plain(layer.metadata["raster"])), rgb=False)
-        layer.contrast_limits_range = layer.contrast_limits = (0.0, 1.0)
-        layer.colormap = PLAIN
+        recolour(layer, _plain(layer.metadata["raster"]), (0.0, 1.0), PLAIN)
     elif len(genes) > 1 or len(marked):
         colours = mixed(genes, shown, bounds, colour_map)
         colours[marked] = transform_color(MARK)
@@ -116,12 +114,3 @@ def _show(layer: Image, pixels: NDArray[Any], *, rgb: bool) -> None:
     """Replace a layer's pixels: values and colours take turns in one layer, for others hold on to it."""
     layer.rgb = rgb
     layer.data = pixels
-
-
-def _placed(raster: Raster) -> dict[str, Any]:
-    """Scale and translation; a rotation, shear or flip on top where the raster is not straight."""
-    step, full = raster.step_um, raster.affine
-    scale = (step, step)
-    if np.abs(full[:2, :2] / step - np.eye(2)).max() < STRAIGHT:
-        return {"scale": scale, "translate": tuple(full[:2, 2])}
-    return {"scale": scale, "affine": full @ np.diag([1 / step, 1 / step, 1.0])}

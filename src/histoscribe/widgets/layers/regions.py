@@ -1,18 +1,23 @@
-"""Shapes with a class that has a name and a colour, to and from regions of a slide."""
+"""Shapes with a class that has a name and a colour, to and from regions of a slide; what they were before."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from napari.layers import Shapes
+from napari.components import ViewerModel
+from napari.layers import Layer, Shapes
+from napari.utils.notifications import show_info
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from histoscribe.errors import RegionError
 from histoscribe.section.registration.transform import through
-from histoscribe.tiles import Region, marked_ellipse, moved_regions, rings_of
+from histoscribe.tiles import Region, is_locked, marked_ellipse, moved_regions, rings_of
 from histoscribe.widgets.jobs.loading import lent
 from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, to_pixels
 from histoscribe.widgets.layers.pictures.drawn_regions import (
@@ -22,11 +27,6 @@ from histoscribe.widgets.layers.pictures.drawn_regions import (
     picture_of_regions,
     placing_of,
 )
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-    from pandas import DataFrame
 
 Colour = tuple[int, int, int]
 
@@ -213,7 +213,11 @@ def drawn_regions(
     for row in closed_shapes(shapes):
         if name is None or classes[row] == name:
             corners = np.asarray(data[row], dtype=float)[:, -2:]
-            polygons.append(through(affine, _ellipse(corners) if kinds[row] == "ellipse" else corners))
+            if kinds[row] == "ellipse":  # inside a box of four corners, in the order napari keeps them
+                across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+                arc = np.outer(np.cos(_ARC), across) + np.outer(np.sin(_ARC), along)
+                corners = corners.mean(axis=0) + arc
+            polygons.append(through(affine, corners))
     if not polygons:
         raise RegionError(
             "no closed shape is drawn in this layer" + (f" for {name!r}" if name else ""),
@@ -238,14 +242,6 @@ def words_in(shapes: Shapes, column: str) -> list[str]:
     return ["" if one is None or one != one else str(one) for one in rows]
 
 
-def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Outline of the ellipse inside a box of four corners, in the order napari keeps them."""
-    centre = corners.mean(axis=0)
-    across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
-    outline: NDArray[np.float64] = centre + np.outer(np.cos(_ARC), across) + np.outer(np.sin(_ARC), along)
-    return outline
-
-
 def colour_of(layer: Shapes, row: int) -> Colour:
     """The colour of a shape."""
     red, green, blue = (round(255 * float(part)) for part in layer.edge_color[row][:3])
@@ -254,3 +250,88 @@ def colour_of(layer: Shapes, row: int) -> Colour:
 
 def _rgba(colour: Colour, opacity: float) -> list[float]:
     return [*(part / 255 for part in colour), opacity]
+
+
+_MOST_UNDONE = 30
+_COLUMNS = ("shape_type", "edge_color", "face_color", "edge_width", "features")
+_histories: WeakKeyDictionary[Shapes, History] = WeakKeyDictionary()
+
+
+class History:
+    """The states that one layer of regions was in."""
+
+    def __init__(self, layer: Shapes) -> None:
+        self._layer = layer
+        self._now, self._before = self._state(), list[dict[str, Any]]()
+        self._busy = False
+        layer.events.data.connect(self._on_data)
+        layer.events.features.connect(self._on_features)
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is an earlier state."""
+        return bool(self._before)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Make one step of all that is done to the regions meanwhile."""
+        self._push()
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy, self._now = False, self._state()
+
+    def undo(self) -> None:
+        """Go back by one step."""
+        if self._before:
+            self._now = self._before.pop()
+            self._go_back()
+
+    def _on_data(self, event: Any) -> None:
+        if self._busy or str(event.action) not in ("added", "changed", "removed"):
+            return
+        before, after = (self._locked(one) for one in (self._now, self._state()))
+        if len(before) == len(after) and all(map(np.array_equal, before, after)):
+            self._push()
+            self._now = self._state()
+        else:
+            self._go_back()
+            show_info("Locked regions stay as they are: unlock them in the list first.")
+
+    def _on_features(self, *_: object) -> None:
+        if not self._busy:
+            self._now = self._state()
+
+    def _push(self) -> None:
+        self._before = [*self._before, self._now][-_MOST_UNDONE:]
+
+    def _state(self) -> dict[str, Any]:
+        layer = self._layer
+        return {
+            "data": list(layer.data),
+            "others": words_in(layer, OTHER),
+            **{name: getattr(layer, name).copy() for name in _COLUMNS},
+        }
+
+    @staticmethod
+    def _locked(state: dict[str, Any]) -> list[Any]:
+        return [
+            one
+            for one, other in zip(state["data"], state["others"], strict=True)
+            if other and is_locked(other)
+        ]
+
+    def _go_back(self) -> None:
+        state, layer, self._busy = self._now, self._layer, True
+        layer.remove(list(range(layer.nshapes)))
+        if state["data"]:
+            looks = {name: state[name] for name in _COLUMNS if name != "features"}
+            layer.add(state["data"], **looks)
+        set_features(layer, state["features"])
+        self._busy = False
+
+
+def history_of(layer: Shapes) -> History:
+    """The history of a layer, which begins with the first call."""
+    return _histories.setdefault(layer, _histories.get(layer) or History(layer))

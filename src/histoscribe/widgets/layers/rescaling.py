@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.components import ViewerModel
+from napari.layers import Layer, Points, Shapes
 from numpy.typing import NDArray
 
 from histoscribe.record import amend_record, record_of
+from histoscribe.section import Section
+from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import (
     LAID,
     OF,
@@ -27,13 +30,6 @@ from histoscribe.widgets.layers.layers import (
 )
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.raster import is_raster, raster_layer
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
 
 Places = list[tuple["Layer", NDArray[np.float64], object]]
 """Layers with their affine and by how much they were laid aside."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.components import ViewerModel
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFontMetricsF, QImage, QLinearGradient, QPainter
@@ -15,11 +15,7 @@ from superqt.utils import qimage_to_array
 
 from histoscribe.genes import symbol_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from histoscribe.widgets.layers.view_state import ViewState
+from histoscribe.widgets.layers.view_state import ViewState
 
 Strip = tuple[str, str | int, Limits | None]
 """What it stands for; its colour map or its place in the blend; its limits, None where each layer has own."""
@@ -39,7 +35,9 @@ class Scale:
 
     def __call__(self, ground: QColor, ink: QColor, ratio: float) -> NDArray[np.uint8]:
         """RGBA, shape (rows, columns, 4), with `ratio` pixels to a pixel of the screen."""
-        width = max(_WIDTH, width_of(self.strips, QFontMetricsF(QApplication.font())))
+        metrics = QFontMetricsF(QApplication.font())
+        needed = (metrics.horizontalAdvance(one[0]) + _ends_of(one, metrics) for one in self.strips)
+        width = max(_WIDTH, *needed)
         wide, high = width + 2 * _MARGIN, height_of(self.strips) + _MARGIN
         image = QImage(round(wide * ratio), round(high * ratio), QImage.Format.Format_ARGB32)
         image.setDevicePixelRatio(ratio)
@@ -87,13 +85,6 @@ def strips_of(
 def height_of(strips: Sequence[Strip]) -> int:
     """Pixels from the top of the first strip to the foot of the last one's words."""
     return len(strips) * (_HEIGHT + _TEXT)
-
-
-def width_of(strips: Sequence[Strip], metrics: QFontMetricsF) -> float:
-    """Pixels that the longest words and the limits beside them take."""
-    return max(
-        (metrics.horizontalAdvance(strip[0]) + _ends_of(strip, metrics) for strip in strips), default=0
-    )
 
 
 def draw_strips(painter: QPainter, strips: Sequence[Strip], width: float, ink: QColor) -> None:

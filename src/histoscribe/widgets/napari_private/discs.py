@@ -8,18 +8,16 @@ the card's largest point, 3D) is left to napari.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Points
 from vispy.gloo import VertexBuffer, gl
 from vispy.visuals import Visual
 
 from histoscribe.widgets.napari_private.probe import Use, may, reach
 from histoscribe.widgets.napari_private.window import canvas_of
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Points
 
 _OF_DRAWING = ("_on_data_change()", "reset()", "node", "layer")
 _OF_NODE = {
@@ -190,7 +188,8 @@ class DiscDrawing:
 
     def draw(self) -> None:
         """Draw the discs; where they are too large for that, let napari catch up and draw."""
-        if self._plain and self._draw_discs():
+        if self._plain and self._discs.fit(self._markers.canvas_size_limits, self._markers.antialias):
+            self._discs.draw_now()
             return
         if self._behind:
             self._behind = False
@@ -201,12 +200,6 @@ class DiscDrawing:
         """Draw the text where there is any: napari prepares a program for an empty one too."""
         if any(np.atleast_1d(self._text.text)):
             self._write()
-
-    def _draw_discs(self) -> bool:
-        fits = self._discs.fit(self._markers.canvas_size_limits, self._markers.antialias)
-        if fits:
-            self._discs.draw_now()
-        return fits
 
 
 def are_plain(layer: Points) -> bool:

@@ -6,9 +6,10 @@ napari's own colour bar lays out its text again at each change, which takes long
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
 from napari.components.overlays import CanvasOverlay
 from numpy.typing import NDArray
 from qtpy.QtGui import QColor
@@ -23,9 +24,6 @@ try:
 except ImportError:
     base = visual = None
 Base: Any = getattr(base, "VispyCanvasOverlay", object)
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
 
 Draw = Callable[[QColor, QColor, float], NDArray[np.uint8]]
 """Gives RGBA, shape (rows, columns, 4), from the ground, the ink and the pixels to a pixel of the screen."""

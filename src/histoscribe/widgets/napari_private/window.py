@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.events import Event
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from histoscribe.widgets.napari_private.probe import PLUGIN, Use, may, reach
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
 
 ENDINGS = (" (Histoscribe)", f" ({PLUGIN})")
 """After a panel's name in its title: as napari's menu writes it, and its `add_plugin_dock_widget`."""

@@ -1,19 +1,23 @@
-"""Asking where to read and write, and telling what went wrong there."""
+"""Asking where to read and write, telling what went wrong there, and asking before unsaved work is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakSet
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from napari.components import ViewerModel
+from pandas import DataFrame
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QFileDialog, QMainWindow, QMessageBox, QWidget
 
 from histoscribe.files import replacing
 from histoscribe.widgets.jobs.tasks import tell
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from histoscribe.widgets.layers.keeping import EDITED
+from histoscribe.widgets.napari_private.probe import reach
+from histoscribe.widgets.state.state import open_panel
 
 
 def path_to_read(parent: QWidget | None, title: str, kinds: str) -> Path | None:
@@ -63,3 +67,35 @@ def telling() -> Iterator[None]:
         yield
     except Exception as error:
         tell(error)
+
+
+_asked: WeakSet[QMainWindow] = WeakSet()
+
+
+class _Closing(QObject):
+    def __init__(self, viewer: ViewerModel, main: QMainWindow) -> None:
+        super().__init__(main)
+        self._viewer = viewer
+        main.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """A window is to close: it stays where the user would rather save."""
+        if event is None or event.type() != QEvent.Type.Close:
+            return False
+        unsaved = [layer.name for layer in self._viewer.layers if layer in EDITED]
+        words = f"Not saved: {', '.join(unsaved)}. A session, in the Export panel, keeps them all."
+        save, discard = QMessageBox.StandardButton.Save, QMessageBox.StandardButton.Discard
+        title = "Close without saving?"
+        if not unsaved or QMessageBox.question(None, title, words, save | discard) != save:
+            return False
+        event.ignore()
+        open_panel(self._viewer, "Export")
+        return True
+
+
+def ask_before_closing(viewer: ViewerModel) -> None:
+    """Name what is not saved when the viewer's window is to close; again does no harm."""
+    main = reach(viewer, "window._qt_window")
+    if isinstance(main, QMainWindow) and main not in _asked:
+        _asked.add(main)
+        _Closing(viewer, main)

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 from weakref import ref
 
+import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton
 from magicgui.widgets.bases import Widget
+from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
+from numpy.typing import NDArray
+from pandas import DataFrame
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 
+from histoscribe.bulk import BulkTable, read_table
+from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
+from histoscribe.section import Section
 from histoscribe.widgets.layers.layers import UM, kind_of, section_of
 from histoscribe.widgets.layers.making import OPENED
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions, is_region_layer
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
-
-if TYPE_CHECKING:
-    import numpy as np
-    from napari.components import ViewerModel
-    from numpy.typing import NDArray
-    from pandas import DataFrame
-
-    from histoscribe.bulk import BulkTable
-    from histoscribe.section import Section
 
 Offer = Callable[[], Iterable[tuple[str, Any] | str]]
 """Gives what can be chosen now: words that are shown, each once, with the value behind them if another."""
@@ -233,9 +231,6 @@ class SourceField(FieldRow):
 
     def open(self, path: Path | None = None) -> None:
         """Open a table and choose it; asks for a file where none is given."""
-        from histoscribe.bulk import read_table
-        from histoscribe.bulk.samples import file_beside, with_samples
-
         path = path or path_to_read(self.native, "A table of samples and genes", TABLES)
         if path is None:
             return

@@ -49,8 +49,8 @@ class GeneSearch:
         self.names = list(names)
         self._others = others or {}
         self._own = [name.casefold() for name in self.names]
-        every = ((own, *self._folded(name)) for own, name in zip(self._own, self.names, strict=True))
-        self._keys = [_END + _END.join(keys) + _END for keys in every]
+        every = ((name, *self._others.get(name, ())) for name in self.names)
+        self._keys = [_END.join(["", *map(str.casefold, keys), ""]) for keys in every]
         self._all = [Hit(name) for name in self.names]
 
     def find(self, query: str) -> list[Hit]:
@@ -86,9 +86,6 @@ class GeneSearch:
         name = self.names[place]
         candidates = [other for other in self._others[name] if wanted in other.casefold()]
         return Hit(name, min(candidates, key=lambda other: (not other.casefold().startswith(wanted), other)))
-
-    def _folded(self, name: str) -> list[str]:
-        return [other.casefold() for other in self._others.get(name, ())]
 
 
 class GeneListModel(TableModel):

@@ -6,7 +6,7 @@ import re
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from magicgui.types import FileDialogMode
@@ -15,11 +15,9 @@ from magicgui.widgets.bases import ValuedContainerWidget
 from qtpy.QtWidgets import QSizePolicy
 
 from histoscribe.errors import HistoscribeError
+from histoscribe.models import Card, bundled, bundled_names, read_card
 from histoscribe.widgets.parts.fields import ChoiceField, Offer
 from histoscribe.widgets.state.preferences import recent_models
-
-if TYPE_CHECKING:
-    from histoscribe.models import Card
 
 SIMULATED = "simulated"
 """The technology on the card of a model that learned from simulated sections: no first choice for tissue."""
@@ -60,8 +58,6 @@ class ModelField(ValuedContainerWidget[Any]):
 
     def get_value(self) -> Any:
         """A model's folder, or what else was offered; the name of a bundled model serves as its folder."""
-        from histoscribe.models import bundled, bundled_names
-
         if self.known.value != _ELSEWHERE:
             return self.known.value
         typed = self.elsewhere.line_edit.value.strip()
@@ -104,8 +100,6 @@ class ModelField(ValuedContainerWidget[Any]):
             self.words.value = f"Trained just now, and chosen. {self.words.value}"
 
     def _offer(self) -> list[tuple[str, Any] | str]:
-        from histoscribe.models import bundled, bundled_names
-
         ready = {bundled(name): name for name in bundled_names()}
         models = [path for path in dict.fromkeys([*ready, *recent_models()]) if _kind_of(path) == self.kind]
         offered: list[tuple[str, Any] | str] = [(ready.get(path, str(path)), path) for path in models]
@@ -164,6 +158,4 @@ def _kind_of(folder: Path) -> str:
 
 @lru_cache(maxsize=32)
 def _read_card(folder: Path, changed: int) -> Card:
-    from histoscribe.models import read_card
-
     return read_card(folder)

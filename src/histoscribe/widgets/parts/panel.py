@@ -6,11 +6,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import napari
+import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
 from magicgui.widgets.bases import BaseValueWidget, Widget
+from napari.components import ViewerModel
 from napari.layers import Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
@@ -26,21 +30,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from histoscribe.progress import Progress
 from histoscribe.widgets.jobs.tasks import TaskBar, tell
 from histoscribe.widgets.layers.arrangement import uncover
 from histoscribe.widgets.layers.keeping import EDITED
-from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.layers import LayerData, section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
-from histoscribe.widgets.parts.closing import ask_before_closing
+from histoscribe.widgets.parts.dialogs import ask_before_closing
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
-
-if TYPE_CHECKING:
-    import napari
-    from napari.components import ViewerModel
-
-    from histoscribe.progress import Progress
-    from histoscribe.widgets.layers.layers import LayerData
 
 Part = TypeVar("Part", bound="Widget | QWidget")
 Request = TypeVar("Request")
@@ -142,6 +140,35 @@ class Panel(QWidget):
         button.clicked.connect(lambda: act())
         self.rule(button, enabled=enabled)
         return button
+
+    def toggle(
+        self, words: str, meaning: str, act: Callable[[bool], object], *, enabled: Rule | None = None
+    ) -> QPushButton:
+        """A button that stays pressed until it is pressed again; `act` hears which. It is not placed yet."""
+        button = self.button(words, meaning, lambda: None, enabled=enabled)
+        button.setCheckable(True)
+        button.toggled.connect(act)
+        return button
+
+    def hear_clicks(self, act: Callable[[NDArray[np.float64]], object]) -> Callable[[], None]:
+        """Have `act` receive the place in the world of each click in the canvas; gives what ends that."""
+
+        def on_press(_: Any, event: Any) -> Iterator[None]:
+            start = np.array(event.position, dtype=float)
+            yield
+            while event.type == "mouse_move":
+                yield
+            if np.allclose(start, event.position):
+                act(start)
+
+        def end() -> None:
+            if on_press in callbacks:
+                callbacks.remove(on_press)
+
+        callbacks = self.viewer.mouse_drag_callbacks
+        callbacks.append(on_press)
+        self.destroyed.connect(end)
+        return end
 
     def add_run(self, words: str, meaning: str, *others: QPushButton, ready: Rule, undo: str = "") -> None:
         """Place `others`, the button that starts if `ready`, Undo where it has a meaning, the progress."""
@@ -320,9 +347,19 @@ def beside(*parts: QWidget, wide: int = 0) -> QWidget:
     return row
 
 
-def wrapped_words(words: str = "") -> QLabel:
-    """Words that break into lines and can be copied."""
-    return QLabel(words, wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
+class Words(QLabel):
+    """Words that break into lines and can be copied; hidden while there are none."""
+
+    def __init__(self, words: str = "") -> None:
+        can = Qt.TextInteractionFlag.TextSelectableByMouse
+        super().__init__(words, wordWrap=True, textInteractionFlags=can)
+        if not words:
+            self.hide()
+
+    def setText(self, words: str) -> None:
+        """Say other words."""
+        super().setText(words)
+        self.setVisible(bool(words))
 
 
 def _fields_in(form: Any) -> Iterator[Field]:

@@ -1,4 +1,4 @@
-"""The plots of the panels: a scatter with a lasso, violins, a map of dots, a colour scale; painted by Qt."""
+"""Plots and small pictures: a scatter with a lasso, violins, a map of dots, a colour scale, tissue."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from histoscribe.palette import ACCENT, MARK
+from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.strips import Strip, draw_strips, height_of
 
@@ -42,7 +43,7 @@ class Plot(QWidget):
 
     def set_ends(self, values: Values) -> None:
         """Have the box hold all finite `values`, shape (n, 2) as (x, y)."""
-        known = values[np.isfinite(values).all(axis=1)] if len(values) else np.array([[0.0, 0.0], [1.0, 1.0]])
+        known = values[np.isfinite(values).all(axis=1)]
         known = known if len(known) else np.array([[0.0, 0.0], [1.0, 1.0]])
         self._low, self._high = known.min(axis=0), known.max(axis=0)
         self._high = np.where(self._high > self._low, self._high, self._low + 1.0)
@@ -159,8 +160,6 @@ class Scatter(Plot):
         self._lasso = []
         rows = np.zeros(0, dtype=np.intp)
         if len(outline) > 2:
-            from histoscribe.tiles import Region
-
             rows = np.flatnonzero(Region("", (0, 0, 0), outline).contains(self.places()))
         self.mark(rows)
         self.lassoed.emit(rows)
@@ -309,8 +308,9 @@ class Bar(QWidget):
         self.setToolTip(f"Which value has which colour; {UNITS}")
 
     def show_scales(self, strips: Sequence[Strip]) -> None:
-        """Show these strips."""
+        """Show these strips; hidden where there are none."""
         self.strips = strips
+        self.setVisible(bool(strips))
         self.updateGeometry()
         self.update()
 
@@ -328,3 +328,21 @@ class Bar(QWidget):
         painter.setFont(font)
         draw_strips(painter, self.strips, self.width(), self.palette().text().color())
         painter.end()
+
+
+def pixmap_of(pixels: NDArray[np.uint8], side: int) -> QPixmap:
+    """RGB pixels, shape (rows, columns, 3), to fit a square of `side` pixels on screen."""
+    rows, columns = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels).tobytes()
+    image = QImage(data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
+    smooth = Qt.TransformationMode.SmoothTransformation
+    return QPixmap.fromImage(image).scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth)
+
+
+def show_picture(label: QLabel, pixels: NDArray[np.uint8] | None, meaning: str, side: int = 76) -> None:
+    """Show a crop as a label's picture and its meaning as tooltip; say why where there is none."""
+    label.setToolTip(meaning)
+    if pixels is None:
+        label.setText("no picture:\nits slide is\nnot open")
+    else:
+        label.setPixmap(pixmap_of(pixels, side))

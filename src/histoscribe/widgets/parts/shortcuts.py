@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from napari.components import ViewerModel
 
 from histoscribe.widgets.layers.arrangement import is_side_by_side, show_only, side_by_side
 from histoscribe.widgets.layers.layers import kind_of, known_section, section_of, slide_of
 from histoscribe.widgets.layers.painting import held_out_scores, paint, sections_in, spot_layers
 from histoscribe.widgets.napari_private.window import unwrapped
 from histoscribe.widgets.state.state import open_panel, state_of
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
 
 
 def install_shortcuts(viewer: ViewerModel) -> None:

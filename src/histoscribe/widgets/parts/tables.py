@@ -6,17 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from histoscribe.genes import symbol_of
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Index = QModelIndex | QPersistentModelIndex
 _BATCH = 500
@@ -61,11 +59,11 @@ class TableModel(QAbstractTableModel):
         self.endResetModel()
 
     def show_frame(
-        self, frame: DataFrame | None, words: Mapping[str, str], meanings: Mapping[str, str] = {}
+        self, frame: DataFrame | None, words: Mapping[str, str] = {}, meanings: Mapping[str, str] = {}
     ) -> None:
-        """Show a data frame indexed by name: `words` are its columns' headings, `meanings` their tooltips.
+        """Show a data frame indexed by name: `words` are headings that say more than their columns' names.
 
-        Genes of the index are shown by their symbols.
+        `meanings` are the headings' tooltips. Genes of the index are shown by their symbols.
         """
         self._frame = frame
         if frame is None:
@@ -76,7 +74,7 @@ class TableModel(QAbstractTableModel):
         values = [shown, *(frame[name].tolist() for name in frame.columns)]
         columns = [
             Column(
-                words.get(name, name),
+                words.get(name, name.replace("_", " ")),
                 partial(_cell, column),
                 meanings.get(name, ""),
                 column.__getitem__,

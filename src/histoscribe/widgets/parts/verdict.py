@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
+from napari.components import ViewerModel
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from histoscribe.section import Section
 from histoscribe.widgets.layers.painting import paint, told_verdicts, unlike_rows
-from histoscribe.widgets.parts.panel import wrapped_words
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from histoscribe.section import Section
-    from histoscribe.widgets.layers.view_state import ViewState
+from histoscribe.widgets.layers.view_state import ViewState
+from histoscribe.widgets.parts.panel import Words
 
 _BOX = (
     '<table width="100%" cellpadding="5" bgcolor="{}"><tr><td style="color:white">'
@@ -32,7 +28,7 @@ class VerdictBanner(QWidget):
     ) -> None:
         super().__init__()
         self._viewer, self._state, self._sections = viewer, state, sections
-        self.words = wrapped_words()
+        self.words = Words()
         self.asked = QCheckBox("Paint what is unlike the training too")
         self.asked.setToolTip("Tiles that look like none of the training stay grey until you ask for them")
         self.asked.toggled.connect(self._on_asked)

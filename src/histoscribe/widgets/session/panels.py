@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
@@ -14,10 +15,6 @@ from histoscribe.widgets.napari_private.window import dock_of, panels_of
 from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.session.schema import KeptPanel
 from histoscribe.widgets.state.state import open_panel
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
 
 _AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -124,18 +121,16 @@ def _choices(panel: Panel, layers: Sequence[Layer]) -> dict[str, Any]:
 def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> None:
     """Choose in a panel what was chosen; what else it kept comes back where each of its layers does."""
     renamed, own = _BEFORE.get(kept.name, {}), dict(kept.own)
-    chosen: dict[str, Any] = {}
+    chosen: dict[str, Any] = {_TAB: own.pop(_TAB, None)}  # beside the choices in sessions of before
     for before, value in kept.choices.items():
         name = renamed.get(before, before)
         if isinstance(value, dict):
             place = value.get("layer")
             chosen[name] = layers[place] if isinstance(place, int) and 0 <= place < len(layers) else None
-        elif name == _TAB:
-            own.setdefault(_TAB, value)
         elif value != "" or name == before:  # an empty field of then named no model
             chosen[name] = value
     panel.restore({name: value for name, value in chosen.items() if value is not None})
-    if own and None not in chosen.values():
+    if own and all(chosen[name] is not None for name in chosen if name != _TAB):
         panel.take_back(own)
 
 

@@ -84,9 +84,12 @@ class _Drawn(_Part):
     units: Text
     features: dict[Text, list[Plain]]
 
-    def _fit(self, count: int, *columns: tuple[Any, ...]) -> None:
-        if any(len(column) != count for column in (self.face_color, *columns, *self.features.values())):
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        columns = [value for name, value in self if isinstance(value, tuple) and name != "affine"]
+        if len({len(column) for column in (*columns, *self.features.values())}) > 1:
             raise ValueError("a column does not fit the shapes or points")
+        return self
 
 
 class DrawnShapes(_Drawn):
@@ -98,32 +101,12 @@ class DrawnShapes(_Drawn):
     edge_width: tuple[Width, ...]
     metadata: dict[Text, Plain]
 
-    @model_validator(mode="after")
-    def _check(self) -> DrawnShapes:
-        self._fit(len(self.data), self.types, self.edge_color, self.edge_width)
-        return self
-
-    @property
-    def numbers(self) -> int:
-        """How many corners it has."""
-        return sum(map(len, self.data))
-
 
 class DrawnPoints(_Drawn):
     """Points as (row, column)."""
 
     data: tuple[Pair, ...]
     size: tuple[Width, ...]
-
-    @model_validator(mode="after")
-    def _check(self) -> DrawnPoints:
-        self._fit(len(self.data), self.size)
-        return self
-
-    @property
-    def numbers(self) -> int:
-        """How many points it has."""
-        return len(self.data)
 
 
 class DrawnMap(_Part):
@@ -139,10 +122,12 @@ class DrawnMap(_Part):
     colours: Text
     classes: Names
 
-    @property
-    def numbers(self) -> int:
-        """How many spots it has."""
-        return len(self.values)
+
+def _numbers(drawn: DrawnShapes | DrawnPoints | DrawnMap) -> int:
+    """How many corners, points or spots it has."""
+    if isinstance(drawn, DrawnShapes):
+        return sum(map(len, drawn.data))
+    return len(drawn.values if isinstance(drawn, DrawnMap) else drawn.data)
 
 
 class _Shown(_Part):
@@ -230,6 +215,7 @@ class Session(_Part):
     def _check(self) -> Session:
         if len({one.id for one in self.sources}) < len(self.sources):
             raise ValueError("two sources have one id")
-        if sum(one.drawn.numbers for one in self.layers if not isinstance(one, OpenedLayer)) > MOST_NUMBERS:
+        drawn = [one.drawn for one in self.layers if not isinstance(one, OpenedLayer)]
+        if sum(map(_numbers, drawn)) > MOST_NUMBERS:
             raise ValueError("its shapes and maps hold too many numbers")
         return self

@@ -6,14 +6,19 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
 from napari.utils.notifications import show_info, show_warning
 
 from histoscribe.errors import RegionError
 from histoscribe.palette import DRAWN
+from histoscribe.section import Section
+from histoscribe.slide import Slide
+from histoscribe.tiles import Region
 from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import (
@@ -34,20 +39,12 @@ from histoscribe.widgets.layers.maps import Map, map_of, show_map, spots_of
 from histoscribe.widgets.layers.opened import shown_spots
 from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions, picture_of_regions, placing_of
-from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES
+from histoscribe.widgets.layers.view_state import COLOUR_MAPS, MOST_GENES, ViewState
 from histoscribe.widgets.session import schema
 from histoscribe.widgets.session.panels import capture_panels, open_panels
 from histoscribe.widgets.session.schema import MOST_NUMBERS, DrawnMap, DrawnPoints, DrawnShapes
 from histoscribe.widgets.session.sources import Captured, Reopened
 from histoscribe.widgets.state.state import state_of
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Region
-    from histoscribe.widgets.layers.view_state import ViewState
 
 
 def capture(viewer: ViewerModel, state: ViewState) -> Captured:
@@ -240,7 +237,7 @@ def _add(viewer: ViewerModel, layer: schema.KeptLayer, found: Reopened) -> Layer
             shown.affine = np.asarray(layer.affine) @ back
         return shown
     if layer.show == "slide":
-        beneath = slide if section is None or section.slide is None else section.slide.with_mpp(section.mpp)
+        beneath = slide if section is None or section.slide is None else section.scaled_slide
         data = None if beneath is None else slide_layer(beneath)
     else:
         data = None if section is None else shown_spots(section)
@@ -332,8 +329,6 @@ def _common(layer: Shapes | Points) -> dict[str, Any]:
 
 
 def _placed(drawn: DrawnShapes | DrawnPoints, name: str) -> dict[str, Any]:
-    import pandas as pd
-
     return {
         "name": name,
         "affine": np.asarray(drawn.affine),

@@ -5,17 +5,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from histoscribe.errors import HistoscribeError, StorageError
+from histoscribe.progress import Progress
+from histoscribe.section import Section, open_section, write_section
+from histoscribe.slide import Level, Slide, open_slide
+from histoscribe.tiles import Region, read_regions, write_regions
 from histoscribe.widgets.session.file import read_content, relative, resolved, write_content
 from histoscribe.widgets.session.schema import Session, Source
-
-if TYPE_CHECKING:
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Region
 
 _MOST_OLD = 200
 _ADDRESS, _OWN = "://", (".h5ad", ".geojson")
@@ -57,9 +55,6 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     The session that stood at `path` stays whole until the new one is; then its tables that nothing refers to
     any more are removed. Raises `StorageError` if it cannot be written.
     """
-    from histoscribe.section import write_section
-    from histoscribe.tiles import write_regions
-
     folder = _folder(path)
     before = _own_tables(path)
     sources = []
@@ -91,8 +86,6 @@ def reopen(path: Path, progress: Progress) -> Reopened:
     Runs on any thread. Addresses on the network are not followed. `StorageError` if the file itself is
     unusable.
     """
-    from histoscribe.tiles import read_regions
-
     content = read_content(path)
     found = Reopened(content)
     lost: list[str] = []
@@ -118,8 +111,6 @@ def reopen(path: Path, progress: Progress) -> Reopened:
 
 
 def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Section:
-    from histoscribe.section import open_section
-
     section, beneath = None, resolved(source.slide, session) if source.slide else None
     if beneath is not None and beneath.exists():
         try:
@@ -135,8 +126,6 @@ def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Sec
 
 
 def _slide(place: Path, source: Source) -> Slide:
-    from histoscribe.slide import Level, open_slide
-
     slide = open_slide(place)
     factor = source.slide_downsample / slide.levels[0].downsample
     levels: Any = slide.levels

@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QSettings, QStandardPaths
 
+from histoscribe.slide.cache import PIXELS
 from histoscribe.widgets.napari_private.probe import plugin_settings
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -66,8 +67,6 @@ def _on_memory(event: Any) -> None:
 
 
 def _bound_pixels(gigabytes: float) -> None:
-    from histoscribe.slide.cache import PIXELS
-
     PIXELS.bound(round(gigabytes * _GB))
 
 

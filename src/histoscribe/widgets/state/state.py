@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
+from napari.components import ViewerModel
 from npe2 import PluginManager
 from qtpy.QtWidgets import QDockWidget, QWidget
 
@@ -13,9 +14,6 @@ from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.napari_private.probe import PLUGIN, reach
 from histoscribe.widgets.napari_private.window import ENDINGS, dock_of, panels_of, unwrapped
 from histoscribe.widgets.state.preferences import preferences
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
 
 _STATES: WeakKeyDictionary[Any, ViewState] = WeakKeyDictionary()
 

@@ -8,18 +8,15 @@ and columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
 
 from histoscribe.section.registration.transform import through
 from histoscribe.slide.pixels import RgbPixels
 from histoscribe.tiles import Region
 from histoscribe.widgets.layers.layers import UM, LayerData, LevelForNapari, affine_of
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
 
 MANY = 3_000
 """Regions above which a layer is a picture of them."""

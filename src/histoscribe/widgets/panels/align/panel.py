@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 import numpy as np
+import pandas as pd
 from magicgui.widgets import PushButton
+from napari.layers import Layer, Points
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QPushButton
 
 from histoscribe.errors import SectionError, SettingError
+from histoscribe.progress import Progress
 from histoscribe.record import AlignedTo, amend_record, record_of
-from histoscribe.section import Registration, align, align_by_landmarks, keep_alignment, lay_on
+from histoscribe.section import Registration, Section, align, align_by_landmarks, keep_alignment, lay_on
 from histoscribe.section.registration.transform import FEWEST, about, through
+from histoscribe.slide import Slide
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import colours_of
 from histoscribe.widgets.layers.layers import (
     DERIVED,
     UM,
     has_own_spots,
+    lying_under,
     moved,
     placed_like,
     section_of,
@@ -33,16 +37,8 @@ from histoscribe.widgets.layers.rescaling import Places, lay_tissue, lies_on, pu
 from histoscribe.widgets.layers.strips import show_scale
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import LayerField, number_field, words_field
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.tables import TableModel, table_view
-
-if TYPE_CHECKING:
-    import napari
-    from napari.layers import Layer, Points
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
 
 _MAP, _MARKS = "residual of the alignment", "landmarks"
 _SIDES = ("#E69F00", "#56B4E9")  # of Okabe and Ito: on the moving, on the fixed tissue
@@ -79,14 +75,13 @@ class AlignPanel(Panel):
         self.fixed = self.add(LayerField("fixed", self.viewer, _shows_tissue, "Onto", meaning))
         meaning = "Every turn and both faces by outline, then by structure; refused where these do not agree"
         self.add_run("Align", meaning, ready=self._ready, undo="Lay the tissue where it lay before")
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         with self.group("By landmarks"):
             meaning = "Click a place on the tissue that moves, then the same place on the other; and again"
-            self.click_button = QPushButton("Set pairs")
-            self.click_button.setCheckable(True)
-            self.click_button.setToolTip(meaning)
-            self.rule(self.click_button, enabled=self._ready)
-            drop = self.button("Remove", "Remove the chosen pair", self.drop, enabled=self._has_pairs)
+            self.click_button = self.toggle("Set pairs", meaning, self.refresh, enabled=self._ready)
+            drop = self.button(
+                "Remove", "Remove the chosen pair", self.drop, enabled=lambda: bool(self.pairs)
+            )
             self.add(beside(self.click_button, drop))
             meaning = "rigid: turn, mirror, shift; similarity: scale too; affine: shear too"
             self.freedom = self.add(words_field("freedom", FEWEST, "Allow", meaning))
@@ -108,15 +103,15 @@ class AlignPanel(Panel):
             self.move_button = PushButton(text="Move", tooltip="Move the tissue by these numbers")
             self.add(self.move_button, enabled=self._ready)
         meaning = "Show how far structure, or pairs, still lie apart at each place, in colours"
-        self.map_button = self.button("Map of what is left", meaning, self.show_map, enabled=self._has_places)
+        self.map_button = self.button(
+            "Map of what is left", meaning, self.show_map, enabled=lambda: self._left is not None
+        )
         meaning = "A new layer of the spots on that slide: predictions and exports take it"
         self.lay_button = self.button("Lay spots on this slide", meaning, self.lay, enabled=self._can_lay)
         self.add(self.map_button)
         self.add(self.lay_button)
         self.move_button.changed.connect(self.move)
-        callbacks, click = self.viewer.mouse_drag_callbacks, self._on_click
-        callbacks.append(click)
-        self.destroyed.connect(lambda: callbacks.remove(click) if click in callbacks else None)
+        self.hear_clicks(self._on_click)
         for field in (self.moving, self.fixed):
             field.changed.connect(self._forget_pairs)
         self.finish()
@@ -132,7 +127,7 @@ class AlignPanel(Panel):
         for section, kept in self._before[1]:
             amend_record(section.table, aligned=kept)
         self._before, self._places = ([], []), None
-        self.words.clear()
+        self.words.setText("")
         self._drop_layer(_MAP)
         self._mark()
 
@@ -241,9 +236,7 @@ class AlignPanel(Panel):
     def _slides(self) -> tuple[Slide, Slide]:
         found = []
         for layer in (self.moving.value, self.fixed.value):
-            section, slide = section_of(layer), slide_of(layer)
-            if section is not None and section.slide is not None:
-                slide = section.slide.with_mpp(section.mpp)
+            slide = lying_under(layer)
             if slide is None:
                 raise SectionError(
                     "this section has no image", where=layer.name, remedy="set pairs of landmarks"
@@ -258,16 +251,9 @@ class AlignPanel(Panel):
         sides = np.array(whole)
         return align_by_landmarks(sides[:, 0], sides[:, 1], freedom=self.freedom.value)
 
-    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
-        """A press without a drag sets the next place, on the tissue whose turn it is."""
-        if not (self.click_button.isChecked() and self._ready()):
-            return
-        start = np.array(event.position)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if np.allclose(start, event.position):
-            self.set_place(start[-2:])
+    def _on_click(self, place: NDArray[np.float64]) -> None:
+        if self.click_button.isChecked() and self._ready():
+            self.set_place(place[-2:])
 
     def set_place(self, world: NDArray[np.float64]) -> None:
         """Set the next place at (row, column) of the world: on the moving tissue, then on the fixed one."""
@@ -286,8 +272,6 @@ class AlignPanel(Panel):
 
     def _mark(self) -> None:
         """Show the pairs in the canvas, and in the table what each leaves."""
-        import pandas as pd
-
         self._drop_layer(_MARKS)
         shown = [
             (through(moved(layer), [pair[side]])[0], number, _SIDES[side])
@@ -326,15 +310,9 @@ class AlignPanel(Panel):
         moving, fixed = self.moving.value, self.fixed.value
         return moving is not None and fixed is not None and moving is not fixed and self.free
 
-    def _has_pairs(self) -> bool:
-        return bool(self.pairs)
-
     def _enough(self) -> bool:
         whole = sum(len(pair) == 2 for pair in self.pairs)
         return self._ready() and whole >= FEWEST[self.freedom.value]
-
-    def _has_places(self) -> bool:
-        return self._left is not None and self.fixed.value in self.viewer.layers
 
     def _can_lay(self) -> bool:
         known = section_of(self.moving.value) is not None and slide_of(self.fixed.value) is not None

@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import napari
 import numpy as np
+from napari.layers import Layer
+from pandas import DataFrame, Series
 
+from histoscribe.bulk import BulkTable, as_table
 from histoscribe.errors import ModelError, TableError
+from histoscribe.evaluation.regions import classes_of
+from histoscribe.progress import Progress
+from histoscribe.section import Section
+from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.layers import UM, LayerData, placed_like, slide_of
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import LayerField, SourceField, is_section
 from histoscribe.widgets.parts.models import ModelField
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.state.preferences import remember_model
 
 if TYPE_CHECKING:
-    import napari
-    from napari.layers import Layer
-    from pandas import DataFrame, Series
-
-    from histoscribe.bulk import BulkTable
     from histoscribe.labeller import SlideLabels
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
 _TOP = 10
 
@@ -55,12 +55,13 @@ class ClassifyPanel(Panel):
         meaning = "Regions of the spots that are told one by one beside the whole"
         self.drawn = self.add(LayerField("drawn", self.viewer, is_region_layer, "Regions", meaning))
         meaning = "Which genes carried the call of the marked row"
-        why = self.button("Why?", meaning, self.ask_why, enabled=lambda: self.free and bool(self.table.rows))
-        self.why_button = why
+        self.why_button = why = self.button(
+            "Why?", meaning, self.ask_why, enabled=lambda: self.free and bool(self.table.rows)
+        )
         self.table = TableModel()
         meaning = "The class of each sample, or unknown, with its probability"
         self.add_run("Classify", meaning, why, ready=lambda: self.source.source is not None)
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         meaning = "Novelty above 1: unlike what the classifier knows"
         self.view = self.add(table_view(self.table, meaning), stretch=1)
         self.view.setMinimumHeight(90)
@@ -86,7 +87,7 @@ class ClassifyPanel(Panel):
             self.found = None
             remember_model(request.model)
             self.words.setText(" ".join(f"Mind: {note}." for note in told.attrs["notes"]))
-            self.table.show_frame(told.drop(columns=told.filter(like="P(").columns), {})
+            self.table.show_frame(told.drop(columns=told.filter(like="P(").columns))
             self.refresh()
 
         self.launch(self._request, _tell, show)
@@ -115,7 +116,7 @@ class ClassifyPanel(Panel):
             remember_model(request[1])
             self.found = found
             self.words.setText(found.verdict.sentence)
-            self.table.show_frame(found.told.drop(columns=found.told.filter(like="P(").columns), {})
+            self.table.show_frame(found.told.drop(columns=found.told.filter(like="P(").columns))
             yield from self.show_layer(_attention(found, 0, request[0]))
             self.refresh()
 
@@ -145,7 +146,6 @@ def _samples(request: ClassifyRequest, progress: Progress) -> BulkTable:
     progress.report("loading libraries")
     load_libraries("histoscribe.classifier.classifier", "lifelines")
     from histoscribe.classifier.classifier import profiles
-    from histoscribe.evaluation.regions import classes_of
 
     if not is_section(request.source):
         return request.source  # type: ignore[return-value]
@@ -162,7 +162,6 @@ def _tell(request: ClassifyRequest, progress: Progress) -> DataFrame:
 
 def _reasons(request: ClassifyRequest, progress: Progress) -> Series[float]:
     samples = _samples(request, progress)
-    from histoscribe.bulk import as_table
     from histoscribe.classifier import Classifier
 
     if request.sample not in samples.table.obs_names:

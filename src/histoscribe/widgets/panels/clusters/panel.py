@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import napari
 import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
 
 from histoscribe.errors import SectionError
+from histoscribe.evaluation.clusters import expression_clusters, set_score
+from histoscribe.evaluation.regions import differential_genes
 from histoscribe.genes import read_gene_sets, shipped_gene_sets
+from histoscribe.progress import Progress
+from histoscribe.section import Section
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import spread
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
@@ -17,23 +23,15 @@ from histoscribe.widgets.layers.making import CLUSTERED
 from histoscribe.widgets.layers.maps import Map, class_marks, show_map
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField, class_columns, number_field
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.tables import TableModel, table_view
-
-if TYPE_CHECKING:
-    import napari
-    from numpy.typing import NDArray
-    from pandas import DataFrame
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
 CLUSTERS = "expression cluster"
 """The column of `obs` that holds the clusters found here; it goes into an h5ad with the section."""
 
 _MOST = 40
 _TESTED = ["score", "p_adjusted", "effective_spots"]
-_HEADINGS = {"log2_fold_change": "log2 fold"} | {name: name.replace("_", " ") for name in _TESTED}
+_HEADINGS = {"log2_fold_change": "log2 fold"}
 _CIRCULAR = " The clusters were made of these genes, so there are sizes of effect and no p values."
 
 
@@ -47,7 +45,7 @@ class ClustersPanel(Panel):
         self.spots = self.add(LayerField("spots", self.viewer, has_own_spots, "Spots", meaning))
         meaning = "A column of the section's table with 2 to 40 different values"
         self.column = self.add(ChoiceField("column", self._columns, "Category", meaning))
-        self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
+        self.legend = self.add(Words())
         meaning = "More gives more and smaller clusters"
         self.resolution = self.add(
             number_field("resolution", 1, 0.1, 10, label="Resolution", tooltip=meaning)
@@ -61,7 +59,7 @@ class ClustersPanel(Panel):
         self.markers_button = self.add(
             self.button("Marker genes", "Higher or lower there", self.find_markers, enabled=self._has_column)
         )
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         self.table = TableModel()
         self.view = self.add(table_view(self.table, "A click shows the gene", self.state.choose), stretch=1)
         self.view.setMinimumHeight(110)
@@ -114,8 +112,6 @@ class ClustersPanel(Panel):
 
     def score(self) -> None:
         """Paint the score of the chosen gene set."""
-        from histoscribe.evaluation.clusters import set_score
-
         with telling():
             name = str(self.gene_set.value)
             values = set_score(self._section(), self._sets[name]).astype(np.float32)
@@ -172,16 +168,12 @@ class ClustersPanel(Panel):
 def _clusters(resolution: float, section: Section, progress: Progress) -> NDArray[np.str_]:
     progress.report("loading libraries")
     load_libraries("sklearn.decomposition", "networkx", "histoscribe.evaluation.clusters")
-    from histoscribe.evaluation.clusters import expression_clusters
-
     return expression_clusters(section, resolution=resolution, progress=progress)
 
 
 def _markers(labels: NDArray[np.str_], name: str, section: Section, progress: Progress) -> DataFrame:
     progress.report("loading libraries")
     load_libraries("numba", "scanpy", "histoscribe.evaluation.regions")
-    from histoscribe.evaluation.regions import differential_genes
-
     return differential_genes(section, labels, name, progress=progress)
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
+from pandas import DataFrame
 
+from histoscribe.evaluation import compare, gene_scores
+from histoscribe.evaluation.matching import Match
+from histoscribe.progress import Progress
+from histoscribe.record import Split
+from histoscribe.section import Section
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.layers import COMPARED, DERIVED
+from histoscribe.widgets.layers.layers import COMPARED, DERIVED, LayerData
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.raster import like
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
-    from pandas import DataFrame
-
-    from histoscribe.evaluation.matching import Match
-    from histoscribe.progress import Progress
-    from histoscribe.record import Split
-    from histoscribe.section import Section
-    from histoscribe.widgets.layers.layers import LayerData
 
 _NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
 _TOLD = {
@@ -69,8 +65,6 @@ class Compared:
 def compare_sections(request: tuple[Section, Section], progress: Progress) -> Compared:
     """Score every gene of a measured and a predicted section; `TableError` if no spot or gene is common."""
     load_libraries(*_NEEDED)
-    from histoscribe.evaluation import compare, gene_scores
-
     measured, predicted = request
     progress.report("matching spots and genes")
     done = compare(measured, predicted)
@@ -84,8 +78,3 @@ def described_difference(compared: Compared, beside: Layer) -> LayerData:
     data, described, kind = like(beside, section, f"{section.name} difference")
     described["metadata"] |= {DERIVED: DIFFERENCE, DIFFERENCE: compared.difference, COMPARED: compared}
     return data, described, kind
-
-
-def is_difference_of(compared: Compared | None, layer: Layer) -> bool:
-    """Whether a layer shows the difference of this comparison."""
-    return compared is not None and layer.metadata.get(COMPARED) is compared

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 import numpy as np
-from napari.layers import Layer
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Points, Shapes
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QPushButton, QSplitter
+from qtpy.QtWidgets import QSplitter
 
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.comparison import SCORES_CSV
 from histoscribe.genes import symbol_of
+from histoscribe.palette import MARK
 from histoscribe.record import SPLIT_MEANING
+from histoscribe.section import Section
 from histoscribe.section.registration.transform import through
+from histoscribe.tiles import Region
 from histoscribe.widgets.layers.arrangement import is_copy, show_only, side_by_side
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
+    COMPARED,
+    UM,
     add_layer,
+    affine_of,
     has_own_spots,
     kind_of,
     known_section,
     to_pixels,
 )
 from histoscribe.widgets.layers.making import Recipe, made, written
-from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
+from histoscribe.widgets.layers.painting import paint, painted_layers, rim, spot_layers
+from histoscribe.widgets.layers.raster import is_raster, mark_bins
 from histoscribe.widgets.napari_private.window import added_in_turns
 from histoscribe.widgets.panels.compare import comparing
-from histoscribe.widgets.panels.compare.linking import MarkedSpots, lasso_on_tissue
 from histoscribe.widgets.parts.dialogs import write_csv
 from histoscribe.widgets.parts.fields import LayerField
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.plots import Scatter
 from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.parts.verdict import VerdictBanner
 
-if TYPE_CHECKING:
-    import napari
-    from numpy.typing import NDArray
-
-    from histoscribe.section import Section
-
 _BLINK_MS = 700
+_LASSO = "lasso on the tissue"
 
 
 class ComparePanel(Panel):
@@ -65,19 +69,21 @@ class ComparePanel(Panel):
             "Match the spots of both layers and score every gene",
             ready=lambda: self.measured.value is not None and self.predicted.value is not None,
         )
-        self.words = self.add(wrapped_words("Choose a measured and a predicted layer of the same tissue."))
+        self.words = self.add(Words("Choose a measured and a predicted layer of the same tissue."))
         self.verdict = self.add(
             VerdictBanner(self.viewer, self.state, lambda: [self.compared.predicted] if self.compared else [])
         )
         meaning = "Measured, predicted and difference side by side, moved together"
-        self.panes_button = self._toggle("Panes", meaning, self._on_panes)
+        self.panes_button = self.toggle("Panes", meaning, self._on_panes)
         meaning = "Show measured and predicted in turn at the same place"
-        self.blink_button = self._toggle("Blink", meaning, self._on_blink)
+        self.blink_button = self.toggle("Blink", meaning, self._on_blink)
         meaning = "Every section open here in a pane of its own"
-        self.all_button = self._toggle(
-            "All sections", meaning, lambda on: self._panes(on, spot_layers(self.viewer), [])
+        self.all_button = self.toggle(
+            "All sections",
+            meaning,
+            lambda on: self._panes(on, spot_layers(self.viewer), []),
+            enabled=lambda: len(spot_layers(self.viewer)) > 1,
         )
-        self.rule(self.all_button, enabled=lambda: len(spot_layers(self.viewer)) > 1)
         self.add(beside(self.panes_button, self.blink_button, self.all_button))
         self.scatter, self.table = Scatter(), TableModel()
         self.view = table_view(self.table, chosen=self.state.choose)
@@ -205,7 +211,7 @@ class ComparePanel(Panel):
         self.compared = self._marks = self._pair = None
         self.blink_button.setChecked(False)
         self.verdict.refresh()
-        self.table.show_frame(None, comparing.COLUMNS, comparing.MEANINGS)
+        self.table.show_frame(None)
         self.scatter.show_values(np.zeros(0), np.zeros(0), "")
 
     def _show_gene(self, *_: object) -> None:
@@ -235,9 +241,9 @@ class ComparePanel(Panel):
 
     def _difference(self) -> Layer | None:
         """The layer of the difference, where it is there."""
-        return next(
-            (one for one in self.viewer.layers if comparing.is_difference_of(self.compared, one)), None
-        )
+        known = self.compared
+        found = (one for one in self.viewer.layers if known and one.metadata.get(COMPARED) is known)
+        return next(found, None)
 
     def _on_blink(self, on: bool) -> None:
         if self._pair is None or not on:
@@ -261,8 +267,6 @@ class ComparePanel(Panel):
     def _on_tissue_lasso(self, corners: NDArray[np.float64]) -> None:
         if self.compared is None or self._marks is None or self._pair is None:
             return
-        from histoscribe.tiles import Region
-
         layer = self._pair[0]
         centres = self.compared.measured.centres[self.compared.match.measured]
         home = corners + layer.metadata.get(BROUGHT, 0.0)
@@ -277,9 +281,73 @@ class ComparePanel(Panel):
 
         return self.add(LayerField(kind, self.viewer, wanted, kind.capitalize(), meaning))
 
-    def _toggle(self, words: str, meaning: str, act: Any) -> QPushButton:
-        button = QPushButton(words)
-        button.setCheckable(True)
-        button.setToolTip(meaning)
-        button.toggled.connect(act)
-        return button
+
+class MarkedSpots:
+    """Keeps the marked spots of several layers the same, and tells `changed` the places that the user marks.
+
+    For each layer it is given which of its rows stands for each of the common places. Bins of a raster are
+    marked from elsewhere only.
+    """
+
+    def __init__(
+        self, layers: dict[Points | Image, NDArray[np.intp]], changed: Callable[[NDArray[np.intp]], None]
+    ) -> None:
+        self._layers = {layer: rows for layer, rows in layers.items() if not is_raster(layer)}
+        self._rasters = {layer: rows for layer, rows in layers.items() if is_raster(layer)}
+        self._changed = changed
+        self._marked: set[int] = set()
+        self._busy = False
+        for layer in self._layers:
+            layer.selected_data.events.items_changed.connect(self._on_marks)
+
+    def mark(self, places: NDArray[np.intp]) -> None:
+        """Mark these places on every layer."""
+        self._busy = True
+        for layer, rows in self._layers.items():
+            layer.selected_data = set(rows[places].tolist())
+            rim(layer, rows[places])
+        for layer, rows in self._rasters.items():
+            mark_bins(layer, rows[places])
+        self._marked = set(places.tolist())
+        self._busy = False
+
+    def forget(self) -> None:
+        """Let the layers go."""
+        for layer in self._layers:
+            layer.selected_data.events.items_changed.disconnect(self._on_marks)
+
+    def _on_marks(self, *_: object) -> None:
+        """Follow the layer whose marks are no longer those of all."""
+        if self._busy:
+            return
+        for layer, rows in self._layers.items():
+            places = np.flatnonzero(np.isin(rows, list(layer.selected_data)))
+            if set(places.tolist()) != self._marked:
+                self.mark(places)
+                self._changed(places)
+                return
+
+
+def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], None]) -> Shapes:
+    """Let the user draw one outline around tissue; `done` receives its corners in µm, (row, column)."""
+    layer = viewer.add_shapes(
+        ndim=2, name="lasso on the tissue", units=(UM, UM), face_color="transparent", edge_color=MARK
+    )
+    layer.current_edge_width = 6
+    layer.mode = "add_polygon_lasso"
+
+    def closed(event: object) -> None:
+        if str(getattr(event, "action", "")) == "added":
+            QTimer.singleShot(0, lambda: _finish(viewer, layer, done))
+
+    layer.events.data.connect(closed)
+    return layer
+
+
+def _finish(viewer: ViewerModel, layer: Shapes, done: Callable[[NDArray[np.float64]], None]) -> None:
+    """Hand over the outline as it is now, and remove the layer; only the first time."""
+    if layer in viewer.layers:
+        corners = through(affine_of(layer), np.asarray(layer.data[-1])) if layer.nshapes else None
+        viewer.layers.remove(layer)
+        if corners is not None and len(corners) > 2:
+            done(corners)

@@ -1,25 +1,39 @@
-"""Tracing a gene to the image as the viewer asks for it: a request, a plain call, the maps that come back."""
+"""Tracing a gene to the image: a request, a plain call, the maps that come back, and what shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer, Points
+from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
+from histoscribe.models import bundled, bundled_names, read_card
+from histoscribe.progress import Progress
 from histoscribe.record import record_of
+from histoscribe.section import Section
+from histoscribe.tiles import sample_tiles, spot_tiles
 from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
+from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import DIFFERENCE, about_zero
-from histoscribe.widgets.layers.maps import Map
+from histoscribe.widgets.layers.layers import section_of
+from histoscribe.widgets.layers.maps import Map, show_map
+from histoscribe.widgets.layers.painting import rim
+from histoscribe.widgets.parts.fields import tick_field
+from histoscribe.widgets.parts.models import ModelField
+from histoscribe.widgets.parts.panel import Panel, Words
+from histoscribe.widgets.parts.tables import Column, TableModel, table_view
+from histoscribe.widgets.state.preferences import recent_models, remember_model
 
 if TYPE_CHECKING:
     from histoscribe.predictor import Attribution, Predictor
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
 UNIT = "log expression"
 REACH, DESCRIPTOR, BEHIND = "reach", "descriptor", "tiles behind"
@@ -110,7 +124,7 @@ def check(request: TraceRequest) -> None:
         problem = "the slide of this prediction is not open, and a gene is traced to its pixels"
         remedy = "open the prediction together with its H&E image"
         raise SectionError(problem, where=section.name, remedy=remedy)
-    if not _fingerprint(section):
+    if not record_of(section.table).model_sha256:
         remedy = "predict again"
         raise ModelError("this layer does not say which model made it", where=section.name, remedy=remedy)
 
@@ -125,7 +139,8 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
     load_libraries(*PREDICTING, "histoscribe.predictor.explaining.attribution")
     from histoscribe.predictor import attribute
 
-    folder = find_model(_fingerprint(request.section), request.model, request.candidates)
+    fingerprint = record_of(request.section.table).model_sha256
+    folder = find_model(fingerprint, request.model, request.candidates)
     described = request.described
     if described is None or described.section is not request.section or described.folder != folder:
         described = describe(request.section, folder, progress)
@@ -142,8 +157,6 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
 
 def find_model(fingerprint: str, chosen: Path | None, candidates: Sequence[Path]) -> Path:
     """The model with this fingerprint; `ModelError` if the chosen one is another, or none is at hand."""
-    from histoscribe.models import bundled, bundled_names, read_card
-
     short = f"its fingerprint begins with {fingerprint[:12]}"
     if chosen is not None:
         if read_card(chosen).sha256 != fingerprint:
@@ -169,12 +182,15 @@ def describe(section: Section, folder: Path, progress: Progress) -> Described:
     """
     from histoscribe.features import encode_tiles
     from histoscribe.predictor import Predictor
-    from histoscribe.tiles import sample_tiles, spot_tiles
 
     progress.report("loading the model")
     predictor = Predictor.load(folder, device="cpu")
     fitted, encoder = predictor.fitted, predictor.encoder
-    _refuse_what_is_too_much(section, predictor, encoder.dimension)
+    most = _MOST_BYTES // (fitted.settings.blocks * encoder.dimension * 4 * _ARRAYS)
+    if section.table.n_obs > most:
+        problem = f"{section.table.n_obs:,} spots are more than fit into memory to be traced"
+        remedy = f"predict a region or a wider grid of at most {most:,} spots"
+        raise SettingError(problem, where=section.name, remedy=remedy)
     slide = section.scaled_slide
     features = encode_tiles(slide, spot_tiles(section), encoder, progress=progress)
     fitted.check(features, section.centres_um)
@@ -203,15 +219,132 @@ def _off(
     return float(np.abs(told[:, there] - held).mean())
 
 
-def _refuse_what_is_too_much(section: Section, predictor: Predictor, dimension: int) -> None:
-    settings = predictor.fitted.settings
-    inputs = settings.blocks * dimension
-    if section.table.n_obs * inputs * 4 * _ARRAYS > _MOST_BYTES:
-        most = _MOST_BYTES // (inputs * 4 * _ARRAYS)
-        problem = f"{section.table.n_obs:,} spots are more than fit into memory to be traced"
-        remedy = f"predict a region or a wider grid of at most {most:,} spots"
-        raise SettingError(problem, where=section.name, remedy=remedy)
+_FOUND = "The one it was made with, where it was used lately", object()
+_COLUMNS = (
+    Column("Strongest descriptors", lambda row: str(row[0]), key=lambda row: row[0], left=True),
+    Column("Mean size", lambda row: f"{row[1]:.3f}", key=lambda row: row[1]),
+)
+_CHANGED = (
+    "The image gives other values today, by {:.2f} on average: the slide or the spots have changed since the "
+    "prediction, or another device made it. The maps explain the values of today."
+)
+_GUIDED = (
+    "{:,} measured spots of this slide corrected the prediction: the maps explain what the model says before."
+)
+_MEANING = (
+    "Each map says what raises (red) or lowers (blue) {gene}. "
+    "Sizes are means over all spots, in {unit}. Choose a descriptor to see where it counts."
+)
 
 
-def _fingerprint(section: Section) -> str:
-    return record_of(section.table).model_sha256
+class GeneTrace:
+    """Traces the gene shown to the image that it was predicted from, in parts and a run of its panel."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel, self._viewer, self._state = panel, panel.viewer, panel.state
+        self._layer: Layer | None = None
+        self._row: int | None = None
+        self.traced: Traced | None = None
+        self.model = panel.add(ModelField("model", "predictor", more=lambda: [_FOUND]))
+        meaning = "Which tiles and which descriptors the gene was read from, as layers and a list"
+        panel.add_run("", meaning, ready=lambda: self._layer is not None and bool(self._state.gene))
+        self.words = panel.add(Words())
+        self.table = TableModel(_COLUMNS)
+        self.view = panel.add(table_view(self.table))
+        self.view.setMinimumHeight(260)
+        self.view.clicked.connect(lambda index: self._on_descriptor(self.table.gene_at(index.row())))
+        meaning = "As a layer: what each tile brings to the gene at that spot"
+        self.behind = panel.add(
+            tick_field("behind", "Click a spot to see the tiles behind it", meaning, value=True)
+        )
+        for part in (self.view, self.behind):
+            panel.rule(part, visible=lambda: self.traced is not None)
+        self._forget_model()
+
+    def set_layer(self, layer: Layer | None) -> None:
+        """Trace genes of this layer of predicted spots."""
+        if layer is not self._layer:
+            self._forget_model()
+        self._layer = layer
+        if self.traced is not None and self.traced.described.section is not section_of(layer):
+            self.traced = None
+        self._show_result()
+
+    def refresh(self) -> None:
+        """Name the gene that would be traced."""
+        gene = self._state.gene
+        self._panel.run_button.setText(
+            f"Trace {gene} to the image" if gene else "Trace the gene shown to the image"
+        )
+
+    def start(self) -> None:
+        """Trace the gene shown; its maps become layers."""
+        if self._layer is not None:
+            here = copy_context()  # a feature store in use here is in use there
+            self._panel.launch(
+                self.request,
+                lambda request, progress: here.run(trace, request, progress),
+                partial(self._show_traced, self._layer),
+            )
+
+    def request(self) -> TraceRequest:
+        """What is asked for as the panel stands; `HistoscribeError` if something is missing."""
+        section = section_of(self._layer)
+        if section is None:
+            raise SectionError("there is no prediction to explain", remedy="predict first")
+        described = None if self.traced is None else self.traced.described
+        request = TraceRequest(section, self._state.gene, self.model.folder, recent_models(), described)
+        check(request)
+        return request
+
+    def on_spot(self, layer: Layer, row: int) -> None:
+        """Show the tiles behind a spot, where its gene was traced and that is wished."""
+        traced = self.traced
+        if traced is None or not self.behind.value or traced.described.section is not section_of(layer):
+            return
+        self._row = row
+        quietly(self._panel, partial(traced.behind, row), partial(self._show_behind, traced, row))
+
+    def _show_traced(self, layer: Layer, request: TraceRequest, traced: Traced) -> None:
+        if request.model is not None and request.model not in request.candidates:
+            remember_model(request.model)
+        if layer not in self._viewer.layers:
+            show_info("The layer was removed meanwhile; what was traced is discarded.")
+            return
+        if layer is not self._layer:
+            show_info("Another layer was chosen meanwhile; what was traced is discarded.")
+            return
+        self.traced = traced
+        self.model.folder = traced.described.folder
+        for one in traced.reaches():
+            show_map(self._viewer, layer, one)
+        self._show_result()
+
+    def _show_behind(self, traced: Traced, row: int, found: Map) -> None:
+        """Show it, unless another spot was clicked or the layer went meanwhile."""
+        if traced is not self.traced or row != self._row or self._layer not in self._viewer.layers:
+            return
+        layer = show_map(self._viewer, self._layer, found)
+        if isinstance(layer, Points):
+            rim(layer, np.array([row]))
+        self._panel.refresh()
+
+    def _on_descriptor(self, name: str) -> None:
+        if self.traced is not None and self._layer in self._viewer.layers:
+            show_map(self._viewer, self._layer, self.traced.descriptor(name))
+            self._panel.refresh()
+
+    def _show_result(self) -> None:
+        traced = self.traced
+        self.table.show_rows([] if traced is None else traced.found.strongest(traced.described.names))
+        words = "" if traced is None else _MEANING.format(gene=traced.found.gene, unit=UNIT)
+        if traced is not None and (spots := record_of(traced.described.section.table).guide_spots):
+            words += f" {_GUIDED.format(spots)}"
+        elif traced is not None and traced.described.off > DIFFERENT:
+            words += f" {_CHANGED.format(traced.described.off)}"
+        self.words.setText(words)
+        self._panel.refresh()
+
+    def _forget_model(self) -> None:
+        with self.model.changed.blocked():
+            self.model.value = _FOUND[1]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from magicgui.widgets import CheckBox
 from numpy.typing import NDArray
 
 from histoscribe.record import record_of
+from histoscribe.section import Section
 from histoscribe.widgets.layers import maps
 from histoscribe.widgets.layers.colours import DIFFERENCE, UNITS, spread
 from histoscribe.widgets.layers.layers import section_of
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.fields import LayerField
+from histoscribe.widgets.parts.panel import Panel, Words
 from histoscribe.widgets.parts.plots import Bar
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
-
-    from histoscribe.section import Section
 
 NOVELTY, INTERVAL, TYPES = "novelty", "interval", "spot_type"
 SPATIAL, FUNCTIONAL = "attention_spatial", "attention_functional"
@@ -80,33 +77,28 @@ def _is_readable(values: NDArray[Any], kind: str) -> bool:
     return values.dtype.kind in "iu" and values.size > 0 and 0 <= values.min() <= values.max() < _MOST_TYPES
 
 
-_FIELDS = dict(zip(KINDS, ("novelty", "interval", "spatial", "functional", "types"), strict=True))
+_FIELDS = (NOVELTY, INTERVAL, "spatial", "functional", "types")
 
 
 class MapChoices:
     """A tick for each map: setting it adds the map's layer, or shows it anew; taking it away removes it."""
 
-    def __init__(self, panel: Panel) -> None:
-        self._viewer, self._state = panel.viewer, panel.state
-        self._layer: Layer | None = None
-        self.boxes = {kind: CheckBox(name=name, text=KINDS[kind]) for kind, name in _FIELDS.items()}
+    def __init__(self, panel: Panel, layer: LayerField) -> None:
+        self._viewer, self._state, self._layer = panel.viewer, panel.state, layer
+        names = zip(_FIELDS, KINDS.items(), strict=True)
+        self.boxes = {kind: CheckBox(name=name, text=words) for name, (kind, words) in names}
         for kind, box in self.boxes.items():
             panel.add(box)
             box.changed.connect(partial(self._on_tick, kind))
-        self.why, self.bar, self.classes = wrapped_words(), Bar(), wrapped_words()
+        self.why, self.bar, self.classes = Words(), Bar(), Words()
         self.bar.setToolTip("Which value of a map has which colour")
         for part in (self.why, self.bar, self.classes):
             panel.add(part)
         self._state.events.gene.connect(self._on_gene)
 
-    def set_layer(self, layer: Layer | None) -> None:
-        """Offer the maps of a layer of predicted spots; none where there is no such layer."""
-        self._layer = layer
-        self.refresh()
-
     def refresh(self) -> None:
-        """Follow the layer list: a map whose layer was deleted is ticked no longer."""
-        section = section_of(self._layer)
+        """Offer the maps of the chosen layer; one whose layer was deleted is ticked no longer."""
+        section = section_of(self._layer.value)
         reasons = []
         for kind, box in self.boxes.items():
             reason = "" if section is None else lacking(section, kind, self._state.gene)
@@ -118,33 +110,27 @@ class MapChoices:
             if not box.enabled and reason:
                 reasons.append(reason)
         self.why.setText("\n".join(dict.fromkeys(reasons)))
-        self.why.setVisible(bool(reasons))
-        self._show_legend([] if section is None else maps.maps_on(self._viewer, section))
+        layers = [] if section is None else maps.maps_on(self._viewer, section)
+        shown = [one for layer in reversed(layers) if (one := maps.map_of(layer)) is not None]
+        self.bar.show_scales(list(dict.fromkeys(maps.strip_of(one) for one in shown if not one.classes)))
+        named = next((one.classes for one in shown if one.classes), ())
+        self.classes.setText("<br>".join(maps.class_marks(named)))
 
     def _on_tick(self, kind: str, on: bool) -> None:
-        section = section_of(self._layer)
-        if section is None or self._layer is None:
+        section = section_of(self._layer.value)
+        if section is None:
             return
         if on:
-            maps.show_map(self._viewer, self._layer, spot_map(section, kind, self._state.gene))
+            maps.show_map(self._viewer, self._layer.value, spot_map(section, kind, self._state.gene))
         elif (layer := maps.find_map(self._viewer, section, kind)) is not None:
             self._viewer.layers.remove(layer)
         self.refresh()
 
     def _on_gene(self, *_: object) -> None:
         """The map of the interval follows the gene shown, where it was predicted."""
-        section = section_of(self._layer)
+        section = section_of(self._layer.value)
         if section is not None and not lacking(section, INTERVAL, self._state.gene):
             there = maps.find_map(self._viewer, section, INTERVAL)
             if there is not None:
                 maps.renew(self._viewer, there, spot_map(section, INTERVAL, self._state.gene))
         self.refresh()
-
-    def _show_legend(self, layers: list[Layer]) -> None:
-        shown = [one for layer in reversed(layers) if (one := maps.map_of(layer)) is not None]
-        strips = list(dict.fromkeys(maps.strip_of(one) for one in shown if not one.classes))
-        self.bar.show_scales(strips)
-        self.bar.setVisible(bool(strips))
-        named = next((one.classes for one in shown if one.classes), ())
-        self.classes.setText("<br>".join(maps.class_marks(named)))
-        self.classes.setVisible(bool(named))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
+import napari
 import numpy as np
 from magicgui.widgets import SpinBox
 from napari.layers import Layer
@@ -14,22 +14,20 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from histoscribe.errors import SlideError
+from histoscribe.predictor.retrieval.evidence import evidence_of
+from histoscribe.section import Section
+from histoscribe.slide import Window
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import known_section, section_of
 from histoscribe.widgets.layers.maps import spot_at, spots_of
 from histoscribe.widgets.layers.painting import measured_in, rim, values_on
 from histoscribe.widgets.layers.raster import is_raster
-from histoscribe.widgets.panels.evidence.explain import GeneTrace
+from histoscribe.widgets.panels.evidence.explaining import GeneTrace
 from histoscribe.widgets.panels.evidence.map_choices import MapChoices
 from histoscribe.widgets.parts.fields import LayerField, tick_field
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
-from histoscribe.widgets.parts.pictures import show_picture
-
-if TYPE_CHECKING:
-    import napari
-
-    from histoscribe.section import Section
+from histoscribe.widgets.parts.panel import Panel, Words
+from histoscribe.widgets.parts.plots import show_picture
 
 _COLUMNS = 3
 _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
@@ -58,8 +56,8 @@ class EvidencePanel(Panel):
         )
         self.tabs = self.add_tabs("tab")
         with self.tab(self.tabs, "One spot"):
-            self.title, self.own = self.add(wrapped_words(_HINT)), self.add(QLabel())
-            self.novelty, self.value = self.add(wrapped_words()), self.add(wrapped_words())
+            self.title, self.own = self.add(Words(_HINT)), self.add(QLabel())
+            self.novelty, self.value = self.add(Words()), self.add(Words())
             self.add(QLabel("Reference spots behind it, by weight"))
             self._grid = QGridLayout(self.add(QWidget()))
             self._grid.setContentsMargins(0, 0, 0, 0)
@@ -70,16 +68,15 @@ class EvidencePanel(Panel):
             self.rings = self.add(
                 tick_field("rings", "Ring spots unlike the training tissue", meaning), enabled=self._can_ring
             )
-            self.maps = MapChoices(self)
+            self.maps = MapChoices(self, self.layer)
             self.trace = GeneTrace(self)
             self.add(QWidget(), stretch=1)
         self.layer.changed.connect(self._on_layer)
         self.row.changed.connect(self._on_row)
         self.rings.changed.connect(self._on_rings)
-        self.state.events.gene.connect(self._on_gene)
-        self.viewer.mouse_drag_callbacks.append(self._on_click)
-        callbacks, click = self.viewer.mouse_drag_callbacks, self._on_click
-        self.destroyed.connect(lambda: callbacks.remove(click) if click in callbacks else None)
+        self.state.events.gene.connect(self._show_value)
+        self.state.events.gene.connect(self.refresh)
+        self.hear_clicks(self._on_click)
         self._on_layer()
         self.finish(stretch=False)
 
@@ -102,18 +99,12 @@ class EvidencePanel(Panel):
         at_hand = {one.name: one for one in measured_in(self.viewer)}
         quietly(self, partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
 
-    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
-        """A press without a drag on a spot that can be explained."""
-        start = np.array(event.position)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if not np.allclose(start, event.position):
-            return
-        for layer in reversed(list(viewer.layers)):
-            spots = spots_of(viewer, layer)
+    def _on_click(self, place: NDArray[np.float64]) -> None:
+        """Explain the uppermost spot at a place that can be explained."""
+        for layer in reversed(list(self.viewer.layers)):
+            spots = spots_of(self.viewer, layer)
             if layer.visible and spots is not None and _has_evidence(spots):
-                row = spot_at(layer, event.position)
+                row = spot_at(layer, place)
                 if row is not None:
                     self.explain(spots, row)
                     return
@@ -130,7 +121,7 @@ class EvidencePanel(Panel):
         self._chosen = layer
         with self.row.changed.blocked():
             self.row.max = 0 if section is None else max(0, section.table.n_obs - 1)
-        self.maps.set_layer(layer)
+        self.maps.refresh()
         self.trace.set_layer(layer)
         self._clear()
 
@@ -144,10 +135,6 @@ class EvidencePanel(Panel):
             unlike = section.table.obs["unlike_training"].to_numpy(dtype=bool)
             rim(self.layer.value, np.flatnonzero(unlike & on))
 
-    def _on_gene(self, *_: object) -> None:
-        self._show_value()
-        self.refresh()
-
     def _show(self, layer: Layer, row: int, found: Behind) -> None:
         if layer not in self.viewer.layers:
             self._clear()
@@ -156,7 +143,7 @@ class EvidencePanel(Panel):
         self._clear_grid()
         self.title.setText(f"<b>{found.name}</b> of {layer.name}")
         show_picture(self.own, found.crop, "The tissue at this spot, 150 µm wide")
-        self.novelty.setVisible(found.novelty is not None)
+        self.novelty.setText("")
         if found.novelty is not None:
             unlike = found.novelty > 1
             self.novelty.setStyleSheet(_UNLIKE if unlike else _LIKE)
@@ -179,11 +166,11 @@ class EvidencePanel(Panel):
             )
         self._show_value()
 
-    def _show_value(self) -> None:
+    def _show_value(self, *_: object) -> None:
         layer, gene, section = self.layer.value, self.state.gene, section_of(self.layer.value)
         values = None if layer is None or not gene or self.shown is None else values_on(layer, gene)
         if values is None or section is None:
-            self.value.clear()
+            self.value.setText("")
             return
         row = self.row.value
         ends = interval_of(section, row, gene)
@@ -195,7 +182,7 @@ class EvidencePanel(Panel):
         self._clear_grid()
         self.title.setText(_NOTHING if self.layer.value is None else _HINT)
         for words in (self.novelty, self.value, self.own):
-            words.clear()
+            words.setText("")
             words.setStyleSheet("")
 
     def _clear_grid(self) -> None:
@@ -245,8 +232,6 @@ def behind(section: Section, row: int, at_hand: Mapping[str, Section]) -> Behind
     Crops that the table does not hold are cut from the slides of measured sections `at_hand`, by name. Raises
     `ModelError` if the table holds no evidence, or a damaged crop.
     """
-    from histoscribe.predictor.retrieval.evidence import evidence_of
-
     found = evidence_of(section.table, row)
     references = [
         Reference(name, spot, share, _reference_crop(at_hand.get(name), spot) if kept is None else kept)
@@ -276,13 +261,11 @@ def spot_crop(section: Section, row: int) -> Picture | None:
     """The tissue around a spot, 150 µm wide; None without slide, or where it cannot be read."""
     if section.slide is None:
         return None
-    from histoscribe.slide import Window
-
     side = _CROP_UM / section.mpp
     top, left = section.centres[row] - side / 2
     whole = Window(round(float(top)), round(float(left)), round(side), round(side))
     try:
-        return section.slide.with_mpp(section.mpp).read(whole, _CROP_UM / _PIXELS)
+        return section.scaled_slide.read(whole, _CROP_UM / _PIXELS)
     except SlideError:
         return None
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import napari
 from magicgui.widgets import SpinBox
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QPushButton
 
 from histoscribe.errors import SettingError
 from histoscribe.formats import write
+from histoscribe.section import Section
 from histoscribe.widgets.jobs.tasks import tell
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import has_own_spots, section_of
@@ -25,13 +26,6 @@ from histoscribe.widgets.parts.panel import Panel, Rule
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.session.session import capture, restore
 from histoscribe.widgets.session.sources import reopen, write_session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import napari
-
-    from histoscribe.section import Section
 
 _SESSIONS = f"Session (*{SUFFIX})"
 

@@ -9,15 +9,32 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from napari.layers import Shapes
+from markupsafe import Markup
+from napari.components import ViewerModel
+from napari.layers import Layer, Shapes
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError
+from histoscribe.evaluation.class_figures import figures_of, spread_figure, strongest
+from histoscribe.evaluation.figures import (
+    SpotMap,
+    histogram_figure,
+    limits_of,
+    scatter_figure,
+    spot_figure,
+    to_svg,
+)
+from histoscribe.evaluation.regions import class_statistics, classes_of, differential_genes
+from histoscribe.evaluation.report import render_page
+from histoscribe.models import Card, read_card
+from histoscribe.progress import Progress
 from histoscribe.record import SPLIT_MEANING, record_of
-from histoscribe.tiles import areas
+from histoscribe.section import Section
+from histoscribe.slide import Slide
+from histoscribe.tiles import Region, areas
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import COMPARED, kind_of, known_section, slide_of
 from histoscribe.widgets.layers.making import MADE
@@ -30,19 +47,9 @@ from histoscribe.widgets.layers.painting import (
 )
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.regions import closed_shapes, is_region_layer, regions_of
+from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.panels.export.picture import Picture, picture_of
 from histoscribe.widgets.parts.tables import plain
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.models import Card
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Region
-    from histoscribe.widgets.layers.view_state import ViewState
 
 _TEMPLATE = "export_report.html.j2"
 _MOST_MAPS = 24
@@ -85,11 +92,6 @@ def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
 
 def write_report(content: ReportContent, path: Path, progress: Progress, title: str = "A session") -> Path:
     """Write one page that needs no network to be read; runs on any thread."""
-    from markupsafe import Markup
-
-    from histoscribe.evaluation.figures import to_svg
-    from histoscribe.evaluation.report import render_page
-
     progress.report("drawing the view")
     render_page(
         Path(__file__).parent / _TEMPLATE,
@@ -119,8 +121,6 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
 
 def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, list[Region], NDArray[np.str_]]]:
     """Measured sections (others where there are none) with regions on them, and the class of each spot."""
-    from histoscribe.evaluation.regions import classes_of
-
     shapes = [layer for layer in viewer.layers if is_region_layer(layer)]
     layers = spot_layers(viewer)
     measured = [layer for layer in layers if kind_of(known_section(layer)) == "measured"]
@@ -137,12 +137,6 @@ def _drawn(viewer: ViewerModel) -> Iterator[tuple[Section, list[Region], NDArray
 
 def _spread(content: ReportContent) -> Iterator[dict[str, Any]]:
     """What each shown gene does in each class: a table, and violins."""
-    from markupsafe import Markup
-
-    from histoscribe.evaluation.class_figures import spread_figure
-    from histoscribe.evaluation.figures import to_svg
-    from histoscribe.evaluation.regions import class_statistics
-
     for gene, (section, regions, labels) in product(content.genes, content.drawn):
         if gene in section.table.var_names:
             values, about = expression(section, gene), f"{gene} on {section.name}, {kind_of(section)}"
@@ -154,12 +148,6 @@ def _spread(content: ReportContent) -> Iterator[dict[str, Any]]:
 
 def _class_parts(section: Section, labels: NDArray[np.str_], progress: Progress) -> Iterator[dict[str, Any]]:
     """Each class against all other spots: its strongest genes, and the three figures."""
-    from markupsafe import Markup
-
-    from histoscribe.evaluation.class_figures import figures_of, strongest
-    from histoscribe.evaluation.figures import to_svg
-    from histoscribe.evaluation.regions import differential_genes
-
     for name in dict.fromkeys(labels[labels != ""].tolist()):
         about = f"{name} on {section.name}, {kind_of(section)}"
         try:
@@ -175,10 +163,6 @@ def _class_parts(section: Section, labels: NDArray[np.str_], progress: Progress)
 
 def _compared(one: Any) -> dict[str, Any]:
     """What was compared: its figures as the Compare panel has them."""
-    from markupsafe import Markup
-
-    from histoscribe.evaluation.figures import histogram_figure, scatter_figure, to_svg
-
     r = one.genes["pearson"].dropna()
     told = {gene: (*one.values(gene), float(r[gene])) for gene in r.index[:3]}
     drawn = {"Pearson r over genes": histogram_figure({"against measured": one.genes["pearson"].to_numpy()})}
@@ -196,8 +180,6 @@ def _compared(one: Any) -> dict[str, Any]:
 
 def _cards(sections: Sequence[Section]) -> list[Card]:
     """The cards of the models that made what is shown, where they are known here."""
-    from histoscribe.models import read_card
-
     found = {folder for one in sections if one in MADE for folder in MADE[one].models.values()}
     return [read_card(folder) for folder in sorted(found)]
 
@@ -237,10 +219,6 @@ def _gene_rows(gene: str, content: ReportContent) -> Iterator[tuple[str, ...]]:
 
 def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]]:
     """One figure for each gene and section, all of a gene with the same limits."""
-    from markupsafe import Markup
-
-    from histoscribe.evaluation.figures import SpotMap, limits_of, spot_figure, to_svg
-
     pairs = [(gene, one) for gene in content.genes for one in content.sections if gene in one.table.var_names]
     pairs = pairs[:_MOST_MAPS]
     limits = {

@@ -9,22 +9,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from napari.components import ViewerModel
 
 from histoscribe import __version__
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.files import replacing
+from histoscribe.formats import kind_of
+from histoscribe.models import read_card
+from histoscribe.progress import Progress
+from histoscribe.section import Section, write_section
+from histoscribe.slide import open_slide
+from histoscribe.tiles import Region, regions_text
+from histoscribe.tiles.regions import UNCLASSIFIED
 from histoscribe.widgets.layers.layers import COMPARED, DERIVED, is_same, known_section, section_of, slide_of
 from histoscribe.widgets.layers.making import MADE, Recipe, commands, place_of, written_in
 from histoscribe.widgets.layers.painting import painted_layers
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import is_section
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
 _HEAD = '''"""What was done in a window of Histoscribe {version}, done again.
 
@@ -141,8 +144,6 @@ class Script:
 
     def draw(self, name: str, regions: Any) -> None:
         """Lay regions beside the script."""
-        from histoscribe.tiles import regions_text
-
         self.texts[f"{name}.geojson"] = regions_text(regions)
 
     def _fresh(self, word: str) -> str:
@@ -152,8 +153,6 @@ class Script:
         return f"{plain}_{len(taken) + 1}" if taken else plain
 
     def _opened(self, thing: Any, name: str) -> str:
-        from histoscribe.formats import kind_of
-
         bins = is_section(thing) and thing.spot_um == thing.pitch_um  # of which a file may hold several sizes
         place, more = None if bins else place_of(self.viewer, thing), ""
         if place is None and not is_section(thing):
@@ -167,19 +166,13 @@ class Script:
             self._words[_key(thing)] += ["--section", thing.name]
             every = f"histoscribe.open({str(place)!r})"
             return f"{name} = next(one for one in {every} if one.name == {thing.name!r})"
-        if hasattr(thing, "levels"):
-            from histoscribe.slide import open_slide
-
-            if open_slide(place).mpp is None and thing.mpp:
-                more = f", mpp={float(thing.mpp)!r}"
-                self._words[_key(thing)] += ["--mpp", repr(float(thing.mpp))]
+        if hasattr(thing, "levels") and open_slide(place).mpp is None and thing.mpp:
+            more = f", mpp={float(thing.mpp)!r}"
+            self._words[_key(thing)] += ["--mpp", repr(float(thing.mpp))]
         return f"{name} = histoscribe.open({str(place)!r}{more})"
 
     def _made(self, step: Recipe, name: str, inputs: dict[str, str]) -> list[str]:
         """The lines of Python that make a thing."""
-        from histoscribe.tiles import Region
-        from histoscribe.tiles.regions import UNCLASSIFIED
-
         drawn = {}
         for option, outlines in step.regions.items():
             self.draw(f"{name}.{option}", [Region("", UNCLASSIFIED, one) for one in outlines])
@@ -245,8 +238,6 @@ def _key(thing: Any) -> int:
 
 
 def _load(kind: str, folder: Path, more: str = "") -> str:
-    from histoscribe.models import read_card
-
     return f"same(histoscribe.{kind}.load({str(folder)!r}{more}), {read_card(folder).sha256!r})"
 
 
@@ -285,8 +276,6 @@ def script_of(viewer: ViewerModel, stem: str) -> Script:
 
 def write_script(script: Script, path: Path, progress: Progress) -> Path:
     """Write the script, its commands of the shell beside it, and what both read; runs on any thread."""
-    from histoscribe.section import write_section
-
     folder, about = path.with_name(f"{script.stem}.files"), {"version": __version__, "stem": script.stem}
     body = "\n".join(script.python) + "\n"
     needed = sorted((home, name) for name, home in HOMES.items() if f"{name}(" in body)

@@ -7,23 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.bulk import BulkTable
 from histoscribe.errors import SettingError, TableError
+from histoscribe.generator.parents import MOST_MISSING, pseudo_bulk
+from histoscribe.generator.result import change_table, gene_set_changes, spot_scores
+from histoscribe.genes import match_genes, shipped_gene_sets
+from histoscribe.models import Card
+from histoscribe.progress import Progress
 from histoscribe.record import amend_record, record_of
+from histoscribe.section import Section
+from histoscribe.tiles.regions import UNCLASSIFIED, Region, region_at
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.making import Recipe
 from histoscribe.widgets.parts.fields import is_section
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.bulk import BulkTable
     from histoscribe.generator import Generator
-    from histoscribe.models import Card
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
     Source = BulkTable | Section
 
@@ -87,8 +91,6 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     progress.report("loading the model")
     load_libraries("torch", "histoscribe.generator.generator", "histoscribe.generator.result")
     from histoscribe.generator import Generator
-    from histoscribe.generator.result import change_table, gene_set_changes, spot_scores
-    from histoscribe.genes import shipped_gene_sets
 
     generator = Generator.load(request.model)
     tumour = _profile(request.primary, request.imputer, progress)
@@ -97,11 +99,15 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         tumour, site=request.site, cancer=request.cancer, normal=tissue, samples=request.samples,
         seed=request.seed, progress=progress,
     )  # fmt: skip
+    source = request.primary.source
     if request.imputer is not None:
-        note = _what_was_restored(request.primary.source, generator)
+        there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
+        note = (
+            f"the primary's profile rests on {there:,} measured genes; the imputer restored the other "
+            f"{len(generator.genes) - there:,} of the model's"
+        )
         amend_record(table, notes=(*record_of(table).notes, note))
     progress.report("scoring")
-    source = request.primary.source
     scores = spot_scores(source, table, spots_of(request.primary)) if is_section(source) else None
     places, known, names = _map(generator, table)
     sets = gene_set_changes(table, shipped_gene_sets())
@@ -126,9 +132,6 @@ def step_of(request: GenerateRequest) -> Recipe:
 
 def what_is_lacking(card: Card | None, source: Source | None, restored: bool) -> str:
     """Plain words where a primary lacks too many of a model's genes; empty where it has enough."""
-    from histoscribe.generator.parents import MOST_MISSING
-    from histoscribe.genes import match_genes
-
     if card is None or source is None:
         return ""
     names = [str(name) for name in source.table.var_names]
@@ -143,8 +146,6 @@ def what_is_lacking(card: Card | None, source: Source | None, restored: bool) ->
 
 def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
     """Which spots of a section lie in the regions; None for all."""
-    from histoscribe.tiles.regions import UNCLASSIFIED, Region, region_at
-
     if parent.regions is None:
         return None
     if not is_section(parent.source):
@@ -155,8 +156,6 @@ def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
 
 def _components(generator: Generator) -> pd.DataFrame:
     """The components with a significant gene set; none where the model's genes are in no set."""
-    import pandas as pd
-
     from histoscribe.generator.components import SIGNIFICANT
 
     try:
@@ -168,32 +167,16 @@ def _components(generator: Generator) -> pd.DataFrame:
 
 def _profile(parent: Parent, imputer: Path | None, progress: Progress) -> BulkTable:
     """The table as it is, or the pseudo-bulk of the section's spots; missing genes restored if asked."""
-    from histoscribe.generator.parents import pseudo_bulk
-
     source: Any = parent.source
     rows = spots_of(parent) if is_section(source) else None
     if rows is not None:
         pseudo_bulk(source, rows)
     if imputer is not None:
-        source = _restored(source, imputer, progress)
+        from histoscribe.imputer import Imputer
+        from histoscribe.imputer.result import completed
+
+        source = completed(source, Imputer.load(imputer).restore(source, progress=progress))
     return pseudo_bulk(source, rows) if is_section(source) else source
-
-
-def _what_was_restored(source: Source, generator: Generator) -> str:
-    from histoscribe.genes import match_genes
-
-    there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
-    return (
-        f"the primary's profile rests on {there:,} measured genes; the imputer restored the other "
-        f"{len(generator.genes) - there:,} of the model's"
-    )
-
-
-def _restored(source: Any, imputer: Path, progress: Progress) -> Any:
-    from histoscribe.imputer import Imputer
-    from histoscribe.imputer.result import completed
-
-    return completed(source, Imputer.load(imputer).restore(source, progress=progress))
 
 
 def _map(generator: Generator, table: AnnData) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:

@@ -6,13 +6,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import napari
 import numpy as np
 from magicgui.widgets import CheckBox, SpinBox
 from napari.utils.notifications import show_info
 
 from histoscribe.errors import SettingError
+from histoscribe.generator.result import write_generated
 from histoscribe.palette import PALE, SPOT, TISSUE, TUMOUR
 from histoscribe.record import record_of
 from histoscribe.widgets.layers.colours import DIFFERENCE
@@ -30,13 +31,10 @@ from histoscribe.widgets.parts.fields import (
     words_field,
 )
 from histoscribe.widgets.parts.models import ModelField
-from histoscribe.widgets.parts.panel import Panel, Rule, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Rule, Words
 from histoscribe.widgets.parts.plots import DotMap, Dots
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 from histoscribe.widgets.state.preferences import remember_model
-
-if TYPE_CHECKING:
-    import napari
 
 
 def _words(name: object) -> str:
@@ -151,7 +149,7 @@ class GeneratePanel(Panel):
         self.imputer = self.add(
             ModelField("imputer", "imputer", label="Imputer"), visible=lambda: bool(self.restore_first.value)
         )
-        self.lacking = self.add(wrapped_words(), visible=lambda: bool(self.lacking.text()))
+        self.lacking = self.add(Words())
         self.save_button = self.button(
             "Save…", "The generated profiles as h5ad or CSV", self.save, enabled=self._has_result
         )
@@ -162,7 +160,7 @@ class GeneratePanel(Panel):
             undo="Take the generated profiles and the painted score away again",
         )
         self.add(self.save_button)
-        self.add(wrapped_words(NOTICE))
+        self.add(Words(NOTICE))
         self._add_views()
         for field in (self.cancer, self.site):
             self.model.changed.connect(field.reset_choices)
@@ -207,8 +205,6 @@ class GeneratePanel(Panel):
 
     def save(self, path: Path | None = None) -> None:
         """Write the generated profiles; asks for a file where none is given."""
-        from histoscribe.generator.result import write_generated
-
         if self.result is not None:
             write = partial(write_generated, self.result.table)
             kinds = "Tables (*.h5ad *.csv)"

@@ -6,15 +6,20 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 from magicgui.widgets import FloatRangeSlider, LineEdit, PushButton
+from napari.layers import Points
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHBoxLayout, QListView, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
+from histoscribe.evaluation.regions import gene_moments, morans_i
 from histoscribe.genes import other_names, symbol_of
+from histoscribe.progress import Progress
+from histoscribe.section import Section
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.colours import BLEND, BLEND_NAMES, Limits
@@ -24,16 +29,9 @@ from histoscribe.widgets.layers.view_state import COLOUR_MAPS, ViewState
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, number_field, tick_field, words_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.plots import Bar
 from histoscribe.widgets.parts.verdict import VerdictBanner
-
-if TYPE_CHECKING:
-    import napari
-    from napari.layers import Points
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
 _TYPED = "This value gets the {} colour; log1p of counts per 10,000, kept for it"
 _BARS = "Number and bar: r between predicted and measured, on tissue held out of the model's training."
@@ -102,7 +100,7 @@ class GenesPanel(Panel):
         self.order = self.add(ChoiceField("order", lambda: ORDERS, "Sort by", meaning))
         self.genes = GeneListModel()
         self.list = self.add(gene_view(self.genes, ""), stretch=1)
-        self.bars = self.add(wrapped_words(_BARS), visible=lambda: bool(self._scores))
+        self.bars = self.add(Words(_BARS), visible=lambda: bool(self._scores))
         meaning = "Show the marked gene beside the others, up to three at once (+)"
         self.add_button = self.button("Show beside", meaning, self._add_marked)
         meaning = "Keep the marked gene at the top of the list, or let it go again (P)"
@@ -116,8 +114,8 @@ class GenesPanel(Panel):
             visible=self._are_several,
         )
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
-        self.scale = self.add(Bar(), visible=lambda: bool(self.scale.strips))
-        self.legend = self.add(wrapped_words(), visible=lambda: bool(self.legend.text()))
+        self.scale = self.add(Bar())
+        self.legend = self.add(Words())
         meaning = "Percentiles of the values that get the first and the last colour"
         self.percentiles = self.add(
             FloatRangeSlider(label="Range %", min=0, max=100, value=(1, 99), tooltip=meaning)
@@ -169,17 +167,14 @@ class GenesPanel(Panel):
                 limits = paint(self.viewer, self.state)
                 lacking = [gene for gene in genes if gene not in self._names]
                 words = f"No layer has {' or '.join(lacking)}." if lacking else ""
-                shown = [one[genes[0]] for one in limits.values() if genes[0] in one]
-                self._show_limits(shown[0] if shown else (0.0, 1.0), genes[0] in self.state.fixed)
+                ends = next((one[genes[0]] for one in limits.values() if genes[0] in one), (0.0, 1.0))
+                self.auto.enabled = genes[0] in self.state.fixed
+                for field, value in zip((self.low, self.high), ends, strict=True):
+                    if not (self.auto.enabled and field.native.hasFocus()):
+                        with field.changed.blocked():
+                            field.value = value
         self._show_scale()
         self._say(words)
-
-    def _show_limits(self, limits: Limits, kept: bool) -> None:
-        for field, value in zip((self.low, self.high), limits, strict=True):
-            if not (kept and field.native.hasFocus()):
-                with field.changed.blocked():
-                    field.value = value
-        self.auto.enabled = kept
 
     def _show_scale(self, event: Any = None) -> None:
         """Show the colours of the genes that are seen, as the canvas does; layers come out and hide."""
@@ -195,15 +190,11 @@ class GenesPanel(Panel):
 
     def _sort(self, *_: object) -> None:
         """List the genes as chosen; what takes long is computed off this thread."""
-        section = next((one for one in reversed(self._sections) if kind_of(one) == "measured"), None)
-        section = section or next(reversed(self._sections), None)
-        if section is None or self.order.value == NAME:
-            self._list_by({})
-        elif self.order.value == RELIABILITY:
-            self._list_by({gene: score.r for gene, score in self._scores.items()})
-        else:
-            asked = (section, self.order.value)
-            self._list_by({})
+        by_reliability = self.order.value == RELIABILITY
+        self._list_by({gene: score.r for gene, score in self._scores.items()} if by_reliability else {})
+        measured = [one for one in self._sections if kind_of(one) == "measured"]
+        if self._sections and self.order.value not in (NAME, RELIABILITY):
+            asked = (measured or self._sections)[-1], self.order.value
             self.launch(lambda: asked, gene_statistic, lambda _, found: self._list_by(found))
 
     def _list_by(self, values: Mapping[str, float]) -> None:
@@ -353,8 +344,6 @@ def gene_statistic(request: tuple[Section, str], progress: Progress) -> dict[str
     section, order = request
     progress.report("reading the genes")
     load_libraries("scipy.sparse", "histoscribe.evaluation.regions")
-    from histoscribe.evaluation.regions import gene_moments, morans_i
-
     if order == MORAN:
         progress.report("looking for patterns")
         found = morans_i(section)["I"].dropna()

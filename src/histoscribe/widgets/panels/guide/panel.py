@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
+from napari.components import ViewerModel
 from napari.layers import Shapes
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QLabel
 
+from histoscribe.progress import Progress
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import kind_of
@@ -21,16 +24,10 @@ from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.parts.dialogs import telling
 from histoscribe.widgets.parts.fields import add_drawing_layer
 from histoscribe.widgets.parts.models import SIMULATED
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.shortcuts import SHORTCUTS
 from histoscribe.widgets.state.preferences import models_folder, recent_models, remember_model
 from histoscribe.widgets.state.state import open_panel, state_of
-
-if TYPE_CHECKING:
-    import napari
-    from napari.components import ViewerModel
-
-    from histoscribe.progress import Progress
 
 MODEL: dict[str, Any] = {"seed": 0, "members": 1, "epochs": 60}
 _MODEL_NAME = "first-steps"
@@ -111,9 +108,9 @@ class GuidePanel(Panel):
         self.rule(self.buttons[1], enabled=lambda: self.free)
         for step, tick, button in zip(STEPS, self.ticks, self.buttons, strict=True):
             self.add(beside(tick, QLabel(f"<b>{step.title}</b>"), button, wide=1))
-            self.add(wrapped_words(step.words))
+            self.add(Words(step.words))
         self.add(self.tasks)
-        self.add(wrapped_words(f"<b>Keys, in the canvas</b><table>{_rows_of_keys()}</table>"))
+        self.add(Words(f"<b>Keys, in the canvas</b><table>{_rows_of_keys()}</table>"))
         self.state.events.gene.connect(self.refresh)
         self.finish()
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from histoscribe.bulk import BulkTable
+from histoscribe.bulk.table import bulk_of
 from histoscribe.errors import SettingError
+from histoscribe.genes import match_genes
+from histoscribe.progress import Progress
 from histoscribe.record import record_of
+from histoscribe.section import Section, write_section
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.parts.fields import is_section
 from histoscribe.widgets.parts.gene_list import Reliability
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.bulk import BulkTable
     from histoscribe.imputer import Imputer
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
     Source = BulkTable | Section
 
@@ -61,8 +65,6 @@ class Overview:
     @property
     def words(self) -> str:
         """The overview in a sentence or two."""
-        from statistics import median
-
         said = (
             f"{len(self.checked):,} genes are shared with the model, {len(self.missing):,} can be restored. "
         )
@@ -126,8 +128,6 @@ def imputer_for(request: ImputeRequest, progress: Progress) -> Imputer:
 
 def look(request: ImputeRequest, imputer: Imputer | None, progress: Progress) -> Overview:
     """Say which genes are missing, which can be restored, and how well."""
-    from histoscribe.bulk.table import bulk_of
-    from histoscribe.genes import match_genes
     from histoscribe.imputer.checking import hidden_scores
 
     imputer = imputer or imputer_for(request, progress)
@@ -159,8 +159,6 @@ def restore(request: ImputeRequest, imputer: Imputer | None, progress: Progress)
 
 def carriers(request: tuple[Restored, str], progress: Progress) -> pd.DataFrame:
     """Mean weight of each observed gene in a restored one, over samples, strongest first."""
-    import pandas as pd
-
     restored, gene = request
     weights = restored.imputer.attention(restored.request.source, gene, progress=progress)
     frame = pd.DataFrame({"weight": weights.mean(), "absolute weight": weights.abs().mean()})
@@ -171,7 +169,6 @@ def carriers(request: tuple[Restored, str], progress: Progress) -> pd.DataFrame:
 def write(restored: Restored, path: Path) -> None:
     """Write a restored section as h5ad, or a restored table as h5ad, CSV or TSV."""
     from histoscribe.imputer.result import write_restored
-    from histoscribe.section import write_section
 
     if path.suffix.lower() not in (".h5ad", ".csv", ".tsv"):
         remedy = "give it that ending"

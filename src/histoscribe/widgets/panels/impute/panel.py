@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import napari
 import numpy as np
+import pandas as pd
 from magicgui.widgets import LineEdit
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from histoscribe.errors import SettingError
 from histoscribe.palette import SPOT
+from histoscribe.progress import Progress
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.making import Recipe, made, written
 from histoscribe.widgets.layers.maps import class_inks
@@ -27,20 +30,15 @@ from histoscribe.widgets.parts.dialogs import save, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, SourceField, class_columns, source_of, tick_field
 from histoscribe.widgets.parts.gene_list import GENE_ROLE, GeneListModel, Reliability, gene_view
 from histoscribe.widgets.parts.models import ModelField
-from histoscribe.widgets.parts.panel import Panel, beside, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.plots import DotMap, Dots
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 from histoscribe.widgets.state.preferences import remember_model
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    import napari
-    import pandas as pd
     from anndata import AnnData
 
     from histoscribe.imputer import Imputer
-    from histoscribe.progress import Progress
 
 _SHOWN = 40
 _CLASSES = 20
@@ -59,7 +57,7 @@ class CarriersView(QWidget):
         super().__init__(None, Qt.WindowType.Tool)
         self.setWindowTitle(f"What carried {gene}")
         self.weights = weights
-        words = wrapped_words(
+        words = Words(
             f"{gene} was restored from these genes. Weights are value times slope in standard deviations, "
             "averaged over samples."
         )
@@ -154,9 +152,7 @@ class ImputePanel(Panel):
         meaning = "Restore the missing genes; the result is a new layer, or a table to save"
         undo = "Take the restored genes away again"
         self.add_run("Restore", meaning, self.check_button, ready=self._ready, undo=undo)
-        self.words = self.add(
-            wrapped_words("Check says which genes are missing and how well they can be restored.")
-        )
+        self.words = self.add(Words("Check says which genes are missing and how well they can be restored."))
         self.which = self.add(ChoiceField("which", lambda: _LISTS, "List", "Which genes are listed"))
         self.search = self.add(LineEdit(name="search", label="Search", tooltip="A part of a gene's name"))
         self.search.native.setPlaceholderText("Search a gene")

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import napari
+import numpy as np
 from napari.layers import Layer
 from napari.utils.notifications import show_info
+from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
+from histoscribe.section import Section
+from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import LayerData, placed_like, section_of, slide_of
 from histoscribe.widgets.layers.making import Recipe, made
 from histoscribe.widgets.layers.painting import (
@@ -33,17 +37,9 @@ from histoscribe.widgets.parts.fields import (
     words_field,
 )
 from histoscribe.widgets.parts.models import ModelField
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words
 from histoscribe.widgets.parts.verdict import VerdictBanner
 from histoscribe.widgets.state.preferences import DEVICES, follow_memory, preferences, remember_model
-
-if TYPE_CHECKING:
-    import napari
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
 
 
 class PredictPanel(Panel):
@@ -78,7 +74,7 @@ class PredictPanel(Panel):
         )
         meaning = "auto takes a graphics card where there is one"
         self.device = self.add(words_field("device", DEVICES, "Device", meaning, first=preferences().device))
-        self.cost = self.add(wrapped_words(), visible=lambda: bool(self.cost.text()))
+        self.cost = self.add(Words())
         self.add_run(
             "Predict",
             "Predict with these settings; the result is a new layer",

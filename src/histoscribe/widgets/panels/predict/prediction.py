@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from histoscribe.progress import Progress
+from histoscribe.record import record_of
+from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.jobs.loading import PREDICTING, load_libraries
 from histoscribe.widgets.layers.layers import LayerData
 from histoscribe.widgets.layers.opened import shown_spots
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
 
 Where = Literal["spots", "grid", "region"]
 
@@ -93,8 +91,6 @@ def predict(request: PredictRequest, progress: Progress) -> tuple[Section, Layer
 
 def gain_words(predicted: Section) -> str:
     """What a section's own spots brought, on spots that were held out; empty where none were learned from."""
-    from histoscribe.record import record_of
-
     spots = record_of(predicted.table).guide_spots
     if not spots:
         return ""

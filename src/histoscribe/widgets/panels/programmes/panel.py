@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import napari
 import numpy as np
+from pandas import DataFrame
 from qtpy.QtCore import QModelIndex
 
 from histoscribe.errors import ModelError
+from histoscribe.evaluation.regions import classes_of
+from histoscribe.progress import Progress
+from histoscribe.section import Section
+from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import spread
 from histoscribe.widgets.layers.layers import has_own_spots, known_section
@@ -17,18 +23,13 @@ from histoscribe.widgets.layers.maps import Map, show_map
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField
 from histoscribe.widgets.parts.models import ModelField
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words
 from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.state.preferences import remember_model
 
 if TYPE_CHECKING:
-    import napari
     from anndata import AnnData
-    from pandas import DataFrame
 
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
 OWN = "learned from these spots"
 _BOUNDS = {"share": "Share", "low": "Share, lower bound (90 %)", "high": "Share, upper bound (90 %)"}
@@ -57,7 +58,7 @@ class ProgrammesPanel(Panel):
         self.drawn = self.add(LayerField("drawn", self.viewer, is_region_layer, "Regions", meaning))
         meaning = "How active each programme is on each spot"
         self.add_run("Find programmes", meaning, ready=lambda: self.spots.value is not None)
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         self.table = TableModel()
         self.view = self.add(table_view(self.table, "A click paints the programme"), stretch=1)
         self.view.setMinimumHeight(90)
@@ -101,7 +102,7 @@ class ProgrammesPanel(Panel):
         known = f"{found.uns['genes_shared']:,} genes of the programmes are known here"
         adapted = ", scaled by the low values and spreads of these spots" if found.uns["adapted"] else ""
         self.words.setText(f"{known}{adapted}.")
-        self.table.show_frame(rows, {"gene_set": "gene set"})
+        self.table.show_frame(rows)
         self.refresh()
         self.view.setCurrentIndex(self.table.index(0))
 
@@ -110,7 +111,6 @@ def _find(request: ProgrammesRequest, progress: Progress) -> tuple[AnnData, Data
     """Activities on spots, and a row for each programme and region."""
     progress.report("loading libraries")
     load_libraries("sklearn.decomposition", "histoscribe.programmes.programmes", "gseapy", "lifelines")
-    from histoscribe.evaluation.regions import classes_of
     from histoscribe.programmes import Programmes
     from histoscribe.programmes.describing import share_by_region
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
+import napari
 import numpy as np
+from napari.layers import Layer
 from napari.utils import CyclicLabelColormap
+from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
+from histoscribe.progress import Progress
+from histoscribe.record import record_of
+from histoscribe.section import Section
+from histoscribe.section.outliers import MOST_AWAY, outlying_spots
+from histoscribe.slide import Slide
+from histoscribe.slide.quality.artefacts import CELL_UM, CLASSES, PEN, SlideQuality, slide_quality
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.layers.layers import DERIVED, UM, placed_like, section_of, slide_of
+from histoscribe.widgets.layers.layers import DERIVED, UM, lying_under, placed_like, section_of
 from histoscribe.widgets.layers.maps import class_inks, class_palette
 from histoscribe.widgets.parts.fields import LayerField
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    import napari
-    from napari.layers import Layer
-    from numpy.typing import NDArray
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.slide import Slide
-    from histoscribe.slide.quality.artefacts import SlideQuality
+from histoscribe.widgets.parts.panel import Panel, Words
 
 QUALITY = "quality"
 """The column of `obs` that says of each spot `tissue`, `glass`, an artefact or `outlier`."""
@@ -44,7 +41,7 @@ class QualityPanel(Panel):
         meaning = "Find pen, blur, folds and bubbles, and spots unlike their neighbours"
         undo = "Take the layer away"
         self.add_run("Look for artefacts", meaning, ready=lambda: self.tissue.value is not None, undo=undo)
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         self.finish()
 
     def start(self) -> None:
@@ -53,20 +50,15 @@ class QualityPanel(Panel):
 
     def forget(self) -> None:
         """Drop what was said."""
-        self.words.clear()
+        self.words.setText("")
 
     def _asked(self) -> Asked:
-        layer = self.tissue.value
-        section, slide = section_of(layer), slide_of(layer)
-        if section is not None and section.slide is not None:
-            slide = section.slide.with_mpp(section.mpp)
+        layer, slide = self.tissue.value, lying_under(self.tissue.value)
         if slide is None:
             raise SectionError("there is no slide", remedy="open a slide, or a section with one")
-        return layer, slide, section
+        return layer, slide, section_of(layer)
 
     def _show(self, asked: Asked, told: Told) -> Generator[None, None, None]:
-        from histoscribe.slide.quality.artefacts import CELL_UM, CLASSES, PEN
-
         (layer, slide, section), (found, spots) = asked, told
         names = CLASSES[PEN:]
         colours = np.vstack([np.zeros(4), class_palette(len(names))])
@@ -90,18 +82,12 @@ class QualityPanel(Panel):
 
 
 def _has_slide(layer: Layer) -> bool:
-    section = section_of(layer)
-    return DERIVED not in layer.metadata and (
-        slide_of(layer) is not None or (section is not None and section.slide is not None)
-    )
+    return DERIVED not in layer.metadata and lying_under(layer) is not None
 
 
 def _looked(asked: Asked, progress: Progress) -> Told:
     progress.report("loading libraries")
     load_libraries("skimage.filters", "skimage.transform", "scipy.ndimage")
-    from histoscribe.record import record_of
-    from histoscribe.section.outliers import MOST_AWAY, outlying_spots
-    from histoscribe.slide.quality.artefacts import CLASSES, slide_quality
 
     _, slide, section = asked
     found = slide_quality(slide, progress=progress)

@@ -8,21 +8,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from histoscribe.errors import HistoscribeError, RegionError
+from histoscribe.evaluation.class_figures import figures_of
+from histoscribe.evaluation.regions import (
+    class_neighbourhood,
+    class_statistics,
+    classes_of,
+    differential_genes,
+    morans_i,
+)
+from histoscribe.progress import Progress
+from histoscribe.section import Section
+from histoscribe.tiles import Region, areas as sizes_of
 from histoscribe.widgets.layers.layers import section_of, slide_of
 from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.regions import Colour, regions_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from napari.layers import Layer
-    from pandas import DataFrame
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
     Analysis = Callable[["ClassedSpots", Progress], DataFrame]
     Counted = tuple[list[Region], "ClassedSpots | None", dict[str, tuple[int, float]]]
@@ -42,14 +49,7 @@ MEANINGS = {
     "in_second": "Share of the other spots above zero",
     "I": "Moran's I: 1 where neighbouring spots are alike, 0 where not more than any two",
 }
-WORDS = {
-    "area_mm2": "area, mm²",
-    "log2_fold_change": "log2 fold",
-    "p_adjusted": "p adjusted",
-    "in_first": "in first",
-    "in_second": "in second",
-    "effective_spots": "effective spots",
-}
+WORDS = {"area_mm2": "area, mm²", "log2_fold_change": "log2 fold"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,6 @@ class ClassedSpots:
 
     def statistics(self, values: NDArray[Any]) -> DataFrame:
         """What the values of each class's spots are like."""
-        from histoscribe.evaluation.regions import class_statistics
-
         return class_statistics(values, self.labels, self.regions, self.section.mpp)
 
     def spread(self, gene: str) -> tuple[dict[str, tuple[NDArray[np.float32], Colour]], DataFrame]:
@@ -87,8 +85,6 @@ class ClassedSpots:
 
 def classed(section: Section, drawn: Sequence[Region]) -> ClassedSpots:
     """Spots by the class of the regions that hold them; `RegionError` if none of these has a class."""
-    from histoscribe.evaluation.regions import classes_of
-
     regions = tuple(one for one in drawn if one.name)
     if not regions:
         raise RegionError("no shape has a class yet", remedy="mark a class and draw, or give it to a shape")
@@ -112,8 +108,6 @@ def counted(beneath: Layer | None, drawn: Layer | None) -> Counted:
 
 def areas(regions: Sequence[Region], mpp: float | None) -> dict[str, tuple[int, float]]:
     """No spots, and the area in mm² of each class of regions on a slide; NaN where its scale is unknown."""
-    from histoscribe.tiles import areas as sizes_of
-
     found: dict[str, tuple[int, float]] = {}
     for one, size in zip(regions, sizes_of(regions), strict=True):
         found[one.name] = 0, found.get(one.name, (0, 0.0))[1] + size * ((mpp or np.nan) / 1000) ** 2
@@ -124,8 +118,6 @@ def differential(first: str, second: str) -> Analysis:
     """An analysis: genes that differ between two classes."""
 
     def analyse(spots: ClassedSpots, progress: Progress) -> DataFrame:
-        from histoscribe.evaluation.regions import differential_genes
-
         return differential_genes(spots.section, spots.labels, first, second, progress=progress)
 
     return analyse
@@ -135,8 +127,6 @@ def drawn(first: str, second: str) -> Callable[[ClassedSpots, Progress], dict[st
     """A job: volcano, heat map and dot plot of the genes that differ between two classes."""
 
     def draw(spots: ClassedSpots, progress: Progress) -> dict[str, Figure]:
-        from histoscribe.evaluation.class_figures import figures_of
-
         return figures_of(differential(first, second)(spots, progress), spots.section, spots.labels)
 
     return draw
@@ -144,14 +134,10 @@ def drawn(first: str, second: str) -> Callable[[ClassedSpots, Progress], dict[st
 
 def neighbourhood(spots: ClassedSpots, _: Progress) -> DataFrame:
     """How the classes lie to each other."""
-    from histoscribe.evaluation.regions import class_neighbourhood
-
     return class_neighbourhood(spots.section, spots.labels)
 
 
 def patterns(spots: ClassedSpots, progress: Progress) -> DataFrame:
     """Genes with a pattern inside the regions; of many genes, the 2,000 most variable are looked at."""
-    from histoscribe.evaluation.regions import morans_i
-
     progress.report("looking for patterns")
     return morans_i(spots.section, inside=spots.labels != "")

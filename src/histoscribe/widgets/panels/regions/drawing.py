@@ -6,20 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import napari
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QColorDialog, QPushButton
+from qtpy.QtWidgets import QColorDialog
 
 from histoscribe.errors import RegionError, SectionError
+from histoscribe.evaluation.regions import keep_regions
+from histoscribe.progress import Progress
+from histoscribe.section import Section, write_section
+from histoscribe.tiles import Region, read_regions, write_regions
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.arrangement import is_copy
-from histoscribe.widgets.layers.history import history_of
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import MOVES, has_own_spots, is_same, section_of, slide_of, tissue_of
 from histoscribe.widgets.layers.painting import sections_in
@@ -32,25 +36,17 @@ from histoscribe.widgets.layers.regions import (
     classes_in,
     described_regions,
     give_class,
+    history_of,
     is_region_layer,
     regions_of,
     use_class,
     warm_up,
 )
 from histoscribe.widgets.panels.regions import tools
-from histoscribe.widgets.panels.regions.class_table import ClassTable
-from histoscribe.widgets.panels.regions.region_list import RegionList
-from histoscribe.widgets.parts.dialogs import path_to_read, path_to_write, telling
+from histoscribe.widgets.panels.regions.tables import ClassTable, RegionList
+from histoscribe.widgets.parts.dialogs import path_to_read, save, telling
 from histoscribe.widgets.parts.fields import LayerField, number_field
 from histoscribe.widgets.parts.panel import Panel, beside
-
-if TYPE_CHECKING:
-    import napari
-    from napari.components import ViewerModel
-
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
 _GEOJSON = "GeoJSON (*.geojson *.json)"
 _QUIET_MS = 100
@@ -79,7 +75,7 @@ class DrawingPanel(Panel):
         self._later = QTimer(self, singleShot=True, interval=_QUIET_MS)
         self._later.timeout.connect(self.refresh)
         self.classes.chosen.connect(self._on_class)
-        self.classes.renamed.connect(lambda before, after: self._restyle(before, after))
+        self.classes.renamed.connect(self._restyle)
         self.list.changed.connect(self._count_again)
         marks = self.list.view.selectionModel().currentChanged
         marks.connect(lambda *_: Panel.refresh(self))  # which buttons apply
@@ -119,7 +115,7 @@ class DrawingPanel(Panel):
         """While the button is pressed, a click makes a region of tissue of like colour."""
         if self._deaf is not None:
             self._deaf()
-        self._deaf = tools.listen(self.viewer, self.pick) if on else None
+        self._deaf = self.hear_clicks(lambda place: self.pick(place[-2:])) if on else None
 
     def pick(self, place: NDArray[np.float64]) -> None:
         """Make a region around a place in the world, (row, column), of what has its colour."""
@@ -177,8 +173,6 @@ class DrawingPanel(Panel):
 
     def open_regions(self, path: Path | None = None) -> None:
         """Add the regions of a GeoJSON file; asks which if no path is given."""
-        from histoscribe.tiles import read_regions
-
         path = path or path_to_read(self, "Open regions", _GEOJSON)
         if path is None:
             return
@@ -198,37 +192,30 @@ class DrawingPanel(Panel):
                 progress.report("preparing the regions")
                 return Layer.create(*described)
 
-            self.launch(lambda: path, many, self._show_many)
+            def show(_: Path, layer: Layer) -> None:
+                self.drawn.value = self.viewer.add_layer(layer)
 
-    def _show_many(self, _: Path, layer: Layer) -> None:
-        self.viewer.add_layer(layer)
-        self.drawn.value = layer
+            self.launch(lambda: path, many, show)
 
     def save_regions(self, path: Path | None = None) -> None:
         """Write the regions as GeoJSON; asks where to if no path is given."""
-        from histoscribe.tiles import write_regions
-
         with telling():
-            regions, beneath = self._regions(), self._beneath()
-            name = f"{tissue_of(beneath).name}.geojson"
-            path = path or path_to_write(self, "Save regions", name, _GEOJSON)
-            if path is not None:
-                write_regions(regions, path)
+            write, name = partial(write_regions, self._regions()), tissue_of(self._beneath()).name
+            if save(self, "Save regions", f"{name}.geojson", _GEOJSON, path, write):
                 EDITED.discard(self.drawn.value)
 
     def keep_regions(self, path: Path | None = None) -> None:
         """Write the section with its regions as h5ad; asks where to if no path is given."""
-        from histoscribe.evaluation.regions import keep_regions
-        from histoscribe.section import write_section
-
         with telling():
             section, regions = self._section(), self._regions()
-            path = path or path_to_write(self, "Keep in", f"{section.name}.h5ad", "h5ad (*.h5ad)")
-            if path is not None:
+
+            def write(place: Path) -> None:
                 keep_regions(section.table, regions)
-                write_section(section, path)
+                write_section(section, place)
+
+            if file := save(self, "Keep in", f"{section.name}.h5ad", "h5ad (*.h5ad)", path, write):
                 EDITED.difference_update((self.drawn.value, self.spots.value))
-                show_info(f"{len(regions)} regions are kept in {path.name}.")
+                show_info(f"{len(regions)} regions are kept in {file.name}.")
 
     def _section(self) -> Section:
         section = section_of(self.spots.value)
@@ -349,15 +336,10 @@ class DrawingPanel(Panel):
             "own": ("Colour…", "A colour for the marked region alone", self.colour_region),
         }  # fmt: skip
         self.buttons = {name: self.button(*one) for name, one in actions.items()}
-        toggles: dict[str, tuple[str, str, Callable[[bool], None]]] = {
-            "brush": ("Brush", "Paint with the brush; press again and it is a region", self.brush),
-            "wand": ("Wand", "Click on tissue: all around of like colour becomes a region", self.wand),
-        }
-        for name, (words, meaning, act) in toggles.items():
-            button = self.buttons[name] = QPushButton(words)
-            button.setCheckable(True)
-            button.setToolTip(meaning)
-            button.toggled.connect(act)
+        meaning = "Paint with the brush; press again and it is a region"
+        self.buttons["brush"] = self.toggle("Brush", meaning, self.brush)
+        meaning = "Click on tissue: all around of like colour becomes a region"
+        self.buttons["wand"] = self.toggle("Wand", meaning, self.wand)
         rows = (("add", "colour", "give"), ("polygon", "freehand"), ("brush", "wand", "undo"))
         for names in (*rows, ("open", "save"), ("keep", "edit")):
             self.add(beside(*(self.buttons[name] for name in names)))

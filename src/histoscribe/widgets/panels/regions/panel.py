@@ -6,32 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import napari
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QLabel, QSplitter, QTabWidget
+from pandas import DataFrame
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSplitter
 
 from histoscribe.errors import SettingError
+from histoscribe.evaluation.regions import REST
 from histoscribe.files import replacing
+from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.tasks import quietly
 from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
 from histoscribe.widgets.layers.making import MADE, Recipe, Verb, written
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
 from histoscribe.widgets.panels.regions.drawing import DrawingPanel
-from histoscribe.widgets.parts.dialogs import path_to_write, telling, write_csv
+from histoscribe.widgets.parts.dialogs import save, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
-from histoscribe.widgets.parts.panel import beside, wrapped_words
-from histoscribe.widgets.parts.pictures import pixmap_of
-from histoscribe.widgets.parts.plots import Violins
+from histoscribe.widgets.parts.panel import Words, beside
+from histoscribe.widgets.parts.plots import Violins, pixmap_of
 from histoscribe.widgets.parts.tables import TableModel, table_view
 
 if TYPE_CHECKING:
-    import napari
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
-    from histoscribe.tiles import Region
 
 _PICTURES = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png)"
 _CAUTION = (
@@ -54,23 +54,20 @@ class RegionsPanel(DrawingPanel):
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
         self.second: ChoiceField
-        self.tabs = self.add(QTabWidget(), stretch=1)
+        self.tabs = self.add_tabs("tab")
         self._add_analyses()
         self.add(self.tasks)
-        self.words = self.add(wrapped_words())
+        self.words = self.add(Words())
         self.state.events.gene.connect(self.refresh)
         self.finish(stretch=False)
 
     def kept(self) -> dict[str, Any]:
-        """What a session keeps beside the choices: all classes, drawn or not, the marked one, the tab."""
-        classes = {**self.classes.colours}
-        return {"classes": classes, "marked": self.classes.marked, "tab": self.tabs.currentIndex()}
+        """What a session keeps beside the choices: all classes, drawn or not, and the marked one."""
+        return {"classes": self.classes.colours, "marked": self.classes.marked}
 
     def take_back(self, kept: dict[str, Any]) -> None:
         """Offer a session's classes again, and mark the one that was marked."""
         self.classes.take_back(kept.get("classes"), kept.get("marked"))
-        if isinstance(kept.get("tab"), int):
-            self.tabs.setCurrentIndex(kept["tab"])
 
     def classed(self) -> analysis.ClassedSpots:
         """Spots, regions and classes of now; `HistoscribeError` if there are no spots or nothing is drawn."""
@@ -90,7 +87,7 @@ class RegionsPanel(DrawingPanel):
         self.second.reset_choices()
         if spots is None or self.state.gene not in spots.section.table.var_names:
             self.violins.show_groups({}, "")
-            self.statistics.show_frame(None, {}, {})
+            self.statistics.show_frame(None)
         else:
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
@@ -101,17 +98,12 @@ class RegionsPanel(DrawingPanel):
 
         In a picture of very many on another thread: until that is done, there are none.
         """
-        beneath = self.spots.value
-        places = [affine_of(layer).tobytes() for layer in (beneath, self.drawn.value) if layer is not None]
-        asked = (
-            beneath,
-            tissue_of(beneath) if beneath is not None else None,
-            self.drawn.value,
-            self._edition,
-            places,
-        )
+        beneath, shapes = self.spots.value, self.drawn.value
+        tissue = None if beneath is None else tissue_of(beneath)
+        places = [affine_of(layer).tobytes() for layer in (beneath, shapes) if layer is not None]
+        asked = beneath, tissue, shapes, self._edition, places
         if self._counted is None or self._counted[0] != asked:
-            count, shapes = partial(analysis.counted, beneath, self.drawn.value), self.drawn.value
+            count = partial(analysis.counted, beneath, shapes)
             regions: list[Region] = []
             self._counted = asked, (None, {})
             if isinstance(shapes, Shapes):
@@ -119,8 +111,7 @@ class RegionsPanel(DrawingPanel):
                 self._counted = asked, tuple(rest)
             elif shapes is not None:
                 quietly(self, lambda: (asked, count()[1:]), self._on_counted)
-            mpp = None if beneath is None else tissue_of(beneath).mpp
-            self.list.show_regions(shapes if regions else None, regions, mpp)
+            self.list.show_regions(shapes if regions else None, regions, tissue.mpp if tissue else None)
         found: tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]] = self._counted[1]
         return found
 
@@ -149,10 +140,12 @@ class RegionsPanel(DrawingPanel):
 
     def save_figure(self, path: Path | None = None) -> None:
         """Write the figure that is shown; asks where to if no path is given."""
-        path = path or path_to_write(self, "Save the figure", f"{self.figure.value}.svg", _PICTURES)
-        if path is not None:
-            with telling(), replacing(path) as fresh:
-                self._figures[self.figure.value].savefig(fresh, format=path.suffix[1:], dpi=300)
+
+        def write(place: Path) -> None:
+            with replacing(place) as fresh:
+                self._figures[self.figure.value].savefig(fresh, format=place.suffix[1:], dpi=300)
+
+        save(self, "Save the figure", f"{self.figure.value}.svg", _PICTURES, path, write)
 
     def _show_figure(self, *_: object) -> None:
         figure = self._figures.get(self.figure.value)
@@ -165,10 +158,10 @@ class RegionsPanel(DrawingPanel):
 
     def save_table(self, model: TableModel, path: Path | None = None) -> None:
         """Write a table as CSV; asks where to if no path is given."""
-        if model.frame is not None:
-            path = write_csv(self, "Save the table", "regions.csv", model.frame, path)
-            if path is not None:
-                written(self.viewer, path, self._analysed.get(model))
+        if model.frame is not None and (
+            file := write_csv(self, "Save the table", "regions.csv", model.frame, path)
+        ):
+            written(self.viewer, file, self._analysed.get(model))
 
     def _analyse(self, verb: Verb, job: analysis.Analysis, model: TableModel, words: str) -> None:
         chosen = {"first": self.first.value, "second": self.second.value} if verb == "differ" else {}
@@ -189,9 +182,8 @@ class RegionsPanel(DrawingPanel):
         return spots
 
     def _add_analyses(self) -> None:
-        from histoscribe.evaluation.regions import REST
-
-        self.views = {"genes": table_view(self.genes), "space": table_view(self.space)}
+        models = {"genes": self.genes, "space": self.space}
+        self.views = {name: table_view(model, chosen=self._on_name) for name, model in models.items()}
         with self.tab(self.tabs, "One gene"):
             split = QSplitter(Qt.Orientation.Vertical)
             split.addWidget(self.violins)
@@ -240,10 +232,9 @@ class RegionsPanel(DrawingPanel):
             self.add_list()
 
     def _add_table(self, name: str, model: TableModel) -> None:
-        view = self.add(self.views[name], stretch=1)
-        view.selectionModel().currentChanged.connect(partial(self._on_row, model))
+        self.add(self.views[name], stretch=1)
         self.add(self.button("Save the table…", "As CSV", partial(self.save_table, model)))
 
-    def _on_row(self, model: TableModel, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid() and model.gene_at(current.row()) not in self.state.genes:
-            self.state.choose(model.gene_at(current.row()))
+    def _on_name(self, name: str) -> None:
+        if name not in self.state.genes:
+            self.state.choose(name)

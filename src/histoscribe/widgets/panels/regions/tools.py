@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError, SlideError
 from histoscribe.section.registration.transform import through
-from histoscribe.tiles import Region, mask_regions, spot_regions
+from histoscribe.tiles import Region, mask_regions, moved_regions, spot_regions
 from histoscribe.widgets.layers.layers import (
     UM,
     affine_of,
     is_same,
-    known_section,
+    lying_under,
     section_of,
     slide_of,
     tissue_of,
     to_pixels,
 )
 from histoscribe.widgets.layers.painting import expression
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
-
-    from histoscribe.widgets.layers.regions import Colour
-
-    Found = Callable[[list[Region]], None]
+from histoscribe.widgets.layers.regions import Colour
 
 _SIDE = 2000
 _SMOOTH = 1.0
-BRUSH = "brush"
 
 
 def start_brush(viewer: ViewerModel, beneath: Layer, colour: Colour) -> Labels:
@@ -42,7 +35,7 @@ def start_brush(viewer: ViewerModel, beneath: Layer, colour: Colour) -> Labels:
     fine = float((high - low).max()) / _SIDE
     rows, columns = np.ceil((high - low) / fine).astype(int) + 1
     layer = viewer.add_labels(
-        np.zeros((rows, columns), dtype=np.uint8), name=BRUSH, scale=(fine, fine), translate=low,
+        np.zeros((rows, columns), dtype=np.uint8), name="brush", scale=(fine, fine), translate=low,
         units=(UM, UM) if tissue_of(beneath).mpp else None, opacity=0.5,
         colormap={1: [*(part / 255 for part in colour), 1.0], None: "transparent"},
     )  # fmt: skip
@@ -53,20 +46,7 @@ def start_brush(viewer: ViewerModel, beneath: Layer, colour: Colour) -> Labels:
 def painted(layer: Labels, beneath: Layer, name: str, colour: Colour) -> list[Region]:
     """What was painted, as regions of the tissue beneath."""
     found = mask_regions(np.asarray(layer.data) > 0, name, colour, smooth=_SMOOTH)
-    return [_moved(one, to_pixels(beneath) @ affine_of(layer)) for one in found]
-
-
-def listen(viewer: ViewerModel, at: Callable[[NDArray[np.float64]], None]) -> Callable[[], None]:
-    """Call `at` with the place of each click in the world, (row, column); gives what ends that."""
-
-    def on_click(_: Any, event: Any) -> Iterator[None]:
-        before = np.asarray(event.position, dtype=float)[-2:]
-        yield
-        if event.type == "mouse_release" and np.allclose(before, np.asarray(event.position)[-2:]):
-            at(before)
-
-    viewer.mouse_drag_callbacks.append(on_click)
-    return lambda: viewer.mouse_drag_callbacks.remove(on_click)
+    return moved_regions(found, to_pixels(beneath) @ affine_of(layer)) if found else []
 
 
 def alike(
@@ -101,8 +81,8 @@ def alike(
     mask = ndimage.binary_closing(np.pad(parts == parts[row, column], 2), iterations=2)[2:-2, 2:-2]
     back = np.diag([factor, factor, 1.0])
     back[:2, 2] = (np.array([top, left]) + 0.5) * factor - 0.5
-    affine = to_pixels(beneath) @ affine_of(image) @ back
-    return [_moved(one, affine) for one in mask_regions(mask, name, colour, smooth=_SMOOTH)]
+    found = mask_regions(mask, name, colour, smooth=_SMOOTH)
+    return moved_regions(found, to_pixels(beneath) @ affine_of(image) @ back) if found else []
 
 
 def around_spots(
@@ -112,9 +92,9 @@ def around_spots(
 
     Raises `RegionError` if there are none.
     """
-    if section_of(beneath) is None:
+    section = section_of(beneath)
+    if section is None:
         raise RegionError("a slide has no spots", where=beneath.name, remedy="choose a layer of spots")
-    section = known_section(beneath)
     if threshold is None:
         rows = np.asarray(getattr(beneath, "border_width", np.zeros(section.table.n_obs))) > 0
     else:
@@ -126,15 +106,9 @@ def around_spots(
 
 
 def _image_of(viewer: ViewerModel, beneath: Layer) -> Image:
-    section = section_of(beneath)
-    slide = slide_of(beneath) if section is None else section.slide
+    slide = lying_under(beneath)
     found = (one for one in viewer.layers if (own := slide_of(one)) is not None and is_same(slide, own))
     image = next(found, None)
     if image is None:
         raise SlideError("its slide is not open", where=beneath.name, remedy="open it with its H&E image")
     return image
-
-
-def _moved(one: Region, affine: NDArray[np.float64]) -> Region:
-    holes = tuple(through(affine, hole) for hole in one.holes)
-    return Region(one.name, one.colour, through(affine, one.polygon), holes, identity=one.identity)

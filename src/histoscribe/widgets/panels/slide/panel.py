@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import napari
 import numpy as np
 from magicgui.widgets import PushButton
+from napari.components import ViewerModel
+from napari.layers import Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -13,20 +14,15 @@ from qtpy.QtWidgets import QLabel
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.palette import DRAWN
+from histoscribe.slide import Slide
+from histoscribe.slide.colour import in_srgb
 from histoscribe.widgets.jobs.tasks import quietly, tell
 from histoscribe.widgets.layers.layers import LevelForNapari, affine_of, slide_of
 from histoscribe.widgets.layers.painting import stands_alone
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.parts.fields import ChoiceField, FieldRow, LayerField, number_field, tick_field
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
-from histoscribe.widgets.parts.pictures import pixmap_of
-
-if TYPE_CHECKING:
-    import napari
-    from napari.components import ViewerModel
-    from napari.layers import Layer
-
-    from histoscribe.slide import Slide
+from histoscribe.widgets.parts.panel import Panel, Words
+from histoscribe.widgets.parts.plots import pixmap_of
 
 _PICTURE = 260  # pixels on screen
 _MANAGED = "srgb"  # in a layer's metadata: whether it is shown by the scanner's profile
@@ -49,8 +45,8 @@ class SlidePanel(Panel):
             )
         )
         self.overview = self.add(SlideMap(self.viewer), visible=lambda: self._slide is not None)
-        self.facts = self.add(wrapped_words())
-        self.doubts = self.add(wrapped_words(), visible=lambda: bool(self.doubts.text()))
+        self.facts = self.add(Words())
+        self.doubts = self.add(Words())
         meaning = "µm per full-resolution pixel; the scale of a section is that of its spots"
         self.mpp = number_field("mpp", 0.5, 0.02, 25, "µm per pixel", label="", tooltip=meaning, decimals=4)
         meaning = "Scale the slide and all that lies on it by this many µm per full-resolution pixel"
@@ -93,8 +89,6 @@ class SlidePanel(Panel):
 
     def manage_colours(self, wanted: bool) -> None:
         """Apply the slide's ICC profile to its layer, or show the colours of the file again."""
-        from histoscribe.slide.colour import in_srgb
-
         layer, slide = self.layer.value, self._slide
         if slide is None or bool(layer.metadata.get(_MANAGED)) == wanted:
             return
@@ -131,7 +125,7 @@ class SlidePanel(Panel):
         self.overview.show_slide(self.layer.value)
         if slide is None:
             self.facts.setText("Open a slide to see what it is.")
-            self.doubts.clear()
+            self.doubts.setText("")
         else:
             self.facts.setText("\n".join(described(slide)))
             self.doubts.setText("\n".join(f"Mind: {doubt}" for doubt in slide.warnings))

@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit, LineEdit, SpinBox
 from qtpy.QtCore import QItemSelectionModel, Signal
@@ -16,19 +17,15 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView
 
 from histoscribe.errors import SettingError
+from histoscribe.models import Card
+from histoscribe.section import Section
 from histoscribe.widgets.layers.painting import measured_in
 from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, kept_state, train
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.models import card_words
-from histoscribe.widgets.parts.panel import Panel, wrapped_words
+from histoscribe.widgets.parts.panel import Panel, Words
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
 from histoscribe.widgets.state.preferences import models_folder, remember_model
-
-if TYPE_CHECKING:
-    import napari
-
-    from histoscribe.models import Card
-    from histoscribe.section import Section
 
 _OPEN, _COHORT = "open", "cohort"
 _STOPPED = (
@@ -74,7 +71,7 @@ class TrainPanel(Panel):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
         self.list.setMinimumHeight(110)
         self.list.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        self.split = self.add(wrapped_words())
+        self.split = self.add(Words())
         meaning = "Of the model; a model of this name is replaced"
         self.name = self.add(LineEdit(name="name", value="my-model", label="Name", tooltip=meaning))
         meaning = "For the card: of what organ and disease it learns"
@@ -92,7 +89,7 @@ class TrainPanel(Panel):
         self.rule(drop, visible=self._is_stopped)
         meaning = "Learn from these sections; the model is then offered everywhere"
         self.add_run("Train", meaning, drop, ready=self._ready)
-        self.words = self.add(wrapped_words(), visible=lambda: bool(self.words.text()))
+        self.words = self.add(Words())
         self.heard.connect(self._on_heard)
         self.list.selectionModel().selectionChanged.connect(self.refresh)
         self.setAcceptDrops(True)

@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from histoscribe.models import Card
 from histoscribe.progress import Progress, Step
+from histoscribe.section import Section, read_cohort
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.state.preferences import preferences
-
-if TYPE_CHECKING:
-    from histoscribe.models import Card
-    from histoscribe.section import Section
 
 EFFORTS: Mapping[str, dict[str, Any]] = {"Usual": {}, "Quick, to try it out": {"epochs": 10, "members": 1}}
 """How long is trained, in words, and the settings that it stands for."""
@@ -85,8 +83,6 @@ def train(heard: Callable[[str], object], request: TrainRequest, progress: Progr
 
     sections = list(request.sections)
     if request.cohort is not None:
-        from histoscribe.section import read_cohort
-
         sections = read_cohort(request.cohort, inner)
     model = Predictor(panel_size=request.genes, device=preferences().device, **EFFORTS[request.effort])
     model.fit(sections, checkpoint=kept_state(request.folder), progress=inner)
