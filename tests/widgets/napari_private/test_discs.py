@@ -40,7 +40,7 @@ def drawing(window: Any, layer: Any) -> Any:
 
 def picture(window: Any) -> np.ndarray:
     """The canvas as it stands above the scales, as numbers that can be subtracted."""
-    return window.screenshot(flash=False)[:-80, :, :3].astype(int)
+    return window.screenshot(flash=False)[:-160, :, :3].astype(int)
 
 
 def by_napari(window: Any, layer: Any) -> np.ndarray:
