@@ -96,7 +96,7 @@ def _candidates(
     count = len(key)
     nodes = torch.arange(count, device=key.device)
     if count <= window:
-        best, score = _best_within(key, query, types, nodes, nodes, degree, type_share)
+        best, score = _best_within(key, query, types, nodes, degree, type_share)
     else:
         generator = torch.Generator().manual_seed(seed)
         directions = torch.randn(key.shape[1], _DIRECTIONS, generator=generator).to(key)
@@ -109,7 +109,7 @@ def _candidates(
             for start in range(0, count, window):
                 start = min(start, count - window)
                 block = order[start : start + window]
-                best[block], score[block] = _best_within(key, query, types, block, block, degree, type_share)
+                best[block], score[block] = _best_within(key, query, types, block, degree, type_share)
             found.append(best)
             scores.append(score)
         best, score = _merge(torch.cat(found, 1), torch.cat(scores, 1), degree)
@@ -119,12 +119,13 @@ def _candidates(
 
 
 def _best_within(
-    key: Tensor, query: Tensor, types: Tensor, sources: Tensor, targets: Tensor, degree: int, share: float
+    key: Tensor, query: Tensor, types: Tensor, nodes: Tensor, degree: int, share: float
 ) -> tuple[Tensor, Tensor]:
-    score = query[targets] @ key[sources].T + share * (types[targets][:, None] == types[sources][None])
-    score.masked_fill_(targets[:, None] == sources[None], -torch.inf)
-    top = torch.topk(score, min(degree, len(sources)), dim=1)
-    return sources[top.indices], top.values
+    """Of each of some nodes the most alike others among them, and how alike they are."""
+    score = query[nodes] @ key[nodes].T + share * (types[nodes][:, None] == types[nodes][None])
+    score.fill_diagonal_(-torch.inf)
+    top = torch.topk(score, min(degree, len(nodes)), dim=1)
+    return nodes[top.indices], top.values
 
 
 def _merge(best: Tensor, score: Tensor, degree: int) -> tuple[Tensor, Tensor]:

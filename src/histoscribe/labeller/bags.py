@@ -32,11 +32,6 @@ class Bag:
     """µm per pixel of its image as it truly is."""
 
 
-def tiles_each(slides: int, dimension: int) -> int:
-    """How many tiles of each slide are kept, so that a cohort takes half a gigabyte at most."""
-    return int(np.clip(_VALUES // max(slides * dimension, 1), _LEAST, _MOST))
-
-
 def some_of(features: NDArray[np.float32], most: int, name: str) -> NDArray[np.float32]:
     """At most so many tiles, drawn by the slide's name: the same in every run."""
     if len(features) <= most:
@@ -84,7 +79,8 @@ def describe_cohort(
 
     if len(rows) < 2:
         raise SettingError("a cohort takes two slides at least", remedy="name more slides")
-    most = tiles_each(len(rows), encoder.dimension)
+    # A cohort takes half a gigabyte at most.
+    most = int(np.clip(_VALUES // (len(rows) * encoder.dimension), _LEAST, _MOST))
     bags, failed = list[Bag](), list[HistoscribeError]()
     for row in rows:
         try:

@@ -47,10 +47,11 @@ def tell(answers: Floats, label: Label, how: Floats) -> Floats:
         middle = how[0] * answers[:, 0] + how[1]
         units = np.column_stack([middle, middle - how[2], middle + how[2]])
         return np.asarray(units * label.sd + label.mean, dtype=np.float64)
+    from scipy.special import softmax
+
     logits = np.column_stack([-answers[:, 0], answers[:, 0]]) / 2 if answers.shape[1] == 1 else answers
     logits = logits * np.exp(how[0]) + how[1:]
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True), dtype=np.float64)
+    return np.asarray(softmax(logits, axis=1), dtype=np.float64)
 
 
 def held_out(answers: Floats, label: Label, fold: Places, patients: list[str], seed: int) -> dict[str, Any]:

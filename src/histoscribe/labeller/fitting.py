@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, smoothing_of
-from histoscribe.models.reproducible import seeded
+from histoscribe.models.reproducible import Drawn, seeded
 from histoscribe.models.training import Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
@@ -46,20 +46,17 @@ class Attempt:
     """Of these, shape (stages, folds)."""
 
 
-class Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """Some tiles of some slides (bags, tiles, inputs), and the rows of these slides."""
-
-    def __init__(self, bags: Sequence[Tensor], rows: Places, steps: int, seed: int) -> None:
-        self.bags, self.rows, self.steps, self.seed = bags, rows, steps, seed
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        random, order = np.random.default_rng(self.seed), list[int]()
-        for _ in range(self.steps):
-            while len(order) < _BAGS:
-                order += random.permutation(self.rows).tolist()
-            rows, order = order[:_BAGS], order[_BAGS:]
-            some = [self.bags[row][random.integers(0, len(self.bags[row]), _TILES)] for row in rows]
-            yield torch.stack(some).float(), torch.tensor(rows)
+def tile_batches(
+    bags: Sequence[Tensor], learned: Places, steps: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield some tiles of some slides (bags, tiles, inputs), and the rows of these slides."""
+    random, order = np.random.default_rng(seed), list[int]()
+    for _ in range(steps):
+        while len(order) < _BAGS:
+            order += random.permutation(learned).tolist()
+        rows, order = order[:_BAGS], order[_BAGS:]
+        some = [bags[row][random.integers(0, len(bags[row]), _TILES)] for row in rows]
+        yield torch.stack(some).float(), torch.tensor(rows)
 
 
 def try_out(
@@ -85,7 +82,7 @@ def try_out(
         )  # fmt: skip
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), _RATE[plan.pooling], weight_decay=_DECAY)
-        data = DataLoader(Batches(bags, inside, every * STAGES, seed + place), batch_size=None)
+        data = DataLoader(Drawn(tile_batches, bags, inside, every * STAGES, seed + place), batch_size=None)
         train(network, data, loss=own.loss, optimise=_once(optimiser), options=options, progress=progress)
         own.look()
         answers[:, out], losses[:, place] = np.stack(own.answers), own.losses

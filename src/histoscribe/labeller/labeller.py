@@ -17,7 +17,7 @@ from histoscribe.labeller.labels import Label, columns_of, recognise
 from histoscribe.labeller.output import SlideLabels, tiles_told, told_of
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
-from histoscribe.models.standard import ANEW
+from histoscribe.models.standard import ANEW, side_by_side
 from histoscribe.predictor.novelty import NoveltyReference, learn_familiar
 from histoscribe.progress import Progress
 
@@ -176,12 +176,9 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
             seed=self.seed, held_out=best.scores, settings=settings,
             training=tuple(TrainingSection(bag.name, bag.patient) for bag in bags),
         )  # fmt: skip
-        if encoder is not None:
-            card = replace(card, encoder=encoder.name, mpp=float(encoder.mpp), crop_um=float(encoder.crop_um))
-        self._encoder = encoder
         bare = tuple(replace(one, values=np.zeros(0)) for one in found)
         state = LabellerState(bare, best.calibration, best.pooling, best.networks, scale, familiar, axes)
-        return self._learned(state, card)
+        return self._learned(state, card, encoder)
 
     def label(
         self,
@@ -255,8 +252,7 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         with one_thread():
             weighed = [network.weigh(own) for network in state.networks]
         attention, evidence = (
-            np.mean([getattr(one, part).numpy() for one in weighed], axis=0)
-            for part in ("attention", "evidence")
+            np.mean([one.numpy() for one in part], axis=0) for part in zip(*weighed, strict=True)
         )
         offset = np.mean([network.offset.detach().numpy() for network in state.networks], axis=0)
         answers = evidence.sum(0, dtype=np.float64) + offset
@@ -281,9 +277,7 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         state = self.fitted
         found = {"mean": state.scale[0], "deviation": state.scale[1], "axes": state.axes}
         found |= {f"familiar.{name}": getattr(state.familiar, name) for name in _FAMILIAR}
-        for number, network in enumerate(state.networks):
-            found |= {f"network{number}.{name}": v.numpy() for name, v in network.state_dict().items()}
-        return found
+        return found | {name: v.numpy() for name, v in side_by_side(state.networks).state_dict().items()}
 
     @classmethod
     def _from_tensors(
@@ -319,16 +313,10 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
             "familiar.appearance": (kept, looks), "familiar.structure": (kept, axes),
         }  # fmt: skip
         networks = [SlideNetwork(wide, pooling, torch.eye(outputs)) for _ in range(count)]
-        for number, network in enumerate(networks):
-            shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in network.state_dict().items()}
+        whole = side_by_side(networks).eval()
+        shapes |= {name: tuple(v.shape) for name, v in whole.state_dict().items()}
         require_shapes(tensors, shapes, where=where)
-        for number, network in enumerate(networks):
-            saved = {
-                name: torch.from_numpy(tensors[f"network{number}.{name}"].copy())
-                for name in network.state_dict()
-            }
-            network.load_state_dict(saved)
-            network.eval()
+        whole.load_state_dict({name: torch.from_numpy(tensors[name].copy()) for name in whole.state_dict()})
         familiar = NoveltyReference(*(tensors[f"familiar.{name}"] for name in _FAMILIAR))
         scale = (tensors["mean"], tensors["deviation"])
         state = LabellerState(labels, how, pooling, networks, scale, familiar, tensors["axes"])

@@ -16,6 +16,7 @@ from histoscribe.errors import TableError, require_known
 if TYPE_CHECKING:
     import pandas as pd
 
+_WHERE = "labels"
 OWNERS = ("slide", "section", "patient")
 _LARGEST, _MOST_LABELS, _MOST_CLASSES, _GRADES, _FEWEST = 256 * 1024**2, 1000, 20, 5, 10
 _MISSING = ("", "na", "nan", "n/a", "none", "null", "unknown", "not available")
@@ -126,7 +127,7 @@ def read_labels(
     return labels.reindex(asked).set_axis(list(slides)), doubts
 
 
-def recognise(table: pd.DataFrame, patients: Sequence[str], where: str = "labels") -> list[Label]:
+def recognise(table: pd.DataFrame, patients: Sequence[str]) -> list[Label]:
     """Tell classes from numbers, and refuse what nothing can be learned from.
 
     Words, truth values and up to five whole numbers are classes, all other numbers are numbers. `table`: a
@@ -135,13 +136,13 @@ def recognise(table: pd.DataFrame, patients: Sequence[str], where: str = "labels
     """
     if not 1 <= table.shape[1] <= _MOST_LABELS:
         problem = f"there are {table.shape[1]:,} labels, and 1 to {_MOST_LABELS:,} can be learned at once"
-        raise TableError(problem, where=where, remedy="name some with --label")
+        raise TableError(problem, where=_WHERE, remedy="name some with --label")
     if twice := sorted(map(str, set(table.columns[table.columns.duplicated()]))):
-        raise TableError(f"the label {twice[0]} is there twice", where=where, remedy="rename one")
-    return [_recognised(str(name), table[name], np.asarray(patients), where) for name in table]
+        raise TableError(f"the label {twice[0]} is there twice", where=_WHERE, remedy="rename one")
+    return [_recognised(str(name), table[name], np.asarray(patients)) for name in table]
 
 
-def _recognised(name: str, column: pd.Series, patients: NDArray[np.str_], where: str) -> Label:
+def _recognised(name: str, column: pd.Series, patients: NDArray[np.str_]) -> Label:
     import pandas as pd
 
     words = column.astype(str).str.strip()
@@ -155,16 +156,16 @@ def _recognised(name: str, column: pd.Series, patients: NDArray[np.str_], where:
     leave = "leave this label out, or mend its column"
     if len(different) < 2:
         said = f"is {different[0]} everywhere" if different else "is known of no slide"
-        raise TableError(f"the label {name} {said}: one class cannot be learned", where=where, remedy=leave)
+        raise TableError(f"the label {name} {said}: one class cannot be learned", where=_WHERE, remedy=leave)
     each = whole and len(different) in (known.sum(), count)
     consecutive = each and len(different) == np.ptp(numbers[known]) + 1
     if (len(different) > _GRADES and consecutive) or (not numeric and len(different) > _MOST_CLASSES):
         problem = f"the label {name} has {len(different)} values in {count} patients, as an identifier has"
-        raise TableError(problem, where=where, remedy=leave)
+        raise TableError(problem, where=_WHERE, remedy=leave)
     if numeric and not (whole and len(different) <= _GRADES) and len(different) > 2:
         if count < _FEWEST:
             problem = f"the label {name} is known of {count} patients, and a number takes {_FEWEST}"
-            raise TableError(problem, where=where, remedy=leave)
+            raise TableError(problem, where=_WHERE, remedy=leave)
         mean, sd = float(numbers[known].mean()), float(numbers[known].std())
         return Label(name, (), (numbers - mean) / sd, mean, sd)
     classes = tuple(f"{value:g}" if numeric else str(value) for value in different)
@@ -174,5 +175,5 @@ def _recognised(name: str, column: pd.Series, patients: NDArray[np.str_], where:
     for place, one in enumerate(classes):
         if len(set(patients[codes == place])) < 2:
             problem = f"the class {one} of {name} has one patient, who cannot be learned from and held out"
-            raise TableError(problem, where=where, remedy="give more patients, or leave the class out")
+            raise TableError(problem, where=_WHERE, remedy="give more patients, or leave the class out")
     return Label(name, classes, codes)

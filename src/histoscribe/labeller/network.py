@@ -5,7 +5,6 @@ carries. Attention is gated (Ilse et al. 2018). Related labels share what they l
 rows of both are smoothed over a graph of labels, as prior knowledge of genes is in BPGT.
 """
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -15,16 +14,6 @@ Pooling = Literal["mean", "attention", "transformer"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 WIDTH, _HEADS, _TOGETHER = 32, 4, 1024
 _DROPOUT = 0.25
-
-
-@dataclass(frozen=True, eq=False)
-class Weighed:
-    """What the tiles of one slide say; both of shape (tiles, outputs)."""
-
-    attention: Tensor
-    """Sums up to 1 over tiles."""
-    evidence: Tensor
-    """What each tile adds to the answer; the sum over tiles and the offset are the answer."""
 
 
 class SlideNetwork(nn.Module):
@@ -71,13 +60,16 @@ class SlideNetwork(nn.Module):
         return (looked.softmax(1) * said).sum(1) + self.offset
 
     @torch.no_grad()
-    def weigh(self, tiles: Tensor) -> Weighed:
-        """The tiles of one slide, shape (tiles, inputs), some at once so that memory is bounded."""
+    def weigh(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention, which sums up to 1, and evidence of one slide's tiles (tiles, inputs), some at once.
+
+        The sum of the evidence over tiles and the offset are the answer. Both of shape (tiles, outputs).
+        """
         parts = [self._tiles(some[None].to(self.offset)) for some in torch.split(tiles, _TOGETHER)]
         looked, said = (torch.cat(part, dim=1)[0] for part in zip(*parts, strict=True))
         attention = looked.softmax(0)
-        return Weighed(attention.cpu(), attention.cpu() * said.cpu())
+        return attention.cpu(), attention.cpu() * said.cpu()
 
     def answer(self, tiles: Tensor) -> Tensor:
         """Of one slide, shape (outputs,), on the CPU."""
-        return self.weigh(tiles).evidence.sum(0) + self.offset.detach().cpu()
+        return self.weigh(tiles)[1].sum(0) + self.offset.detach().cpu()

@@ -81,8 +81,7 @@ def tiles_told(
     import pandas as pd
     from anndata import AnnData
 
-    from histoscribe.predictor.output import section_of
-    from histoscribe.record import Record
+    from histoscribe.predictor.output import model_record, section_of
     from histoscribe.section import flip
 
     obs = pd.DataFrame(
@@ -92,12 +91,8 @@ def tiles_told(
         found.evidence.astype(np.float32), obs=obs, var=pd.DataFrame(index=list(outputs)),
         obsm={"spatial": flip(tiles.centres)}, layers={"attention": found.attention.astype(np.float32)},
     )  # fmt: skip
-    record = Record(
-        "predicted", scale="standardised", target="evidence of each tile for labels of the slide",
-        model_sha256=card.sha256, variant=card.variant, encoder=card.encoder, model_licence=card.licence,
-        training_sections=card.sections, training_patients=card.patients, verdict=found.verdict,
-        unlike_training_share=float((found.novelty > 1).mean()),
-    )  # fmt: skip
+    target = "evidence of each tile for labels of the slide"
+    record = model_record(card, found.novelty, found.verdict, scale="standardised", target=target)
     return section_of(table, slide, tiles, record, name, patient or None)
 
 

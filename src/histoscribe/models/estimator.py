@@ -170,9 +170,11 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
     ) -> tuple[SettingsT, FittedT]:
         """Settings and what was learned, with every shape checked; `ModelError` where they do not fit."""
 
-    def _learned(self, fitted: FittedT, card: Card) -> Self:
-        """Keep what was learned; the card gets the hash that the weights have once saved."""
-        self._fitted = fitted
+    def _learned(self, fitted: FittedT, card: Card, encoder: TileEncoder | None = None) -> Self:
+        """Keep what was learned; the card gets the hash that the weights have once saved, and the encoder."""
+        if encoder is not None:
+            card = replace(card, encoder=encoder.name, mpp=float(encoder.mpp), crop_um=float(encoder.crop_um))
+        self._fitted, self._encoder = fitted, encoder
         self._card = replace(card, sha256=weights_hash(self._to_tensors()))
         return self
 

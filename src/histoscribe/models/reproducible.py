@@ -1,13 +1,28 @@
-"""Random numbers and threads while a model computes: set for a block, and set back after it."""
+"""Random numbers, batches drawn by them, and threads while a model computes: set for a block, then back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
+from torch.utils.data import IterableDataset
 
 from histoscribe.features.device import one_thread
 
-__all__ = ["one_thread", "own_process", "seeded", "set_seed"]
+__all__ = ["Drawn", "one_thread", "own_process", "seeded", "set_seed"]
+
+BatchT = TypeVar("BatchT")
+
+
+class Drawn(IterableDataset[BatchT]):
+    """Batches as a function of these arguments yields them, from the first whenever they are asked for."""
+
+    def __init__(self, draw: Callable[..., Iterator[BatchT]], *arguments: Any) -> None:
+        self._draw = partial(draw, *arguments)
+
+    def __iter__(self) -> Iterator[BatchT]:
+        return self._draw()
 
 
 def own_process() -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,13 @@ class Standard:
         """Standard deviations from the mean, shape (samples, genes), back on `scale`."""
         values = units * self.sd + self.mean
         return np.asarray(values if self.floor is None else np.maximum(values, self.floor), dtype=np.float32)
+
+
+def side_by_side(networks: Sequence[torch.nn.Module]) -> torch.nn.ModuleDict:
+    """Networks as one, whose tensors are saved as `network0.…`, `network1.…` and so on."""
+    import torch
+
+    return torch.nn.ModuleDict({f"network{number}": one for number, one in enumerate(networks)})
 
 
 def halve(network: torch.nn.Module, names: Collection[str] | None = None) -> None:

@@ -34,11 +34,6 @@ class EnsembleWeights:
     """`rough` and `smooth`: shares of the neighbours' mean in the least and in the most spatial gene; see
     `smoothness`."""
 
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """In the order of `_PARTS`."""
-        return self.retrieval, self.regression, self.linear
-
 
 @dataclass(frozen=True, eq=False)
 class PartialPredictions:

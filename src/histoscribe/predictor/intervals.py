@@ -98,15 +98,13 @@ def widening(novelty: NDArray[np.float32], fineness: float | None) -> NDArray[np
     return np.asarray(coarse * np.clip(novelty, 1, 4) ** 0.25, dtype=np.float32)
 
 
-def conformal(
-    held: Sequence[HeldOutTissue], patients: int = 1, seed: int = 0, level: float = LEVEL
-) -> Intervals:
-    """Bounds that hold for a spot of a new section with probability `level`.
+def conformal(held: Sequence[HeldOutTissue], patients: int = 1, seed: int = 0) -> Intervals:
+    """Bounds that hold for a spot of a new section with probability `LEVEL`.
 
     `held`: every section counts alike, however many spots it has: a new section is drawn from the sections.
     `patients`: that the model learned from. Residuals of held-out patients show how much p patients differ,
     and what they cannot show yet is taken for 1 / √p of the usual; one patient shows nothing. The new one
-    differs as well. `level`: wanted coverage.
+    differs as well.
     """
     rng = np.random.default_rng(seed)
     depths = DEPTHS if all(one.counts is not None for one in held) else ()
@@ -114,14 +112,14 @@ def conformal(
     for known in (True, False):
         mine = [one for one in held if one.known is known] or held
         shift = 0.0 if known else PATIENTS * np.sqrt((1 + 1 / patients) / patients)
-        rungs = [_bounds(mine, depth, shift if depths else 0.0, rng, level) for depth in (None, *depths)]
+        rungs = [_bounds(mine, depth, shift if depths else 0.0, rng) for depth in (None, *depths)]
         found.append((rungs[0][0], *(np.stack([rung[part] for rung in rungs]) for part in (1, 2))))
     edges, low, high = (np.stack(part).astype(np.float32) for part in zip(*found, strict=True))
     return Intervals(edges, low, high, np.asarray(depths, dtype=np.float32))
 
 
 def _bounds(
-    held: Sequence[HeldOutTissue], depth: float | None, shift: float, rng: np.random.Generator, level: float
+    held: Sequence[HeldOutTissue], depth: float | None, shift: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Edges and bounds per bin and gene, where each spot is measured at a depth, and each gene's level
     shifted."""
@@ -152,7 +150,7 @@ def _bounds(
     for rows in bins:
         ordered = np.sort(error[rows], axis=0)
         alike = max(spots * len(rows) / len(told), 1)  # a new spot is counted with those that are there
-        tail = (1 + level) / 2 * (alike + 1) / alike * len(rows)
+        tail = (1 + LEVEL) / 2 * (alike + 1) / alike * len(rows)
         last = min(int(np.ceil(tail - 1e-9)) - 1, len(rows) - 1)
         # A bias of the held-out sections widens the interval; it never moves it off the prediction.
         bounds.append((np.minimum(ordered[len(rows) - 1 - last], 0), np.maximum(ordered[last], 0)))

@@ -76,27 +76,22 @@ def learn_familiar(
     components); `seed`: of the choice among more tiles.
     """
     mean, deviation = pooled(features)
-    ends = np.cumsum([len(values) for values in features])
-    drawn = np.random.default_rng(seed).permutation(ends[-1])
+    starts = np.cumsum([0, *map(len, features)])
+    drawn = np.random.default_rng(seed).permutation(starts[-1])
     seen, rows = (np.sort(drawn[:most]) for most in (_MOST_SEEN, _MOST))
-    raw = np.concatenate(
-        [
-            values[seen[(seen >= end - len(values)) & (seen < end)] - (end - len(values))]
-            for values, end in zip(features, ends, strict=True)
-        ]
-    )
-    units = standardised(raw, (mean, deviation))
+
+    def some(parts: Sequence[NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        own = np.split(rows, np.searchsorted(rows, starts[1:-1]))
+        return np.concatenate(
+            [part[mine - start] for part, mine, start in zip(parts, own, starts[:-1], strict=True)]
+        )
+
+    units = standardised(some(features, seen), (mean, deviation))
     axes = principal_axes(units, _AXES)
-    looks = (units @ axes)[np.isin(seen, rows)]
-    owner = np.searchsorted(ends, rows, side="right")
-    built = np.concatenate(
-        [
-            values[rows[owner == number] - (end - len(values))]
-            for number, (values, end) in enumerate(zip(reduced, ends, strict=True))
-        ]
-    )
-    limits, kept = [], []
-    for chosen in (np.ascontiguousarray(looks), built):
+    kept = [np.ascontiguousarray((units @ axes)[np.isin(seen, rows)]), some(reduced, rows)]
+    owner = np.searchsorted(starts, rows, side="right") - 1
+    limits = []
+    for chosen in kept:
         far = [
             distance_to(chosen[owner == number], chosen[owner != number])
             for number in range(len(features))
@@ -104,7 +99,6 @@ def learn_familiar(
         ]
         usual = np.concatenate(far) if far else distance_to(chosen, chosen, skip=1)
         limits.append(max(float(np.quantile(usual, _USUAL)), 1e-6))
-        kept.append(chosen)
     return NoveltyReference(mean, deviation, axes, kept[0], kept[1], np.asarray(limits, dtype=np.float32))
 
 

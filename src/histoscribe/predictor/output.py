@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -109,22 +109,25 @@ def predicted_section(
         shown = np.unique(told.evidence)
         kept = fitted.crops.some(shown)
         evidence = replace(evidence, crops=kept.data, crop_ends=kept.ends, crop_of=shown)
-    record = Record(
-        "predicted",
-        model_sha256=card.sha256,
-        variant=card.variant,
-        encoder=card.encoder,
+    record = model_record(
+        card,
+        told.novelty,
+        verdict,
         target=card.target,
         panel_rule=card.panel_rule,
-        training_sections=card.sections,
-        training_patients=card.patients,
-        model_licence=card.licence,
         type_names=tuple(card.settings.get("type_names", ())),
-        unlike_training_share=float((told.novelty > 1).mean()),
         evidence=evidence,
-        verdict=verdict,
     )
     return section_of(table, slide, tiles, record, name, patient)
+
+
+def model_record(card: Card, novelty: NDArray[np.float32], verdict: Verdict, **about: Any) -> Record:
+    """What a prediction on tiles says of the model that made it."""
+    return Record(
+        "predicted", model_sha256=card.sha256, variant=card.variant, encoder=card.encoder,
+        training_sections=card.sections, training_patients=card.patients, model_licence=card.licence,
+        unlike_training_share=float((novelty > 1).mean()), verdict=verdict, **about,
+    )  # fmt: skip
 
 
 def section_of(

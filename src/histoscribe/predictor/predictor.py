@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,12 +176,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             settings, self.panel, self.seed, device, progress or Progress(), devices=devices,
             checkpoint=None if checkpoint is None else Path(checkpoint),
         )  # fmt: skip
-        fitted, card = learn(sections, options, self.licence)
-        if encoder is not None:
-            mpp, crop_um = float(encoder.mpp), float(encoder.crop_um)
-            card = replace(card, encoder=encoder.name, mpp=mpp, crop_um=crop_um)
-        self._encoder = encoder
-        return self._learned(fitted, card)
+        return self._learned(*learn(sections, options, self.licence), encoder)
 
     def guided(self, section: Section, *, progress: Progress | None = None) -> Predictor:
         """The same model, which on this section's slide learns from the section's measured spots as well.
@@ -255,25 +251,19 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         from histoscribe.section.assembly import describe
         from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
-        name, patient = target.name, None
-        if isinstance(target, Section):
-            slide, patient = target.scaled_slide, target.patient
-            if pitch_um is None and region is None:
-                self._check_genes(target)
-                predicted = self.predict_tiles(
-                    slide, spot_tiles(target), name=name, patient=patient, like=target, progress=progress
-                )
-                found = replace(target, table=predicted.table, slide=slide, warnings=())
-                describe(found, "predicted")
-                return found
-        else:
-            slide = target
-        tiles = grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region)
-        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um)
         like = target if isinstance(target, Section) else None
-        return self.predict_tiles(
-            slide, tiles, units=units, name=name, patient=patient, like=like, progress=progress
-        )
+        slide = target.scaled_slide if isinstance(target, Section) else target
+        predict = partial(
+            self.predict_tiles, slide, name=target.name, patient=None if like is None else like.patient,
+            like=like, progress=progress,
+        )  # fmt: skip
+        if like is not None and pitch_um is None and region is None:
+            self._check_genes(like)
+            found = replace(like, table=predict(spot_tiles(like)).table, slide=slide, warnings=())
+            describe(found, "predicted")
+            return found
+        units = None if region is None else sample_tiles(slide, self.fitted.pitch_um)
+        return predict(grid_tiles(slide, pitch_um or self.fitted.pitch_um, region=region), units=units)
 
     def predict_tiles(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.models import Card, require_shapes
+from histoscribe.models.standard import side_by_side
 from histoscribe.predictor.ensemble import EnsembleWeights
 from histoscribe.predictor.inputs import InputSpace
 from histoscribe.predictor.intervals import BINS, Intervals
@@ -18,7 +19,7 @@ from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.novelty import NoveltyReference
 from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.settings import PredictorSettings
-from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
+from histoscribe.predictor.variants.variant import variant_named
 
 _MAX_WIDTH = 65_536
 _MAX_MEMBERS = 64
@@ -44,10 +45,8 @@ def to_tensors(fitted: FittedPredictor) -> dict[str, NDArray[Any]]:
     ):
         if part is not None:
             tensors |= {f"{prefix}.{name}": getattr(part, name) for name in names}
-    for number, (network, keys) in enumerate(zip(fitted.networks, fitted.keys, strict=True)):
-        tensors[f"keys{number}"] = keys
-        tensors |= {f"network{number}.{name}": v.numpy() for name, v in network.state_dict().items()}
-    return tensors
+    tensors |= {f"keys{number}": keys for number, keys in enumerate(fitted.keys)}
+    return tensors | {name: v.numpy() for name, v in side_by_side(fitted.networks).state_dict().items()}
 
 
 def to_settings(fitted: FittedPredictor) -> dict[str, Any]:
@@ -123,21 +122,16 @@ def from_tensors(
         shapes |= dict.fromkeys(("intervals.low", "intervals.high"), (2, rungs, BINS, genes))
         shapes |= {"intervals.edges": (2, BINS - 1, genes), "intervals.depths": (rungs - 1,)}
     with torch.device("meta"):
-        empty = variant.build(settings, looked, genes, 0)
-    for number in range(members):
-        shapes[f"keys{number}"] = (references, settings.width)
-        shapes |= {f"network{number}.{name}": tuple(v.shape) for name, v in empty.state_dict().items()}
+        networks = [variant.build(settings, looked, genes, 0) for _ in range(members)]
+    whole = side_by_side(networks)
+    shapes |= {name: tuple(v.shape) for name, v in whole.state_dict().items()}
+    shapes |= {f"keys{number}": (references, settings.width) for number in range(members)}
     require_shapes(tensors, shapes, where=where)
     if foreign := sorted(name for name in tensors if name.startswith("network") and name not in shapes):
         problem = f"the weights hold {foreign[0]}, which the card's settings do not have"
         raise ModelError(problem, where=where, remedy=_REMEDY)
-    networks: list[PredictorNetwork] = []
-    for number in range(members):
-        network = variant.build(settings, looked, genes, 0)
-        prefix = f"network{number}."
-        own = {name[len(prefix) :]: v for name, v in tensors.items() if name.startswith(prefix)}
-        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in own.items()})
-        networks.append(network.eval())
+    saved = {name: torch.from_numpy(tensors[name].astype(np.float32)) for name in whole.state_dict()}
+    whole.eval().load_state_dict(saved, assign=True)
     scales = [(tensors[f"{name}.mean"], tensors[f"{name}.deviation"]) for name in ("descriptors", "context")]
     space = InputSpace(pitch, settings.reaches, settings.measures, *scales)
     crops = intervals = None

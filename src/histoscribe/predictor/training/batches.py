@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from histoscribe.graphs import spatial_graph
 from histoscribe.models.reproducible import own_process
@@ -112,25 +111,20 @@ class SpotBatches(Sequence[SpotBatch]):
         return SpotBatch(**columns, spatial=torch.from_numpy(np.concatenate(edges, axis=1)))
 
 
-class TrainingSteps(IterableDataset[SpotBatch]):
-    """Batches in a new order on every pass, one a step.
+def training_steps(batches: SpotBatches, steps: int, seed: int, first: int) -> Iterator[SpotBatch]:
+    """Yield batches in a new order on every pass, one a step.
 
     Each follows from the seed and its number alone, so that training that goes on at `first` sees what it
     would have seen. Of several processes, each takes its share of every pass.
     """
-
-    def __init__(self, batches: SpotBatches, steps: int, seed: int, first: int = 0) -> None:
-        self._batches, self._steps, self._seed, self._first = batches, steps, seed, first
-
-    def __iter__(self) -> Iterator[SpotBatch]:
-        process, processes = own_process()
-        draws, order = torch.Generator().manual_seed(self._seed), torch.empty(0, dtype=torch.int64)
-        for step in range(self._steps):
-            while len(order) < processes:
-                order = torch.cat([order, torch.randperm(len(self._batches), generator=draws)])
-            mine, order = int(order[process]), order[processes:]
-            if step >= self._first:
-                yield self._batches[mine]
+    process, processes = own_process()
+    draws, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.int64)
+    for step in range(steps):
+        while len(order) < processes:
+            order = torch.cat([order, torch.randperm(len(batches), generator=draws)])
+        mine, order = int(order[process]), order[processes:]
+        if step >= first:
+            yield batches[mine]
 
 
 def _pieces(section: TrainingSpots, size: int) -> list[NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from histoscribe.models.reproducible import Drawn
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import InputSpace
 from histoscribe.predictor.linear import expression_components, pooled
@@ -18,7 +19,7 @@ from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots, TrainingSteps
+from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots, training_steps
 from histoscribe.predictor.training.views import (
     EncoderView,
     InputMatrix,
@@ -200,7 +201,7 @@ def _train(
         depends = repr((settings, seed, steps, seen, options.devices, torch.__version__))
         digest = hashlib.sha256(depends.encode() + batches.digest).hexdigest()
         kept = Checkpoints(options.checkpoint / digest[:16], max(steps // _CHECKPOINTS, 1))
-    data = TrainingSteps(batches, steps, seed, 0 if kept is None else kept.step)
+    data = Drawn(training_steps, batches, steps, seed, 0 if kept is None else kept.step)
     train(
         network,
         DataLoader(data, batch_size=None, generator=torch.Generator()),

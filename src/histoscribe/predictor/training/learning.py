@@ -306,6 +306,7 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         return InnerValidation(EnsembleWeights(), {}, "nothing")
     every = [*folds, *other_folds(sections, split)]
     found: list[tuple[FittedPredictor, PartialPredictions, EncodedSection, bool]] = []
+    truths: list[NDArray[np.float32]] = []
     chosen, everyone = 0, {section.patient for section in sections}
     for number, (training, held_out) in enumerate(every, start=1):
         fitted = fit_parts(training, options, message=f"inner validation {number} of {len(every)}")
@@ -315,12 +316,10 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
             parts = fitted.partial_predictions(inputs, options.device)[0]
             found.append((fitted, parts, section, section.patient in patients))
             chosen += number <= len(folds)
-            truth = panel_expression(section, options.panel, options.settings.target)
-            r = float(np.nanmedian(gene_correlation(parts.weighed(EnsembleWeights()), truth)))
+            truths.append(panel_expression(section, options.panel, options.settings.target))
+            r = float(np.nanmedian(gene_correlation(parts.weighed(EnsembleWeights()), truths[-1])))
             whose = f"held out {section.name} of patient {section.patient}: median r of the genes {r:.2f}"
             options.progress.report(f"{whose} before its parts are weighed", number, len(every))
-    target = options.settings.target
-    truths = [panel_expression(section, options.panel, target) for _, _, section, _ in found]
     answers = [(parts, truth) for (_, parts, _, _), truth in zip(found, truths, strict=True)]
     weights = choose_weights(answers[:chosen], options.settings.without)
     if "smoothness" not in options.settings.without:

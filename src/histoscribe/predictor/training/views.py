@@ -72,12 +72,8 @@ class InputMatrix:
 class InputProducts:
     """What axes and ridge need of image inputs that are too many to be held: sums of their products.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, each of shape (some spots, inputs)
-    scores : ndarray, shape (spots, rank)
-        What the ridge is to write.
-    trust : ndarray, shape (spots,)
+    `blocks`: each of shape (some spots, inputs); `scores` (spots, rank): what the ridge is to write; `trust`
+    (spots,).
     """
 
     def __init__(

@@ -8,7 +8,6 @@ embedding, experts mixed by a gate that knows the spot types write the expressio
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from histoscribe.models.training import Optimisation
 
 _PERIODS = (4.0, 8.0, 16.0, 32.0)
+_RANK, _INPUT_DROPOUT = 32, 0.2
 _ERROR_SHARE = 5.0
 _GATE_SHARE = 0.1
 _LIKENESS = 10.0
@@ -33,18 +33,17 @@ _ONE_HOT = 1e4
 class GuidedExperts(nn.Module):
     """Experts on the image embedding, mixed by a gate that is taught the spot types.
 
-    `width`, `genes` and `types`: lengths of the embedding and the output, and the number of experts; `rank`:
-    the experts write so many components, from which one shared matrix makes the genes: neighbouring genes
-    share their evidence.
+    They write a few components, from which one shared matrix makes the genes: neighbouring genes share their
+    evidence.
     """
 
-    def __init__(self, width: int, genes: int, types: int, rank: int, dropout: float) -> None:
+    def __init__(self, genes: int, settings: PredictorSettings) -> None:
         super().__init__()
-        self.types = types
-        self.hidden = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout))
-        self.experts = nn.Linear(width, types * rank)
-        self.decode = nn.Linear(rank, genes)
-        self.gate = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, types))
+        width, self.types = settings.width, settings.types
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(settings.dropout))
+        self.experts = nn.Linear(width, self.types * _RANK)
+        self.decode = nn.Linear(_RANK, genes)
+        self.gate = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, self.types))
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """(n, width) → expression (n, genes) and gate logits (n, types)."""
@@ -57,10 +56,9 @@ class GuidedExperts(nn.Module):
 class SpotBranch(nn.Module):
     """Expression, place and type of spots → embeddings, along the graphs of `GRAPHS` that are asked for."""
 
-    def __init__(
-        self, genes: int, types: int, width: int, heads: int, dropout: float, graphs: Sequence[str]
-    ) -> None:
+    def __init__(self, genes: int, settings: PredictorSettings) -> None:
         super().__init__()
+        width, heads, types = settings.width, settings.heads, settings.types
         self.expression_in = nn.Linear(genes, width)
         self.place_in = nn.Linear(4 * len(_PERIODS), width)
         self.type_in = nn.Embedding(types, width, _weight=torch.empty(types, width))
@@ -69,16 +67,16 @@ class SpotBranch(nn.Module):
         self.norm = nn.LayerNorm(width)
         each = width // heads
         self.looks = nn.ModuleDict()
-        if graphs:
+        if settings.graphs:
             from torch_geometric.nn import GATConv  # takes longer to import than torch itself
 
-            for name in graphs:
+            for name in settings.graphs:
                 self.looks[name] = GATConv(width, each, heads=heads, add_self_loops=False, edge_dim=1)
         if "functional" in self.looks:
             self.key, self.query = nn.Linear(width, width), nn.Linear(width, width)
             self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))
-        self.fuse = nn.Sequential(nn.GELU(), nn.LayerNorm(width), nn.Dropout(dropout))
-        self.head = ProjectionHead(width, width, dropout)
+        self.fuse = nn.Sequential(nn.GELU(), nn.LayerNorm(width), nn.Dropout(settings.dropout))
+        self.head = ProjectionHead(width, width, settings.dropout)
 
     def forward(self, expression: Tensor, places: Tensor, types: Tensor, spatial: Tensor) -> Tensor:
         """Expression (n, genes), places (n, 2) in pitches, types (n,), spatial (2, e) → (n, width)."""
@@ -117,31 +115,14 @@ class SpotBranch(nn.Module):
 
 
 class HistoscribeNetwork(PredictorNetwork):
-    """Image branch, spot branch and guided experts.
+    """Image branch, spot branch and guided experts; `inputs`: length of the image input."""
 
-    `inputs`: length of the image input (descriptors and context); `width`: length of the embeddings; `heads`:
-    attention heads per graph; `rank`: components that the experts write; `graphs`: of `GRAPHS`: what the spot
-    branch looks along.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        genes: int,
-        types: int,
-        *,
-        width: int = 256,
-        heads: int = 4,
-        rank: int = 32,
-        dropout: float = 0.2,
-        input_dropout: float = 0.2,
-        graphs: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, inputs: int, genes: int, settings: PredictorSettings) -> None:
         super().__init__()
-        self.image_in = nn.Dropout(input_dropout)
-        self.image_head = ProjectionHead(inputs, width, dropout)
-        self.spot_branch = SpotBranch(genes, types, width, heads, dropout, graphs)
-        self.experts = GuidedExperts(width, genes, types, rank, dropout)
+        self.image_in = nn.Dropout(_INPUT_DROPOUT)
+        self.image_head = ProjectionHead(inputs, settings.width, settings.dropout)
+        self.spot_branch = SpotBranch(genes, settings)
+        self.experts = GuidedExperts(genes, settings)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     @property
@@ -173,15 +154,7 @@ class HistoscribeVariant(Variant[HistoscribeNetwork]):
 
     def network(self, settings: PredictorSettings, inputs: int, genes: int) -> HistoscribeNetwork:
         """See `HistoscribeNetwork`."""
-        return HistoscribeNetwork(
-            inputs,
-            genes,
-            settings.types,
-            width=settings.width,
-            heads=settings.heads,
-            dropout=settings.dropout,
-            graphs=settings.graphs,
-        )
+        return HistoscribeNetwork(inputs, genes, settings)
 
     def loss(self, network: HistoscribeNetwork, batch: SpotBatch, settings: PredictorSettings) -> Tensor:
         """Spots that are alike may be taken for each other; deep spots count more in the error."""
