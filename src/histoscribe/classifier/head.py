@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.imputer.own import squared
 from histoscribe.imputer.reference import NUGGET, WIDTH
 
 Floats = NDArray[np.float64]
@@ -114,6 +115,7 @@ class Head:
     def of(cls, samples: Floats, classes: Places, patients: list[str], count: int, unknown: float) -> Head:
         """Learn from labelled samples; `unknown`: share of known ones that may be called unknown."""
         from scipy.optimize import minimize_scalar
+        from scipy.special import softmax
 
         member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), len(_WEIGHTS)))
         fold, parts = folds_of(classes, patients), []
@@ -123,7 +125,7 @@ class Head:
             member[out], strange[out] = parts[-1].expect(samples[out])
 
         def loss(log: float) -> float:
-            told = softmax(member * np.exp(log))[np.arange(len(classes)), classes]
+            told = softmax(member * np.exp(log), axis=1)[np.arange(len(classes)), classes]
             return -float(np.log(np.maximum(told, _TINY)).mean())
 
         temperature = float(np.exp(minimize_scalar(loss, bounds=(-2, 5), method="bounded").x))
@@ -140,9 +142,12 @@ class Head:
 
     def tell(self, asked: Floats) -> tuple[Floats, Floats]:
         """Probability of each class (samples, classes), and novelty, above 1 for unknown (samples,)."""
+        from scipy.special import softmax
+
         member, strange = self.memory.expect(asked)[0], [part.expect(asked)[1] for part in self.parts]
         novelty = self._novelty(np.mean(strange, axis=0), member.argmax(1))
-        return softmax(member * self.temperature), 1 + (novelty - self.bound) / max(abs(self.bound), 1.0)
+        told = softmax(member * self.temperature, axis=1)
+        return told, 1 + (novelty - self.bound) / max(abs(self.bound), 1.0)
 
     def _novelty(self, strange: Floats, called: Places) -> Floats:
         """Sum of all three, as each stands to held-out samples of the called class."""
@@ -177,18 +182,6 @@ def folds_of(classes: Places, patients: list[str]) -> Places:
     order = np.lexsort((np.random.default_rng(0).random(len(names)), classes[first]))
     fold[order] = np.arange(len(names)) % FOLDS
     return np.asarray(fold[which], dtype=np.int64)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities, rows sum up to 1."""
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True), dtype=np.float64)
-
-
-def squared(one: Floats, other: Floats) -> Floats:
-    """Squared distances of rows, shape (rows, other rows)."""
-    lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)
-    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0), dtype=np.float64)
 
 
 def matern(ratio: Floats) -> Floats:

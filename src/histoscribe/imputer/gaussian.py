@@ -29,22 +29,10 @@ def fit_factors(
     Rubin and Thayer, Psychometrika 47, 1982. Starts from the leading principal components. The noise is
     inflated afterwards, which shrinks what few samples overstate.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        Standardised, without NaN.
-    seed : int
-        Of the randomised decomposition that starts it.
-    known : ndarray of bool, shape (samples, genes), optional
-        Genes that whole blocks of samples lack: what is not known there tells nothing. Every gene must
-        be known to some sample, and there should be few distinct rows.
-    weights : ndarray of float64, shape (samples,), optional
-        How much a sample counts.
-
-    Returns
-    -------
-    loadings : ndarray of float32, shape (genes, factors)
-    noise : ndarray of float32, shape (genes,)
+    `values` (samples, genes): standardised, without NaN; `seed`: of the randomised decomposition that starts
+    it; `known` (samples, genes): False where whole blocks of samples lack genes, which tells nothing there;
+    few distinct rows, every gene known to some sample; `weights` (samples,): how much each counts. Returns
+    loadings (genes, factors) and noise (genes,).
     """
     samples, genes = values.shape
     factors = max(1, min(factors, samples - 1, genes))
@@ -136,10 +124,7 @@ def _principal(values: NDArray[np.float32], factors: int, seed: int, count: floa
 class GaussianStart(torch.nn.Module):
     """Expected factors of a sample given the genes that it has.
 
-    Parameters
-    ----------
-    loadings : Tensor of float32, shape (genes, factors)
-    noise : Tensor of float32, shape (genes,)
+    `loadings` (genes, factors) and `noise` (genes,): as `fit_factors` gives them.
     """
 
     loadings: Tensor
@@ -156,15 +141,8 @@ class GaussianStart(torch.nn.Module):
         Samples that each have their own genes are solved together by conjugate gradients, preconditioned by
         the solve for the average sample (Hestenes and Stiefel 1952): memory and time stay linear in samples.
 
-        Parameters
-        ----------
-        values : Tensor of float32, shape (samples, genes)
-            Standardised; what is not observed is ignored.
-        observed : Tensor of bool, shape (samples, genes)
-
-        Returns
-        -------
-        Tensor of float32, shape (samples, factors)
+        `values` and `observed` (samples, genes): standardised, and what of them may be looked at. Shape
+        (samples, factors).
         """
         scaled = self.loadings / self.noise[:, None]
         pulls = torch.where(observed, values, 0.0) @ scaled

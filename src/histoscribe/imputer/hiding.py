@@ -43,19 +43,15 @@ class HiddenGenes:
 
 
 def hide_genes(
-    restorer: Restorer, values: Floats, *, parts: int, seed: int = 0, rows: int = 1000,
-    progress: Progress | None = None,
+    restorer: Restorer, values: Floats, *, parts: int, rows: int = 1000, progress: Progress | None = None,
 ) -> HiddenGenes:  # fmt: skip
     """Hide a quarter of a table's genes at a time, `parts` times, and restore them in at most `rows` samples.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, model genes)
-        Standardised; NaN where not known.
+    `values` (samples, model genes): standardised; NaN where not known.
     """
     values = values[np.unique(np.linspace(0, len(values) - 1, rows).astype(int))]
     at = np.flatnonzero(~np.isnan(values).all(0))
-    part = np.random.default_rng(seed).permutation(len(at)) % min(PARTS, max(len(at), 1))
+    part = np.random.default_rng(0).permutation(len(at)) % min(PARTS, max(len(at), 1))
     guess, spread = np.zeros_like(values), np.ones_like(values)
     hidden = np.zeros(values.shape, dtype=bool)
     numbers = np.unique(part)[:parts].tolist()

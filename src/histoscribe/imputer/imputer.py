@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,14 @@ from histoscribe.errors import ModelError
 from histoscribe.features.device import resolve_device
 from histoscribe.imputer.gates import held_out_scores
 from histoscribe.imputer.hiding import hidden_error
-from histoscribe.imputer.restorer import HALVED, Restorer, explain, rebuild, summarise
+from histoscribe.imputer.restorer import HALVED, ImputerState, explain, rebuild, summarise
 from histoscribe.imputer.result import restore_table
 from histoscribe.imputer.training.fitting import ImputerSettings, fit_restorer
-from histoscribe.imputer.training.table import ModelMemory, extend, prepare
+from histoscribe.imputer.training.table import extend, prepare
 from histoscribe.imputer.units import MIN_SAMPLES, UnitTable, standardise
 from histoscribe.models import Card, Estimator
 from histoscribe.models.estimator import settings_from
-from histoscribe.models.standard import Standard, halve, to_tensors
+from histoscribe.models.standard import halve, to_tensors
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
 
 
 _CLEARLY = 0.9
-
-
-@dataclass(frozen=True, eq=False)
-class ImputerState:
-    """What an imputer has learned: its networks, and the units that they compute in."""
-
-    restorer: Restorer
-    standard: Standard
 
 
 class Imputer(Estimator[ImputerSettings, ImputerState]):
@@ -122,9 +114,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         if start is None:
             learned = prepare(bulk_of(table), patients)
         else:
-            known = start.fitted
-            memory = ModelMemory(known.restorer.memory.samples.numpy(), known.standard, start.card)
-            learned = extend(bulk_of(table), patients, memory)
+            learned = extend(bulk_of(table), patients, start.fitted, start.card)
         restorer, rehearsals, choice = fit_restorer(
             learned, self.settings, seed=self.seed, device=device, progress=progress or Progress(),
             checkpoint=None if checkpoint is None else Path(checkpoint),
@@ -250,5 +240,5 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
     def _from_tensors(
         cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
     ) -> tuple[ImputerSettings, ImputerState]:
-        restorer, standard = rebuild(tensors, card.genes, card.settings, where)
-        return settings_from(ImputerSettings, card, where), ImputerState(restorer, standard)
+        settings = settings_from(ImputerSettings, card, where)
+        return settings, rebuild(tensors, card.genes, card.settings, where)

@@ -21,10 +21,7 @@ class Tokens(nn.Module):
     sum of parts that depend on the gene or on the bin alone, so are its keys and values, and the
     tokens themselves need never be laid out.
 
-    Parameters
-    ----------
-    identities : Tensor of float32, shape (genes, WIDTH)
-        Start of the gene embedding, taken from the covariance.
+    `identities` (genes, WIDTH): start of the gene embedding, taken from the covariance.
     """
 
     def __init__(self, identities: Tensor) -> None:
@@ -103,9 +100,7 @@ class Corrector(nn.Module):
     mean, a change of the step from the Gaussian to the memory, and a widening of the spread; it
     starts as no correction at all.
 
-    Parameters
-    ----------
-    identities : Tensor of float32, shape (genes, WIDTH)
+    `identities` (genes, WIDTH): see `Tokens`.
     """
 
     def __init__(self, identities: Tensor, dropout: float = 0.2) -> None:
@@ -124,11 +119,7 @@ class Corrector(nn.Module):
     def encode(self, values: Tensor, observed: Tensor, genes: Tensor) -> Tensor:
         """Latent tokens, shape (samples, _LATENTS, WIDTH); the first one is the summary.
 
-        Parameters
-        ----------
-        values : Tensor, shape (samples, genes given)
-        observed : Tensor of bool, shape (samples, genes given)
-        genes : Tensor of int64, shape (genes given,)
+        `values` and `observed` (samples, genes given); `genes`: the numbers of those given.
         """
         seen = torch.where(observed, values, 0.0)
         latents = self.reading(self.tokens.parts(genes), seen, observed)
@@ -136,18 +127,10 @@ class Corrector(nn.Module):
         return normed
 
     def decode(self, latents: Tensor, genes: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """Correction of the mean and of the log standard deviation.
+        """Correction of the mean and of the log standard deviation, each of shape (samples, genes asked).
 
-        Parameters
-        ----------
-        latents : Tensor, shape (samples, _LATENTS, WIDTH)
-        genes : Tensor of int64, shape (genes asked,)
-        step : Tensor, shape (samples, genes asked)
-            What the memory expects less what the Gaussian does.
-
-        Returns
-        -------
-        shift, widening : Tensor, shape (samples, genes asked)
+        `latents`: as `encode` gives them; `genes`: the numbers of those asked; `step` (samples, genes asked):
+        what the memory expects less what the Gaussian does.
         """
         identity = self.tokens.identity[genes]
         heads = WIDTH // _HEADS

@@ -1,10 +1,14 @@
 """A table's own structure: what its samples tell of each other's missing values."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histoscribe.imputer.gaussian import GaussianStart
+
+Number = TypeVar("Number", np.float32, np.float64)
 
 _NOISE, _NOISE_COUNT, _NOISE_FLOOR = 0.5, 10.0, 0.02
 _CHUNK = 256
@@ -24,18 +28,8 @@ def fit_holed(
     Every sample's factors follow from its own genes; a normal prior on the loadings shrinks what few
     values overstate. At most 1,000 samples, evenly spread, are learned from.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        Standardised; 0 where not known.
-    known : ndarray of bool, shape (samples, genes)
-    size : int
-        Factors.
-    prior : float
-        Weight of the prior, in samples.
-    rounds : int
-    start : GaussianStart, optional
-        Where to go on from; by default from principal components.
+    `values` (samples, genes): standardised, 0 where not `known`; `size`: how many factors; `prior`: its
+    weight, in samples; `start`: where to go on from, by default from principal components.
     """
     from sklearn.utils.extmath import randomized_svd
 
@@ -106,9 +100,9 @@ def from_fuller(
         teachers, asked = values[fuller][:, pattern], values[rows][:, pattern]
         taught = np.where(known, values, guess)[fuller][:, ~pattern].astype(np.float64)
         ridge = _SHRUNK / (1 - _SHRUNK) * len(teachers)
-        apart = _distance(teachers, teachers)
+        apart = squared(teachers, teachers)
         scale = _WIDTH * (float(np.median(apart[~np.eye(len(apart), dtype=bool)])) or 1.0)
-        alike = _matern(_distance(asked, teachers) / scale), _matern(apart / scale), _NUGGET
+        alike = _matern(squared(asked, teachers) / scale), _matern(apart / scale), _NUGGET
         for word, (across, within, nugget) in zip(
             told, ((asked @ teachers.T, teachers @ teachers.T, ridge), alike), strict=True
         ):
@@ -124,18 +118,14 @@ def from_likeness(completed: NDArray[np.float32], nugget: float) -> NDArray[np.f
     A Gaussian process over samples with a Matérn 3/2 covariance, leave-one-out in closed form (Rasmussen and
     Williams 2006, chapters 4 and 5). More than 1,500 samples are split, each part evenly spread.
 
-    Parameters
-    ----------
-    completed : ndarray of float32, shape (samples, genes)
-        Standardised, holes filled with what is expected so far.
-    nugget : float
-        Share of the variance that alike samples do not share.
+    `completed` (samples, genes): standardised, holes filled with what is expected so far; `nugget`: share of
+    the variance that alike samples do not share.
     """
     told = np.empty_like(completed)
     parts = -(-len(completed) // _BLOCK)
     for number in range(parts):
         some = completed[number::parts]
-        distance = _distance(some, some)
+        distance = squared(some, some)
         apart = ~np.eye(len(some), dtype=bool)
         kernel = _matern(distance / (_WIDTH * (np.median(distance[apart]) or 1.0))).astype(np.float64)
         kernel[~apart] += nugget
@@ -144,11 +134,12 @@ def from_likeness(completed: NDArray[np.float32], nugget: float) -> NDArray[np.f
     return told
 
 
-def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)[None]
-    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0), dtype=np.float32)
+def squared(one: NDArray[Number], other: NDArray[Number]) -> NDArray[Number]:
+    """Squared distances of rows, shape (rows, other rows)."""
+    lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)
+    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0), dtype=one.dtype)
 
 
-def _matern(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
+def _matern(ratio: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     root = np.sqrt(3 * ratio + 1e-12)
     return np.asarray((1 + root) * np.exp(-root), dtype=np.float32)

@@ -20,10 +20,7 @@ class ReferenceMemory(torch.nn.Module):
     serves every pattern; a second round starts from the first one's answer.
     Width, nugget and rounds were chosen as the noise of the factors was, on the same split.
 
-    Parameters
-    ----------
-    samples : Tensor of float32, shape (references, genes)
-        Standardised, without NaN.
+    `samples` (references, genes): standardised, without NaN.
     """
 
     samples: Tensor
@@ -34,21 +31,12 @@ class ReferenceMemory(torch.nn.Module):
         self._solved: dict[bytes, tuple[Tensor, float]] = {}
 
     def read(self, completed: Tensor, observed: Tensor, offered: Tensor) -> tuple[Tensor, Tensor]:
-        """Expected values of all genes.
+        """Expected values of all genes, shape (samples, genes), and how surprising each sample is (samples,).
 
-        Parameters
-        ----------
-        completed : Tensor of float32, shape (samples, genes)
-            Observed values, and the Gaussian's expectation elsewhere.
-        observed : Tensor of bool, shape (samples, genes)
-        offered : Tensor of bool, shape (genes,)
-            Genes of which the table has any value: the ones that samples are compared by.
+        That is its distance to the nearest reference over the typical distance of two references.
 
-        Returns
-        -------
-        values : Tensor of float32, shape (samples, genes)
-        surprise : Tensor of float32, shape (samples,)
-            Distance to the nearest reference over the typical distance of two references.
+        `completed` (samples, genes): what is `observed`, and the Gaussian's expectation elsewhere; `offered`
+        (genes,): those of which the table has any value, which samples are compared by.
         """
         weights, scale = self._weights(offered)
         centres = self.samples[:, offered]

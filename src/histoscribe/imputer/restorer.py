@@ -34,12 +34,11 @@ _ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What is expected of every gene of every sample, standardised, and how sure that is."""
+class ImputerState:
+    """What an imputer has learned: its networks, and the units that they compute in."""
 
-    mean: Tensor
-    spread: Tensor
-    """`mean` and `spread`: shape (samples, genes)."""
+    restorer: Restorer
+    standard: Standard
 
 
 class Restorer(torch.nn.Module):
@@ -51,16 +50,11 @@ class Restorer(torch.nn.Module):
         super().__init__()
         self.start, self.memory, self.blend, self.corrector = start, memory, gates, corrector
 
-    def forward(self, values: Tensor, observed: Tensor, offered: Tensor) -> Answer:
-        """Restore all genes of a batch.
+    def forward(self, values: Tensor, observed: Tensor, offered: Tensor) -> tuple[Tensor, Tensor]:
+        """Restore all genes of a batch: mean and spread, standardised, shape (samples, genes).
 
-        Parameters
-        ----------
-        values : Tensor of float32, shape (samples, genes)
-            Standardised; what is not observed is ignored.
-        observed : Tensor of bool, shape (samples, genes)
-        offered : Tensor of bool, shape (genes,)
-            Genes of which the whole table has any value.
+        `values` and `observed` (samples, genes): standardised, and what of them may be looked at; `offered`
+        (genes,): those of which the whole table has any value.
         """
         gaussian = self.start.expect(self.start.factors(values, observed))
         memory, surprise = self.memory.read(torch.where(observed, values, gaussian), observed, offered)
@@ -77,12 +71,12 @@ class Restorer(torch.nn.Module):
                 shift, widening = self.corrector.decode(latents, asked, step[rows][:, asked])
                 mean[rows, asked] += share[rows] * shift
                 spread[rows, asked] *= (share[rows] * widening).exp()
-        return Answer(mean, spread)
+        return mean, spread
 
 
 def rebuild(
     tensors: Mapping[str, NDArray[Any]], genes: tuple[str, ...], settings: dict[str, Any], where: str | Path
-) -> tuple[Restorer, Standard]:
+) -> ImputerState:
     """Make a saved model again, checking every shape.
 
     Raises `ModelError` if the card's settings or the tensors do not fit together.
@@ -105,7 +99,7 @@ def rebuild(
     mean, sd = fill(restorer, tensors, count, where=where)
     if not (restorer.start.noise > 0).all():
         raise ModelError("a noise is not above zero", where=where, remedy=ANEW)
-    return restorer.eval(), standard_of(genes, mean, sd, scale)
+    return ImputerState(restorer.eval(), standard_of(genes, mean, sd, scale))
 
 
 def restore_all(
@@ -116,8 +110,8 @@ def restore_all(
     offered = torch.from_numpy(~np.isnan(values).all(0))
     for rows, some, known in _chunks(values, "restoring", progress):
         with torch.inference_mode():
-            answer = restorer(some, known, offered)
-        means[rows], spreads[rows] = answer.mean.numpy(), answer.spread.numpy()
+            mean, spread = restorer(some, known, offered)
+        means[rows], spreads[rows] = mean.numpy(), spread.numpy()
     return means, spreads
 
 
@@ -138,12 +132,8 @@ def explain(
 
     Genes come in falling order of the mean absolute weight; NaN for samples of which nothing is known.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        Standardised, NaN where not known.
-    asked : int
-        Which gene of the model; its own values are hidden.
+    `values` (samples, genes): standardised, NaN where not known; `asked`: which gene of the model, whose own
+    values are hidden.
     """
     import pandas as pd
 
@@ -153,8 +143,8 @@ def explain(
     weights = np.full((len(hidden), int(there.sum())), np.nan, dtype=np.float32)
     for rows, some, known in _chunks(hidden, "tracing what carried the gene", progress):
         some.requires_grad_()
-        answer = restorer(some, known, torch.from_numpy(there))
-        (slope,) = torch.autograd.grad(answer.mean[:, asked].sum(), some)
+        mean, _ = restorer(some, known, torch.from_numpy(there))
+        (slope,) = torch.autograd.grad(mean[:, asked].sum(), some)
         weights[rows] = (slope * some).detach().numpy()[:, there]
     frame = pd.DataFrame(weights, index=samples, columns=np.asarray(genes)[there])
     order = np.argsort(-np.nan_to_num(frame.abs().mean().to_numpy()), kind="stable")

@@ -57,22 +57,16 @@ def restore_table(
     values = np.full((samples, width + len(lacking)), np.nan, dtype=np.float32)
     values[:, :width] = units.raw
     known = ~np.isnan(values)
-    expected = standard.undo(means)
-    restored, sd = values.copy(), np.zeros_like(values)
-    sd[~known] = np.nan
-    restored[:, columns] = np.where(known[:, columns], values[:, columns], expected)
+    expected, spread = np.full_like(values, np.nan), np.full_like(values, np.nan)
+    expected[:, columns], spread[:, columns] = standard.undo(means), spreads * standard.sd
     told = np.isin(np.arange(values.shape[1]), columns)
-    sd[:, columns] = np.where(known[:, columns], 0, spreads * standard.sd)
     if own is not None:
         kept, filled = own
         told[kept] = True
-        restored[:, kept] = np.where(
-            known[:, kept],
-            values[:, kept],
-            np.maximum(filled.mean, -np.inf if standard.floor is None else standard.floor),
-        )
-        sd[:, kept] = np.where(known[:, kept], 0, filled.spread)
-        restored[~known.any(1)] = sd[~known.any(1)] = np.nan
+        lowest = -np.inf if standard.floor is None else standard.floor
+        expected[:, kept], spread[:, kept] = np.maximum(filled.mean, lowest), filled.spread
+        expected[~known.any(1)] = spread[~known.any(1)] = np.nan
+    restored, sd = np.where(known, values, expected), np.where(known, np.float32(0), spread)
     mask = ~known & ~np.isnan(restored)
     names = [*map(str, bulk.table.var_names), *(standard.genes[place] for place in lacking)]
     var = bulk.table.var.reindex(names)

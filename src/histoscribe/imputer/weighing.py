@@ -74,13 +74,8 @@ def complete(
     samples that have them. Weights that restore these best, none of them negative, fill the holes. Tables
     of more than 30 million values are filled in parts, each of samples evenly spread; the first part weighs.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (samples, genes)
-        NaN where not known; some of every gene is.
-    told : callable
-        What the model expects of such a table, on its scale; NaN of unknown genes.
-    genes : sequence of str
+    `values` (samples, genes): NaN where not known; some of every gene is. `told`: what the model expects of
+    such a table, on its scale; NaN of unknown genes.
     """
     parts = -(-values.size // _CELLS)
     around = around if parts == 1 else lambda values: []

@@ -17,6 +17,7 @@ from histoscribe.benchmark.ledger import Score, data_digest
 from histoscribe.benchmark.methods import Method, chosen_methods
 from histoscribe.benchmark.tables import TableLayout
 from histoscribe.errors import TableError, require_known
+from histoscribe.imputer.units import groups_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, heldo
             continue
         genes = np.sort(random.choice(table.n_vars, count, replace=False))
         right = np.zeros(len(labels))
-        for train, test in folds.split(labels, groups=heldout.patients_of(table)):
+        for train, test in folds.split(labels, groups=groups_of(bulk, None)):
             known, asked = (replace(bulk, table=table[rows][:, genes].copy()) for rows in (train, test))
             right[test] = method.learn(known, labels[train], asked) == labels[test]
         found[f"accuracy, {count:,} genes"] = heldout.pooled(right, np.ones(len(right)))

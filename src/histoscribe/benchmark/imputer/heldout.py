@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
+from histoscribe.imputer.units import groups_of
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from histoscribe.bulk import BulkTable
 
 Values = NDArray[np.float32]
@@ -86,7 +85,7 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut
     table = bulk.table
     if genes is not None and genes < table.n_vars:
         table = table[:, np.sort(random.choice(table.n_vars, genes, replace=False))].copy()
-    patients = patients_of(table)
+    patients = np.array(groups_of(bulk, None))
     names = np.unique(patients)
     if len(names) < _LEAST_PATIENTS:
         problem = f"{len(names)} patients are too few to hold some out"
@@ -100,11 +99,6 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut
     z = ((values[:, varied] - mean) / sd).astype(np.float32)
     kinds = table.obs["class"].astype(str).to_numpy() if "class" in table.obs else np.full(len(z), "")
     return HeldOut(replace(bulk, table=table), test, z[~test], z[test], mean, sd, kinds, seed)
-
-
-def patients_of(table: AnnData) -> NDArray[np.str_]:
-    """The patient of each sample."""
-    return np.asarray(table.obs.get("patient", table.obs_names), dtype=str)
 
 
 def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:

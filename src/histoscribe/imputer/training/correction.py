@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
 from histoscribe.imputer.network import Corrector
-from histoscribe.models.reproducible import own_process
+from histoscribe.models.reproducible import Drawn, own_process
 from histoscribe.models.training import Checkpoints, Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
@@ -26,33 +26,26 @@ _TOLD, _ASKED = 2048, 1024
 Batch = tuple[Tensor, ...]
 
 
-class RehearsalBatches(IterableDataset[Batch]):
-    """Batches of hidden values: a random rehearsal, random samples, random genes told and asked.
+def rehearsal_batches(
+    rehearsals: list[Rehearsal], learned: NDArray[np.int64], genes: int, steps: int, seed: int, first: int
+) -> Iterator[Batch]:
+    """Yield hidden values: of a random rehearsal random samples, random genes told and asked.
 
-    Only the first `genes` are asked for: those that the table rehearsed with has. Each batch follows from
-    the seed, its number and the process alone, so that training that goes on at `first` sees what it would
-    have seen.
+    Of the samples those `learned` from, and of the genes only the first are asked for: those that the table
+    rehearsed with has. Each batch follows from the seed, its number and the process alone, so that training
+    that goes on at `first` sees what it would have seen.
     """
-
-    def __init__(
-        self, rehearsals: list[Rehearsal], rows: NDArray[np.int64], genes: int, steps: int, seed: int,
-        first: int = 0,
-    ) -> None:  # fmt: skip
-        self.genes = genes
-        self.rehearsals, self.steps, self.seed, self.first = rehearsals, steps, seed, first
-        self.places = [np.flatnonzero(np.isin(one.rows, rows)) for one in rehearsals]
-
-    def __iter__(self) -> Iterator[Batch]:
-        process, _ = own_process()
-        for step in range(self.first, self.steps):
-            random = np.random.default_rng((self.seed, step, process))
-            which = int(random.integers(len(self.rehearsals)))
-            one = self.rehearsals[which]
-            rows = random.choice(self.places[which], min(_BATCH, len(self.places[which])), replace=False)
-            seen = np.flatnonzero(one.observed[rows].any(0))
-            told = random.choice(seen, min(_TOLD, len(seen)), replace=False) if len(seen) else seen
-            asked = random.choice(self.genes, min(_ASKED, self.genes), replace=False)
-            yield tuple(gather(one, rows, told, asked))
+    process, _ = own_process()
+    places = [np.flatnonzero(np.isin(one.rows, learned)) for one in rehearsals]
+    for step in range(first, steps):
+        random = np.random.default_rng((seed, step, process))
+        which = int(random.integers(len(rehearsals)))
+        one, own = rehearsals[which], places[which]
+        rows = random.choice(own, min(_BATCH, len(own)), replace=False)
+        seen = np.flatnonzero(one.observed[rows].any(0))
+        told = random.choice(seen, min(_TOLD, len(seen)), replace=False) if len(seen) else seen
+        asked = random.choice(genes, min(_ASKED, genes), replace=False)
+        yield tuple(gather(one, rows, told, asked))
 
 
 def gather(one: Rehearsal, rows: NDArray[Any], told: NDArray[Any], asked: NDArray[Any]) -> Iterator[Tensor]:
@@ -122,18 +115,12 @@ def train_corrector(
 ) -> None:
     """Train the correction on some patients and weigh it, in place, on the others.
 
-    Parameters
-    ----------
-    held : ndarray of bool, shape (training samples,)
-        Samples that only weigh: how far the correction is taken at each knot (`gates.share`) is
-        what helps them, and nothing where it does not.
-    options : TrainingOptions
-        Steps, seed and devices.
-    checkpoint : Path, optional
-        A folder that keeps the state of the training every 100 steps; where it holds one of the same data
-        and settings, training goes on from there.
+    `held` (training samples,): those that only weigh: how far the correction is taken at each knot
+    (`gates.share`) is what helps them, and nothing where it does not. `checkpoint`: a folder that keeps the
+    state of the training every 100 steps; where it holds one of the same data and settings, training goes on
+    from there.
     """
-    steps, seed = options.steps or 0, options.seed or 0
+    steps, seed = options.steps, options.seed or 0
     rows = np.flatnonzero(~held)
     kept = None
     if checkpoint is not None:  # named after all that training depends on
@@ -143,7 +130,8 @@ def train_corrector(
             digest.update(one.truth.tobytes())
             digest.update(one.memory.tobytes())
         kept = Checkpoints(checkpoint / digest.hexdigest()[:16], _KEEP_EVERY)
-    data = RehearsalBatches(rehearsals, rows, gates.own, steps, seed, 0 if kept is None else kept.step)
+    first = 0 if kept is None else kept.step
+    data = Drawn(rehearsal_batches, rehearsals, rows, gates.own, steps, seed, first)
     correction = Correction(corrector, gates)
     train(
         correction, DataLoader(data, batch_size=None), loss=correction.loss,

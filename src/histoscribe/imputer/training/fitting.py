@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.imputer.gates import KNOTS, Gates, Rehearsal
 from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors, regress_on_factors
 from histoscribe.imputer.network import Corrector, identities_from
+from histoscribe.imputer.own import expect_holed
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.training.table import TrainingTable
@@ -29,7 +30,6 @@ _SHOWN = (0.5, 0.07)
 _ROWS = 300
 _TRIED_FOLDS = 2
 _CELLS = 6_000_000
-_CHUNK = 256
 _PARTS = 6
 _FOLDS = 4
 
@@ -179,19 +179,13 @@ def _restore(
     start: GaussianStart, memory: ReferenceMemory, values: NDArray[np.float32], known: NDArray[np.bool_],
     hidden: NDArray[np.bool_], rows: NDArray[np.int64], place: tuple[int, int],
 ) -> Rehearsal:  # fmt: skip
-    observed = torch.from_numpy(known & ~hidden)
-    offered = observed.any(0)
-    tensor = torch.from_numpy(values)
-    gaussian = torch.cat(
-        [
-            start.expect(start.factors(tensor[at : at + _CHUNK], observed[at : at + _CHUNK]))
-            for at in range(0, len(tensor), _CHUNK)
-        ]
-    )
-    expected, surprise = memory.read(torch.where(observed, tensor, gaussian), observed, offered)
+    observed = known & ~hidden
+    gaussian, seen = expect_holed(start, values, observed), torch.from_numpy(observed)
+    completed = torch.from_numpy(np.where(observed, values, gaussian))
+    expected, surprise = memory.read(completed, seen, seen.any(0))
     return Rehearsal(
-        *place, rows, values.astype(np.float16), gaussian.numpy().astype(np.float16),
-        expected.numpy().astype(np.float16), observed.numpy(), known & hidden, surprise.numpy(),
+        *place, rows, values.astype(np.float16), gaussian.astype(np.float16),
+        expected.numpy().astype(np.float16), observed, known & hidden, surprise.numpy(),
     )  # fmt: skip
 
 
@@ -305,40 +299,23 @@ def _fill_holes(
         start = GaussianStart(
             *map(torch.from_numpy, fit_factors(filled, min(factors, 50), seed=seed, known=blocks))
         )
-        holes = np.flatnonzero(~known.all(1))
-        for at in range(0, len(holes), _CHUNK):
-            rows = holes[at : at + _CHUNK]
-            seen = torch.from_numpy(known[rows])
-            expected = start.expect(start.factors(torch.from_numpy(filled[rows]), seen))
-            filled[rows] = torch.where(seen, torch.from_numpy(filled[rows]), expected).numpy()
+        rows = np.flatnonzero(~known.all(1))
+        filled[rows] = np.where(known[rows], filled[rows], expect_holed(start, filled[rows], known[rows]))
     return filled
 
 
 @dataclass(frozen=True)
 class ImputerSettings:
-    """What is chosen before training.
-
-    Parameters
-    ----------
-    factors : int, optional
-        Of the Gaussian start, at most a third of the samples; chosen on held-out patients where not given.
-    references : int
-        Training samples that the memory keeps, at least 20. Their values become part of the model.
-    steps : int
-        Training steps of the encoder–decoder; 0 leaves it out.
-    devices : int
-        How many devices, or processes on the CPU, train together.
-
-    Raises
-    ------
-    SettingError
-        If a number is too small.
-    """
+    """What is chosen before training; `SettingError` if a number is too small."""
 
     factors: int | None = None
+    """Of the Gaussian start, at most a third of the samples; chosen on held-out patients where not given."""
     references: int = 2048
+    """Training samples that the memory keeps, at least 20. Their values become part of the model."""
     steps: int = 600
+    """Training steps of the encoder–decoder; 0 leaves it out."""
     devices: int = 1
+    """How many devices, or processes on the CPU, train together."""
 
     def __post_init__(self) -> None:
         require_whole(self, references=20, steps=0, devices=1)

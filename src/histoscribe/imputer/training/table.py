@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.table import BulkTable
+from histoscribe.imputer.restorer import ImputerState
 from histoscribe.imputer.units import aliases_of, groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, TrainingSection
 from histoscribe.models.standard import Standard
@@ -30,15 +31,6 @@ class TrainingTable:
     """So many samples, the first ones, are remembered from an earlier model."""
 
 
-@dataclass(frozen=True, eq=False)
-class ModelMemory:
-    """The samples that a model keeps, shape (references, its genes), with its units and its card."""
-
-    samples: NDArray[np.float32]
-    standard: Standard
-    card: Card
-
-
 def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> TrainingTable:
     """Standardise a table by itself; raises `TableError` if there is too little to learn from."""
     groups = groups_of(bulk, patients)
@@ -52,36 +44,38 @@ def prepare(bulk: BulkTable, patients: Sequence[str] | str | None) -> TrainingTa
     )
 
 
-def extend(bulk: BulkTable, patients: Sequence[str] | str | None, model: ModelMemory) -> TrainingTable:
+def extend(
+    bulk: BulkTable, patients: Sequence[str] | str | None, model: ImputerState, card: Card
+) -> TrainingTable:
     """Put a table below what a model remembers, in the table's units.
 
     The genes are those of the table that vary, then those that only the model knows. A gene that goes by
     another name in the model is the same gene. Raises `TableError` if there is too little to learn from, or
     no gene is shared.
     """
-    own = prepare(bulk, patients)
-    units = standardise(bulk, model.standard, model.card.settings.get("aliases", {}), adapt=None)
+    own, samples = prepare(bulk, patients), model.restorer.memory.samples.numpy()
+    units = standardise(bulk, model.standard, card.settings.get("aliases", {}), adapt=None)
     place = {gene: number for number, gene in enumerate(own.standard.genes)}
     names = np.asarray(bulk.table.var_names, dtype=str)
     ours = np.array([place.get(names[at], -1) if at >= 0 else -1 for at in units.places])
     lacking = np.flatnonzero(units.places < 0)
     genes = (*own.standard.genes, *(model.standard.genes[gene] for gene in lacking))
     count, width = len(own.standard.genes), len(genes)
-    old = np.full((len(model.samples), width), np.nan, dtype=np.float32)
+    old = np.full((len(samples), width), np.nan, dtype=np.float32)
     shared = np.flatnonzero(ours >= 0)
-    old[:, ours[shared]] = model.samples[:, shared]
-    old[:, count:] = model.samples[:, lacking]
+    old[:, ours[shared]] = samples[:, shared]
+    old[:, count:] = samples[:, lacking]
     new = np.full((len(own.values), width), np.nan, dtype=np.float32)
     new[:, :count] = own.values
     mean = np.concatenate([own.standard.mean, units.standard.mean[lacking]])
     sd = np.concatenate([own.standard.sd, units.standard.sd[lacking]])
     standard = standard_of(genes, mean, sd, own.standard.scale)
     known = set(genes)
-    aliases = {**model.card.settings.get("aliases", {}), **own.aliases}
-    note = f"tuned from the model {model.card.sha256[:12]}: {len(shared):,} genes shared"
+    aliases = {**card.settings.get("aliases", {}), **own.aliases}
+    note = f"tuned from the model {card.sha256[:12]}: {len(shared):,} genes shared"
     return TrainingTable(
         np.concatenate([old, new]), (*(f"remembered {number}" for number in range(len(old))), *own.groups),
-        (*model.card.training, *own.training), standard,
+        (*card.training, *own.training), standard,
         {other: gene for other, gene in aliases.items() if gene in known},
         (*own.notes, f"{note}, {len(lacking):,} from it alone"), count, len(old),
     )  # fmt: skip

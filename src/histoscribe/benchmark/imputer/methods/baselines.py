@@ -125,17 +125,19 @@ def iterative(held: HeldOut) -> Restore:
     return lambda shown: (imputer.transform(shown).astype(np.float32), None)
 
 
-def logistic(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDArray[np.str_]:
-    """Logistic regression on the observed genes."""
-    return _regressed(train, labels, test, [])
-
-
-def principal(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDArray[np.str_]:
-    """Logistic regression on at most 50 principal components of the observed genes."""
+def logistic(
+    train: BulkTable, labels: NDArray[np.str_], test: BulkTable, axes: int | None = None
+) -> NDArray[np.str_]:
+    """Logistic regression on the observed genes, or on at most so many principal components of them."""
     from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    most = min(_CLASS_AXES, train.table.n_vars, train.table.n_obs)
-    return _regressed(train, labels, test, [PCA(most, random_state=0)])
+    steps = [PCA(min(axes, *train.table.shape), random_state=0)] if axes else []
+    model = make_pipeline(StandardScaler(), *steps, LogisticRegression(max_iter=500))
+    values, asked = (np.nan_to_num(one.table.X, nan=0.0) for one in (train, test))
+    return np.asarray(model.fit(values, labels).predict(asked), dtype=str)
 
 
 def observed(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -151,18 +153,6 @@ def components(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
     mean, sd = values[part.train].mean(0), values[part.train].std(0) + 1e-9
     model = PCA(min(_SURVIVAL_AXES, values.shape[1]), random_state=0).fit((values[part.train] - mean) / sd)
     return np.asarray(model.transform((values - mean) / sd), dtype=np.float64)
-
-
-def _regressed(
-    train: BulkTable, labels: NDArray[np.str_], test: BulkTable, steps: list[Any]
-) -> NDArray[np.str_]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), *steps, LogisticRegression(max_iter=500))
-    values, asked = (np.nan_to_num(one.table.X, nan=0.0) for one in (train, test))
-    return np.asarray(model.fit(values, labels).predict(asked), dtype=str)
 
 
 _ANYWHERE = ("imputer random", "imputer low", "imputer panels")
@@ -187,7 +177,7 @@ METHODS = (
     ),
     Method("ridge", ("imputer panels", "imputer spots"), ridge),
     Method("logistic regression", ("imputer classes",), logistic),
-    Method("PCA + logistic regression", ("imputer classes",), principal),
+    Method("PCA + logistic regression", ("imputer classes",), partial(logistic, axes=_CLASS_AXES)),
     Method("PCA of observed", ("imputer survival",), components),
     Method("observed", ("imputer survival",), observed),
     Method("PCA of all genes", ("imputer survival",), components, {"panel": "all"}),
