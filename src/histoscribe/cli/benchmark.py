@@ -311,11 +311,12 @@ def generator(
 ) -> None:
     """Generate from patients that no method has seen, and score beside the baselines."""
     from histoscribe.benchmark import run_benchmark
-    from histoscribe.benchmark.generator import check_beds, generator_benchmark
+    from histoscribe.benchmark.generator import generator_benchmark
     from histoscribe.simulate.metastases import read_tcga11
 
     check_outputs(data, out, table)
-    wanted, chosen = check_beds(names_in(beds) or []), names_in(methods)
+    wanted, chosen = names_in(beds) or [], names_in(methods)
+    require_known("bed", wanted or [""], BEDS, where="--beds")
     with job() as progress:
         benchmark = generator_benchmark(
             read_tcga11(data), data, beds=wanted, methods=chosen, per_pair=per_pair,

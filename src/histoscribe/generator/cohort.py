@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KINDS = ("primary", "normal", "metastasis")
 COLUMNS = ("sample_type", "cancer", "site", "patient")
 _LEAST_COMMON = 50
+_BY_SAMPLE = ("values", "kinds", "cancers", "sites", "patients", "names", "purity")
 _KIND_WORDS = {
     "primary": "primary", "primary_tumor": "primary", "primary_tumour": "primary", "tumor": "primary",
     "tumour": "primary", "primary_solid_tumor": "primary", "01": "primary",
@@ -51,18 +52,20 @@ class Cohort:
     """Shape (samples,)."""
     notes: tuple[str, ...] = ()
     """What was done and what is doubtful, in plain words."""
-    purity: NDArray[np.float32] | None = None
-    """Known share of tumour in metastases, NaN where unknown; it is estimated there. Shape (samples,)."""
+    purity: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    """Known share of tumour in metastases, by default unknown: NaN, and estimated. Shape (samples,)."""
+
+    def __post_init__(self) -> None:
+        if not len(self.purity):
+            object.__setattr__(self, "purity", np.full(len(self.values), np.nan, dtype=np.float32))
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: NDArray[Any]) -> Cohort:
         """Some of the samples, by index or mask."""
-        parts = ("values", "kinds", "cancers", "sites", "patients", "names")
-        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
-        purity = None if self.purity is None else self.purity[rows]
-        return replace(self, purity=purity, **chosen)
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in _BY_SAMPLE}
+        return replace(self, **chosen)
 
     def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> NDArray[np.int64]:
         """Indices of samples of one kind, of one cancer or site where named."""
@@ -76,15 +79,11 @@ class Cohort:
 
 def join(parts: Sequence[Cohort]) -> Cohort:
     """Cohorts of the same genes, one below the other."""
-    arrays = ("values", "kinds", "cancers", "sites", "patients", "names")
-    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    whole: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in _BY_SAMPLE
+    }
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    purity = None
-    if any(part.purity is not None for part in parts):
-        unknown = [np.full(len(part), np.nan, dtype=np.float32) for part in parts]
-        known = [part.purity for part in parts]
-        purity = np.concatenate([u if k is None else k for u, k in zip(unknown, known, strict=True)])
-    return replace(parts[0], notes=notes, purity=purity, **whole)
+    return replace(parts[0], notes=notes, **whole)
 
 
 def join_platforms(cohort: Cohort, other: Cohort) -> Cohort:
@@ -176,14 +175,13 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
                 where=bulk.name, remedy="fill that column, or leave those samples out",
             )  # fmt: skip
     values, notes = to_log2(bulk)
-    purity = None
-    if "purity" in obs:
-        purity = pd.to_numeric(obs["purity"], errors="coerce").to_numpy(dtype=np.float32)
-        if ((purity <= 0) | (purity > 1)).any():
-            raise TableError(
-                "a purity is not above 0 and at most 1", where=bulk.name,
-                remedy="give the share of tumour, 0.7 for 70 %",
-            )  # fmt: skip
+    purity = pd.to_numeric(obs.get("purity", pd.Series(np.nan, obs.index)), errors="coerce")
+    purity = purity.to_numpy(dtype=np.float32)
+    if ((purity <= 0) | (purity > 1)).any():
+        raise TableError(
+            "a purity is not above 0 and at most 1", where=bulk.name,
+            remedy="give the share of tumour, 0.7 for 70 %",
+        )  # fmt: skip
     return Cohort(
         values, tuple(map(str, bulk.table.var_names)), kinds, np.where(kinds == "normal", "", cancers),
         np.where(kinds == "primary", "", sites), _texts(obs["patient"]),

@@ -86,11 +86,9 @@ def component_table(
                     "genes": ", ".join(genes[top[:10]]),
                 }
             )  # fmt: skip
-    adjusted = false_discovery_control(
-        np.clip(np.concatenate([test["p"].to_numpy() for test in tests]), 0, 1)
-    )
-    parts = np.split(adjusted, np.cumsum([len(test) for test in tests])[:-1])
-    for row, test, fixed in zip(rows, tests, parts, strict=True):
+    p_values = np.clip([test["p"] for test in tests], 0, 1)
+    adjusted = false_discovery_control(p_values, axis=None).reshape(p_values.shape)
+    for row, test, fixed in zip(rows, tests, adjusted, strict=True):
         order = np.argsort(test["p"].to_numpy(), kind="stable")
         best = test.iloc[order[0]]
         good = [str(test["set"].iloc[at]) for at in order[1:] if fixed[at] < SIGNIFICANT]

@@ -63,9 +63,10 @@ def generator_benchmark(
     """
     from histoscribe.simulate.metastases import SITES, simulate_metastases
 
+    require_known("bed", beds or [""], BEDS, where="--beds")
     chosen = [
         replace(method, tasks=(f"generator {bed}",))
-        for bed in check_beds(beds)
+        for bed in beds
         for method in chosen_methods(f"generator {bed}", methods if bed == BEDS[0] else None)
     ]
     if BEDS[0] in beds and methods:
@@ -94,18 +95,6 @@ def generator_benchmark(
         },
         layout=_LAYOUT,
     )  # fmt: skip
-
-
-def check_beds(beds: Sequence[str]) -> Sequence[str]:
-    """The same beds.
-
-    Raises
-    ------
-    SettingError
-        If one is unknown, or there is none.
-    """
-    require_known("bed", beds or [""], BEDS, where="--beds")
-    return beds
 
 
 def _score(name: str, fold: Seed, method: Method, *, first: str) -> Iterator[Score]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset
 
 from histoscribe.generator.parents import draw_of, mix
 from histoscribe.models.standard import Standard
@@ -43,45 +42,34 @@ class MixingSamples:
         return primaries, draw_of(self.normal_classes, pairs[:, 1], random)
 
 
-class MetastasisBatches(IterableDataset[Batch]):
-    """Batches of metastases with their classes, in a new order each epoch."""
-
-    def __init__(
-        self, profiles: NDArray[np.float32], pairs: NDArray[np.int64], steps: int, seed: int
-    ) -> None:
-        self.profiles, self.pairs, self.steps, self.seed = profiles, pairs, steps, seed
-
-    def __iter__(self) -> Iterator[Batch]:
-        random = np.random.default_rng(self.seed)
-        size = min(_BATCH, len(self.profiles))
-        order = np.empty(0, dtype=np.int64)
-        for _ in range(self.steps):
-            if len(order) < size:
-                order = random.permutation(len(self.profiles))
-            rows, order = order[:size], order[size:]
-            yield torch.from_numpy(self.profiles[rows]), torch.from_numpy(self.pairs[rows])
+def metastasis_batches(
+    profiles: NDArray[np.float32], pairs: NDArray[np.int64], steps: int, seed: int
+) -> Iterator[Batch]:
+    """Yield metastases with their classes, in a new order each epoch."""
+    random = np.random.default_rng(seed)
+    size = min(_BATCH, len(profiles))
+    order = np.empty(0, dtype=np.int64)
+    for _ in range(steps):
+        if len(order) < size:
+            order = random.permutation(len(profiles))
+        rows, order = order[:size], order[size:]
+        yield torch.from_numpy(profiles[rows]), torch.from_numpy(pairs[rows])
 
 
-class MixtureBatches(IterableDataset[Batch]):
-    """Batches of parents for the mixer, and of real codes to be pulled to."""
-
-    def __init__(self, samples: MixingSamples, standard: Standard, steps: int, seed: int) -> None:
-        self.samples, self.standard, self.steps, self.seed = samples, standard, steps, seed
-
-    def __iter__(self) -> Iterator[Batch]:
-        random = np.random.default_rng(self.seed)
-        given = self.samples
-        count = len(given.pairs)
-        for _ in range(self.steps):
-            rows = random.integers(count, size=_BATCH)
-            primary, normal = given.draw_parents(given.pairs[rows], random)
-            around = given.purity[rows] + random.normal(0, 0.05, _BATCH)
-            purity = np.clip(around, 0.05, 1).astype(np.float32)
-            mixed = mix(given.primaries[primary], given.normals[normal], purity)
-            real = random.choice(count, min(_REAL, count), replace=False)
-            parts = (given.primaries[primary], given.normals[normal], mixed)
-            yield (
-                *(torch.from_numpy(self.standard.apply(part)) for part in parts),
-                torch.from_numpy(purity), torch.from_numpy(given.pairs[rows]),
-                torch.from_numpy(given.codes[real]), torch.from_numpy(given.pairs[real]),
-            )  # fmt: skip
+def mixture_batches(given: MixingSamples, standard: Standard, steps: int, seed: int) -> Iterator[Batch]:
+    """Yield parents for the mixer, and real codes to be pulled to."""
+    random = np.random.default_rng(seed)
+    count = len(given.pairs)
+    for _ in range(steps):
+        rows = random.integers(count, size=_BATCH)
+        primary, normal = given.draw_parents(given.pairs[rows], random)
+        around = given.purity[rows] + random.normal(0, 0.05, _BATCH)
+        purity = np.clip(around, 0.05, 1).astype(np.float32)
+        mixed = mix(given.primaries[primary], given.normals[normal], purity)
+        real = random.choice(count, min(_REAL, count), replace=False)
+        parts = (given.primaries[primary], given.normals[normal], mixed)
+        yield (
+            *(torch.from_numpy(standard.apply(part)) for part in parts),
+            torch.from_numpy(purity), torch.from_numpy(given.pairs[rows]),
+            torch.from_numpy(given.codes[real]), torch.from_numpy(given.pairs[real]),
+        )  # fmt: skip

@@ -90,9 +90,8 @@ def fit_model(
     for cancer, site in np.unique(pairs, axis=0):
         rows = (pairs == (cancer, site)).all(1)
         purity[rows] = estimate_purity(used.values[met][rows], of_cancer[cancer], of_site[site])
-    if used.purity is not None:
-        known = used.purity[met]
-        purity = np.where(np.isnan(known), purity, known).astype(np.float32)
+    known = used.purity[met]
+    purity = np.where(np.isnan(known), purity, known).astype(np.float32)
     stage = partial(TrainingOptions, device=device, clip=1.0, report_every=10)
     progress.report("finding the main directions")
     with seeded(seed, device):

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import MetVAE
-from histoscribe.generator.training.batches import Batch, MetastasisBatches, MixingSamples, MixtureBatches
+from histoscribe.generator.training.batches import Batch, MixingSamples, metastasis_batches, mixture_batches
+from histoscribe.models.reproducible import Drawn
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
@@ -117,12 +118,12 @@ def train_metvae(
     seed: int, progress: Progress,
 ) -> None:  # fmt: skip
     """Train the MetVAE, in place, on standardised metastases, shape (samples, genes), with their classes."""
-    steps = options.steps or 1
+    steps = options.steps
 
     def loss(batch: Batch, step: int) -> Tensor:
         return metvae_loss(model.met, batch, min(1.0, (step + 1) / (_WARMING * steps)))
 
-    batches = MetastasisBatches(profiles, pairs, steps, seed)
+    batches = Drawn(metastasis_batches, profiles, pairs, steps, seed)
     _train(model.met, batches, loss, list(model.met.parameters()), options, progress)
     model.eval()
 
@@ -134,14 +135,14 @@ def train_mixer(
     """Train source encoder and mixer, in place; the MetVAE is frozen."""
     model.train()
     learner = ContrastiveLearner(model)
-    batches = MixtureBatches(samples, standard, options.steps or 1, seed)
+    batches = Drawn(mixture_batches, samples, standard, options.steps, seed)
     learned = [*model.source.parameters(), *model.mixer.parameters()]
     _train(learner, batches, learner.loss, learned, options, progress)
     model.eval().requires_grad_(False)
 
 
 def _train(
-    network: nn.Module, batches: IterableDataset[Batch], loss: Loss, learned: list[nn.Parameter],
+    network: nn.Module, batches: Drawn[Batch], loss: Loss, learned: list[nn.Parameter],
     options: TrainingOptions, progress: Progress,
 ) -> None:  # fmt: skip
     """AdamW with a cosine fall."""
@@ -149,7 +150,7 @@ def _train(
 
     def optimise() -> Optimisation:
         optimiser = torch.optim.AdamW(learned, lr=_RATE, weight_decay=1e-3)
-        fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps or 1, _RATE / 50)
+        fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps, _RATE / 50)
         return optimiser, fall
 
     data = DataLoader(batches, batch_size=None)

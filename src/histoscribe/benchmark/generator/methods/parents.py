@@ -61,7 +61,6 @@ def colorectal_mixture(seed: Seed) -> Values:
     """The linear mixture at the mean purity of the training half."""
     bed = colorectal_of(seed)
     parents = bed.parents
-    assert bed.joined.purity is not None
     share = np.full(len(parents.tumours), np.nanmean(bed.joined.purity), dtype=np.float32)
     return bed.shared(parents.mixed(share), parents.cohort.genes)
 
