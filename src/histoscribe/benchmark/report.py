@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +55,6 @@ def write_benchmark_report(outcome: Outcome, path: str | PathLike[str], layout: 
         settings=outcome["settings"],
         tables=tables_of(outcome, layout),
         figures=[(caption, Markup(to_svg(figure, caption))) for caption, figure in figures],
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 

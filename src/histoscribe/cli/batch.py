@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,9 +143,8 @@ def tell(outcomes: Sequence[Outcome], folder: Path) -> None:
         table.convert_dtypes().to_csv(fresh, index=False)  # counts stay whole beside rows without any
     shown = [(one, read_verdict(_verdict(one)), Path(one.facts.get("written", "")).name) for one in outcomes]
     counts = Counter(one.outcome for one in outcomes)
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     template = Path(__file__).parent / "batch.html.j2"
-    render_page(template, folder / PAGE, shown=shown, counts=counts, table=TABLE, made=made)
+    render_page(template, folder / PAGE, shown=shown, counts=counts, table=TABLE)
 
 
 def _verdict(one: Outcome) -> dict[str, Any]:

@@ -70,7 +70,6 @@ def write_report(
         pooled=pooled(chosen),
         meanings=SPLIT_MEANING,
         first=FIRST_GENES,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
     )
 
@@ -91,7 +90,8 @@ def render_page(template: Path, path: str | PathLike[str], **shown: Any) -> None
     )
     environment.filters["number"] = _number
     environment.filters["width"] = lambda r: round(100 * min(max(r, 0), 1)) if np.isfinite(r) else 0  # in %
-    page = environment.get_template(template.name).render(**shown)
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page = environment.get_template(template.name).render(made=made, **shown)
     with replacing(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
 

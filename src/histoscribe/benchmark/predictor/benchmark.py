@@ -195,11 +195,11 @@ def _score(
         section = truth.section.name
         own = mean_over_seeds([score(truth, run[place]) for run in runs])
         control = mean_over_seeds([permuted(truth, run[place]) for run in runs])
-        yield from _records(own, method.name, dataset, split, section)
-        yield from _records(control, CONTROL, dataset, split, section)
+        yield from records_of(own, method.name, dataset, split, section)
+        yield from records_of(control, CONTROL, dataset, split, section)
 
 
-def _records(scores: Scores, method: str, dataset: str, split: str, fold: str) -> Iterator[Score]:
+def records_of(scores: Scores, method: str, dataset: str, split: str, fold: str) -> Iterator[Score]:
     """Means over genes with their bootstrap interval; a single gene's interval is its value."""
     for measure, values in scores.items():
         found = bootstrap_mean(values, over="genes")

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from histoscribe.benchmark.engine import Benchmark, mean_over
 from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, methods_of
-from histoscribe.benchmark.predictor.benchmark import section_digest
+from histoscribe.benchmark.predictor.benchmark import records_of, section_digest
 from histoscribe.benchmark.tables import TableLayout
 from histoscribe.bulk.table import dense
 from histoscribe.errors import SectionError, SettingError
-from histoscribe.evaluation.measures import bootstrap_mean, pearson_per_gene
+from histoscribe.evaluation.measures import pearson_per_gene
 from histoscribe.features import TileEncoder
 from histoscribe.predictor import EncodedSection
 from histoscribe.progress import Progress
@@ -124,12 +124,9 @@ def official_benchmark(task: Task, sections: Mapping[str, EncodedSection]) -> Be
         inputs, asked = (np.concatenate([sections[name].features for name in part]) for part in (train, test))
         return OfficialFold(inputs, asked, *(_expression(task, sections, part) for part in (train, test)))
 
-    folds: dict[str, Callable[[], Any]] = {
-        str(number): partial(open_fold, *split) for number, split in enumerate(task.splits)
-    }
     return Benchmark(
         kind="predictor hest",
-        folds=folds,
+        folds={str(number): partial(open_fold, *split) for number, split in enumerate(task.splits)},
         methods=list(methods_of("predictor hest").values()),
         score=partial(_score, task.name),
         over="sections",
@@ -248,7 +245,4 @@ def _expression(
 
 def _score(task: str, fold_name: str, fold: OfficialFold, method: Method) -> Iterator[Score]:
     each = pearson_per_gene(fold.truth, method.learn(fold, 0))
-    found = bootstrap_mean(each, over="genes")
-    yield Score(
-        method.name, task, "official", fold_name, "pearson", found.mean, found.low, found.high, tuple(each)
-    )
+    yield from records_of({"pearson": each}, method.name, task, "official", fold_name)

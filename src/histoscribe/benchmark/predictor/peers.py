@@ -69,14 +69,11 @@ class HeldOutSections:
     @cached_property
     def examples(self) -> tuple[list[Example], list[Example]]:
         """Training and test sections as peers see them."""
-        train, tests = (
-            [
-                make_example(section, self.panel, target=self.target, tiles=self.tiles.get(section.name))
-                for section in part
-            ]
-            for part in (self.train, self.tests)
-        )
-        return train, tests
+
+        def seen(section: EncodedSection) -> Example:
+            return make_example(section, self.panel, target=self.target, tiles=self.tiles.get(section.name))
+
+        return [seen(section) for section in self.train], [seen(section) for section in self.tests]
 
 
 Peer = Callable[[Sequence[Example], Sequence[Example], int], list[Values]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -113,7 +112,6 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
         spread=list(_spread(content)),
         records=[(one.name, record_of(one.table)) for one in content.sections],
         cards=_cards(content.sections),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("napari-histoscribe"),
     )
     return path
