@@ -66,6 +66,18 @@ def test_a_section_is_predicted_on_its_spots_and_undone(
     assert not panel.undo_button.isEnabled()
 
 
+def test_what_own_spots_may_bring_is_said_before_they_are_learned_from(
+    viewer: Any, panel: Any, simulated: Section
+) -> None:
+    show(viewer, [simulated])
+    count = simulated.table.n_obs
+    assert 18 <= count < 36
+    assert panel.own.text == f"Learn from its own {count} spots"
+    assert "raised the mean r" not in panel.cost.text()
+    panel.own.value = True
+    assert "as many spots at random raised the mean r over genes by .03 to .15" in panel.cost.text()
+
+
 def test_a_slide_is_predicted_inside_a_drawn_region_only(
     viewer: Any, panel: Any, simulated: Section, small_model: Path, qtbot: Any
 ) -> None:

@@ -119,7 +119,10 @@ class PredictPanel(Panel):
             regions = None if target is None else self._regions()
         except RegionError:
             regions = None
-        self.cost.setText(prediction.cost_words(target, self.place.value, self.pitch.value, regions or ()))
+        words = [prediction.cost_words(target, self.place.value, self.pitch.value, regions or ())]
+        if self.own.value and self._own_spots >= FEWEST:
+            words.append(prediction.expected_words(self._own_spots))
+        self.cost.setText(" ".join(filter(None, words)))
         super().refresh()
 
     def start(self) -> None:
