@@ -125,6 +125,24 @@ def test_reads_without_a_gene_are_left_out_and_said(specials: list[str], tmp_pat
     assert any(specials[0] in said for said in bulk.warnings)
 
 
+@pytest.mark.parametrize("kind", ["sum", "mean"])
+def test_the_sum_or_mean_of_all_samples_is_no_sample(kind: str, tmp_path: Path) -> None:
+    frame = counts(KNOWN[:50], SAMPLES)
+    frame["all"] = getattr(frame, kind)(axis=1)
+    frame.to_csv(tmp_path / "x.tsv", sep="\t")
+    bulk = read_table(tmp_path / "x.tsv")
+    assert list(bulk.table.obs_names) == SAMPLES
+    assert any("other samples were left out: all" in said for said in bulk.warnings)
+
+
+def test_samples_that_are_alike_stay(tmp_path: Path) -> None:
+    frame = counts(KNOWN[:50], SAMPLES)
+    for name in SAMPLES:
+        frame[name] = frame[SAMPLES[0]]
+    frame.to_csv(tmp_path / "x.tsv", sep="\t")
+    assert list(read_table(tmp_path / "x.tsv").table.obs_names) == SAMPLES
+
+
 def test_quantities_of_one_sample_are_no_samples(tmp_path: Path) -> None:
     names = ["unstranded", "stranded_first", "stranded_second", "tpm_unstranded", "fpkm_unstranded"]
     frame = counts([f"ENSG000001{at:05d}.3" for at in range(40)], names)

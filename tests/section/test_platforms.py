@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from histoscribe.errors import SectionError
 from histoscribe.formats import kind_of
 from histoscribe.section import Section, open_section
+from histoscribe.section.lattice import neighbour_distance
 from histoscribe.slide import open_slide
 
 GENES = ["EPCAM", "KRT8", "ESR1", "ERBB2", "CD3E"]
@@ -282,6 +283,22 @@ def test_samples_beside_one_another_are_doubted(brought: Bring) -> None:
     table = squares(30, side=10)
     table.obs["sample"] = np.where(table.obsm["spatial"][:, 0] < 150, "A", "B")
     assert any("lie apart: is this one section?" in warning for warning in brought(table).warnings)
+
+
+def test_numbers_of_the_array_are_places_where_there_are_no_others(brought: Bring) -> None:
+    table = visium()
+    del table.obsm["spatial"]
+    found = brought(table)
+    assert found.pitch_um == pytest.approx(100)
+    assert neighbour_distance(found.centres_um) == pytest.approx(100)
+    assert any("no place on a slide" in warning for warning in found.warnings)
+    square = squares(200, side=10)
+    square.obs["array_row"], square.obs["array_col"] = (
+        np.repeat(np.arange(10), 10),
+        np.tile(np.arange(10), 10),
+    )
+    del square.obsm["spatial"]
+    assert brought(square).pitch_um == pytest.approx(200)
 
 
 def test_places_as_seurat_calls_them_and_genomes_that_are_mixed(brought: Bring) -> None:

@@ -94,10 +94,26 @@ def read_table(
         shown = [gene for gene, left_out in zip(genes, special, strict=True) if left_out]
         said.append(f"reads without a gene were left out: {', '.join(shown[:5])}")
         values, genes = values[:, ~special], [gene for gene in genes if not is_special(gene)]
+    summed = _sums(values)
+    if summed.any():
+        shown = [sample for sample, left_out in zip(samples, summed, strict=True) if left_out]
+        said.append(f"sums or means of all other samples were left out: {', '.join(shown[:5])}")
+        values = values[~summed]
+        samples = [sample for sample, left_out in zip(samples, summed, strict=True) if not left_out]
     said += _name_doubts(genes)
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
+
+
+def _sums(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which row is the sum, or the mean, of all others; none among fewer than four."""
+    whole, found = np.nansum(values, axis=0, dtype=np.float64), np.zeros(len(values), dtype=np.bool_)
+    each, close = np.nansum(values, axis=1, dtype=np.float64), 1e-3 * np.abs(whole).sum()
+    for size in (2, len(values)) if len(values) >= 4 else ():  # how often the row fits into the sum of all
+        for row in np.flatnonzero(np.abs(size * each - whole.sum()) <= close):
+            found[row] |= np.allclose(size * np.nan_to_num(values[row]), whole, rtol=1e-3)
+    return found if found.sum() == 1 else np.zeros_like(found)
 
 
 def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:

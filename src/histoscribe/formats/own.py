@@ -48,6 +48,7 @@ _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.
 _POSITIONS = frozenset({
     "obsm/spatial", "obsm/x_spatial", "obsm/spatialcoords", "uns/spatial", "obs/pxl_col_in_fullres",
     "obs/pixel_x", "obs/x_centroid", "obs/center_x", "obs/centerx_global_px", "obs/imagecol",
+    "obs/array_row",
 })  # fmt: skip
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})

@@ -41,9 +41,11 @@ _PLACES = (
     ("pixel_x", "pixel_y"),
     ("imagecol", "imagerow"),
     ("x", "y"),
+    ("array_col", "array_row"),
 )
 _BASES = re.compile(r"[ACGT]{14,}")
 _BOXES, _LAYERS = 60, 1000
+_EVEN = 0.95
 _OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch")
 
 
@@ -154,6 +156,12 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
             raise SectionError(problem, where=path, remedy=remedy)
         spatial = stated
         warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(pair or [])}')
+        if pair == ["array_col", "array_row"]:
+            if (
+                np.mean(spatial.sum(axis=1) % 2 == 0) > _EVEN
+            ):  # of a hexagonal lattice every other place is there
+                spatial[:, 1] *= 3**0.5
+            warnings.append("these are numbers of the array, with no place on a slide")
     known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))
     if 2 * known.sum() < len(known):
         raise SectionError(
