@@ -181,6 +181,12 @@ def test_what_was_chosen_in_them_comes_back(
     assert notification_manager.records[-1].message == "The session is back."
 
 
+def test_the_tab_in_front_comes_back(window: Any, new_window: Callable[[], Any], tmp_path: Path) -> None:
+    opened(window, "Evidence")[1].tabs.setCurrentIndex(1)
+    again = brought_back(new_window(), saved(window, tmp_path / f"s{SUFFIX}"))
+    assert panels_of(again)["Evidence"].tabs.currentIndex() == 1
+
+
 @pytest.mark.parametrize("panes", [True, False])
 def test_what_was_compared_is_compared_again(
     window: Any, new_window: Callable[[], Any], qtbot: Any, tmp_path: Path, panes: bool

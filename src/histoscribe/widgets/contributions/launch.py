@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import napari
+from napari.components import ViewerModel
 
 from histoscribe.formats import kind_of as kind_of_path
 from histoscribe.progress import Progress
+from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer, settle
 from histoscribe.widgets.layers.layers import add_layer, is_same, kind_of, slide_layer
@@ -18,12 +21,6 @@ from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.session import restore
 from histoscribe.widgets.session.sources import Reopened, reopen
 from histoscribe.widgets.state.state import open_panel, state_of
-
-if TYPE_CHECKING:
-    import napari
-    from napari.components import ViewerModel
-
-    from histoscribe.section import Section
 
 __all__ = ["PLUGIN", "show", "view"]
 
@@ -49,8 +46,6 @@ def view(paths: Sequence[Openable | Section], *, block: bool = True) -> napari.V
             drawn.append(Path(one))
         else:
             opened += opened_from(one)
-    import napari
-
     viewer = napari.Viewer(title="Histoscribe")
     if opened:
         show(viewer, opened)

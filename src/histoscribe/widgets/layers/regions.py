@@ -45,6 +45,9 @@ CLASS = "class"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ARC = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 _EDGE_UM = 8
+_MOST_UNDONE = 30
+_COLUMNS = ("shape_type", "edge_color", "face_color", "edge_width", "features")
+_histories: WeakKeyDictionary[Shapes, History] = WeakKeyDictionary()
 LABEL, _ANNOTATION, _RINGS, OTHER = "label", "annotation", "rings", "other"
 
 
@@ -250,11 +253,6 @@ def colour_of(layer: Shapes, row: int) -> Colour:
 
 def _rgba(colour: Colour, opacity: float) -> list[float]:
     return [*(part / 255 for part in colour), opacity]
-
-
-_MOST_UNDONE = 30
-_COLUMNS = ("shape_type", "edge_color", "face_color", "edge_width", "features")
-_histories: WeakKeyDictionary[Shapes, History] = WeakKeyDictionary()
 
 
 class History:

@@ -37,7 +37,7 @@ class Scale:
         """RGBA, shape (rows, columns, 4), with `ratio` pixels to a pixel of the screen."""
         metrics = QFontMetricsF(QApplication.font())
         needed = (metrics.horizontalAdvance(one[0]) + _ends_of(one, metrics) for one in self.strips)
-        width = max(_WIDTH, *needed)
+        width = max([_WIDTH, *needed])
         wide, high = width + 2 * _MARGIN, height_of(self.strips) + _MARGIN
         image = QImage(round(wide * ratio), round(high * ratio), QImage.Format.Format_ARGB32)
         image.setDevicePixelRatio(ratio)

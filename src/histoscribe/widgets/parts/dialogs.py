@@ -84,9 +84,9 @@ class _Closing(QObject):
             return False
         unsaved = [layer.name for layer in self._viewer.layers if layer in EDITED]
         words = f"Not saved: {', '.join(unsaved)}. A session, in the Export panel, keeps them all."
-        save, discard = QMessageBox.StandardButton.Save, QMessageBox.StandardButton.Discard
+        stay, leave = QMessageBox.StandardButton.Save, QMessageBox.StandardButton.Discard
         title = "Close without saving?"
-        if not unsaved or QMessageBox.question(None, title, words, save | discard) != save:
+        if not unsaved or QMessageBox.question(None, title, words, stay | leave) != stay:
             return False
         event.ignore()
         open_panel(self._viewer, "Export")

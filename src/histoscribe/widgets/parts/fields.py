@@ -22,7 +22,7 @@ from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.palette import DRAWN
 from histoscribe.record import record_of
 from histoscribe.section import Section
-from histoscribe.widgets.layers.layers import UM, kind_of, section_of
+from histoscribe.widgets.layers.layers import UM, kind_of, known_section, section_of
 from histoscribe.widgets.layers.making import OPENED
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.layers.regions import classes_in, drawn_regions, is_region_layer
@@ -224,7 +224,8 @@ class SourceField(FieldRow):
 
     def offer(self) -> list[tuple[str, Any]]:
         """The layers of now without restored ones, measured ones first, uppermost first; then the tables."""
-        layers = [layer for layer in reversed(spot_layers(self._viewer)) if not _is_restored(layer)]
+        kinds = {layer: record_of(known_section(layer).table).kind for layer in spot_layers(self._viewer)}
+        layers = [layer for layer in reversed(kinds) if kinds[layer] != "restored"]
         layers.sort(key=_is_predicted)
         tables = [(f"{one.name} ({one.table.n_obs:,} samples)", one) for one in self._tables]
         return [*((layer.name, layer) for layer in layers), *tables]
@@ -261,8 +262,3 @@ def is_section(source: Any) -> TypeGuard[Section]:
 def _is_predicted(layer: Layer) -> bool:
     section = section_of(layer)
     return section is not None and kind_of(section) == "predicted"
-
-
-def _is_restored(layer: Layer) -> bool:
-    section = section_of(layer)
-    return section is not None and record_of(section.table).kind == "restored"

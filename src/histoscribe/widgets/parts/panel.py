@@ -31,12 +31,12 @@ from qtpy.QtWidgets import (
 )
 
 from histoscribe.progress import Progress
-from histoscribe.widgets.jobs.tasks import TaskBar, tell
+from histoscribe.widgets.jobs.tasks import TaskBar
 from histoscribe.widgets.layers.arrangement import uncover
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.layers import LayerData, section_of
 from histoscribe.widgets.napari_private.window import added_in_turns, share_dock, unwrapped
-from histoscribe.widgets.parts.dialogs import ask_before_closing
+from histoscribe.widgets.parts.dialogs import ask_before_closing, telling
 from histoscribe.widgets.parts.shortcuts import install_shortcuts
 from histoscribe.widgets.state.state import state_of
 
@@ -278,14 +278,10 @@ class Panel(QWidget):
         applied: Callable[[Request, Result], Applied],
     ) -> None:
         """Make a request, work on it on another thread, apply the result here; tell what goes wrong."""
-        if self.tasks.running:
-            return
-        try:
-            asked = request()
-        except Exception as error:
-            tell(error)
-            return
-        self.tasks.run(lambda progress: job(asked, progress), lambda result: applied(asked, result))
+        if self.free:
+            with telling():
+                asked = request()
+                self.tasks.run(lambda progress: job(asked, progress), lambda result: applied(asked, result))
 
     def show_layer(self, described: LayerData) -> Generator[None, None, Layer]:
         """Add a layer in turns; `undo` takes it away again, and shows what it had covered."""

@@ -88,7 +88,6 @@ class ClassifyPanel(Panel):
             remember_model(request.model)
             self.words.setText(" ".join(f"Mind: {note}." for note in told.attrs["notes"]))
             self.table.show_frame(told.drop(columns=told.filter(like="P(").columns))
-            self.refresh()
 
         self.launch(self._request, _tell, show)
 
@@ -98,7 +97,6 @@ class ClassifyPanel(Panel):
         def show(request: ClassifyRequest, carried: Series[float]) -> None:
             named = ", ".join(f"{gene} {value:+.3f}" for gene, value in carried.items())
             self.words.setText(f"{request.sample}: its lead over the next class was carried by {named}.")
-            self.refresh()
 
         row = max(self.view.currentIndex().row(), 0)
         self.launch(lambda: self._request(self.table.gene_at(row)), _reasons, show)
@@ -118,7 +116,6 @@ class ClassifyPanel(Panel):
             self.words.setText(found.verdict.sentence)
             self.table.show_frame(found.told.drop(columns=found.told.filter(like="P(").columns))
             yield from self.show_layer(_attention(found, 0, request[0]))
-            self.refresh()
 
         self.launch(asked, _label, show)
 

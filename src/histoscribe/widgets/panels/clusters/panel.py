@@ -106,7 +106,6 @@ class ClustersPanel(Panel):
             self.table.show_frame(frame.drop(columns=_TESTED, errors="ignore") if own else frame, _HEADINGS)
             words = f"{name} against all other spots, by {self.column.value}."
             self.words.setText(words + _CIRCULAR * own)
-            self.refresh()
 
         self.launch(self._section, partial(_markers, labels, name), show)
 
@@ -139,7 +138,6 @@ class ClustersPanel(Panel):
         self.reset_choices()
         self.column.value = CLUSTERS
         self.paint()
-        self.refresh()
 
     def _labels(self) -> NDArray[np.str_] | None:
         """The category of each spot; None where none is chosen."""

@@ -230,7 +230,6 @@ class GeneratePanel(Panel):
             self.added = show_map(self.viewer, beside, score_map(result))
         for note in record_of(result.table).notes[-2:]:
             show_info(note[0].upper() + note[1:] + ".")
-        self.refresh()
 
     def _add_parent(self, name: str, label: str, wanted: Rule) -> ParentFields:
         meaning = "A layer of spots, or a table of samples"

@@ -293,7 +293,6 @@ class ImputePanel(Panel):
                     self.state.gene = self.marked
                 paint(self.viewer, self.state)
                 yield
-        self.refresh()
 
     def _open(self, view: QWidget) -> None:
         view.setParent(self, view.windowFlags())

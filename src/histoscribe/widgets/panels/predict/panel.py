@@ -202,4 +202,3 @@ class PredictPanel(Panel):
                 self.state.gene = suggested_gene([predicted])
             paint(self.viewer, self.state)
             yield
-        self.refresh()

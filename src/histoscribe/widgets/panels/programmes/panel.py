@@ -103,7 +103,6 @@ class ProgrammesPanel(Panel):
         adapted = ", scaled by the low values and spreads of these spots" if found.uns["adapted"] else ""
         self.words.setText(f"{known}{adapted}.")
         self.table.show_frame(rows)
-        self.refresh()
         self.view.setCurrentIndex(self.table.index(0))
 
 

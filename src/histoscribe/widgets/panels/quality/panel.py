@@ -78,7 +78,6 @@ class QualityPanel(Panel):
             counted = ", ".join(f"{number:,} {kind}" for kind, number in zip(kinds, numbers, strict=True))
             said.append(f"Of {len(spots):,} spots: {counted}. Kept in the column {QUALITY}.")
         self.words.setText("<br>".join(said))
-        self.refresh()
 
 
 def _has_slide(layer: Layer) -> bool:

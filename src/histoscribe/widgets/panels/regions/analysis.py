@@ -114,22 +114,14 @@ def areas(regions: Sequence[Region], mpp: float | None) -> dict[str, tuple[int, 
     return found
 
 
-def differential(first: str, second: str) -> Analysis:
-    """An analysis: genes that differ between two classes."""
-
-    def analyse(spots: ClassedSpots, progress: Progress) -> DataFrame:
-        return differential_genes(spots.section, spots.labels, first, second, progress=progress)
-
-    return analyse
+def differential(first: str, second: str, spots: ClassedSpots, progress: Progress) -> DataFrame:
+    """Genes that differ between two classes."""
+    return differential_genes(spots.section, spots.labels, first, second, progress=progress)
 
 
-def drawn(first: str, second: str) -> Callable[[ClassedSpots, Progress], dict[str, Figure]]:
-    """A job: volcano, heat map and dot plot of the genes that differ between two classes."""
-
-    def draw(spots: ClassedSpots, progress: Progress) -> dict[str, Figure]:
-        return figures_of(differential(first, second)(spots, progress), spots.section, spots.labels)
-
-    return draw
+def drawn(first: str, second: str, spots: ClassedSpots, progress: Progress) -> dict[str, Figure]:
+    """Volcano, heat map and dot plot of the genes that differ between two classes."""
+    return figures_of(differential(first, second, spots, progress), spots.section, spots.labels)
 
 
 def neighbourhood(spots: ClassedSpots, _: Progress) -> DataFrame:

@@ -126,7 +126,7 @@ class RegionsPanel(DrawingPanel):
         section = section_of(self.spots.value)
         predicted = section is not None and kind_of(section) == "predicted"
         words = f"{first} against {second}{_CAUTION[predicted]}"
-        self._analyse("differ", analysis.differential(first, second), self.genes, words)
+        self._analyse("differ", partial(analysis.differential, first, second), self.genes, words)
 
     def draw_figures(self) -> None:
         """Draw volcano, heat map and dot plot of the genes that differ between the two chosen classes."""
@@ -134,9 +134,9 @@ class RegionsPanel(DrawingPanel):
         def show(_: analysis.ClassedSpots, figures: dict[str, Figure]) -> None:
             self._figures = figures
             self._show_figure()
-            self.refresh()
 
-        self.launch(self.request, analysis.drawn(self.first.value or "", self.second.value or ""), show)
+        job = partial(analysis.drawn, self.first.value or "", self.second.value or "")
+        self.launch(self.request, job, show)
 
     def save_figure(self, path: Path | None = None) -> None:
         """Write the figure that is shown; asks where to if no path is given."""
