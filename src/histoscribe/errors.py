@@ -4,7 +4,8 @@ Every error that a user can meet derives from `HistoscribeError`. The shell prin
 and leaves with exit code 2; the viewer shows it as a notification. Anything else is a fault of ours.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 
 
@@ -108,3 +109,25 @@ def reason_of(error: BaseException) -> str:
     if len(printable) > _LONGEST_REASON:
         printable = f"{printable[:_LONGEST_REASON]}…"
     return printable or type(error).__name__
+
+
+@contextmanager
+def told_as(
+    kind: type[HistoscribeError],
+    problem: str,
+    *foreign: type[BaseException],
+    where: str | PathLike[str] | None = None,
+    remedy: str | None = None,
+    reason: bool = True,
+) -> Iterator[None]:
+    """Raise `kind` where another library raises one of `foreign` in the block; our own errors pass.
+
+    `reason`: whether what it says stands in brackets behind the problem.
+    """
+    try:
+        yield
+    except HistoscribeError:
+        raise
+    except foreign as error:
+        words = f"{problem} ({reason_of(error)})" if reason else problem
+        raise kind(words, where=where, remedy=remedy) from error

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.model import Slide
 from histoscribe.slide.pixels import WHITE, PixelArray, RgbPixels
 from histoscribe.slide.pyramid import Level
@@ -61,14 +61,13 @@ def in_srgb(slide: Slide) -> Slide:
     """
     from PIL import ImageCms
 
+    remedy = "look at its colours as they are"
     if slide.profile is None:
-        raise SlideError("holds no ICC profile", where=slide.source, remedy="look at its colours as they are")
-    try:
+        raise SlideError("holds no ICC profile", where=slide.source, remedy=remedy)
+    wrong = (OSError, ImageCms.PyCMSError)
+    with told_as(SlideError, "its ICC profile cannot be used", *wrong, where=slide.source, remedy=remedy):
         own = ImageCms.ImageCmsProfile(io.BytesIO(slide.profile()))
         transform: Any = ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-    except (OSError, ImageCms.PyCMSError) as error:
-        problem = f"its ICC profile cannot be used ({reason_of(error)})"
-        raise SlideError(problem, where=slide.source, remedy="look at its colours as they are") from error
     levels = tuple(Level(_Managed(level.pixels, transform), level.downsample) for level in slide.levels)
     return replace(slide, levels=levels, profile=None)
 

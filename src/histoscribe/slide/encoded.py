@@ -17,27 +17,18 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
 _TAIL = 64  # bytes among which the end of an image is looked for, as some writers fill up after it
 _J2K = b"\xff\x4f\xff\x51"  # start of codestream and its size marker, ITU T.800, annex A
 
-_BY_HEADER = {6: "JPEG", 7: "JPEG", 33003: "J2K", 33004: "J2K", 33005: "J2K", 34712: "J2K", 34933: "PNG"}
-_BOUNDED = frozenset((1, 5, 8, 32773, 32946, 34926, 50000))
-"""None, LZW, deflate, PackBits, Zstandard: tifffile unfolds them into room of a tile's size and no more."""
+BY_HEADER = {6: "JPEG", 7: "JPEG", 33003: "J2K", 33004: "J2K", 33005: "J2K", 34712: "J2K", 34933: "PNG"}
+"""Compressions of TIFF whose tiles state an extent of their own, which may differ from the tile's."""
+KNOWN = frozenset((1, 5, 8, 32773, 32946, 34926, 50000, *BY_HEADER))
+"""These and none, LZW, deflate, PackBits, Zstandard, which tifffile unfolds into a tile and no more."""
 
 HEADER = 2**17
 """Bytes from which an extent can be told; ICC profiles and comments before it may take some."""
 
 
-def is_known(compression: int) -> bool:
-    """Whether tiles of a TIFF packed in this way can be decoded within bounds."""
-    return compression in _BOUNDED or compression in _BY_HEADER
-
-
-def states_extent(compression: int) -> bool:
-    """Whether tiles packed in this way state an extent of their own, which may differ from the tile's."""
-    return compression in _BY_HEADER
-
-
 def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
     """Raise `ValueError` if a compressed tile claims more than `height` × `width` pixels."""
-    kind = _BY_HEADER.get(compression)
+    kind = BY_HEADER.get(compression)
     if kind is None:
         return
     if kind == "J2K":
@@ -52,7 +43,7 @@ def check_tile(compression: int, data: bytes, height: int, width: int) -> None:
 
 def is_closed(compression: int, data: bytes) -> bool:
     """Whether a compressed tile has its end: decoders fill what follows a cut with grey and say nothing."""
-    return _BY_HEADER.get(compression) not in ("JPEG", "J2K") or END in data[-_TAIL:]
+    return BY_HEADER.get(compression) not in ("JPEG", "J2K") or END in data[-_TAIL:]
 
 
 def jpeg_extent(stream: BinaryIO) -> tuple[int, int, int] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.record import SlideReference
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def content_hash(path: str | os.PathLike[str]) -> str:
     """
     path = Path(path)
     digest = hashlib.sha256()
-    try:
+    remedy = "a feature store needs the slide's own file"
+    with told_as(SlideError, "cannot be read", OSError, where=path, remedy=remedy):
         if path.is_dir():
             files = sorted(_files(path))
             for name, size in files:
@@ -48,9 +49,6 @@ def content_hash(path: str | os.PathLike[str]) -> str:
             size = path.stat().st_size
             digest.update(f"{size}\0".encode())
             _feed(digest, path, size, whole=_WHOLE, ends=2**22, pieces=_PIECES)
-    except OSError as error:
-        problem = f"cannot be read ({reason_of(error).lower()})"
-        raise SlideError(problem, where=path, remedy="a feature store needs the slide's own file") from error
     return digest.hexdigest()
 
 

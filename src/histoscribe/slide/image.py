@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.encoded import END, JPEG, PNG, jpeg_extent, png_extent
 from histoscribe.slide.model import Slide
@@ -45,14 +45,12 @@ def read(path: Path) -> Slide:
 def _decode(path: Path, extent: tuple[int, int], orientation: int) -> NDArray[np.uint8]:
     from imagecodecs import jpeg8_decode, png_decode
 
-    try:
+    wrong, remedy = (RuntimeError, ValueError, OSError), "copy or export it again"
+    with told_as(SlideError, "the image cannot be decoded", *wrong, where=path, remedy=remedy):
         data = path.read_bytes()
         if data.startswith(JPEG) and data.rfind(END) < len(data) // 2:
             raise ValueError("it is cut off")  # which the decoder would fill with grey
         pixels = np.asarray((jpeg8_decode if data.startswith(JPEG) else png_decode)(data))
-    except (RuntimeError, ValueError, OSError) as error:
-        problem = f"the image cannot be decoded ({reason_of(error)})"
-        raise SlideError(problem, where=path, remedy="copy or export it again") from error
     if pixels.shape[:2] != extent or (pixels.ndim == 3 and pixels.shape[2] > 4):
         problem = f"decodes to {pixels.shape}, not to the {extent} it claims"
         raise SlideError(problem, where=path, remedy="export it again")

@@ -62,15 +62,20 @@ class Slide:
         factor = self.levels[0].downsample
         return round(rows * factor), round(columns * factor)
 
+    @property
+    def known_mpp(self) -> float:
+        """µm per full-resolution pixel; raises `SlideError` where they are unknown."""
+        if self.mpp is None:
+            raise SlideError(UNSCALED, where=self.path, remedy="state them with --mpp")
+        return self.mpp
+
     def with_mpp(self, mpp: float) -> Slide:
         """The same slide with another µm per full-resolution pixel, which are unknown no longer."""
         return replace(self, mpp=mpp, warnings=tuple(one for one in self.warnings if one != UNSCALED))
 
     def level_for(self, mpp: float) -> Level:
         """The coarsest level that is at least as fine as `mpp` µm per pixel (else the finest)."""
-        if self.mpp is None:
-            raise SlideError(UNSCALED, where=self.path, remedy="state them with --mpp")
-        fine_enough = [level for level in self.levels if level.downsample * self.mpp <= mpp * 1.01]
+        fine_enough = [level for level in self.levels if level.downsample * self.known_mpp <= mpp * 1.01]
         return max(fine_enough, key=lambda level: level.downsample, default=self.levels[0])
 
     def read(self, window: Window, mpp: float) -> NDArray[np.uint8]:
@@ -92,6 +97,4 @@ class Slide:
         SlideError
             If the slide's own µm per pixel are unknown, or the result would be unreasonably large.
         """
-        level = self.level_for(mpp)
-        assert self.mpp is not None
-        return read_window(level, window, self.mpp / mpp)
+        return read_window(self.level_for(mpp), window, self.known_mpp / mpp)

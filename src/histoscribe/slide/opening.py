@@ -48,7 +48,13 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     if known is None:
         raise SlideError(_what_else(path), where=path, remedy=_READABLE)
     slide: Slide = known.open(located(path))
-    return _with_mpp(replace(slide, levels=complete(slide.levels, slide.path)), mpp)
+    doubts = slide.warnings
+    if mpp is None and slide.mpp is None:
+        doubts += (UNSCALED,)
+    elif mpp is not None and slide.mpp is not None and abs(mpp / slide.mpp - 1) > 0.1:
+        doubts += (f"{mpp:.4g} µm per pixel were stated, but the file says {slide.mpp:.4g}",)
+    levels = complete(slide.levels, slide.path)
+    return replace(slide, levels=levels, mpp=mpp or slide.mpp, warnings=doubts)
 
 
 def _what_else(place: str | os.PathLike[str]) -> str:
@@ -56,14 +62,3 @@ def _what_else(place: str | os.PathLike[str]) -> str:
         return f"this is {WORDS[kind_of(place)]}, not a slide"
     except HistoscribeError:
         return "this folder holds no slide" if Path(place).is_dir() else "not a slide that can be read"
-
-
-def _with_mpp(slide: Slide, mpp: float | None) -> Slide:
-    doubts = slide.warnings
-    if mpp is None:
-        if slide.mpp is None:
-            doubts += (UNSCALED,)
-        return replace(slide, warnings=doubts)
-    if slide.mpp is not None and abs(mpp / slide.mpp - 1) > 0.1:
-        doubts += (f"{mpp:.4g} µm per pixel were stated, but the file says {slide.mpp:.4g}",)
-    return replace(slide, mpp=mpp, warnings=doubts)

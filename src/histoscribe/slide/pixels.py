@@ -138,13 +138,10 @@ def check_associated(rows: int, columns: int, name: str, path: str | PathLike[st
 
 def _span(part: Any, length: int) -> tuple[int, int, Any]:
     """Turn one axis of a key into the range to read and the key within that range."""
-    if isinstance(part, slice):
-        wanted = range(*part.indices(length))
-        if not wanted:
-            return 0, 0, slice(None)
-        low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
-        return low, high + 1, slice(None, None, wanted.step)
-    place = int(part)
-    if not -length <= place < length:
-        raise IndexError(f"{place} is outside an axis of {length}")
-    return place % length, place % length + 1, 0
+    wanted = range(length)[part]
+    if isinstance(wanted, int):
+        return wanted, wanted + 1, 0
+    if not wanted:
+        return 0, 0, slice(None)
+    low, high = sorted((wanted[0], wanted[-1]))
+    return low, high + 1, slice(None, None, wanted.step)

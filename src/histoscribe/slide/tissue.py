@@ -30,8 +30,7 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
     from skimage.filters import threshold_otsu
 
     image = slide.read(Window(0, 0, *slide.shape), mpp)
-    assert slide.mpp is not None  # reading has checked it
-    factor = mpp / slide.mpp
+    factor = mpp / slide.known_mpp
     if not image.size:
         return np.zeros(image.shape[:2], dtype=np.bool_), factor
     density = -np.log10((image.astype(np.float32) + 1) / 256)

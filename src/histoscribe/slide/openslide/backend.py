@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, HistoscribeError, SlideError, reason_of
+from histoscribe.errors import DependencyError, HistoscribeError, SlideError, told_as
 from histoscribe.slide.colour import to_rgb
 from histoscribe.slide.model import AssociatedImages, Slide
 from histoscribe.slide.openslide.handles import Handles, library, try_out
@@ -26,19 +26,7 @@ _TILE = 512  # read where the file states no sensible tiles
 _SENSIBLE = range(64, 1025)
 _MOST_FILES = 1000  # of a folder that are looked at
 _MOST_LEVELS = 64
-_VENDORS = {
-    "aperio": "Aperio",
-    "dicom": "DICOM",
-    "generic-tiff": "",
-    "hamamatsu": "Hamamatsu",
-    "leica": "Leica",
-    "mirax": "3DHISTECH",
-    "philips": "Philips",
-    "sakura": "Sakura",
-    "trestle": "Trestle",
-    "ventana": "Ventana",
-    "zeiss": "Zeiss",
-}
+_VENDORS = {"dicom": "DICOM", "generic-tiff": "", "mirax": "3DHISTECH"}  # others are capitalised
 
 
 def read(path: Path) -> Slide:
@@ -52,7 +40,8 @@ def read(path: Path) -> Slide:
     library()
     try_out(file)
     handles = Handles(file)
-    try:
+    failed = library().OpenSlideError
+    with told_as(SlideError, "a damaged slide", failed, where=file, remedy=COPY_AGAIN):
         properties, extents, factors = handles.use(
             lambda handle: (
                 # the name of a damaged property may find no value
@@ -61,8 +50,6 @@ def read(path: Path) -> Slide:
                 [float(factor) for factor in handle.level_downsamples],
             )
         )
-    except library().OpenSlideError as error:
-        raise SlideError(f"a damaged slide ({reason_of(error)})", where=file, remedy=COPY_AGAIN) from error
     if not 1 <= len(extents) <= _MOST_LEVELS:
         raise SlideError(f"claims {len(extents)} levels", where=path, remedy=COPY_AGAIN)
     levels = []
@@ -84,7 +71,7 @@ def read(path: Path) -> Slide:
         path=path,
         levels=tuple(levels),
         mpp=mpp,
-        vendor=_VENDORS.get(vendor, vendor),
+        vendor=_VENDORS.get(vendor, vendor.capitalize()),
         objective=objective,
         warnings=doubts,
         associated=_associated(path, handles, properties),
@@ -100,11 +87,9 @@ def _associated(path: Path, handles: Handles, properties: Mapping[str, str]) -> 
     def show(name: str) -> NDArray[np.uint8]:
         rows, columns = (positive(properties.get(f"{stem}{name}.{side}")) for side in ("height", "width"))
         check_associated(int(rows or 0), int(columns or 0), name, path)
-        try:
+        problem, failed = f"its {name} image cannot be read", library().OpenSlideError
+        with told_as(SlideError, problem, failed, where=path, remedy=COPY_AGAIN):
             return to_rgb(np.asarray(handles.use(lambda handle: handle.associated_images[name])))
-        except library().OpenSlideError as error:
-            problem = f"its {name} image cannot be read ({reason_of(error)})"
-            raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error
 
     return {name: partial(show, name) for name in names}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from histoscribe.errors import DependencyError, SlideError, reason_of
+from histoscribe.errors import DependencyError, SlideError, told_as
 from histoscribe.slide.pixels import COPY_AGAIN
 
 T = TypeVar("T")
@@ -48,11 +48,9 @@ def library() -> ModuleType:
 
     Raises `DependencyError` if it is not installed, or its library is older than `FLOOR`.
     """
-    try:
+    needed, remedy = "this slide needs OpenSlide, which is not installed", f"install it: {_INSTALL}"
+    with told_as(DependencyError, needed, ImportError, OSError, remedy=remedy, reason=False):
         import openslide
-    except (ImportError, OSError) as error:
-        remedy = f"install it: {_INSTALL}"
-        raise DependencyError("this slide needs OpenSlide, which is not installed", remedy=remedy) from error
     check_version(openslide.__library_version__)
     module: ModuleType = openslide
     return module
@@ -117,11 +115,9 @@ class Handles:
 
     def _open(self) -> Any:
         openslide = library()
-        try:
+        failed = (openslide.OpenSlideError, OSError)
+        with told_as(SlideError, "OpenSlide cannot open it", *failed, where=self._path, remedy=COPY_AGAIN):
             handle = openslide.OpenSlide(self._path)
-        except (openslide.OpenSlideError, OSError) as error:
-            problem = f"OpenSlide cannot open it ({reason_of(error)})"
-            raise SlideError(problem, where=self._path, remedy=COPY_AGAIN) from error
         handle.set_cache(_shared_cache())
         self._own.handle = handle
         return handle

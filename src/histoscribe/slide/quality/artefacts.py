@@ -63,9 +63,8 @@ def slide_quality(slide: Slide, *, progress: Progress | None = None) -> SlideQua
     from scipy.ndimage import binary_dilation, binary_opening, uniform_filter
 
     tissue, factor = tissue_mask(slide)
-    assert slide.mpp is not None  # reading has checked it
     density, detail, grey = _looked_at(slide, progress or Progress())
-    cell = CELL_UM / slide.mpp
+    cell = CELL_UM / slide.known_mpp
     shape = density.shape[:2]
     rows, columns = (
         np.minimum(((np.arange(length) + 0.5) * cell / factor).astype(int), most - 1)
@@ -98,8 +97,7 @@ def _looked_at(slide: Slide, progress: Progress) -> tuple[NDArray[Any], NDArray[
     """By cells: mean optical density (…, 3), ln of fine over middle detail; by quarter cells: grey excess."""
     from scipy.ndimage import gaussian_filter
 
-    assert slide.mpp is not None
-    cell = CELL_UM / slide.mpp
+    cell = CELL_UM / slide.known_mpp
     rows, columns = (int(side / cell) for side in slide.shape)
     glass = np.percentile(slide.read(Window(0, 0, *slide.shape), 32.0), 95, axis=(0, 1)).astype(np.float32)
     density, detail, grey = [], [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.model import AssociatedImages, Slide
 from histoscribe.slide.orientation import TURNED, UprightPixels, is_turned, upright
@@ -33,7 +33,7 @@ from histoscribe.slide.tiff.metadata import dyes_of, orientation_of, read_metada
 from histoscribe.slide.tiff.pixels import TiffPixels
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage, TiffPageSeries
+    from tifffile import TiffFile, TiffPageSeries
 
 _MAX_TILE = 2**26  # pixels
 
@@ -50,19 +50,15 @@ def read(path: Path) -> Slide:
     """
     from tifffile import TiffFile
 
-    tif = None
-    try:
-        tif = TiffFile(path, _multifile=False)
+    # a damaged directory may fail anywhere inside tifffile
+    damaged = told_as(SlideError, "a damaged TIFF", Exception, where=path, remedy=COPY_AGAIN)
+    with damaged, ExitStack() as on_failure:
+        tif = on_failure.enter_context(TiffFile(path, _multifile=False))
         if not len(tif.pages):
             raise SlideError("there is no image inside; the file is cut off", where=path, remedy=COPY_AGAIN)
-        return _slide(tif, path)
-    except Exception as error:  # a damaged directory may fail anywhere inside tifffile
-        if tif is not None:
-            tif.close()
-        if isinstance(error, SlideError):
-            raise
-        problem = f"a damaged TIFF ({reason_of(error)})"
-        raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error
+        slide = _slide(tif, path)
+        on_failure.pop_all()  # the slide holds it open
+    return slide
 
 
 def _slide(tif: TiffFile, path: Path) -> Slide:
@@ -104,6 +100,8 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         notes.append(TURNED)
     vendor, spacing, objective = read_metadata(tif, series.keyframe, index)
     mpp, scale_doubts = believable(spacing, objective)
+    profile = series.keyframe.tags.get("InterColorProfile")
+    sensible = profile is not None and 0 < profile.count <= _MOST_PROFILE
     return Slide(
         path=path,
         levels=tuple(levels),
@@ -112,7 +110,7 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         objective=objective,
         warnings=(*notes, *scale_doubts),
         associated=associated_images(tif, index, path),
-        profile=profile_of(series.keyframe, path, index),
+        profile=partial(_profile, path, index) if sensible else None,
     )
 
 
@@ -173,12 +171,6 @@ def associated_images(tif: TiffFile, main: int, path: Path) -> AssociatedImages:
     return found
 
 
-def profile_of(page: TiffPage, path: Path, index: int) -> Callable[[], bytes] | None:
-    """What reads the ICC profile of a series' first page; None where there is none of sensible size."""
-    tag = page.tags.get("InterColorProfile")
-    return partial(_profile, path, index) if tag is not None and 0 < tag.count <= _MOST_PROFILE else None
-
-
 def _picture(path: Path, index: int, name: str) -> NDArray[np.uint8]:
     with _series(path, index, f"{name} image") as series:
         page = series.keyframe
@@ -200,11 +192,6 @@ def _series(path: Path, index: int, what: str) -> Iterator[TiffPageSeries]:
     """A series of the file, opened anew; whatever fails in the block is a `SlideError`."""
     from tifffile import TiffFile
 
-    try:
-        with TiffFile(path, _multifile=False) as tif:
-            yield tif.series[index]
-    except SlideError:
-        raise
-    except Exception as error:  # a damaged directory may fail anywhere inside tifffile
-        problem = f"its {what} cannot be read ({reason_of(error)})"
-        raise SlideError(problem, where=path, remedy=COPY_AGAIN) from error
+    damaged = told_as(SlideError, f"its {what} cannot be read", Exception, where=path, remedy=COPY_AGAIN)
+    with damaged, TiffFile(path, _multifile=False) as tif:
+        yield tif.series[index]

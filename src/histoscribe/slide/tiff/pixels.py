@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.colour import from_ycc, to_rgb
-from histoscribe.slide.encoded import check_tile, is_closed, is_known
+from histoscribe.slide.encoded import KNOWN, check_tile, is_closed
 from histoscribe.slide.pixels import CONVERT, WHITE
 from histoscribe.slide.tiff.segments import FileBytes, check_segments, tile_shape
 from histoscribe.slide.tiled import TiledPixels
@@ -53,7 +53,7 @@ class TiffPixels(TiledPixels):
             raise self._refused(f"{kind} pixels are not 8-bit RGB")
         if page.photometric == 6 and page.compression not in (*_JPEG, _APERIO_YCC):
             raise self._refused("YCbCr pixels that are not JPEG are not RGB")
-        if not is_known(page.compression):
+        if page.compression not in KNOWN:
             kind = getattr(page.compression, "name", str(page.compression))
             raise self._refused(f"is packed with {kind}, which is not known")
         if self.channels and page.photometric == 1 and self.samples != 3:
@@ -65,16 +65,13 @@ class TiffPixels(TiledPixels):
 
     def decode(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """See `TiledPixels.decode`."""
-        try:
+        remedy = "check that its disk is still there"
+        with told_as(SlideError, "can no longer be read", OSError, where=self._path, remedy=remedy):
             if self._by_tile:
                 return super().decode(top, left, bottom, right)
             where = {"Y": slice(top, bottom), "X": slice(left, right)}
             part = np.asarray(self._array[tuple(where.get(axis, slice(None)) for axis in self._axes)])
             return self._in_rgb(part.transpose([self._axes.index(axis) for axis in "YX" + self._sample]))
-        except OSError as error:
-            problem = f"can no longer be read ({reason_of(error)})"
-            remedy = "check that its disk is still there"
-            raise SlideError(problem, where=self._path, remedy=remedy) from error
 
     def _refused(self, problem: str) -> SlideError:
         return SlideError(problem, where=self._path, remedy=CONVERT)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.slide.encoded import HEADER, check_tile, states_extent
+from histoscribe.slide.encoded import BY_HEADER, HEADER, check_tile
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -71,7 +71,7 @@ def lost_tiles(level: TiffPageSeries, size: int) -> NDArray[np.bool_] | None:
 def check_segments(level: TiffPageSeries, content: FileBytes) -> None:
     """Raise `ValueError` if any tile or strip of a level claims more pixels than it has place for."""
     for page in level.pages:
-        if page is None or not states_extent(level.keyframe.compression):
+        if page is None or level.keyframe.compression not in BY_HEADER:
             continue
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
             data = content.read(offset, min(count, HEADER)) if count else b""

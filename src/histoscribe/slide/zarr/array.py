@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
 from histoscribe.slide.zarr.place import Place
 
@@ -53,11 +53,10 @@ class ZarrArray:
         self._lock = threading.Lock()
         self._indices: dict[str, NDArray[np.uint64] | None] = {}
         self._shards: _Shards | None = None
-        try:
+        wrong = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
+        problem = f"the array {path!r} is damaged"
+        with told_as(SlideError, problem, *wrong, where=place.where, remedy=COPY_AGAIN):
             self._load()
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-            problem = f"the array {path!r} is damaged ({reason_of(error)})"
-            raise SlideError(problem, where=place.where, remedy=COPY_AGAIN) from error
 
     def chunk(self, place: Sequence[int]) -> NDArray[np.uint8] | None:
         """Decode one chunk by its place in the grid; None where it is not stored.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SlideError
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.model import Slide
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
@@ -107,10 +107,8 @@ def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:
 
 
 def _profile(text: str, where: str) -> bytes:
-    try:
+    with told_as(SlideError, "its ICC profile is damaged", ValueError, where=where, remedy=COPY_AGAIN):
         return base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise SlideError("its ICC profile is damaged", where=where, remedy=COPY_AGAIN) from error
 
 
 class MissingTileWarning(UserWarning):

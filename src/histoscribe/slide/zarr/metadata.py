@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from histoscribe.errors import SlideError, reason_of
+from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.pixels import COPY_AGAIN
 from histoscribe.slide.scale import UM
 from histoscribe.slide.zarr.array import MOST_TEXT
@@ -59,26 +59,22 @@ def read_image(place: Place) -> OmeImage | None:
     A store in the layout of bioformats2raw stands for its first image. Raises `SlideError` if the
     description is damaged or leads out of the store.
     """
-    try:
-        found = _attributes(place, "")
-        if found is None:
-            return None
+    wrong = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
+    problem = "its OME-Zarr description is damaged"
+    with told_as(SlideError, problem, *wrong, where=place.where, remedy=COPY_AGAIN):
+        prefix, found = "", _attributes(place, "")
         if "multiscales" not in found and "bioformats2raw.layout" in found:
-            first = _attributes(place, "0/")
-            return None if first is None or "multiscales" not in first else _image(first, "0/")
-        return _image(found, "") if "multiscales" in found else None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
-        problem = f"its OME-Zarr description is damaged ({reason_of(error)})"
-        raise SlideError(problem, where=place.where, remedy=COPY_AGAIN) from error
+            prefix, found = "0/", _attributes(place, "0/")
+        return _image(found, prefix) if "multiscales" in found else None
 
 
-def _attributes(place: Place, prefix: str) -> dict[str, Any] | None:
+def _attributes(place: Place, prefix: str) -> dict[str, Any]:
     text = place.read(f"{prefix}zarr.json", MOST_TEXT)
     if text is not None:
         found: dict[str, Any] = json.loads(text).get("attributes") or {}
         return {**found, **(found.get("ome") or {})}
     text = place.read(f"{prefix}.zattrs", MOST_TEXT)
-    return None if text is None else dict(json.loads(text))
+    return {} if text is None else dict(json.loads(text))
 
 
 def _image(found: dict[str, Any], prefix: str) -> OmeImage:

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Any, Protocol
 
-from histoscribe.errors import DependencyError, SlideError, reason_of
+from histoscribe.errors import DependencyError, SlideError, reason_of, told_as
 
 _SECONDS = 8  # to connect, and between two pieces of an answer
 _ABSENT = (401, 403, 404, 410)  # what servers answer for an object that is not there
@@ -64,7 +64,10 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         self.where = url.rstrip("/")
-        try:
+        remedy = "install it: pip install 'napari-histoscribe[slides]'"
+        with told_as(
+            DependencyError, "a URL needs a package that is not installed", ImportError, remedy=remedy
+        ):
             import fsspec
 
             options: dict[str, Any] = {}
@@ -74,10 +77,6 @@ class Remote:
                 patience = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SECONDS)
                 options = {"client_kwargs": {"timeout": patience}}
             self._files: Any = fsspec.core.url_to_fs(self.where, **options)[0]
-        except ImportError as error:
-            problem = f"a URL needs a package that is not installed ({reason_of(error)})"
-            remedy = "install it: pip install 'napari-histoscribe[slides]'"
-            raise DependencyError(problem, remedy=remedy) from error
 
     def read(self, key: str, limit: int, start: int | None = None, stop: int | None = None) -> bytes | None:
         """See `Place.read`."""
