@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from histoscribe.errors import SectionError
 from histoscribe.record import Kind, amend_record
 from histoscribe.section.alignment import laid_on, opened
-from histoscribe.section.model import Section, SectionOptions
-from histoscribe.section.table import Counts, spot_table
+from histoscribe.section.model import Section, SectionOptions, flip
+from histoscribe.section.scale import SpotScale
+from histoscribe.section.table import Counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,37 +27,49 @@ def assemble(
     counts: Counts,
     rows: NDArray[np.intp],
     centres: NDArray[np.float64],
+    scale: SpotScale,
     options: SectionOptions,
     *,
     name: str,
-    mpp: float,
-    pitch_um: float | None,
-    spot_um: float,
     image: tuple[Slide | None, list[str]] = (None, []),
     obs: Mapping[str, Any] | None = None,
-    warnings: Sequence[str] = (),
 ) -> Section:
     """Lay measured spots on their slide and make a section of them.
 
     `rows` (spots,): which rows of the counts; `centres` (spots, 2): as (row, column) in pixels of the image
-    that they were placed on; `options`: its slide is laid beneath where it names one, else `image`; `name`:
-    where the options give none; `mpp`, `pitch_um` and `spot_um`: µm per pixel of `centres`, distance of
-    neighbours (None for cells) and diameter; `image`: a reduced image that belongs to the spots, and what is
-    doubtful about it; `obs` (spots,): columns about the spots. Raises `SectionError` if the slide does not
-    fit, or a length is no positive number.
+    that they were placed on; `scale`: of these pixels, with all that is doubtful about the spots; `options`:
+    its slide is laid beneath where it names one, else `image`; `name`: where the options give none; `image`:
+    a reduced image that belongs to the spots, and what is doubtful about it; `obs` (spots,): columns about
+    the spots. Raises `SectionError` if the slide does not fit, or a length is no positive number.
     """
+    import anndata
+    import pandas as pd
+
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)
-    doubts = [*counts.warnings, *warnings, *(doubts if options.slide is None else ())]
-    expected = None if own is None else own.shape
-    beneath, centres, mpp, alignment = laid_on(beneath, centres, mpp, expected=expected)
-    doubts += alignment.warnings
-    table = spot_table(counts, rows, centres)
-    for column, values in (obs or {}).items():
-        table.obs[column] = values
-    name, fit = options.name or name, alignment.verdict
-    patient = options.patient or name
-    return finished(Section(name, table, beneath, mpp, spot_um, pitch_um, patient, tuple(doubts), fit))
+    doubts = [*counts.warnings, *scale.warnings, *(doubts if options.slide is None else ())]
+    known = pd.DataFrame({"in_tissue": True, **(obs or {})}, index=[counts.spots[row] for row in rows])
+    genes = pd.DataFrame(index=list(counts.genes))
+    if counts.gene_ids is not None:
+        genes["gene_ids"] = list(counts.gene_ids)
+    everything = np.array_equal(rows, np.arange(len(counts.spots)))
+    matrix = counts.matrix if everything else counts.matrix[rows]
+    table = anndata.AnnData(X=matrix, obs=known, var=genes, obsm={"spatial": flip(centres)})
+    name = options.name or name
+    patient, sizes = options.patient or name, (scale.mpp, scale.spot_um, scale.pitch_um)
+    section = Section(name, table, beneath, *sizes, patient, tuple(doubts))
+    return aligned(section, None if own is None else own.shape)
+
+
+def aligned(section: Section, expected: tuple[int, int] | None, kind: Kind = "measured") -> Section:
+    """The section with its spots in the pixels of its slide, which is checked to fit, see `laid_on`."""
+    slide, centres, mpp, alignment = laid_on(section.slide, section.centres, section.mpp, expected=expected)
+    if alignment.factor != 1.0:
+        section.table.obsm["spatial"] = flip(centres)
+        section.table.uns.pop("spatial", None)
+    doubts = (*section.warnings, *alignment.warnings)
+    fit = alignment.verdict
+    return finished(replace(section, slide=slide, mpp=mpp, warnings=doubts, alignment=fit), kind)
 
 
 def finished(section: Section, kind: Kind = "measured") -> Section:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import HistoscribeError, SectionError
+from histoscribe.bounds.content import read_bytes
+from histoscribe.errors import HistoscribeError, SectionError, told_as
 from histoscribe.formats import WORDS, find, kind_of
 from histoscribe.progress import Progress
 from histoscribe.section.assembly import section_name
-from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.hest import archive_entries, archive_root
 from histoscribe.section.readers.legacy import read_legacy
@@ -118,18 +118,16 @@ def read_cohort_csv(path: Path) -> list[CohortRow]:
 
 
 def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    content = read_bytes(path, CSV_BYTES)
     try:
-        content = read_text(path, CSV_BYTES).getvalue()
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    with told_as(SectionError, "not a CSV file", csv.Error, where=path):
         first = text.split("\n", 1)[0]
         reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
         header = [name.strip().lower() for name in next(reader, [])]
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise SectionError(f"not a CSV file ({error})", where=path) from error
     known = f"the columns are {', '.join(COLUMNS)}; only {', '.join(REQUIRED)} are required"
     problems = [f"unknown column {name!r}" for name in header if name not in ("", *COLUMNS)]
     problems += [f"no column {name!r}" for name in REQUIRED if name not in header]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, told_as
 from histoscribe.section.lattice import (
     Spacing,
     free_spacing,
@@ -23,6 +23,8 @@ from histoscribe.section.lattice import (
     unit_vectors,
     visium_spacing,
 )
+from histoscribe.section.raster import GAPLESS
+from histoscribe.section.readers.visium_hd import BIN_UM
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -34,9 +36,7 @@ if TYPE_CHECKING:
 PITCH_UM, SPOT_UM = 100.0, 55.0
 """Of Visium."""
 LEGACY_PITCH_UM, LEGACY_SPOT_UM = 200.0, 100.0
-BIN_UM = 8.0
 COSMX_MPP = 0.12028
-GAPLESS = 0.9
 DOUBTED, REFUSED = 0.02, 0.1
 """Shares by which a stated scale and the lattice may differ."""
 SPOT_RATIO = (0.50, 0.72)
@@ -140,11 +140,10 @@ def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     value = mapping.get(key)
     if value is None:
         return None
-    try:
+    wrong = f"{key} is {value!r}, not a positive number"
+    with told_as(SectionError, wrong, TypeError, ValueError, where=path, reason=False):
         number = float(np.asarray(value).item())
-    except (TypeError, ValueError) as error:
-        raise SectionError(f"{key} is {value!r}, not a number", where=path) from error
-    if not (np.isfinite(number) and number > 0):
+    if not 0 < number < 1e9:
         raise SectionError(f"{key} is {number:g}, not a positive number", where=path)
     return number
 
@@ -232,10 +231,8 @@ def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) 
 def _array(table: AnnData, path: Path) -> NDArray[np.float64] | None:
     if not {"array_row", "array_col"} <= set(table.obs.columns):
         return None
-    try:
+    with told_as(SectionError, "array_row and array_col are no numbers", TypeError, ValueError, where=path):
         array = table.obs[["array_row", "array_col"]].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise SectionError(f"array_row and array_col are no numbers ({error})", where=path) from error
     return array if np.isfinite(array).all() else None
 
 

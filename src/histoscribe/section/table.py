@@ -168,30 +168,26 @@ def repeated(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for place, name in enumerate(names) if first[name] != place))
 
 
+def rows_among(names: Sequence[Any], listed: Sequence[Any]) -> NDArray[np.intp]:
+    """The row of each name in a list of unique ones; -1 where it is not among them."""
+    import pandas as pd
+
+    return np.asarray(pd.Index(listed, dtype=object).get_indexer(pd.Index(names, dtype=object)))
+
+
+def no_join(counts: Counts, listed: Sequence[str], where: Path, remedy: str) -> SectionError:
+    """That no spot with counts is among those that have a place."""
+    problem = (
+        f"counts and positions do not join: the counts have spots like {examples(counts.spots, 2)}, "
+        f"the positions like {examples(listed, 2)}"
+    )
+    return SectionError(problem, where=where, remedy=remedy)
+
+
 def examples(names: Sequence[str], most: int = 3) -> str:
     """Name the first few: `a, b, c and 4 more`."""
     listed = ", ".join(names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
-
-
-def spot_table(counts: Counts, rows: NDArray[np.intp], centres: NDArray[np.float64]) -> AnnData:
-    """Put the spots `rows` of `counts` at `centres` into an AnnData.
-
-    `rows` (spots,): which rows of the counts to keep, in this order; `centres` (spots, 2): full-resolution
-    pixels as (row, column).
-    """
-    import anndata
-    import pandas as pd
-
-    from histoscribe.section.model import flip
-
-    obs = pd.DataFrame({"in_tissue": True}, index=[counts.spots[row] for row in rows])
-    var = pd.DataFrame(index=list(counts.genes))
-    if counts.gene_ids is not None:
-        var["gene_ids"] = list(counts.gene_ids)
-    everything = len(rows) == len(counts.spots) and np.array_equal(rows, np.arange(len(rows)))
-    matrix = counts.matrix if everything else counts.matrix[rows]
-    return anndata.AnnData(X=matrix, obs=obs, var=var, obsm={"spatial": flip(centres)})
 
 
 def gene_column(section: Section, gene: str) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, SectionError, SlideError
+from histoscribe.errors import DependencyError, SectionError, SlideError, told_as
 from histoscribe.files import replacing, write_h5ad
 from histoscribe.progress import Progress
 from histoscribe.record import SlideReference, amend_record, record_of
@@ -26,7 +26,6 @@ from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 REGION_KEY, INSTANCE_KEY = "spatialdata_region", "spatialdata_instance"
 CHUNK = 1024
@@ -128,13 +127,11 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
     if target.is_dir() and not (target / "zarr.json").exists() and any(target.iterdir()):
         problem = "this folder holds something else and is not replaced"
         raise SectionError(problem, where=target, remedy="choose another name")
-    try:
+    needed = "writing SpatialData needs the package spatialdata"
+    with told_as(DependencyError, needed, ImportError, where=target, remedy=INSTALL, reason=False):
         import spatialdata
         from spatialdata.models import Image2DModel, ShapesModel, TableModel
         from spatialdata.transformations import Affine, Identity, Scale
-    except ImportError as error:
-        problem = "writing SpatialData needs the package spatialdata"
-        raise DependencyError(problem, where=target, remedy=INSTALL) from error
     table = _described(section, target, ZARR_IMAGE_SIDE)
     entry = table.uns["spatial"][library_key(section.name)]
     image: NDArray[np.uint8] | None = entry["images"].get("hires")
@@ -155,10 +152,11 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
     table.uns.pop("spatial", None)
     numbers = np.arange(table.n_obs)
     table.obs[REGION_KEY], table.obs[INSTANCE_KEY] = element, numbers
-    try:
+    problem, remedy = "the table holds something that SpatialData cannot store", "rename or remove it"
+    wrong = (ValueError, TypeError, KeyError, NotImplementedError)
+    with told_as(SectionError, problem, *wrong, where=target, remedy=f"{remedy}, or write h5ad instead"):
         table.obs[REGION_KEY] = table.obs[REGION_KEY].astype("category")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             circles = ShapesModel.parse(
                 np.asarray(table.obsm["spatial"], dtype=np.float64)[:, :2],
                 geometry=0,
@@ -182,11 +180,6 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
             data = spatialdata.SpatialData(images=images, shapes=shapes, tables=tables)
             with replacing(target) as fresh:
                 data.write(fresh)
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        problem = f"the table holds something that SpatialData cannot store ({reason})"
-        remedy = "rename or remove it, or write h5ad instead"
-        raise SectionError(problem, where=target, remedy=remedy) from error
 
 
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:

@@ -17,13 +17,14 @@ from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, methods_of
 from histoscribe.benchmark.predictor.benchmark import records_of, section_digest
 from histoscribe.benchmark.tables import TableLayout
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.table import dense
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.evaluation.measures import pearson_per_gene
 from histoscribe.features import TileEncoder
 from histoscribe.predictor import EncodedSection
 from histoscribe.progress import Progress
-from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, opened_hdf5, read_text
 from histoscribe.section.lattice import neighbour_distance
 from histoscribe.section.model import flip
 from histoscribe.section.readers.h5ad import read_h5ad
@@ -172,9 +173,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _task(folder: Path) -> Task:
     try:
-        genes = json.loads(read_text(folder / _GENES, SMALL_TEXT_BYTES).getvalue().decode("utf-8-sig"))[
-            "genes"
-        ]
+        genes = json.loads(read_bytes(folder / _GENES, SMALL_TEXT_BYTES).decode("utf-8-sig"))["genes"]
         genes = tuple(str(gene) for gene in genes)
     except (ValueError, KeyError, TypeError) as error:
         raise SectionError("is no list of genes", where=folder / _GENES, remedy="copy it again") from error
@@ -200,7 +199,7 @@ def _task(folder: Path) -> Task:
 
 def _split(folder: Path, name: str, files: dict[str, tuple[Path, Path]]) -> tuple[str, ...]:
     where = folder / "splits" / name
-    rows = list(csv.DictReader(io.StringIO(read_text(where).getvalue().decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(read_bytes(where).decode("utf-8-sig"))))
     names = []
     for row in rows:
         try:

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.errors import SectionError, told_as
 from histoscribe.section.assembly import assemble, section_name
-from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
-from histoscribe.section.table import Counts, examples, repeated
+from histoscribe.section.scale import SpotScale
+from histoscribe.section.table import Counts, examples, repeated, rows_among
 
 CELL_CHARACTERS = (1 << 14, 1 << 20)
 """Text of one cell that is looked at first, and at most."""
@@ -45,10 +46,8 @@ def read_cells(path: Path) -> CellOutlines:
     Single cells without a usable outline are left out.
     Raises `SectionError` if it is missing, damaged, or lists a cell twice.
     """
-    try:
-        text = read_text(path, SMALL_TEXT_BYTES).getvalue().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SectionError("not a GeoJSON file", where=path, remedy=_AGAIN) from error
+    with told_as(SectionError, "not a GeoJSON file", UnicodeDecodeError, where=path, remedy=_AGAIN):
+        text = read_bytes(path, SMALL_TEXT_BYTES).decode("utf-8")
     start = re.search(r'"features"\s*:\s*\[', text)
     if start is None:
         raise SectionError("not a GeoJSON file of cells", where=path, remedy=_AGAIN)
@@ -62,12 +61,9 @@ def read_cells(path: Path) -> CellOutlines:
         if text[place : place + 1] == "]":
             break
         count += 1
-        try:
+        cut = f"cell {count} is damaged or the file is cut off"
+        with told_as(SectionError, cut, ValueError, RecursionError, where=path, remedy=_AGAIN, reason=False):
             cell, used = _decoded(text, place)
-        except (ValueError, RecursionError) as error:
-            raise SectionError(
-                f"cell {count} is damaged or the file is cut off", where=path, remedy=_AGAIN
-            ) from error
         place += used
         try:
             number, shape = int(cell["properties"]["cell_id"]), _shape(cell["geometry"])
@@ -134,21 +130,17 @@ def open_segmented(folder: Path, options: SectionOptions) -> Section:
         counts,
         rows,
         centres,
+        SpotScale(scales.mpp, None, float(2 * np.sqrt(np.median(areas) / np.pi)), tuple(warnings)),
         options,
         name=section_name(folder),
-        mpp=scales.mpp,
-        pitch_um=None,
-        spot_um=float(2 * np.sqrt(np.median(areas) / np.pi)),
         image=own_image(folder / "spatial", scales),
         obs={"area_um2": areas},
-        warnings=warnings,
     )
 
 
 def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows of the counts and of the outlines that belong together, by barcode."""
-    place = {barcode: row for row, barcode in enumerate(cells.barcodes)}
-    found = np.array([place.get(spot, -1) for spot in counts.spots], dtype=np.intp)
+    found = rows_among(counts.spots, cells.barcodes)
     lost = [counts.spots[row] for row in np.flatnonzero(found < 0)]
     if 2 * len(lost) > len(found):
         problem = f"{len(lost)} of {len(found)} cells with counts have no outline: {examples(lost)}"

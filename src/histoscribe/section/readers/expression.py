@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.bulk.table import counts_beside
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, told_as
 from histoscribe.rows import is_lazy
 from histoscribe.section.table import (
     count_problems,
@@ -146,10 +146,8 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         columns = {str(name).lower(): name for name in reversed(list(table.obs))}
         pair = next(([columns[name.lower()] for name in pair] for pair in _PLACES
                      if {name.lower() for name in pair} <= set(columns)), None)  # fmt: skip
-        try:
+        with told_as(SectionError, "positions in obs are no numbers", TypeError, ValueError, where=path):
             stated = None if pair is None else table.obs[pair].to_numpy(dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise SectionError(f"positions in obs are no numbers ({error})", where=path) from error
         if stated is None:
             problem = 'the spots have no positions: there is no obsm["spatial"]'
             remedy = "write it with squidpy, or open the Space Ranger folder"
@@ -274,9 +272,7 @@ def check_sparse(table: AnnData, path: Path) -> None:
     if table.raw is not None:
         held["raw"] = table.raw.X
     for name, matrix in held.items():
-        if hasattr(matrix, "check_format"):
-            try:
+        problem = f"the indices of {name} reach beyond its shape or do not rise"
+        with told_as(SectionError, problem, TypeError, ValueError, where=path, remedy="write it again"):
+            if hasattr(matrix, "check_format"):
                 matrix.check_format(full_check=True)
-            except (TypeError, ValueError) as error:
-                problem = f"the indices of {name} reach beyond its shape or do not rise ({error})"
-                raise SectionError(problem, where=path, remedy="write it again") from error

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
 from histoscribe.section.assembly import assemble, section_name
-from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.section.lattice import square_spacing
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import own_image, read_scales
 from histoscribe.section.readers.tenx import GENE_EXPRESSION, MOST_ENTRIES, gene_expression, texts
 from histoscribe.section.readers.visium_hd import BIN_UM, bin_folders
+from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import no_gene
 from histoscribe.slide import Slide
 
@@ -26,6 +27,7 @@ MOST_BINS = 100_000_000
 """The largest capture area today has 3,350 × 3,350 bins of 2 µm."""
 _REMEDY = "copy feature_slice.h5 from Space Ranger again"
 NAME = "feature_slice.h5"
+_MASK = "masks/filtered"
 _TO_IMAGE = "spot_colrow_to_microscope_colrow"
 
 
@@ -65,13 +67,10 @@ def read_feature_slice(path: Path, gene: str, *, bin_um: float = 8.0) -> NDArray
         shape = (-(-extent[0] // step), -(-extent[1] // step))
         image = np.zeros(shape[0] * shape[1])
         for index in found:
-            part = hdf5_part(file, f"feature_slices/{index}", path)
-            if part is not None:
-                bins, values = _sparse_bins(part, extent, step, path)
-                image += np.bincount(bins, weights=values, minlength=len(image))
-        mask = hdf5_part(file, "masks/filtered", path)
-        if mask is not None:
-            bins, values = _sparse_bins(mask, extent, step, path)
+            bins, values = _sparse_bins(file, f"feature_slices/{index}", extent, step, path)
+            image += np.bincount(bins, weights=values, minlength=len(image))
+        if _MASK in file:
+            bins, values = _sparse_bins(file, _MASK, extent, step, path)
             image[np.bincount(bins, weights=values, minlength=len(image)) == 0] = np.nan
     return image.reshape(shape).astype(np.float32)
 
@@ -102,11 +101,14 @@ def _extent_of(file: Any, path: Path) -> tuple[int, int]:
 
 
 def _sparse_bins(
-    group: Any, extent: tuple[int, int], step: int, path: Path
+    file: Any, name: str, extent: tuple[int, int], step: int, path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Flat bin numbers, row by row of the larger bins, and values."""
+    """Flat bin numbers, row by row of the larger bins, and values; none where there is no such group."""
     import h5py
 
+    group = hdf5_part(file, name, path)
+    if group is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
     parts = [group[name] for name in ("row", "col", "data") if name in group]
     if len(parts) < 3 or not all(isinstance(part, h5py.Dataset) and part.ndim == 1 for part in parts):
         raise _refused(f"{group.name} has no row, col and data", path)
@@ -156,10 +158,9 @@ def open_feature_slice(
     with opened_hdf5(path, whole=False) as file:
         extent, to_image = _extent_of(file, path), _to_image(file, path)
         across = -(-extent[1] // step)
-        mask = hdf5_part(file, "masks/filtered", path)
-        if mask is None:
+        if _MASK not in file:
             raise _refused("does not say which bins lie on tissue", path)
-        bins = np.unique(_sparse_bins(mask, extent, step, path)[0])
+        bins = np.unique(_sparse_bins(file, _MASK, extent, step, path)[0])
         names, ids = _names_of(file, "name", path), _names_of(file, "id", path)
         typed = hdf5_part(file, "features/feature_type", path) is not None
         kinds = _names_of(file, "feature_type", path) if typed else [GENE_EXPRESSION] * len(names)
@@ -181,14 +182,11 @@ def open_feature_slice(
         counts,
         np.arange(len(bins)),
         centres,
+        SpotScale(spacing.mpp, bin_um, bin_um, spacing.warnings),
         options,
         name=section_name(path.parent),
-        mpp=spacing.mpp,
-        pitch_um=bin_um,
-        spot_um=bin_um,
         image=_image_beside(path),
         obs={"array_row": places[:, 0], "array_col": places[:, 1]},
-        warnings=spacing.warnings,
     )
 
 
@@ -220,19 +218,17 @@ def _counts(
     values: list[NDArray[np.float32]] = []
     ends = np.zeros(genes + 1, dtype=np.int64)
     for gene in progress.track(range(genes), "reading genes", genes):
-        part = hdf5_part(file, f"feature_slices/{gene}", path)
-        if part is not None:
-            places, counts = _sparse_bins(part, extent, step, path)
-            found, where = np.unique(row_of[places], return_inverse=True)
-            summed = np.bincount(where, weights=counts, minlength=len(found))
-            inside = found >= 0
-            rows.append(found[inside])
-            values.append(summed[inside].astype(np.float32))
-        ends[gene + 1] = ends[gene] + (len(rows[-1]) if part is not None else 0)
+        places, counts = _sparse_bins(file, f"feature_slices/{gene}", extent, step, path)
+        found, where = np.unique(row_of[places], return_inverse=True)
+        summed = np.bincount(where, weights=counts, minlength=len(found))
+        inside = found >= 0
+        rows.append(found[inside])
+        values.append(summed[inside].astype(np.float32))
+        ends[gene + 1] = ends[gene] + len(rows[-1])
         if ends[gene + 1] > MOST_ENTRIES:
             raise _refused(f"holds more than {MOST_ENTRIES} counts", path)
-    data = np.concatenate(values) if values else np.zeros(0, np.float32)
-    indices = np.concatenate(rows) if rows else np.zeros(0, np.int32)
+    data = np.concatenate([np.zeros(0, np.float32), *values])
+    indices = np.concatenate([np.zeros(0, np.int32), *rows])
     return csc_matrix((data, indices, ends), shape=(len(bins), genes)).tocsr()
 
 

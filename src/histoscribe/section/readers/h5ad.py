@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import SectionError, reason_of
+from histoscribe.bounds.hdf5 import opened_hdf5
+from histoscribe.errors import SectionError, told_as
 from histoscribe.record import KEY, Record, record_of
 from histoscribe.rows import lazily
-from histoscribe.section.alignment import laid_on, opened
-from histoscribe.section.assembly import finished, section_name
-from histoscribe.section.bounds.hdf5 import opened_hdf5
+from histoscribe.section.alignment import opened
+from histoscribe.section.assembly import aligned, section_name
 from histoscribe.section.model import Section, SectionOptions, flip
 from histoscribe.section.readers.expression import check_sparse, library_of, with_expression, with_places
 from histoscribe.section.readers.held_images import held_image, named_slide, unlike_named
@@ -64,32 +64,22 @@ def section_of_table(
     library, entry, beside = library_of(table, path)
     table, changed = with_expression(table, own.measured, path)
     centres = flip(table.obsm["spatial"])
-    if options.slide is not None:
-        options = replace(options, slide=opened(options.slide))
-    scale = scale_of(table, centres, own, options, entry, mpp, path)
+    beneath = None if options.slide is None else opened(options.slide)
+    scale = scale_of(table, centres, own, replace(options, slide=beneath), entry, mpp, path)
     held, said = (image, []) if image is not None else held_image(entry, path)
     warnings = [*own.warnings, *doubts, *lost, *beside, *changed, *scale.warnings]
-    beneath: Slide | None
-    if options.slide is not None:
-        beneath = opened(options.slide)
+    if beneath is not None:
         warnings += unlike_named(beneath, own.slide)
     else:
         beneath, said_of_named = named_slide(own.slide, path)
         warnings += said_of_named
         if beneath is None:
             beneath, warnings = held, [*warnings, *said]
-    known = held is not None and min(held.levels[0].shape) >= SMALLEST_IMAGE
-    expected = held.shape if held is not None and known else None
-    beneath, centres, micrometres, alignment = laid_on(beneath, centres, scale.mpp, expected=expected)
-    if alignment.factor != 1.0:
-        table.obsm["spatial"] = flip(centres)
-        table.uns.pop("spatial", None)
-    warnings += alignment.warnings
+    expected = held.shape if held is not None and min(held.levels[0].shape) >= SMALLEST_IMAGE else None
     name = options.name or own.name or library or section_name(path)
-    patient = options.patient or own.patient or name
-    sizes, told = (micrometres, scale.spot_um, scale.pitch_um), tuple(warnings)
-    section = Section(name, table, beneath, *sizes, patient, told, alignment.verdict)
-    return finished(section, own.kind or "measured")
+    patient, sizes = options.patient or own.patient or name, (scale.mpp, scale.spot_um, scale.pitch_um)
+    section = Section(name, table, beneath, *sizes, patient, tuple(warnings))
+    return aligned(section, expected, own.kind or "measured")
 
 
 def read_h5ad(path: Path) -> AnnData:
@@ -106,12 +96,10 @@ def read_h5ad(path: Path) -> AnnData:
     if missing:
         problem = f"this HDF5 file has no {', '.join(missing)}"
         raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")
-    try:
+    remedy = "write it again with a current anndata"
+    with told_as(SectionError, "not a whole h5ad file", Exception, where=path, remedy=remedy):
         found = _read_lazily(path) if lazy else None
         return anndata.read_h5ad(path) if found is None else found
-    except Exception as error:
-        problem = f"not a whole h5ad file ({reason_of(error)})"
-        raise SectionError(problem, where=path, remedy="write it again with a current anndata") from error
 
 
 def _is_large(matrix: Any) -> bool:

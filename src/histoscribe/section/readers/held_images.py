@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bounds.content import unpacked
+from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.errors import HistoscribeError, SectionError, SlideError
 from histoscribe.record import SlideReference
 from histoscribe.section.alignment import SAME_SIZE, opened, rebased
-from histoscribe.section.bounds.hdf5 import hdf5_part, opened_hdf5, unpacked
 from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
@@ -58,17 +59,15 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
             continue
         slide = in_memory(_as_bytes(image), 1 / scale, path, HELD_IN_H5AD)
         found.append((kind, replace(slide, warnings=tuple(said))))
-    refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], path)
+    refuse_unequal(found, path)
     return (found[0][1] if found else None), list(dict.fromkeys(doubts))
 
 
-def refuse_unequal(images: list[tuple[str, tuple[int, int], tuple[int, int]]], path: Path) -> None:
-    """Refuse reduced images that state different sizes of the full one: one of them was replaced.
-
-    `images`: the size of the full image that each states, and its own.
-    """
-    for (one, full, _), (other, beside, own) in pairwise(images):
-        rounding = max(1 / side for side in own)
+def refuse_unequal(images: list[tuple[str, Slide]], path: Path) -> None:
+    """Refuse reduced images that state different sizes of the full one: one of them was replaced."""
+    for (one, first), (other, second) in pairwise(images):
+        full, beside = first.shape, second.shape
+        rounding = max(1 / side for side in second.levels[0].shape)
         if any(abs(a / b - 1) > SAME_SIZE + rounding for a, b in zip(full, beside, strict=True)):
             raise SectionError(
                 f"the {one} and {other} images contradict each other: by their scales the full image has "

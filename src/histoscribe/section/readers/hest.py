@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import SectionError
-from histoscribe.section.bounds.hdf5 import read_text
+from histoscribe.bounds.content import read_bytes, read_json
+from histoscribe.errors import SectionError, told_as
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.h5ad import read_h5ad, section_of_table
+from histoscribe.slide.scale import positive
 
 TABLE_BYTES, _RECORD_BYTES = 64 << 20, 1 << 20
 POOL_UM = 100.0
@@ -143,11 +143,8 @@ def _mpp(entry: ArchiveEntry) -> tuple[float | None, list[str]]:
 
 
 def _number(entry: ArchiveEntry, key: str) -> float | None:
-    try:
-        number = float(entry.facts.get(key, ""))
-    except ValueError:
-        return None
-    return number if 0 < number < 1e6 else None
+    number = positive(entry.facts.get(key))
+    return number if number and number < 1e6 else None
 
 
 def _table(root: Path) -> Mapping[str, Mapping[str, str]]:
@@ -161,24 +158,16 @@ def _table(root: Path) -> Mapping[str, Mapping[str, str]]:
 
 @lru_cache(maxsize=4)
 def _rows(path: Path, _stamp: int) -> Mapping[str, Mapping[str, str]]:
-    try:
-        text = read_text(path, TABLE_BYTES).getvalue().decode("utf-8-sig")
+    wrong = (UnicodeDecodeError, csv.Error)
+    with told_as(SectionError, "not a CSV file", *wrong, where=path, remedy="copy it again"):
+        text = read_bytes(path, TABLE_BYTES).decode("utf-8-sig")
         rows = [_told(row) for row in csv.DictReader(io.StringIO(text))]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SectionError(f"not a CSV file ({error})", where=path, remedy="copy it again") from error
     return {row["id"]: row for row in rows if "id" in row}
 
 
 def _record(path: Path) -> Mapping[str, str]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(read_text(path, _RECORD_BYTES).getvalue().decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise SectionError("this is damaged", where=path, remedy="copy it again")
-    return _told(found)
+    known = path.is_file()
+    return _told(read_json(path, _RECORD_BYTES, SectionError, "copy it again")) if known else {}
 
 
 def _told(row: Mapping[Any, Any]) -> dict[str, str]:

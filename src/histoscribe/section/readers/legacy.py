@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.bulk.layouts import is_special
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, told_as
 from histoscribe.section.assembly import assemble, section_name
-from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
 from histoscribe.section.lattice import free_spacing, mirror_doubts, square_spacing, unit_vectors
 from histoscribe.section.model import Section, SectionOptions
-from histoscribe.section.table import Counts, checked_counts, examples, repeated
+from histoscribe.section.scale import LEGACY_PITCH_UM, LEGACY_SPOT_UM, SpotScale
+from histoscribe.section.table import Counts, checked_counts, examples, no_join, repeated, rows_among
 from histoscribe.slide import Slide
 
-PITCH_UM = 200.0
-SPOT_UM = 100.0
 _NEEDED = ("x", "y", "pixel_x", "pixel_y")
 _COUNTS_REMEDY = "the first line must name the genes, and each further line start with a spot such as 10x14"
 
@@ -28,8 +28,8 @@ def read_legacy(
     positions: str | Path,
     slide: Slide | str | Path | None = None,
     *,
-    pitch_um: float = PITCH_UM,
-    spot_um: float = SPOT_UM,
+    pitch_um: float = LEGACY_PITCH_UM,
+    spot_um: float = LEGACY_SPOT_UM,
     name: str | None = None,
     patient: str | None = None,
 ) -> Section:
@@ -70,20 +70,17 @@ def read_legacy(
         table_of_counts,
         rows,
         centres[of_positions],
+        SpotScale(spacing.mpp, spacing.pitch_um, spot_um, (*doubts, *spacing.warnings)),
         SectionOptions(slide, patient, name),
         name=section_name(counts_path),
-        mpp=spacing.mpp,
-        pitch_um=spacing.pitch_um,
-        spot_um=spot_um,
         obs={"array_row": array[:, 1], "array_col": array[:, 0]},
-        warnings=(*doubts, *spacing.warnings),
     )
 
 
 def looks_like_counts_table(path: Path) -> bool:
     """Whether a text file's second line, or its first one's second cell, is a spot such as `10x14`."""
     try:
-        text = read_text(path)
+        text = io.BytesIO(read_bytes(path))
     except SectionError:
         return False
     header, first = text.readline(1 << 24), text.readline(4096)
@@ -97,25 +94,20 @@ def read_counts_table(path: Path) -> Counts:
 
     Raises `SectionError` if it is damaged, has no spots, or values that are no counts.
     """
-    text = read_text(path)
-    header = text.readline().decode("utf-8", "replace").rstrip("\r\n")
+    text = io.StringIO(read_bytes(path).decode("utf-8", "replace"))
+    header = text.readline().rstrip("\r\n")
     separator = "\t" if "\t" in header else ","
     columns = [cell.strip('" ') for cell in header.split(separator)]
-    body = text.read().decode("utf-8", "replace").splitlines()
-    lines = [line.split(separator, 1) for line in body if line.strip()]
+    lines = [line.split(separator, 1) for line in text.read().splitlines() if line.strip()]
     lines = [line for line in lines if not is_special(line[0].strip('" '))]
     names = [line[0].strip('" ') for line in lines]
     if not lines or any(len(line) < 2 for line in lines):
         raise SectionError("not a table of counts", where=path, remedy=_COUNTS_REMEDY)
     if not columns[0] or len(columns) == lines[0][1].count(separator) + 2:
         columns = columns[1:]
-    try:
+    with told_as(SectionError, "not a whole table of counts", ValueError, where=path, remedy=_COUNTS_REMEDY):
         rows = (line[1] for line in lines)
         matrix = np.loadtxt(rows, delimiter=separator, dtype=np.float32, ndmin=2, quotechar='"')
-    except ValueError as error:
-        raise SectionError(
-            f"not a whole table of counts ({error})", where=path, remedy=_COUNTS_REMEDY
-        ) from error
     if matrix.shape[1] != len(columns):
         problem = f"the first line names {len(columns)} columns, the others hold {matrix.shape[1]}"
         raise SectionError(problem, where=path, remedy=_COUNTS_REMEDY)
@@ -140,13 +132,11 @@ def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray
     """Selected spots: names, array coordinates (x, y), pixels (row, column); and all names listed."""
     import pandas as pd
 
-    text = read_text(path, SMALL_TEXT_BYTES)
-    separator = "\t" if b"\t" in text.readline() else ","
-    text.seek(0)
-    try:
-        frame = pd.read_csv(text, sep=separator)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise SectionError(f"not a whole table of positions ({error})", where=path) from error
+    text = read_bytes(path, SMALL_TEXT_BYTES)
+    separator = "\t" if b"\t" in text.split(b"\n", 1)[0] else ","
+    wrong = (ValueError, pd.errors.ParserError)
+    with told_as(SectionError, "not a whole table of positions", *wrong, where=path):
+        frame = pd.read_csv(io.BytesIO(text), sep=separator)
     missing = [column for column in _NEEDED if column not in frame.columns]
     if missing:
         raise SectionError(
@@ -185,19 +175,13 @@ def _numbers(frame: Any, columns: list[str], path: Path) -> NDArray[np.float64]:
 def _join(
     counts: Counts, spots: list[str], listed: set[str], where: Path
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
-    place = {spot: row for row, spot in enumerate(spots)}
-    pairs = [(row, place[spot]) for row, spot in enumerate(counts.spots) if spot in place]
-    if not pairs:
-        raise SectionError(
-            f"counts and positions do not join: the counts have spots like {examples(counts.spots, 2)}, "
-            f"the positions like {examples(spots, 2)}",
-            where=where,
-            remedy="use counts and positions of the same section",
-        )
-    rows, of_positions = np.asarray(pairs, dtype=np.intp).T
+    found = rows_among(counts.spots, spots)
+    rows = np.flatnonzero(found >= 0)
+    if not len(rows):
+        raise no_join(counts, spots, where, "use counts and positions of the same section")
     warnings = []
-    if idle := len(spots) - len(pairs):
+    if idle := len(spots) - len(rows):
         warnings.append(f"{idle} of {len(spots)} selected positions have no counts and were left out")
     if lost := [spot for spot in counts.spots if spot not in listed]:
         warnings.append(f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}")
-    return rows, of_positions, warnings
+    return rows, found[rows], warnings

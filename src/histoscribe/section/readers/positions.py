@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
-from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, read_text
-from histoscribe.section.table import Counts, examples, flags_of, repeated
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.errors import SectionError, told_as
+from histoscribe.section.table import Counts, examples, flags_of, no_join, repeated, rows_among
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
 MOST_BINS = 50_000_000
@@ -29,28 +32,15 @@ _ALSO = {
 _AGAIN = "copy the spatial/ folder from Space Ranger again"
 
 
-@dataclass(frozen=True, eq=False)
-class Positions:
-    """All spots of a capture area."""
-
-    barcodes: tuple[str, ...]
-    """Unique."""
-    in_tissue: NDArray[np.bool_]
-    """Shape (spots,)."""
-    array: NDArray[np.float64]
-    """`array_row`, `array_col`, shape (spots, 2)."""
-    centres: NDArray[np.float64]
-    """Full-resolution pixels as (row, column), shape (spots, 2)."""
-    warnings: tuple[str, ...] = ()
-    """What was left out."""
-
-
-def read_positions(path: Path) -> Positions:
+def read_positions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read `tissue_positions_list.csv` (no header), `tissue_positions.csv` (header) or `.parquet`.
 
     Whether there is a header is decided by its words, not by the file's name; Seurat's columns are
-    known. Raises `SectionError` if it is damaged; every problem is named.
+    known. Returns all spots of the capture area by their barcodes, with `COLUMNS`, and what was left out.
+    Raises `SectionError` if it is damaged; every problem is named.
     """
+    import pandas as pd
+
     frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     barcodes = frame["barcode"].astype(str).tolist()
     problems = []
@@ -58,12 +48,9 @@ def read_positions(path: Path) -> Positions:
     inside = flags_of(frame["in_tissue"].fillna(0).to_numpy())
     if inside is None:
         problems.append("in_tissue holds something other than 0 and 1: are the columns in order?")
-    try:
+    wrong = "holds something that is no number"
+    with told_as(SectionError, wrong, TypeError, ValueError, where=path, remedy=_AGAIN):
         values = frame[list(COLUMNS[2:])].to_numpy().astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise SectionError(
-            f"holds something that is no number ({error})", where=path, remedy=_AGAIN
-        ) from error
     if not len(values):
         problems.append("holds no spot")
     if twice := repeated(barcodes):
@@ -75,78 +62,66 @@ def read_positions(path: Path) -> Positions:
         problems.append(broken)
     if problems or inside is None:
         raise SectionError("; ".join(problems), where=path, remedy=_AGAIN)
-    found = Positions(tuple(barcodes), inside, values[:, :2], values[:, 2:])
-    if known.all():
-        return found
-    names = tuple(name for name, keep in zip(barcodes, known, strict=True) if keep)
-    values = values[known]
-    return Positions(names, inside[known], values[:, :2], values[:, 2:], (f"left out: {broken}",))
+    spots = pd.DataFrame(values, pd.Index(barcodes, dtype=object), COLUMNS[2:]).assign(in_tissue=inside)
+    return (spots[known], [f"left out: {broken}"]) if lost else (spots, [])
 
 
 def join(
-    counts: Counts, positions: Positions, where: Path
+    counts: Counts, positions: pd.DataFrame, where: Path
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
     """Match counts and positions by barcode, never by order; spots off the tissue are left out.
 
     Returns `rows_of_counts` and `rows_of_positions` (spots,): in the order of the counts. Raises
     `SectionError` if nothing joins, or no spot lies on tissue.
     """
-    place = {barcode: row for row, barcode in enumerate(positions.barcodes)}
-    found = [place.get(spot, -1) for spot in counts.spots]
-    renamed: list[str] = []
-    if max(found) < 0:
-        found, renamed = _by_letters(counts.spots, positions.barcodes)
-    lost = [spot for spot, row in zip(counts.spots, found, strict=True) if row < 0]
+    listed = positions.index.tolist()
+    of_positions, warnings = rows_among(counts.spots, listed), list[str]()
+    if of_positions.max() < 0:
+        of_positions, warnings = _by_letters(counts.spots, listed)
+    lost = [counts.spots[row] for row in np.flatnonzero(of_positions < 0)]
     if len(lost) == len(counts.spots):
-        raise SectionError(
-            f"counts and positions do not join: the counts have spots like {examples(counts.spots, 2)}, "
-            f"the positions like {examples(positions.barcodes, 2)}",
-            where=where,
-            remedy="use counts and spatial/ of the same Space Ranger run",
-        )
+        remedy = "use counts and spatial/ of the same Space Ranger run"
+        raise no_join(counts, listed, where, remedy)
     if 2 * len(lost) > len(counts.spots):
         problem = f"{len(lost)} of {len(counts.spots)} spots with counts have no position: {examples(lost)}"
         remedy = "check that the file of positions is whole and of the same run"
         raise SectionError(problem, where=where, remedy=remedy)
-    warnings = renamed
     if lost:
         said = f"{len(lost)} spots have counts but no position and were left out: {examples(lost)}"
-        if (count := len(positions.barcodes)) + 1 in SLIDE_SPOTS:
+        if (count := len(listed)) + 1 in SLIDE_SPOTS:
             said += f"; the positions have {count} lines, one too few: was the first line lost?"
         warnings.append(said)
-    of_positions = np.asarray(found, dtype=np.intp)
-    kept = (of_positions >= 0) & positions.in_tissue[of_positions]
+    kept = (of_positions >= 0) & positions["in_tissue"].to_numpy()[of_positions]
     if not kept.any():
         problem = "the section is empty: no spot with counts lies on tissue (in_tissue is 0 for all)"
         raise SectionError(problem, where=where, remedy="check the tissue detection in Space Ranger or Loupe")
     return np.flatnonzero(kept), of_positions[kept], warnings
 
 
-def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[list[int], list[str]]:
+def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
     """Match by the bases alone, where other programs put something else before or behind them."""
-    place = {match[0]: row for row, name in enumerate(barcodes) if (match := _BASES.search(name))}
-    bases = [match and match[0] for match in map(_BASES.search, spots)]
-    if len(place) < len(barcodes) or len(set(bases)) < len(bases):
-        return [-1] * len(spots), []
-    found = [place.get(name or "", -1) for name in bases]
-    return found, ["counts and positions write their barcodes differently: they were matched by their bases"]
+    own, listed = ([match and match[0] for match in map(_BASES.search, each)] for each in (spots, barcodes))
+    if None in listed or len(set(listed)) < len(listed) or len(set(own)) < len(own):
+        return np.full(len(spots), -1, dtype=np.intp), []
+    return rows_among(own, listed), [
+        "counts and positions write their barcodes differently: they were matched by their bases"
+    ]
 
 
 def _csv(path: Path) -> Any:
     import pandas as pd
 
-    text = read_text(path, SMALL_TEXT_BYTES)
+    text = io.BytesIO(read_bytes(path, SMALL_TEXT_BYTES))
     first = text.readline().decode("utf-8", "replace").lstrip("\ufeff").lower()
     numbered = first.replace('"', "").rstrip().split(",") == ["", *(f"v{one}" for one in range(1, 7))]
     text.seek(0 if not numbered else text.tell())
     separator = max(",;\t", key=first.count)
     has_header = "tissue" in first or first.startswith(("barcode", '"barcode'))
-    try:
+    wrong = (ValueError, pd.errors.ParserError)
+    with told_as(SectionError, "not a whole table of positions", *wrong, where=path, remedy=_AGAIN):
         decimal, header = "," if separator == ";" else ".", 0 if has_header else None
         frame = pd.read_csv(text, sep=separator, decimal=decimal, header=header, dtype={0: str})
         frame = frame.iloc[:, 1:] if numbered else frame  # R's numbers of rows
-    except (ValueError, pd.errors.ParserError) as error:
-        raise SectionError(f"not a whole table of positions ({error})", where=path, remedy=_AGAIN) from error
     if not has_header:
         if frame.shape[1] != len(COLUMNS):
             raise _columns_error(path, f"{frame.shape[1]} columns where {len(COLUMNS)} are needed")
@@ -164,14 +139,15 @@ def _parquet(path: Path) -> Any:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    try:
-        with ParquetFile(path) as file:
-            rows = file.metadata.num_rows
-            if rows > MOST_BINS:
-                raise SectionError(f"claims {rows:,} bins", where=path, remedy=_AGAIN)
-            frame = file.read(columns=[name for name in COLUMNS if name in file.schema.names]).to_pandas()
-    except (ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
-        raise SectionError("not a whole parquet file", where=path, remedy=_AGAIN) from error
+    wrong = (ArrowException, ValueError, OSError, RuntimeError, OverflowError)
+    with (
+        told_as(SectionError, "not a whole parquet file", *wrong, where=path, remedy=_AGAIN, reason=False),
+        ParquetFile(path) as file,
+    ):
+        rows = file.metadata.num_rows
+        if rows > MOST_BINS:
+            raise SectionError(f"claims {rows:,} bins", where=path, remedy=_AGAIN)
+        frame = file.read(columns=[name for name in COLUMNS if name in file.schema.names]).to_pandas()
     return _named(frame.reset_index(), path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
 from histoscribe.section.assembly import assemble, section_name
@@ -19,7 +20,7 @@ from histoscribe.section.lattice import (
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.cells import open_segmented
 from histoscribe.section.readers.feature_slice import NAME, open_feature_slice, slice_file
-from histoscribe.section.readers.positions import Positions, join, read_positions
+from histoscribe.section.readers.positions import COLUMNS, join, read_positions
 from histoscribe.section.readers.spatial_folder import (
     Scales,
     file_in,
@@ -30,7 +31,7 @@ from histoscribe.section.readers.spatial_folder import (
 )
 from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
-from histoscribe.section.scale import PITCH_UM, SPOT_UM, spot_doubts
+from histoscribe.section.scale import PITCH_UM, SPOT_UM, SpotScale, spot_doubts
 from histoscribe.section.table import Counts
 
 SAME_MPP = 0.02
@@ -51,7 +52,8 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
         folder = folder.resolve().parent
     root = folder / "outs" if (folder / "outs").is_dir() and not (folder / "spatial").is_dir() else folder
     sliced = slice_file(root)
-    if sliced is not None and not bin_folders(root) and not _has_counts(root):
+    counted = any(True for stem in _MATRICES for _ in root.glob(f"*{stem}*"))
+    if sliced is not None and not bin_folders(root) and not counted:
         return open_feature_slice(sliced, options)
     root = choose_part(root, options.bin_um)
     if holds_cells(root):
@@ -62,46 +64,37 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     if positions_path is None:
         remedy = packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger"
         raise SectionError("there are no spot positions", where=spatial, remedy=remedy)
-    positions = read_positions(positions_path)
+    positions, lost = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)
     pitch = options.pitch_um or scales.bin_um or PITCH_UM
-    spacing = _spacing(positions, scales, pitch, positions_path)
-    warnings = [*positions.warnings, *doubts, *spacing.warnings]
+    array, centres = np.split(positions[list(COLUMNS[2:])].to_numpy(), 2, axis=1)
+    spacing = _spacing(array, centres, scales, pitch, positions_path)
+    warnings = [*lost, *doubts, *spacing.warnings]
     if scales.bin_um is None and pitch == PITCH_UM:
         warnings += spot_doubts(scales.spot_px, spacing)
-    array = positions.array[of_positions].astype(np.int64)
+    spot, array = options.spot_um or scales.bin_um or SPOT_UM, array[of_positions].astype(np.int64)
     return assemble(
         counts,
         rows,
-        positions.centres[of_positions],
+        centres[of_positions],
+        SpotScale(spacing.mpp, spacing.pitch_um, spot, tuple(warnings)),
         options,
         name=section_name(root),
-        mpp=spacing.mpp,
-        pitch_um=spacing.pitch_um,
-        spot_um=options.spot_um or scales.bin_um or SPOT_UM,
         image=own_image(spatial, scales),
         obs={"array_row": array[:, 0], "array_col": array[:, 1]},
-        warnings=warnings,
     )
-
-
-def _has_counts(root: Path) -> bool:
-    return any(True for stem in _MATRICES for _ in root.glob(f"*{stem}*"))
 
 
 def _read_counts(root: Path) -> tuple[Counts, Path]:
     for stem in _MATRICES:
         files = visible(root, f"*{stem}.h5") or visible(root, f"*{stem}.h5.gz")
-        if len(files) > 1:
-            raise _several_matrices(files, root)
-        if files:
-            return read_tenx_h5(files[0]), files[0]
-        folders = [path for path in visible(root, f"*{stem}") if path.is_dir()]
-        if len(folders) > 1:
-            raise _several_matrices(folders, root)
-        if folders:
-            return read_tenx_mtx(folders[0]), folders[0]
+        found = files or [path for path in visible(root, f"*{stem}") if path.is_dir()]
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
+        if found:
+            return (read_tenx_h5 if files else read_tenx_mtx)(found[0]), found[0]
     if file_in(root, "matrix.mtx") is not None:
         return read_tenx_mtx(root), root
     others = [path for path in visible(root, "*.h5") if not path.match(f"*{NAME}")]
@@ -111,21 +104,18 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
     raise SectionError("there are no counts", where=root, remedy=packed_in(root) or remedy)
 
 
-def _several_matrices(found: list[Path], root: Path) -> SectionError:
-    names = ", ".join(path.name for path in found)
-    return SectionError(f"several matrices ({names})", where=root, remedy="keep one sample per folder")
-
-
 def _spatial_of(root: Path) -> Path:
     """The folder of positions and images: `spatial/`, or the run's own in a flat archive."""
     flat = not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
     return root if flat else root / "spatial"
 
 
-def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path) -> Spacing:
+def _spacing(
+    array: NDArray[np.float64], centres: NDArray[np.float64], scales: Scales, pitch_um: float, where: Path
+) -> Spacing:
     if scales.bin_um is not None and scales.mpp is not None:
-        found = square_spacing(positions.array, positions.centres, pitch_um)
-        doubts = tuple(mirror_doubts(unit_vectors(positions.array, positions.centres)))
+        found = square_spacing(array, centres, pitch_um)
+        doubts = tuple(mirror_doubts(unit_vectors(array, centres)))
         if found is not None and abs(found.mpp / scales.mpp - 1) > SAME_MPP:
             doubts += (
                 f"the scale factors state {scales.mpp:.4g} µm per pixel, the bins' lattice says "
@@ -133,8 +123,8 @@ def _spacing(positions: Positions, scales: Scales, pitch_um: float, where: Path)
             )
         return Spacing(scales.mpp, pitch_um, doubts)
     lattice = visium_spacing if scales.bin_um is None else square_spacing
-    spacing = lattice(positions.array, positions.centres, pitch_um)
-    spacing = spacing or free_spacing(positions.centres, pitch_um)
+    spacing = lattice(array, centres, pitch_um)
+    spacing = spacing or free_spacing(centres, pitch_um)
     if spacing is None:
         problem = "the µm per pixel cannot be told: fewer than two spots at different places"
         raise SectionError(problem, where=where, remedy="copy the positions from Space Ranger again")

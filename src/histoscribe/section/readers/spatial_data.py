@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import DependencyError, SectionError, SlideError, reason_of
+from histoscribe.bounds.zarr import check_zarr
+from histoscribe.errors import DependencyError, SectionError, SlideError, told_as
 from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.assembly import section_name
-from histoscribe.section.bounds.zarr import check_zarr
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.h5ad import section_of_table
-from histoscribe.section.table import examples, repeated
+from histoscribe.section.table import examples, repeated, rows_among
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -69,18 +69,11 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
 
 
 def _read(path: Path) -> Any:
-    try:
+    needed = "reading SpatialData needs the package spatialdata"
+    with told_as(DependencyError, needed, ImportError, where=path, remedy=INSTALL, reason=False):
         import spatialdata
-    except ImportError as error:
-        raise DependencyError(
-            "reading SpatialData needs the package spatialdata", where=path, remedy=INSTALL
-        ) from error
-    try:
+    with told_as(SectionError, "not a whole SpatialData folder", Exception, where=path, remedy=_AGAIN):
         return spatialdata.read_zarr(path, selection=("tables", "shapes", "images"))
-    except Exception as error:
-        raise SectionError(
-            f"not a whole SpatialData folder ({reason_of(error)})", where=path, remedy=_AGAIN
-        ) from error
 
 
 def _choose_table(data: Any, bin_um: float | None, path: Path) -> str:
@@ -136,8 +129,7 @@ def _joined(
     index = list(shapes.index)
     if twice := repeated([str(each) for each in index]):
         raise SectionError(f"shapes listed twice: {examples(twice)}", where=path, remedy=_AGAIN)
-    place = {instance: row for row, instance in enumerate(index)}
-    rows = np.array([place.get(instance, -1) for instance in instances], dtype=np.intp)
+    rows = rows_among(instances, index)
     lost = [str(each) for each, row in zip(instances, rows, strict=True) if row < 0]
     if 2 * len(lost) > len(rows) or not len(rows):
         raise SectionError(

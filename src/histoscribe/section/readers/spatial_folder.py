@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoscribe.bounds.content import read_json
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.section.alignment import rebased
-from histoscribe.section.bounds.hdf5 import read_text
 from histoscribe.section.readers.held_images import opened_packed, refuse_unequal
+from histoscribe.section.scale import number_in
 from histoscribe.section.table import examples
 from histoscribe.slide import Slide
 
@@ -34,35 +33,13 @@ def read_scales(spatial: Path) -> Scales:
     path = file_in(spatial, "scalefactors_json.json")
     if path is None:
         return Scales()
-
-    def damaged(problem: str) -> SectionError:
-        return SectionError(problem, where=path, remedy="copy it from Space Ranger again")
-
-    try:
-        content = json.loads(read_text(path, 1 << 20).getvalue())
-    except ValueError as error:
-        raise damaged("not a whole JSON file") from error
-    if not isinstance(content, dict):
-        raise damaged("holds no scale factors")
-
-    def positive(key: str) -> float | None:
-        value = content.get(key)
-        if isinstance(value, list) and len(value) == 1:  # as R writes a number
-            value = value[0]
-        if value is None:
-            return None
-        with suppress(ValueError):
-            value = float(value) if isinstance(value, str) else value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-            raise damaged(f"{key} is {value!r}, not a positive number")
-        return float(value)
-
+    content = read_json(path, 1 << 20, SectionError, "copy it from Space Ranger again")
     return Scales(
-        hires=positive("tissue_hires_scalef"),
-        lowres=positive("tissue_lowres_scalef"),
-        spot_px=positive("spot_diameter_fullres"),
-        bin_um=positive("bin_size_um"),
-        mpp=positive("microns_per_pixel"),
+        hires=number_in(content, "tissue_hires_scalef", path),
+        lowres=number_in(content, "tissue_lowres_scalef", path),
+        spot_px=number_in(content, "spot_diameter_fullres", path),
+        bin_um=number_in(content, "bin_size_um", path),
+        mpp=number_in(content, "microns_per_pixel", path),
     )
 
 
@@ -116,5 +93,5 @@ def own_image(spatial: Path, scales: Scales) -> tuple[Slide | None, list[str]]:
                 continue
             found.append((kind, rebased(image, 1 / scale)))
             break
-    refuse_unequal([(kind, slide.shape, slide.levels[0].shape) for kind, slide in found], spatial)
+    refuse_unequal(found, spatial)
     return (found[0][1], doubts) if found else (None, [*doubts, "there is no image"])

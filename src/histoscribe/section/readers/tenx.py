@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import SectionError
-from histoscribe.section.bounds.hdf5 import SMALL_TEXT_BYTES, opened_hdf5, read_text
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.bounds.hdf5 import opened_hdf5
+from histoscribe.errors import SectionError, told_as
 from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.table import Counts, checked_counts
 
@@ -109,24 +111,17 @@ def _by_gene(
     path: Path,
 ) -> Counts:
     """Add up the probes of each gene; those that Space Ranger left out stay out."""
+    import pandas as pd
     from scipy.sparse import csr_matrix
 
     names, ids, used = probes
-    place = {gene: number for number, gene in enumerate(dict.fromkeys(ids))}
-    first = {gene: row for row, gene in reversed(list(enumerate(ids)))}
+    genes, genes_ids = pd.factorize(np.array(ids, dtype=object))
+    first = np.unique(genes, return_index=True)[1]
     kept = np.flatnonzero(used)
-    pooling = csr_matrix(
-        (np.ones(len(kept), np.float32), (kept, [place[ids[row]] for row in kept])),
-        shape=(len(ids), len(place)),
-    )
-    found = gene_expression(
-        matrix @ pooling,
-        barcodes,
-        [names[first[gene]] for gene in place],
-        list(place),
-        [kinds[first[gene]] for gene in place],
-        path,
-    )
+    ones = np.ones(len(kept), np.float32)
+    pooling = csr_matrix((ones, (kept, genes[kept])), shape=(len(ids), len(genes_ids)))
+    symbols, types = [names[row] for row in first], [kinds[row] for row in first]
+    found = gene_expression(matrix @ pooling, barcodes, symbols, list(genes_ids), types, path)
     warning = f"{len(kept)} of {len(ids)} probes were added up by gene; the others were left out"
     return replace(found, warnings=(*found.warnings, warning))
 
@@ -211,17 +206,16 @@ def read_tenx_mtx(folder: Path) -> Counts:
     import scipy.io
 
     matrix_path = _one_of(folder, "matrix.mtx")
-    text = read_text(matrix_path)
-    try:
+    text = io.BytesIO(read_bytes(matrix_path))
+    wrong = (ValueError, OverflowError, EOFError, TypeError)
+    with told_as(
+        SectionError, "not a whole matrix-market file", *wrong, where=matrix_path, remedy=_MTX_REMEDY
+    ):
         features, spots, entries, *_ = scipy.io.mminfo(text)
         if entries > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
             raise SectionError(f"claims {entries} entries, more than can be read", where=matrix_path)
         text.seek(0)
         matrix = scipy.io.mmread(text)
-    except (ValueError, OverflowError, EOFError, TypeError) as error:
-        raise SectionError(
-            f"not a whole matrix-market file ({error})", where=matrix_path, remedy=_MTX_REMEDY
-        ) from error
     barcodes = [line[0] for line in _lines(_one_of(folder, "barcodes.tsv"))]
     rows = _lines(_one_of(folder, "features.tsv", "genes.tsv"))
     listed = (("barcodes.tsv", len(barcodes), spots), ("features.tsv", len(rows), features))
@@ -246,5 +240,5 @@ def _one_of(folder: Path, *names: str) -> Path:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    text = read_text(path, SMALL_TEXT_BYTES).getvalue().decode("utf-8", "replace")
+    text = read_bytes(path, SMALL_TEXT_BYTES).decode("utf-8", "replace")
     return [line.split("\t") for line in text.splitlines() if line]

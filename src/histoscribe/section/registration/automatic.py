@@ -221,16 +221,16 @@ class TissuePicture:
     def of(cls, slide: Slide, pixel_um: float) -> TissuePicture:
         """Read a slide with known µm per pixel."""
         mask, factor = tissue_mask(slide, mpp=max(pixel_um, _MASK_UM))
-        assert slide.mpp is not None  # reading has checked it
+        mpp = slide.known_mpp
         image = slide.read(Window(0, 0, *slide.shape), pixel_um)[..., 0].astype(np.float32)
         within = [
-            np.minimum(((np.arange(length) + 0.5) * pixel_um / slide.mpp / factor).astype(int), most - 1)
+            np.minimum(((np.arange(length) + 0.5) * pixel_um / mpp / factor).astype(int), most - 1)
             for length, most in zip(image.shape, mask.shape, strict=True)
         ]
         tissue = mask[np.ix_(*within)]
         glass = np.median(image[~tissue]) if not tissue.all() else np.float32(255)
         density = np.where(tissue, np.log10((glass + 1) / (image + 1)).clip(0, _DARKEST), 0)
-        return cls(density.astype(np.float32), tissue, _pixels(pixel_um, (pixel_um - slide.mpp) / 2))
+        return cls(density.astype(np.float32), tissue, _pixels(pixel_um, (pixel_um - mpp) / 2))
 
     def coarser(self, factor: int) -> TissuePicture:
         """The same with pixels that many times as wide."""

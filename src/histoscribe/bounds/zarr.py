@@ -5,19 +5,19 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import SectionError
+from histoscribe.bounds.content import WHICH
+from histoscribe.errors import SectionError, told_as
 
 UNFOLDED_BYTES = 256 << 20
 """Most bytes that one chunk may unfold to."""
 HEADER_BYTES = 18
+_AGAIN = "copy the folder again"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_CONTENT_SIZES = {0: 1, 1: 2, 2: 4, 3: 8}
 _NOWHERE = 2**64 - 1
-_REMEDY = "write the folder again with a current spatialdata"
 METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 METADATA_BYTES = 64 << 20
 MOST_ENTRIES = 2_000_000
@@ -25,13 +25,13 @@ CHUNK_BYTES = 256 << 20
 UNPACKED = 200
 """Bytes that the tables may unpack to, per byte on disk; real ones stay below 50."""
 SPARE = 256 << 20
+PACKINGS = ("blosc", "zstd", "gzip", "zlib", "lz4")
 CODECS = {
+    *PACKINGS,
     *("bytes", "endian", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32"),
-    *("blosc", "zstd", "gzip", "zlib", "lz4"),
     *("vlen-utf8", "vlen-bytes", "vlen-array", "shuffle", "bitshuffle", "delta", "fixedscaleoffset"),
     *("quantize", "packbits", "categorize", "astype", "imagecodecs_jpeg", "imagecodecs_webp"),
 }
-_WHICH = "use a folder that holds its own data, written by a current program"
 
 
 def check_zarr(path: Path) -> None:
@@ -39,7 +39,8 @@ def check_zarr(path: Path) -> None:
 
     Raises `SectionError` if a link leaves the folder, metadata are damaged or name places outside,
     values are packed in a way that is not known to be harmless (pickles can run programs), a chunk is
-    unreasonably large, or the tables claim far more values than they have room for.
+    unreasonably large or would unfold to far more than it should, or the tables claim far more values than
+    they have room for.
     """
     claimed, stored = 0, 0
     for file, size in _files(path):
@@ -50,24 +51,23 @@ def check_zarr(path: Path) -> None:
             continue
         if size > METADATA_BYTES:
             raise _refused(f"{inside} is larger than {METADATA_BYTES >> 20} MB", path)
-        try:
+        damaged = (ValueError, RecursionError, OSError)
+        with told_as(SectionError, f"{inside} is damaged", *damaged, where=path, remedy=_AGAIN, reason=False):
             content = json.loads(file.read_bytes())
-        except (ValueError, RecursionError, OSError) as error:
-            raise SectionError(f"{inside} is damaged", where=path, remedy="copy the folder again") from error
         _check_paths(content, path, inside)
         for node, place in _nodes(content, inside.parent):
             size = _check_array(node, path, place)
             if place.parts and place.parts[0] in ("tables", "table", "shapes"):
                 claimed = max(claimed, size)
                 if size:
-                    check_chunks(path / place, node, path)
+                    _check_chunks(path / place, node, path)
     if claimed > SPARE + UNPACKED * stored:
         problem = f"its tables claim far more values ({claimed / 2**30:.0f} GB) than they have room for"
-        raise SectionError(problem, where=path, remedy=_WHICH)
+        raise _refused(problem, path)
 
 
-def _refused(problem: str, path: Path) -> SectionError:
-    return SectionError(problem, where=path, remedy=_WHICH)
+def _refused(problem: str, path: Path, remedy: str = WHICH) -> SectionError:
+    return SectionError(problem, where=path, remedy=remedy)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, int]]:
@@ -122,13 +122,10 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     shape = node.get("shape")
     if not isinstance(shape, list):
         return 0
-    filters = node.get("filters")
-    codecs = [node.get("compressor"), *(filters if isinstance(filters, list) else [])]
-    codecs += node["codecs"] if isinstance(node.get("codecs"), list) else []
-    names = list(_codec_names(codecs))
-    if unknown := [name for name in names if name.removeprefix("numcodecs.") not in CODECS]:
-        problem = f"{place} is packed with {unknown[0]!r:.60}, which is not known to be harmless"
-        raise SectionError(problem, where=path, remedy=_WHICH)
+    if unknown := [codec for codec in _codecs(node) if _name(codec) not in CODECS]:
+        stated = str(unknown[0].get("name", unknown[0].get("id")))
+        problem = f"{place} is packed with {stated!r:.60}, which is not known to be harmless"
+        raise _refused(problem, path)
     grid = node.get("chunk_grid")
     grid = grid.get("configuration") if isinstance(grid, Mapping) else None
     chunks = grid.get("chunk_shape") if isinstance(grid, Mapping) else node.get("chunks")
@@ -139,39 +136,41 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     sizes = [_product(extent, path, place) * item for extent in (shape, chunks)]
     if sizes[1] > CHUNK_BYTES:
         problem = f"{place} has chunks of {sizes[1] / 2**20:.0f} MB"
-        raise SectionError(problem, where=path, remedy="write it in smaller chunks")
+        raise _refused(problem, path, "write it in smaller chunks")
     return sizes[0]
 
 
-def _codec_names(codecs: list[Any]) -> Iterator[str]:
-    for codec in codecs:
-        if not isinstance(codec, Mapping):
-            continue
-        yield str(codec.get("name", codec.get("id")))
-        inner = codec.get("configuration")
-        if isinstance(inner, Mapping):
-            for key in ("codecs", "index_codecs"):
-                if isinstance(inner.get(key), list):
-                    yield from _codec_names(inner[key])
+def _codecs(holder: Any) -> list[Mapping[str, Any]]:
+    """Every codec of an array, in the order of packing, those within shards right behind the shards."""
+    found: list[Mapping[str, Any]] = []
+    for key in ("filters", "compressor", "index_codecs", "codecs") if isinstance(holder, Mapping) else ():
+        value = holder.get(key)
+        for codec in value if isinstance(value, list) else [value]:
+            if isinstance(codec, Mapping):
+                found += [codec, *_codecs(codec.get("configuration"))]
+    return found
+
+
+def _name(codec: Mapping[str, Any]) -> str:
+    return str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
 
 
 def _product(extent: Any, path: Path, place: Path) -> int:
     if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
-        raise SectionError(f"{place} states no valid shape", where=path, remedy="copy the folder again")
+        raise _refused(f"{place} states no valid shape", path, _AGAIN)
     return math.prod(extent)
 
 
-def check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
-    """Refuse chunks of one array that would unfold to more than `UNFOLDED_BYTES`.
-
-    `folder`: of the array; `node`: its metadata, `zarr.json` or `.zarray`. Raises `SectionError`, also if a
-    chunk does not say what it unfolds to.
-    """
-    codecs = [node.get("compressor")] if node.get("zarr_format") == 2 else node.get("codecs")
-    packing, shards = _packing(codecs if isinstance(codecs, list) else [])
+def _check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
+    """Refuse chunks of one array that would unfold to more than `UNFOLDED_BYTES`, or do not say to what."""
+    codecs = _codecs(node)
+    packing = next((_name(codec) for codec in reversed(codecs) if _name(codec) in PACKINGS), None)
     if packing is None:
         return
-    inner = _inner_chunks(node, shards) if shards is not None else 0
+    shards = next(
+        (codec.get("configuration") for codec in codecs if _name(codec) == "sharding_indexed"), None
+    )
+    inner = _inner_chunks(node, shards) if isinstance(shards, Mapping) else 0
     for file in folder.rglob("*"):
         if file.name.startswith(".") or file.name == "zarr.json" or not file.is_file():
             continue
@@ -180,27 +179,9 @@ def check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
                 stream.seek(start)
                 looked_at = stream.read(size if packing in ("gzip", "zlib") else HEADER_BYTES)
                 if _unfolded(packing, looked_at) > UNFOLDED_BYTES:
-                    raise SectionError(
-                        f"{file.relative_to(where)} would unfold to far more than a chunk of its array holds",
-                        where=where,
-                        remedy=_REMEDY,
-                    )
-
-
-def _packing(codecs: Sequence[Any]) -> tuple[str | None, Mapping[str, Any] | None]:
-    """The compressor's name, and the settings of shards where there are any."""
-    name, shards = None, None
-    for codec in codecs:
-        if not isinstance(codec, Mapping):
-            continue
-        known = str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
-        settings = codec.get("configuration")
-        if known == "sharding_indexed" and isinstance(settings, Mapping):
-            inner = settings.get("codecs")
-            name, shards = _packing(inner if isinstance(inner, list) else [])[0], settings
-        elif known in ("blosc", "zstd", "gzip", "zlib", "lz4"):
-            name = known
-    return name, shards
+                    inside = file.relative_to(where)
+                    problem = f"{inside} would unfold to far more than a chunk of its array holds"
+                    raise _refused(problem, where, "write the folder again with a current spatialdata")
 
 
 def _inner_chunks(node: Mapping[str, Any], shards: Mapping[str, Any]) -> int:
@@ -248,7 +229,7 @@ def _of_zstd(content: bytes) -> int:
         return 0
     flags = content[4]
     single = bool(flags & 0x20)
-    width = _CONTENT_SIZES[flags >> 6] if flags >> 6 or single else 0
+    width = 1 << (flags >> 6) if flags >> 6 or single else 0
     if not width:
         return UNFOLDED_BYTES + 1
     start = 5 + (0 if single else 1) + (0, 1, 2, 4)[flags & 3]
