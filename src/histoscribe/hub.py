@@ -28,6 +28,11 @@ class HubListing:
     files: Mapping[str, tuple[int, str]]
     """Name → (bytes, SHA-256 or empty)."""
 
+    @property
+    def nbytes(self) -> int:
+        """Size of all files."""
+        return sum(size for size, _ in self.files.values())
+
 
 def listing(repository: str, page: str, kind: Literal["model", "dataset"] = "model") -> HubListing:
     """Ask what lies in a repository; nothing is downloaded.

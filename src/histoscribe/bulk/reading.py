@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.delimited import TextTable, read_matrix
 from histoscribe.bulk.layouts import SYMBOL_COLUMNS, is_clinical, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside
-from histoscribe.errors import SettingError, TableError
+from histoscribe.errors import SettingError, TableError, told_as
 from histoscribe.genes.identifiers import clean_names, gene_likeness
 from histoscribe.genes.sets import shipped_gene_sets
 from histoscribe.record import record_of
@@ -209,33 +210,25 @@ def free_memory() -> int:
 
 def _read_h5ad(path: Path, memory: int) -> AnnData:
     import anndata
-    import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            held = "X" if "X" in file or "layers" not in file else "layers"
-            for group in ("obs", "var", held):
-                if group not in file or file.get(group, getlink=True).__class__ is not h5py.HardLink:
-                    raise TableError(
-                        f"this HDF5 file has no {group} of its own, so it is no h5ad table", where=path,
-                        remedy="write it again with AnnData",
-                    )  # fmt: skip
-            matrices = [file["X"]] if held == "X" else list(file["layers"].values())
-            shapes = [one.attrs.get("shape", getattr(one, "shape", None)) for one in matrices] or [(0, 0)]
-            rows, columns = (max(int(shape[axis]) for shape in shapes) for axis in (0, 1))
-            parts = [part for one in matrices for part in (one.values() if hasattr(one, "values") else [one])]
-            stored = max((part.nbytes for part in parts), default=0)
-        if max(rows * columns * 4, stored) > memory:
-            raise TableError(
-                f"the table is larger than the memory that is free ({rows:,} × {columns:,} needs "
-                f"{rows * columns * 4 / 1e9:.1f} GB, {memory / 1e9:.1f} GB may be used)",
-                where=path,
-                remedy="split it by samples, or use a machine with more memory",
-            )
+    with opened_hdf5(path, kind=TableError) as file:
+        held = "X" if "X" in file or "layers" not in file else "layers"
+        if missing := [group for group in ("obs", "var", held) if group not in file]:
+            problem = f"this HDF5 file has no {missing[0]} of its own, so it is no h5ad table"
+            raise TableError(problem, where=path, remedy="write it again with AnnData")
+        matrices = [file["X"]] if held == "X" else list(file["layers"].values())
+        shapes = [one.attrs.get("shape", getattr(one, "shape", None)) for one in matrices] or [(0, 0)]
+        rows, columns = (max(int(shape[axis]) for shape in shapes) for axis in (0, 1))
+        parts = [part for one in matrices for part in (one.values() if hasattr(one, "values") else [one])]
+        stored = max((part.nbytes for part in parts), default=0)
+    if max(rows * columns * 4, stored) > memory:
+        raise TableError(
+            f"the table is larger than the memory that is free ({rows:,} × {columns:,} needs "
+            f"{rows * columns * 4 / 1e9:.1f} GB, {memory / 1e9:.1f} GB may be used)",
+            where=path,
+            remedy="split it by samples, or use a machine with more memory",
+        )
+    # anndata raises many kinds on damaged files
+    remedy = "copy it anew, or write it again with AnnData"
+    with told_as(TableError, "the h5ad file cannot be read", Exception, where=path, remedy=remedy):
         return anndata.read_h5ad(path)
-    except TableError:
-        raise
-    except Exception as error:  # anndata raises many kinds on damaged files
-        problem = f"the h5ad file cannot be read ({type(error).__name__}: {str(error).splitlines()[0][:200]})"
-        remedy = "copy it anew, or write it again with AnnData"
-        raise TableError(problem, where=path, remedy=remedy) from error

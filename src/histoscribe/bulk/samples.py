@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.bulk.table import BulkTable
-from histoscribe.errors import TableError
+from histoscribe.errors import TableError, told_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,25 +68,19 @@ def file_beside(path: Path) -> Path | None:
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    try:
+    wrong = (OSError, ValueError, pd.errors.ParserError)
+    remedy = "give a CSV or TSV file with sample names in its first column"
+    with told_as(TableError, "the samples' file cannot be read", *wrong, where=path, remedy=remedy):
         if path.stat().st_size > _MOST:
             raise TableError("this is too large to describe samples", where=path, remedy="check the path")
         about = pd.read_csv(path, sep=None, engine="python", index_col=0)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        problem = f"the samples' file cannot be read ({str(error).splitlines()[0]})"
-        remedy = "give a CSV or TSV file with sample names in its first column"
-        raise TableError(problem, where=path, remedy=remedy) from error
     about.index = about.index.astype(str)
     return about[~about.index.duplicated()]
 
 
 def _column(about: pd.DataFrame, name: str, where: str) -> pd.Series:
     if name not in about:
-        raise TableError(
-            f"its samples have no column {name}",
-            where=where,
-            remedy=f"they have {', '.join(map(str, about.columns))}"
-            if len(about.columns)
-            else "name a file with it",
-        )
+        known = ", ".join(map(str, about.columns))
+        remedy = f"they have {known}" if known else "name a file with it"
+        raise TableError(f"its samples have no column {name}", where=where, remedy=remedy)
     return about[name]

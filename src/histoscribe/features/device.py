@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from histoscribe.errors import SettingError
+from histoscribe.errors import SettingError, told_as
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -16,11 +16,11 @@ def resolve_device(name: str = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, present in there.items() if present))
-    try:
+    remedy = f"choose auto, {', '.join(there)}"
+    with told_as(
+        SettingError, "there is no such device", RuntimeError, where=name, remedy=remedy, reason=False
+    ):
         device = torch.device(name)
-    except RuntimeError as error:
-        remedy = f"choose auto, {', '.join(there)}"
-        raise SettingError("there is no such device", where=name, remedy=remedy) from error
     missing = not there.get(device.type, False)
     if missing or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         present = ", ".join(kind for kind, is_there in there.items() if is_there)

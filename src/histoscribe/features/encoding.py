@@ -37,15 +37,6 @@ class Description:
     """How often a chunk was begun anew, in this run or an earlier one, because its worker was killed."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """One chunk of tiles, small enough to be sent to a worker."""
-
-    chunk: int
-    tiles: Tiles
-    mended: bool
-
-
 def encode_tiles(
     slide: Slide, tiles: Tiles, encoder: TileEncoder, *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
@@ -104,9 +95,9 @@ def describe_tiles(
     for chunk in sorted(set(range(-(-len(tiles) // CHUNK))) - whole):
         rows = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         part = replace(tiles, centres=tiles.centres[rows], names=tiles.names[rows])
-        parts.append(_Part(chunk, part, chunk in damaged))
+        parts.append((chunk, part, chunk in damaged))
     origin = slide if cluster() is None else SlideSource.of(slide)
-    left = sum(len(part.tiles) for part in parts)
+    left = sum(len(part) for _, part, _ in parts)
     features = room((len(tiles), encoder.dimension))
 
     def check() -> None:
@@ -125,21 +116,25 @@ def describe_tiles(
 
 
 def _describe(
-    origin: Slide | SlideSource, encoder: TileEncoder, shelf: Shelf | None, part: _Part
+    origin: Slide | SlideSource, encoder: TileEncoder, shelf: Shelf | None, part: tuple[int, Tiles, bool]
 ) -> tuple[int, int, NDArray[np.float32] | None]:
-    """Describe one chunk; return its number, its tiles, and its descriptors unless they are in the store."""
+    """Describe one chunk: its number, its tiles, whether it is mended; small enough to be sent to a worker.
+
+    Returns its number, how many tiles it has, and its descriptors unless they are in the store.
+    """
     from histoscribe.tiles import read_crops
 
+    chunk, tiles, mended = part
     if shelf is not None:
-        shelf.begin(part.chunk, mended=part.mended)
+        shelf.begin(chunk, mended=mended)
     slide = _opened(origin) if isinstance(origin, SlideSource) else origin
-    count = len(part.tiles)
-    crops = next(read_crops(slide, part.tiles, crop_um=encoder.crop_um, mpp=encoder.mpp, chunk=count))
+    count = len(tiles)
+    crops = next(read_crops(slide, tiles, crop_um=encoder.crop_um, mpp=encoder.mpp, chunk=count))
     values = encoder.encode(crops)
     if shelf is None:
-        return part.chunk, count, values
-    shelf.write(part.chunk, values)
-    return part.chunk, count, None
+        return chunk, count, values
+    shelf.write(chunk, values)
+    return chunk, count, None
 
 
 @dataclass(frozen=True)

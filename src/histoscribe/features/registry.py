@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from histoscribe.errors import DependencyError, ModelError, SettingError
+from histoscribe.errors import DependencyError, ModelError, SettingError, told_as
 from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.features.networks.catalogue import PUBLISHED, published_name
@@ -77,14 +77,13 @@ def encoder_named(name: str, *, device: str = "auto") -> TileEncoder:
 
 def _offered(entry: EntryPoint, name: str, device: str) -> TileEncoder:
     package = entry.dist.name if entry.dist else entry.value
-    try:
+    remedy = f"mend or update {package}"
+    problem = f"the encoder {entry.name} of the package {package} cannot be made"
+    with told_as(DependencyError, problem, Exception, where=entry.value, remedy=remedy):
         encoder = entry.load()(device=device)
-    except Exception as error:  # whatever another package raises
-        problem = f"the encoder {entry.name} of the package {package} cannot be made ({error})"
-        raise DependencyError(problem, where=entry.value, remedy=f"mend or update {package}") from error
     if not isinstance(encoder, TileEncoder) or encoder.name.partition("@")[0] != entry.name:
         problem = f"what the package {package} offers as {entry.name} is no tile encoder of this name"
-        raise ModelError(problem, where=entry.value, remedy=f"mend or update {package}")
+        raise ModelError(problem, where=entry.value, remedy=remedy)
     if "@" in name and encoder.name != name:
         remedy = f"install the {package} that the model learned with, or describe and train again"
         raise ModelError(f"the {entry.name} that is here is {encoder.name}", where=name, remedy=remedy)

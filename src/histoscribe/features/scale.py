@@ -70,16 +70,15 @@ def nuclear_scale(slide: Slide) -> float | None:
     from histoscribe.tiles import Tiles, read_crops
     from histoscribe.tiles.crops import finest_pixel
 
-    assert slide.mpp is not None
     steps = (np.arange(_WINDOWS**0.5) + 0.5) / _WINDOWS**0.5
     centres = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2) * slide.shape
     tiles = Tiles(centres, 1.0, tuple(map(str, range(len(centres)))), 1.0)
-    pixel = slide.mpp * slide.levels[0].downsample
+    pixel = slide.known_mpp * slide.levels[0].downsample
     if finest_pixel(next(read_crops(slide, tiles, crop_um=_SIDE * pixel, mpp=pixel))) > _BLURRED:
         return None
     found = {}
     for times in _TIMES:
-        if times * _SIDE / slide.mpp > min(slide.shape) or times < pixel / 16:
+        if times * _SIDE / slide.known_mpp > min(slide.shape) or times < pixel / 16:
             continue
         crops = next(read_crops(slide, tiles, crop_um=_SIDE * times, mpp=times))
         (view,) = stain_scales(crops, 1.0, levels=1, core_um=_SIDE / 2)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import StorageError, reason_of
+from histoscribe.errors import StorageError, told_as
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.slide.identity import slide_hash
 
@@ -139,14 +139,12 @@ def open_shelf(store: str | os.PathLike[str], slide: Slide, tiles: Tiles, encode
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     shelf = Shelf(Path(store).absolute() / f"{digest[:32]}.zarr", len(tiles), encoder.dimension)
-    try:
+    problem, remedy = "the feature store cannot be written", "choose another folder"
+    with told_as(StorageError, problem, OSError, where=store, remedy=remedy):
         if not _fits(shelf, key):
             if shelf.path.exists():
                 shutil.rmtree(shelf.path)
             _create(shelf, {**key, "slide_name": slide.name})
-    except OSError as error:
-        problem = f"the feature store cannot be written ({reason_of(error).lower()})"
-        raise StorageError(problem, where=store, remedy="choose another folder") from error
     return shelf
 
 

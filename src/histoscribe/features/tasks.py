@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from histoscribe.errors import DependencyError, SettingError, SlideError
+from histoscribe.errors import DependencyError, SettingError, SlideError, told_as
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,16 +35,16 @@ def connected(address: str | None) -> Iterator[None]:
     if address is None:
         yield
         return
-    try:
+    needed, remedy = "a scheduler needs dask.distributed", "pip install 'napari-histoscribe[cluster]'"
+    with told_as(DependencyError, needed, ImportError, remedy=remedy, reason=False):
         from distributed import Client
-    except ImportError as error:
-        remedy = "pip install 'napari-histoscribe[cluster]'"
-        raise DependencyError("a scheduler needs dask.distributed", remedy=remedy) from error
-    try:
+    wrong = (OSError, ValueError, TypeError)
+    problem, remedy = (
+        "no Dask scheduler answers there",
+        "start one with `dask scheduler`, and give its address",
+    )
+    with told_as(SettingError, problem, *wrong, where=address, remedy=remedy, reason=False):
         client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call,unused-ignore]
-    except (OSError, ValueError, TypeError) as error:
-        remedy = "start one with `dask scheduler`, and give the address that it prints"
-        raise SettingError("no Dask scheduler answers there", where=address, remedy=remedy) from error
     with client:
         token = _IN_USE.set(client)
         try:

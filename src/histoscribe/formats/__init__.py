@@ -63,7 +63,8 @@ def format_of(place: str | os.PathLike[str]) -> Format:
         remedy = "name the part that is meant"
         raise HistoscribeError(f"this could be {several}", where=seen.url or seen.path, remedy=remedy)
     if not claims:
-        raise _unknown(seen)
+        problem, remedy = _unknown(seen)
+        raise UnknownFormat(problem, where=seen.path, remedy=remedy)
     return claims[0]
 
 
@@ -147,36 +148,27 @@ def _claims(seen: Glimpse, asked: Iterable[Format], most: int | None = None) -> 
     return list(itertools.islice((one for one in asked if one.sniff(seen)), most))
 
 
-def _unknown(seen: Glimpse) -> UnknownFormat:
+def _unknown(seen: Glimpse) -> tuple[str, str]:
+    """What is wrong with something that nothing knows, and what to do."""
     if seen.is_folder:
-        held = [f"{name} ({WORDS[kind]})" for name, kind in _held(seen)]
         problem = "this folder is nothing that is known"
-        if held:
-            return UnknownFormat(
-                f"{problem}, but it holds {', '.join(held)}", where=seen.path, remedy="name one of them"
-            )
-        remedy = "name a Space Ranger, SpatialData, OME-Zarr or DICOM folder, a model, or a file"
-        return UnknownFormat(problem, where=seen.path, remedy=remedy)
+        if held := [f"{name} ({WORDS[kind]})" for name, kind in _held(seen)]:
+            return f"{problem}, but it holds {', '.join(held)}", "name one of them"
+        return problem, "name a Space Ranger, SpatialData, OME-Zarr or DICOM folder, a model, or a file"
     for marks, what, remedy in _PACKED:
         if seen.unpacked.startswith(marks):
-            return UnknownFormat(f"this is {what}", where=seen.path, remedy=remedy)
+            return f"this is {what}", remedy
     if seen.path.suffix.lower() == ".gmt":
-        return UnknownFormat("these are gene sets", where=seen.path, remedy="name them with --sets")
+        return "these are gene sets", "name them with --sets"
     if seen.unpacked[257:262] == b"ustar":
-        return UnknownFormat("this is a tar archive", where=seen.path, remedy="unpack it first")
+        return "this is a tar archive", "unpack it first"
     name = seen.path.name.lower()
     promised = [one.name for one in formats() if any(fnmatch(name, shape) for shape in one.patterns)]
     if promised:
-        return UnknownFormat(
-            f"it is named like {' or '.join(promised)}, but its content is something else",
-            where=seen.path,
-            remedy="copy it again, or name it as what it is",
-        )
-    return UnknownFormat(
-        "not a file that is known",
-        where=seen.path,
-        remedy="name a slide, a section, a cohort CSV, a table, a model's folder, GeoJSON or a session",
-    )
+        problem = f"it is named like {' or '.join(promised)}, but its content is something else"
+        return problem, "copy it again, or name it as what it is"
+    remedy = "name a slide, a section, a cohort CSV, a table, a model's folder, GeoJSON or a session"
+    return "not a file that is known", remedy
 
 
 def _held(seen: Glimpse) -> list[tuple[str, Kind]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -64,22 +65,16 @@ def clean_names(names: Iterable[object]) -> CleanNames:
     serials = _kind(stripped) == "symbol"
     dated = [_from_date(name, serials=serials) for name in stripped]
     found = [genes[0] if len(genes) == 1 else None for genes in dated]
-    counts: dict[str, int] = {}
-    for symbol in found:
-        if symbol is not None:
-            counts[symbol] = counts.get(symbol, 0) + 1
+    counts = Counter(found)
     present = set(stripped)
     cleaned, dates, doubtful = [], [], []
     for name, genes, symbol in zip(stripped, dated, found, strict=True):
-        if len(genes) > 1:
+        if len(genes) > 1 or (symbol is not None and (counts[symbol] > 1 or symbol in present)):
             cleaned.append(name)
             doubtful.append(name)
         elif symbol is None:
             ensembl = _ENSEMBL.match(name)
             cleaned.append(ensembl.group(1) if ensembl else name)
-        elif counts[symbol] > 1 or symbol in present:
-            cleaned.append(name)
-            doubtful.append(name)
         else:
             cleaned.append(symbol)
             dates.append((name, symbol))
@@ -126,13 +121,12 @@ def gene_likeness(names: Sequence[str]) -> float:
     if not some or some in ([str(at + first) for at in range(len(some))] for first in (0, 1)):
         return 0.0
     share = sum(bool(_ENSEMBL.match(n) or _SYMBOL.match(n) or _from_date(n) or n.isdigit()) for n in some)
-    stems: dict[str, int] = {}
+    stems: Counter[str] = Counter()
     for name in some:
         first, hyphen, _ = name.partition("-")
         running = _RUNNING.match(name)
         stem = first if hyphen else running.group(1) if running else ""
-        if stem and not _ENSEMBL.match(name):
-            stems[stem] = stems.get(stem, 0) + 1
+        stems[stem] += bool(stem) and not _ENSEMBL.match(name)
     numbered = max(stems.values(), default=0)
     return (share - numbered if numbered > 0.6 * len(some) else share) / len(some)
 

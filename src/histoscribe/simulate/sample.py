@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from histoscribe.errors import SectionError
+from histoscribe.errors import SectionError, told_as
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -54,10 +54,11 @@ def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
 
     Raises `SectionError` if the file is damaged or belongs to other spots or genes.
     """
-    path = Path(path)
-    try:
+    path, wrong = Path(path), (OSError, KeyError, ValueError, IndexError, EOFError, BadZipFile)
+    problem, remedy = "the truth file is damaged or belongs to another section", "simulate it again"
+    with told_as(SectionError, problem, *wrong, where=path, remedy=remedy, reason=False):
         if path.stat().st_size > _LARGEST:
-            raise SectionError("the truth file is too large", where=path, remedy="simulate it again")
+            raise SectionError("the truth file is too large", where=path, remedy=remedy)
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
         rows = {name: row for row, name in enumerate(found["barcodes"].tolist())}
@@ -69,7 +70,4 @@ def attach_truth(section: Section, path: str | PathLike[str]) -> Section:
         table.obsm["regions"] = found["regions"][take].astype(np.float32)
         table.uns["regions"] = found["region_names"].tolist()
         table.var["programme"] = found["programme"][keep]
-    except (OSError, KeyError, ValueError, IndexError, EOFError, BadZipFile) as error:
-        problem = "the truth file is damaged or belongs to another section"
-        raise SectionError(problem, where=path, remedy="simulate it again") from error
     return section.with_table(table)

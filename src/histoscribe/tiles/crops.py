@@ -1,7 +1,6 @@
 """Crops of the slide around tiles, read chunk by chunk, and how fine an image truly is."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -72,8 +71,7 @@ def read_crops(
         remedy = "give larger crops"
         raise SettingError(f"crops of {crop_um} µm at {mpp} µm per pixel have no pixels", remedy=remedy)
     level = slide.level_for(mpp)
-    assert slide.mpp is not None
-    scale = slide.mpp / mpp
+    scale = slide.known_mpp / mpp
     corners = np.round(tiles.centres * scale - side / 2).astype(np.int64)
     starts = range(0, len(tiles), chunk)
     check_read(side * side, min(chunk, len(tiles)))
@@ -125,11 +123,8 @@ def image_fineness(slide: Slide, tiles: Tiles, mpp: float) -> float:
     SlideError
         If the slide's µm per pixel are unknown.
     """
-    rows = np.unique(np.linspace(0, len(tiles) - 1, min(_MOST, len(tiles))).round().astype(np.int64))
-    few = replace(tiles, centres=tiles.centres[rows], names=tuple(tiles.names[row] for row in rows))
-    crops = next(read_crops(slide, few, crop_um=_SIDE * mpp, mpp=mpp))
-    assert slide.mpp is not None  # reading has checked it
-    return max(slide.mpp * slide.levels[0].downsample, mpp * finest_pixel(crops))
+    crops = next(read_crops(slide, tiles.spread(_MOST), crop_um=_SIDE * mpp, mpp=mpp))
+    return max(slide.known_mpp * slide.levels[0].downsample, mpp * finest_pixel(crops))
 
 
 def finest_pixel(crops: NDArray[np.uint8]) -> float:

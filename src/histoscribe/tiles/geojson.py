@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 import os
 import re
 import uuid
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import RegionError, reason_of
+from histoscribe.bounds.content import read_bytes
+from histoscribe.errors import RegionError
 from histoscribe.files import replacing
 from histoscribe.tiles.regions import UNCLASSIFIED, Colour, Region
 
@@ -65,24 +63,7 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
     RegionError
         If the file is missing, too large, not GeoJSON, or holds no area that can be used.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise RegionError(
-                f"{size / 2**20:.0f} MB are too much for drawn regions", where=path, remedy=_SIMPLIFY
-            )
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise RegionError("it unfolds to too much for drawn regions", where=path, remedy=_SIMPLIFY)
-        return parse_regions(text, path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise RegionError(
-            f"cannot be read ({reason_of(error).lower()})", where=path, remedy="check the path"
-        ) from error
+    return parse_regions(read_bytes(Path(path), _MOST_BYTES, RegionError), path)
 
 
 def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
@@ -99,19 +80,21 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
         raise RegionError("it holds far more values than drawn regions have", where=path, remedy=_SIMPLIFY)
     regions, problems = [], []
     try:
-        features = _features_in(text)
-        for number, (rings, about) in enumerate(_polygons(features, _Described(), set()), start=1):
+        nameless = {"name": "", "colour": UNCLASSIFIED}
+        polygons = _polygons(_features_in(text), nameless, set())
+        for number, (rings, about) in enumerate(polygons, start=1):
             try:
                 if isinstance(rings, ValueError):
                     raise rings
                 if not isinstance(rings, list) or not rings:
                     raise ValueError("a polygon has no outline")
                 polygon, *holes = map(_xy, [rings[0], *filter(None, rings[1:])])
-                own = (about.label, about.identity, about.other)
-                regions.append(Region(about.name, about.colour, polygon, tuple(holes), *own))
+                regions.append(Region(polygon=polygon, holes=tuple(holes), **about))
             except (ValueError, TypeError, OverflowError, RegionError) as error:
                 problem = error.problem if isinstance(error, RegionError) else str(error)
-                problems.append(f"area {number}{about.words} ({problem})" if problem else f"area {number}")
+                named = ", ".join(filter(None, (about["name"], about.get("label"))))
+                whose = f" of {named}" if named else ""
+                problems.append(f"area {number}{whose} ({problem})" if problem else f"area {number}")
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RegionError("not a GeoJSON file", where=path, remedy=_REMEDY) from error
     except (ValueError, TypeError) as error:
@@ -246,20 +229,8 @@ def _feature(parts: Sequence[Region]) -> dict[str, Any]:
     return {"type": "Feature", **named, "geometry": geometry, "properties": properties, **other["feature"]}
 
 
-@dataclass(frozen=True)
-class _Described:
-    """What an annotation says of itself."""
-
-    name: str = ""
-    colour: Colour = UNCLASSIFIED
-    label: str = ""
-    identity: str = ""
-    other: str = ""
-
-    @property
-    def words(self) -> str:
-        named = ", ".join(word for word in (self.name, self.label) if word)
-        return f" of {named}" if named else ""
+_About = dict[str, Any]
+"""What an annotation says of itself: what a `Region` is made with, beside its outline."""
 
 
 def _features_in(text: bytes) -> Iterator[Any]:
@@ -285,7 +256,7 @@ def _features_in(text: bytes) -> Iterator[Any]:
         raise ValueError(f"{around.get('type')!r:.60} is no kind of GeoJSON")
 
 
-def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple[Any, _Described]]:
+def _polygons(content: Any, about: _About, seen: set[str]) -> Iterator[tuple[Any, _About]]:
     """Every polygon in a piece of GeoJSON: its rings, and what its annotation says of itself."""
     if isinstance(content, (list, Iterator)):
         for item in content:
@@ -309,10 +280,10 @@ def _polygons(content: Any, about: _Described, seen: set[str]) -> Iterator[tuple
             if not isinstance(parts, list):
                 yield ValueError("MultiPolygon without coordinates"), about
                 return
-            if len(parts) > 1 and not about.identity:
+            if len(parts) > 1 and not about.get("identity"):
                 made_up = uuid.uuid5(uuid.NAMESPACE_OID, f"{len(seen)} {str(parts)[:_SEEN]}")
-                about = replace(about, identity=str(made_up))
-                seen.add(about.identity)
+                about = {**about, "identity": str(made_up)}
+                seen.add(about["identity"])
             yield from ((polygon, about) for polygon in parts)
         case "Point" | "MultiPoint" | "LineString" | "MultiLineString":
             return
@@ -335,7 +306,7 @@ def _xy(ring: Any) -> Any:
     return points[:, 1::-1]
 
 
-def _described(feature: dict[str, Any], seen: set[str]) -> _Described:
+def _described(feature: dict[str, Any], seen: set[str]) -> _About:
     """Class, colour, label, identity and the rest; whatever is written otherwise counts as absent."""
     properties, identity = feature.get("properties"), feature.get("id")
     identity = identity if isinstance(identity, str) and identity not in seen else ""
@@ -354,13 +325,13 @@ def _described(feature: dict[str, Any], seen: set[str]) -> _Described:
     }
     if other["properties"].get("objectType") == "annotation":
         del other["properties"]["objectType"]
-    return _Described(
-        name if isinstance(name, str) else "",
-        _colour(kind) or _colour(found) or UNCLASSIFIED,
-        label if isinstance(label, str) else "",
-        identity,
-        _told(other),
-    )
+    return {
+        "name": name if isinstance(name, str) else "",
+        "colour": _colour(kind) or _colour(found) or UNCLASSIFIED,
+        "label": label if isinstance(label, str) else "",
+        "identity": identity,
+        "other": _told(other),
+    }
 
 
 def _without(holder: Any, *known: str) -> dict[str, Any]:

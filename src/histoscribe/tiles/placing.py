@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,11 +68,9 @@ def grid_tiles(
     RegionError
         If no tile lies in the region.
     """
-    if slide.mpp is None:
-        raise SlideError("the µm per pixel are unknown", where=slide.path, remedy="state them with --mpp")
     if not (math.isfinite(pitch_um) and pitch_um > 0):
         raise SettingError(f"a grid of {pitch_um} µm is not possible", remedy="give a positive number")
-    pitch = pitch_um / slide.mpp
+    pitch = pitch_um / slide.known_mpp
     rows, columns = (max(1, math.ceil(side / pitch - 0.5)) for side in slide.shape)
     areas: list[Polygon] | None = None
     if region is not None:
@@ -115,9 +113,7 @@ def grid_tiles(
 def sample_tiles(slide: Slide, pitch_um: float, most: int = 500) -> Tiles:
     """At most `most` of the tiles of `grid_tiles`, spread evenly: a slide around a region is known by
     them."""
-    tiles = grid_tiles(slide, pitch_um)
-    rows = np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(np.int64))
-    return replace(tiles, centres=tiles.centres[rows], names=tuple(tiles.names[row] for row in rows))
+    return grid_tiles(slide, pitch_um).spread(most)
 
 
 def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:
@@ -191,3 +187,8 @@ class Tiles:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def spread(self, most: int) -> Tiles:
+        """At most so many of them, evenly spread."""
+        rows = np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
+        return Tiles(self.centres[rows], self.pitch_um, tuple(self.names[row] for row in rows), self.spot_um)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from histoscribe.errors import RegionError
+from histoscribe.errors import RegionError, told_as
 
 if TYPE_CHECKING:
     from shapely import Polygon
@@ -225,10 +225,8 @@ def rings_of(
 
 
 def _ring(points: ArrayLike) -> NDArray[np.float64]:
-    try:
+    with told_as(RegionError, "a point is not two finite numbers", TypeError, ValueError, reason=False):
         ring = np.array(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise RegionError("a point is not two finite numbers") from error
     if ring.ndim != 2 or ring.shape[1] != 2 or not np.isfinite(ring).all():
         raise RegionError("a point is not two finite numbers")
     if len(ring) > 1 and ring[0].tolist() == ring[-1].tolist():

@@ -1,14 +1,14 @@
 """Checkpoints: a folder with a network's configuration and its weights as safetensors, nothing else."""
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import ModelError
+from histoscribe.bounds.content import read_json
+from histoscribe.errors import ModelError, told_as
 from histoscribe.features.networks.catalogue import IMAGENET, PUBLISHED, Colour, Published
 
 CONFIG, PREPROCESSING, ORIGIN = "config.json", "preprocessor_config.json", "origin.json"
@@ -53,7 +53,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     Raises `ModelError` if a file is missing or damaged, or the weights are no safetensors.
     """
     folder = Path(folder).absolute()
-    origin = _json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
+    origin = _json(folder / ORIGIN)
     published = PUBLISHED.get(str(origin.get("name")))
     known = published is not None and published.library == "timm"  # the catalogue says how it is built
     if not (folder / CONFIG).is_file() and not known:
@@ -64,12 +64,14 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             problem = "its weights are a pickle, which can run any program and is never opened here"
             raise ModelError(problem, where=folder, remedy=_CONVERT)
         raise ModelError("it holds no weights", where=folder, remedy="put model.safetensors into it")
-    config = _json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    steps = _json(folder / PREPROCESSING) if (folder / PREPROCESSING).is_file() else {}
+    config = _json(folder / CONFIG)
+    steps = _json(folder / PREPROCESSING)
     # timm keeps what it calls the pretrained configuration inside of config.json.
     timm = config.get("pretrained_cfg")
     timm = timm if isinstance(timm, dict) else {}
-    try:
+    wrong, remedy = (TypeError, ValueError), f"check {PREPROCESSING} and {CONFIG}"
+    problem = "how it wants its images is not stated well"
+    with told_as(ModelError, problem, *wrong, where=folder, remedy=remedy):
         return Checkpoint(
             folder=folder,
             config=config,
@@ -79,21 +81,12 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             mean=published.mean if published else _colour(steps, timm, "mean", IMAGENET[0]),
             std=published.std if published else _colour(steps, timm, "std", IMAGENET[1]),
         )
-    except (TypeError, ValueError) as error:
-        problem = f"how it wants its images is not stated well ({error})"
-        raise ModelError(problem, where=folder, remedy=f"check {PREPROCESSING} and {CONFIG}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(_MOST_JSON + 1)
-        content = json.loads(text) if len(text) <= _MOST_JSON else None
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ModelError("this is damaged", where=path, remedy="fetch or copy the encoder again")
-    return content
+    if not path.is_file():
+        return {}
+    return read_json(path, _MOST_JSON, ModelError, "fetch or copy the encoder again")
 
 
 def _side(config: dict[str, Any], steps: dict[str, Any], timm: dict[str, Any]) -> int:

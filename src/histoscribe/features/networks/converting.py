@@ -49,15 +49,8 @@ def convert_weights(
     size = file.stat().st_size
     seconds = _SECONDS + size // _BYTES_A_SECOND
     with tempfile.TemporaryDirectory(prefix="histoscribe-") as room:
-        command = [
-            sys.executable,
-            "-I",
-            "-B",
-            conversion.__file__,
-            room,
-            str(_TIMES * size + spare),
-            str(seconds),
-        ]
+        given = [room, str(_TIMES * size + spare), str(seconds)]
+        command = [sys.executable, "-I", "-B", conversion.__file__, *given]
         one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         kept = {key: os.environ[key] for key in ("SYSTEMROOT", "LD_LIBRARY_PATH") if key in os.environ}
         try:

@@ -22,11 +22,6 @@ class Offer(HubListing):
 
     published: Published
 
-    @property
-    def nbytes(self) -> int:
-        """Size of all files."""
-        return sum(size for size, _ in self.files.values())
-
 
 def encoders_folder() -> Path:
     """Where fetched encoders lie: `HISTOSCRIBE_ENCODERS`, or a folder of the user's cache."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import DependencyError, ModelError, reason_of
+from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
 
@@ -47,15 +47,12 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
     from safetensors.torch import load_file
 
     model = network(checkpoint)
-    try:
+    # safetensors, timm and torch raise in many ways
+    problem, where = "its weights cannot be loaded", checkpoint.folder
+    with told_as(ModelError, problem, Exception, where=where, remedy=_DAMAGED):
         files = sorted(checkpoint.folder.glob("*.safetensors"))
         held = {key: value for path in files for key, value in load_file(path).items()}
         model.load_state_dict(named_as_timm(held, model), strict=True)
-    except ModelError:
-        raise
-    except Exception as error:  # safetensors, timm and torch raise in many ways
-        problem = f"its weights cannot be loaded ({reason_of(error)})"
-        raise ModelError(problem, where=checkpoint.folder, remedy=_DAMAGED) from error
     model.to(device, precision_of(device)).eval()
     pooling, skipped = _pooling(checkpoint), int(getattr(model, "num_prefix_tokens", 1))
 
@@ -138,13 +135,11 @@ def _pooling(checkpoint: Checkpoint) -> str:
 
 def _build(checkpoint: Checkpoint) -> Any:
     """The network without its classifier and without weights."""
-    try:
+    needed = "this encoder needs the package timm, and torchvision of the same build as torch"
+    remedy, where = "pip install 'napari-histoscribe[timm]'", checkpoint.folder
+    with told_as(DependencyError, needed, ImportError, where=where.name, remedy=remedy, reason=False):
         import timm
         from timm.layers import SwiGLUPacked
-    except ImportError as error:
-        problem = "this encoder needs the package timm, and torchvision of the same build as torch"
-        remedy = "pip install 'napari-histoscribe[timm]'"
-        raise DependencyError(problem, where=checkpoint.folder.name, remedy=remedy) from error
     from torch.nn import SiLU
 
     from histoscribe.features.networks.heads import ConvStem
@@ -159,8 +154,5 @@ def _build(checkpoint: Checkpoint) -> Any:
     for key, value in arguments.items():
         arguments[key] = layers.get(value, value) if isinstance(value, str) else value
     arguments["num_classes"] = 0
-    try:
+    with told_as(ModelError, "timm cannot build it", Exception, where=where, remedy=_DAMAGED):
         return timm.create_model(architecture, pretrained=False, **arguments)
-    except Exception as error:  # timm checks names and arguments in many ways
-        problem = f"timm cannot build it ({reason_of(error)})"
-        raise ModelError(problem, where=checkpoint.folder, remedy=_DAMAGED) from error

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from histoscribe.errors import DependencyError, ModelError, reason_of
+from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
 
@@ -20,6 +20,7 @@ TYPES = (
 )  # fmt: skip
 """Kinds whose first token stands for the whole image."""
 
+_AGAIN = "fetch or copy the encoder again"
 _UNUSED = ("pooler.", "mask_token", "embeddings.mask_token", "classifier.", "head.")
 
 
@@ -37,21 +38,18 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
     import torch
     from transformers import AutoModel
 
-    try:
-        with _quiet():
-            model, found = AutoModel.from_pretrained(
-                checkpoint.folder,
-                config=_config(checkpoint),
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-                dtype=precision_of(device),
-            )
-    except Exception as error:  # safetensors, torch and transformers raise in many ways
-        problem = f"its weights cannot be loaded ({reason_of(error)})"
-        remedy = "fetch or copy the encoder again"
-        raise ModelError(problem, where=checkpoint.folder, remedy=remedy) from error
+    # safetensors, torch and transformers raise in many ways
+    problem, where = "its weights cannot be loaded", checkpoint.folder
+    with told_as(ModelError, problem, Exception, where=where, remedy=_AGAIN), _quiet():
+        model, found = AutoModel.from_pretrained(
+            checkpoint.folder,
+            config=_config(checkpoint),
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=precision_of(device),
+        )
     wrong = [*found["missing_keys"], *found.get("mismatched_keys", ())]
     wrong = [str(key) for key in wrong if not str(key).startswith(_UNUSED)]
     if wrong:
@@ -75,12 +73,13 @@ def _with_mean(checkpoint: Checkpoint) -> bool:
 
 
 def _config(checkpoint: Checkpoint) -> Any:
-    try:
+    needed, remedy = (
+        "this encoder needs the package transformers",
+        "pip install 'napari-histoscribe[foundation]'",
+    )
+    where = checkpoint.folder
+    with told_as(DependencyError, needed, ImportError, where=where.name, remedy=remedy, reason=False):
         from transformers import AutoConfig
-    except ImportError as error:
-        problem = "this encoder needs the package transformers"
-        remedy = "pip install 'napari-histoscribe[foundation]'"
-        raise DependencyError(problem, where=checkpoint.folder.name, remedy=remedy) from error
     fields = dict(checkpoint.config)
     kind = str(fields.pop("model_type"))
     fields.pop("auto_map", None)
@@ -89,12 +88,8 @@ def _config(checkpoint: Checkpoint) -> Any:
     if kind not in TYPES:
         problem = f"a network of the kind {kind!r:.60} is not known here"
         raise ModelError(problem, where=checkpoint.folder, remedy=f"these are: {', '.join(TYPES)}")
-    try:
+    with told_as(ModelError, f"its config.json does not fit a {kind}", Exception, where=where, remedy=_AGAIN):
         return AutoConfig.for_model(kind, **fields)
-    except Exception as error:  # it checks fields in many ways
-        problem = f"its config.json does not fit a {kind} ({reason_of(error)})"
-        remedy = "fetch or copy the encoder again"
-        raise ModelError(problem, where=checkpoint.folder, remedy=remedy) from error
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoscribe.errors import SettingError, TableError
+from histoscribe.bounds.content import read_bytes
+from histoscribe.errors import SettingError, TableError, told_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +40,8 @@ def read_gene_sets(path: str | PathLike[str]) -> GeneSets:
     """
     path = Path(path)
     remedy = "give a GMT file: name, description and genes with tabs between, one set a line"
-    if not path.is_file():
-        raise TableError("there is no such file", where=path, remedy="check the path")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise TableError("this is larger than a file of gene sets can be", where=path, remedy=remedy)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise TableError("this is no text", where=path, remedy=remedy) from error
-    return _parse(text, path)
+    with told_as(TableError, "this is no text", UnicodeDecodeError, where=path, remedy=remedy):
+        return _parse(read_bytes(path, _LARGEST_FILE, TableError).decode("utf-8-sig"), path)
 
 
 def read_gene_list(path: Path) -> list[str]:
@@ -58,11 +52,9 @@ def read_gene_list(path: Path) -> list[str]:
     TableError
         If the file is missing, not text, empty, or names a gene twice.
     """
-    try:
+    wrong, remedy = (OSError, UnicodeDecodeError), "give a text file with one gene a line"
+    with told_as(TableError, "this gene list cannot be read", *wrong, where=path, remedy=remedy):
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = "give a text file with one gene a line"
-        raise TableError("this gene list cannot be read", where=path, remedy=remedy) from error
     names = [line.strip() for line in text.splitlines()]
     genes = [name for name in names if name and not name.startswith("#")]
     if not genes:
