@@ -26,7 +26,7 @@ RUN = 4096
 """Rows that are worked on, and written, together."""
 _GENES = 4
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REMEDIES = {
+REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
     errno.EDQUOT: "free some of your quota or choose another folder",
     errno.EFBIG: "choose a disk and a limit (ulimit -f) that allow larger files",
@@ -163,5 +163,5 @@ def _number(error: Exception) -> int:
 def _storage_error(error: Exception, target: Path) -> StorageError:
     number = _number(error)
     reason = os.strerror(number).lower() if number else str(error)
-    remedy = _REMEDIES.get(number, "choose another place")
+    remedy = REMEDIES.get(number, "choose another place")
     return StorageError(f"cannot write ({reason})", where=target, remedy=remedy)

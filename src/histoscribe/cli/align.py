@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution, command_line
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given
-from histoscribe.errors import SettingError, require_known
+from histoscribe.errors import SettingError, require_known, told_as
 
 if TYPE_CHECKING:
     from histoscribe.section import Registration
@@ -21,7 +20,6 @@ PAIRS = ("moving_row", "moving_column", "fixed_row", "fixed_column")
 
 
 def align(
-    context: typer.Context,
     section: Annotated[Path, typer.Argument(help="The section that moves, or a cohort CSV with --section.")],
     fixed: Annotated[Path, typer.Argument(help="A slide to lay its spots on, or a neighbouring section.")],
     out: Annotated[Path, typer.Option(help="The .h5ad, or .zarr (SpatialData), to write.")],
@@ -45,7 +43,6 @@ def align(
     from histoscribe.section import Section, align as looked_for, keep_alignment, lay_on, write_section
     from histoscribe.section.registration.transform import FEWEST
 
-    start = time.monotonic()
     output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
     if landmarks is None:
         refuse_given("what is found without --landmarks is rigid", section, freedom=freedom)
@@ -63,23 +60,16 @@ def align(
             keep_alignment(moving, beneath.name, found)
         else:
             moving = lay_on(moving, target, found)
-        amend_record(moving.table, command=command_line(context))
+        amend_record(moving.table, command=call().line)
         progress.report("writing")
         write_section(moving, out)
     facts: dict[str, Any] = {
         "written": out, "method": found.method, "overlap": found.overlap, "agreeing": found.agreeing,
         "places": len(found.places), "residual_um": found.residual_um,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": call().seconds,
     }  # fmt: skip
     caution(moving.warnings)
-    answer(
-        "Aligned",
-        facts,
-        as_json=as_json,
-        context=context,
-        warnings=list(moving.warnings),
-        affine=found.affine,
-    )
+    answer("Aligned", facts, warnings=list(moving.warnings), affine=found.affine)
 
 
 def _by_landmarks(path: Path, freedom: Any) -> Registration:
@@ -87,9 +77,7 @@ def _by_landmarks(path: Path, freedom: Any) -> Registration:
 
     from histoscribe.section import align_by_landmarks
 
-    try:
+    wrong, remedy = (OSError, ValueError, KeyError), f"write a pair a line under {','.join(PAIRS)}"
+    with told_as(SettingError, "these are no landmarks", *wrong, where=path, remedy=remedy):
         pairs = pd.read_csv(path)[list(PAIRS)].to_numpy(dtype=float)
-    except (OSError, ValueError, KeyError) as error:
-        remedy = f"write a pair a line under {','.join(PAIRS)}"
-        raise SettingError("these are no landmarks", where=path, remedy=remedy) from error
     return align_by_landmarks(pairs[:, :2], pairs[:, 2:], freedom=freedom)

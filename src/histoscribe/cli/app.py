@@ -9,6 +9,7 @@ from histoscribe.cli import benchmark, train
 from histoscribe.cli.align import align
 from histoscribe.cli.classify import classify
 from histoscribe.cli.compare import compare
+from histoscribe.cli.console import CALL, Call
 from histoscribe.cli.convert import convert
 from histoscribe.cli.convert_weights import convert_weights
 from histoscribe.cli.demo import demo
@@ -30,10 +31,8 @@ class Shell(TyperGroup):
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
         """Parse the command line."""
-        typed = ["histoscribe", *args]
-        context = super().make_context(info_name, args, *rest, **extra)
-        context.obj = typed
-        return context
+        CALL.set(Call(["histoscribe", *args]))
+        return super().make_context(info_name, args, *rest, **extra)
 
 
 app = typer.Typer(

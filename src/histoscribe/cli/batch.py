@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import typer
 
-from histoscribe.cli.console import show_rows, words
+from histoscribe.cli.console import call, emit, show_rows, words
 from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
 from histoscribe.errors import Cancelled
 from histoscribe.features.tasks import cluster_gone
@@ -166,6 +166,15 @@ def _shown(one: Outcome, name: str) -> Any:
     from histoscribe.verdict import HEADLINES
 
     return HEADLINES.get(_verdict(one).get("kind", ""), "") if name == "verdict" else one.facts.get(name)
+
+
+def answer_all(outcomes: Sequence[Outcome], columns: Sequence[str], **settings: object) -> None:
+    """Say what became of every target, as JSON with these settings or as a table, and leave."""
+    if call().as_json:
+        emit({"settings": {**settings, "command": call().line}, "records": outcomes})
+    else:
+        print_outcomes(outcomes, columns)
+    leave(outcomes)
 
 
 def leave(outcomes: Iterable[Outcome]) -> None:

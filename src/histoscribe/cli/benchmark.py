@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show, show_rows, words
+from histoscribe.cli.console import call, caution, emit, show, show_rows, words
 from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, output_file
@@ -50,7 +50,6 @@ def benchmark() -> None:
 @app.command()
 @verb
 def predictor(
-    context: typer.Context,
     data: Annotated[
         Path | None, typer.Argument(help="A cohort of measured sections, or HEST's benchmark.")
     ] = None,
@@ -112,7 +111,7 @@ def predictor(
             problem = "HEST's benchmark has folds and genes of its own"
             raise SettingError(problem, where=asked_of_others[0], remedy="leave it out")
         told, layout = _hest(data, encoder, split or "patient", methods, range(seeds), ledger)
-        finish(context, told, layout, out=out, table=table, as_json=as_json)
+        finish(told, layout, out=out, table=table)
         return
     if panel in (None, "all"):
         chosen_panel = GenePanel(panel_size if panel is None else 1_000_000)
@@ -144,7 +143,7 @@ def predictor(
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     if target == "published":
         caution(["depth leaks into every gene of the published target: these numbers reproduce, not compare"])
-    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+    finish(outcome, benchmark.layout, out=out, table=table)
 
 
 def _hest(
@@ -207,7 +206,6 @@ def _pixels(sections: list[Section], progress: Progress) -> Tiles | None:
 @app.command()
 @verb
 def imputer(
-    context: typer.Context,
     data: Annotated[
         str, typer.Argument(help="A table, the folder of real data; for spots a cohort CSV or 'simulated'.")
     ],
@@ -262,7 +260,7 @@ def imputer(
             warnings = list(bulk.warnings)
         outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
     caution(warnings)
-    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+    finish(outcome, benchmark.layout, out=out, table=table)
 
 
 def _on_spots(
@@ -295,7 +293,6 @@ def _on_spots(
 @app.command()
 @verb
 def generator(
-    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="The folder of real data.")],
     beds: Annotated[str, typer.Option(help="Of semi-synthetic, colorectal, components.")] = ",".join(BEDS),
     methods: Annotated[
@@ -323,7 +320,7 @@ def generator(
             seeds=range(first_seed, first_seed + seeds), progress=progress,
         )  # fmt: skip
         outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
-    finish(context, outcome, benchmark.layout, out=out, table=table, as_json=as_json)
+    finish(outcome, benchmark.layout, out=out, table=table)
 
 
 def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
@@ -334,19 +331,19 @@ def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
 
 
 def finish(
-    context: typer.Context, outcome: dict[str, Any], layout: TableLayout, *, out: Path | None,
-    table: Path | None, as_json: bool,
+    outcome: dict[str, Any], layout: TableLayout, *, out: Path | None,
+    table: Path | None,
 ) -> None:  # fmt: skip
     """Write what was asked for, then print the means, or one JSON object."""
     from histoscribe import __version__
     from histoscribe.benchmark import write_benchmark_report, write_tables
 
-    outcome["settings"] |= {"command": command_line(context), "versions": {"napari-histoscribe": __version__}}
+    outcome["settings"] |= {"command": call().line, "versions": {"napari-histoscribe": __version__}}
     if out is not None:
         write_benchmark_report(outcome, out, layout)
     if table is not None:
         write_tables(outcome, table, layout)
-    if as_json:
+    if call().as_json:
         emit(outcome)
         return
     show("Benchmark", outcome["settings"].items())

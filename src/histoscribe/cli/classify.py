@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from histoscribe.cli.batch import Outcome, leave, run_batch
-from histoscribe.cli.console import answer, caution, command_line, show_rows
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, Device, InCohort, ModelName, SamplesScale, SlideMpp, Store
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given
@@ -22,7 +22,6 @@ _TOP, _SHOWN = 10, 20
 
 
 def classify(
-    context: typer.Context,
     table: Annotated[Path, typer.Argument(help="A table, a section, a cohort CSV; a slide for its labels.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write; for slides also JSON.")],
     model: ModelName = "classifier-tcga11",
@@ -59,7 +58,7 @@ def classify(
     if read_card(bundled(model)).kind == "labeller":
         why = "this model tells slides, not samples"
         refuse_given(why, model, explain=explain or None, scale=scale, adapt=adapt)
-        _slides(context, table, out, model, region, section, attention, mpp, store, device, encoder, as_json)
+        _slides(table, out, model, region, section, attention, mpp, store, device, encoder)
         return
     why = "this model tells samples, not slides as a model of train slides does"
     refuse_given(why, model, attention=attention, mpp=mpp, store=store, encoder=encoder)
@@ -88,15 +87,13 @@ def classify(
     caution(told.attrs["notes"])
     kept = told.drop(columns=told.filter(like="P(").columns)
     rows = kept.reset_index().to_dict("records")
-    answer("Told", facts, as_json=as_json, context=context, notes=told.attrs["notes"], rows=rows)
-    if not as_json:
-        show_rows(("sample", *kept), kept.head(_SHOWN).itertuples(name=None))
+    shown = ("sample", *kept), kept.head(_SHOWN).itertuples(name=None)
+    answer("Told", facts, shown, notes=told.attrs["notes"], rows=rows)
 
 
 def _slides(
-    context: typer.Context, target: Path, out: Path, model: str, region: Path | None, section: str | None,
+    target: Path, out: Path, model: str, region: Path | None, section: str | None,
     attention: Path | None, mpp: float | None, store: Path | None, device: str, encoder: str | None,
-    as_json: bool,
 ) -> None:  # fmt: skip
     """Tell the labels of slides, with the record of each in its rows."""
     import pandas as pd
@@ -117,7 +114,7 @@ def _slides(
             remedy = "name one slide, or choose it with --section"
             raise SettingError("tiles are written of one slide alone", where=attention, remedy=remedy)
         output_file(attention, ".h5ad", ".geojson", inputs=[target, out])
-    command = command_line(context)
+    command = call().line
     tables: list[pd.DataFrame] = []
     verdicts: dict[str, str] = {}
     outcomes: list[Outcome] = []
@@ -165,8 +162,7 @@ def _slides(
                 own.reset_index().to_csv(fresh, index=False, float_format="%.5g")
     facts = {"written": out, "tiles": attention, "slides": len(tables), "model": about["model"]}
     caution(f"{name}: {words}" for name, words in verdicts.items())
-    answer("Told", facts, as_json=as_json, context=context, verdicts=verdicts, rows=records, failed=failed)
-    if not as_json:
-        shown = told.reset_index()[["slide", "label", "told", "probability", "low", "high", "held_out"]]
-        show_rows(list(map(str, shown)), shown.head(_SHOWN).itertuples(index=False, name=None))
+    shown = told.reset_index()[["slide", "label", "told", "probability", "low", "high", "held_out"]]
+    listed = list(map(str, shown)), shown.head(_SHOWN).itertuples(index=False, name=None)
+    answer("Told", facts, listed, verdicts=verdicts, rows=records, failed=failed)
     leave(outcomes)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from histoscribe.cli.console import caution, command_line, emit, show
+from histoscribe.cli.console import answer, caution
 from histoscribe.cli.options import AsJson, InCohort
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, output_file
@@ -15,7 +15,6 @@ SHOWN_GENES = 5
 
 
 def compare(
-    context: typer.Context,
     measured: Annotated[Path, typer.Argument(help="A section, an h5ad file or a cohort CSV.")],
     predicted: Annotated[Path, typer.Argument(help="An h5ad file from histoscribe predict.")],
     out: Annotated[Path, typer.Option(help="What to write: an HTML report, or a CSV of every gene.")],
@@ -38,10 +37,7 @@ def compare(
         else:
             write_report([comparison], out)
     caution(comparison.warnings)
-    if as_json:
-        emit({"report": out, "command": command_line(context), **json.loads(comparison.to_json())})
-        return
     best = comparison.per_gene["pearson"].head(SHOWN_GENES)
     genes = [f"{gene} {r:.2f}" for gene, r in best.items()]
-    facts = {**comparison.summary, "best genes": genes, "report": out}
-    show(f"{guess.name} against {truth.name}", facts.items())
+    facts = json.loads(comparison.to_json()) if as_json else comparison.summary | {"best genes": genes}
+    answer(f"{guess.name} against {truth.name}", {**facts, "report": out})

@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +16,35 @@ from histoscribe.progress import Step
 
 words = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a verb."""
+
+    typed: Sequence[str] = ("histoscribe",)
+    """The command as it was typed."""
+    as_json: bool = False
+    """Whether one JSON object is wanted."""
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def line(self) -> str:
+        """The command as it was typed, quoted for a shell."""
+        return shlex.join(self.typed)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return round(time.monotonic() - self.start, 1)
+
+
+CALL: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def call() -> Call:
+    """The verb that is being run."""
+    return CALL.get() or Call()
 
 
 @contextlib.contextmanager
@@ -62,24 +94,23 @@ def emit(document: Mapping[str, object]) -> None:
 def answer(
     title: str,
     facts: Mapping[str, object],
-    *,
-    as_json: bool,
-    context: typer.Context | None = None,
+    *tables: tuple[Sequence[str], Iterable[Sequence[object]]],
     hint: str = "",
     **more: object,
 ) -> None:
-    """Say what a verb has done: one JSON object, or a table and what to do next.
+    """Say what a verb has done: one JSON object, or tables and what to do next.
 
-    `context`: whose command line stands in the JSON object, as does `more`; `hint`: a line on standard error
-    under the table.
+    `more` and the command line stand in the JSON object alone; `tables`: header and rows of each further one;
+    `hint`: a line on standard error under the first table.
     """
-    if as_json:
-        command = {} if context is None else {"command": command_line(context)}
-        emit({**facts, **command, **more})
+    if call().as_json:
+        emit({**facts, "command": call().line, **more})
         return
     show(title, facts.items())
     if hint:
         words.print(hint, markup=False)
+    for header, rows in tables:
+        show_rows(header, rows)
 
 
 def show(title: str, rows: Iterable[tuple[str, object]]) -> None:
@@ -106,14 +137,6 @@ def caution(warnings: Iterable[str]) -> None:
     """Print everything doubtful to standard error."""
     for warning in dict.fromkeys(warnings):
         words.print(f"Mind: {warning}", markup=False, style="yellow")
-
-
-def command_line(context: typer.Context) -> str:
-    """The command as it was typed, quoted for a shell."""
-    import shlex
-
-    typed: list[str] = context.find_root().obj or ["histoscribe"]
-    return shlex.join(typed)
 
 
 def _text(value: object) -> str:

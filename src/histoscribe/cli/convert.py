@@ -1,6 +1,5 @@
 """`histoscribe convert`: a slide as OME-Zarr or pyramidal OME-TIFF, a section as h5ad, SpatialData or CSV."""
 
-import time
 import warnings
 from itertools import chain
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place, refuse_given
@@ -41,7 +40,6 @@ def convert(
     from histoscribe.formats import ENDINGS, write
     from histoscribe.slide import Slide
 
-    start = time.monotonic()
     output_place(target, *dict.fromkeys(chain(*ENDINGS.values())), inputs=[source])
     with job() as progress, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
@@ -64,8 +62,8 @@ def convert(
             spots, genes = opened.table.shape
             facts = {"kind": "section", "name": opened.name, "spots": spots, "genes": genes}
     doubts = [*opened.warnings, *_of_tiles(told)]
-    facts = {"written": target, **facts, "seconds": round(time.monotonic() - start, 1)}
-    answer(f"Written {target}", facts, as_json=as_json, warnings=doubts)
+    facts = {"written": target, **facts, "seconds": call().seconds}
+    answer(f"Written {target}", facts, warnings=doubts)
     if not as_json:
         caution(doubts)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscribe.cli.console import caution, emit, show
+from histoscribe.cli.console import answer, caution
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 
@@ -37,7 +37,4 @@ def convert_weights(
         caution(
             ["this system lets nothing be shut off from network and files: the reader alone kept it safe"]
         )
-    if as_json:
-        emit(facts)
-    else:
-        show("Weights", facts.items())
+    answer("Weights", facts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import command_line, emit, results, show, words
+from histoscribe.cli.console import call, emit, results, show, words
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import StorageError
@@ -34,7 +33,6 @@ MADE = {
 
 
 def demo(
-    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("histoscribe-demo"),
     no_view: Annotated[bool, typer.Option("--no-view", help="Do not open napari.")] = False,
     as_json: AsJson = False,
@@ -45,10 +43,9 @@ def demo(
 
     if out.is_file():
         raise StorageError("this is a file, not a folder", where=out, remedy="name a folder with --out")
-    start = time.monotonic()
     with job() as progress:
-        summary, held_out = _run(out, command_line(context), progress)
-    summary["seconds"] = round(time.monotonic() - start, 1)
+        summary, held_out = _run(out, call().line, progress)
+    summary["seconds"] = call().seconds
     with replacing(out / "summary.json") as fresh:
         fresh.write_text(as_json_text(summary), encoding="utf-8")
     if as_json:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.batch import leave, print_outcomes, run_batch
-from histoscribe.cli.console import caution, command_line, emit
+from histoscribe.cli.batch import answer_all, run_batch
+from histoscribe.cli.console import caution
 from histoscribe.cli.options import AsJson, Device, Scheduler, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target
@@ -26,7 +26,6 @@ _COLUMNS = ("tiles", "chunks", "reused", "damaged", "repeated", "seconds")
 
 
 def describe(
-    context: typer.Context,
     targets: Annotated[list[Path], typer.Argument(help="Slides, sections or cohort CSVs.")],
     store: Annotated[Path, typer.Option(help="Folder of the feature store.")],
     encoder: Annotated[
@@ -72,12 +71,7 @@ def describe(
         with connected(scheduler), storing(store):
             each = [one for path in targets for one in _each(path, mpp)]
             outcomes = run_batch([(name, partial(work, open_it)) for name, open_it in each])
-    if as_json:
-        settings = {"encoder": chosen.name, "store": store, "command": command_line(context)}
-        emit({"settings": settings, "records": outcomes})
-    else:
-        print_outcomes(outcomes, _COLUMNS)
-    leave(outcomes)
+    answer_all(outcomes, _COLUMNS, encoder=chosen.name, store=store)
 
 
 def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Section | Slide]]]:

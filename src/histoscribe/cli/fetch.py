@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from histoscribe.cli.console import emit, show, show_rows, words
+from histoscribe.cli.console import answer, call, emit, show_rows, words
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.errors import SettingError
@@ -34,7 +34,7 @@ def fetch(
     from histoscribe.features.networks.fetching import encoders_folder, fetch as download, look_up
 
     if name == HEST:
-        _sections(ids, to, accept_licence=accept_licence, as_json=as_json)
+        _sections(ids, to, accept_licence=accept_licence)
         return
     if ids is not None or to is not None:
         remedy = "name hest"
@@ -60,13 +60,10 @@ def fetch(
     terms = _agreed(published.page, published.licence, offer, size, name, accept_licence, encoder=name)
     with job() as progress:
         folder = download(offer, progress=progress)
-    if as_json:
-        emit({**terms, "folder": folder})
-        return
-    show("Fetched", {"folder": folder, "licence": terms["licence"]}.items())
+    answer("Fetched", {"folder": folder, "licence": terms.pop("licence")}, **terms)
 
 
-def _sections(ids: str | None, to: Path | None, *, accept_licence: bool, as_json: bool) -> None:
+def _sections(ids: str | None, to: Path | None, *, accept_licence: bool) -> None:
     from histoscribe.section.fetching import PAGE, fetch_sections, look_up_sections
 
     if not ids or to is None:
@@ -76,14 +73,12 @@ def _sections(ids: str | None, to: Path | None, *, accept_licence: bool, as_json
         progress.report("asking the hub")
         offer = look_up_sections([one.strip() for one in ids.split(",") if one.strip()])
     licence = "CC-BY-NC-SA-4.0 of the archive; a section may have another, which its table states"
-    size = f"{sum(size for size, _ in offer.files.values()) / 1e6:,.0f} MB in {len(offer.files)} files"
+    size = f"{offer.nbytes / 1e6:,.0f} MB in {len(offer.files)} files"
     terms = _agreed(PAGE, licence, offer, size, HEST, accept_licence)
     with job() as progress:
         came = fetch_sections(offer, to, progress=progress)
-    if as_json:
-        emit({**terms, "folder": to, "came": came})
-        return
-    show("Fetched", {"folder": to, "came": len(came), "was there": len(offer.files) - len(came)}.items())
+    counts = {"came": len(came), "was there": len(offer.files) - len(came)}
+    answer("Fetched", {"folder": to, **(terms | {"came": came} if call().as_json else counts)})
 
 
 def _agreed(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscribe.cli.console import answer, caution, command_line, show_rows, words
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, InCohort, ModelName
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file, refuse_given
@@ -21,7 +20,6 @@ _SHOWN = 15
 
 
 def generate(
-    context: typer.Context,
     primary: Annotated[Path, typer.Option(help="Bulk table or section of the primary tumour.")],
     site: Annotated[str, typer.Option(help="Where the metastasis is to be: liver, lung, ...")],
     out: Annotated[Path, typer.Option(help="The h5ad or CSV file to write.")],
@@ -63,7 +61,6 @@ def generate(
     if normal is None:
         refuse_given("there is no normal tissue, which --normal names", site, normal_region=normal_region)
     share = read_purity(purity)
-    start = time.monotonic()
     with job() as progress:
         progress.report("opening model and parents")
         generator = Generator.load(model)
@@ -75,7 +72,7 @@ def generate(
             normal=None if normal is None else _parent(normal, None, normal_region), samples=samples,
             purity=share, seed=seed, adapt=adapt, progress=progress,
         )  # fmt: skip
-        amend_record(table, command=command_line(context))
+        amend_record(table, command=call().line)
         write_generated(table, out)
         if components is not None:
             found = generator.components(known)
@@ -90,23 +87,25 @@ def generate(
         "cancer": str(table.obs["cancer"].iloc[0]), "site": site,
         "mean_purity": round(float(table.obs["purity"].mean()), 3),
         "pulled": round(float((table.obs["pulled"] > 0).mean()), 3),
-        "model": own.model_sha256, "seconds": round(time.monotonic() - start, 1), "notice": own.notice,
+        "model": own.model_sha256, "seconds": call().seconds, "notice": own.notice,
     }  # fmt: skip
     caution(own.notes)
     answer(
-        "Generated", facts, as_json=as_json, context=context, notes=list(own.notes),
+        "Generated", facts,
+        (
+            ("gene", "primary", "generated", "log2 change"),
+            changes[["primary", "generated", "change"]].itertuples(name=None),
+        ),
+        (
+            ("gene set", "log2 change", "genes"),
+            scores.head(_SHOWN)[["change", "genes"]].itertuples(name=None),
+        ),
+        notes=list(own.notes),
         genes_changed=changes.rename_axis("gene").reset_index().to_dict("records"),
         gene_sets_changed=scores.rename_axis("gene_set").reset_index().to_dict("records"),
     )  # fmt: skip
-    if as_json:
-        return
-    show_rows(
-        ("gene", "primary", "generated", "log2 change"),
-        changes[["primary", "generated", "change"]].itertuples(name=None),
-    )
-    moved = scores.head(_SHOWN)[["change", "genes"]]
-    show_rows(("gene set", "log2 change", "genes"), moved.itertuples(name=None))
-    words.print(f"Mind: {own.notice}.", markup=False, style="yellow")
+    if not as_json:
+        caution([f"{own.notice}."])
 
 
 def read_purity(text: str | None) -> float | tuple[float, float] | None:

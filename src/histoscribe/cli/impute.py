@@ -1,12 +1,11 @@
 """`histoscribe impute`: genes that a table or a section lacks, restored and marked."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from histoscribe.cli.console import answer, caution, command_line
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, SamplesScale
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
@@ -16,7 +15,6 @@ _CARRIERS = 50
 
 
 def impute(
-    context: typer.Context,
     table: Samples,
     out: Annotated[Path, typer.Option(help="The h5ad, CSV or TSV file to write.")],
     model: ModelName = "imputer-tcga11",
@@ -40,13 +38,12 @@ def impute(
     from histoscribe.section import Section, write_section
 
     output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])
-    start = time.monotonic()
     with job() as progress:
         progress.report("opening model and table")
         imputer = Imputer.load(model)
         opened = open_samples(table, section=section, scale=scale)
         result = imputer.restore(opened, adapt=adapt, progress=progress)
-        amend_record(result, command=command_line(context))
+        amend_record(result, command=call().line)
         result.obsm["summary"] = imputer.embed(opened, adapt=adapt)
         written = [out]
         if isinstance(opened, Section) and out.suffix.lower() == ".h5ad":
@@ -71,8 +68,8 @@ def impute(
         "hidden_values_in_90%_intervals": own.hidden_cover,
         "scale": own.target,
         "model": imputer.card.sha256,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": call().seconds,
     }
     caution(own.notes)
     hint = 'Measured values are as they were; layers["mask"] and layers["sd"] mark the others.'
-    answer("Restored", facts, as_json=as_json, context=context, hint=hint, notes=list(own.notes))
+    answer("Restored", facts, hint=hint, notes=list(own.notes))

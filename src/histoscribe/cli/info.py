@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import caution, emit, show, show_rows
+from histoscribe.cli.console import call, caution, emit, show, show_rows
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
@@ -39,7 +39,7 @@ def info(
     from histoscribe.models import bundled, bundled_names
 
     if predictability:
-        _show_predictability(path, as_json=as_json)
+        _show_predictability(path)
         return
 
     named = str(path) in bundled_names() and not path.exists()
@@ -58,7 +58,7 @@ def info(
     caution([*warnings, *(f"{each['name']}: {text}" for each in sections for text in each["warnings"])])
 
 
-def _show_predictability(path: Path, *, as_json: bool) -> None:
+def _show_predictability(path: Path) -> None:
     from histoscribe.features import encoder_named
     from histoscribe.predictor import encode_section, predictability
 
@@ -68,7 +68,7 @@ def _show_predictability(path: Path, *, as_json: bool) -> None:
         encoded = [encode_section(section, encoder, progress=progress) for section in sections]
         progress.report("reading genes from images")
         table = predictability(encoded).reset_index()
-    if as_json:
+    if call().as_json:
         emit({"kind": "cohort", "encoder": encoder.name, "genes": table.to_dict(orient="records")})
         return
     rows = table.head(MOST_GENES).itertuples(index=False)
@@ -82,6 +82,10 @@ def _show_predictability(path: Path, *, as_json: bool) -> None:
     reached = int((table["predictable"] >= 0.2).sum())
     told = f"{reached} of {len(table)} genes reach .2; the first {MOST_GENES} are shown, all with --json"
     caution([told, "it is measured within the cohort: a new patient reaches less"])
+
+
+def _facts(thing: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
 
 
 def _section_at(path: Path) -> dict[str, Any]:
@@ -149,13 +153,10 @@ def _slide(path: Path) -> dict[str, Any]:
     rows, columns = slide.shape
     size_mm = None if slide.mpp is None else [round(side * slide.mpp / 1000, 2) for side in (rows, columns)]
     return {
-        "name": slide.name,
-        "url": slide.url,
+        **_facts(slide, "name", "url"),
         "rows_columns": [rows, columns],
         "size_mm": size_mm,
-        "mpp": slide.mpp,
-        "objective": slide.objective,
-        "vendor": slide.vendor,
+        **_facts(slide, "mpp", "objective", "vendor"),
         "associated": list(slide.associated),
         "icc_profile": slide.profile is not None,
         "levels": [
@@ -174,14 +175,11 @@ def _section(section: Section) -> dict[str, Any]:
     judged = own.judged(section.name, section.patient)
     verdict = judged.sentence if judged is not None else "not stated" if own.kind == "predicted" else None
     facts = {
-        "name": section.name,
-        "patient": section.patient,
+        **_facts(section, "name", "patient"),
         "values": own.kind or "measured",
         "spots": table.n_obs,
         "genes": table.n_vars,
-        "mpp": section.mpp,
-        "spot_um": section.spot_um,
-        "pitch_um": section.pitch_um,
+        **_facts(section, "mpp", "spot_um", "pitch_um"),
         "slide": None if section.slide is None else str(section.slide.path),
         "alignment": section.alignment or None,
         "model": own.model_sha256 or None,
@@ -225,15 +223,10 @@ def _model(path: Path) -> dict[str, Any]:
         **{f"held_out_median_r_{name}_patient": _median_of(card, name) for name in ("same", "new")},
         "labels": [f"{name} {found['auc']:.2f}" for name, found in card.held_out.items() if "auc" in found],
         "best_genes": [f"{gene} {scores[gene]:.2f}" for gene in best],
-        "encoder": card.encoder,
-        "crop_um": card.crop_um,
-        "mpp": card.mpp,
+        **_facts(card, "encoder", "crop_um", "mpp"),
         "fineness_um": card.settings.get("fineness_um"),
         "counts_per_spot": card.settings.get("depth"),
-        "licence": card.licence,
-        "seed": card.seed,
-        "created": card.created,
-        "command": card.command,
+        **_facts(card, "licence", "seed", "created", "command"),
         "versions": [f"{name} {found}" for name, found in card.versions.items()],
         "sha256": card.sha256,
         "warnings": _model_doubts(card),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+"""Kept by `running.verb` in `console.call()`."""
 InCohort = Annotated[str | None, typer.Option(help="Which section of a cohort CSV.")]
 SlideMpp = Annotated[float | None, typer.Option(min=0.01, help="µm per pixel where the slide has none.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from histoscribe import __version__
-from histoscribe.cli.batch import FolderLedger, leave, print_outcomes, run_batch
-from histoscribe.cli.console import answer, caution, command_line, emit
+from histoscribe.cli.batch import FolderLedger, answer_all, run_batch
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
@@ -27,7 +27,6 @@ _COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
 
 
 def predict(
-    context: typer.Context,
     model: Annotated[
         Path, typer.Argument(help="A model's folder, or the name of a bundled one; none with --guide own.")
     ],
@@ -103,7 +102,7 @@ def predict(
                     knowing = predictor.guided(_guiding(guide, opened, section), progress=progress)
                 predicted = knowing.predict(opened, **asked)
             table = predicted.table
-            amend_record(table, command=command_line(context))
+            amend_record(table, command=call().line)
             progress.report("writing")
             write_section(predicted, file)
             verdict: Any = "taught by its own spots"
@@ -134,17 +133,13 @@ def predict(
                 outcomes = run_batch(works, FolderLedger(out, depends))
     if len(targets) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
-        if as_json:
-            emit({"settings": {"model": model, "command": command_line(context)}, "records": outcomes})
-        else:
-            print_outcomes(outcomes, _COLUMNS)
-        leave(outcomes)
+        answer_all(outcomes, _COLUMNS, model=model)
         return
     warnings = facts.pop("warnings")
     caution(warnings)
     which = f" --section {section}" if section else ""
     hint = f"Next: histoscribe view {targets[0]} {out}{which}"
-    answer("Prediction", facts, as_json=as_json, context=context, hint=hint, warnings=warnings)
+    answer("Prediction", facts, hint=hint, warnings=warnings)
 
 
 def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution, show_rows
+from histoscribe.cli.console import answer, caution
 from histoscribe.cli.options import AsJson, InCohort, Known, Samples, SamplesScale, Seed
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder, refuse_given
@@ -15,7 +15,6 @@ _SHOWN = ("share", "over_seeds", "over_folds", "hazard", "low", "high", "gene_se
 
 
 def programmes(
-    context: typer.Context,
     table: Samples,
     out: Annotated[Path, typer.Option(help="Folder of programmes to learn; with --model CSV or h5ad.")],
     model: Annotated[Path | None, typer.Option(help="Find these programmes, and learn none.")] = None,
@@ -35,7 +34,7 @@ def programmes(
     if model is not None:
         given = {"survival": survival, "samples": samples, "patient": patient, "only": only, "number": number}
         refuse_given("with --model nothing is learned", table, **given, sets=sets or None)
-        _find(context, table, out, model, region, section, scale, as_json)
+        _find(table, out, model, region, section, scale)
         return
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
     from histoscribe.programmes import Programmes
@@ -62,15 +61,14 @@ def programmes(
     }  # fmt: skip
     hint = f"Next: histoscribe programmes SECTION --model {out} --out programmes.h5ad"
     rows = found.reset_index().to_dict("records")
-    answer("Learned", facts, as_json=as_json, context=context, hint=hint, rows=rows, tried=own["tried"])
-    if not as_json:
-        kept = [name for name in _SHOWN if name in found]
-        show_rows(("programme", *kept), found[kept].itertuples(name=None))
+    kept = [name for name in _SHOWN if name in found]
+    shown = ("programme", *kept), found[kept].itertuples(name=None)
+    answer("Learned", facts, shown, hint=hint, rows=rows, tried=own["tried"])
 
 
 def _find(
-    context: typer.Context, table: Path, out: Path, model: Path, region: Path | None, section: str | None,
-    scale: str | None, as_json: bool,
+    table: Path, out: Path, model: Path, region: Path | None, section: str | None,
+    scale: str | None,
 ) -> None:  # fmt: skip
     import numpy as np
     import pandas as pd
@@ -104,6 +102,5 @@ def _find(
         "written": out, "samples": found.n_obs, **found.uns,
         "shares": [f"{name} {share:.2f}" for name, share in mean.items()],
     }  # fmt: skip
-    answer("Found", facts, as_json=as_json, context=context, regions=shares)
-    if shares and not as_json:
-        show_rows(tuple(shares[0]), [tuple(row.values()) for row in shares])
+    shown = [(tuple(shares[0]), [tuple(row.values()) for row in shares])] if shares else []
+    answer("Found", facts, *shown, regions=shares)

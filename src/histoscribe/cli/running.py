@@ -11,13 +11,15 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from histoscribe.cli.console import bar, words
+from histoscribe.cli.console import CALL, bar, call, words
 from histoscribe.errors import Cancelled, HistoscribeError, StorageError
+from histoscribe.files import FULL, REMEDIES
 from histoscribe.progress import Progress
 
 P = ParamSpec("P")
@@ -25,13 +27,9 @@ R = TypeVar("R")
 
 DEBUG = "HISTOSCRIBE_DEBUG"
 OUR_FAULT, MENDABLE = 1, 2
-_STORAGE = {
-    errno.ENOSPC: "free some space on that disk or choose another folder",
-    errno.EDQUOT: "free some of your quota or choose another folder",
-    errno.EFBIG: "choose a disk that takes larger files",
+_STORAGE = {number: REMEDIES[number] for number in (*FULL, errno.EROFS)} | {
     errno.EACCES: "check that you may read and write there",
     errno.EPERM: "check that you may read and write there",
-    errno.EROFS: "choose a folder that is not read-only",
     errno.EMFILE: "allow more open files (ulimit -n)",
 }
 
@@ -46,6 +44,7 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         debug = bool(os.environ.get(DEBUG))
+        CALL.set(replace(call(), as_json=bool(kwargs.get("as_json"))))
         with contextlib.nullcontext() if debug else _quiet():
             try:
                 return function(*args, **kwargs)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from histoscribe.cli.console import answer, caution, show_rows
+from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.options import (
     AsJson,
     Device,
@@ -44,7 +44,6 @@ def train() -> None:
 @app.command("predictor")
 @verb
 def predictor(
-    context: typer.Context,
     cohort: Annotated[list[Path], typer.Argument(help="A cohort CSV, or section paths.")],
     out: ModelFolder,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this section out (repeatable).")] = None,
@@ -94,7 +93,7 @@ def predictor(
         "graphs": GRAPHS if graphs else None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    start, checkpoint = time.monotonic(), out.with_name(f"{out.name}.training")
+    checkpoint = out.with_name(f"{out.name}.training")
     with job() as progress:
         chosen = encoder if encoder == "auto" else encoder_named(encoder, device=device)
         model = Predictor(**given)
@@ -106,7 +105,6 @@ def predictor(
             )  # fmt: skip
         model.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    seconds = time.monotonic() - start
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     caution(model.card.settings.get("doubts", ()))
     facts = {
@@ -116,18 +114,17 @@ def predictor(
         "spots": sum(section.table.n_obs for section in sections),
         "genes": len(model.card.genes),
         "encoder": model.card.encoder,
-        "seconds": round(seconds, 1),
+        "seconds": call().seconds,
     }
     settings = model.settings.to_dict() | given
     hint = f"Next: histoscribe predict {out} TARGET --out predicted.h5ad"
     sha256 = model.card.sha256
-    answer("Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=sha256)
+    answer("Model", facts, hint=hint, settings=settings, sha256=sha256)
 
 
 @app.command("imputer")
 @verb
 def imputer(
-    context: typer.Context,
     table: Samples,
     out: ModelFolder,
     from_: Annotated[
@@ -154,7 +151,6 @@ def imputer(
     from histoscribe.imputer import Imputer
 
     output_folder(out)
-    start = time.monotonic()
     checkpoint = out.with_name(f"{out.name}.training")
     with job() as progress:
         model = Imputer(
@@ -172,23 +168,16 @@ def imputer(
     caution([*opened.warnings, *card.settings["notes"]])
     scores = sorted(found["r"] for found in card.held_out.values())
     facts = {
-        "model": out,
-        "samples": len(card.training),
-        "patients": len(card.patients),
-        "genes": len(card.genes),
         "scale": card.target,
         "factors": card.settings["factors"],
         "held_out_median_r": scores[len(scores) // 2] if scores else None,
-        "seconds": round(time.monotonic() - start, 1),
     }
-    hint = f"Next: histoscribe impute TABLE --model {out} --out restored.h5ad"
-    _say(context, facts, card, as_json, hint=hint)
+    _say(out, card, facts, hint=f"Next: histoscribe impute TABLE --model {out} --out restored.h5ad")
 
 
 @app.command("generator")
 @verb
 def generator(
-    context: typer.Context,
     table: Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad: samples by genes.")],
     out: ModelFolder,
     samples: Annotated[
@@ -211,7 +200,6 @@ def generator(
     from histoscribe.generator.cohort import join_platforms
 
     output_folder(out)
-    start = time.monotonic()
     with job() as progress:
         progress.report("reading the cohort")
         cohort = read_metastasis_cohort(table, samples, scale=scale)
@@ -224,25 +212,15 @@ def generator(
         model = Generator(met_steps=met_steps, mixing_steps=mixing_steps, seed=seed, licence=licence)
         model.fit(cohort, progress=progress)
         model.save(out)
-    card = model.card
-    caution(card.settings["notes"])
-    facts = {
-        "model": out,
-        "samples": card.settings["samples"],
-        "patients": len(card.patients),
-        "genes": len(card.genes),
-        "cancers": list(model.cancers),
-        "sites": list(model.sites),
-        "seconds": round(time.monotonic() - start, 1),
-    }
+    caution(model.card.settings["notes"])
+    facts = {"samples": model.card.settings["samples"], "cancers": model.cancers, "sites": model.sites}
     hint = f"Next: histoscribe generate --model {out} --primary TABLE --site SITE --out generated.h5ad"
-    _say(context, facts, card, as_json, hint=hint)
+    _say(out, model.card, facts, hint=hint)
 
 
 @app.command("classifier")
 @verb
 def classifier(
-    context: typer.Context,
     table: Samples,
     out: ModelFolder,
     class_: Annotated[str, typer.Option("--class", help="Column (or columns, with commas) of the class.")],
@@ -277,19 +255,14 @@ def classifier(
         if markers is not None:
             with replacing(markers) as fresh:
                 model.biomarkers().to_csv(fresh, index=False, float_format="%.4g")
-    card = model.card
     caution(opened.warnings)
-    facts = {
-        "model": out, "samples": len(card.training), "patients": len(card.patients), "genes": len(card.genes),
-        "classes": card.settings["classes"],
-    }  # fmt: skip
-    _say(context, facts, card, as_json, hint=f"Next: histoscribe classify TABLE --model {out} --out told.csv")
+    facts = {"classes": model.card.settings["classes"]}
+    _say(out, model.card, facts, hint=f"Next: histoscribe classify TABLE --model {out} --out told.csv")
 
 
 @app.command("slides")
 @verb
 def slides(
-    context: typer.Context,
     cohort: Annotated[Path, typer.Argument(help="CSV with section, patient, path: a slide a line.")],
     labels: Annotated[Path, typer.Option(help="CSV: slide or patient, then a column each label.")],
     out: ModelFolder,
@@ -316,7 +289,7 @@ def slides(
     from histoscribe.section import read_cohort_csv
 
     output_folder(out)
-    start, rows = time.monotonic(), read_cohort_csv(cohort)
+    rows = read_cohort_csv(cohort)
     names, patients = [row.section for row in rows], [row.patient or row.section for row in rows]
     table, doubts = read_labels(labels, names, patients, label or ())
     recognise(table, patients, labels.name)
@@ -332,22 +305,22 @@ def slides(
     facts = {
         "model": out, "slides": len(card.training), "patients": len(card.patients), "pooling": card.variant,
         "labels": [f"{one.name} ({one.kind})" for one in model.fitted.labels], "encoder": card.encoder,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": call().seconds,
     }  # fmt: skip
-    if not as_json:
-        columns = ("low", "high", "mean_pooling", "chance", "patients")
-        found = card.held_out.items()
-        scored = [[name, one.get("auc", one.get("r")), *(one[key] for key in columns)] for name, one in found]
-        show_rows(("label", "held out: auc or r", *columns), scored)
+    columns, found = ("low", "high", "mean_pooling", "chance", "patients"), card.held_out.items()
+    scored = [[name, one.get("auc", one.get("r")), *(one[key] for key in columns)] for name, one in found]
+    told = ("label", "held out: auc or r", *columns), scored
     hint = f"Next: histoscribe classify SLIDE --model {out} --out told.csv --attention tiles.geojson"
     settings, sha256 = card.settings, card.sha256
     answer(
-        "Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=sha256,
-        held_out=card.held_out, warnings=doubts,
+        "Model", facts, told, hint=hint, settings=settings, sha256=sha256, held_out=card.held_out,
+        warnings=doubts,
     )  # fmt: skip
 
 
-def _say(context: typer.Context, facts: dict[str, Any], card: Card, as_json: bool, *, hint: str) -> None:
+def _say(out: Path, card: Card, facts: Mapping[str, Any], *, hint: str) -> None:
     """Answer with a table's model, its settings without the long lists among them."""
+    counted = {"samples": len(card.training), "patients": len(card.patients), "genes": len(card.genes)}
+    facts = {"model": out, **counted, **facts, "seconds": call().seconds}
     settings = {name: value for name, value in card.settings.items() if name not in ("aliases", "notes")}
-    answer("Model", facts, as_json=as_json, context=context, hint=hint, settings=settings, sha256=card.sha256)
+    answer("Model", facts, hint=hint, settings=settings, sha256=card.sha256)
