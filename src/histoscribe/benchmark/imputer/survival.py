@@ -170,7 +170,7 @@ def score_survival(patients: Patients, method: Method) -> dict[str, Figure]:
             part = Part(fold, ~fold.test & own, fold.test & own)
             patients.progress.report(f"Cox regression, {method.name}, {kind}")
             for panel, risk in zip(panels, risks, strict=True):
-                risk[part.asked] = _risks(method.learn(part, panel), time, event, part.train, part.asked)
+                risk[part.asked] = _risks(method.learn(part, panel), part)
     return {
         f"C-index {kind}, {len(panel):,} genes": concordance(time[own], event[own], risk[own])
         for panel, risk in zip(panels, risks, strict=True)
@@ -201,25 +201,24 @@ def score_statistics(values: Floats, time: Floats, event: Floats) -> Floats:
     return np.asarray(total / np.sqrt(np.maximum(spread[died].sum(0), 1e-9)))
 
 
-def _risks(
-    features: Floats, time: Floats, event: Floats, train: NDArray[np.bool_], asked: NDArray[np.bool_]
-) -> Floats:
+def _risks(features: Floats, part: Part) -> Floats:
     """Log risks, standardised within the fold; the penalty with the best inner concordance."""
     from lifelines.utils import concordance_index
 
-    mean, sd = features[train].mean(0), features[train].std(0) + 1e-9
+    time, event = part.fold.patients.time, part.fold.patients.event
+    mean, sd = features[part.train].mean(0), features[part.train].std(0) + 1e-9
     x = (features - mean) / sd
-    rows = np.flatnonzero(train)
+    rows = np.flatnonzero(part.train)
     inner = np.random.default_rng(0).permutation(len(rows)) % _INNER
     scores = {}
     for penalty in _PENALTIES:
         risks = np.zeros(len(rows))
-        for part in range(_INNER):
-            learn, tell = rows[inner != part], rows[inner == part]
-            risks[inner == part] = _cox(x[learn], time[learn], event[learn], x[tell], penalty)
+        for held in range(_INNER):
+            learn, tell = rows[inner != held], rows[inner == held]
+            risks[inner == held] = _cox(x[learn], time[learn], event[learn], x[tell], penalty)
         scores[penalty] = concordance_index(time[rows], -risks, event[rows])
     best = max(scores, key=lambda penalty: scores[penalty])
-    risks = _cox(x[rows], time[rows], event[rows], x[asked], best)
+    risks = _cox(x[rows], time[rows], event[rows], x[part.asked], best)
     return np.asarray((risks - risks.mean()) / (risks.std() + 1e-9), dtype=np.float64)
 
 

@@ -338,11 +338,10 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         )
         for (fitted, parts, section, known), truth in zip(found, truths, strict=True)
     ]  # fmt: skip
-    scores = reliability(options.panel, held[:chosen], chosen // 2 if split == HALVES else chosen)
+    scores = reliability(options.panel, held[:chosen], split)
     for name, wanted in (("same", True), ("new", False)):
         mine = [one for one in held if one.known is wanted]
-        alone = len(mine) // 2 if split == HALVES else len(mine)
-        own = reliability(options.panel, mine, alone) if mine else {}
+        own = reliability(options.panel, mine, split) if mine else {}
         scores = {gene: {**score, name: own.get(gene)} for gene, score in scores.items()}
     return InnerValidation(weights, scores, split, conformal(held, len(everyone), options.seed))
 
@@ -382,13 +381,12 @@ def _held_out(
     return HeldOutTissue(predicted, measured, counts, section.depth, known)
 
 
-def reliability(
-    panel: Sequence[str], held: Sequence[HeldOutTissue], independent: int
-) -> dict[str, dict[str, Any]]:
+def reliability(panel: Sequence[str], held: Sequence[HeldOutTissue], split: str) -> dict[str, dict[str, Any]]:
     """Mean r over what was held out; the interval adds Fisher's variance to that between the sections.
 
-    Halves of one section hold every spot twice: only half of them are `independent`.
+    Halves of one section hold every spot twice: only half of them are independent.
     """
+    independent = len(held) // 2 if split == HALVES else len(held)
     r = np.stack([gene_correlation(one.predicted, one.measured) for one in held])
     each = np.arctanh(np.clip(r, -0.999999, 0.999999))
     variance = np.mean([1 / max(len(one.measured) - 3, 1) for one in held])

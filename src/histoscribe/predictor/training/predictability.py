@@ -14,7 +14,6 @@ from histoscribe.predictor.intervals import HeldOutTissue
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import choose_panel, panel_expression
 from histoscribe.predictor.training.learning import (
-    HALVES,
     choose_inputs,
     inner_folds,
     reliability,
@@ -57,8 +56,8 @@ def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> Dat
         HeldOutTissue(answers[0], truth, None, np.ones(len(truth)))
         for answers, truth, _ in ridge_folds(sections, panel, [settings])
     ]
-    alone = len(held) // 2 if inner_folds(sections)[1] == HALVES else len(held)
-    table = pd.DataFrame(reliability(panel, held, alone)).T.rename(columns={"r": "image"})
+    scores = reliability(panel, held, inner_folds(sections)[1])
+    table = pd.DataFrame(scores).T.rename(columns={"r": "image"})
     around = [_from_neighbours(section, panel_expression(section, panel)) for section in sections]
     table["neighbours"] = np.mean(around, axis=0).round(4)
     table["predictable"] = ((table["image"] + table["neighbours"]) / 2).round(4)
