@@ -204,7 +204,7 @@ class SpotAnswers:
         """The genes' main axes by these spots and by the model, for each share of the two."""
         given, weight = self.given, self.given.weight[some]
         centred = given.expression[some] - given.centre(given.expression, some)
-        rooted = centred * np.sqrt(weight / weight.sum())[:, None]
+        rooted = centred * np.sqrt(weight)[:, None] / np.sqrt(weight.sum())
         return {own: self._gene_axes(rooted, own) for own in {one.own for one in self.every if one.kernel}}
 
     def _gene_axes(self, rooted: Matrix, own: float) -> tuple[Matrix, Matrix]:
