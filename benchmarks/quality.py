@@ -4,7 +4,7 @@ Run as `HISTOSCRIBE_DATA=... python benchmarks/quality.py [NAME ...]`; names: se
 Planted at three places of tissue in each of two seeds: strokes of blue, green, red and black ink; Gaussian
 blur (sigma 5 to 9 µm); folds (tissue laid a second time on a long narrow band); bubbles (a disc of lower
 contrast in a grey ring). F1 is over cells of 32 µm of tissue; refused is the share of untouched tissue that
-is given a class. Thresholds were set by eye on C2, seed 0.
+is given a class. What is measured was trained by `scripts/train_quality.py` on C2 and B4, other seeds.
 """
 
 from __future__ import annotations

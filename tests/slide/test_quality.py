@@ -1,4 +1,4 @@
-"""Planted pen, blur, folds and bubbles on simulated tissue; clean tissue stays."""
+"""Planted pen, blur, folds and bubbles on simulated tissue; clean tissue stays; strips leave no seams."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from histoscribe.simulate import simulate_section
 from histoscribe.simulate.section import slide_in_memory
+from histoscribe.slide.quality import network
 from histoscribe.slide.quality.artefacts import BLUR, BUBBLE, CELL_UM, GLASS, PEN, slide_quality
 
 MPP = 2.0
@@ -41,3 +42,13 @@ def test_clean_tissue_is_hardly_refused(pixels: np.ndarray) -> None:
     assert found.shares["tissue"] > 0.9
     empty = slide_quality(slide_in_memory(np.full_like(pixels, 245), MPP, "empty"))
     assert (empty.classes == GLASS).all()
+
+
+def test_strips_leave_no_seams(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    tall = np.concatenate([pixels, pixels[::-1]])[: 16 * 140, :320]
+    seen = network.seen_in(tall, np.percentile(tall, 95, axis=(0, 1)))
+    on = np.ones((140, 20), dtype=np.bool_)
+    by_strips = network.chances(seen, on)
+    np.testing.assert_allclose(by_strips.sum(axis=0), 1, atol=1e-5)
+    monkeypatch.setattr(network, "_STRIP", 140)
+    np.testing.assert_allclose(by_strips, network.chances(seen, on), atol=1e-4)

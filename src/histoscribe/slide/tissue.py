@@ -1,5 +1,7 @@
 """Where the tissue is: Otsu's threshold on the optical density of a coarse level, then cleaning."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,16 +43,18 @@ def tissue_mask(slide: Slide, *, mpp: float = 16.0) -> tuple[NDArray[np.bool_], 
     mask = stain > max(_FAINTEST, _SHARE * threshold)
     cross = np.ones((3, 3), dtype=np.bool_)
     mask = binary_closing(binary_opening(mask, cross), cross)
-    mask = _without_specks(mask, (_SMALLEST_UM / mpp) ** 2)
-    mask = ~_without_specks(~mask, (_HOLE_UM / mpp) ** 2)
+    mask = without_specks(mask, (_SMALLEST_UM / mpp) ** 2)
+    mask = ~without_specks(~mask, (_HOLE_UM / mpp) ** 2)
     return mask, factor
 
 
-def _without_specks(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    """Drop connected pieces of fewer than `smallest` pixels."""
+def without_specks(
+    mask: NDArray[np.bool_], smallest: float, joined: NDArray[Any] | None = None
+) -> NDArray[np.bool_]:
+    """Drop pieces of fewer than `smallest` pixels, connected as scipy's `label` takes it."""
     from scipy.ndimage import label
 
-    pieces, _ = label(mask)
+    pieces, _ = label(mask, joined)
     keep = np.bincount(pieces.ravel()) >= smallest
     keep[:1] = False
     return np.asarray(keep[pieces], dtype=np.bool_)

@@ -86,7 +86,7 @@ def _has_slide(layer: Layer) -> bool:
 
 def _looked(asked: Asked, progress: Progress) -> Told:
     progress.report("loading libraries")
-    load_libraries("skimage.filters", "skimage.transform", "scipy.ndimage")
+    load_libraries("skimage.filters", "scipy.ndimage", "torch")
 
     _, slide, section = asked
     found = slide_quality(slide, progress=progress)
