@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from histoscribe.slide import open_slide
 from histoscribe.tiles import Tiles, image_fineness
@@ -39,6 +39,36 @@ def test_an_enlarged_image_is_as_coarse_as_before(tmp_path, times):
         tmp_path / "a.png"
     )
     assert fineness(tmp_path / "a.png", mpp=1.0) == pytest.approx(times, rel=0.3)
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+@pytest.mark.parametrize("read_at", [0.25, 0.5, 1.0])
+def test_pixels_that_were_only_repeated_are_as_coarse_as_before(tmp_path, times, read_at):
+    """Enlarged without smoothing: its squares have sharp edges, and no detail."""
+    small = picture(1024).resize((1024 // times,) * 2, Image.Resampling.BOX)
+    small.resize((1024, 1024), Image.Resampling.NEAREST).save(tmp_path / "a.png")
+    found = fineness(tmp_path / "a.png", mpp=0.25, read_at=read_at)
+    assert found == pytest.approx(max(0.25 * times, read_at), rel=0.3)
+
+
+@pytest.mark.parametrize("change", ["packed", "noisy", "sharpened"])
+def test_what_is_done_after_enlarging_does_not_hide_it(tmp_path, change):
+    image = picture(1024).resize((205, 205), Image.Resampling.BOX).resize((1024, 1024))
+    if change == "packed":
+        image.save(tmp_path / "a.jpg", quality=50)
+        image = Image.open(tmp_path / "a.jpg")
+    elif change == "noisy":
+        noise = np.random.default_rng(0).normal(0, 8, (1024, 1024, 3))
+        image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+    else:
+        image = image.filter(ImageFilter.UnsharpMask(3, 200, 0))
+    image.save(tmp_path / "a.png")
+    assert fineness(tmp_path / "a.png", mpp=1.0) > 3
+
+
+def test_a_packed_sharp_image_stays_sharp(tmp_path):
+    picture(1024).save(tmp_path / "a.jpg", quality=30)
+    assert fineness(tmp_path / "a.jpg", mpp=1.0) < 1.3
 
 
 @pytest.mark.parametrize("times", [2, 5])

@@ -20,6 +20,8 @@ _SIDE = 256  # pixels of a crop that is looked at
 _MOST = 24
 _SEEN = 0.1  # share of the strongest octave's energy from which detail counts as there
 _STEP = 0.5  # octaves
+_GLASS = 215  # mean colour from which a pixel tells nothing
+_ENLARGED, _FLAT = 0.45, 0.98  # shares of equal neighbours of an enlarged image, and of one without detail
 
 
 def read_crops(
@@ -105,9 +107,9 @@ def image_fineness(slide: Slide, tiles: Tiles, mpp: float) -> float:
     """µm per pixel of an image as it truly is at its tiles, never below `mpp`.
 
     The larger of what the finest level states and of what its pixels show: an image that was enlarged, or is
-    out of focus, has no energy at the frequencies of its own pixels. In the radial power spectrum P of
-    tissue, f² P is about level (Field 1987); the highest frequency at which it comes to a tenth of its
-    largest value is taken for the Nyquist frequency of the true pixels.
+    out of focus, has no energy at the frequencies of its own pixels, or repeats each of them. In the radial
+    power spectrum P of tissue, f² P is about level (Field 1987); the highest frequency at which it comes to a
+    tenth of its largest value is taken for the Nyquist frequency of the true pixels.
 
     Parameters
     ----------
@@ -123,8 +125,23 @@ def image_fineness(slide: Slide, tiles: Tiles, mpp: float) -> float:
     SlideError
         If the slide's µm per pixel are unknown.
     """
-    crops = next(read_crops(slide, tiles.spread(_MOST), crop_um=_SIDE * mpp, mpp=mpp))
-    return max(slide.known_mpp * slide.levels[0].downsample, mpp * finest_pixel(crops))
+    few = tiles.spread(_MOST)
+    crops = next(read_crops(slide, few, crop_um=_SIDE * mpp, mpp=mpp))
+    stated = slide.known_mpp * slide.levels[0].downsample
+    return max(stated * _repeated(slide.levels[0], few.centres), mpp * finest_pixel(crops))
+
+
+def _repeated(level: Level, centres: NDArray[np.float64]) -> float:
+    """How often each pixel of a level stands in a row: above 1 where it was enlarged without smoothing."""
+    found = np.zeros((2, 2))
+    for row, column in (centres / level.downsample).astype(np.int64):
+        top, left = max(row - _SIDE // 2, 0), max(column - _SIDE // 2, 0)
+        piece = np.asarray(level.pixels[top : top + _SIDE, left : left + _SIDE]).astype(np.int16)
+        tissue = piece.mean(axis=2) < _GLASS
+        for axis, seen in enumerate((tissue[1:], tissue[:, 1:])):
+            found[axis] += (~np.diff(piece, axis=axis).any(axis=2) & seen).sum(), seen.sum()
+    same = float((found[:, 0] / np.maximum(found[:, 1], 1)).min())
+    return 1 / (1 - same) if _ENLARGED < same < _FLAT else 1.0
 
 
 def finest_pixel(crops: NDArray[np.uint8]) -> float:
