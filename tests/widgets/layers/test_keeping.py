@@ -180,3 +180,33 @@ def test_closing_names_what_is_not_saved(
     from histoscribe.widgets.layers.keeping import EDITED
 
     assert not [layer for layer in window.layers if layer in EDITED]
+
+
+def test_a_shape_that_is_pasted_counts_and_can_be_undone(window: Any, person_at: Any, qtbot: Any) -> None:
+    """napari tells nobody of it but by its features."""
+    panel = person_at(window).panel("Regions")
+    panel.draw("add_polygon")
+    layer = panel.drawn.value
+    layer.mode = "pan_zoom"
+    layer.add_polygons(TRIANGLE)
+    layer.selected_data = {0}
+    layer._copy_data()
+    layer._paste_data()
+    qtbot.wait(250)
+    model = panel.classes.model
+    assert model.index(0, 1).data() == str(layer.nshapes) == "2"
+    panel.undo()
+    assert model.index(0, 1).data() == str(layer.nshapes) == "1"
+
+
+def test_a_slide_and_what_lies_on_it_keep_their_units(window: Any, person_at: Any) -> None:
+    """In mm napari would draw the layer a thousand times as large as the others."""
+    panel = person_at(window).panel("Regions")
+    panel.draw("add_polygon")
+    for layer in window.layers:
+        layer.units = ("mm", "mm")
+        assert [str(unit) for unit in layer.units] == ["micrometer"] * 2
+    assert any("stay in their units" in one for one in told())
+    foreign = window.add_points(TRIANGLE, units=("um", "um"))
+    foreign.units = ("mm", "mm")
+    assert [str(unit) for unit in foreign.units] == ["millimeter"] * 2

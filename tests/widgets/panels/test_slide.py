@@ -181,3 +181,21 @@ def test_another_scale_takes_all_that_lies_on_the_slide_along(
             (back,) = regions_of(drawn, layer)
             np.testing.assert_allclose(back.polygon, region.polygon, atol=1e-6)
         assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
+
+
+def test_a_scale_set_again_fits_the_view_and_leaves_other_tissue_alone(
+    viewer: Any, panel: Any, rich_slide: Slide, make_slide: Callable[..., Slide]
+) -> None:
+    beneath, other = _add(viewer, rich_slide), _add(viewer, make_slide())
+    other.translate = (9000, 0)
+    lay, camera = other.data_to_world((0, 0)), viewer.scene.camera
+    for mpp in (4.0, 0.25, 4.0):
+        panel.layer.value = beneath
+        panel.mpp.value = mpp
+        panel.set_mpp()
+        assert tuple(beneath.scale) == (mpp, mpp)
+        assert (other.data_to_world((0, 0)), other.metadata["slide"].mpp) == (lay, 0.5)
+        shown = camera.zoom, camera.center
+        viewer.fit_to_view()
+        assert (camera.zoom, camera.center) == shown
+    assert panel.mpp.value == 4.0

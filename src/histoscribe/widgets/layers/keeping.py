@@ -9,11 +9,12 @@ from weakref import WeakSet
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
+from napari.layers.base import ActionType
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
 from histoscribe.section import Section
-from histoscribe.widgets.layers.layers import OF, known_section, section_of
+from histoscribe.widgets.layers.layers import OF, known_section, section_of, slide_of
 from histoscribe.widgets.layers.maps import show_map_scale
 from histoscribe.widgets.layers.painting import show_gene_scale
 from histoscribe.widgets.layers.regions import CLASS, set_features
@@ -36,8 +37,12 @@ def watch(viewer: ViewerModel) -> None:
         show_map_scale(viewer)
 
     def keep(layer: Layer) -> None:
+        drawn = isinstance(layer, Shapes) and CLASS in layer.features
+        if drawn or OF in layer.metadata or section_of(layer) or slide_of(layer):
+            _keep_units(layer)
         if isinstance(layer, Shapes):
             layer.events.data.connect(_on_shapes)
+            _hear_pasting(layer)
         elif section_of(layer) is not None or OF in layer.metadata:
             layer.events.visible.connect(scales)
             if isinstance(layer, Points):
@@ -75,6 +80,41 @@ def _lock(layer: Points) -> None:
     layer.events.editable.connect(lambda: setattr(layer, "editable", False))
     layer.bind_key("Control-V", _say, overwrite=True)  # pasting tells nobody
     layer.editable = False
+
+
+def _keep_units(layer: Layer) -> None:
+    """Put units back that somebody changed: napari draws a layer in mm a thousand times as large."""
+    before = layer.units
+
+    def on_units(_: Any) -> None:
+        nonlocal before
+        if all(str(unit) == "micrometer" for unit in layer.units):
+            before = layer.units
+        elif layer.units != before:
+            layer.units = before
+            show_info("A slide and what lies on it stay in their units; the Slide panel sets their scale.")
+
+    layer.events.units.connect(on_units)
+
+
+def _hear_pasting(layer: Shapes) -> None:
+    """Tell of shapes that were pasted, as napari does of those that are drawn."""
+    known: int | None = layer.nshapes
+
+    def on_data(event: Any) -> None:
+        nonlocal known
+        known = None if str(event.action) == "adding" else layer.nshapes
+
+    def look() -> None:
+        nonlocal known
+        if known is not None and layer.nshapes > known:
+            added = tuple(range(known, layer.nshapes))
+            layer.events.data(
+                value=layer.data, action=ActionType.ADDED, data_indices=added, vertex_indices=((),)
+            )
+
+    layer.events.data.connect(on_data)
+    layer.events.features.connect(lambda: QTimer.singleShot(0, look))
 
 
 def _say(*_: object) -> None:

@@ -298,7 +298,7 @@ class History:
             show_info("Locked regions stay as they are: unlock them in the list first.")
 
     def _on_features(self, *_: object) -> None:
-        if not self._busy:
+        if not self._busy and self._layer.nshapes == len(self._now["data"]):  # else data follow
             self._now = self._state()
 
     def _push(self) -> None:
