@@ -292,7 +292,7 @@ def slides(
     rows = read_cohort_csv(cohort)
     names, patients = [row.section for row in rows], [row.patient or row.section for row in rows]
     table, doubts = read_labels(labels, names, patients, label or ())
-    recognise(table, patients, labels.name)
+    recognise(table, patients)
     known = [row for row in rows if (table.loc[row.section].fillna("") != "").any()]
     with job() as progress, connected(scheduler), storing(store):
         model = Labeller(pooling=pooling, steps=steps, seed=seed, device=device, licence=licence)
