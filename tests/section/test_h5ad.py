@@ -171,7 +171,8 @@ def test_lost_slide_is_a_warning(legacy: Make, tmp_path: Path) -> None:
     files = legacy()
     path = write_section(read_legacy(files.counts, files.positions, files.slide), tmp_path / "A1.h5ad")
     files.slide.unlink()
-    assert "its slide A1.png is no longer there" in open_section(path).warnings
+    (said,) = open_section(path).warnings
+    assert "its slide A1.png is no longer there: name it in a cohort's column slide" in said
 
 
 def test_written_file_is_squidpys(legacy: Make, tmp_path: Path) -> None:

@@ -44,16 +44,15 @@ def align(
     from histoscribe.section.registration.transform import FEWEST
 
     output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
+    require_known("freedom", [freedom or "rigid"], FEWEST, where="--freedom")
     if landmarks is None:
         refuse_given("what is found without --landmarks is rigid", section, freedom=freedom)
-    freedom = freedom or "rigid"
-    require_known("freedom", [freedom], FEWEST, where="--freedom")
     with job() as progress:
         progress.report("opening")
         moving, beneath = open_measured(section, section=which), open_target(fixed, mpp=mpp)
         target = beneath.scaled_slide if isinstance(beneath, Section) else beneath
         if landmarks is not None:
-            found = _by_landmarks(landmarks, freedom)
+            found = _by_landmarks(landmarks, freedom or "rigid")
         else:
             found = looked_for(moving.scaled_slide, target, progress=progress)
         if isinstance(beneath, Section):
