@@ -139,9 +139,8 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
         )
     held: dict[tuple[object, ...], EncodedSection] = {}
     for section in sections:
-        counts = section.counts
-        first = held.setdefault((counts.shape, counts.nnz, float(counts.sum())), section)
-        if first is not section and np.array_equal(first.counts.data, counts.data):
+        first = held.setdefault((section.counts.shape, section.depth.tobytes()), section)
+        if first is not section:
             words = f"it holds the same counts as {first.name}: the same section twice"
             if first.patient != section.patient:
                 remedy = "leave it out, or what is held out of training has been seen in it"
