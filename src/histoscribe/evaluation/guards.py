@@ -53,14 +53,18 @@ def moments(values: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def another_library() -> Iterator[None]:
     """Let another library compute: what is undefined is ours to say, PyTorch's threads are set back.
 
-    Numba's first parallel loop gives OpenMP, and PyTorch with it, as many threads as there are cores.
+    Numba's first parallel loop gives OpenMP, and PyTorch with it, as many threads as there are cores. Its
+    loops take one, so that sums have the same digits however many are free.
     """
+    import numba
     import torch
 
-    threads = torch.get_num_threads()
+    threads, of_numba = torch.get_num_threads(), numba.get_num_threads()
+    numba.set_num_threads(1)
     try:
         with np.errstate(all="ignore"):
             yield
     finally:
+        numba.set_num_threads(of_numba)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
