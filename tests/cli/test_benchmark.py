@@ -41,6 +41,7 @@ def test_what_does_not_exist_is_named_before_sections_are_described(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_a_report_is_written_and_a_run_goes_on_from_its_ledger(shell: Callable, cohort: Path, tmp_path: Path):
     page, ledger = tmp_path / "report.html", tmp_path / "scores.jsonl"
     words = [

@@ -14,6 +14,8 @@ from histoscribe.cli import demo
 from histoscribe.simulate import sample
 from histoscribe.simulate.section import simulate_section
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small_sample() -> Iterator[None]:
@@ -56,7 +58,6 @@ def test_the_demo_leaves_all_it_speaks_of(made):
         assert name in said.replace("\n", "")
 
 
-@pytest.mark.slow
 def test_the_demo_again_replaces_its_own_results_and_says_them_as_json(shell, made, tmp_path):
     shutil.copytree(made[0], tmp_path / "demo")
     said = shell("demo", "--no-view", "--json", "--out", tmp_path / "demo").stdout

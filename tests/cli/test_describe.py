@@ -74,6 +74,7 @@ def test_the_table_tells_of_every_slide(shell: Callable, slides: list[Path], tmp
     assert shell("describe", slides[0], *words).exit_code == 0
 
 
+@pytest.mark.slow
 def test_predict_and_train_reuse_what_was_described(
     shell: Callable, cohort: Path, model: Path, tmp_path: Path, asked: list[int]
 ) -> None:
@@ -90,6 +91,7 @@ def test_predict_and_train_reuse_what_was_described(
     assert asked == []
 
 
+@pytest.mark.slow
 def test_several_targets_are_predicted_into_a_folder_once(
     shell: Callable, model: Path, slides: list[Path], tmp_path: Path, asked: list[int], monkeypatch
 ) -> None:

@@ -50,7 +50,7 @@ class Row:
     dropped: bool = True
 
 
-QUICK = ("slide.ome.tif", "run", "section.h5ad", "cohort.csv", "bulk.csv.gz", "model", "drawn.geojson")
+QUICK = ("slide.ome.tif", "section.h5ad", "bulk.csv.gz", "drawn.geojson")
 NEITHER, NO_SECTION = "not a slide or a section", "not a section or a cohort"
 NO_TABLE = "not a table of samples or a section or a cohort"
 SCANNED = {"compare": NO_SECTION, "impute": NO_TABLE}

@@ -66,6 +66,7 @@ def test_a_typing_mistake_is_two_and_says_so():
         assert shown.stderr.strip()
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_standard_output(shell, cohort, model, tmp_path, capfd, monkeypatch):
     """Also where a library writes past Python, and with every warning on."""
     predicted, report = tmp_path / "p.h5ad", tmp_path / "r.html"
@@ -95,6 +96,7 @@ def test_json_is_all_there_is_on_standard_output(shell, cohort, model, tmp_path,
     assert str(predicted) in documents["section"]["command"]
 
 
+@pytest.mark.slow
 def test_json_of_a_whole_process(cohort):
     shown = run("info", cohort, "--json")
     assert shown.returncode == 0

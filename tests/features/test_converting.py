@@ -20,6 +20,8 @@ from histoscribe.features.networks.checkpoint import read_checkpoint
 from histoscribe.features.networks.converting import convert_weights
 from histoscribe.files import sha256
 
+pytestmark = pytest.mark.slow
+
 
 class Touch:
     """A pickle of it leaves a file behind where it is opened."""
@@ -39,7 +41,6 @@ def weights() -> dict:
     return {"a.weight": whole, "a.part": whole[:, 1], "b": torch.arange(3, dtype=torch.float16)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "held",
     [
@@ -97,7 +98,6 @@ def test_a_malicious_pickle_never_runs(how: str, tmp_path: Path) -> None:
     assert mark.exists()  # so it would have
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x80\x02}q\x00."])
 def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.pt").write_bytes(content)

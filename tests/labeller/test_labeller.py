@@ -16,6 +16,8 @@ from histoscribe.labeller.fitting import share_out
 from histoscribe.labeller.labels import Label, recognise
 from histoscribe.labeller.prior import cooccurrence, prior_named, smoothing_of
 
+pytestmark = pytest.mark.slow
+
 SLIDES, WIDE = 60, 8
 
 

@@ -14,6 +14,8 @@ from histoscribe.record import record_of
 from histoscribe.simulate import simulate_section
 from histoscribe.slide import open_slide
 
+pytestmark = pytest.mark.slow
+
 SIZE = 1100.0
 
 

@@ -10,7 +10,7 @@ import pytest
 from histoscribe.section import Section, open_section, read_cohort
 from histoscribe.section.readers.tenx import read_tenx_h5
 
-pytestmark = pytest.mark.realdata
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

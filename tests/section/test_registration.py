@@ -17,6 +17,8 @@ from histoscribe.simulate import simulate_section
 from histoscribe.simulate.section import slide_in_memory
 from histoscribe.slide import Slide
 
+pytestmark = pytest.mark.slow
+
 SIDE, MPP = 736, 2.0
 
 

@@ -143,6 +143,7 @@ def test_spatialdata_io_reads_the_same_bins_and_cells(hd_folder):
     )
 
 
+@pytest.mark.slow
 def test_what_spatialdata_io_writes_of_a_run_is_read_again(hd_folder, tmp_path):
     spatialdata_io = pytest.importorskip("spatialdata_io")
     theirs = spatialdata_io.visium_hd(

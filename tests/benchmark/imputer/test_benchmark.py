@@ -16,6 +16,8 @@ from histoscribe.bulk import BulkTable, as_table
 from histoscribe.errors import HistoscribeError
 from histoscribe.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 
 def make_bulk(samples: int = 160, genes: int = 80, seed: int = 0) -> BulkTable:
     """Two samples per patient, three classes, survival that follows the first factor."""

@@ -9,6 +9,8 @@ from histoscribe.benchmark.predictor.methods import brstnet, contrastive, linear
 from histoscribe.benchmark.predictor.peers import Example, HeldOutSections, make_example, peer
 from histoscribe.predictor.encoded import EncodedSection
 
+pytestmark = pytest.mark.slow
+
 GENES = 12
 PEERS = {
     "mean": linear.mean,
