@@ -130,7 +130,7 @@ def as_table(
 def counts_beside(table: AnnData) -> tuple[AnnData, str] | None:
     """The table with counts that stand beside `X`: in a layer so called, `raw`, or the fullest layer that
     holds some; and words about it. None without any."""
-    layers = {str(name): each for name, each in table.layers.items() if are_counts(each)}
+    layers = {name: each for name, each in table.layers.items() if name is not None and are_counts(each)}
     called = next((name for name in layers if name.lower() in COUNT_LAYERS), None)
     in_raw = table.raw is not None and are_counts(table.raw.X)
     if called is None and layers and not in_raw:

@@ -94,8 +94,11 @@ def _find(
             write_h5ad(found, out, TableError)
         else:
             with replacing(out) as fresh:
-                named = [f"{name} {layer}" for layer in found.layers for name in found.var_names]
-                told = pd.DataFrame(np.hstack(list(found.layers.values())), found.obs_names, named)
+                layers = ("share", "low", "high")
+                named = [f"{name} {layer}" for layer in layers for name in found.var_names]
+                told = pd.DataFrame(
+                    np.hstack([found.layers[layer] for layer in layers]), found.obs_names, named
+                )
                 told.to_csv(fresh, float_format="%.5g", index_label="sample")
     mean = dict(zip(found.var_names, found.layers["share"].mean(0), strict=True))
     facts = {

@@ -105,7 +105,8 @@ def share_by_region(activities: AnnData, labels: NDArray[np.str_]) -> pd.DataFra
 
     names = np.where(labels == "", "outside", labels)
     frames = {
-        name: pd.DataFrame(values, columns=activities.var_names) for name, values in activities.layers.items()
+        name: pd.DataFrame(activities.layers[name], columns=activities.var_names)
+        for name in ("share", "low", "high")
     }
     means = {name: frame.groupby(names).mean().stack() for name, frame in frames.items()}
     return pd.DataFrame(means).rename_axis(["region", "programme"]).reset_index()

@@ -215,7 +215,7 @@ def read_tenx_mtx(folder: Path) -> Counts:
         if entries > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
             raise SectionError(f"claims {entries} entries, more than can be read", where=matrix_path)
         text.seek(0)
-        matrix = scipy.io.mmread(text)
+        matrix = scipy.io.mmread(text, spmatrix=False)
     barcodes = [line[0] for line in _lines(_one_of(folder, "barcodes.tsv"))]
     rows = _lines(_one_of(folder, "features.tsv", "genes.tsv"))
     listed = (("barcodes.tsv", len(barcodes), spots), ("features.tsv", len(rows), features))
