@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from histoscribe.errors import SettingError
+from histoscribe.features import device
 from histoscribe.features.device import one_thread, resolve_device
 
 
@@ -51,3 +55,22 @@ def test_threads_that_compute_on_one_thread_at_once_leave_the_number_as_it_was()
         assert fresh == [2]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another linker")
+@pytest.mark.parametrize("window", [True, False])
+def test_beside_a_window_triton_keeps_to_its_own_llvm(window, tmp_path, monkeypatch):
+    """With the CUDA build of PyTorch, training in a window that Mesa draws ended the process."""
+    (tmp_path / "triton" / "_C").mkdir(parents=True)
+    (tmp_path / "triton" / "__init__.py").touch()
+    (tmp_path / "triton" / "_C" / "libtriton.so").touch()
+    mapped = []
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    for name in ("PySide6", "PyQt6"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    if window:
+        monkeypatch.setitem(sys.modules, "PySide6", None)
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda path, flags: mapped.append((Path(path).name, flags)))
+    device.keep_triton_apart()
+    assert mapped == ([("libtriton.so", os.RTLD_NOW | os.RTLD_DEEPBIND)] if window else [])

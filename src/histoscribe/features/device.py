@@ -1,7 +1,12 @@
 """On what to compute: the asked device, or the best that is there; and on how many threads."""
 
+import ctypes
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
@@ -49,3 +54,16 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_triton_apart() -> None:
+    """Beside a window, map Triton's library so that it uses the LLVM that it brings, and not the window's.
+
+    Mesa draws with an LLVM of its own where there is no graphics card. With its names, importing Triton (as
+    PyTorch built for CUDA does for training) ends the process.
+    """
+    beside = sys.platform == "linux" and {"PySide6", "PyQt6"} & sys.modules.keys()
+    found = find_spec("triton") if beside and "triton" not in sys.modules else None
+    if found is not None and found.origin is not None:
+        for library in Path(found.origin).parent.glob("_C/libtriton*.so"):
+            ctypes.CDLL(str(library), os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)

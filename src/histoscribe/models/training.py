@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from histoscribe.features.device import resolve_device
+from histoscribe.features.device import keep_triton_apart, resolve_device
 from histoscribe.models.reproducible import seeded, set_seed
 from histoscribe.progress import Progress
+
+keep_triton_apart()
+from lightning.pytorch import Callback, LightningModule, Trainer  # noqa: E402
+from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 
 Loss = Callable[[Any, int], Tensor]
 """Of a batch and of the number of steps done."""
