@@ -18,6 +18,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
     Raises `SettingError` if the name is unknown or the device is not there.
     """
+    keep_triton_apart()
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, present in there.items() if present))
@@ -67,3 +68,6 @@ def keep_triton_apart() -> None:
     if found is not None and found.origin is not None:
         for library in Path(found.origin).parent.glob("_C/libtriton*.so"):
             ctypes.CDLL(str(library), os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+
+
+keep_triton_apart()
