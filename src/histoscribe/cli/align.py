@@ -44,7 +44,8 @@ def align(
     from histoscribe.section.registration.transform import FEWEST
 
     output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
-    require_known("freedom", [freedom or "rigid"], FEWEST, where="--freedom")
+    chosen = freedom or "rigid"
+    require_known("freedom", [chosen], FEWEST, where="--freedom")
     if landmarks is None:
         refuse_given("what is found without --landmarks is rigid", section, freedom=freedom)
     with job() as progress:
@@ -52,7 +53,7 @@ def align(
         moving, beneath = open_measured(section, section=which), open_target(fixed, mpp=mpp)
         target = beneath.scaled_slide if isinstance(beneath, Section) else beneath
         if landmarks is not None:
-            found = _by_landmarks(landmarks, freedom or "rigid")
+            found = _by_landmarks(landmarks, chosen)
         else:
             found = looked_for(moving.scaled_slide, target, progress=progress)
         if isinstance(beneath, Section):

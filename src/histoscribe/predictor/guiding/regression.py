@@ -6,7 +6,7 @@ Williams, NIPS 2007; Stegle et al., NIPS 2011), all with one eigenvalue decompos
 K is that of 600 of them (Nyström).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -159,15 +159,12 @@ class SpotAnswers:
         given, every = self.given, np.arange(len(self.given.rows))
         out = np.tile(given.centre(given.expression, every), (tiles, 1))
         on: dict[str, Matrix] = {}
-        pulls: dict[str, Matrix] = {}
-        bases = self._bases(every)
         for answer, share, weights in zip(self.every, shares, self.learned(every), strict=True):
             if answer.kernel and share:
                 on[answer.kernel] = on.get(answer.kernel, 0.0) + share * (self._maps[answer.kernel] @ weights)
-                pull = self._pull(answer, bases[answer.own][0])
-                pulls[answer.kernel] = pulls.get(answer.kernel, 0.0) + share * pull
         if (leaning := self.leaning(shares)) and self.prior is not None:
             out += leaning * (self.prior[:tiles] - given.centre(self.prior[given.rows], every))
+        pulls = self._pulls(shares, on)
         kept = min(_BEHIND, len(every))
         behind, pulled = np.zeros((tiles, kept), np.int64), np.zeros((tiles, kept))
         for start in range(0, tiles, _CHUNK):
@@ -190,15 +187,23 @@ class SpotAnswers:
         """Which share of the mixed answers is the model's word."""
         return float(sum(share * answer.prior for answer, share in zip(self.every, shares, strict=True)))
 
-    def _pull(self, answer: SpotAnswer, signal: Matrix) -> Matrix:
-        """What a unit at each spot adds at the landmarks' kernels, over axes of genes with this signal.
+    def _pulls(self, shares: Matrix, kernels: Iterable[str]) -> dict[str, Matrix]:
+        """What a unit at each spot adds at each kernel's landmarks, over the genes' axes by their signal.
 
         Shape (landmarks, spots).
         """
-        weighted = self._seen[answer.kernel] * self.given.weight[:, None]
-        spread, axes = np.linalg.eigh(weighted.T @ self._seen[answer.kernel])
-        passed = 1 / (np.maximum(spread, 0)[:, None] + answer.strength / signal) @ signal / signal.sum()
-        return np.asarray(self._maps[answer.kernel] @ (axes * passed) @ (axes.T @ weighted.T))
+        bases, found = self._bases(np.arange(len(self.given.rows))), {}
+        for name in kernels:
+            weighted = self._seen[name] * self.given.weight[:, None]
+            spread, axes = np.linalg.eigh(weighted.T @ self._seen[name])
+            passed = np.zeros(len(spread))
+            for answer, share in zip(self.every, shares, strict=True):
+                if answer.kernel == name:
+                    signal = bases[answer.own][0]
+                    damped = 1 / (np.maximum(spread, 0)[:, None] + answer.strength / signal)
+                    passed += share * (damped @ signal) / signal.sum()
+            found[name] = self._maps[name] @ (axes * passed) @ (axes.T @ weighted.T)
+        return found
 
     def _bases(self, some: Rows) -> dict[float, tuple[Matrix, Matrix]]:
         """The genes' main axes by these spots and by the model, for each share of the two."""
