@@ -382,8 +382,8 @@ def _save_generator(genes: list[str], folder: Path) -> None:
 @pytest.fixture
 def quick_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Train panel learns in a second, and puts its models into `models` of the test's folder."""
-    from histoscribe.widgets.panels.train import panel, training
+    from histoscribe.widgets.panels.train import panel
 
     quick = {"epochs": 1, "members": 1, "components": 8, "rank": 4, "width": 16, "heads": 2}
-    monkeypatch.setattr(training, "EFFORTS", {"Usual": quick})
+    monkeypatch.setattr(panel, "EFFORTS", {"Usual": quick})
     monkeypatch.setattr(panel, "models_folder", lambda: tmp_path / "models")

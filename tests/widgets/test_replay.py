@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
+from histoscribe.models import read_card
 from histoscribe.record import record_of
 from histoscribe.section import write_section
 from histoscribe.simulate import simulate_section
@@ -29,6 +31,7 @@ from histoscribe.widgets.contributions.launch import PLUGIN
 from histoscribe.widgets.layers.layers import section_of
 from histoscribe.widgets.layers.painting import spot_layers
 from histoscribe.widgets.panels.export.script import HOMES
+from histoscribe.widgets.panels.train import panel as training_panel
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -197,6 +200,46 @@ def test_alignment_clusters_and_regions_are_done_again(run: Any, tmp_path: Path)
         tables_are_the_same(path, tmp_path / "again.out" / name)
     assert "expression cluster" in anndata.read_h5ad(tmp_path / "again.out" / "clusters.h5ad").obs
     assert "histoscribe align" in (tmp_path / "again.sh").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_model_is_trained_again_from_the_same_sections(
+    run: Any, quick_training: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_panel, "EFFORTS", {"Usual": {"epochs": 2, "members": 1}})
+    window, panel, to_the_end = run
+    for seed in (1, 2, 3):
+        made = simulate_section(seed, name=f"K{seed}", genes=14, size_um=700, mpp=2.0)
+        write_slide(made.slide, tmp_path / f"K{seed}.tif")
+        placed = replace(made, slide=open_slide(tmp_path / f"K{seed}.tif").with_mpp(2.0))
+        write_section(placed, tmp_path / f"K{seed}.h5ad")
+        window.open(str(tmp_path / f"K{seed}.h5ad"), plugin=PLUGIN)
+    train = panel("Train")
+    train.list.clearSelection()
+    for row in (0, 1):
+        train.list.selectRow(row)
+    train.table.setData(train.table.index(1, 1), "Mrs B")
+    train.name.value, train.tissue.value, train.genes.value = "own", "lung, left", 9
+    to_the_end(train, train.start)
+    predict = panel("Predict")
+    predict.target.value = spot_layers(window)[2]
+    assert predict.model.folder == train.request().folder
+    to_the_end(predict, predict.start)
+    export = panel("Export")
+    export.layer.value = spot_layers(window)[-1]
+    to_the_end(export, export.save_table, tmp_path / "K3.predicted.h5ad")
+    to_the_end(export, export.save_script, tmp_path / "again.py")
+    assert not [note.message for note in notification_manager.records if str(note.severity) == "error"]
+
+    trained = read_card(train.request().folder)
+    for command in ([sys.executable, str(tmp_path / "again.py")], ["sh", str(tmp_path / "again.sh")]):
+        written = again(tmp_path, command)
+        card = read_card(tmp_path / "again.out" / "own")
+        assert (card.sha256, card.tissue, card.patients) == (trained.sha256, "lung, left", trained.patients)
+        tables_are_the_same(tmp_path / "K3.predicted.h5ad", written["K3.predicted.h5ad"])
+        written["K3.predicted.h5ad"].unlink()
+        shutil.rmtree(tmp_path / "again.out")
 
 
 def test_a_script_uses_public_names_alone() -> None:

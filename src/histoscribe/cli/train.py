@@ -51,6 +51,7 @@ def predictor(
     panel_size: Annotated[int, typer.Option(min=1, help="How many genes: the most variable ones.")] = 250,
     panel: Annotated[Path | None, typer.Option(help="A text file with one gene a line, instead.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the spots.")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Networks whose mean is taken.")] = None,
     seed: Seed = 0,
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
     types: Annotated[
@@ -71,6 +72,8 @@ def predictor(
     device: Device = "auto",
     devices: Devices = 1,
     licence: Licence = "not stated",
+    tissue: Annotated[str, typer.Option(help="For the card: of what organ and disease it learns.")] = "",
+    technology: Annotated[str, typer.Option(help="For the card: Visium, Visium HD, Xenium …")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Learn to predict expression from the slide beneath measured spots; a run that is stopped goes on where
@@ -87,6 +90,7 @@ def predictor(
         "panel": genes,
         "panel_size": panel_size,
         "epochs": epochs,
+        "members": members,
         "seed": seed,
         "device": device,
         "licence": licence,
@@ -103,7 +107,7 @@ def predictor(
                 sections, encoder=chosen, crops=crops, types=types, devices=devices, checkpoint=checkpoint,
                 progress=progress,
             )  # fmt: skip
-        model.save(out)
+        model.save(out, tissue=tissue, technology=technology)
     shutil.rmtree(checkpoint, ignore_errors=True)
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     caution(model.card.settings.get("doubts", ()))

@@ -1,10 +1,10 @@
-"""What was made of what here, by which model and settings, and what was written where."""
+"""What was learned and made of what here, by which model and settings, and what was written where."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -55,6 +55,22 @@ class Written:
     """What `CLUSTERED` held of it then."""
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """How a predictor is learned."""
+
+    folder: Path
+    """Of the model."""
+    sections: Mapping[Section, str]
+    """Measured, on their slides, and whose tissue each is; empty where a cohort is read."""
+    cohort: Path | None
+    """A CSV that names the sections."""
+    settings: Mapping[str, Any]
+    """Of the `Predictor`."""
+    card: Mapping[str, str]
+    """`tissue` and `technology`, in the user's words."""
+
+
 MADE: WeakKeyDictionary[Any, Recipe] = WeakKeyDictionary()
 """The step that made a section, or what a panel holds of a result."""
 CLUSTERED: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
@@ -62,6 +78,7 @@ CLUSTERED: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
 OPENED: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 """The files of tables that have no layer."""
 _written: WeakKeyDictionary[ViewerModel, list[Written]] = WeakKeyDictionary()
+_trained: WeakKeyDictionary[ViewerModel, dict[Path, tuple[Training, int]]] = WeakKeyDictionary()
 
 
 def made(viewer: ViewerModel, result: Any, step: Recipe, *more: Any) -> None:
@@ -83,6 +100,17 @@ def written(viewer: ViewerModel, path: Path, of: Any = None, genes: Sequence[str
 def written_in(viewer: ViewerModel) -> list[Written]:
     """What was written from a viewer, in that order; of one path the last."""
     return list({one.path: one for one in _written.get(viewer, ())}.values())
+
+
+def trained(viewer: ViewerModel, training: Training) -> None:
+    """Remember what was learned; closed sections are not held for it."""
+    held = replace(training, sections=WeakKeyDictionary(training.sections))
+    _trained.setdefault(viewer, {})[training.folder] = held, len(training.sections)
+
+
+def trained_in(viewer: ViewerModel) -> list[Training]:
+    """What was learned in a viewer from sections that are all still there."""
+    return [one for one, count in _trained.get(viewer, {}).values() if len(one.sections) == count]
 
 
 def place_of(viewer: ViewerModel, source: Source) -> Path | None:

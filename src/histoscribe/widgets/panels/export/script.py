@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,20 @@ from histoscribe.formats import kind_of
 from histoscribe.models import read_card
 from histoscribe.progress import Progress
 from histoscribe.section import Section, write_section
+from histoscribe.section.cohort import REQUIRED
 from histoscribe.slide import open_slide
 from histoscribe.tiles import Region, regions_text
 from histoscribe.tiles.regions import UNCLASSIFIED
 from histoscribe.widgets.layers.layers import COMPARED, DERIVED, is_same, known_section, section_of, slide_of
-from histoscribe.widgets.layers.making import MADE, Recipe, commands, place_of, written_in
+from histoscribe.widgets.layers.making import (
+    MADE,
+    Recipe,
+    Training,
+    commands,
+    place_of,
+    trained_in,
+    written_in,
+)  # fmt: skip
 from histoscribe.widgets.layers.painting import painted_layers
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import is_section
@@ -82,6 +93,8 @@ class Script:
     """GeoJSON beside the script, by name."""
     tables: dict[str, Section] = field(default_factory=dict)
     """Sections that lie in no file, by the name of theirs beside the script."""
+    models: dict[Path, Path] = field(default_factory=dict)
+    """Folders that are trained again, by the folder that was trained here."""
     _names: dict[int, str] = field(default_factory=dict)
     _words: dict[int, list[str]] = field(default_factory=dict)
 
@@ -111,7 +124,9 @@ class Script:
         elif step and step.classes:
             self.shell.append(f"# no command compares regions: only {self.stem}.py writes {out}")
         elif step and (whole or not is_section(thing)):
-            self.shell += map(shlex.join, commands(step, self.words_of, partial(self._beside, name), out))
+            models = {role: self.models.get(folder, folder) for role, folder in step.models.items()}
+            again = replace(step, models=models)
+            self.shell += map(shlex.join, commands(again, self.words_of, partial(self._beside, name), out))
             if whole or step.verb == "compare":
                 self._words.setdefault(_key(thing), [out])
         elif genes == () and not whole:
@@ -131,6 +146,39 @@ class Script:
             call = f"write_restored({name}_table"
         limit = "" if genes is None or whole else f", genes={list(genes)!r}"
         self.python.append(f"{call}, OUT / {file!r}{limit})")
+
+    def learn(self, training: Training) -> None:
+        """Train a predictor again."""
+        folder = training.folder.name
+        name = self._names[id(training)] = self._fresh(f"{folder}_model")
+        cohort = str(training.cohort)
+        opened = f"histoscribe.open({cohort!r})"
+        if training.cohort is None:
+            rows = io.StringIO()
+            lines = csv.writer(rows, lineterminator="\n")
+            lines.writerow(REQUIRED)
+            for one, patient in training.sections.items():
+                place, *of_cohort = self.words_of(one)
+                if of_cohort:
+                    place = f"{self.name_of(one)}.h5ad"
+                    self.tables[place] = one
+                elif not Path(place).is_absolute():
+                    place = f"../{place}"
+                lines.writerow((one.name, patient, place))
+            self.texts[f"{folder}.csv"] = rows.getvalue()
+            cohort, opened = f"{self.stem}.files/{folder}.csv", f'histoscribe.open(FILES / "{folder}.csv")'
+        settings = "".join(f", {key}={value!r}" for key, value in training.settings.items())[2:]
+        card = "".join(f", {key}={value!r}" for key, value in training.card.items() if value)
+        sha256 = read_card(training.folder).sha256
+        self.python += [
+            f"{name} = histoscribe.Predictor({settings}).fit({opened})",
+            f"same({name}, {sha256!r}).save(OUT / {folder!r}{card})",
+        ]
+        self.models[training.folder] = out = Path(f"{self.stem}.out", folder)
+        options = {**training.settings, **training.card, "out": out}
+        given = [(f"--{key.replace('_', '-')}", str(value)) for key, value in options.items() if value]
+        words = ["histoscribe", "train", "predictor", cohort, *(part for pair in given for part in pair)]
+        self.shell.append(shlex.join(words))
 
     def cluster(self, thing: Any, found: Mapping[str, float]) -> None:
         """Put clusters into a section's table."""
@@ -201,13 +249,13 @@ class Script:
             words = [inputs["target"], *(f"pitch_um={pitch!r}" for pitch in asked.values())]
             words += [f"region={outlines}" for outlines in drawn.values()]
             return [
-                f"{name}_model = {_load('Predictor', step.models['model'], device)}{guided}",
+                f"{name}_model = {self._load('Predictor', step.models['model'], device)}{guided}",
                 f"{name} = {name}_model.predict({', '.join(words)})",
             ]
         if step.verb == "impute":
             model = f"histoscribe.Imputer(steps=0).fit({inputs.get('teacher')})"
             if step.models:
-                model = _load("Imputer", next(iter(step.models.values())))
+                model = self._load("Imputer", next(iter(step.models.values())))
             source = inputs["source"]
             return [
                 f"{name}_model = {model}" + (f".fine_tune({source})" if "tuned" in step.models else ""),
@@ -215,9 +263,9 @@ class Script:
                 f'{name}_table.obsm["summary"] = {name}_model.embed({source})',
                 f"{name} = completed({source}, {name}_table)",
             ]
-        lines, parents = [f"{name}_model = {_load('Generator', step.models['model'])}"], []
+        lines, parents = [f"{name}_model = {self._load('Generator', step.models['model'])}"], []
         if "imputer" in step.models:
-            lines.append(f"{name}_imputer = {_load('Imputer', step.models['imputer'])}")
+            lines.append(f"{name}_imputer = {self._load('Imputer', step.models['imputer'])}")
         for role, option in (("primary", "region"), ("normal", "normal-region")):
             if role in inputs:
                 parent = inputs[role]
@@ -228,6 +276,10 @@ class Script:
         words = [", normal=".join(parents), *(f"{key}={value!r}" for key, value in asked.items())]
         return [*lines, f"{name} = {name}_model.generate({', '.join(words)})"]
 
+    def _load(self, kind: str, folder: Path, more: str = "") -> str:
+        place = f"OUT / {folder.name!r}" if folder in self.models else repr(str(folder))
+        return f"same(histoscribe.{kind}.load({place}{more}), {read_card(folder).sha256!r})"
+
     def _beside(self, name: str, file: str) -> str:
         return f"{self.stem}.{'files' if file.endswith('.geojson') else 'out'}/{name}.{file}"
 
@@ -235,10 +287,6 @@ class Script:
 def _key(thing: Any) -> int:
     """What a panel holds of a result and the section in it are one."""
     return id(MADE.get(thing, thing))
-
-
-def _load(kind: str, folder: Path, more: str = "") -> str:
-    return f"same(histoscribe.{kind}.load({str(folder)!r}{more}), {read_card(folder).sha256!r})"
 
 
 def script_of(viewer: ViewerModel, stem: str) -> Script:
@@ -256,6 +304,8 @@ def script_of(viewer: ViewerModel, stem: str) -> Script:
     things = [*bare, *sections, *compared]
     if not things:
         raise SettingError("there is nothing to write down", remedy="open a section or a slide first")
+    for training in trained_in(viewer):
+        script.learn(training)
     for thing in things:
         script.name_of(thing)
     for one in sorted(written_in(viewer), key=lambda one: (bool(one.clusters), one.path.suffix != ".h5ad")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView
 from histoscribe.errors import SettingError
 from histoscribe.models import Card
 from histoscribe.section import Section
+from histoscribe.widgets.layers.making import Training, trained
 from histoscribe.widgets.layers.painting import measured_in
-from histoscribe.widgets.panels.train.training import EFFORTS, TrainRequest, held_out_words, kept_state, train
+from histoscribe.widgets.panels.train.training import held_out_words, kept_state, train
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.models import card_words
 from histoscribe.widgets.parts.panel import Panel, Words
 from histoscribe.widgets.parts.tables import Column, TableModel, table_view
-from histoscribe.widgets.state.preferences import models_folder, remember_model
+from histoscribe.widgets.state.preferences import models_folder, preferences, remember_model
 
+EFFORTS: Mapping[str, dict[str, Any]] = {"Usual": {}, "Quick, to try it out": {"epochs": 10, "members": 1}}
+"""How long is trained, in words, and the settings that it stands for."""
 _OPEN, _COHORT = "open", "cohort"
 _STOPPED = (
     " A training of this name was stopped: with the same sections and settings it goes on where it was."
@@ -105,7 +108,7 @@ class TrainPanel(Panel):
     def _csv(self) -> Path:
         return Path(self.cohort.line_edit.value.strip()).expanduser()
 
-    def request(self) -> TrainRequest:
+    def request(self) -> Training:
         """What the panel asks for as it stands; `HistoscribeError` if something is missing."""
         name = self.name.value.strip()
         if not name or Path(name).name != name:
@@ -116,14 +119,13 @@ class TrainPanel(Panel):
             raise SettingError("something else lies here", where=folder, remedy="give another name")
         if not (of_cohort or self.marked):
             raise SettingError("there is nothing to learn from", remedy="mark measured sections in the list")
-        return TrainRequest(
-            () if of_cohort else tuple(replace(one, patient=self._patient(one)) for one in self.marked),
-            self._csv if of_cohort else None,
+        settings = {"panel_size": self.genes.value, "device": preferences().device}
+        return Training(
             folder,
-            self.tissue.value.strip(),
-            self.technology.value.strip(),
-            self.genes.value,
-            self.effort.value,
+            {} if of_cohort else {one: self._patient(one) for one in self.marked},
+            self._csv if of_cohort else None,
+            settings | EFFORTS[self.effort.value],
+            {"tissue": self.tissue.value.strip(), "technology": self.technology.value.strip()},
         )
 
     def discard(self) -> None:
@@ -209,8 +211,9 @@ class TrainPanel(Panel):
         self.words.setText("\n".join(part for part in (self.words.text(), said) if part))
         self.refresh()
 
-    def _done(self, request: TrainRequest, card: Card) -> None:
+    def _done(self, request: Training, card: Card) -> None:
         remember_model(request.folder)
+        trained(self.viewer, request)
         self.state.trained = self._began, str(request.folder)
         self._on_heard(f"done. {card_words(card)} Predict offers it as {request.folder.name}")
 

@@ -1,21 +1,17 @@
-"""Learning a predictor as the viewer asks for it: a frozen request, a plain call, a model's folder."""
+"""Learning a predictor as the viewer asks for it: a plain call, a model's folder."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from histoscribe.models import Card
 from histoscribe.progress import Progress, Step
-from histoscribe.section import Section, read_cohort
+from histoscribe.section import read_cohort
 from histoscribe.widgets.jobs.loading import load_libraries
-from histoscribe.widgets.state.preferences import preferences
-
-EFFORTS: Mapping[str, dict[str, Any]] = {"Usual": {}, "Quick, to try it out": {"epochs": 10, "members": 1}}
-"""How long is trained, in words, and the settings that it stands for."""
+from histoscribe.widgets.layers.making import Training
 
 _FEWEST = 3
 _NEEDED = (
@@ -25,25 +21,6 @@ _NEEDED = (
     "histoscribe.predictor.training.fitting",
     "histoscribe.features.builtin.encoder",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class TrainRequest:
-    """What to learn from, and where the model goes."""
-
-    sections: tuple[Section, ...]
-    """Measured, on their slides, with their patients; empty where a cohort is read."""
-    cohort: Path | None
-    """A CSV that names the sections."""
-    folder: Path
-    """Of the model."""
-    tissue: str
-    technology: str
-    """Both go on the card, in the user's words."""
-    genes: int
-    """How many: the most variable ones."""
-    effort: str
-    """One of `EFFORTS`."""
 
 
 def kept_state(folder: Path) -> Path:
@@ -63,7 +40,7 @@ def held_out_words(patients: int, sections: int) -> str:
     return "Scores: halves of the one section are held out in turn. They say nothing about other tissue."
 
 
-def train(heard: Callable[[str], object], request: TrainRequest, progress: Progress) -> Card:
+def train(heard: Callable[[str], object], training: Training, progress: Progress) -> Card:
     """Learn and save the model, and give its card as written; runs on any thread.
 
     One that is stopped goes on where it was, to the same digits, when the same is asked for again. `heard`
@@ -81,12 +58,12 @@ def train(heard: Callable[[str], object], request: TrainRequest, progress: Progr
     load_libraries(*_NEEDED)
     from histoscribe.predictor import Predictor
 
-    sections = list(request.sections)
-    if request.cohort is not None:
-        sections = read_cohort(request.cohort, inner)
-    model = Predictor(panel_size=request.genes, device=preferences().device, **EFFORTS[request.effort])
-    model.fit(sections, checkpoint=kept_state(request.folder), progress=inner)
+    sections = [replace(one, patient=patient) for one, patient in training.sections.items()]
+    if training.cohort is not None:
+        sections = read_cohort(training.cohort, inner)
+    model = Predictor(**training.settings)
+    model.fit(sections, checkpoint=kept_state(training.folder), progress=inner)
     progress.report("writing the model")
-    card = model.save(request.folder, tissue=request.tissue, technology=request.technology)
-    shutil.rmtree(kept_state(request.folder), ignore_errors=True)
+    card = model.save(training.folder, **training.card)
+    shutil.rmtree(kept_state(training.folder), ignore_errors=True)
     return card
