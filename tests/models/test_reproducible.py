@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import anndata
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from histoscribe import Generator, Imputer
 from histoscribe.models.reproducible import one_thread, seeded
 
 
@@ -22,3 +26,25 @@ def test_a_seed_gives_the_same_numbers_and_is_set_back():
         assert torch.equal(torch.rand(4), torch.rand(4, generator=expected))
         raise ZeroDivisionError
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["generator-tcga11", "imputer-tcga11"])
+def test_bundled_models_give_the_same_digits_however_many_threads_there_are(name, threads):
+    model = (Generator if name.startswith("generator") else Imputer).load(name)
+    values = np.log2(1 + np.random.default_rng(0).gamma(2, 50, (21, len(model.genes)))).astype(np.float32)
+    table = anndata.AnnData(values, var=pd.DataFrame(index=list(model.genes)))
+    found = []
+    for number in (1, 2):
+        threads(number)
+        if isinstance(model, Generator):
+            found.append(model.generate(table, site=model.sites[1], samples=7).X)
+        else:
+            found.append(model.embed(table))
+    np.testing.assert_array_equal(*found)

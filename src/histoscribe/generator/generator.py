@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
-from histoscribe.features.device import resolve_device
+from histoscribe.features.device import one_thread, resolve_device
 from histoscribe.generator.cohort import KINDS, Cohort, cohort_of
 from histoscribe.generator.components import component_table
 from histoscribe.generator.metgen import MetGen, draft_samples, rebuild
@@ -135,6 +135,7 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         found = [np.corrcoef(brought.values.mean(0) - common, mean - common)[0, 1] for mean in means]
         return self.cancers[int(np.argmax(found))] if len(found) > 1 else self.cancers[0]
 
+    @one_thread()  # the same digits however many threads are free
     def generate(
         self,
         primary: Table,

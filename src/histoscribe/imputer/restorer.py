@@ -18,7 +18,7 @@ from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.units import standard_of
-from histoscribe.models.reproducible import seeded
+from histoscribe.models.reproducible import one_thread, seeded
 from histoscribe.models.standard import ANEW, Standard, fill
 from histoscribe.progress import Progress
 
@@ -115,6 +115,7 @@ def restore_all(
     return means, spreads
 
 
+@one_thread()  # the same digits however many threads are free
 def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The expected factors of each sample, shape (samples, factors); NaN where nothing is known."""
     result = np.full((len(values), restorer.start.loadings.shape[1]), np.nan, dtype=np.float32)
