@@ -134,6 +134,8 @@ def changes(before: dict[str, Any], after: dict[str, Any], imported: bool) -> li
         if name == "environment":
             value, now = (one | {"PYTEST_CURRENT_TEST": ""} for one in (value, now))
         if now != value and name not in by_imports | by_others:
+            if isinstance(now, dict):
+                value, now = list(value.items()), list(now.items())
             if isinstance(now, list):
                 value, now = (
                     [one for one in these if one not in those]
