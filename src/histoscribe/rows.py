@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import weakref
+from copy import copy
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -17,13 +20,15 @@ from histoscribe.files import RUN
 class Rows:
     """A table of float32 on disk that is written and read by runs of rows; gone when nobody holds it.
 
-    Sliced as an array is, by rows and then by columns. It lies in the folder for temporary files (TMPDIR).
+    Sliced as an array is, by rows and then by columns; rows may be numbers too, best such that follow each
+    other. It lies in the folder for temporary files (TMPDIR).
     """
 
     dtype, ndim = np.dtype(np.float32), 2
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
+        self.shape, self._first = shape, 0
+        self._whole: Rows | None = None  # of a part: closes the file when nobody holds it
         self._file, self._lock = tempfile.TemporaryFile(), Lock()  # noqa: SIM115
         weakref.finalize(self, self._file.close)
         self._file.truncate(shape[0] * shape[1] * self.dtype.itemsize)
@@ -33,17 +38,34 @@ class Rows:
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         rows, *columns = key if isinstance(key, tuple) else (key,)
-        start, stop, step = rows.indices(len(self))
-        out = np.empty((max(stop - start, 0), self.shape[1]), dtype=self.dtype)
-        with self._lock:
-            self._file.seek(start * self.shape[1] * self.dtype.itemsize)
-            self._file.readinto(out.data.cast("B") if out.size else bytearray())
-        return out[::step][(slice(None), *columns)]
+        rows = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
+        out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
+        for start, stop in pairwise(np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist()):
+            self._read(out[start:stop], int(rows[start]))
+        return out[(slice(None), *columns)]
+
+    def _read(self, out: NDArray[np.float32], start: int) -> None:
+        place = (self._first + start) * self.shape[1] * self.dtype.itemsize
+        left = out.data.cast("B")
+        while len(left) and hasattr(os, "preadv"):  # forked processes share the place of `seek`
+            done = os.preadv(self._file.fileno(), [left], place)
+            place, left = place + done, left[done:]
+        if len(left):
+            with self._lock:
+                self._file.seek(place)
+                self._file.readinto(left)
+
+    def part(self, rows: slice) -> Rows:
+        """Some rows that follow each other, in the same file."""
+        found = copy(self)
+        found._whole = self
+        found._first, found.shape = self._first + rows.start, (rows.stop - rows.start, self.shape[1])
+        return found
 
     def __setitem__(self, rows: slice, values: NDArray[np.float32]) -> None:
         try:
             with self._lock:
-                self._file.seek((rows.start or 0) * self.shape[1] * self.dtype.itemsize)
+                self._file.seek((self._first + (rows.start or 0)) * self.shape[1] * self.dtype.itemsize)
                 self._file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
                 self._file.flush()
         except OSError as error:
@@ -63,6 +85,11 @@ def room(shape: tuple[int, ...]) -> Held:
     """Zeros to write a table into, on disk where they are more than 64 million."""
     rows, columns = shape
     return Rows((rows, columns)) if rows * columns > _MOST_HELD else np.zeros(shape, dtype=np.float32)
+
+
+def part_of(table: Held, rows: slice) -> Held:
+    """Some rows of a table, to read and to write where it lies."""
+    return table.part(rows) if isinstance(table, Rows) else table[rows]
 
 
 def runs_of(table: Held) -> list[slice]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from histoscribe import rows
 from histoscribe.errors import Cancelled
 from histoscribe.predictor import EncodedSection, Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
@@ -45,17 +46,33 @@ def test_blocks_learn_what_the_whole_teaches(sections, new, whole, monkeypatch):
     np.testing.assert_allclose(parts.fitted.ridge, whole.fitted.ridge, atol=1e-5)
 
 
+def test_tables_on_disk_teach_the_very_same(sections, new, whole, monkeypatch):
+    monkeypatch.setattr(rows, "_MOST_HELD", 100)
+    made: list[batches.TrainingSpots] = []
+
+    class Watched(batches.SpotBatches):
+        def __init__(self, spots, *others, **settings):
+            made.extend(spots)
+            super().__init__(spots, *others, **settings)
+
+    monkeypatch.setattr(fitting, "SpotBatches", Watched)
+    held = Predictor(**QUICK).fit_encoded(sections)
+    assert made
+    assert all(isinstance(table, rows.Rows) for spots in made for table in (spots.features, spots.expression))
+    np.testing.assert_array_equal(told_by(held, new), told_by(whole, new))
+
+
 def test_a_bounded_gallery_names_the_spots_that_it_kept(sections, new, whole):
     some = Predictor(**QUICK, gallery_spots=60).fit_encoded(sections)
     names = some.card.settings["gallery"]
     assert len(some.fitted.values) == len(names["spot"]) == len(some.fitted.keys[0]) == 60
-    rows = {
+    expressed = {
         (section.name, spot): values
         for section in sections
         for spot, values in zip(section.spots, panel_expression(section, some.genes), strict=True)
     }
     kept = zip(names["section"], names["spot"], some.fitted.values, strict=True)
-    r = [np.corrcoef(values, rows[section, spot])[0, 1] for section, spot, values in kept]
+    r = [np.corrcoef(values, expressed[section, spot])[0, 1] for section, spot, values in kept]
     assert np.median(r) > 0.9
     truth = panel_expression(new, some.genes)
     lost = gene_correlation(told_by(whole, new), truth) - gene_correlation(told_by(some, new), truth)

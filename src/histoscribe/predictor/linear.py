@@ -9,12 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.rows import Held
+
 _RIDGE = 1.0
 _BLOCK = 65_536
 
 
 def expression_components(
-    expression: NDArray[np.float32], weights: NDArray[np.float64], rank: int
+    expression: Held, weights: NDArray[np.float64], rank: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Principal components of centred expression (spots, genes) in which every spot counts by its weight.
 

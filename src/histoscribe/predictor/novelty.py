@@ -66,7 +66,7 @@ class NoveltyReference:
 
 
 def learn_familiar(
-    features: Sequence[NDArray[np.float32]], reduced: Sequence[NDArray[np.float32]], seed: int
+    features: Sequence[NDArray[np.float32]], reduced: Sequence[Held], seed: int
 ) -> NoveltyReference:
     """Remember the training tiles (at most 2,000) and how far they are from tiles of other sections.
 
@@ -80,7 +80,7 @@ def learn_familiar(
     drawn = np.random.default_rng(seed).permutation(starts[-1])
     seen, rows = (np.sort(drawn[:most]) for most in (_MOST_SEEN, _MOST))
 
-    def some(parts: Sequence[NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def some(parts: Sequence[Held], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         own = np.split(rows, np.searchsorted(rows, starts[1:-1]))
         return np.concatenate(
             [part[mine - start] for part, mine, start in zip(parts, own, starts[:-1], strict=True)]

@@ -28,7 +28,7 @@ Fold = tuple[Values, Values, NDArray[np.float64], Values]
 
 
 def spatial_order(
-    expression: Sequence[Values], centres_um: Sequence[NDArray[np.float64]], pitch_um: float
+    expression: Sequence[Held], centres_um: Sequence[NDArray[np.float64]], pitch_um: float
 ) -> Values:
     """The place of each gene among all, from 0 (least spatial) to 1, shape (genes,).
 
@@ -39,7 +39,7 @@ def spatial_order(
     """
     found = [
         _autocorrelation(centred(values), centred(_around(values, centres, pitch_um)))
-        for values, centres in zip(expression, centres_um, strict=True)
+        for values, centres in zip(map(np.asarray, expression), centres_um, strict=True)
     ]
     return _places(np.mean(found, axis=0)).astype(np.float32)
 

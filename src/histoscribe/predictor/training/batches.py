@@ -14,6 +14,7 @@ from torch import Tensor
 
 from histoscribe.graphs import spatial_graph
 from histoscribe.models.reproducible import own_process
+from histoscribe.rows import Held
 
 _MOST_KEPT = 50_000
 
@@ -22,9 +23,9 @@ _MOST_KEPT = 50_000
 class TrainingSpots:
     """Prepared spots of one section."""
 
-    features: NDArray[np.float32]
+    features: Held
     """Shape (spots, inputs)."""
-    expression: NDArray[np.float32]
+    expression: Held
     """Shape (spots, genes)."""
     places: NDArray[np.float32]
     """In pitches, from the middle of the section, shape (spots, 2)."""

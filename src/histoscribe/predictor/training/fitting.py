@@ -29,6 +29,7 @@ from histoscribe.predictor.training.views import (
 )
 from histoscribe.predictor.variants.variant import PredictorNetwork, variant_named
 from histoscribe.progress import Progress
+from histoscribe.rows import Held, part_of, room
 
 _BLOCK_VALUES = 32 * 1024**2
 _MOST_CLUSTERED = 50_000
@@ -63,8 +64,8 @@ def fit_parts(
 ) -> FittedPredictor:
     """Learn everything but the ensemble's weights and the intervals.
 
-    Sections are looked at one after the other: what is held of all spots is the expression of the panel and
-    the image input on its main axes, whatever the encoder's length.
+    Sections are looked at one after the other: what is kept of all spots, on disk where they are very many,
+    is the expression of the panel and the image input on its main axes, whatever the encoder's length.
 
     `members`: how many networks for each view; `message`: what to tell progress.
     """
@@ -73,10 +74,10 @@ def fit_parts(
     space = InputSpace.learned(sections, settings.reaches, settings.measures)
     ends = np.cumsum([len(section.spots) for section in sections])
     parts = [slice(end - len(section.spots), end) for end, section in zip(ends, sections, strict=True)]
-    wanted = np.empty((ends[-1], len(panel)), dtype=np.float32)
+    wanted = room((int(ends[-1]), len(panel)))
     for rows, section in zip(parts, sections, strict=True):
         wanted[rows] = panel_expression(section, panel, settings.target)
-    targets = [wanted[rows] for rows in parts]
+    targets = [part_of(wanted, rows) for rows in parts]
     weighed = variant.weighs_spots and "depth weights" not in settings.without
     trust = spot_weights(sections) if weighed else np.ones(len(wanted))
     spatial = spatial_order(targets, [section.centres_um for section in sections], space.pitch_um)
@@ -93,7 +94,10 @@ def fit_parts(
         inputs = InputProducts(blocks, scores, trust)
     views = [view.columns(settings, sections[0].features.shape[1]) for view in options.views]
     components = view_axes(inputs, views, settings.components)
-    reduced = np.concatenate([project(block, components, len(components)) for block in blocks])
+    reduced, done = room((len(wanted), components.shape[1] or len(components))), 0
+    for block in blocks:
+        reduced[done : done + len(block)] = project(block, components, len(components))
+        done += len(block)
     if variant.has_ridge:
         ridge = view_ridge(inputs, views)
     else:
@@ -102,8 +106,8 @@ def fit_parts(
     types = _spot_types(sections, blocks, settings, seed)
     spots = [
         TrainingSpots(
-            reduced[rows],
-            wanted[rows],
+            part_of(reduced, rows),
+            part_of(wanted, rows),
             variant.places(section.centres_um / section.pitch_um),
             types[rows],
             np.arange(rows.start, rows.stop, dtype=np.int64),
@@ -115,7 +119,7 @@ def fit_parts(
     networks, count = [], members * len(views)
     for member in range(count):
         seen = seen_by(member, len(views), components.shape[1])
-        network = variant.build(settings, reduced[:, seen].shape[1], len(panel), seed + member)
+        network = variant.build(settings, reduced[:1, seen].shape[1], len(panel), seed + member)
         told = message if count == 1 else f"{message}, network {member + 1} of {count}"
         _train(network, batches, seen, options, seed + member, told)
         networks.append(network)
@@ -130,10 +134,10 @@ def fit_parts(
         loadings=loadings,
         values=wanted[kept],
         trust=trust[kept].astype(np.float32),
-        keys=[_gallery_keys(network, batches, settings.width)[kept] for network in networks],
+        keys=[_gallery_keys(network, batches, settings.width, kept) for network in networks],
         networks=networks,
         familiar=learn_familiar(
-            [section.features for section in sections], [reduced[rows] for rows in parts], seed
+            [section.features for section in sections], [part_of(reduced, rows) for rows in parts], seed
         ),
         views=len(views),
         spatial=spatial,
@@ -170,20 +174,21 @@ def gallery_spots(count: int, most: int, seed: int) -> NDArray[np.int64]:
 
 
 def standardise(
-    targets: Sequence[NDArray[np.float32]], trust: Sequence[NDArray[np.float64]]
+    targets: Sequence[Held], trust: Sequence[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Centre the targets per section and scale them, in place: sections differ in depth and batch, not in
     tissue. Returns the mean and the deviation of each gene."""
     # Inputs are z-scored over the slide, so the experts write 0 on average: where all spots count alike.
-    mean = np.mean([values.mean(axis=0, dtype=np.float64) for values in targets], axis=0)
+    mean = np.mean([np.asarray(values).mean(axis=0, dtype=np.float64) for values in targets], axis=0)
     middles = [
-        np.average(values, axis=0, weights=weights).astype(np.float64)
+        np.average(np.asarray(values), axis=0, weights=weights).astype(np.float64)
         for values, weights in zip(targets, trust, strict=True)
     ]
-    deviation = pooled(values - middle for values, middle in zip(targets, middles, strict=True))[1]
+    apart = (np.asarray(values) - middle for values, middle in zip(targets, middles, strict=True))
+    deviation = pooled(apart)[1]
     deviation = np.where(deviation > 1e-6, deviation, np.float32(1))
     for values, middle in zip(targets, middles, strict=True):
-        values[:] = (values - middle) / deviation
+        values[:] = ((np.asarray(values) - middle) / deviation).astype(np.float32)
     return mean.astype(np.float32), deviation
 
 
@@ -239,10 +244,13 @@ def _spot_types(
     return np.concatenate([found.predict(block[:, :width]) for block in blocks]).astype(np.int64)
 
 
-def _gallery_keys(network: PredictorNetwork, batches: SpotBatches, width: int) -> NDArray[np.float32]:
-    keys = np.empty((batches.spots, width), dtype=np.float32)
+def _gallery_keys(
+    network: PredictorNetwork, batches: SpotBatches, width: int, kept: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    keys = np.empty((len(kept), width), dtype=np.float32)
     with torch.inference_mode():
         for batch in batches:
             embedded = network.embed_spots(batch.expression, batch.places, batch.types, batch.spatial)
-            keys[batch.numbers.numpy()] = embedded.numpy()
+            _, there, rows = np.intersect1d(kept, batch.numbers.numpy(), return_indices=True)
+            keys[there] = embedded.numpy()[rows]
     return keys
