@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
 from typing import Any, TypeVar
 
 from napari.utils.notifications import show_error, show_info
+from qtpy.compat import isalive
 from qtpy.QtCore import QEventLoop, QObject, QThread, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
@@ -218,10 +218,9 @@ def quietly(owner: QObject, job: Callable[[], R], apply: Callable[[R], None]) ->
 
     What comes after its `owner`, such as the panel that asked, was closed, is dropped.
     """
-    worker, closed = create_worker(job, _worker_class=_Worker, _ignore_errors=True), Event()
-    owner.destroyed.connect(lambda *_: closed.set())
-    worker.returned.connect(lambda result: None if closed.is_set() else apply(result))
-    worker.errored.connect(lambda error: None if closed.is_set() else tell(error))
+    worker = create_worker(job, _worker_class=_Worker, _ignore_errors=True)
+    worker.returned.connect(lambda result: apply(result) if isalive(owner) else None)
+    worker.errored.connect(lambda error: tell(error) if isalive(owner) else None)
     worker.start()
 
 
