@@ -94,7 +94,10 @@ def process_state() -> dict[str, Any]:
         "environment": dict(os.environ),
         "start of processes": multiprocessing.get_start_method(allow_none=True)
         or multiprocessing.get_all_start_methods()[0],
-        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "signals": {
+            number: signal.getsignal(number)
+            for number in signal.valid_signals() - {signal.SIGALRM}  # the time limit of a test
+        },
         "warnings": list(warnings.filters),
         "random": random.getstate(),
         "numpy": repr(np.random.get_state()),  # noqa: NPY002

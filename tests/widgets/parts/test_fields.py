@@ -64,6 +64,11 @@ def test_a_choice_follows_what_is_offered_in_its_order() -> None:
     assert heard == [0, None, 3]
 
 
+def test_a_text_of_numpy_is_chosen_as_plain_text() -> None:
+    field = ChoiceField("class", lambda: list(np.unique(["stroma", "tumour"])))
+    assert (field.value, type(field.value)) == ("stroma", str)
+
+
 def test_words_that_are_cut_end_in_an_ellipsis(qtbot: Any) -> None:
     def picture(words: str) -> Any:
         field = words_field("word", (words,))

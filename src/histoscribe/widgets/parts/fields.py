@@ -78,7 +78,8 @@ class ChoiceField(ComboBox):
             self.changed.emit(self.value)
 
     def _pairs(self) -> list[tuple[str, Any]]:
-        return [(one, one) if isinstance(one, str) else one for one in self._offer()]
+        # of NumPy's texts PyQt6 keeps the type, which scripts and sessions could not read
+        return [(str(one), str(one)) if isinstance(one, str) else one for one in self._offer()]
 
 
 def _paint_elided(combo: Any) -> None:
