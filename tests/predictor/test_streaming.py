@@ -75,5 +75,7 @@ def test_on_disk_every_digit_is_that_in_memory(slide, tmp_path, monkeypatch, smo
     if not smooth:
         pytest.importorskip("spatialdata", reason="needs the extra 'spatialdata'")
         brought = open_section(write_section(again, tmp_path / "held.zarr"))
+        assert is_lazy(brought.table.X)
+        np.testing.assert_array_equal(gene_column(brought, gene), one.X[:, 7])
         np.testing.assert_array_equal(brought.table.X, one.X)
         np.testing.assert_array_equal(brought.table.layers["high"], one.layers["high"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from histoscribe.models import read_card
@@ -79,7 +79,7 @@ def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(cohort))])
     left, no = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    panel.dropEvent(QDropEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, left, no))
+    panel.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, left, no))
     assert panel.source.value == "cohort"
     assert panel.request().cohort == cohort
     panel.run_button.click()

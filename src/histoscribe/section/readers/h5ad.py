@@ -92,13 +92,16 @@ def read_h5ad(path: Path) -> AnnData:
 
     with opened_hdf5(path) as file:
         missing = [part for part in ("obs", "var") if part not in file]
-        lazy = "X" in file and h5py.is_hdf5(path) and _is_large(file["X"])
+        large = "X" in file and h5py.is_hdf5(path) and _is_large(file["X"])
     if missing:
         problem = f"this HDF5 file has no {', '.join(missing)}"
         raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")
     remedy = "write it again with a current anndata"
     with told_as(SectionError, "not a whole h5ad file", Exception, where=path, remedy=remedy):
-        found = _read_lazily(path) if lazy else None
+        held: Any = h5py.File(path, "r") if large else {}
+        found = read_lazily(held)
+        if found is None and large:
+            held.close()
         return anndata.read_h5ad(path) if found is None else found
 
 
@@ -109,19 +112,21 @@ def _is_large(matrix: Any) -> bool:
     return bool(len(shape) == 2 and chunks and shape[0] * shape[1] > LAZY and 2 * chunks[1] <= shape[1])
 
 
-def _read_lazily(path: Path) -> AnnData | None:
-    """As `read_h5ad`, the large matrices as dask arrays; None for what was measured: all of it is checked."""
-    import h5py
+def read_lazily(stored: Any) -> AnnData | None:
+    """A table in an open file, HDF5 or zarr, its large matrices as dask arrays that hold the file.
+
+    None where none is large, and for what was measured: all of it is checked.
+    """
     from anndata import AnnData
     from anndata.io import read_elem
 
-    file = h5py.File(path, "r")  # held by the arrays
-    parts = {name: read_elem(file[name]) for name in file if name not in ("X", "layers", "raw")}
-    if Record.from_mapping(parts.get("uns", {}).get(KEY)).measured:
-        file.close()
+    if "X" not in stored or not _is_large(stored["X"]):
         return None
-    layers = {name: _lazy(each) for name, each in file.get("layers", {}).items()}
-    return AnnData(X=_lazy(file["X"]), layers=layers, **parts)
+    if Record.from_mapping(read_elem(stored["uns"]).get(KEY) if "uns" in stored else None).measured:
+        return None
+    parts = {name: read_elem(stored[name]) for name in stored if name not in ("X", "layers", "raw")}
+    layers = {name: _lazy(stored["layers"][name]) for name in stored["layers"]} if "layers" in stored else {}
+    return AnnData(X=_lazy(stored["X"]), layers=layers, **parts)
 
 
 def _lazy(matrix: Any) -> Any:

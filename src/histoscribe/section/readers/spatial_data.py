@@ -16,7 +16,7 @@ from histoscribe.errors import DependencyError, SectionError, SlideError, told_a
 from histoscribe.section.alignment import opened, rebased
 from histoscribe.section.assembly import section_name
 from histoscribe.section.model import Section, SectionOptions
-from histoscribe.section.readers.h5ad import section_of_table
+from histoscribe.section.readers.h5ad import read_lazily, section_of_table
 from histoscribe.section.table import examples, repeated, rows_among
 from histoscribe.slide import Slide
 
@@ -73,7 +73,26 @@ def _read(path: Path) -> Any:
     with told_as(DependencyError, needed, ImportError, where=path, remedy=INSTALL, reason=False):
         import spatialdata
     with told_as(SectionError, "not a whole SpatialData folder", Exception, where=path, remedy=_AGAIN):
-        return spatialdata.read_zarr(path, selection=("tables", "shapes", "images"))
+        large = _large_tables(path)
+        data = spatialdata.read_zarr(path, selection=("shapes", "images", *([] if large else ["tables"])))
+        for name, table in large.items():
+            data.tables[name] = table
+        return data
+
+
+def _large_tables(path: Path) -> dict[str, AnnData]:
+    """All tables, where one is a prediction so large that it stays on disk, see `read_lazily`; else none."""
+    import anndata
+    import zarr
+
+    if not (path / "tables").is_dir():
+        return {}
+    stored = zarr.open_group(path / "tables", mode="r")
+    found = {name: read_lazily(group) for name, group in stored.groups()}
+    if all(table is None for table in found.values()):
+        return {}
+    whole = {name: anndata.read_zarr(path / "tables" / name) for name in found if found[name] is None}
+    return {name: table for name, table in (found | whole).items() if table is not None}
 
 
 def _choose_table(data: Any, bin_um: float | None, path: Path) -> str:

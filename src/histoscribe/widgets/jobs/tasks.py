@@ -219,8 +219,13 @@ def quietly(owner: QObject, job: Callable[[], R], apply: Callable[[R], None]) ->
     What comes after its `owner`, such as the panel that asked, was closed, is dropped.
     """
     worker = create_worker(job, _worker_class=_Worker, _ignore_errors=True)
-    worker.returned.connect(lambda result: apply(result) if isalive(owner) else None)
-    worker.errored.connect(lambda error: tell(error) if isalive(owner) else None)
+
+    def hear(act: Callable[[Any], None], value: Any) -> None:
+        if isalive(owner):  # type: ignore[no-untyped-call]
+            act(value)
+
+    worker.returned.connect(partial(hear, apply))
+    worker.errored.connect(partial(hear, tell))
     worker.start()
 
 
