@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 from histoscribe.errors import SectionError
-from histoscribe.section import open_section, read_legacy
+from histoscribe.section import Section, alignment, open_section, read_legacy
 from histoscribe.section.alignment import tissue_doubts
+from histoscribe.section.assembly import aligned
 from histoscribe.slide import Level, Slide
 
 Make = Callable[..., Any]
@@ -131,6 +133,19 @@ def test_spots_beside_the_tissue_are_doubted_and_the_mirrored_image_named() -> N
     (doubt,) = tissue_doubts(np.column_stack([places[:, 0], 2000 - places[:, 1]]), slide)
     assert "only 0% of the spots lie on the image's tissue" in doubt
     assert "100% would if they were mirrored left to right" in doubt
+
+
+def test_a_prediction_s_tiles_need_not_be_looked_for_on_the_tissue(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.full((1500, 2000, 3), 238, np.uint8)
+    pixels[300:1200, 1100:1900] = np.random.default_rng(0).integers(90, 180, (900, 800, 3))
+    slide = Slide(Path("made.tif"), (Level(pixels, 1.0),), mpp=2.0)
+    places = np.argwhere(np.ones((8, 8))) * 90.0 + 20
+    table = AnnData(np.ones((64, 2), np.float32), obsm={"spatial": places})
+    section = Section("beside", table, slide, 2.0, 100.0, 180.0, "beside")
+    (doubt,) = aligned(section, None).warnings
+    assert "of the spots lie on the image's tissue" in doubt
+    monkeypatch.setattr(alignment, "tissue_mask", None)
+    assert aligned(section, None, "predicted").warnings == ()
 
 
 def test_what_a_file_system_puts_beside_files_is_not_read(space_ranger: Make) -> None:

@@ -170,3 +170,21 @@ def test_the_command_palette_asks_for_a_path_and_open_ends_as_ours_does(
     assert window.canvas.overlays.scale_bar.visible
     assert state_of(window).gene
     assert any(state_of(window).gene in getattr(layer, "features", ()) for layer in window.layers)
+
+
+def test_a_gene_is_painted_a_turn_before_panels_are_made(
+    make_napari_viewer_proxy: Any, registered: None, qtbot: Any
+) -> None:
+    from histoscribe.simulate.sample import sample_cohort
+    from histoscribe.widgets.contributions.readers import _settle_with_panels
+    from histoscribe.widgets.layers.opened import layers_of
+    from histoscribe.widgets.napari_private.window import panels_of, unwrapped
+    from histoscribe.widgets.state.state import state_of
+
+    window = make_napari_viewer_proxy()
+    for layer in layers_of(sample_cohort()[0]):
+        window._add_layer_from_data(*layer)
+    _settle_with_panels(lambda: unwrapped(window))
+    assert state_of(window).gene
+    assert not panels_of(window)
+    qtbot.waitUntil(lambda: "Genes" in panels_of(window), timeout=20_000)

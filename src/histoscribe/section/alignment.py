@@ -69,19 +69,25 @@ def check_alignment(
 
 
 def laid_on(
-    slide: Slide | None, centres: NDArray[np.float64], mpp: float, *, expected: tuple[float, float] | None
+    slide: Slide | None,
+    centres: NDArray[np.float64],
+    mpp: float,
+    *,
+    expected: tuple[float, float] | None,
+    placed: bool = False,
 ) -> tuple[Slide | None, NDArray[np.float64], float, Alignment]:
     """The slide (if any) with its µm per pixel, centres and µm per pixel in its pixels, and how they fit.
 
-    `slide`, `centres`, `mpp` and `expected`: as in `check_alignment`.
+    `slide`, `centres`, `mpp` and `expected`: as in `check_alignment`; `placed`: whether the centres are of
+    tiles of that slide, so that its tissue need not be looked for.
     """
     if slide is None:
         return None, centres, mpp, Alignment(1.0, verdict="")
     alignment = check_alignment(centres, slide, mpp=mpp, expected=expected)
     mpp /= alignment.factor
     slide, centres = slide.with_mpp(mpp), centres * alignment.factor
-    alignment = replace(alignment, warnings=(*alignment.warnings, *tissue_doubts(centres, slide)))
-    return slide, centres, mpp, alignment
+    doubts = [] if placed else tissue_doubts(centres, slide)
+    return slide, centres, mpp, replace(alignment, warnings=(*alignment.warnings, *doubts))
 
 
 def tissue_doubts(points: NDArray[np.float64], slide: Slide) -> list[str]:

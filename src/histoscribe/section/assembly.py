@@ -63,7 +63,8 @@ def assemble(
 
 def aligned(section: Section, expected: tuple[int, int] | None, kind: Kind = "measured") -> Section:
     """The section with its spots in the pixels of its slide, which is checked to fit, see `laid_on`."""
-    slide, centres, mpp, alignment = laid_on(section.slide, section.centres, section.mpp, expected=expected)
+    where, placed = (section.slide, section.centres, section.mpp), kind == "predicted"
+    slide, centres, mpp, alignment = laid_on(*where, expected=expected, placed=placed)
     if alignment.factor != 1.0:
         section.table.obsm["spatial"] = flip(centres)
         section.table.uns.pop("spatial", None)

@@ -176,13 +176,22 @@ def settle(viewer: ViewerModel) -> None:
 
 
 def _settle_with_panels(there: Callable[[], ViewerModel | None]) -> None:
-    from histoscribe.widgets.napari_private.window import panels_of, unwrapped
-    from histoscribe.widgets.state.state import open_panel
+    from qtpy.QtCore import QTimer
 
     viewer = there()
     if viewer is None or not viewer.layers:
         return
     settle(viewer)
+    QTimer.singleShot(0, partial(_open_panels, there))  # once the gene has been drawn
+
+
+def _open_panels(there: Callable[[], ViewerModel | None]) -> None:
+    from histoscribe.widgets.napari_private.window import panels_of, unwrapped
+    from histoscribe.widgets.state.state import open_panel
+
+    viewer = there()
+    if viewer is None:
+        return
     model = unwrapped(viewer)
     if getattr(model, "window", None) is not None and not panels_of(model):
         with suppress(KeyError):  # where napari does not know the plugin

@@ -249,8 +249,6 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     first), whose values follow those of the six nearest spots most closely (Pearson r of a spot with its
     neighbours' mean). How measured and predicted agree here has no say in it.
     """
-    from scipy.spatial import cKDTree
-
     shared = set(sections[0].genes).intersection(*(one.genes for one in sections))
     scores = {gene: r for one in sections for gene, r in held_out_scores(one).items() if gene in shared}
     if scores:
@@ -262,6 +260,8 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     if judge.table.n_obs <= _NEIGHBOURS:
         return str(judge.genes[columns[0]])
     variable = columns[np.argsort(-_spread(judge.table.X)[columns], kind="stable")[:_CANDIDATES]]
+    from scipy.spatial import cKDTree
+
     around = cKDTree(judge.centres_um).query(judge.centres_um, k=_NEIGHBOURS + 1)[1][:, 1:]
     names = [str(judge.genes[place]) for place in variable]
     return max(names, key=lambda gene: _follows(expression(judge, gene), around))
