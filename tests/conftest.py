@@ -89,7 +89,7 @@ def process_state() -> dict[str, Any]:
     """Whatever of this process a guest must leave as it was found."""
     state: dict[str, Any] = {
         "turns of threads": sys.getswitchinterval(),
-        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count() > 0),
+        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count() > 1_000),
         "folder": os.getcwd(),
         "environment": dict(os.environ),
         "start of processes": multiprocessing.get_start_method(allow_none=True)

@@ -44,10 +44,11 @@ class _Process:
 
     jobs: int = 0
     turn_s: float = 0.0
-    frozen: int = 0
+    frozen: bool = False
 
 
 _PROCESS, _COUNTING = _Process(), Lock()
+_FROZEN_AT_START = 1_000  # Python 3.12 keeps some hundred objects of its own from the collector
 
 
 @contextmanager
@@ -59,7 +60,8 @@ def lent() -> Iterator[None]:
     """
     with _COUNTING:
         if not _PROCESS.jobs:
-            _PROCESS.turn_s, _PROCESS.frozen = sys.getswitchinterval(), gc.get_freeze_count()
+            _PROCESS.turn_s = sys.getswitchinterval()
+            _PROCESS.frozen = gc.get_freeze_count() > _FROZEN_AT_START
             sys.setswitchinterval(_TURN_S)
         _PROCESS.jobs += 1
     try:
