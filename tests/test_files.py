@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,30 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path):
         raise RuntimeError("half way")
     assert (tmp_path / "a.txt").read_text() == "old"
     assert listing(tmp_path) == ["a.txt"]
+
+
+def killed_while_writing(target: Path, *, hours: float) -> Path:
+    """What a process leaves that was killed after it had moved the old content away."""
+    holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    (holder / "previous").mkdir()
+    (holder / "previous" / "old").touch()
+    for path in (holder / "previous" / "old", holder / "previous", holder):
+        os.utime(path, (time.time() - 3600 * hours,) * 2)
+    return holder
+
+
+def test_what_a_killed_run_left_is_swept_away_and_its_old_content_comes_back(tmp_path: Path):
+    beside = killed_while_writing(tmp_path / "model.2", hours=30)
+    young = killed_while_writing(tmp_path / "model", hours=2)
+    killed_while_writing(tmp_path / "model", hours=30)
+    other = tmp_path / ".model.settings"
+    (other / "mine").mkdir(parents=True)
+    for path in (other / "mine", other):
+        os.utime(path, (0, 0))
+    with pytest.raises(RuntimeError), replacing(tmp_path / "model"):
+        raise RuntimeError("nothing is written")
+    assert listing(tmp_path) == sorted(["model", beside.name, young.name, other.name])
+    assert listing(tmp_path / "model") == ["old"]
 
 
 def test_a_full_disk_is_said_in_plain_words(tmp_path: Path):

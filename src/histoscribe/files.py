@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import io
 import json
@@ -11,8 +12,9 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 RUN = 4096
 """Rows that are worked on, and written, together."""
-_GENES = 4
+_GENES, _STALE_S = 4, 86_400
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
@@ -43,12 +45,14 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` if the block succeeds.
 
     The block may create a file or a folder at the yielded path. Whatever stood at `target` is kept until
-    the new content is whole; a failure or a cancelled run leaves it untouched. Raises `StorageError` if
-    the disk is full, the folder is missing or may not be written to.
+    the new content is whole; a failure or a cancelled run leaves it untouched. What a run that was killed
+    left here a day ago or longer is swept away. Raises `StorageError` if the disk is full, the folder is
+    missing or may not be written to.
     """
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise _storage_error(error, target) from error
@@ -66,6 +70,18 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove the holders of `target` in which nothing was written for a day; bring back what one had moved."""
+    for holder in target.parent.glob(f".{glob.escape(target.name)}.{'[a-z0-9_]' * 8}"):
+        with suppress(OSError):  # one that is in use may go meanwhile
+            within = [holder, *holder.rglob("*")]
+            stale = max(one.lstat().st_mtime for one in within) < time.time() - _STALE_S
+            if stale and {one.name for one in holder.iterdir()} <= {target.name, "previous"}:
+                if (holder / "previous").exists() and not target.exists():
+                    os.replace(holder / "previous", target)
+                shutil.rmtree(holder)
 
 
 def write_h5ad(table: AnnData, target: Path, kind: type[HistoscribeError]) -> None:
