@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student, wilcoxon
 
 from histoscribe.benchmark.ledger import Ledger, Score
 from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
@@ -126,9 +127,7 @@ def mean_over(over: Over, values: Sequence[float]) -> tuple[float, float, float]
     if over == "sections":
         interval = bootstrap_mean(values, over=over)
         return interval.mean, interval.low, interval.high
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
     return mean, mean - half, mean + half
 
 
@@ -180,8 +179,6 @@ class Pair:
 
 def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> Pair:
     """Compare two methods on one measure, by their scores of the same folds."""
-    from scipy.stats import wilcoxon
-
     differences = [_values(ours[fold]) - _values(others[fold]) for fold in ours]
     means = np.array([values.mean() for values in differences])
     rng = np.random.default_rng(0)

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk.layouts import (
@@ -27,9 +28,6 @@ from histoscribe.bulk.layouts import (
     is_nameless,
 )
 from histoscribe.errors import TableError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MAX_LINE = 64 * 1024**2
 _MAX_COLUMNS = 500_000
@@ -65,8 +63,6 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
     Raises `TableError` if it is empty, no table, damaged, has a text among numbers, its commas may mean two
     things, or its numbers would take more than `memory` bytes.
     """
-    import pandas as pd
-
     try:
         encoding = _encoding(path)
         try:
@@ -86,8 +82,6 @@ def read_matrix(path: Path, *, memory: int) -> TextTable:
 
 
 def _read(path: Path, encoding: str, memory: int) -> TextTable:
-    import pandas as pd
-
     with warnings.catch_warnings(), _open(path) as plain:
         stream = io.TextIOWrapper(plain, encoding=encoding, newline="")
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -240,8 +234,6 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
 
 
 def _is_text(column: pd.Series) -> bool:
-    import pandas as pd
-
     if column.dtype.kind in "fiub":
         return False
     known = column.dropna()
@@ -250,8 +242,6 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def _text_among_numbers(block: Any, header: list[str], names: list[str], path: Path) -> TableError:
-    import pandas as pd
-
     for place in block.columns:
         known = block[place].notna()
         wrong = known & pd.to_numeric(block[place], errors="coerce").isna()

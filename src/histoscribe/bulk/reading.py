@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bounds.hdf5 import opened_hdf5
@@ -56,7 +57,6 @@ def read_table(
     TableError
         If it is no table, is damaged, is too large, or its values make no sense.
     """
-    import pandas as pd
     from anndata import AnnData
 
     path = Path(path)

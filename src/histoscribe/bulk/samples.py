@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from histoscribe.bulk.table import BulkTable
 from histoscribe.errors import TableError, told_as
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MOST = 512 * 1024**2
 
@@ -66,8 +64,6 @@ def file_beside(path: Path) -> Path | None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
     wrong = (OSError, ValueError, pd.errors.ParserError)
     remedy = "give a CSV or TSV file with sample names in its first column"
     with told_as(TableError, "the samples' file cannot be read", *wrong, where=path, remedy=remedy):

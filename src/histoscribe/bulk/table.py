@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk.layouts import COUNT_LAYERS
@@ -164,8 +165,6 @@ def _collapse(
     values: NDArray[np.float32], names: Sequence[str], *, summed: bool
 ) -> tuple[NDArray[np.float32], list[str], NDArray[np.int64], int]:
     """One column for each name, the names, the column that each is described by, how many were doubled."""
-    import pandas as pd
-
     codes, unique = pd.factorize(np.asarray(names, dtype=object))
     kept = np.unique(codes, return_index=True)[1].astype(np.int64)
     doubled = np.flatnonzero(np.bincount(codes) > 1)

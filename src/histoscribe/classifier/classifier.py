@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anndata
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk import BulkTable, as_table, bulk_of
@@ -22,8 +24,6 @@ from histoscribe.models.standard import ANEW, Standard
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from histoscribe.bulk.table import Table
     from histoscribe.section import Section
 
@@ -154,8 +154,6 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         TableError
             If fewer than ten genes are shared.
         """
-        import pandas as pd
-
         state, (head, asked, _, notes) = self.fitted, self._head(table, adapt)
         told, novelty = head.tell(asked)
         nearest = np.array(state.classes, dtype=object)[told.argmax(1)]
@@ -173,8 +171,6 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
 
         The parameters and errors are those of `classify`; `draws`: pairs of random orders.
         """
-        import pandas as pd
-
         head, asked, genes, _ = self._head(table, adapt)
         rows = (progress or Progress()).track(asked, "asking which genes carried each call", len(asked))
         values = np.array([head.carried(row, draws) for row in rows])
@@ -186,8 +182,6 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         `effect`: difference of the means over the spread within both. `stability`: the share of five folds
         of whole patients in which the gene is among the first `count` of the class again.
         """
-        import pandas as pd
-
         state = self.fitted
         genes, fold = np.asarray(state.standard.genes), folds_of(state.codes, state.patients)
         found = []
@@ -278,8 +272,6 @@ def _effect(samples: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.
 
 def profiles(section: Section, labels: NDArray[np.str_] | None = None) -> BulkTable:
     """The pseudo-bulk of all spots, and of those of each class; `labels` (spots,): empty outside all."""
-    import anndata
-
     parts = [pseudo_bulk(section)]
     for name in sorted(set(() if labels is None else labels.tolist()) - {""}):
         parts.append(pseudo_bulk(section, labels == name, name=name))

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from histoscribe.imputer.own import squared
 from histoscribe.imputer.reference import NUGGET, WIDTH
@@ -35,14 +38,10 @@ class Spread:
     @classmethod
     def of(cls, samples: Floats) -> Spread:
         """Factorise."""
-        from scipy.linalg import cho_factor
-
         return cls(samples, cho_factor(samples @ samples.T + len(samples) * _RIDGE * np.eye(len(samples))))
 
     def lengths(self, asked: Floats, centres: Floats) -> Floats:
         """Squared Mahalanobis distances, shape (rows, centres), by Woodbury's identity."""
-        from scipy.linalg import cho_solve
-
         ends = np.vstack([asked, centres]) @ self.samples.T
         solved, rows = cho_solve(self.factor, ends.T), len(asked)
         within = (ends.T * solved).sum(0)
@@ -114,9 +113,6 @@ class Head:
     @classmethod
     def of(cls, samples: Floats, classes: Places, patients: list[str], count: int, unknown: float) -> Head:
         """Learn from labelled samples; `unknown`: share of known ones that may be called unknown."""
-        from scipy.optimize import minimize_scalar
-        from scipy.special import softmax
-
         member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), len(_WEIGHTS)))
         fold, parts = folds_of(classes, patients), []
         for one in np.unique(fold):
@@ -142,8 +138,6 @@ class Head:
 
     def tell(self, asked: Floats) -> tuple[Floats, Floats]:
         """Probability of each class (samples, classes), and novelty, above 1 for unknown (samples,)."""
-        from scipy.special import softmax
-
         member, strange = self.memory.expect(asked)[0], [part.expect(asked)[1] for part in self.parts]
         novelty = self._novelty(np.mean(strange, axis=0), member.argmax(1))
         told = softmax(member * self.temperature, axis=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk.table import dense
@@ -25,7 +26,6 @@ from histoscribe.section import Section
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from pandas import DataFrame
 
 TOP = 50
 _FEW = 30
@@ -51,7 +51,7 @@ class Comparison:
     """`measured` and `predicted`: log1p of counts per 10,000, shape (spots, genes)."""
     truth: Values | None
     """Where the section is simulated: what is expected without depth and noise. Shape (spots, genes)."""
-    per_gene: DataFrame
+    per_gene: pd.DataFrame
     """One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots
     with a count), `top50`; where the truth is known `pearson_truth` and `ceiling` (r of the measurement
     itself with the truth). Best first, undefined last."""
@@ -146,7 +146,7 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
 
 def gene_scores(
     done: Comparison, predicted: Section | AnnData, *, progress: Progress | None = None
-) -> DataFrame:
+) -> pd.DataFrame:
     """Every gene's scores with intervals, best r first.
 
     Parameters
@@ -176,7 +176,7 @@ def gene_scores(
     return table[["pearson", "low", "high", "held_out_r", "spearman", "mae", "detected"]]
 
 
-def write_scores(scores: DataFrame, path: str | PathLike[str]) -> Path:
+def write_scores(scores: pd.DataFrame, path: str | PathLike[str]) -> Path:
     """Write `gene_scores` as CSV, whole or not at all; `StorageError` if it cannot be written."""
     with replacing(path) as fresh:
         scores.to_csv(fresh, **SCORES_CSV)
@@ -212,9 +212,7 @@ def _score(
     truth: Values | None,
     detected: NDArray[np.float64],
     top: set[str],
-) -> DataFrame:
-    import pandas as pd
-
+) -> pd.DataFrame:
     scores = {
         "pearson": pearson_per_gene(expression, guess),
         "spearman": measures.spearman_per_gene(expression, guess),
@@ -233,7 +231,7 @@ def _score(
 
 
 def _summarise(
-    section: Section, per_gene: DataFrame, source: Record, match: Match, spots: int, top_by: str
+    section: Section, per_gene: pd.DataFrame, source: Record, match: Match, spots: int, top_by: str
 ) -> dict[str, Any]:
     r = per_gene["pearson"]
     interval = bootstrap_mean(r)

@@ -7,6 +7,7 @@ is cut into square patches, whole patches are drawn with replacement (the block 
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
@@ -64,8 +65,6 @@ def pearson_intervals(
 
 def _resampled(a: Scores, b: Scores, patches: NDArray[np.intp], weights: Scores) -> Scores:
     """Pearson's r of each draw and gene from weighted sums, shape (draws, genes)."""
-    from scipy.sparse import csr_array
-
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     ones, rows = np.ones(len(patches)), np.arange(len(patches))
     adding = csr_array((ones, (patches, rows)), shape=(int(patches.max()) + 1, len(patches)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.bulk.table import dense
@@ -20,7 +21,6 @@ from histoscribe.tiles import Region, areas, parse_regions, region_at, regions_t
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from pandas import DataFrame
     from scipy.sparse import csr_array
 
     from histoscribe.section import Section
@@ -54,15 +54,13 @@ def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
 
 def class_statistics(
     values: NDArray[np.floating], labels: NDArray[np.str_], regions: Sequence[Region], mpp: float
-) -> DataFrame:
+) -> pd.DataFrame:
     """What one gene does in each class.
 
     `values` and `labels` (spots,): of the gene, and `classes_of`; `mpp`: µm per full-resolution pixel.
     Returns one row a class and one for spots outside: `spots`, `mean`, `sd`, `median`, `low` and `high` (10th
     and 90th percentile), `above zero` (share) and `area_mm2` (overlaps counted twice; NaN outside).
     """
-    import pandas as pd
-
     rows, sizes = {}, areas(regions)
     own = np.array([region.name for region in regions])
     outside = "outside" if "outside" not in own else REST
@@ -91,7 +89,7 @@ def differential_genes(
     second: str = REST,
     *,
     progress: Progress | None = None,
-) -> DataFrame:
+) -> pd.DataFrame:
     """Genes that differ between two classes of spots, of measured ones by a Wilcoxon rank-sum test.
 
     Neighbouring spots are alike, so scanpy's test is taken for as many as they are worth (`effective_share`).
@@ -121,7 +119,6 @@ def differential_genes(
     RegionError
         If a class has fewer than three spots, or both are the same.
     """
-    import pandas as pd
     import scanpy
     from scipy.stats import false_discovery_control, norm
 
@@ -172,10 +169,8 @@ def _differences(first: Any, second: Any) -> dict[str, NDArray[np.float64]]:
 
 def class_profile(
     section: Section, labels: NDArray[np.str_], genes: Sequence[str]
-) -> tuple[DataFrame, DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean of each gene in each class, and the share of its spots above zero; both genes by classes."""
-    import pandas as pd
-
     names = sorted(set(labels[labels != ""].tolist()))
     values = log_expression(section, genes)
     told = [values[labels == name] for name in names]
@@ -186,7 +181,7 @@ def class_profile(
     return means, shares
 
 
-def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> DataFrame:
+def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int = 0) -> pd.DataFrame:
     """How often spots of one class lie beside those of another, by squidpy.
 
     Parameters
@@ -207,8 +202,6 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
     RegionError
         If fewer than two classes hold spots, or these lie too far apart to be neighbours.
     """
-    import pandas as pd
-
     named = labels != ""
     if len(set(labels[named].tolist())) < 2:
         problem = "neighbourhoods need spots in at least two classes"
@@ -220,7 +213,7 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 
 def morans_i(
     section: Section, genes: Sequence[str] | None = None, inside: NDArray[np.bool_] | None = None
-) -> DataFrame:
+) -> pd.DataFrame:
     """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
     Parameters
@@ -242,8 +235,6 @@ def morans_i(
     RegionError
         If fewer than ten spots are left, or they lie too far apart to be neighbours.
     """
-    import pandas as pd
-
     chosen = np.ones(section.table.n_obs, dtype=bool) if inside is None else inside
     if chosen.sum() < _FEWEST_FOR_PATTERN:
         problem = f"{chosen.sum()} spots are too few for Moran's I"
@@ -264,10 +255,8 @@ def _near(section: Section) -> float:
     return apart
 
 
-def gene_moments(section: Section) -> DataFrame:
+def gene_moments(section: Section) -> pd.DataFrame:
     """Columns `mean` and `variance` of each gene over spots, of log1p of counts per 10,000."""
-    import pandas as pd
-
     mean, variance = moments(_expression_table(section).X)
     return pd.DataFrame({"mean": mean, "variance": variance}, index=section.genes)
 
@@ -293,7 +282,6 @@ def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32
 def _expression_table(section: Section) -> AnnData:
     """A table of log expression and nothing else."""
     import anndata
-    import pandas as pd
     from scipy import sparse
 
     table: Any = section.table

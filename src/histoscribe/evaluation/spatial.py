@@ -7,6 +7,7 @@ constant gene, too few spots, spots without neighbours) is NaN for that gene or 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, finite_places, varying
@@ -93,7 +94,6 @@ def neighbour_enrichment(
     Returns (classes, classes): the classes in alphabetical order, and z scores against random placing; NaN
     for a class of fewer than three spots with a neighbour, and where every placing is alike.
     """
-    import pandas as pd
     import squidpy
     from anndata import AnnData
     from scipy.sparse import csr_matrix

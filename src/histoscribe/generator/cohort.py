@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
@@ -145,8 +146,6 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     TableError
         If a column is missing, a kind is unknown, a needed name is empty, or the scale cannot be used.
     """
-    import pandas as pd
-
     bulk = table if isinstance(table, BulkTable) else as_table(table)
     obs = bulk.table.obs
     missing = [name for name in COLUMNS if name not in obs]

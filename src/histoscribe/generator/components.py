@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from histoscribe.errors import TableError
 from histoscribe.files import replacing
@@ -17,9 +18,6 @@ from histoscribe.generator.network import CODE
 from histoscribe.genes.sets import enrich, present, shipped_gene_sets
 from histoscribe.models.standard import Standard
 from histoscribe.palette import PALE, TISSUE, TUMOUR
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TOP = 100
 SIGNIFICANT = 0.05
@@ -64,9 +62,6 @@ def component_table(
 
     Raises `TableError` if no set has four genes of the model.
     """
-    import pandas as pd
-    from scipy.stats import false_discovery_control
-
     kept = present(sets or shipped_gene_sets(), standard.genes, least=_LEAST_GENES)
     if not kept:
         remedy = "give sets of the same gene names"

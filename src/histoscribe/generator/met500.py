@@ -16,17 +16,14 @@ from __future__ import annotations
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.table import as_table, dense
 from histoscribe.errors import TableError
 from histoscribe.generator.cohort import Cohort, cohort_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ADDRESS = "https://ucscpublic.xenahubs.net/download/MET500/geneExpression"
 _NEEDED = ("Sample_id", "sample_type", "sample_source", "cohort", "biopsy_tissue")
@@ -85,8 +82,6 @@ def read_met500(
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    import pandas as pd
-
     if not path.is_file():
         raise TableError("there is no such file", where=path, remedy=f"fetch it from {ADDRESS}")
     if path.stat().st_size > _LARGEST:

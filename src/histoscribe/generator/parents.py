@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
@@ -53,7 +54,6 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
     RegionError
         If no spot is among them.
     """
-    import pandas as pd
     from anndata import AnnData
 
     table = section.table if rows is None else section.table[rows]

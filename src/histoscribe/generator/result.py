@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk.scales import log_cp10k
@@ -18,7 +19,6 @@ from histoscribe.models import Card
 from histoscribe.record import Record, keep_record, record_of, running_command
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
     from histoscribe.section import Section
@@ -41,7 +41,6 @@ def build_result(
     (samples, components); `obs`: columns about the samples. Raises `ModelError` if a value is not finite or
     is negative; such a profile never leaves the generator.
     """
-    import pandas as pd
     from anndata import AnnData
 
     if not np.isfinite(values).all() or (values < 0).any():
@@ -73,8 +72,6 @@ def change_table(table: AnnData) -> pd.DataFrame:
     Columns `primary`, `generated` (log2 of abundance), `change` (log2) with the range of nine samples of ten
     (`change_low`, `change_high`), `steady` (share of the samples that change the same way).
     """
-    import pandas as pd
-
     change = table.var["change"].to_numpy()
     with np.errstate(all="ignore"):
         same = (np.sign(np.asarray(table.X) - table.var["primary"].to_numpy()) == np.sign(change)).mean(0)
@@ -111,8 +108,6 @@ def write_generated(table: AnnData, path: Path) -> None:
     if path.suffix.lower() == ".h5ad":
         write_h5ad(table, path, TableError)
         return
-    import pandas as pd
-
     frame = pd.concat([table.obs, table.to_df()], axis=1)
     with replacing(path) as fresh:
         frame.to_csv(fresh, index_label="sample", float_format="%.4f")
@@ -124,8 +119,6 @@ def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.
     Columns `change` (mean log2 change of its genes), `low`, `high` (2.5 and 97.5 % of the generated samples),
     `genes` (how many of the model's are in it).
     """
-    import pandas as pd
-
     kept = present(sets, tuple(map(str, table.var_names)), least=_LEAST_SET)
     places = {gene: place for place, gene in enumerate(table.var_names)}
     change = np.asarray(table.X) - table.var["primary"].to_numpy()

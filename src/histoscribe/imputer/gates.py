@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
 LEVEL_90 = 1.6448536
@@ -141,8 +139,6 @@ def score_genes(
 
     Genes with fewer than 10 hidden values, or constant ones, are left out.
     """
-    import pandas as pd
-
     count = hidden.sum(0)
     weight = hidden / np.maximum(count, 1)
     a, b = (np.where(hidden, part, 0).astype(np.float64) for part in (truth, guess))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,9 +22,6 @@ from histoscribe.imputer.units import standard_of
 from histoscribe.models.reproducible import one_thread, seeded
 from histoscribe.models.standard import ANEW, Standard, fill
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HALVED = ("memory.samples", "blend.spread")
 """Tensors that are saved in half precision."""
@@ -136,8 +134,6 @@ def explain(
     `values` (samples, genes): standardised, NaN where not known; `asked`: which gene of the model, whose own
     values are hidden.
     """
-    import pandas as pd
-
     hidden = values.copy()
     hidden[:, asked] = np.nan
     there: NDArray[np.bool_] = np.asarray(~np.isnan(hidden).all(0))

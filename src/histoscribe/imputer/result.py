@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES
@@ -22,8 +24,6 @@ from histoscribe.progress import Progress
 from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from histoscribe.section import Section
 
 
@@ -34,9 +34,6 @@ def restore_table(
 
     Genes that the whole table lacks are the model's word; in holes of others the table's samples are heard.
     """
-    import pandas as pd
-    from anndata import AnnData
-
     enough = len(units.values) >= LEAST_SAMPLES
     means, spreads = restore_all(restorer, units.values, progress)
     absent, checks, covers = np.isnan(units.values).all(0), [], []
@@ -167,8 +164,6 @@ def as_section(section: Section, restored: AnnData) -> Section:
     `X` holds `layers["restored"]`, the scale of a prediction; `layers["mask"]` and `layers["sd"]` say what
     was restored and how surely, `var["restored"]` for which share of the spots.
     """
-    from anndata import AnnData
-
     table = AnnData(
         np.asarray(restored.layers["restored"]), obs=section.table.obs.copy(), var=restored.var.copy(),
         obsm=dict(restored.obsm), uns=dict(section.table.uns),
@@ -210,8 +205,6 @@ def write_restored(table: AnnData, path: str | PathLike[str]) -> list[Path]:
     if path.suffix.lower() == ".h5ad":
         write_h5ad(table, path, TableError)
         return [path]
-    import pandas as pd
-
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     written = []
     for target, layer in ((path, "restored"), (path.with_suffix(f".sd{path.suffix}"), "sd")):

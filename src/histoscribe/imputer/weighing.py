@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.spatial import cKDTree
 
 from histoscribe.imputer.gates import LEVEL_90, score_genes
 from histoscribe.imputer.own import expect_holed, fit_holed, from_fuller, from_likeness
@@ -57,8 +59,6 @@ def neighbours_of(table: AnnData) -> Around:
     places = np.asarray(table.obsm["spatial"], dtype=np.float64) if "spatial" in table.obsm else None
     if places is None or len(places) <= _RINGS[-1] or not np.isfinite(places).all():
         return lambda values: []
-    from scipy.spatial import cKDTree
-
     near = cKDTree(places).query(places, _RINGS[-1] + 1)[1].T[1:]
     return lambda values: [
         np.asarray(sum(values[place] for place in near[:count]) / np.float32(count)) for count in _RINGS
@@ -157,8 +157,6 @@ def _hide(known: Mask, random: np.random.Generator) -> tuple[Mask, bool]:
 
 def weigh(words: Sequence[Floats], truth: Floats, hidden: Mask) -> NDArray[np.float64]:
     """How much of each word restores the hidden values best, none of it negative."""
-    from scipy.optimize import nnls
-
     cells = np.flatnonzero(hidden)
     cells = cells[:: max(1, -(-len(cells) // _SCORED))]
     columns = np.array([word.reshape(-1)[cells] for word in words], dtype=np.float64).T

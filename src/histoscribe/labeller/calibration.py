@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
+from scipy.stats import rankdata
 
 from histoscribe.labeller.labels import Label
 
@@ -18,8 +21,6 @@ def calibrate(answers: Floats, label: Label) -> Floats:
     Of classes a temperature and an offset each, by penalised likelihood; of a number a slope, an offset and
     the half width that covers 90 % of what was held out.
     """
-    from scipy.optimize import minimize
-
     known = np.isfinite(label.values)
     answers, values = answers[known], label.values[known]
     if not label.classes:
@@ -47,8 +48,6 @@ def tell(answers: Floats, label: Label, how: Floats) -> Floats:
         middle = how[0] * answers[:, 0] + how[1]
         units = np.column_stack([middle, middle - how[2], middle + how[2]])
         return np.asarray(units * label.sd + label.mean, dtype=np.float64)
-    from scipy.special import softmax
-
     logits = np.column_stack([-answers[:, 0], answers[:, 0]]) / 2 if answers.shape[1] == 1 else answers
     logits = logits * np.exp(how[0]) + how[1:]
     return np.asarray(softmax(logits, axis=1), dtype=np.float64)
@@ -87,8 +86,6 @@ def _score(told: Floats, truth: Floats, label: Label) -> float:
     if not label.classes:
         flat = told[:, 0].std() < 1e-12 or truth.std() < 1e-12
         return 0.0 if flat else float(np.corrcoef(told[:, 0], truth)[0, 1])
-    from scipy.stats import rankdata
-
     areas = []
     for one in range(1 if len(label.classes) == 2 else 0, len(label.classes)):
         own = truth == one

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError, require_known
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _WHERE = "labels"
 OWNERS = ("slide", "section", "patient")
@@ -87,8 +84,6 @@ def read_labels(
     SettingError
         If a label that was asked for is not there.
     """
-    import pandas as pd
-
     path = Path(path)
     remedy = "give a CSV file: the slide or patient in its first column, a column each label"
     try:
@@ -143,8 +138,6 @@ def recognise(table: pd.DataFrame, patients: Sequence[str]) -> list[Label]:
 
 
 def _recognised(name: str, column: pd.Series, patients: NDArray[np.str_]) -> Label:
-    import pandas as pd
-
     words = column.astype(str).str.strip()
     words = words.mask(words.str.lower().isin(_MISSING) | column.isna())
     known = words.notna().to_numpy()

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.files import as_json, replacing
@@ -16,8 +18,6 @@ from histoscribe.labeller.calibration import tell
 from histoscribe.labeller.labels import Label, columns_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from histoscribe.models import Card
     from histoscribe.section import Section
     from histoscribe.slide import Slide
@@ -48,8 +48,6 @@ def told_of(
     card: Card, verdict: Verdict,
 ) -> pd.DataFrame:  # fmt: skip
     """A row each label for answers of one slide, shape (1, outputs): see `Labeller.label_tiles`."""
-    import pandas as pd
-
     rows = []
     for label, own, how in zip(labels, columns_of(labels), calibration, strict=True):
         found, score = tell(answers[:, own], label, how)[0], card.held_out.get(label.name, {})
@@ -78,9 +76,6 @@ def tiles_told(
     patient: str,
 ) -> Section:
     """The tiles as a section: evidence by output, attention beside it, and where it comes from."""
-    import pandas as pd
-    from anndata import AnnData
-
     from histoscribe.predictor.output import model_record, section_of
     from histoscribe.section import flip
 

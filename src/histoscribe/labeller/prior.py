@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
@@ -77,8 +78,6 @@ def smoothing_of(graph: Floats, labels: Sequence[Label]) -> NDArray[np.float32]:
 
 
 def _edges(path: Path, names: Sequence[str]) -> Floats:
-    import pandas as pd
-
     remedy = "write two labels and a weight from -1 to 1 a line, with commas between"
     place, found = {name: number for number, name in enumerate(names)}, np.zeros((len(names), len(names)))
     try:

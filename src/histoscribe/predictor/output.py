@@ -29,6 +29,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 
 from histoscribe.predictor.intervals import widening
 from histoscribe.predictor.judging import score_that_applies
@@ -36,7 +38,6 @@ from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_
 from histoscribe.rows import lazily, room, runs_of
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from numpy.typing import NDArray
 
     from histoscribe.models import Card
@@ -62,9 +63,6 @@ def predicted_section(
     depth: NDArray[np.float64] | None,
 ) -> Section:
     """Put what was predicted at tiles of a slide into a section that says where it comes from."""
-    import pandas as pd
-    from anndata import AnnData
-
     from histoscribe.section import flip
 
     known = verdict.kind == "training" or patient in card.patients

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from histoscribe.errors import TableError
 
@@ -88,8 +89,6 @@ def ridge_cox(values: Floats, survival: Survival, penalty: float) -> Floats:
 
     `values`: shape (samples, columns), centred and of unit variance.
     """
-    from scipy.optimize import minimize
-
     known = survival.known
     x, own = values[known], survival[known]
 

@@ -7,7 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from histoscribe.genes import GeneSets, shipped_gene_sets
 from histoscribe.genes.sets import enrich, present
@@ -16,7 +18,6 @@ from histoscribe.programmes.cox import Floats, Survival
 from histoscribe.programmes.factors import Factors, matched
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
 _TOP, _LEAST_SET = 50, 5
@@ -47,8 +48,6 @@ def describe(
     found: Factors, genes: tuple[str, ...], over_seeds: Floats, over_folds: Floats, sets: GeneSets | None
 ) -> list[dict[str, Any]]:
     """One row a programme; see `Programmes.table`."""
-    from scipy.stats import false_discovery_control
-
     known = present(sets or shipped_gene_sets(), genes, least=_LEAST_SET)
     special = found.loadings**2 / np.maximum(found.loadings.sum(0), _TINY)
     share = shares(found.activities).mean(0)
@@ -78,7 +77,6 @@ def describe(
 
 def hazards(activities: Floats, survival: Survival) -> list[dict[str, float]]:
     """Cox's hazard ratio of each programme alone, per standard deviation, with its 95 % interval."""
-    import pandas as pd
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError
 
@@ -101,8 +99,6 @@ def share_by_region(activities: AnnData, labels: NDArray[np.str_]) -> pd.DataFra
     `activities`: from `Programmes.project`; `labels` (spots,): empty outside all regions. Columns `region`,
     `programme`, `share`, `low`, `high`.
     """
-    import pandas as pd
-
     names = np.where(labels == "", "outside", labels)
     frames = {
         name: pd.DataFrame(activities.layers[name], columns=activities.var_names)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from histoscribe.programmes.cox import Floats, Survival, partial_likelihood, ridge_cox
 
@@ -126,8 +127,6 @@ def project(x: Floats, loadings: Floats, counted: Floats | None = None) -> Float
 
 def matched(loadings: Floats, others: Floats) -> tuple[NDArray[np.int64], Floats]:
     """For each programme its partner among as many others, and how alike the two are (cosine)."""
-    from scipy.optimize import linear_sum_assignment
-
     one, two = (
         each / np.maximum(np.linalg.norm(each, axis=1), _TINY)[:, None] for each in (loadings, others)
     )

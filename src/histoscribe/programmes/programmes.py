@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, BulkTable, bulk_of, convert
@@ -26,9 +28,6 @@ from histoscribe.programmes.risk import Risk
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-
     from histoscribe.bulk.table import Table
     from histoscribe.genes import GeneSets
 
@@ -182,8 +181,6 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         has most for itself), `gene_set` with `overlap` and `p` (hypergeometric, adjusted over all); with
         survival `hazard` (ratio per standard deviation), its 95 % interval `low`, `high`, and `hazard_p`.
         """
-        import pandas as pd
-
         return pd.DataFrame(self.card.settings["programmes"]).set_index("programme")
 
     def project(self, table: Table, *, adapt: bool | None = None) -> AnnData:
@@ -210,9 +207,6 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         TableError
             If too few genes are shared, or there are too few samples to adapt to.
         """
-        import pandas as pd
-        from anndata import AnnData
-
         bulk, state, learned = bulk_of(table), self.fitted, str(self.card.settings["scale"])
         found = match_genes(self.genes, [str(name) for name in bulk.table.var_names], {})
         if len(found) < _FEWEST_GENES:

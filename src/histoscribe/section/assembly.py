@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
@@ -43,7 +44,6 @@ def assemble(
     the spots. Raises `SectionError` if the slide does not fit, or a length is no positive number.
     """
     import anndata
-    import pandas as pd
 
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)

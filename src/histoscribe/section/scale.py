@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, told_as
@@ -211,8 +212,6 @@ def _of_points(
 
 def _median(values: Any) -> float:
     """The median of what is a number in a column; NaN where nothing is."""
-    import pandas as pd
-
     return float(pd.to_numeric(pd.Series(values).astype(object), errors="coerce").dropna().median())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
@@ -128,7 +129,6 @@ def unique_genes(genes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
     Returns `names` and `warnings`: one warning that names examples, or none.
     """
-    import pandas as pd
     from anndata.utils import make_index_unique
 
     twice = repeated(genes)
@@ -170,8 +170,6 @@ def repeated(names: Sequence[str]) -> list[str]:
 
 def rows_among(names: Sequence[Any], listed: Sequence[Any]) -> NDArray[np.intp]:
     """The row of each name in a list of unique ones; -1 where it is not among them."""
-    import pandas as pd
-
     return np.asarray(pd.Index(listed, dtype=object).get_indexer(pd.Index(names, dtype=object)))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import DependencyError, SectionError, SlideError, told_as
@@ -98,8 +99,6 @@ def _write_csv(
     section: Section | AnnData, target: Path, genes: Iterable[str] | None, progress: Progress
 ) -> None:
     """Write spots with their places and genes as text."""
-    import pandas as pd
-
     whole = _whole(section, target, "CSV")
     table = whole.table.obs.drop(columns="in_tissue", errors="ignore")  # as all of a section are
     table.insert(0, "x_um", whole.centres_um[:, 1].round(3))

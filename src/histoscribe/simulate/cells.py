@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from histoscribe.simulate.fields import stream
 from histoscribe.simulate.tissue import ADIPOSE, GLAND, IMMUNE, NECROSIS, STROMA, TUMOUR, Tissue, keep_apart
@@ -87,8 +88,6 @@ def gland_position(
 
     Negative inside the lumen; infinite where the section has no glands.
     """
-    from scipy.spatial import cKDTree
-
     glands = tissue.glands
     if not len(glands.centres):
         return np.full(len(points), np.inf, np.float32), np.zeros(len(points), np.float32)

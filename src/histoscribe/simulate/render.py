@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from histoscribe.simulate.cells import EPITHELIUM_UM, TUMOUR_CELL, CellMap, gland_position
@@ -149,8 +150,6 @@ def _cell_bodies(cells: CellMap, side: int, rng: np.random.Generator) -> tuple[F
 
 def _fat_walls(share: Floats, rng: np.random.Generator) -> Floats:
     """Thin walls between empty fat cells, from the two nearest of scattered centres."""
-    from scipy.spatial import cKDTree
-
     walls = np.zeros(share.shape, np.float32)
     rows, columns = np.nonzero(share > 0.02)
     if not len(rows):

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
@@ -79,9 +81,6 @@ def simulate_section(
     SettingError
         If size, resolution, depth or number of genes make no section.
     """
-    import pandas as pd
-    from anndata import AnnData
-
     if not (600 <= size_um <= 20_000 and 0.2 <= mpp <= 4 and depth > 0):
         problem = f"cannot simulate {size_um:g} µm at {mpp:g} µm per pixel with {depth:g} counts per spot"
         remedy = "choose 600 to 20,000 µm, 0.2 to 4 µm per pixel and a positive depth"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from histoscribe.simulate.fields import Floats, smooth_field, stream
@@ -132,8 +133,6 @@ def keep_apart(
 
     None stays that has a stronger neighbour within it (Matérn's second process).
     """
-    from scipy.spatial import cKDTree
-
     keep = np.ones(len(points), dtype=bool)
     if len(points) < 2:
         return keep

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.generator.cohort import Cohort
@@ -91,9 +93,6 @@ def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:
 
 def as_bulk(cohort: Cohort, rows: NDArray[np.int64]) -> BulkTable:
     """Samples of a cohort as a table that the generator takes."""
-    import pandas as pd
-    from anndata import AnnData
-
     from histoscribe.bulk import BulkTable
 
     obs, var = pd.DataFrame(index=cohort.names[rows]), pd.DataFrame(index=list(cohort.genes))

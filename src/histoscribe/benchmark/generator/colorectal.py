@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
 
 from histoscribe.benchmark.generator.bed import Seed, Values
 from histoscribe.benchmark.generator.measures import correlation_agreement
@@ -99,8 +102,6 @@ class Colorectal:
 @lru_cache(maxsize=1)
 def colorectal_of(opened: Seed) -> Colorectal:
     """The real metastases, half of their patients held out, once a seed."""
-    import pandas as pd
-
     data, cohort, seed = opened.data, opened.cohort, opened.seed
     bulk = _read(data, "mcrcOSLOsubset", "log2")
     about = pd.read_csv(_path(data, "mcrcOSLOsubset.pheno.csv"), index_col=0)
@@ -156,9 +157,6 @@ def columns_of(values: Values, genes: Sequence[str], wanted: Sequence[str]) -> V
 
 def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values], NDArray[np.str_]]:
     """CMS by logistic regression on labelled primaries of crcTCGA, genes standardised within each set."""
-    import pandas as pd
-    from sklearn.linear_model import LogisticRegression
-
     bulk = _read(data, "crcTCGAsubset", "counts")
     about = pd.read_csv(_path(data, "crcTCGAsubset.pheno.csv"), index_col=0)
     labels = about["CMS.Syn"].reindex(list(bulk.table.obs_names))
@@ -177,14 +175,10 @@ def _own_units(values: Values) -> Values:
 
 
 def _rank_r(one: NDArray[Any], other: NDArray[Any]) -> float:
-    from scipy.stats import spearmanr
-
     return float(spearmanr(one, other).statistic)
 
 
 def _read(data: Path, name: str, scale: str) -> BulkTable:
-    import pandas as pd
-
     features = pd.read_csv(_path(data, f"{name}.features.csv"), dtype=str)
     named = features.dropna(subset=["symbol"])
     renamed = dict(zip(named.iloc[:, 0], named["symbol"], strict=True))

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from histoscribe.generator.metgen import learn_standard
 from histoscribe.models.standard import Standard
@@ -63,12 +69,6 @@ def two_sample_auc(
     The better of a logistic regression on principal components and a forest on genes. `generated` and `real`:
     of the training patients, which the classifiers learn from, and of held-out ones.
     """
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     random = np.random.default_rng(seed)
     parts, labels = [], []
     for which in (0, 1):
@@ -128,8 +128,6 @@ def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float
 
 
 def _squared(one: Values, other: Values) -> Values:
-    from scipy.spatial.distance import cdist
-
     return np.asarray(cdist(one, other, "sqeuclidean"), dtype=np.float32)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 
 from histoscribe.benchmark.generator import measures
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
@@ -118,8 +119,6 @@ def subtypes_of(train: Cohort, others: Sequence[Cohort], *, seed: int = 0) -> di
     k-means on the ten main components of a cancer's training primaries; primaries of other cohorts get the
     nearer centre.
     """
-    from sklearn.cluster import KMeans
-
     found: dict[str, str] = {}
     for cancer in np.unique(train.cancers[train.of("primary")]):
         rows = train.of("primary", cancer=str(cancer))

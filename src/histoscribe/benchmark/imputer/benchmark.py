@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.model_selection import GroupKFold
 
 from histoscribe.benchmark.engine import Benchmark
 from histoscribe.benchmark.imputer import heldout
@@ -210,8 +211,6 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, heldo
     returns the classes of these. The interval is a bootstrap over samples. Raises `TableError` if the table
     names no classes.
     """
-    from sklearn.model_selection import GroupKFold
-
     table = bulk.table
     if "class" not in table.obs or table.obs["class"].nunique() < 2:
         raise TableError("it names no classes", where=bulk.name, remedy="name their column with --class")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, score
@@ -60,9 +62,6 @@ def hold_section(
     pretrained : Imputer, optional
     progress : Progress, optional
     """
-    import pandas as pd
-    from anndata import AnnData
-
     from histoscribe.bulk import as_table
 
     learn = [section for section in sections if section.name != test]

@@ -13,7 +13,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from lifelines import CoxPHFitter
+from lifelines.exceptions import ConvergenceError
+from lifelines.utils import concordance_index
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 
 from histoscribe.benchmark.imputer.heldout import Figure
 from histoscribe.benchmark.methods import Method
@@ -127,8 +132,6 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
 
     `obs` holds `time` and `event`, or `TableError` is raised, and where there are several, `class`.
     """
-    from sklearn.model_selection import StratifiedKFold
-
     survival, obs = survival_in(bulk), bulk.table.obs
     time, event, use = survival.time, survival.event, survival.known
     if bulk.table.n_vars < PANELS[-1]:
@@ -181,8 +184,6 @@ def score_survival(patients: Patients, method: Method) -> dict[str, Figure]:
 
 def concordance(time: Floats, event: Floats, risk: Floats) -> Figure:
     """Harrell's C with its bootstrap interval over patients; a higher risk dies sooner."""
-    from lifelines.utils import concordance_index
-
     random = np.random.default_rng(0)
     drawn = random.integers(0, len(time), (_DRAWS, len(time)))
     draws = [concordance_index(time[rows], -risk[rows], event[rows]) for rows in drawn]
@@ -203,8 +204,6 @@ def score_statistics(values: Floats, time: Floats, event: Floats) -> Floats:
 
 def _risks(features: Floats, part: Part) -> Floats:
     """Log risks, standardised within the fold; the penalty with the best inner concordance."""
-    from lifelines.utils import concordance_index
-
     time, event = part.fold.patients.time, part.fold.patients.event
     mean, sd = features[part.train].mean(0), features[part.train].std(0) + 1e-9
     x = (features - mean) / sd
@@ -224,10 +223,6 @@ def _risks(features: Floats, part: Part) -> Floats:
 
 def _cox(x: Floats, time: Floats, event: Floats, asked: Floats, penalty: float) -> Floats:
     """Log risks by ridge Cox regression; where it does not converge, the penalty is raised tenfold."""
-    import pandas as pd
-    from lifelines import CoxPHFitter
-    from lifelines.exceptions import ConvergenceError
-
     frame = pd.DataFrame(x).assign(time=time, event=event)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

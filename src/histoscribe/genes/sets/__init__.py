@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from histoscribe.bounds.content import read_bytes
 from histoscribe.errors import SettingError, TableError, told_as
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GeneSets = dict[str, tuple[str, ...]]
 
@@ -100,7 +98,6 @@ def enrich(
     Returns one row a set: `set`, `p` (1 where nothing is shared) and `overlap` in words.
     """
     import gseapy
-    import pandas as pd
 
     strongest = set(top)
     overlaps = {name: len(strongest.intersection(genes)) for name, genes in sets.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.predictor.encoded import encode_section
@@ -58,8 +59,6 @@ def predict_itself(
     TableError
         If a gene of the panel is not in its table.
     """
-    from anndata import AnnData
-
     from histoscribe.features import encode_tiles, encoder_named
     from histoscribe.section import flip
     from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles

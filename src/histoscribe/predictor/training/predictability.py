@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import gene_correlation
@@ -20,13 +21,10 @@ from histoscribe.predictor.training.learning import (
     ridge_folds,
 )
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 _NEIGHBOURS = 6
 
 
-def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> DataFrame:
+def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> pd.DataFrame:
     """How far image and neighbours can tell each gene in a cohort.
 
     Parameters
@@ -48,8 +46,6 @@ def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> Dat
     TableError
         If the sections have no gene in common.
     """
-    import pandas as pd
-
     panel = choose_panel(sections, genes)
     settings = choose_inputs(sections, panel, PredictorSettings())
     held = [
@@ -67,8 +63,6 @@ def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> Dat
 
 def _from_neighbours(section: EncodedSection, expression: NDArray[np.float32]) -> NDArray[np.float64]:
     """r of each gene with the mean of a spot's nearest spots; 0 where there are too few."""
-    from scipy.spatial import cKDTree
-
     count = min(_NEIGHBOURS, len(expression) - 1)
     if count < 1:
         return np.zeros(expression.shape[1])

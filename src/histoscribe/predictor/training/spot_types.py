@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from histoscribe.errors import SettingError, TableError
 from histoscribe.predictor.encoded import EncodedSection
@@ -117,8 +119,6 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
 
 def prevailing(cells: ClassifiedCells, centres: NDArray[np.float64], reach: float) -> list[str]:
     """The most frequent class of the cells within `reach` pixels of each centre; `no cell` where none is."""
-    from scipy.spatial import cKDTree
-
     if not cells.classes:
         return [_NO_CELL] * len(centres)
     near = cKDTree(cells.centres).query_ball_point(centres, reach, return_sorted=True)
@@ -189,8 +189,6 @@ def _checked(path: str | PathLike[str]) -> Path:
 
 
 def _table(path: Path) -> Any:
-    import pandas as pd
-
     try:
         table = pd.read_csv(path, sep=None, engine="python", encoding_errors="replace")
     except (ValueError, pd.errors.ParserError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
@@ -97,8 +98,6 @@ def _decoded(text: str, place: int) -> tuple[Any, int]:
 
 def _shape(geometry: dict[str, Any]) -> tuple[float, float, float]:
     """Row and column of the centre of area, and the area, of a cell's (largest) outline."""
-    import shapely
-
     polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     if geometry["type"] not in ("Polygon", "MultiPolygon"):
         raise ValueError("not an area")

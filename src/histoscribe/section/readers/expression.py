@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk.table import counts_beside
@@ -75,8 +76,6 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
 
 def _refuse_joined(table: AnnData, path: Path) -> list[str]:
     """Refuse spots of several sections, joined into one table, on top of one another; doubt those beside."""
-    import pandas as pd
-
     owners = [name for name in _OWNERS if name in table.obs and 1 < table.obs[name].nunique() <= 1000]
     places = np.asarray(table.obsm["spatial"])
     names = table.obs_names

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_matrix
 
 from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.errors import SectionError
@@ -210,8 +211,6 @@ def _counts(
     progress: Progress,
 ) -> Any:
     """Counts as a sparse matrix (bins, genes) of float32, gene by gene."""
-    from scipy.sparse import csc_matrix
-
     row_of = np.full((-(-extent[0] // step)) * (-(-extent[1] // step)), -1, dtype=np.int32)
     row_of[bins] = np.arange(len(bins))
     rows: list[NDArray[np.int32]] = []

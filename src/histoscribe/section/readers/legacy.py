@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
@@ -130,8 +131,6 @@ def _spot_id(name: str) -> str | None:
 
 def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], set[str]]:
     """Selected spots: names, array coordinates (x, y), pixels (row, column); and all names listed."""
-    import pandas as pd
-
     text = read_bytes(path, SMALL_TEXT_BYTES)
     separator = "\t" if b"\t" in text.split(b"\n", 1)[0] else ","
     wrong = (ValueError, pd.errors.ParserError)
@@ -162,8 +161,6 @@ def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray
 
 
 def _numbers(frame: Any, columns: list[str], path: Path) -> NDArray[np.float64]:
-    import pandas as pd
-
     values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(broken):

@@ -6,17 +6,15 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.table import Counts, examples, flags_of, no_join, repeated, rows_among
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
 MOST_BINS = 50_000_000
@@ -39,8 +37,6 @@ def read_positions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     known. Returns all spots of the capture area by their barcodes, with `COLUMNS`, and what was left out.
     Raises `SectionError` if it is damaged; every problem is named.
     """
-    import pandas as pd
-
     frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     barcodes = frame["barcode"].astype(str).tolist()
     problems = []
@@ -109,8 +105,6 @@ def _by_letters(spots: Sequence[str], barcodes: Sequence[str]) -> tuple[NDArray[
 
 
 def _csv(path: Path) -> Any:
-    import pandas as pd
-
     text = io.BytesIO(read_bytes(path, SMALL_TEXT_BYTES))
     first = text.readline().decode("utf-8", "replace").lstrip("\ufeff").lower()
     numbered = first.replace('"', "").rstrip().split(",") == ["", *(f"v{one}" for one in range(1, 7))]

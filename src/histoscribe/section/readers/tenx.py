@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.bounds.hdf5 import opened_hdf5
@@ -32,8 +34,6 @@ def read_tenx_h5(path: Path) -> Counts:
     `path`: the file stores columns (barcodes) of features in compressed form: `indptr` per barcode. Raises
     `SectionError` if it is damaged, or its parts contradict each other.
     """
-    from scipy.sparse import csr_matrix
-
     with opened_hdf5(path) as file:
         if "matrix" not in file:
             raise SectionError(
@@ -111,9 +111,6 @@ def _by_gene(
     path: Path,
 ) -> Counts:
     """Add up the probes of each gene; those that Space Ranger left out stay out."""
-    import pandas as pd
-    from scipy.sparse import csr_matrix
-
     names, ids, used = probes
     genes, genes_ids = pd.factorize(np.array(ids, dtype=object))
     first = np.unique(genes, return_index=True)[1]

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from histoscribe.benchmark.imputer.heldout import HeldOut, Restore, Values
 from histoscribe.benchmark.imputer.spots import chosen_of
@@ -94,8 +100,6 @@ def ridge(held: HeldOut) -> Restore:
     train = held.filled
 
     def restore(shown: Values) -> tuple[Values, None]:
-        from sklearn.linear_model import RidgeCV
-
         seen = ~np.isnan(shown).all(0)
         model = RidgeCV(alphas=np.array([0.03, 0.1, 0.3, 1.0, 3.0]) * seen.sum())
         model.fit(train[:, seen], train[:, ~seen])
@@ -112,10 +116,6 @@ def iterative(held: HeldOut) -> Restore:
     A column that is complete when it is fitted is later filled with its mean, so a tenth of the training
     values is hidden at fit.
     """
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-    from sklearn.impute import IterativeImputer
-    from sklearn.linear_model import Ridge
-
     random = np.random.default_rng(held.seed)
     train = np.where(random.random(held.train.shape) < 0.1, np.nan, held.train)
     imputer = IterativeImputer(Ridge(10.0), n_nearest_features=40, max_iter=3, random_state=0)
@@ -129,11 +129,6 @@ def logistic(
     train: BulkTable, labels: NDArray[np.str_], test: BulkTable, axes: int | None = None
 ) -> NDArray[np.str_]:
     """Logistic regression on the observed genes, or on at most so many principal components of them."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     steps = [PCA(min(axes, *train.table.shape), random_state=0)] if axes else []
     model = make_pipeline(StandardScaler(), *steps, LogisticRegression(max_iter=500))
     values, asked = (np.nan_to_num(one.table.X, nan=0.0) for one in (train, test))
@@ -147,8 +142,6 @@ def observed(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def components(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
     """At most 20 principal components of the observed genes."""
-    from sklearn.decomposition import PCA
-
     values = part.values[:, panel]
     mean, sd = values[part.train].mean(0), values[part.train].std(0) + 1e-9
     model = PCA(min(_SURVIVAL_AXES, values.shape[1]), random_state=0).fit((values[part.train] - mean) / sd)

@@ -6,6 +6,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.benchmark.predictor.guided import TASK, GivenSpotsFold
@@ -85,9 +88,6 @@ def propagation(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
     Spots within 1.5 pitches, and the 8 whose descriptors are most alike, by how alike they are; Zhou et al.,
     NIPS 2003.
     """
-    from scipy.sparse import csr_array
-    from scipy.spatial import cKDTree
-
     seen, count = make_example(fold.section, fold.panel).context, len(fold.truth)
     spatial = spatial_graph(fold.section.centres_um, fold.section.pitch_um, self_edges=False)
     alike = cKDTree(seen).query(seen, k=_ALIKE + 1)[1][:, 1:]
@@ -111,8 +111,6 @@ def propagation(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
 
 def _kriged(fold: GivenSpotsFold, rows: NDArray[np.int64], values: NDArray[np.float32]) -> Values:
     """Ordinary kriging with an exponential covariance, its length and nugget by leaving spots out."""
-    from scipy.spatial.distance import cdist
-
     places = fold.section.centres_um / fold.section.pitch_um
     among, to = cdist(places[rows], places[rows]), cdist(places, places[rows])
     best, found = np.inf, None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import NearestNeighbors
 
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.predictor.peers import Example, peer, stacked
@@ -21,8 +23,6 @@ def mean(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[
 
 def depth_only(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """A line through the log of the *test spot's own* total counts: how much depth leaks into a target."""
-    from sklearn.linear_model import LinearRegression
-
     model = LinearRegression().fit(stacked(train, "log_depth"), stacked(train))
     return [np.asarray(model.predict(test.log_depth), dtype=np.float32) for test in tests]
 
@@ -39,8 +39,6 @@ def ridge_context(train: Sequence[Example], tests: Sequence[Example], seed: int)
 
 def knn(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
     """The mean expression of the 50 training spots whose descriptors point the same way."""
-    from sklearn.neighbors import NearestNeighbors
-
     reference, expression = stacked(train, "features"), stacked(train)
     index = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(reference)), metric="cosine").fit(reference)
     found = [index.kneighbors(test.features, return_distance=False) for test in tests]

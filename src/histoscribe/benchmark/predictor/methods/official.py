@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from histoscribe.benchmark.methods import Method
 
@@ -22,9 +25,6 @@ def ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
 
 def pca_ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
     """The same on 256 principal components of the standardised embeddings, or on as many as there are."""
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-
     inputs, asked = fold.inputs.astype(np.float64), fold.asked.astype(np.float64)
     scale = StandardScaler().fit(inputs)
     inputs, asked = scale.transform(inputs), scale.transform(asked)
@@ -35,8 +35,6 @@ def pca_ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
 def _ridge(
     inputs: NDArray[np.float64], measured: NDArray[np.float64], asked: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    from sklearn.linear_model import Ridge
-
     alpha = 100 / (inputs.shape[1] * measured.shape[1])
     model = Ridge(alpha=alpha, solver="lsqr", fit_intercept=False, max_iter=_ITERATIONS, random_state=_SEED)
     told: NDArray[np.float64] = model.fit(inputs, measured).predict(asked)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
@@ -73,8 +74,6 @@ def _layer() -> torch.nn.TransformerEncoderLayer:
 
 
 def _tensors(example: Example) -> tuple[Tensor, Tensor, Tensor]:
-    from scipy.spatial import cKDTree
-
     count = min(_NEIGHBOURS, len(example.places))
     near = cKDTree(example.places).query(example.places, count)[1].reshape(-1, count)
     return torch.from_numpy(example.features), torch.from_numpy(example.places), torch.from_numpy(near)

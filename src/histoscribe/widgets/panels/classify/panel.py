@@ -141,7 +141,7 @@ class ClassifyPanel(Panel):
 
 def _samples(request: ClassifyRequest, progress: Progress) -> BulkTable:
     progress.report("loading libraries")
-    load_libraries("histoscribe.classifier.classifier", "lifelines")
+    load_libraries("histoscribe.classifier.classifier")
     from histoscribe.classifier.classifier import profiles
 
     if not is_section(request.source):
