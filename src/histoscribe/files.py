@@ -73,7 +73,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _sweep(target: Path) -> None:
-    """Remove the holders of `target` in which nothing was written for a day; bring back what one had moved."""
+    """Remove the holders of `target` in which nothing was written for a day; bring back what one moved."""
     for holder in target.parent.glob(f".{glob.escape(target.name)}.{'[a-z0-9_]' * 8}"):
         with suppress(OSError):  # one that is in use may go meanwhile
             within = [holder, *holder.rglob("*")]

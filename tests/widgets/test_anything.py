@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side
 from histoscribe.widgets.layers.layers import (
@@ -31,7 +31,7 @@ from histoscribe.widgets.layers.layers import (
     spot_layer,
 )
 from histoscribe.widgets.layers.maps import Map, show_map
-from histoscribe.widgets.layers.painting import expression, paint, painted_layers, spot_layers
+from histoscribe.widgets.layers.painting import paint, painted_layers, spot_layers
 from histoscribe.widgets.layers.regions import classes_in, is_region_layer
 from histoscribe.widgets.layers.strips import GENES
 from histoscribe.widgets.napari_private.window import unwrapped
@@ -206,7 +206,7 @@ class Anything(RuleBasedStateMachine):
             section = known_section(layer)
             np.testing.assert_array_equal(layer.data, section.centres_um)
             if state.gene in section.genes:
-                np.testing.assert_allclose(layer.features[state.gene], expression(section, state.gene))
+                np.testing.assert_allclose(layer.features[state.gene], log_gene(section, state.gene))
                 mapped = [
                     one for one in self.window.layers if one.visible and one.metadata.get(OF) is section
                 ]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given
 from histoscribe.errors import SettingError, require_known, told_as
@@ -29,9 +29,9 @@ def align(
     freedom: Annotated[
         str | None, typer.Option(help="Of landmarks: rigid (as without it), similarity or affine.")
     ] = None,
-    which: InCohort = None,
-    mpp: SlideMpp = None,
-    as_json: AsJson = False,
+    which: options.InCohort = None,
+    mpp: options.SlideMpp = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find how a section lies on another image, and keep it.
 

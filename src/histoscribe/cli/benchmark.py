@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import call, caution, emit, show, show_rows, words
-from histoscribe.cli.options import AsJson, Known
 from histoscribe.cli.running import job, verb
-from histoscribe.cli.targets import open_cohort, output_file
+from histoscribe.cli.targets import open_cohort, output_file, refuse_given
 from histoscribe.errors import SettingError, require_known
 
 if TYPE_CHECKING:
@@ -74,15 +74,13 @@ def predictor(
         str | None, typer.Option(help="Give spots of the held-out section, such as random:0.2,block:0.25.")
     ] = None,
     seeds: Seeds = 1,
-    encoder: Annotated[
-        str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
-    ] = "both",
-    store: Annotated[Path | None, typer.Option(help="A folder that keeps descriptors for later.")] = None,
+    encoder: options.Encoder = "both",
+    store: options.Store = None,
     ledger: Keep = None,
     out: Report = None,
     table: Tables = None,
     named: Annotated[Path | None, typer.Option("--data", help="The data, as an option.")] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Hold out every section or patient once, and score the predictor beside its peers and baselines.
 
@@ -100,16 +98,8 @@ def predictor(
         raise SettingError("no data were named", where="benchmark predictor", remedy="name a cohort CSV")
     check_outputs(data, out, table)
     if holds_tasks(data):
-        others = {
-            "--folds": folds,
-            "--panel": panel,
-            "--guide": guide,
-            "--ablation": ablation,
-            "--store": store,
-        }
-        if asked_of_others := [name for name, value in others.items() if value]:
-            problem = "HEST's benchmark has folds and genes of its own"
-            raise SettingError(problem, where=asked_of_others[0], remedy="leave it out")
+        why, set_here = "HEST's benchmark has folds and genes of its own", ablation or None
+        refuse_given(why, data, folds=folds, panel=panel, guide=guide, ablation=set_here, store=store)
         told, layout = _hest(data, encoder, split or "patient", methods, range(seeds), ledger)
         finish(told, layout, out=out, table=table)
         return
@@ -216,11 +206,11 @@ def imputer(
     genes: Annotated[
         int, typer.Option(min=2, help="So many genes: random ones, for spots the best-measured.")
     ] = 1000,
-    samples: Known = None,
+    samples: options.Known = None,
     class_: Annotated[str | None, typer.Option("--class", help="Column of the class.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time to the event.")] = None,
     event: Annotated[str | None, typer.Option(help="Column that is 1 where the event came.")] = None,
-    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")] = None,
+    only: options.Only = None,
     section: Annotated[
         str | None, typer.Option(help="Spots: the section to restore (default C3 or the last).")
     ] = None,
@@ -229,7 +219,7 @@ def imputer(
     keep: Keep = None,
     out: Report = None,
     table: Tables = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Hide what is known, restore it with the imputer and with its baselines, and score both."""
     from histoscribe.benchmark import run_benchmark
@@ -304,7 +294,7 @@ def generator(
     keep: Keep = None,
     out: Report = None,
     table: Tables = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Generate from patients that no method has seen, and score beside the baselines."""
     from histoscribe.benchmark import run_benchmark

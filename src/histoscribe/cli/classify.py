@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.batch import Outcome, leave, run_batch
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, Device, InCohort, ModelName, SamplesScale, SlideMpp, Store
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given
 from histoscribe.errors import SettingError, SlideError
@@ -24,24 +24,22 @@ _TOP, _SHOWN = 10, 20
 def classify(
     table: Annotated[Path, typer.Argument(help="A table, a section, a cohort CSV; a slide for its labels.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write; for slides also JSON.")],
-    model: ModelName = "classifier-tcga11",
+    model: options.ModelName = "classifier-tcga11",
     region: Annotated[Path | None, typer.Option(help="GeoJSON: regions of a section, one by one.")] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Name the genes that carried each call.")
     ] = False,
-    section: InCohort = None,
-    scale: SamplesScale = None,
-    adapt: Annotated[
-        bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
-    ] = None,
+    section: options.InCohort = None,
+    scale: options.SamplesScale = None,
+    adapt: options.Adapt = None,
     attention: Annotated[
         Path | None, typer.Option(help="Of one slide: its tiles, as h5ad or GeoJSON.")
     ] = None,
-    mpp: SlideMpp = None,
-    store: Store = None,
-    device: Device = "auto",
-    encoder: Annotated[str | None, typer.Option(help="The encoder's folder, if not found by name.")] = None,
-    as_json: AsJson = False,
+    mpp: options.SlideMpp = None,
+    store: options.Store = None,
+    device: options.Device = "auto",
+    encoder: options.EncoderFolder = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Tell what samples are, by whatever genes they have; a section is told as one sample.
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, caution
-from histoscribe.cli.options import AsJson, InCohort
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, output_file
 
@@ -18,8 +18,8 @@ def compare(
     measured: Annotated[Path, typer.Argument(help="A section, an h5ad file or a cohort CSV.")],
     predicted: Annotated[Path, typer.Argument(help="An h5ad file from histoscribe predict.")],
     out: Annotated[Path, typer.Option(help="What to write: an HTML report, or a CSV of every gene.")],
-    section: InCohort = None,
-    as_json: AsJson = False,
+    section: options.InCohort = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare a prediction with a measurement, per gene and overall, in one HTML report or a CSV."""
     from histoscribe.evaluation import compare as evaluate, gene_scores, write_report, write_scores

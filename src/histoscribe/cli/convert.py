@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, InCohort, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place, refuse_given
 from histoscribe.errors import require_known
@@ -19,8 +19,8 @@ def convert(
     target: Annotated[
         Path, typer.Argument(help="Slide: .ome.tif or .ome.zarr. Section: .h5ad, .zarr (SpatialData), .csv.")
     ],
-    section: InCohort = None,
-    mpp: SlideMpp = None,
+    section: options.InCohort = None,
+    mpp: options.SlideMpp = None,
     quality: Annotated[
         int | None,
         typer.Option(
@@ -30,7 +30,7 @@ def convert(
     gene: Annotated[
         list[str] | None, typer.Option(help="A gene of the .csv (repeatable); all without it.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write a slide or a section in another format; nothing is lost unless --quality says so.
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.batch import answer_all, run_batch
 from histoscribe.cli.console import caution
-from histoscribe.cli.options import AsJson, Device, Scheduler, SlideMpp
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target
 from histoscribe.errors import HistoscribeError
@@ -21,25 +21,19 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
-GRID_UM = 55.0
 _COLUMNS = ("tiles", "chunks", "reused", "damaged", "repeated", "seconds")
 
 
 def describe(
     targets: Annotated[list[Path], typer.Argument(help="Slides, sections or cohort CSVs.")],
     store: Annotated[Path, typer.Option(help="Folder of the feature store.")],
-    encoder: Annotated[
-        str,
-        typer.Option(help="What describes a tile: both, builtin (as bundled models read), a name, a folder."),
-    ] = "both",
-    grid_um: Annotated[
-        float | None, typer.Option(min=1.0, help="Tiles on a grid with this pitch in µm (slides: 55).")
-    ] = None,
+    encoder: options.Encoder = "both",
+    grid_um: options.GridUm = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; only tiles inside it.")] = None,
-    mpp: SlideMpp = None,
-    device: Device = "auto",
-    scheduler: Scheduler = None,
-    as_json: AsJson = False,
+    mpp: options.SlideMpp = None,
+    device: options.Device = "auto",
+    scheduler: options.Scheduler = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Describe the tiles of many slides and keep the descriptors for train and predict.
 
@@ -60,7 +54,7 @@ def describe(
             if isinstance(opened, Section) and grid_um is None and drawn is None:
                 tiles = spot_tiles(opened)
             else:
-                tiles = grid_tiles(slide, grid_um or GRID_UM, region=drawn)
+                tiles = grid_tiles(slide, grid_um or options.GRID_UM, region=drawn)
             found = describe_tiles(slide, tiles, chosen, progress=progress)
             caution(f"{opened.name}: {warning}" for warning in opened.warnings)
             if found.damaged:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, InCohort, ModelName
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file, refuse_given
 from histoscribe.errors import SettingError
@@ -23,7 +23,7 @@ def generate(
     primary: Annotated[Path, typer.Option(help="Bulk table or section of the primary tumour.")],
     site: Annotated[str, typer.Option(help="Where the metastasis is to be: liver, lung, ...")],
     out: Annotated[Path, typer.Option(help="The h5ad or CSV file to write.")],
-    model: ModelName = "generator-tcga11",
+    model: options.ModelName = "generator-tcga11",
     normal: Annotated[
         Path | None, typer.Option(help="Bulk table or section of the site's normal tissue.")
     ] = None,
@@ -32,7 +32,7 @@ def generate(
     normal_region: Annotated[
         Path | None, typer.Option(help="GeoJSON: the normal tissue's spots inside it.")
     ] = None,
-    section: InCohort = None,
+    section: options.InCohort = None,
     samples: Annotated[int, typer.Option(help="How many profiles.")] = 100,
     purity: Annotated[
         str | None, typer.Option(help="Share of tumour, 0.6 or 0.4-0.8; as learned if not given.")
@@ -41,11 +41,11 @@ def generate(
     adapt: Annotated[
         bool | None, typer.Option("--adapt/--no-adapt", help="Map the parents to the model's scale by rank.")
     ] = None,
-    sets: Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")] = None,
+    sets: options.GeneSetFiles = None,
     components: Annotated[
         Path | None, typer.Option(help="Write what the components do: this CSV, and a PNG beside it.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
     from histoscribe.files import replacing

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, InCohort, ModelName, Samples, SamplesScale
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
 
@@ -15,18 +15,16 @@ _CARRIERS = 50
 
 
 def impute(
-    table: Samples,
+    table: options.Samples,
     out: Annotated[Path, typer.Option(help="The h5ad, CSV or TSV file to write.")],
-    model: ModelName = "imputer-tcga11",
-    section: InCohort = None,
-    scale: SamplesScale = None,
-    adapt: Annotated[
-        bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
-    ] = None,
+    model: options.ModelName = "imputer-tcga11",
+    section: options.InCohort = None,
+    scale: options.SamplesScale = None,
+    adapt: options.Adapt = None,
     carriers: Annotated[
         list[str] | None, typer.Option(help="Write which genes carried this one (repeatable).")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
     import pandas as pd

@@ -20,4 +20,20 @@ Samples = Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad table, a se
 SamplesScale = Annotated[
     str | None, typer.Option(help="counts, linear, log2, log1p or standardised; recognised if not given.")
 ]
+Adapt = Annotated[
+    bool | None, typer.Option("--adapt/--no-adapt", help="Standardise by the table's own means.")
+]
+Patient = Annotated[
+    str | None, typer.Option(help="Column that says whose a sample is: patients are never split.")
+]
+Only = Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")]
+GeneSetFiles = Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")]
+Encoder = Annotated[
+    str, typer.Option(help="What describes a tile: builtin, texture, both, a fetched one, a folder.")
+]
+EncoderFolder = Annotated[
+    str | None, typer.Option(help="Folder of the model's encoder, where it is not found by name.")
+]
+GridUm = Annotated[float | None, typer.Option(min=1.0, help="Pitch of a grid of tiles in µm (slides: 55).")]
+GRID_UM = 55.0
 Known = Annotated[Path | None, typer.Option(help="What is known of the samples (CSV, TSV).")]

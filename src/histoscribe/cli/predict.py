@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from histoscribe import __version__
+from histoscribe.cli import options
 from histoscribe.cli.batch import FolderLedger, answer_all, run_batch
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import AsJson, Device, InCohort, Scheduler, SlideMpp, Store
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
 from histoscribe.errors import SettingError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
-GRID_UM = 55.0
 _COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
 
 
@@ -36,9 +35,7 @@ def predict(
     targets: Annotated[
         list[Path] | None, typer.Argument(help="A slide, a section or a cohort CSV; or several.")
     ] = None,
-    grid_um: Annotated[
-        float | None, typer.Option(min=1.0, help="Predict on a grid with this pitch in µm (slides: 55).")
-    ] = None,
+    grid_um: options.GridUm = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; predict a grid inside it only.")] = None,
     guide: Annotated[
         str | None,
@@ -46,15 +43,13 @@ def predict(
             help="Measured spots of the same slide to learn from: a section, or own for the target's."
         ),
     ] = None,
-    section: InCohort = None,
-    mpp: SlideMpp = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Folder of the model's encoder, where it is not found by name.")
-    ] = None,
-    store: Store = None,
-    device: Device = "auto",
-    scheduler: Scheduler = None,
-    as_json: AsJson = False,
+    section: options.InCohort = None,
+    mpp: options.SlideMpp = None,
+    encoder: options.EncoderFolder = None,
+    store: options.Store = None,
+    device: options.Device = "auto",
+    scheduler: options.Scheduler = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Predict expression on a section's spots, or on a grid over a slide or a drawn region.
 
@@ -90,7 +85,7 @@ def predict(
             opened = open_target(target, section=chosen_here, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
             asked: dict[str, Any] = {
-                "pitch_um": None if spots else grid_um or GRID_UM,
+                "pitch_um": None if spots else grid_um or options.GRID_UM,
                 "region": None if region is None else read_regions(region),
                 "progress": progress,
             }

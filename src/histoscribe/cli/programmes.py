@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, caution
-from histoscribe.cli.options import AsJson, InCohort, Known, Samples, SamplesScale, Seed
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder, refuse_given
 from histoscribe.errors import SettingError, TableError
@@ -15,20 +15,20 @@ _SHOWN = ("share", "over_seeds", "over_folds", "hazard", "low", "high", "gene_se
 
 
 def programmes(
-    table: Samples,
+    table: options.Samples,
     out: Annotated[Path, typer.Option(help="Folder of programmes to learn; with --model CSV or h5ad.")],
     model: Annotated[Path | None, typer.Option(help="Find these programmes, and learn none.")] = None,
     survival: Annotated[str | None, typer.Option(help="Columns TIME,EVENT of the samples.")] = None,
-    samples: Known = None,
-    patient: Annotated[str | None, typer.Option(help="Column that says whose a sample is.")] = None,
-    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to look at.")] = None,
+    samples: options.Known = None,
+    patient: options.Patient = None,
+    only: options.Only = None,
     number: Annotated[int | None, typer.Option(min=2, help="How many; chosen if not given.")] = None,
-    sets: Annotated[list[Path] | None, typer.Option(help="GMT file of gene sets (repeatable).")] = None,
+    sets: options.GeneSetFiles = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON: shares in its regions, with --model.")] = None,
-    section: InCohort = None,
-    scale: SamplesScale = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
+    section: options.InCohort = None,
+    scale: options.SamplesScale = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn gene programmes and their hazards from a table, or find learned ones in samples or spots."""
     if model is not None:

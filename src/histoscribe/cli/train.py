@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
-from histoscribe.cli.options import (
-    AsJson,
-    Device,
-    InCohort,
-    Known,
-    Licence,
-    ModelFolder,
-    Samples,
-    SamplesScale,
-    Scheduler,
-    Seed,
-    SlideMpp,
-    Store,
-)  # fmt: skip
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, open_described, output_folder
 from histoscribe.errors import TableError
@@ -45,14 +32,14 @@ def train() -> None:
 @verb
 def predictor(
     cohort: Annotated[list[Path], typer.Argument(help="A cohort CSV, or section paths.")],
-    out: ModelFolder,
+    out: options.ModelFolder,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this section out (repeatable).")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Take only this section (repeatable).")] = None,
     panel_size: Annotated[int, typer.Option(min=1, help="How many genes: the most variable ones.")] = 250,
     panel: Annotated[Path | None, typer.Option(help="A text file with one gene a line, instead.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the spots.")] = None,
     members: Annotated[int | None, typer.Option(min=1, help="Networks whose mean is taken.")] = None,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     variant: Annotated[str, typer.Option(help="Form of the network.")] = "histoscribe",
     types: Annotated[
         str | None, typer.Option(help="Spot types: nuclei, or a folder of labels or cells per section.")
@@ -67,14 +54,14 @@ def predictor(
             help="What describes a tile: builtin, texture, both, auto (of these), a fetched one, a folder."
         ),
     ] = "both",
-    store: Store = None,
-    scheduler: Scheduler = None,
-    device: Device = "auto",
+    store: options.Store = None,
+    scheduler: options.Scheduler = None,
+    device: options.Device = "auto",
     devices: Devices = 1,
-    licence: Licence = "not stated",
+    licence: options.Licence = "not stated",
     tissue: Annotated[str, typer.Option(help="For the card: of what organ and disease it learns.")] = "",
     technology: Annotated[str, typer.Option(help="For the card: Visium, Visium HD, Xenium …")] = "",
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn to predict expression from the slide beneath measured spots; a run that is stopped goes on where
     it was."""
@@ -129,27 +116,25 @@ def predictor(
 @app.command("imputer")
 @verb
 def imputer(
-    table: Samples,
-    out: ModelFolder,
+    table: options.Samples,
+    out: options.ModelFolder,
     from_: Annotated[
         str | None, typer.Option("--from", help="Tune this model (folder or bundled name) on the table.")
     ] = None,
-    samples: Known = None,
-    patient: Annotated[
-        str | None, typer.Option(help="Column that says whose a sample is: patients are never split.")
-    ] = None,
-    section: InCohort = None,
-    scale: SamplesScale = None,
+    samples: options.Known = None,
+    patient: options.Patient = None,
+    section: options.InCohort = None,
+    scale: options.SamplesScale = None,
     factors: Annotated[
         int | None, typer.Option(min=1, help="Of the Gaussian start; chosen if not given.")
     ] = None,
     references: Annotated[int, typer.Option(min=20, help="Samples that the model remembers.")] = 2048,
     steps: Annotated[int, typer.Option(min=0, help="Training steps of the encoder-decoder.")] = 600,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "cpu",
     devices: Devices = 1,
-    licence: Licence = "not stated",
-    as_json: AsJson = False,
+    licence: options.Licence = "not stated",
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn to restore genes; a run that is stopped goes on where it was."""
     from histoscribe.imputer import Imputer
@@ -183,7 +168,7 @@ def imputer(
 @verb
 def generator(
     table: Annotated[Path, typer.Argument(help="CSV, TSV, GCT or h5ad: samples by genes.")],
-    out: ModelFolder,
+    out: options.ModelFolder,
     samples: Annotated[
         Path | None, typer.Option(help="CSV with sample, sample_type, cancer, site, patient.")
     ] = None,
@@ -195,9 +180,9 @@ def generator(
     ] = None,
     met_steps: Annotated[int, typer.Option(min=1, help="Training steps of the MetVAE.")] = 600,
     mixing_steps: Annotated[int, typer.Option(min=1, help="Training steps of encoder and mixer.")] = 500,
-    seed: Seed = 0,
-    licence: Licence = "not stated",
-    as_json: AsJson = False,
+    seed: options.Seed = 0,
+    licence: options.Licence = "not stated",
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn to generate metastases from your own cohort."""
     from histoscribe.generator import Generator, read_met500, read_metastasis_cohort
@@ -225,18 +210,18 @@ def generator(
 @app.command("classifier")
 @verb
 def classifier(
-    table: Samples,
-    out: ModelFolder,
+    table: options.Samples,
+    out: options.ModelFolder,
     class_: Annotated[str, typer.Option("--class", help="Column (or columns, with commas) of the class.")],
-    samples: Known = None,
-    patient: Annotated[str | None, typer.Option(help="Column that says whose a sample is.")] = None,
-    only: Annotated[str | None, typer.Option(help="COLUMN=VALUE: samples to learn from.")] = None,
+    samples: options.Known = None,
+    patient: options.Patient = None,
+    only: options.Only = None,
     unknown: Annotated[float, typer.Option(help="Share of known samples that may be called unknown.")] = 0.05,
     markers: Annotated[Path | None, typer.Option(help="Write the genes that tell each class: CSV.")] = None,
-    section: InCohort = None,
-    scale: SamplesScale = None,
-    licence: Licence = "not stated",
-    as_json: AsJson = False,
+    section: options.InCohort = None,
+    scale: options.SamplesScale = None,
+    licence: options.Licence = "not stated",
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn to tell classes of samples from any of their genes."""
     from histoscribe.classifier import Classifier
@@ -269,7 +254,7 @@ def classifier(
 def slides(
     cohort: Annotated[Path, typer.Argument(help="CSV with section, patient, path: a slide a line.")],
     labels: Annotated[Path, typer.Option(help="CSV: slide or patient, then a column each label.")],
-    out: ModelFolder,
+    out: options.ModelFolder,
     label: Annotated[list[str] | None, typer.Option(help="Take only this label (repeatable).")] = None,
     pooling: Annotated[str, typer.Option(help="auto, mean, attention or transformer.")] = "auto",
     prior: Annotated[
@@ -278,14 +263,14 @@ def slides(
     ] = None,
     grid_um: Annotated[float, typer.Option(min=1.0, help="Pitch of the tiles in µm.")] = 55.0,
     steps: Annotated[int, typer.Option(min=8, help="The longest that a network learns.")] = 240,
-    encoder: Annotated[str, typer.Option(help="What describes a tile: a name or a folder.")] = "both",
-    mpp: SlideMpp = None,
-    store: Store = None,
-    scheduler: Scheduler = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    licence: Licence = "not stated",
-    as_json: AsJson = False,
+    encoder: options.Encoder = "both",
+    mpp: options.SlideMpp = None,
+    store: options.Store = None,
+    scheduler: options.Scheduler = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    licence: options.Licence = "not stated",
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn labels of whole slides: mutation, subtype, grade, expression; patients are never split."""
     from histoscribe.features import connected, encoder_named, storing

@@ -122,8 +122,11 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
             remedy = "give the measured table first and the prediction second"
             raise TableError(problem, where=section.name, remedy=remedy)
     genes, columns, predicted_columns = common_genes(left, right)
-    found = match_spots(left, right)
-    match = _without_given(found, right)
+    found = match = match_spots(left, right)
+    if "given" in right.table.obs:  # what a guided prediction learned from has no say beside other spots
+        new = ~right.table.obs["given"].to_numpy(bool)[match.predicted]
+        if new.any():
+            match = replace(match, measured=match.measured[new], predicted=match.predicted[new])
     left_out = len(found.measured) - len(match.measured)
     table = left.table[match.measured].copy()
     counts = table.X[:, columns]
@@ -263,16 +266,6 @@ def _summarise(
         summary["mean_pearson_truth"] = float(per_gene["pearson_truth"].mean())
         summary["mean_pearson_ceiling"] = float(per_gene["ceiling"].mean())
     return summary
-
-
-def _without_given(match: Match, predicted: Section) -> Match:
-    """Only spots that a guided prediction did not learn from, where it was asked for any other."""
-    if "given" not in predicted.table.obs:
-        return match
-    new = ~predicted.table.obs["given"].to_numpy(bool)[match.predicted]
-    if not new.any():
-        return match
-    return replace(match, measured=match.measured[new], predicted=match.predicted[new])
 
 
 def _doubts(left: Section, right: Section, source: Record, summary: dict[str, Any]) -> list[str]:

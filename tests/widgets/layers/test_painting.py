@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from napari.layers import Points
 
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.colours import colours_of, spread
 from histoscribe.widgets.layers.painting import (
-    expression,
     paint,
     seen_strips,
     spot_layers,
@@ -29,19 +28,19 @@ MakeSection = Callable[..., Section]
 def test_measured_counts_are_put_on_the_scale_of_predictions(section: Section) -> None:
     counts = section.table.X.toarray()
     expected = np.log1p(counts[:, 1] / counts.sum(axis=1) * 1e4)
-    np.testing.assert_allclose(expression(section, "ERBB2"), expected, rtol=1e-6)
+    np.testing.assert_allclose(log_gene(section, "ERBB2"), expected, rtol=1e-6)
 
 
 def test_predicted_values_are_shown_as_they_are(make_section: MakeSection) -> None:
     predicted = make_section(kind="predicted")
-    np.testing.assert_allclose(expression(predicted, "CD3E"), predicted.table.X[:, 3])
+    np.testing.assert_allclose(log_gene(predicted, "CD3E"), predicted.table.X[:, 3])
 
 
 def test_a_spot_without_counts_is_zero(section: Section) -> None:
     counts = section.table.X.tolil()
     counts[0] = 0
     section.table.X = counts.tocsr()
-    assert expression(section, "EPCAM")[0] == 0
+    assert log_gene(section, "EPCAM")[0] == 0
 
 
 def test_shared_limits_span_measured_and_predicted(viewer: Any, make_section: MakeSection) -> None:
@@ -51,7 +50,7 @@ def test_shared_limits_span_measured_and_predicted(viewer: Any, make_section: Ma
     assert len(shared) == 2
     assert len({shown["EPCAM"] for shown in shared.values()}) == 1
     low, high = next(iter(shared.values()))["EPCAM"]
-    both = np.concatenate([expression(one, "EPCAM") for one in (measured, predicted)])
+    both = np.concatenate([log_gene(one, "EPCAM") for one in (measured, predicted)])
     assert (low, high) == (pytest.approx(both.min()), pytest.approx(both.max()))
     own = paint(viewer, ViewState(gene="EPCAM", low=0, high=100, shared=False))
     assert len({shown["EPCAM"] for shown in own.values()}) == 2
@@ -63,7 +62,7 @@ def test_layers_are_painted_with_the_gene_as_their_feature(viewer: Any, section:
     for gene in ("EPCAM", "CD3E"):
         paint(viewer, ViewState(gene=gene, colour_map="cividis"))
         assert list(layer.features) == [gene]
-        np.testing.assert_allclose(layer.features[gene], expression(section, gene))
+        np.testing.assert_allclose(layer.features[gene], log_gene(section, gene))
         values = layer.features[gene].to_numpy()
         expected = colours_of(values, spread(values), "cividis")
         np.testing.assert_allclose(layer.face_color, expected, atol=1e-6)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.colours import DIFFERENCE, blended, table_of
-from histoscribe.widgets.layers.painting import expression, paint, spot_layers
+from histoscribe.widgets.layers.painting import paint, spot_layers
 from histoscribe.widgets.layers.raster import PLAIN, is_raster
 from histoscribe.widgets.state.state import state_of
 
@@ -64,7 +64,7 @@ def test_several_genes_are_blended_as_on_points(shown: Any) -> None:
     bounds = paint(shown, state)[layer.name]
     assert layer.rgb
     assert layer.data.shape == (24, 24, 4)
-    inks = blended([(expression(section, gene), bounds[gene]) for gene in ("EPCAM", "CD3E")])
+    inks = blended([(log_gene(section, gene), bounds[gene]) for gene in ("EPCAM", "CD3E")])
     np.testing.assert_allclose(layer.data.reshape(-1, 4)[5:] / 255, inks, atol=0.003)
     assert (layer.data[0, :5] == 0).all()
     for spot in (0, 100, 500):
@@ -84,7 +84,7 @@ def test_one_gene_again_shows_values_and_its_colours(shown: Any) -> None:
     assert not layer.rgb
     assert layer.colormap.name == "magma"
     assert tuple(layer.contrast_limits) == pytest.approx(bounds["CD3E"])
-    values = expression(layer.metadata["section"], "CD3E")
+    values = log_gene(layer.metadata["section"], "CD3E")
     assert layer.get_value(layer.metadata["section"].centres_um[77], world=True) == values[77]
     assert np.isnan(layer.data[0, 0])
 
@@ -133,7 +133,7 @@ def test_the_canvas_shows_blends_and_single_genes_in_turn(make_napari_viewer: An
         for spot in (60, 150, 300):  # above the scales
             place = layer.metadata["section"].centres_um[spot] - window.scene.camera.center[-2:]
             row, column = np.round(middle + place * window.scene.camera.zoom).astype(int)
-            values = {gene: expression(layer.metadata["section"], gene)[spot] for gene in genes}
+            values = {gene: log_gene(layer.metadata["section"], gene)[spot] for gene in genes}
             if len(genes) == 1:
                 low, high = bounds[genes[0]]
                 share = np.clip((values[genes[0]] - low) / (high - low), 0, 1)
@@ -163,7 +163,7 @@ def test_measured_and_predicted_rasters_are_compared(
     (difference,) = [layer for layer in viewer.layers if DIFFERENCE in layer.metadata]
     assert is_raster(difference)
     gene = state_of(viewer).gene
-    wanted = expression(predicted, gene) - expression(measured, gene)
+    wanted = log_gene(predicted, gene) - log_gene(measured, gene)
     np.testing.assert_allclose(difference.data.ravel()[5:], wanted, atol=1e-6)
     low, high = difference.contrast_limits
     assert low == -high
@@ -179,7 +179,7 @@ def test_measured_and_predicted_rasters_are_compared(
     )
     panel.scatter.lassoed.emit(np.zeros(0, dtype=np.intp))
     assert not layer.rgb
-    assert layer.get_value(measured.centres_um[rows[0]], world=True) == expression(measured, gene)[rows[0]]
+    assert layer.get_value(measured.centres_um[rows[0]], world=True) == log_gene(measured, gene)[rows[0]]
     corners = measured.centres_um[panel.compared.match.measured]
     low, high = corners.min(axis=0), corners.mean(axis=0)
     panel._on_tissue_lasso(np.array([low - 1, (low[0] - 1, high[1]), high, (high[0], low[1] - 1)]))

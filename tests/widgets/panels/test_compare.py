@@ -11,10 +11,10 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from histoscribe.evaluation.measures import pearson_per_gene
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.colours import DIFFERENCE
-from histoscribe.widgets.layers.painting import expression, painted_layers, spot_layers
+from histoscribe.widgets.layers.painting import painted_layers, spot_layers
 from histoscribe.widgets.panels.compare.comparing import COLUMNS
 from histoscribe.widgets.parts.plots import Scatter
 from histoscribe.widgets.state.state import state_of
@@ -29,7 +29,7 @@ def panel(viewer: Any, panel_for: Callable[[str], Any], make_section: MakeSectio
     """The panel, having compared two layers of one section."""
     measured = make_section()
     predicted = make_section(kind="predicted", slide=measured.slide)
-    truth = np.column_stack([expression(measured, gene) for gene in measured.genes])
+    truth = np.column_stack([log_gene(measured, gene) for gene in measured.genes])
     predicted.table.X = (truth + predicted.table.X).astype(np.float32)
     predicted.table.var["held_out_r"] = np.linspace(0, 0.8, predicted.table.n_vars)
     show(viewer, [measured, predicted])
@@ -53,9 +53,7 @@ def test_measured_predicted_and_difference_have_a_pane_each(viewer: Any, panel: 
     measured, predicted, difference = painted_layers(viewer)
     assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 3)
     gene = state_of(viewer).gene
-    expected = expression(predicted.metadata["section"], gene) - expression(
-        measured.metadata["section"], gene
-    )
+    expected = log_gene(predicted.metadata["section"], gene) - log_gene(measured.metadata["section"], gene)
     np.testing.assert_allclose(difference.features[gene], expected, rtol=1e-5)
     panel.panes_button.click()
     assert not viewer.canvas.grid.enabled

@@ -17,12 +17,12 @@ from histoscribe.errors import SettingError
 from histoscribe.formats import write
 from histoscribe.palette import round_length
 from histoscribe.progress import Progress
-from histoscribe.section import Section, open_section
+from histoscribe.section import Section, log_gene, open_section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.arrangement import side_by_side
 from histoscribe.widgets.layers.keeping import EDITED
 from histoscribe.widgets.layers.maps import Map, show_map
-from histoscribe.widgets.layers.painting import expression, rim, spot_layers
+from histoscribe.widgets.layers.painting import rim, spot_layers
 from histoscribe.widgets.panels.export.panel import ExportPanel
 from histoscribe.widgets.panels.export.picture import picture_of, save_picture
 from histoscribe.widgets.panels.export.report import content_of, write_report
@@ -167,7 +167,7 @@ def test_a_csv_has_places_in_um_and_values_as_painted(section: Section, tmp_path
     write(section, tmp_path / "a.csv", genes=["EPCAM", "absent"])
     table = pd.read_csv(tmp_path / "a.csv", index_col="spot")
     np.testing.assert_allclose(table[["y_um", "x_um"]], section.centres_um)
-    np.testing.assert_allclose(table["EPCAM"], expression(section, "EPCAM"), rtol=1e-5)
+    np.testing.assert_allclose(table["EPCAM"], log_gene(section, "EPCAM"), rtol=1e-5)
     assert "absent" not in table
     with pytest.raises(SettingError, match="cannot be written as"):
         write(section, tmp_path / "a.xlsx")

@@ -13,10 +13,10 @@ from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QEnterEvent
 from qtpy.QtWidgets import QApplication
 
-from histoscribe.section import Section, open_section
+from histoscribe.section import Section, log_gene, open_section
 from histoscribe.tiles import Region, is_locked, read_regions, write_regions
 from histoscribe.widgets.contributions.launch import show
-from histoscribe.widgets.layers.painting import expression, rim, spot_layers
+from histoscribe.widgets.layers.painting import rim, spot_layers
 from histoscribe.widgets.layers.regions import PALETTE, class_colours, classes_in, drawn_regions
 from histoscribe.widgets.state.state import state_of
 
@@ -97,7 +97,7 @@ def test_one_genes_spread_is_shown_by_class(viewer: Any, drawn: Any) -> None:
     state_of(viewer).choose("EPCAM")
     frame = drawn.statistics.frame
     (layer,) = spot_layers(viewer)
-    values = expression(layer.metadata["section"], "EPCAM")
+    values = log_gene(layer.metadata["section"], "EPCAM")
     assert frame.at["Tumour", "mean"] == pytest.approx(values[: len(values) // 2].mean(), rel=1e-5)
     assert frame.at["Tumour", "area_mm2"] == pytest.approx(0.16 * 0.075)
     assert "Tumour" in drawn.violins.toolTip()
@@ -287,7 +287,7 @@ def test_marked_spots_and_a_gene_make_regions(viewer: Any, drawn: Any) -> None:
     drawn.buttons["marked"].click()
     assert drawn._regions()[-1].contains(drawn._section().centres).sum() == 5
     state_of(viewer).choose("EPCAM")
-    values = expression(drawn._section(), "EPCAM")
+    values = log_gene(drawn._section(), "EPCAM")
     drawn.threshold.value = middle = round(float(np.median(values)), 2)
     drawn.buttons["above"].click()
     regions = [one for one in drawn._regions()[3:] if one.name]

@@ -66,11 +66,6 @@ def painted_layers(viewer: ViewerModel) -> list[Points]:
     return [layer for layer in viewer.layers if section_of(layer) is not None]
 
 
-def expression(section: Section, gene: str) -> Values:
-    """One gene of each spot on the scale that measured and predicted share: log1p of counts per 10,000."""
-    return log_gene(section, gene)
-
-
 def held_out_scores(section: Section) -> dict[str, float]:
     """Pearson r of each predicted gene on tissue that its model had not seen; empty where unknown.
 
@@ -122,7 +117,7 @@ def values_on(layer: Points, gene: str) -> Values | None:
     if difference is not None:
         return difference(gene)
     section = known_section(layer)
-    return expression(section, gene) if gene in section.table.var_names else None
+    return log_gene(section, gene) if gene in section.table.var_names else None
 
 
 def paint(viewer: ViewerModel, state: ViewState) -> dict[str, dict[str, Limits]]:
@@ -264,7 +259,7 @@ def suggested_gene(sections: Sequence[Section]) -> str:
 
     around = cKDTree(judge.centres_um).query(judge.centres_um, k=_NEIGHBOURS + 1)[1][:, 1:]
     names = [str(judge.genes[place]) for place in variable]
-    return max(names, key=lambda gene: _follows(expression(judge, gene), around))
+    return max(names, key=lambda gene: _follows(log_gene(judge, gene), around))
 
 
 def _spread(x: Any) -> NDArray[np.float64]:

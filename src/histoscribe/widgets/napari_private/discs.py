@@ -204,14 +204,14 @@ class DiscDrawing:
 
 def are_plain(layer: Points) -> bool:
     """Whether every point of a layer is a disc of the same size without shading, in 2D."""
-    sizes = layer._view_size
+    sizes, symbols = layer._view_size, layer.symbol.tolist()
     return (
         len(sizes) > 0
         and layer._slice_input.ndisplay == 2
         and layer.shading == "none"
         and (layer.border_width_is_relative or not layer.border_width.any())
         and bool(np.all(sizes == sizes[0]))
-        and _all_discs(layer.symbol.tolist())
+        and symbols.count(type(symbols[0])("disc")) == len(symbols)
     )
 
 
@@ -223,7 +223,3 @@ def draw_as_discs(viewer: ViewerModel, layer: Points) -> None:
     of_node = [(reach(drawn, f"node.{part}"), names) for part, names in _OF_NODE.items()]
     if may(Use.DISCS, (drawn, _OF_DRAWING), (reach(drawn, "layer"), _OF_LAYER), *of_node):
         DiscDrawing(drawn)
-
-
-def _all_discs(symbols: list[Any]) -> bool:
-    return symbols.count(type(symbols[0])("disc")) == len(symbols)

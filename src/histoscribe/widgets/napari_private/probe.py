@@ -32,7 +32,8 @@ def may(use: Use, *parts: tuple[Any, tuple[str, ...]]) -> bool:
     Each part is an object and what it must have: `name` for an attribute, `name(first, second)` for a call
     that takes arguments of these names, as many as there are.
     """
-    return _is_known() and all(_has(*part) for part in parts) and _is_wished(use)
+    wished = bool(getattr(reach(plugin_settings(), "unpublished"), use.value, True))
+    return wished and _is_known() and all(_has(*part) for part in parts)
 
 
 def reach(start: Any, path: str) -> Any:
@@ -80,8 +81,3 @@ def _arguments(call: Any) -> str | None:
         return ", ".join(inspect.signature(call).parameters)
     except (TypeError, ValueError):
         return None
-
-
-def _is_wished(use: Use) -> bool:
-    settings = reach(plugin_settings(), "unpublished")
-    return bool(getattr(settings, use.value, True))

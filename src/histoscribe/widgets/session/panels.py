@@ -75,7 +75,11 @@ def capture_panels(viewer: ViewerModel, layers: Sequence[Layer]) -> tuple[KeptPa
                 tabbed_with=with_it[0] if with_it else "",
                 front=not dock.visibleRegion().isEmpty(),
                 box=(box.x(), box.y(), box.width(), box.height()),
-                choices=_choices(panel, layers),
+                choices={
+                    key: {"layer": layers.index(value)} if isinstance(value, Layer) else value
+                    for key, value in panel.values().items()
+                    if not isinstance(value, Layer) or value in layers
+                },
                 own=panel.kept(),
             )
         )
@@ -108,14 +112,6 @@ def open_panels(viewer: ViewerModel, kept: Sequence[KeptPanel], layers: Sequence
             for size, along in zip(one.box[2:], _ALONG, strict=True):
                 dock_of(dock.widget())[1].resizeDocks([dock], [round(size)], along)
     return unknown
-
-
-def _choices(panel: Panel, layers: Sequence[Layer]) -> dict[str, Any]:
-    return {
-        name: {"layer": layers.index(value)} if isinstance(value, Layer) else value
-        for name, value in panel.values().items()
-        if not isinstance(value, Layer) or value in layers
-    }
 
 
 def _restore(panel: Panel, kept: KeptPanel, layers: Sequence[Layer | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,7 +62,8 @@ def write_session(captured: Captured, path: Path, progress: Progress) -> Path:
     every = captured.content.sources
     for source in progress.track(every, "writing tables", len(every)):
         section, place = captured.tables.get(source.id), source.path
-        fresh = str(folder / f"{_plain_name(source.name)}-{secrets.token_hex(4)}")
+        plain = re.sub(r"[^\w-]", "-", source.name)[:60] or "section"
+        fresh = str(folder / f"{plain}-{secrets.token_hex(4)}")
         if section is not None:
             place = f"{fresh}.h5ad"
             write_section(section, place)
@@ -148,8 +150,3 @@ def _own_tables(path: Path) -> set[Path]:
         return set()
     places = [resolved(source.path, path) for source in sources][:_MOST_OLD]
     return {place for place in places if place.parent == _folder(path.resolve()) and place.suffix in _OWN}
-
-
-def _plain_name(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
-    return kept[:60] or "section"

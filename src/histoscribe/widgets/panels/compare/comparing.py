@@ -13,11 +13,10 @@ from histoscribe.evaluation import compare, gene_scores
 from histoscribe.evaluation.matching import Match
 from histoscribe.progress import Progress
 from histoscribe.record import Split
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import COMPARED, DERIVED, LayerData
-from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.raster import like
 
 _NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
@@ -50,15 +49,15 @@ class Compared:
         """Predicted − measured on the measured spots, NaN without prediction; None if one lacks it."""
         if not all(gene in one.table.var_names for one in (self.measured, self.predicted)):
             return None
-        measured = expression(self.measured, gene)
+        measured = log_gene(self.measured, gene)
         values = np.full(len(measured), np.nan, dtype=np.float32)
         rows = self.match.measured
-        values[rows] = expression(self.predicted, gene)[self.match.predicted] - measured[rows]
+        values[rows] = log_gene(self.predicted, gene)[self.match.predicted] - measured[rows]
         return values
 
     def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Measured and predicted values of a gene on the matched spots."""
-        measured, predicted = (expression(one, gene) for one in (self.measured, self.predicted))
+        measured, predicted = (log_gene(one, gene) for one in (self.measured, self.predicted))
         return measured[self.match.measured], predicted[self.match.predicted]
 
 

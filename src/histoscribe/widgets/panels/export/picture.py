@@ -94,7 +94,8 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             ]
             _frame(axes, window, _title(layers) if title else "")
             left, height = window.left + 0.03 * window.width, window.top + 0.955 * window.height
-            unit = "µm" if _in_um(layers) else "pixels"
+            units = {str(unit) for layer in layers for unit in layer.units[-2:]}
+            unit = "µm" if units <= {UM, "micrometer"} else "pixels"
             scale_bar(axes, left, height, window.width / 4, unit=unit, inside=True)
         for place, strip in enumerate(strips):
             _colour_bar(figure, strip, (place, len(strips)), foot, size)
@@ -140,10 +141,6 @@ def _window(viewer: ViewerModel, height: float, width: float, fineness: float) -
     row, column = (float(place) for place in viewer.scene.camera.center[-2:])
     down, right = (int(axis) - viewer.dims.ndim + 2 for axis in viewer.dims.order[-2:])
     return Extent(row - height / 2, column - width / 2, height, width, fineness, (down, right))
-
-
-def _in_um(layers: list[Layer]) -> bool:
-    return all(str(unit) in (UM, "micrometer") for layer in layers for unit in layer.units[-2:])
 
 
 def _notes(viewer: ViewerModel) -> Iterator[tuple[str, str]]:

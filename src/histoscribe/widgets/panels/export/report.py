@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,17 +28,16 @@ from histoscribe.evaluation.figures import (
 )
 from histoscribe.evaluation.regions import class_statistics, classes_of, differential_genes
 from histoscribe.evaluation.report import render_page
-from histoscribe.models import Card, read_card
+from histoscribe.models import read_card
 from histoscribe.progress import Progress
 from histoscribe.record import SPLIT_MEANING, record_of
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.slide import Slide
 from histoscribe.tiles import Region, areas
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import COMPARED, kind_of, known_section, slide_of
 from histoscribe.widgets.layers.making import MADE
 from histoscribe.widgets.layers.painting import (
-    expression,
     held_out_scores,
     sections_in,
     spot_layers,
@@ -91,6 +90,7 @@ def content_of(viewer: ViewerModel, state: ViewState) -> ReportContent:
 
 def write_report(content: ReportContent, path: Path, progress: Progress, title: str = "A session") -> Path:
     """Write one page that needs no network to be read; runs on any thread."""
+    models = {folder for one in content.sections if one in MADE for folder in MADE[one].models.values()}
     progress.report("drawing the view")
     render_page(
         Path(__file__).parent / _TEMPLATE,
@@ -111,7 +111,7 @@ def write_report(content: ReportContent, path: Path, progress: Progress, title: 
         classes=[part for one, _, labels in content.drawn for part in _class_parts(one, labels, progress)],
         spread=list(_spread(content)),
         records=[(one.name, record_of(one.table)) for one in content.sections],
-        cards=_cards(content.sections),
+        cards=[read_card(folder) for folder in sorted(models)],
         version=version("napari-histoscribe"),
     )
     return path
@@ -137,7 +137,7 @@ def _spread(content: ReportContent) -> Iterator[dict[str, Any]]:
     """What each shown gene does in each class: a table, and violins."""
     for gene, (section, regions, labels) in product(content.genes, content.drawn):
         if gene in section.table.var_names:
-            values, about = expression(section, gene), f"{gene} on {section.name}, {kind_of(section)}"
+            values, about = log_gene(section, gene), f"{gene} on {section.name}, {kind_of(section)}"
             table = class_statistics(values, labels, regions, section.mpp)
             rows = [(str(name), *map(plain, row)) for name, *row in table.itertuples(name=None)]
             svg = Markup(to_svg(spread_figure(values, labels, UNITS), about))
@@ -176,12 +176,6 @@ def _compared(one: Any) -> dict[str, Any]:
     }
 
 
-def _cards(sections: Sequence[Section]) -> list[Card]:
-    """The cards of the models that made what is shown, where they are known here."""
-    found = {folder for one in sections if one in MADE for folder in MADE[one].models.values()}
-    return [read_card(folder) for folder in sorted(found)]
-
-
 def _slide_row(slide: Slide) -> tuple[str, ...]:
     rows, columns = slide.shape
     mpp = "unknown" if slide.mpp is None else f"{slide.mpp:.4g}"
@@ -204,7 +198,7 @@ def _gene_rows(gene: str, content: ReportContent) -> Iterator[tuple[str, ...]]:
     for one in content.sections:
         if gene not in one.table.var_names:
             continue
-        values = expression(one, gene)
+        values = log_gene(one, gene)
         r = held_out_scores(one).get(gene)
         yield (
             gene,
@@ -220,12 +214,12 @@ def _maps(content: ReportContent, progress: Progress) -> Iterator[dict[str, Any]
     pairs = [(gene, one) for gene in content.genes for one in content.sections if gene in one.table.var_names]
     pairs = pairs[:_MOST_MAPS]
     limits = {
-        gene: limits_of(np.concatenate([expression(one, gene) for name, one in pairs if name == gene]))
+        gene: limits_of(np.concatenate([log_gene(one, gene) for name, one in pairs if name == gene]))
         for gene, _ in pairs
     }
     for gene, one in progress.track(pairs, "drawing genes", len(pairs)):
         caption = f"{gene} on {one.name}, {kind_of(one)}. {UNITS}; spots enlarged."
-        panel = SpotMap(gene, expression(one, gene), UNITS, content.colour_map, limits[gene])
+        panel = SpotMap(gene, log_gene(one, gene), UNITS, content.colour_map, limits[gene])
         yield {"svg": Markup(to_svg(spot_figure(one, [panel]), caption)), "caption": caption}
 
 

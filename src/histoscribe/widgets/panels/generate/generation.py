@@ -109,7 +109,11 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
         amend_record(table, notes=(*record_of(table).notes, note))
     progress.report("scoring")
     scores = spot_scores(source, table, spots_of(request.primary)) if is_section(source) else None
-    places, known, names = _map(generator, table)
+    known, cancers, sites = generator.known()
+    middle = known.mean(0)
+    axes = np.linalg.svd(known - middle, full_matrices=False)[2][:2].T  # their two main directions
+    places, known = (table.obsm["X_metgen"] - middle) @ axes, (known - middle) @ axes
+    names = [f"{cancer} at {site}" for cancer, site in zip(cancers, sites, strict=True)]
     sets = gene_set_changes(table, shipped_gene_sets())
     components = _components(generator)
     return Generated(request, table, change_table(table), sets, components, places, known, names, scores)
@@ -177,12 +181,3 @@ def _profile(parent: Parent, imputer: Path | None, progress: Progress) -> BulkTa
 
         source = completed(source, Imputer.load(imputer).restore(source, progress=progress))
     return pseudo_bulk(source, rows) if is_section(source) else source
-
-
-def _map(generator: Generator, table: AnnData) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
-    """The two main directions of the training metastases' codes, and where everything lies on them."""
-    known, cancers, sites = generator.known()
-    middle = known.mean(0)
-    _, _, axes = np.linalg.svd(known - middle, full_matrices=False)
-    names = [f"{cancer} at {site}" for cancer, site in zip(cancers, sites, strict=True)]
-    return (table.obsm["X_metgen"] - middle) @ axes[:2].T, (known - middle) @ axes[:2].T, names

@@ -110,7 +110,9 @@ class GuidePanel(Panel):
             self.add(beside(tick, QLabel(f"<b>{step.title}</b>"), button, wide=1))
             self.add(Words(step.words))
         self.add(self.tasks)
-        self.add(Words(f"<b>Keys, in the canvas</b><table>{_rows_of_keys()}</table>"))
+        row = "<tr><td>{}&nbsp;&nbsp;</td><td>{}</td></tr>"
+        keys = "".join(row.format(key, escape(what)) for key, (what, _) in SHORTCUTS.items())
+        self.add(Words(f"<b>Keys, in the canvas</b><table>{keys}</table>"))
         self.state.events.gene.connect(self.refresh)
         self.finish()
 
@@ -142,11 +144,6 @@ class GuidePanel(Panel):
 
     def _draw(self) -> None:
         add_drawing_layer(self.viewer).events.data.connect(self.refresh)
-
-
-def _rows_of_keys() -> str:
-    row = "<tr><td>{}&nbsp;&nbsp;</td><td>{}</td></tr>"
-    return "".join(row.format(key, escape(what)) for key, (what, _) in SHORTCUTS.items())
 
 
 def _train(folder: Path, progress: Progress) -> Path:

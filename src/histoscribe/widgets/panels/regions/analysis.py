@@ -22,10 +22,9 @@ from histoscribe.evaluation.regions import (
     morans_i,
 )
 from histoscribe.progress import Progress
-from histoscribe.section import Section
+from histoscribe.section import Section, log_gene
 from histoscribe.tiles import Region, areas as sizes_of
 from histoscribe.widgets.layers.layers import section_of, slide_of
-from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.regions import Colour, regions_of
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class ClassedSpots:
 
     def spread(self, gene: str) -> tuple[dict[str, tuple[NDArray[np.float32], Colour]], DataFrame]:
         """One gene's values by class with the class's colour, spots outside last; and their statistics."""
-        values = expression(self.section, gene)
+        values = log_gene(self.section, gene)
         groups = {name: (values[self.labels == name], colour) for name, colour in self.colours.items()}
         groups["outside"] = values[self.labels == ""], _GREY
         return groups, self.statistics(values)

@@ -10,6 +10,7 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from histoscribe.errors import RegionError, SlideError
+from histoscribe.section import log_gene
 from histoscribe.section.registration.transform import through
 from histoscribe.tiles import Region, mask_regions, moved_regions, spot_regions
 from histoscribe.widgets.layers.layers import (
@@ -22,7 +23,6 @@ from histoscribe.widgets.layers.layers import (
     tissue_of,
     to_pixels,
 )
-from histoscribe.widgets.layers.painting import expression
 from histoscribe.widgets.layers.regions import Colour
 
 _SIDE = 2000
@@ -98,7 +98,7 @@ def around_spots(
     if threshold is None:
         rows = np.asarray(getattr(beneath, "border_width", np.zeros(section.table.n_obs))) > 0
     else:
-        rows = expression(section, gene) >= threshold
+        rows = log_gene(section, gene) >= threshold
     if not rows.any():
         remedy = "draw a lasso in Compare first" if threshold is None else "take a lower threshold"
         raise RegionError("no spot is chosen", where=beneath.name, remedy=remedy)
