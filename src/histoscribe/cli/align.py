@@ -12,6 +12,7 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given
 from histoscribe.errors import SettingError, require_known, told_as
+from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     from histoscribe.section import Registration
@@ -39,7 +40,6 @@ def align(
     are, and the file says how the one lies on the other. Where outline and structure do not both speak for
     one way, it is refused.
     """
-    from histoscribe.record import amend_record
     from histoscribe.section import Section, align as looked_for, keep_alignment, lay_on, write_section
     from histoscribe.section.registration.transform import FEWEST
 

@@ -24,6 +24,7 @@ from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
 from histoscribe.errors import Cancelled
 from histoscribe.features.tasks import cluster_gone
 from histoscribe.files import FULL, as_json, plain, replacing
+from histoscribe.verdict import HEADLINES, read_verdict
 
 LEDGER, TABLE, PAGE = "done.jsonl", "targets.csv", "index.html"
 
@@ -130,7 +131,6 @@ def tell(outcomes: Sequence[Outcome], folder: Path) -> None:
     import pandas as pd
 
     from histoscribe.evaluation.report import render_page
-    from histoscribe.verdict import read_verdict
 
     rows = [
         {"target": one.target, "outcome": one.outcome, "problem": one.problem, "remedy": one.remedy}
@@ -163,8 +163,6 @@ def print_outcomes(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
 
 def _shown(one: Outcome, name: str) -> Any:
     """A fact in a cell: of a verdict its headline."""
-    from histoscribe.verdict import HEADLINES
-
     return HEADLINES.get(_verdict(one).get("kind", ""), "") if name == "verdict" else one.facts.get(name)
 
 

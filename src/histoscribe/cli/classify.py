@@ -14,6 +14,9 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given
 from histoscribe.errors import SettingError, SlideError
+from histoscribe.files import as_json as json_of, replacing
+from histoscribe.formats import kind_of
+from histoscribe.record import amend_record, installed_versions
 
 if TYPE_CHECKING:
     from histoscribe.section.cohort import CohortRow
@@ -48,7 +51,6 @@ def classify(
     from histoscribe.classifier import UNKNOWN, Classifier
     from histoscribe.classifier.classifier import profiles
     from histoscribe.evaluation.regions import classes_of
-    from histoscribe.files import replacing
     from histoscribe.models import bundled, read_card
     from histoscribe.section import Section
     from histoscribe.tiles import read_regions
@@ -97,10 +99,7 @@ def _slides(
     import pandas as pd
 
     from histoscribe.features import encoder_named, storing
-    from histoscribe.files import as_json as json_of, replacing
-    from histoscribe.formats import kind_of
     from histoscribe.labeller import Labeller, write_attention
-    from histoscribe.record import amend_record, installed_versions
     from histoscribe.section import Section, read_cohort_csv
     from histoscribe.tiles import read_regions
 

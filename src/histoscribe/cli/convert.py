@@ -12,6 +12,7 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target, output_place, refuse_given
 from histoscribe.errors import require_known
+from histoscribe.formats import ENDINGS, write
 
 
 def convert(
@@ -37,7 +38,6 @@ def convert(
     A slide's label and macro image are left out, because a label may name the patient. Writing OME-Zarr goes
     on where a stopped run left off.
     """
-    from histoscribe.formats import ENDINGS, write
     from histoscribe.slide import Slide
 
     output_place(target, *dict.fromkeys(chain(*ENDINGS.values())), inputs=[source])

@@ -10,7 +10,10 @@ import typer
 from histoscribe.cli.console import call, emit, results, show, words
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
+from histoscribe.cli.screen import has_screen, has_viewer
 from histoscribe.errors import StorageError
+from histoscribe.files import as_json as as_json_text, replacing
+from histoscribe.record import amend_record
 
 if TYPE_CHECKING:
     from histoscribe.progress import Progress
@@ -38,9 +41,6 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train on the sample, predict a section of a patient never seen, score it and paint it."""
-    from histoscribe.cli.screen import has_screen, has_viewer
-    from histoscribe.files import as_json as as_json_text, replacing
-
     if out.is_file():
         raise StorageError("this is a file, not a folder", where=out, remedy="name a folder with --out")
     with job() as progress:
@@ -70,9 +70,7 @@ def _run(out: Path, command: str, progress: Progress) -> tuple[dict[str, Any], S
 
     from histoscribe.evaluation import compare, write_report
     from histoscribe.evaluation.figures import expression_panels, spot_figure
-    from histoscribe.files import replacing
     from histoscribe.predictor import Predictor
-    from histoscribe.record import amend_record
     from histoscribe.section import write_section
     from histoscribe.simulate.sample import sample_cohort, sample_folder
 

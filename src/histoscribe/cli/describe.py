@@ -16,6 +16,7 @@ from histoscribe.cli.console import caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_target
 from histoscribe.errors import HistoscribeError
+from histoscribe.formats import kind_of
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -70,7 +71,6 @@ def describe(
 
 def _each(path: Path, mpp: float | None) -> Iterator[tuple[str, Callable[[], Section | Slide]]]:
     """Every slide or section that a path stands for, with what opens it."""
-    from histoscribe.formats import kind_of
     from histoscribe.section import read_cohort_csv
 
     try:

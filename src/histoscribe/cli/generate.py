@@ -12,6 +12,8 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file, refuse_given
 from histoscribe.errors import SettingError
+from histoscribe.files import replacing
+from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
@@ -48,12 +50,10 @@ def generate(
     as_json: options.AsJson = False,
 ) -> None:
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
-    from histoscribe.files import replacing
     from histoscribe.generator import Generator
     from histoscribe.generator.components import draw_components
     from histoscribe.generator.result import change_table, gene_set_changes, write_generated
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
-    from histoscribe.record import amend_record, record_of
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
     if components is not None:

@@ -9,6 +9,8 @@ from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_samples, output_file
+from histoscribe.files import replacing
+from histoscribe.record import amend_record, record_of
 
 _CARRIERS = 50
 """Genes that carried a restored one most, which are written."""
@@ -29,10 +31,8 @@ def impute(
     """Restore the genes that samples or spots lack; what was measured stays as it is."""
     import pandas as pd
 
-    from histoscribe.files import replacing
     from histoscribe.imputer import Imputer
     from histoscribe.imputer.result import as_section, write_restored
-    from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
 
     output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])

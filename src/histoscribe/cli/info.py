@@ -12,12 +12,13 @@ from histoscribe.cli.console import call, caution, emit, show, show_rows
 from histoscribe.cli.options import AsJson
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_cohort
+from histoscribe.formats import Kind, kind_of, open as open_any
+from histoscribe.record import record_of
 
 COLUMNS = ("patient", "values", "spots", "genes", "mpp", "spot_um", "pitch_um", "slide")
 BEST, FIRST, MOST_GENES = 10, 5, 30
 
 if TYPE_CHECKING:
-    from histoscribe.formats import Kind
     from histoscribe.models import Card
     from histoscribe.section import Section
 
@@ -35,7 +36,6 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Say what something is and everything that is doubtful about it."""
-    from histoscribe.formats import kind_of
     from histoscribe.models import bundled, bundled_names
 
     if predictability:
@@ -134,8 +134,6 @@ def _regions(path: Path) -> dict[str, Any]:
 
 
 def _session(path: Path) -> dict[str, Any]:
-    from histoscribe.formats import open as open_any
-
     session = open_any(path)
     return {
         "layers": [layer.name for layer in session.layers],
@@ -167,8 +165,6 @@ def _slide(path: Path) -> dict[str, Any]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    from histoscribe.record import record_of
-
     table = section.table
     own = record_of(table)
     said = () if section.slide is None else section.slide.warnings

@@ -17,6 +17,8 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
 from histoscribe.errors import SettingError
+from histoscribe.formats import kind_of
+from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
     from histoscribe.section import Section
@@ -58,9 +60,7 @@ def predict(
     stopped or killed goes on where it was, and a table and a page tell of all.
     """
     from histoscribe.features import connected, encoder_named, storing
-    from histoscribe.formats import kind_of
     from histoscribe.predictor import Predictor, predict_itself
-    from histoscribe.record import amend_record, record_of
     from histoscribe.section import Section, write_section
     from histoscribe.tiles import read_regions
 
@@ -139,7 +139,6 @@ def predict(
 
 def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:
     """The section whose measured spots a prediction learns from."""
-    from histoscribe.formats import kind_of
     from histoscribe.section import Section
 
     if guide != "own":

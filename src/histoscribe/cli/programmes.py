@@ -10,6 +10,7 @@ from histoscribe.cli.console import answer, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder, refuse_given
 from histoscribe.errors import SettingError, TableError
+from histoscribe.files import replacing, write_h5ad
 
 _SHOWN = ("share", "over_seeds", "over_folds", "hazard", "low", "high", "gene_set", "genes")
 
@@ -74,7 +75,6 @@ def _find(
     import pandas as pd
 
     from histoscribe.evaluation.regions import classes_of
-    from histoscribe.files import replacing, write_h5ad
     from histoscribe.programmes import Programmes
     from histoscribe.programmes.describing import share_by_region
     from histoscribe.section import Section

@@ -7,6 +7,7 @@ import typer
 
 from histoscribe.cli.console import show
 from histoscribe.errors import StorageError
+from histoscribe.files import replacing
 
 WRITTEN = {
     "cohort.csv": "four simulated sections of three patients, with their slides: P1A, P1B, P2A, P3A",
@@ -19,7 +20,6 @@ def sample(to: Annotated[Path, typer.Option(help="Folder for the data.")] = Path
     """Write the simulated sample data that the pages of the guide use."""
     from shutil import copytree
 
-    from histoscribe.files import replacing
     from histoscribe.simulate.sample import sample_folder
 
     if to.exists() and (not to.is_dir() or any(to.iterdir())):

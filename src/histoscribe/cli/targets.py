@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoscribe.errors import HistoscribeError, SettingError, StorageError, require_known
+from histoscribe.formats import WORDS, Kind, UnknownFormat, kind_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
-    from histoscribe.formats import Kind
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
@@ -59,8 +59,6 @@ def open_samples(path: Path, *, section: str | None = None, scale: str | None = 
 
     Raises `HistoscribeError` if it is neither, or cannot be read.
     """
-    from histoscribe.formats import UnknownFormat
-
     try:
         kind = _one_of_kinds(path, "table", "section", "cohort", remedy="name a table's file or a section")
     except UnknownFormat:
@@ -178,8 +176,6 @@ def output_folder(path: Path) -> Path:
 
 def _one_of_kinds(path: Path, *kinds: Kind, remedy: str) -> Kind:
     """The kind of what lies at a path, if it is one of these."""
-    from histoscribe.formats import WORDS, kind_of
-
     kind = kind_of(path)
     if kind not in kinds:
         wanted = " or ".join(WORDS[one] for one in kinds)

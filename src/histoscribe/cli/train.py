@@ -14,6 +14,7 @@ from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, open_described, output_folder
 from histoscribe.errors import TableError
+from histoscribe.files import replacing
 
 app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
 
@@ -225,7 +226,6 @@ def classifier(
 ) -> None:
     """Learn to tell classes of samples from any of their genes."""
     from histoscribe.classifier import Classifier
-    from histoscribe.files import replacing
     from histoscribe.section import Section
 
     output_folder(out)

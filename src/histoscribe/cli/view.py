@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from histoscribe.cli.screen import need_screen
 from histoscribe.cli.targets import open_measured
+from histoscribe.formats import kind_of
 
 
 def view(
@@ -15,9 +17,6 @@ def view(
     section: Annotated[str | None, typer.Option(help="Only this section of a cohort CSV.")] = None,
 ) -> None:
     """Open napari with slides, sections and predictions; those of one name side by side."""
-    from histoscribe.cli.screen import need_screen
-    from histoscribe.formats import kind_of
-
     kinds = [kind_of(path) for path in paths]
     need_screen()
     from histoscribe.widgets.contributions.launch import view as launch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,8 @@ from histoscribe.features.store import CHUNK, Shelf, open_shelf, store_in_use
 from histoscribe.features.tasks import cluster, run_all
 from histoscribe.progress import Progress
 from histoscribe.rows import Held, room, runs_of
-
-if TYPE_CHECKING:
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Tiles
+from histoscribe.slide import Level, Slide, open_slide
+from histoscribe.tiles import Tiles, read_crops
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +119,6 @@ def _describe(
 
     Returns its number, how many tiles it has, and its descriptors unless they are in the store.
     """
-    from histoscribe.tiles import read_crops
-
     chunk, tiles, mended = part
     if shelf is not None:
         shelf.begin(chunk, mended=mended)
@@ -158,8 +153,6 @@ class SlideSource:
 @lru_cache(maxsize=4)
 def _opened(source: SlideSource) -> Slide:
     """Open it in this process; what was opened lately is kept."""
-    from histoscribe.slide import Level, open_slide
-
     slide = open_slide(source.place, mpp=source.mpp)
     if [level.shape for level in slide.levels] != [level[:2] for level in source.levels]:
         problem = "another process finds another image there"

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoscribe.tiles import Tiles, read_crops
+from histoscribe.tiles.crops import finest_pixel
+
 if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
@@ -67,8 +70,6 @@ def nuclear_scale(slide: Slide) -> float | None:
     """
     from histoscribe.features.builtin.nuclei import find_nuclei
     from histoscribe.features.builtin.stain_scales import stain_scales
-    from histoscribe.tiles import Tiles, read_crops
-    from histoscribe.tiles.crops import finest_pixel
 
     steps = (np.arange(_WINDOWS**0.5) + 0.5) / _WINDOWS**0.5
     centres = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2) * slide.shape

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import HistoscribeError, SectionError, SettingError
+from histoscribe.errors import Cancelled, HistoscribeError, SectionError, SettingError
+from histoscribe.features import TileEncoder, encode_tiles
 from histoscribe.progress import Progress
+from histoscribe.tiles import grid_tiles, image_fineness
 
 if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
     from histoscribe.section.cohort import CohortRow
 
 PITCH_UM = 55.0
@@ -73,10 +74,6 @@ def describe_cohort(
     HistoscribeError
         That of the first slide, where none can be read.
     """
-    from histoscribe.errors import Cancelled
-    from histoscribe.features import encode_tiles
-    from histoscribe.tiles import grid_tiles, image_fineness
-
     if len(rows) < 2:
         raise SettingError("a cohort takes two slides at least", remedy="name more slides")
     # A cohort takes half a gigabyte at most.

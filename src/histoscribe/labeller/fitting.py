@@ -1,6 +1,6 @@
 """Training on folds of whole patients: what pools, how long it learns, and what it answers on new ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, smoothing_of
 from histoscribe.models.reproducible import Drawn, seeded
-from histoscribe.models.training import TrainingOptions, train
+from histoscribe.models.training import Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
 Floats = NDArray[np.float64]
@@ -83,18 +83,15 @@ def try_out(
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), _RATE[plan.pooling], weight_decay=_DECAY)
         data = DataLoader(Drawn(tile_batches, bags, inside, every * STAGES, seed + place), batch_size=None)
-        train(
-            network,
-            data,
-            loss=own.loss,
-            optimise=lambda one=optimiser: (one, None),
-            options=options,
-            progress=progress,
-        )
+        train(network, data, loss=own.loss, optimise=_once(optimiser), options=options, progress=progress)
         own.look()
         answers[:, out], losses[:, place] = np.stack(own.answers), own.losses
         states.append(own.states)
     return Attempt(plan, states, answers, losses)
+
+
+def _once(optimiser: torch.optim.Optimizer) -> Callable[[], Optimisation]:
+    return lambda: (optimiser, None)
 
 
 class _Fold:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.errors import ModelError, SettingError, SlideError, TableError
+from histoscribe.features import TileEncoder, encode_tiles
+from histoscribe.features.scale import scale_doubts
 from histoscribe.labeller.bags import PITCH_UM, Bag, check_bags
 from histoscribe.labeller.inputs import inputs_of, own_units
 from histoscribe.labeller.labels import Label, columns_of, recognise
@@ -18,16 +20,17 @@ from histoscribe.labeller.output import SlideLabels, tiles_told, told_of
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
 from histoscribe.models.standard import ANEW, side_by_side
+from histoscribe.predictor.judging import judge, times_coarser
+from histoscribe.predictor.linear import pooled, principal_axes
 from histoscribe.predictor.novelty import NoveltyReference, learn_familiar
 from histoscribe.progress import Progress
+from histoscribe.tiles import Region, grid_tiles, image_fineness
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from histoscribe.features import TileEncoder
     from histoscribe.labeller.network import Pooling, SlideNetwork
     from histoscribe.slide import Slide
-    from histoscribe.tiles import Region
 
 _FAMILIAR = tuple(entry.name for entry in fields(NoveltyReference))
 _FEWEST, _AXES, _SHOWN, _MOST_NETWORKS = 10, 24, 64, 20
@@ -131,7 +134,6 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
             If the progress was cancelled.
         """
         from histoscribe.labeller.choosing import choose
-        from histoscribe.predictor.linear import pooled, principal_axes
 
         check_bags(bags)
         table = labels.reindex([bag.name for bag in bags])
@@ -195,12 +197,6 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         them. The result is that of `label_tiles`, with `tiles`. Raises `SlideError`, `RegionError` or
         `ModelError` if slide, region or encoder cannot be used.
         """
-        from histoscribe.errors import SlideError
-        from histoscribe.features import encode_tiles
-        from histoscribe.features.scale import scale_doubts
-        from histoscribe.predictor.judging import times_coarser
-        from histoscribe.tiles import grid_tiles, image_fineness
-
         doubts = scale_doubts(slide)
         if doubts.contradicted:
             problem = " ".join(doubts.sentences).removesuffix(".")
@@ -242,7 +238,6 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         import torch
 
         from histoscribe.features.device import one_thread
-        from histoscribe.predictor.judging import judge
 
         state, features = self.fitted, np.asarray(features, dtype=np.float32)
         if features.ndim != 2 or features.shape[1] != len(state.scale[0]) or not np.isfinite(features).all():

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from histoscribe.files import as_json, replacing
 from histoscribe.labeller.calibration import tell
 from histoscribe.labeller.labels import Label, columns_of
+from histoscribe.predictor.output import model_record, section_of
+from histoscribe.record import record_of
+from histoscribe.section import Section, flip, write_section
 
 if TYPE_CHECKING:
     from histoscribe.models import Card
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
     from histoscribe.verdict import Verdict
@@ -76,9 +78,6 @@ def tiles_told(
     patient: str,
 ) -> Section:
     """The tiles as a section: evidence by output, attention beside it, and where it comes from."""
-    from histoscribe.predictor.output import model_record, section_of
-    from histoscribe.section import flip
-
     obs = pd.DataFrame(
         {"novelty": found.novelty, "unlike_training": found.novelty > 1}, index=list(tiles.names)
     )
@@ -93,9 +92,6 @@ def tiles_told(
 
 def write_attention(tiles: Section, path: str | Path) -> None:
     """Write the tiles of `Labeller.label` as h5ad, or as GeoJSON squares with measurements, for QuPath."""
-    from histoscribe.record import record_of
-    from histoscribe.section import write_section
-
     if not str(path).lower().endswith(".geojson"):
         write_section(tiles, path)
         return

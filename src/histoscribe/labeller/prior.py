@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import TableError
+from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.labeller.labels import Label, columns_of
 
 Floats = NDArray[np.float64]
@@ -24,8 +25,6 @@ def prior_named(name: str, labels: Sequence[Label]) -> Prior:
     """
     if name == "cooccurrence":
         return lambda rows: cooccurrence(labels, rows)
-    from histoscribe.genes import read_gene_sets, shipped_gene_sets
-
     names = [label.name for label in labels]
     if name == "sets" or Path(name).suffix.lower() == ".gmt":
         found = shared_sets(names, shipped_gene_sets() if name == "sets" else read_gene_sets(name))

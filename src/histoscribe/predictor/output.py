@@ -36,6 +36,9 @@ from histoscribe.predictor.intervals import widening
 from histoscribe.predictor.judging import score_that_applies
 from histoscribe.record import EvidenceRecord, Record, installed_versions, keep_record, running_command
 from histoscribe.rows import lazily, room, runs_of
+from histoscribe.section import Section, flip
+from histoscribe.section.assembly import describe
+from histoscribe.slide.identity import refer_to
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from histoscribe.models import Card
     from histoscribe.predictor.explaining.attention import Attention
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
     from histoscribe.tiles import Tiles
     from histoscribe.verdict import Verdict
@@ -63,8 +65,6 @@ def predicted_section(
     depth: NDArray[np.float64] | None,
 ) -> Section:
     """Put what was predicted at tiles of a slide into a section that says where it comes from."""
-    from histoscribe.section import flip
-
     known = verdict.kind == "training" or patient in card.patients
     reliability = pd.DataFrame(
         [score_that_applies(card.held_out.get(gene, {}), known=known) for gene in card.genes],
@@ -132,10 +132,6 @@ def section_of(
     table: AnnData, slide: Slide, tiles: Tiles, record: Record, name: str, patient: str | None
 ) -> Section:
     """A table of tiles as a section of their slide; the record gains command, versions and slide."""
-    from histoscribe.section import Section
-    from histoscribe.section.assembly import describe
-    from histoscribe.slide.identity import refer_to
-
     assert slide.mpp is not None
     made = replace(record, command=running_command(), versions=installed_versions(), slide=refer_to(slide))
     keep_record(table, made)

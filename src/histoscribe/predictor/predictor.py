@@ -14,22 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SectionError, SlideError, TableError
+from histoscribe.features import TileEncoder, describe_tiles, encode_tiles
+from histoscribe.features.device import one_thread, resolve_device
+from histoscribe.features.scale import ScaleDoubts, scale_doubts
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
+from histoscribe.predictor.explaining.attention import attention_maps
+from histoscribe.predictor.guiding.guide import Guidance, Guide
+from histoscribe.predictor.judging import judge, times_coarser
 from histoscribe.predictor.settings import KIND, PredictorSettings
+from histoscribe.predictor.storage import from_tensors, to_tensors
 from histoscribe.predictor.target import common_genes, require_genes
+from histoscribe.predictor.training.fitting import FitOptions
+from histoscribe.predictor.training.learning import choose_encoder, learn
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
 from histoscribe.rows import Held, Rows
+from histoscribe.section import Section
+from histoscribe.section.assembly import describe
+from histoscribe.tiles import Region, Tiles, grid_tiles, image_fineness, sample_tiles, spot_tiles
 
 if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
-    from histoscribe.predictor.guiding.guide import Guidance, Guide
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
-    from histoscribe.section import Section
     from histoscribe.slide import Slide
-    from histoscribe.tiles import Region, Tiles
 
 
 class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
@@ -116,7 +124,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             If counts are not counts, or the sections have no gene in common.
         """
         from histoscribe.features import encoder_named
-        from histoscribe.predictor.training.learning import choose_encoder
         from histoscribe.predictor.training.spot_types import typed
 
         if sections:
@@ -167,10 +174,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         devices: int,
         checkpoint: str | PathLike[str] | None,
     ) -> Predictor:
-        from histoscribe.features.device import resolve_device
-        from histoscribe.predictor.training.fitting import FitOptions
-        from histoscribe.predictor.training.learning import learn
-
         device = resolve_device(self.device)
         options = FitOptions(
             settings, self.panel, self.seed, device, progress or Progress(), devices=devices,
@@ -203,8 +206,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
     def guided_encoded(self, section: EncodedSection, *, slide: Slide | None = None) -> Predictor:
         """As `guided`, by spots whose tiles have been described already, on `slide` and no other."""
-        from histoscribe.predictor.guiding.guide import Guide
-
         found = copy(self)
         found.guide = Guide(section, slide)
         return found
@@ -247,10 +248,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         RegionError, SettingError, SlideError, ModelError
             If the region or the pitch makes no sense, or slide or encoder cannot be used.
         """
-        from histoscribe.section import Section
-        from histoscribe.section.assembly import describe
-        from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
-
         like = target if isinstance(target, Section) else None
         slide = target.scaled_slide if isinstance(target, Section) else target
         predict = partial(
@@ -299,12 +296,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         ------
         SlideError, ModelError, SectionError
         """
-        from histoscribe.features import describe_tiles, encode_tiles
-        from histoscribe.features.scale import ScaleDoubts, scale_doubts
-        from histoscribe.predictor.explaining.attention import attention_maps
-        from histoscribe.predictor.judging import judge, times_coarser
         from histoscribe.predictor.output import predicted_section
-        from histoscribe.tiles import image_fineness
 
         guide = None if self.guide is None else self.guide.on(slide)
         if len(tiles) == 0:
@@ -387,8 +379,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         guide: Guide | None,
         progress: Progress | None = None,
     ) -> tuple[TilePredictions, Guidance | None]:
-        from histoscribe.features.device import one_thread, resolve_device
-
         fitted, device = self.fitted, resolve_device(self.device)
         centres_um = np.asarray(centres_um, np.float64)
         if guide is not None or not isinstance(features, Rows):
@@ -414,16 +404,12 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             )
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
-        from histoscribe.predictor.storage import to_tensors
-
         return to_tensors(self.fitted)
 
     @classmethod
     def _from_tensors(
         cls, tensors: Mapping[str, NDArray[Any]], card: Card, where: Path
     ) -> tuple[PredictorSettings, FittedPredictor]:
-        from histoscribe.predictor.storage import from_tensors
-
         fitted = from_tensors(tensors, card, where=where)
         return fitted.settings, fitted
 

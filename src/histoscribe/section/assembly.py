@@ -15,6 +15,7 @@ from histoscribe.errors import SectionError
 from histoscribe.record import Kind, amend_record
 from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.model import Section, SectionOptions, flip
+from histoscribe.section.readers.visium_hd import run_folder
 from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import Counts
 
@@ -113,8 +114,6 @@ def library_key(name: str) -> str:
 
 def section_name(path: Path) -> str:
     """A section's name from its file or folder: no endings, and not Space Ranger's own folders."""
-    from histoscribe.section.readers.visium_hd import run_folder
-
     resolved = path.resolve()
     if resolved.is_dir():
         return run_folder(resolved).name.removesuffix(".zarr")

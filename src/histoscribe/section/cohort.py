@@ -15,7 +15,7 @@ from histoscribe.progress import Progress
 from histoscribe.section.assembly import section_name
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.hest import archive_entries, archive_root
-from histoscribe.section.readers.legacy import read_legacy
+from histoscribe.section.readers.legacy import looks_like_counts_table, read_legacy
 from histoscribe.section.table import examples, repeated
 from histoscribe.slide import Slide, open_slide
 
@@ -224,8 +224,6 @@ def refuse_matrix(path: Path, **_: object) -> Section:
 
 
 def _refusal(path: Path) -> SectionError:
-    from histoscribe.section.readers.legacy import looks_like_counts_table
-
     if path.is_dir():
         problem = "this folder is no Space Ranger run: it has no spatial/ folder"
     elif looks_like_counts_table(path):

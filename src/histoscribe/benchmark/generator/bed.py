@@ -14,12 +14,12 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from histoscribe.bulk import BulkTable
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.parents import draw_of
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    from histoscribe.bulk import BulkTable
     from histoscribe.generator import Generator
     from histoscribe.simulate.metastases import Bed
 
@@ -93,7 +93,5 @@ def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:
 
 def as_bulk(cohort: Cohort, rows: NDArray[np.int64]) -> BulkTable:
     """Samples of a cohort as a table that the generator takes."""
-    from histoscribe.bulk import BulkTable
-
     obs, var = pd.DataFrame(index=cohort.names[rows]), pd.DataFrame(index=list(cohort.genes))
     return BulkTable("cohort", AnnData(cohort.values[rows], obs=obs, var=var), "log2", "symbol")

@@ -17,6 +17,7 @@ from histoscribe.errors import require_known
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.components import SIGNIFICANT
 from histoscribe.progress import Progress
+from histoscribe.simulate.metastases import SITES, simulate_metastases
 
 BEDS = ("semi-synthetic", "colorectal", "components")
 _LAYOUT = TableLayout(
@@ -61,8 +62,6 @@ def generator_benchmark(
     SettingError
         For an unknown bed or method.
     """
-    from histoscribe.simulate.metastases import SITES, simulate_metastases
-
     require_known("bed", beds or [""], BEDS, where="--beds")
     chosen = [
         replace(method, tasks=(f"generator {bed}",))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, score
 from histoscribe.benchmark.methods import Method
+from histoscribe.bulk import BulkTable, as_table
 from histoscribe.bulk.table import dense
 from histoscribe.predictor.target import log_cp10k
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
-    from histoscribe.bulk import BulkTable
     from histoscribe.imputer import Imputer
     from histoscribe.section import Section
 
@@ -62,8 +62,6 @@ def hold_section(
     pretrained : Imputer, optional
     progress : Progress, optional
     """
-    from histoscribe.bulk import as_table
-
     learn = [section for section in sections if section.name != test]
     common = sorted(set(sections[0].genes).intersection(*(section.genes for section in sections)))
     total = sum(np.asarray(section.table[:, common].X.sum(axis=0)).ravel() for section in learn)

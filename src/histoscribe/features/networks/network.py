@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import ModelError
 from histoscribe.features.device import one_thread, precision_of, resolve_device
 from histoscribe.features.encoder import check_crops
+from histoscribe.features.networks import timm_models, transformers_models
 from histoscribe.features.networks.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -119,8 +120,6 @@ def network_encoder(folder: Path | str, *, device: str = "auto") -> NetworkEncod
 
 def _library(checkpoint: Checkpoint) -> Any:
     """The module that builds this network."""
-    from histoscribe.features.networks import timm_models, transformers_models
-
     if checkpoint.published is not None:
         return timm_models if checkpoint.published.library == "timm" else transformers_models
     if "model_type" in checkpoint.config:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
+from histoscribe.features.networks.heads import Attended, ConvStem, Projected
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +70,6 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
 
 def network(checkpoint: Checkpoint) -> Any:
     """The whole network, with a head of its own where its owners put one on it; weights are random."""
-    from histoscribe.features.networks.heads import Attended, Projected
-
     trunk = _build(checkpoint)
     published = checkpoint.published
     if published is None or published.pooling not in ("attention", "projection"):
@@ -141,8 +140,6 @@ def _build(checkpoint: Checkpoint) -> Any:
         import timm
         from timm.layers import SwiGLUPacked
     from torch.nn import SiLU
-
-    from histoscribe.features.networks.heads import ConvStem
 
     stated = checkpoint.config.get("model_args")
     arguments = dict(stated) if isinstance(stated, dict) else {}

@@ -14,12 +14,12 @@ from histoscribe.predictor.guiding.guide import Guide
 from histoscribe.predictor.output import section_of
 from histoscribe.predictor.target import PANEL_SIZE, TARGET, choose_panel
 from histoscribe.record import Record
+from histoscribe.section import Section, flip
+from histoscribe.tiles import Region, grid_tiles, sample_tiles, spot_tiles
 
 if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
     from histoscribe.progress import Progress
-    from histoscribe.section import Section
-    from histoscribe.tiles import Region
 
 
 def predict_itself(
@@ -60,8 +60,6 @@ def predict_itself(
         If a gene of the panel is not in its table.
     """
     from histoscribe.features import encode_tiles, encoder_named
-    from histoscribe.section import flip
-    from histoscribe.tiles import grid_tiles, sample_tiles, spot_tiles
 
     chosen = encoder or encoder_named("builtin")
     guide = Guide(encode_section(section, chosen, crops=True, progress=progress))

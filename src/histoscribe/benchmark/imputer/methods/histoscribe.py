@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.benchmark.imputer.heldout import HeldOut, Restore, Values
 from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.classifier import Classifier
 from histoscribe.imputer import Imputer
 from histoscribe.progress import Progress
 
@@ -51,8 +52,6 @@ def alone(held: HeldSection) -> Restore:
 
 def classify(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDArray[np.str_]:
     """The class that the memory of the training samples expects."""
-    from histoscribe.classifier import Classifier
-
     told = Classifier().fit(train, labels.tolist()).classify(test)
     return np.asarray(told["nearest"], dtype=str)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from histoscribe.benchmark.methods import REFERENCE, Method
+from histoscribe.benchmark.predictor.peers import HeldOutSections, Prediction
 from histoscribe.predictor import Predictor
+from histoscribe.predictor.intervals import widening
+from histoscribe.predictor.judging import score_that_applies
 from histoscribe.predictor.settings import PARTS
-
-if TYPE_CHECKING:
-    from histoscribe.benchmark.predictor.peers import HeldOutSections, Prediction
 
 _WITHOUT = f"{REFERENCE} without"
 _VARIED: dict[str, dict[str, Any]] = {
@@ -33,10 +33,6 @@ def predict(fold: HeldOutSections, seed: int, **settings: Any) -> list[Predictio
 
     Of a test section's counts only each spot's sum is looked at, which sets the width of its intervals.
     """
-    from histoscribe.benchmark.predictor.peers import Prediction
-    from histoscribe.predictor.intervals import widening
-    from histoscribe.predictor.judging import score_that_applies
-
     model = Predictor(seed=seed, panel=fold.panel, target=fold.target, **settings).fit_encoded(fold.train)
     predictions, held_out = [], model.card.held_out
     for test in fold.tests:
