@@ -103,7 +103,7 @@ def fit_parts(
     else:
         ridge = np.zeros((len(components), 1), dtype=np.float32)
         loadings = np.zeros((1, len(panel)), dtype=np.float32)
-    types = _spot_types(sections, blocks, settings, seed)
+    types = _spot_types(sections, space, settings, seed)
     spots = [
         TrainingSpots(
             part_of(reduced, rows),
@@ -223,7 +223,7 @@ def _train(
 
 
 def _spot_types(
-    sections: Sequence[EncodedSection], blocks: InputBlocks, settings: PredictorSettings, seed: int
+    sections: Sequence[EncodedSection], space: InputSpace, settings: PredictorSettings, seed: int
 ) -> NDArray[np.int64]:
     """The type of every training spot: given with the sections, or k-means clusters of the images.
 
@@ -236,12 +236,12 @@ def _spot_types(
         return np.concatenate([section.types for section in sections if section.types is not None])
     from sklearn.cluster import KMeans
 
-    width, every = sections[0].features.shape[1], -(-spots // _MOST_CLUSTERED)
-    some = np.concatenate([block[::every, :width] for block in blocks])
+    plain, every = replace(space, radii=(), units=space.units[:1]), -(-spots // _MOST_CLUSTERED)
+    some = np.concatenate([plain.of(section)[::every] for section in sections])
     found = KMeans(min(settings.types, len(some)), n_init=3, random_state=seed).fit(some)
     if every == 1:
         return np.asarray(found.labels_, dtype=np.int64)
-    return np.concatenate([found.predict(block[:, :width]) for block in blocks]).astype(np.int64)
+    return np.concatenate([found.predict(plain.of(section)) for section in sections]).astype(np.int64)
 
 
 def _gallery_keys(
