@@ -241,6 +241,7 @@ def test_gene_lists_that_are_none(refused, cohort, tmp_path, out):
     refused(*words, says="G1 named twice", remedy="once")
 
 
+@pytest.mark.slow
 def test_no_space_left(refused, cohort, model, monkeypatch, out):
     def full(*names: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(names[-1]))

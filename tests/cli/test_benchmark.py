@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 def test_json_holds_settings_and_records(shell: Callable, cohort: Path):
     words = ("--methods", "mean,ridge", "--panel-size", 10, "--encoder", "builtin", "--json")
     result = shell("benchmark", "predictor", cohort, *words)

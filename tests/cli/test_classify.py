@@ -44,6 +44,7 @@ def test_classes_are_learned_and_told(bulk: Path, shell: Callable, tmp_path: Pat
     assert json.loads(result.stdout)["samples"] == 40
 
 
+@pytest.mark.slow
 def test_a_section_is_told_as_one_sample_by_the_bundled_model(shell: Callable, tmp_path: Path) -> None:
     write_section(simulate_section(0, genes=120, size_um=900), tmp_path / "section.h5ad")
     result = shell("classify", tmp_path / "section.h5ad", "--out", tmp_path / "told.csv")

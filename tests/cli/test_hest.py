@@ -25,6 +25,7 @@ def test_info_says_whose_its_sections_are(archive: Path, shell: Callable) -> Non
     assert (one["kind"], one["patient"], one["mpp"]) == ("section", "A study: patient 2", 1.0)
 
 
+@pytest.mark.slow
 def test_a_model_is_learned_from_it_and_told_on_one_of_it(
     archive: Path, shell: Callable, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_choices_are_made_on_windows_of_every_patient(make_section, monkeypatch)
     assert learning.bounded_share(sections[:1], seed=0) == sections[:1]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_where_it_was(sections, new, whole, tmp_path: Path):
     seen: list[Step] = []
 

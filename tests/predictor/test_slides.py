@@ -203,6 +203,7 @@ def test_an_encoder_of_ones_own_is_given_again_when_its_model_is_loaded(unseen, 
     np.testing.assert_array_equal(loaded.predict(unseen).table.X, expected)
 
 
+@pytest.mark.slow
 def test_what_inner_folds_choose_among_the_encoders_is_as_if_named(unseen):
     section, few = (whole.with_table(whole.table[:36].copy()) for whole in (painted("A", 1), unseen))
     chosen = Predictor(**QUICK).fit([section], encoder="auto", crops=False)

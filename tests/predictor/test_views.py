@@ -73,6 +73,7 @@ def test_a_view_that_looks_less_far_has_no_columns_of_what_others_see() -> None:
     assert far.columns(settings, 2).tolist() == list(range(12))
 
 
+@pytest.mark.slow
 def test_a_model_of_joined_descriptors_learns_repeats_itself_and_is_kept(make_section, tmp_path) -> None:
     sections = [replace(make_section(f"S{seed}", seed=seed), parts=(8, 12)) for seed in (1, 2)]
     unseen = make_section("S3", seed=3)
