@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from histoscribe import rows
 from histoscribe.errors import Cancelled
 from histoscribe.predictor import EncodedSection, Predictor, panel_expression
 from histoscribe.predictor.ensemble import gene_correlation
+from histoscribe.predictor.inputs import InputSpace
+from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.training import batches, fitting, learning
 from histoscribe.progress import Progress, Step
 
@@ -60,6 +63,30 @@ def test_tables_on_disk_teach_the_very_same(sections, new, whole, monkeypatch):
     assert made
     assert all(isinstance(table, rows.Rows) for spots in made for table in (spots.features, spots.expression))
     np.testing.assert_array_equal(told_by(held, new), told_by(whole, new))
+
+
+def test_spots_that_are_clustered_hold_no_others(monkeypatch):
+    import sklearn.cluster  # noqa: F401 - what it holds is not counted
+
+    monkeypatch.setattr(fitting, "_MOST_CLUSTERED", 100)
+    random = np.random.default_rng(0)
+    places = np.argwhere(np.ones((20, 25))) * 100.0
+    many = [
+        EncodedSection(
+            name=f"S{number}", patient="P", features=random.normal(size=(500, 200)).astype(np.float32),
+            centres_um=places, pitch_um=100.0, counts=np.ones((500, 3)), genes=["a", "b", "c"],
+        )
+        for number in range(40)
+    ]  # fmt: skip
+    space = InputSpace.learned(many, (), ("section",))
+    tracemalloc.start()
+    try:
+        types = fitting._spot_types(many, space, PredictorSettings(), 0)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(types) == 40 * 500
+    assert held < sum(section.features.nbytes for section in many) / 2
 
 
 def test_a_bounded_gallery_names_the_spots_that_it_kept(sections, new, whole):

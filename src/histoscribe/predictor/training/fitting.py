@@ -237,7 +237,7 @@ def _spot_types(
     from sklearn.cluster import KMeans
 
     plain, every = replace(space, radii=(), units=space.units[:1]), -(-spots // _MOST_CLUSTERED)
-    some = np.concatenate([plain.of(section)[::every] for section in sections])
+    some = np.concatenate([plain.of(section)[::every].copy() for section in sections])
     found = KMeans(min(settings.types, len(some)), n_init=3, random_state=seed).fit(some)
     if every == 1:
         return np.asarray(found.labels_, dtype=np.int64)
