@@ -115,7 +115,8 @@ def fit_parts(
         )
         for section, rows in zip(sections, parts, strict=True)
     ]
-    batches = SpotBatches(spots, settings.batch_spots, radius=variant.radius, joined=variant.joins_sections)
+    size = -(-settings.batch_spots // options.devices)  # so that together they make as many steps as one
+    batches = SpotBatches(spots, size, radius=variant.radius, joined=variant.joins_sections)
     networks, count = [], members * len(views)
     for member in range(count):
         seen = seen_by(member, len(views), components.shape[1])
