@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PIXEL_UM, SIDE = 2.0, 4
 """Of the picture that is looked at; pixels of 8 µm, which the network reads, to a side of a cell."""
+CHANNELS = 19
+"""That the network looks at."""
 _STRIP, _HALO = 64, 24  # rows of cells told at once, and looked at above and below
 _FAINT = 0.25  # summed optical density below which a colour tells nothing
 _INKED = 1.6  # of both channels of colour against the slide's own: folds of the training have at most 1.2
@@ -19,9 +21,10 @@ _WEIGHTS = Path(__file__).with_name("weights.safetensors")
 
 
 def seen_in(image: NDArray[np.uint8], glass: NDArray[np.floating]) -> NDArray[np.float16]:
-    """By pixels of 8 µm: mean optical density in red, green and blue, and ln of detail at three scales.
+    """By pixels of 8 µm: mean optical density in red, green and blue, ln of detail at three scales, and the
+    least density in red and blue: two layers have no pale gaps between their nuclei, but dense nuclei do.
 
-    `image`: RGB, 2 µm to a pixel; `glass` (3,): its brightness without tissue. Returns (rows, columns, 6).
+    `image`: RGB, 2 µm to a pixel; `glass` (3,): its brightness without tissue. Returns (rows, columns, 8).
     """
     from scipy.ndimage import gaussian_filter
 
@@ -34,7 +37,8 @@ def seen_in(image: NDArray[np.uint8], glass: NDArray[np.floating]) -> NDArray[np
     cut = both[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, 6)
     means = cut.mean(axis=(1, 3))
     means[..., 3:] = np.log(means[..., 3:] + 1e-5)
-    return np.asarray(means, dtype=np.float16)
+    palest = cut[..., [0, 2]].min(axis=(1, 3))
+    return np.concatenate([means, palest], axis=-1, dtype=np.float16)
 
 
 def chances(seen: NDArray[np.floating], on: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -57,12 +61,15 @@ def chances(seen: NDArray[np.floating], on: NDArray[np.bool_]) -> NDArray[np.flo
         even = [(0, 0), *((0, -side % 16) for side in looked.shape[1:])]
         x = torch.from_numpy(np.pad(looked, even, mode="edge"))[None]
         with torch.inference_mode():
-            ways = [forward(x.rot90(way, (2, 3)), weights).rot90(-way, (2, 3)) for way in range(4)]
-        told = torch.cat(ways).softmax(1).mean(0)
-        inked = avg_pool2d(x[:, 9:11], SIDE)[0].norm(dim=0) > _INKED
-        told[1] += told[3] * inked  # narrow strokes look like folds of another colour
-        told[3] *= ~inked
-        found.append(told[:, first - top : last - top, :columns].numpy())
+            ways = (
+                avg_pool2d(forward(x.rot90(way, (2, 3)), weights).softmax(1), SIDE).rot90(-way, (2, 3))
+                for way in range(4)
+            )
+            told = torch.cat(list(ways)).mean(0)
+            inked = avg_pool2d(x[:, 9:11], SIDE)[0].norm(dim=0) > _INKED
+            told[1] += told[2:4].sum(0) * inked  # ink looks like folds, or blur, of another colour
+            told[2:4] *= ~inked
+            found.append(told[:, first - top : last - top, :columns].numpy())
     return np.concatenate(found, axis=1)
 
 
@@ -73,16 +80,17 @@ def own_look(seen: NDArray[np.floating], on: NDArray[np.bool_]) -> NDArray[np.fl
     tissue = stained if len(stained) else tissue
     total = tissue[:, :3].sum(axis=1)
     shares = tissue[:, [0, 2]] / np.maximum(total, 0.01)[:, None]
-    looks = np.column_stack([total, shares, -np.diff(tissue[:, 3:], axis=1)])
+    looks = np.column_stack([total, shares, -np.diff(tissue[:, 3:6], axis=1)])
     return np.asarray(np.median(looks, axis=0))
 
 
 def channels(seen: NDArray[np.floating], own: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the network looks at, shape (13, rows, columns).
+    """What the network looks at, shape (CHANNELS, rows, columns).
 
     `seen`: see `seen_in`; `own`: see `own_look`.
     """
-    density, fine, middle, coarse = seen[..., :3].astype(np.float32), *np.moveaxis(seen[..., 3:], -1, 0)
+    density = seen[..., :3].astype(np.float32)
+    fine, middle, coarse, *palest = np.moveaxis(seen[..., 3:], -1, 0)
     total = density.sum(axis=-1)
     tells = np.clip(total / _FAINT, 0, 1)
     red, blue = ((density[..., at] / np.maximum(total, 0.01)).clip(-0.2, 1.2) for at in (0, 2))
@@ -93,12 +101,14 @@ def channels(seen: NDArray[np.floating], own: NDArray[np.float32]) -> NDArray[np
         total / own[0] - 1,
         *(8 * (share - typical) * tells for share, typical in ((red, own[1]), (blue, own[2]))),
         *((fine - middle - own[3]) / 1.5, (middle - coarse - own[4]) / 1.5),
+        *(3 * one for one in palest),
+        *(np.log((3 * one.clip(0) + 0.1) / own[0]) for one in (density[..., 0], density[..., 2], *palest)),
     ]
     return np.stack(looked).astype(np.float32)
 
 
 def forward(x: "Tensor", weights: dict[str, Any]) -> "Tensor":
-    """From pixels of 8 µm to cells of 32 µm, by way of cells of 64 and 128 µm."""
+    """From pixels of 8 µm, by way of cells of 32 to 128 µm, to what each pixel of 8 µm shows."""
     from torch import cat
     from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 
@@ -110,9 +120,11 @@ def forward(x: "Tensor", weights: dict[str, Any]) -> "Tensor":
     def joined(x: "Tensor", finer: "Tensor") -> "Tensor":
         return cat([interpolate(x, size=finer.shape[-2:], mode="bilinear"), finer], 1)
 
-    x = layer(avg_pool2d(layer(x, "a"), 2), "b", "b2")
-    cells = layer(avg_pool2d(x, 2), "c", "c2")
+    finest = layer(x, "a", "a2")
+    fine = layer(avg_pool2d(finest, 2), "b", "b2")
+    cells = layer(avg_pool2d(fine, 2), "c", "c2")
     wide = layer(avg_pool2d(cells, 2), "d", "d2")
     x = layer(avg_pool2d(wide, 2), "e", "e2")
-    x = layer(joined(layer(joined(x, wide), "f"), cells), "g", "g2")
+    x = layer(joined(layer(joined(layer(joined(x, wide), "f"), cells), "g"), fine), "h")
+    x = layer(joined(x, finest), "i", "i2")
     return conv2d(x, weights["out.weight"], weights["out.bias"])
