@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from histoscribe import Generator, Imputer
-from histoscribe.models.reproducible import one_thread, seeded
+from histoscribe.features.device import one_thread
+from histoscribe.models.reproducible import seeded
 
 
 def test_one_thread_lasts_as_long_as_its_block():

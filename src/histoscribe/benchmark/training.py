@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import torch
 
-from histoscribe.models.reproducible import one_thread, seeded
+from histoscribe.features.device import one_thread
+from histoscribe.models.reproducible import seeded
 
 Batch = TypeVar("Batch")
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from histoscribe.errors import ModelError
+from histoscribe.features.device import one_thread
 from histoscribe.imputer.gates import Gates
 from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.imputer.network import WIDTH, Corrector
 from histoscribe.imputer.reference import ReferenceMemory
 from histoscribe.imputer.units import standard_of
-from histoscribe.models.reproducible import one_thread, seeded
+from histoscribe.models.reproducible import seeded
 from histoscribe.models.standard import ANEW, Standard, fill
 from histoscribe.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Bags: the described tiles of whole slides, as many of each as memory has room for."""
+"""Bags: the described tiles of whole slides, as many of each as memory has room for, in units."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import Cancelled, HistoscribeError, SectionError, SettingError
 from histoscribe.features import TileEncoder, encode_tiles
+from histoscribe.predictor.inputs import Scale, scale_of, standardised
 from histoscribe.progress import Progress
 from histoscribe.tiles import grid_tiles, image_fineness
 
@@ -114,3 +115,14 @@ def check_bags(bags: Sequence[Bag]) -> None:
                 f"its descriptors have {bag.features.shape[1]} numbers, others {bags[0].features.shape[1]}"
             )
             raise SectionError(problem, where=bag.name, remedy="describe all with one encoder")
+
+
+def own_units(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Z-scores within one slide, which take its staining out."""
+    return standardised(features, scale_of(features))
+
+
+def inputs_of(features: NDArray[np.float32], pooling: str, scale: Scale) -> NDArray[np.float32]:
+    """Units of the slide where tiles are weighed; the mean of those is nothing, so pooling by it takes those
+    of the training."""
+    return standardised(features, scale) if pooling == "mean" else own_units(features)

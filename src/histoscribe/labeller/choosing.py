@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from histoscribe.errors import SettingError
 from histoscribe.features.device import resolve_device
+from histoscribe.labeller.bags import inputs_of
 from histoscribe.labeller.calibration import calibrate, held_out
 from histoscribe.labeller.fitting import Attempt, Plan, share_out, try_out
-from histoscribe.labeller.inputs import inputs_of
 from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, prior_named

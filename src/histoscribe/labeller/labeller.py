@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import ModelError, SettingError, SlideError, TableError
 from histoscribe.features import TileEncoder, encode_tiles
 from histoscribe.features.scale import scale_doubts
-from histoscribe.labeller.bags import PITCH_UM, Bag, check_bags
-from histoscribe.labeller.inputs import inputs_of, own_units
+from histoscribe.labeller.bags import PITCH_UM, Bag, check_bags, inputs_of, own_units
 from histoscribe.labeller.labels import Label, columns_of, recognise
 from histoscribe.labeller.output import SlideLabels, tiles_told, told_of
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes

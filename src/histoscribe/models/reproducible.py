@@ -1,4 +1,4 @@
-"""Random numbers, batches drawn by them, and threads while a model computes: set for a block, then back."""
+"""Random numbers, set for a block and then back, and batches drawn by them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,10 +7,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import IterableDataset
-
-from histoscribe.features.device import one_thread
-
-__all__ = ["Drawn", "one_thread", "own_process", "seeded", "set_seed"]
 
 BatchT = TypeVar("BatchT")
 

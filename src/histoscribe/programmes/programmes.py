@@ -21,10 +21,9 @@ from histoscribe.imputer.units import MIN_SAMPLES, groups_of, working_scale
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
 from histoscribe.programmes import choosing
-from histoscribe.programmes.cox import Floats, survival_in
+from histoscribe.programmes.cox import Floats, Risk, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
-from histoscribe.programmes.risk import Risk
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:

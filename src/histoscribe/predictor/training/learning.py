@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, SettingError
+from histoscribe.features.device import one_thread
 from histoscribe.models import Card, TrainingSection
-from histoscribe.models.reproducible import one_thread
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import (
     EnsembleWeights,
