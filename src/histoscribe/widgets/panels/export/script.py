@@ -167,7 +167,7 @@ class Script:
                 lines.writerow((one.name, patient, place))
             self.texts[f"{folder}.csv"] = rows.getvalue()
             cohort, opened = f"{self.stem}.files/{folder}.csv", f'histoscribe.open(FILES / "{folder}.csv")'
-        settings = "".join(f", {key}={value!r}" for key, value in training.settings.items())[2:]
+        settings = ", ".join(f"{key}={value!r}" for key, value in training.settings.items())
         card = "".join(f", {key}={value!r}" for key, value in training.card.items() if value)
         sha256 = read_card(training.folder).sha256
         self.python += [
@@ -175,9 +175,9 @@ class Script:
             f"same({name}, {sha256!r}).save(OUT / {folder!r}{card})",
         ]
         self.models[training.folder] = out = Path(f"{self.stem}.out", folder)
-        options = {**training.settings, **training.card, "out": out}
-        given = [(f"--{key.replace('_', '-')}", str(value)) for key, value in options.items() if value]
-        words = ["histoscribe", "train", "predictor", cohort, *(part for pair in given for part in pair)]
+        words = ["histoscribe", "train", "predictor", cohort]
+        for key, value in {**training.settings, **training.card, "out": out}.items():
+            words += [f"--{key.replace('_', '-')}", str(value)] if value else []
         self.shell.append(shlex.join(words))
 
     def cluster(self, thing: Any, found: Mapping[str, float]) -> None:
