@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,13 +90,6 @@ def test_h5ad_without_positions_is_left_to_others(tmp_path: Path) -> None:
     assert get_reader(str(placed)) is read
     for path in (plain, broken, tmp_path / "absent.h5ad"):
         assert get_reader(str(path)) is None
-
-
-def test_deciding_takes_no_time(tiled: Path) -> None:
-    get_reader(str(tiled))
-    start = time.process_time()
-    get_reader(str(tiled))
-    assert time.process_time() - start < 0.05
 
 
 def test_a_slide_is_read_as_one_multiscale_layer(tiled: Path) -> None:
