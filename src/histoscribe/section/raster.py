@@ -16,6 +16,8 @@ GAPLESS = 0.9
 SAME_LENGTH = 0.1
 FURTHEST_OFF = 0.25
 MOST_PIXELS = 200_000_000
+_ENOUGH = 20_000
+"""Spots that tell the steps of a raster, chosen at random; all are held against what these tell."""
 _GRID_NAMES = re.compile(r"(?:r\d{1,9}+c\d{1,9}+(?:\n|$))++")
 
 
@@ -83,7 +85,8 @@ def raster_of(section: Section) -> Raster | None:
     if places is None or len(places) < 4:
         return None
     centres = section.centres_um
-    units = unit_vectors(places.astype(np.float64), centres)
+    some = np.random.default_rng(0).permutation(len(places))[:_ENOUGH]
+    units = unit_vectors(places[some].astype(np.float64), centres[some])
     if units is None or np.any(np.abs(np.linalg.norm(units, axis=1) / pitch - 1) > SAME_LENGTH):
         return None
     if abs(units[0] @ units[1]) > SAME_LENGTH * pitch**2:

@@ -214,7 +214,9 @@ def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
     if is_lazy(table.X):
         lately = _lately.setdefault(section, {})
         if gene not in lately:
-            lately[gene] = table.X[:, column].astype(np.float32).compute(scheduler="synchronous")
+            from dask.local import get_sync  # its name would have dask import distributed
+
+            lately[gene] = table.X[:, column].astype(np.float32).compute(scheduler=get_sync)
             lately.pop(next(iter(lately)) if len(lately) > _KEPT else None, None)
         return lately[gene].copy()
     values = table.X[:, column] if table.is_view else _by_column(table)[:, column]
