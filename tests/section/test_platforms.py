@@ -308,3 +308,51 @@ def test_places_as_seurat_calls_them_and_genomes_that_are_mixed(brought: Bring) 
     found = brought(table)
     assert found.mpp == pytest.approx(0.8)
     assert any("several genomes (GRCh38, mm10)" in warning for warning in found.warnings)
+
+
+# what is no gene
+
+
+FEATURES = ["EPCAM", "KRT8", "ESR1", "CD3E", "CD3E"]
+
+
+@pytest.mark.parametrize(
+    ("names", "types", "kept"),
+    [
+        (FEATURES, ["Gene Expression"] * 4 + ["Antibody Capture"], FEATURES[:4]),
+        (
+            FEATURES,
+            ["Gene Expression"] * 2 + ["Protein Expression", "Peaks", "Genomic Control"],
+            FEATURES[:2],
+        ),
+        ([*GENES[:3], "NegControlProbe_00042", "BLANK_0006"], None, GENES[:3]),
+        ([*GENES[:3], "antisense_PROKR2", "UnassignedCodeword_0001"], None, GENES[:3]),
+        ([*GENES[:3], "Blank-1", "DeprecatedCodeword_0321"], ["Gene Expression"] * 5, GENES[:3]),
+        ([*GENES[:3], "NegPrb1", "SystemControl12"], None, GENES[:3]),
+        (
+            ["BLNK", "NEG1", "ERCC6", "TOTALIN", "ASB1"],
+            ["gene"] * 5,
+            ["BLNK", "NEG1", "ERCC6", "TOTALIN", "ASB1"],
+        ),
+    ],
+)
+def test_proteins_and_controls_are_no_genes(
+    names: list[str], types: list[str] | None, kept: list[str], brought: Bring
+) -> None:
+    table = visium()
+    table.var = pd.DataFrame(index=names)
+    if types:
+        table.var["feature_types"] = types
+    total = table.X[:, : len(kept)].sum()
+    found = brought(table)
+    assert found.genes == kept
+    assert found.table.X.sum() == total
+    said = [warning for warning in found.warnings if "are no genes and were left out" in warning]
+    assert len(said) == (len(kept) < 5)
+
+
+def test_a_table_of_proteins_alone_is_refused(brought: Bring) -> None:
+    table = visium()
+    table.var["feature_types"] = "Antibody Capture"
+    with pytest.raises(SectionError, match="holds no gene expression, only Antibody Capture"):
+        brought(table)

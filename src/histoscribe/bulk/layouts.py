@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from histoscribe.errors import TableError
 
@@ -43,8 +44,12 @@ _GENE_WITH_NUMBER = re.compile(r"ENS[A-Z]*\d{6,}(\.\d+)?|[A-Z]+\d+[A-Z0-9]*")
 _WHOLE = re.compile(r"\d+(\.\d+)?")
 _SPECIAL = re.compile(
     r"__\w+|N_(?:unmapped|multimapping|noFeature|ambiguous)|(?i:(?:grand |row |column )?totals?|sum|"
-    r"(?:total|sum|lib(?:rary)?)[ _.]?(?:counts?|reads|size))"
+    r"(?:total|sum|lib(?:rary)?)[ _.]?(?:counts?|reads|size))|ERCC-\d{5}|"
+    r"(?i:NegControl(?:Probe|Codeword)|(?:Unassigned|Deprecated)Codeword|Blank|antisense|Intergenic_Region)"
+    r"[-_]\w+|(?:NegPrb|Negative|SystemControl|FalseCode)\d+"
 )
+GENE_EXPRESSION = "Gene Expression"
+_TYPES = {GENE_EXPRESSION, "Antibody Capture", "Protein Expression"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,27 @@ def header_layout(header: Sequence[str]) -> TextLayout:
 
 
 def is_special(name: str) -> bool:
-    """Whether a row is of no one gene: `__no_feature` of htseq-count, `N_unmapped` of STAR, a total."""
+    """Whether a row is of no one gene: a total, `__no_feature` of htseq-count, a control of Xenium."""
     return bool(_SPECIAL.fullmatch(name.strip()))
+
+
+def genes_among(names: Sequence[str], types: Sequence[str]) -> tuple[list[int], str]:
+    """Which features are genes by their types and names, and words about the others; empty without any."""
+    genes = (GENE_EXPRESSION, "nan")
+    pairs = zip(names, types, strict=True)
+    kinds = ["controls" if kind in genes and is_special(name) else kind for name, kind in pairs]
+    kept = [row for row, kind in enumerate(kinds) if kind in genes]
+    others = ", ".join(sorted(set(kinds) - set(genes)))
+    if not kept:
+        return kept, f"holds no gene expression, only {others}"
+    lost = len(names) - len(kept)
+    return kept, f"{lost} features are no genes and were left out: {others}" if lost else ""
+
+
+def types_of(var: Any) -> list[str]:
+    """The type of each feature of a table, where 10x Genomics' are stated; else all are genes."""
+    columns = (list(map(str, var[name])) for name in ("feature_types", "feature_type") if name in var)
+    return next((each for each in columns if _TYPES & set(each)), [GENE_EXPRESSION] * len(var))
 
 
 def is_descriptor(name: str) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.bulk.layouts import genes_among, types_of
 from histoscribe.bulk.table import counts_beside
 from histoscribe.errors import SectionError, told_as
 from histoscribe.rows import is_lazy
@@ -202,7 +203,11 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
     if measured:
         table, empty = _with_values(table)
         table, said = _with_counts(table, path)
-        warnings += [*empty, *said]
+        kept, others = genes_among([str(name) for name in table.var_names], types_of(table.var))
+        if not kept:
+            raise SectionError(others, where=path, remedy="name the table of the gene expression library")
+        table = table[:, kept].copy() if others else table
+        warnings += [*empty, *said, *filter(None, [others])]
         table.X = csr_matrix(table.X, dtype=np.float32)
     elif not is_lazy(table.X):
         if table.X is None:

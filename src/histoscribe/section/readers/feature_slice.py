@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
+from histoscribe.bulk.layouts import GENE_EXPRESSION
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.lattice import square_spacing
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.spatial_folder import own_image, read_scales
-from histoscribe.section.readers.tenx import GENE_EXPRESSION, MOST_ENTRIES, gene_expression, texts
+from histoscribe.section.readers.tenx import MOST_ENTRIES, gene_expression, texts
 from histoscribe.section.readers.visium_hd import BIN_UM, bin_folders
 from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import no_gene

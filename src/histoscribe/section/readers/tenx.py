@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.bounds.hdf5 import opened_hdf5
+from histoscribe.bulk.layouts import GENE_EXPRESSION, genes_among
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.table import Counts, checked_counts
@@ -23,7 +24,6 @@ _MTX_REMEDY = "copy the folder again, or use the .h5 file beside it"
 MOST_ENTRIES = 2_000_000_000
 MOST_NAMES = 50_000_000
 PIECE = 1 << 22
-GENE_EXPRESSION = "Gene Expression"
 _NEEDED = ("barcodes", "data", "indices", "indptr", "shape", "features/id", "features/name")
 _REMEDY = "export the matrix again with Space Ranger, or copy it again"
 
@@ -136,24 +136,17 @@ def gene_expression(
     `matrix` (spots, features). `barcodes`, `names`, `ids` and `kinds`: names of the spots; symbols,
     identifiers and types of the features.
     """
-    kept = [index for index, kind in enumerate(kinds) if kind == GENE_EXPRESSION]
-    warnings = []
-    if len(kept) < len(kinds):
-        others = sorted({kind for kind in kinds if kind != GENE_EXPRESSION})
-        if not kept:
-            problem = f"holds no gene expression, only {', '.join(others)}"
-            raise SectionError(problem, where=path, remedy="name the matrix of the gene expression library")
-        warnings.append(
-            f"{len(kinds) - len(kept)} features are no genes and were left out: {', '.join(others)}"
-        )
-        matrix = matrix[:, kept]
+    kept, said = genes_among(names, kinds)
+    if not kept and kinds:
+        raise SectionError(said, where=path, remedy="name the matrix of the gene expression library")
+    matrix = matrix[:, kept] if said else matrix
     return checked_counts(
         matrix,
         barcodes,
         [names[index] for index in kept],
         where=path,
         gene_ids=[ids[index] for index in kept],
-        warnings=warnings,
+        warnings=[said] if said else [],
     )
 
 
