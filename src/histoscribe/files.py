@@ -163,6 +163,31 @@ def as_json(document: Mapping[str, object], *, indent: int = 2) -> str:
     return json.dumps(plain(document), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def read_lines(path: Path) -> list[Any]:
+    """What each line of a file of JSON holds, None where it is no JSON; nothing of a torn last one."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    found: list[Any] = []
+    for line in filter(bytes.strip, lines):
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            if line.endswith(b"\n") or not found:
+                found.append(None)
+    return found
+
+
+def add_line(path: Path, entry: Mapping[str, Any]) -> None:
+    """Write a line more, in place of one that a stop has torn; `StorageError` if it cannot be written."""
+    try:
+        with path.open("a+b") as stream:
+            stream.seek(0)
+            whole = sum(len(line) for line in stream if line.endswith(b"\n"))
+            stream.truncate(whole)
+            stream.write(json.dumps(entry, default=str).encode() + b"\n")
+    except OSError as error:
+        raise _storage_error(error, path) from error
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as stream:

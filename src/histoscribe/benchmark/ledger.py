@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import StorageError, TableError
+from histoscribe.errors import TableError
+from histoscribe.files import add_line, read_lines
 
 _MOST = 1024**3
 
@@ -55,24 +56,17 @@ class Ledger:
     def __init__(self, path: str | PathLike[str] | None) -> None:
         self.path = None if path is None else Path(path)
         self._known: dict[str, dict[str, Any]] = {}
-        self._whole: int | None = None
-        if self.path is None or not self.path.exists():
-            return
-        if self.path.stat().st_size > _MOST:
+        if self.path is not None and self.path.is_file() and self.path.stat().st_size > _MOST:
             raise TableError("this file is too large for a ledger", where=self.path, remedy="name another")
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        for number, line in enumerate(lines):
-            try:
-                entry = json.loads(line)
-            except ValueError as error:
-                if number == len(lines) - 1 and number:
-                    self._whole = sum(map(len, lines[:-1]))  # cut short by a stop: that one is computed again
-                    return
-                raise self._refused(number) from error
-            if not isinstance(entry, dict) or not {"key", "code", "records"} <= set(entry):
-                old = isinstance(entry, dict) and ("key" in entry or "scored" in entry)
-                raise self._refused(number, old=old)
-            self._known[entry["key"]] = entry
+        for number, entry in enumerate(() if self.path is None else read_lines(self.path), start=1):
+            if isinstance(entry, dict) and {"key", "code", "records"} <= entry.keys():
+                self._known[entry["key"]] = entry
+            elif isinstance(entry, dict) and entry.keys() & {"key", "scored"}:
+                problem = "this ledger is of an earlier version, which does not say what code scored it"
+                raise TableError(problem, where=self.path, remedy="name a new file")
+            else:
+                problem = f"line {number} is no entry of a ledger"
+                raise TableError(problem, where=self.path, remedy="name another file")
 
     def remember(
         self, about: Mapping[str, Any], code: str, compute: Callable[[], tuple[Sequence[Score], float]]
@@ -101,31 +95,13 @@ class Ledger:
                 "records": [asdict(record) for record in records],
             }  # fmt: skip
             self._known[key] = known
-            self._write(known)
+            if self.path is not None:
+                add_line(self.path, known)
         return [Score(**fields) for fields in known["records"]], float(known["seconds"])
 
     def records(self) -> list[Score]:
         """Everything that is kept, whatever its key."""
         return [Score(**fields) for entry in self._known.values() for fields in entry["records"]]
-
-    def _write(self, entry: Mapping[str, Any]) -> None:
-        if self.path is None:
-            return
-        try:
-            if self._whole is not None:
-                with self.path.open("r+b") as stream:
-                    stream.truncate(self._whole)
-                self._whole = None
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry, default=str) + "\n")
-        except OSError as error:
-            remedy = "choose another place"
-            raise StorageError(f"cannot write ({error.strerror})", where=self.path, remedy=remedy) from error
-
-    def _refused(self, line: int, *, old: bool = False) -> TableError:
-        problem = "was kept by an earlier version, which does not say by what code it was scored"
-        problem = f"this ledger {problem}" if old else f"line {line + 1} is no entry of a ledger"
-        return TableError(problem, where=self.path, remedy="name a new file" if old else "name another file")
 
 
 def data_digest(*arrays: NDArray[Any] | Sequence[str]) -> str:

@@ -7,7 +7,6 @@ A folder of results holds a ledger, so that what is done is not done again; at t
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import traceback
 from collections import Counter
@@ -23,7 +22,7 @@ from histoscribe.cli.console import call, emit, show_rows, words
 from histoscribe.cli.running import DEBUG, MENDABLE, OUR_FAULT, mendable
 from histoscribe.errors import Cancelled
 from histoscribe.features.tasks import cluster_gone
-from histoscribe.files import FULL, as_json, plain, replacing
+from histoscribe.files import FULL, add_line, as_json, plain, read_lines, replacing
 from histoscribe.verdict import HEADLINES, read_verdict
 
 LEDGER, TABLE, PAGE = "done.jsonl", "targets.csv", "index.html"
@@ -65,20 +64,16 @@ class FolderLedger:
     def done(self) -> dict[str, dict[str, Any]]:
         """What was said of each result that still stands as it was written, by its key."""
         found: dict[str, dict[str, Any]] = {}
-        with suppress(FileNotFoundError):
-            for line in (self.folder / LEDGER).read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError, KeyError, OSError):
-                    facts = json.loads(line)
-                    if Path(facts["written"]).stat().st_size == facts["bytes"]:
-                        found[facts["key"]] = facts
+        for facts in read_lines(self.folder / LEDGER):
+            with suppress(TypeError, KeyError, OSError):
+                if Path(facts["written"]).stat().st_size == facts["bytes"]:
+                    found[facts["key"]] = facts
         return found
 
     def add(self, key: str, facts: dict[str, Any]) -> None:
         """Note that a result is written."""
         size = Path(facts["written"]).stat().st_size
-        with (self.folder / LEDGER).open("a", encoding="utf-8") as stream:
-            line = json.dumps(plain({**facts, "key": key, "bytes": size}))
-            stream.write(f"\n{line}\n")  # apart from a line that was torn
+        add_line(self.folder / LEDGER, plain({**facts, "key": key, "bytes": size}))
 
 
 def run_batch(
