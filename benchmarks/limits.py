@@ -35,8 +35,8 @@ from histoscribe.predictor import EncodedSection, Predictor, choose_panel, encod
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.inputs import scale_of, standardised
 from histoscribe.predictor.linear import weighted_ridge
-from histoscribe.predictor.novelty import squared_distances
 from histoscribe.predictor.target import panel_expression, spot_weights
+from histoscribe.rows import squared_distances
 from histoscribe.section import read_cohort
 
 SHARES = (0.125, 0.25, 0.5, 1.0)

@@ -8,7 +8,7 @@ import weakref
 from copy import copy
 from itertools import pairwise
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,7 @@ class Rows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 
+Number = TypeVar("Number", bound=np.floating[Any])
 Held = np.ndarray[Any, np.dtype[np.float32]] | Rows
 _MOST_HELD = 1 << 26
 
@@ -95,6 +96,12 @@ def part_of(table: Held, rows: slice) -> Held:
 def runs_of(table: Held) -> list[slice]:
     """The rows of a table in runs of `RUN`."""
     return [slice(start, min(start + RUN, len(table))) for start in range(0, len(table), RUN)]
+
+
+def squared_distances(one: NDArray[Number], other: NDArray[Number]) -> NDArray[Number]:
+    """Between the rows of both, never negative, shape (rows, other rows)."""
+    lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)
+    return np.asarray(np.maximum(lengths - 2 * (one @ other.T), 0), dtype=one.dtype)
 
 
 def lazily(table: Any, chunks: tuple[int, int] = (RUN, -1)) -> Any:

@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from histoscribe.classifier import UNKNOWN, Classifier
 from histoscribe.classifier.classifier import profiles
-from histoscribe.classifier.head import FOLDS, Memory, Spread, folds_of
+from histoscribe.classifier.head import Memory, Spread
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.simulate import simulate_section
 
@@ -129,11 +129,7 @@ def test_distances_are_those_of_the_covariance_with_its_ridge() -> None:
     assert Spread.of(samples).lengths(asked, centres) == pytest.approx(expected)
 
 
-def test_patients_are_never_split() -> None:
-    owners = [f"p{row // 3}" for row in range(60)]
-    fold = folds_of(np.arange(60) // 30, owners)
-    assert all(len(set(fold[3 * p : 3 * p + 3])) == 1 for p in range(20))
-    assert set(fold) == set(range(FOLDS))
+def test_a_memory_expects_what_it_remembers() -> None:
     assert Memory.of(np.eye(6), np.arange(6) % 2, 2).expect(np.eye(6))[0].argmax(1).tolist() == [0, 1] * 3
 
 

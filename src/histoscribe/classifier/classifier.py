@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anndata
 import numpy as np
@@ -13,19 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bulk import BulkTable, as_table, bulk_of
-from histoscribe.classifier.head import FOLDS, Head, Places, folds_of
+from histoscribe.bulk.table import Table
+from histoscribe.classifier.head import FOLDS, Head, Places
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.generator.parents import pseudo_bulk
 from histoscribe.imputer import Imputer
 from histoscribe.imputer.units import groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, Estimator, TrainingSection, bundled, require_shapes
 from histoscribe.models.estimator import settings_from
+from histoscribe.models.folds import deal_folds
 from histoscribe.models.standard import ANEW, Standard
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.bulk.table import Table
-    from histoscribe.section import Section
+from histoscribe.section import Section
 
 UNKNOWN = "unknown"
 _FEWEST_GENES = 10
@@ -183,7 +182,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         of whole patients in which the gene is among the first `count` of the class again.
         """
         state = self.fitted
-        genes, fold = np.asarray(state.standard.genes), folds_of(state.codes, state.patients)
+        genes, fold = np.asarray(state.standard.genes), deal_folds(state.patients, FOLDS, 0, state.codes)
         found = []
         for number, name in enumerate(state.classes):
             own = state.codes == number

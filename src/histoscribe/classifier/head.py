@@ -15,8 +15,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from histoscribe.imputer.own import squared
 from histoscribe.imputer.reference import NUGGET, WIDTH
+from histoscribe.models.folds import deal_folds
+from histoscribe.rows import squared_distances
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -46,7 +47,7 @@ class Spread:
         solved, rows = cho_solve(self.factor, ends.T), len(asked)
         within = (ends.T * solved).sum(0)
         crossed = within[:rows, None] + within[rows:] - 2 * ends[:rows] @ solved[:, rows:]
-        return np.asarray(np.maximum(squared(asked, centres) - crossed, 0) / _RIDGE, dtype=np.float64)
+        return np.asarray(np.maximum(squared_distances(asked, centres) - crossed, 0) / _RIDGE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Memory:
     @classmethod
     def of(cls, samples: Floats, classes: Places, count: int) -> Memory:
         """Solve for the weights, in closed form."""
-        distance = squared(samples, samples)
+        distance = squared_distances(samples, samples)
         scale = float(np.median(distance[~np.eye(len(samples), dtype=bool)])) or 1.0
         member = (classes[:, None] == np.arange(count)).astype(np.float64)
         share = member.mean(0)
@@ -89,7 +90,7 @@ class Memory:
         the mean of all (the relative Mahalanobis distance of Ren et al. 2021), what lies far from that class
         at all, and what is hardly a member of any.
         """
-        distance = squared(asked, self.samples)
+        distance = squared_distances(asked, self.samples)
         member = matern(distance / (WIDTH * self.scale)) @ self.weights + self.share
         apart = self.within.lengths(asked, self.centres).min(1)
         whole = self.whole.lengths(asked, np.zeros((1, asked.shape[1])))[:, 0]
@@ -114,7 +115,7 @@ class Head:
     def of(cls, samples: Floats, classes: Places, patients: list[str], count: int, unknown: float) -> Head:
         """Learn from labelled samples; `unknown`: share of known ones that may be called unknown."""
         member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), len(_WEIGHTS)))
-        fold, parts = folds_of(classes, patients), []
+        fold, parts = deal_folds(patients, FOLDS, 0, classes), []
         for one in np.unique(fold):
             out = fold == one
             parts.append(Memory.of(samples[~out], classes[~out], count))
@@ -167,15 +168,6 @@ class Head:
                 lead = matern(np.maximum(path, 0) / (WIDTH * memory.scale)) @ weights
                 total[genes] += np.diff(lead)
         return np.asarray(total / (2 * draws), dtype=np.float64)
-
-
-def folds_of(classes: Places, patients: list[str]) -> Places:
-    """The fold of each sample: whole patients, each class shared out evenly."""
-    names, first, which = np.unique(patients, return_index=True, return_inverse=True)
-    fold = np.empty(len(names), dtype=np.int64)
-    order = np.lexsort((np.random.default_rng(0).random(len(names)), classes[first]))
-    fold[order] = np.arange(len(names)) % FOLDS
-    return np.asarray(fold[which], dtype=np.int64)
 
 
 def matern(ratio: Floats) -> Floats:

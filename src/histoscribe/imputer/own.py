@@ -1,14 +1,13 @@
 """A table's own structure: what its samples tell of each other's missing values."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histoscribe.imputer.gaussian import GaussianStart
-
-Number = TypeVar("Number", np.float32, np.float64)
+from histoscribe.rows import squared_distances
 
 _NOISE, _NOISE_COUNT, _NOISE_FLOOR = 0.5, 10.0, 0.02
 _CHUNK = 256
@@ -100,9 +99,9 @@ def from_fuller(
         teachers, asked = values[fuller][:, pattern], values[rows][:, pattern]
         taught = np.where(known, values, guess)[fuller][:, ~pattern].astype(np.float64)
         ridge = _SHRUNK / (1 - _SHRUNK) * len(teachers)
-        apart = squared(teachers, teachers)
+        apart = squared_distances(teachers, teachers)
         scale = _WIDTH * (float(np.median(apart[~np.eye(len(apart), dtype=bool)])) or 1.0)
-        alike = _matern(squared(asked, teachers) / scale), _matern(apart / scale), _NUGGET
+        alike = _matern(squared_distances(asked, teachers) / scale), _matern(apart / scale), _NUGGET
         for word, (across, within, nugget) in zip(
             told, ((asked @ teachers.T, teachers @ teachers.T, ridge), alike), strict=True
         ):
@@ -125,19 +124,13 @@ def from_likeness(completed: NDArray[np.float32], nugget: float) -> NDArray[np.f
     parts = -(-len(completed) // _BLOCK)
     for number in range(parts):
         some = completed[number::parts]
-        distance = squared(some, some)
+        distance = squared_distances(some, some)
         apart = ~np.eye(len(some), dtype=bool)
         kernel = _matern(distance / (_WIDTH * (np.median(distance[apart]) or 1.0))).astype(np.float64)
         kernel[~apart] += nugget
         inverse = np.linalg.inv(kernel)
         told[number::parts] = some - (inverse @ some) / np.diag(inverse)[:, None]
     return told
-
-
-def squared(one: NDArray[Number], other: NDArray[Number]) -> NDArray[Number]:
-    """Squared distances of rows, shape (rows, other rows)."""
-    lengths = (one**2).sum(1)[:, None] + (other**2).sum(1)
-    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0), dtype=one.dtype)
 
 
 def _matern(ratio: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

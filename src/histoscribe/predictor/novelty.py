@@ -1,7 +1,5 @@
 """Novelty: how far a tile lies from all tiles that the model has seen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +8,7 @@ from numpy.typing import NDArray
 
 from histoscribe.predictor.inputs import standardised
 from histoscribe.predictor.linear import pooled, principal_axes
-from histoscribe.rows import Held, runs_of
+from histoscribe.rows import Held, runs_of, squared_distances
 
 NEAREST = 5
 _AXES = 24
@@ -113,9 +111,3 @@ def distance_to(
         near = np.sort(np.partition(squared, count - 1, axis=1)[:, :count], axis=1)[:, min(skip, count - 1) :]
         out[start : start + _BLOCK] = np.sqrt(near).mean(axis=1)
     return out
-
-
-def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Between the rows of a and of b, never negative, shape (a, b)."""
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * (a @ b.T)
-    return np.asarray(np.maximum(squared, 0), dtype=np.float32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.models.folds import deal_folds
 from histoscribe.programmes.cox import Floats, Survival, ridge_cox
 from histoscribe.programmes.factors import PENALTY, Factors, GeneScaling, factorise, matched, project
 
@@ -57,12 +58,9 @@ def draw_folds(
     patients: Sequence[str], survival: Survival | None, count: int, seed: int
 ) -> NDArray[np.int64]:
     """The fold of each sample; whole patients, those with an event shared out evenly."""
-    names, which = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    happened = np.zeros(len(names)) if survival is None else np.bincount(which, survival.event)
-    order = np.lexsort((np.random.default_rng(seed).random(len(names)), happened > 0))
-    fold = np.empty(len(names), dtype=np.int64)
-    fold[order] = np.arange(len(names)) % count
-    return fold[which]
+    owners = np.asarray(patients, dtype=str)
+    happened = owners[:0] if survival is None else owners[survival.event > 0]
+    return deal_folds(patients, count, seed, np.isin(owners, happened))
 
 
 def attempt(folds: Folds, number: int, weight: float, seed: int) -> Trial:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, BulkTable, bulk_of, convert
-from histoscribe.bulk.table import dense
+from histoscribe.bulk.table import Table, dense
 from histoscribe.errors import TableError
-from histoscribe.genes import match_genes
+from histoscribe.genes import GeneSets, match_genes
 from histoscribe.imputer.units import MIN_SAMPLES, groups_of, working_scale
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
@@ -25,10 +25,6 @@ from histoscribe.programmes.cox import Floats, Risk, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.bulk.table import Table
-    from histoscribe.genes import GeneSets
 
 NUMBERS = (3, 4, 6, 8, 11, 16)
 WEIGHTS = (0.003, 0.01)

@@ -5,14 +5,8 @@ import torch
 from anndata import AnnData
 
 from histoscribe.bulk import as_table
-from histoscribe.imputer.training.fitting import FilledTable, GaussianOptions, assign_folds, fill_table
+from histoscribe.imputer.training.fitting import FilledTable, GaussianOptions, fill_table
 from histoscribe.imputer.training.table import prepare
-
-
-def test_patients_are_never_split() -> None:
-    folds = assign_folds(["a", "a", "b", "c", "c", "d"], 3, 0)
-    assert folds[0] == folds[1]
-    assert folds[3] == folds[4]
 
 
 def test_held_out_samples_have_no_say_in_what_is_remembered() -> None:

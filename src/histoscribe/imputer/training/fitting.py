@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.training.table import TrainingTable
 from histoscribe.models.estimator import require_whole
+from histoscribe.models.folds import deal_folds
 from histoscribe.models.reproducible import seeded
 from histoscribe.progress import Progress
 
@@ -69,7 +69,7 @@ def fit_restorer(
         from histoscribe.imputer.training.correction import train_corrector
         from histoscribe.models.training import TrainingOptions
 
-        held = assign_folds(table.groups, _PARTS, seed + 1) == 0
+        held = deal_folds(table.groups, _PARTS, seed + 1) == 0
         held[: table.old] = False
         if held.any() and not held[table.old :].all():
             options = TrainingOptions(
@@ -276,15 +276,8 @@ def fill_table(table: TrainingTable, seed: int) -> FilledTable:
     filled = _fill_holes(values, blocks, max(1, len(values) // 3), seed)
     groups = table.groups[old:]
     folds = np.full(len(values), -1, dtype=np.int64)
-    folds[old:] = assign_folds(groups, min(_FOLDS, max(2, len(set(groups)))), seed)
+    folds[old:] = deal_folds(groups, min(_FOLDS, max(2, len(set(groups)))), seed)
     return FilledTable(filled, known, blocks, folds, seed)
-
-
-def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold per sample, whole groups together."""
-    names, which = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return np.asarray((order % folds)[which], dtype=np.int64)
 
 
 def _fill_holes(

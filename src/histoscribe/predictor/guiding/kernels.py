@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
 from histoscribe.predictor.inputs import MIN_TILES, Scale, scale_of, standardised
-from histoscribe.predictor.novelty import squared_distances
+from histoscribe.rows import squared_distances
 
 Rows = NDArray[np.int64]
 Kernel = Callable[[Rows, Rows], NDArray[np.float64]]
