@@ -1,7 +1,5 @@
 """Delimited text: CSV, TSV and GCT, plain or gzipped, in any common encoding, read in bounded pieces."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

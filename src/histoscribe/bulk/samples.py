@@ -1,7 +1,5 @@
 """What is known of the samples of a table: patient, class, survival, from a file beside it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path

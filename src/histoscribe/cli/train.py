@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +15,10 @@ from histoscribe.cli.running import job, verb
 from histoscribe.cli.targets import open_cohort, open_described, output_folder
 from histoscribe.errors import TableError
 from histoscribe.files import replacing
+from histoscribe.models import Card
 
 app = typer.Typer(no_args_is_help=True, help="Learn a model from measured sections.")
 
-if TYPE_CHECKING:
-    from histoscribe.models import Card
 
 Devices = Annotated[int, typer.Option(min=1, help="How many devices or processes train together.")]
 

@@ -1,9 +1,6 @@
 """Clusters of spots that express alike, and the score of a gene set on each spot."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +9,7 @@ from histoscribe.errors import RegionError
 from histoscribe.evaluation.guards import varying
 from histoscribe.evaluation.regions import log_expression, variable_genes
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
+from histoscribe.section import Section
 
 _COMPONENTS, _NEIGHBOURS, _FEWEST = 30, 15, 20
 

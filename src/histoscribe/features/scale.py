@@ -1,17 +1,12 @@
 """Whether a slide's µm per pixel can be true: other witnesses of its scale, and where they disagree."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoscribe.slide import Slide
 from histoscribe.tiles import Tiles, read_crops
 from histoscribe.tiles.crops import finest_pixel
-
-if TYPE_CHECKING:
-    from histoscribe.slide import Slide
 
 _NOMINAL = 10.0  # µm per pixel times objective magnification of an ordinary scanner
 _SIZES_MM = (0.3, 100.0)

@@ -1,7 +1,5 @@
 """The feature store: descriptors on disk, chunk by chunk, each whole and with its checksum."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -14,18 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import StorageError, told_as
 from histoscribe.features.encoder import TileEncoder
+from histoscribe.slide import Slide
 from histoscribe.slide.identity import slide_hash
-
-if TYPE_CHECKING:
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Tiles
+from histoscribe.tiles import Tiles
 
 CHUNK = 32
 """Tiles that are read, described, written and lost together."""

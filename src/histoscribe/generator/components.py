@@ -1,7 +1,5 @@
 """What each component of the code does: genes, gene sets, which parent it comes from; and a picture of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -11,8 +11,6 @@ Many patients were sequenced twice, from poly-A and from captured RNA; one libra
 poly-A where there is one.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path

@@ -1,9 +1,6 @@
 """Parents: brought to a model's genes and scale as the user has them, and mixed as tissue mixes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,10 +12,7 @@ from histoscribe.errors import RegionError, TableError
 from histoscribe.generator.cohort import to_log2
 from histoscribe.genes import match_genes
 from histoscribe.record import record_of
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
-
+from histoscribe.section import Section
 
 MOST_MISSING = 0.2
 PURITIES = np.linspace(0.1, 1.0, 19, dtype=np.float32)

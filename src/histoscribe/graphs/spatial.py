@@ -1,7 +1,5 @@
 """The spatial graph: spots within a radius that is counted in spot pitches, and means of features over it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

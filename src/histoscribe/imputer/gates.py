@@ -1,7 +1,5 @@
 """How far to trust the memory over the Gaussian, and how wrong the answer may be."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

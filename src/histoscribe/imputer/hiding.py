@@ -1,23 +1,17 @@
 """Genes that a table has, hidden whole: what judges a model on a table, and widens its intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.gates import LEVEL_90, score_genes
 from histoscribe.imputer.restorer import Restorer, restore_all
+from histoscribe.imputer.units import UnitTable
 from histoscribe.imputer.weighing import Floats, Mask
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from histoscribe.bulk.table import BulkTable
-    from histoscribe.imputer.units import UnitTable
 
 PARTS = 4
 _TRIED = 200

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from numpy.typing import NDArray
 
 from histoscribe.bulk import SCALES, BulkTable, bulk_of
+from histoscribe.bulk.table import Table
 from histoscribe.errors import ModelError
 from histoscribe.features.device import resolve_device
 from histoscribe.imputer.gates import held_out_scores
@@ -25,13 +28,6 @@ from histoscribe.models import Card, Estimator
 from histoscribe.models.estimator import settings_from
 from histoscribe.models.standard import halve, to_tensors
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-
-    from histoscribe.bulk.table import Table
-
 
 _CLEARLY = 0.9
 

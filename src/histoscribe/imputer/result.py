@@ -1,10 +1,7 @@
 """The table that comes out, and the same as a section: measured and restored values, told apart."""
 
-from __future__ import annotations
-
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,9 +19,7 @@ from histoscribe.imputer.weighing import LEAST_SAMPLES, Completed, complete, nei
 from histoscribe.models import Card
 from histoscribe.progress import Progress
 from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
+from histoscribe.section import Section
 
 
 def restore_table(

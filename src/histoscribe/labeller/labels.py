@@ -1,7 +1,5 @@
 """Labels of slides: read from a table, recognised as classes or numbers, checked before learning."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike

@@ -1,12 +1,10 @@
 """What is written of a slide: its labels as a table, its tiles with attention and evidence."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,15 +14,13 @@ from numpy.typing import NDArray
 from histoscribe.files import as_json, replacing
 from histoscribe.labeller.calibration import tell
 from histoscribe.labeller.labels import Label, columns_of
+from histoscribe.models import Card
 from histoscribe.predictor.output import model_record, section_of
 from histoscribe.record import record_of
 from histoscribe.section import Section, flip, write_section
-
-if TYPE_CHECKING:
-    from histoscribe.models import Card
-    from histoscribe.slide import Slide
-    from histoscribe.tiles import Tiles
-    from histoscribe.verdict import Verdict
+from histoscribe.slide import Slide
+from histoscribe.tiles import Tiles
+from histoscribe.verdict import Verdict
 
 UNKNOWN = "unknown"
 

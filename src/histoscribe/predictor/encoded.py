@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
-
-if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
-    from histoscribe.progress import Progress
-    from histoscribe.section import Section
+from histoscribe.features import TileEncoder
+from histoscribe.progress import Progress
+from histoscribe.section import Section
 
 
 @dataclass(frozen=True, eq=False)

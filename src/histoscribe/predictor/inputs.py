@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.graphs import context_means
 from histoscribe.graphs.spatial import Surroundings
+from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.linear import pooled
 from histoscribe.rows import Held, room, runs_of
-
-if TYPE_CHECKING:
-    from histoscribe.predictor.encoded import EncodedSection
 
 MIN_TILES = 30
 _CLIP = 5.0

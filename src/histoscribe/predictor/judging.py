@@ -1,21 +1,17 @@
 """What a model's verdict on a slide rests on: whose tissue it is, what it looks like, how fine its image
 is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError
+from histoscribe.models import Card
+from histoscribe.predictor.novelty import NoveltyReference
+from histoscribe.rows import Held
 from histoscribe.verdict import REFUSED, TOO_COARSE, UNLIKE, Verdict, VerdictKind
-
-if TYPE_CHECKING:
-    from histoscribe.models import Card
-    from histoscribe.predictor.novelty import NoveltyReference
-    from histoscribe.rows import Held
 
 
 def judge(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.explaining.attention import attention_maps
 from histoscribe.predictor.guiding.guide import Guidance, Guide
 from histoscribe.predictor.judging import judge, times_coarser
+from histoscribe.predictor.model import FittedPredictor, TilePredictions
 from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.storage import from_tensors, to_tensors
 from histoscribe.predictor.target import common_genes, require_genes
@@ -33,11 +34,8 @@ from histoscribe.record import record_of
 from histoscribe.rows import Held, Rows
 from histoscribe.section import Section
 from histoscribe.section.assembly import describe
+from histoscribe.slide import Slide
 from histoscribe.tiles import Region, Tiles, grid_tiles, image_fineness, sample_tiles, spot_tiles
-
-if TYPE_CHECKING:
-    from histoscribe.predictor.model import FittedPredictor, TilePredictions
-    from histoscribe.slide import Slide
 
 
 class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):

@@ -5,8 +5,6 @@ prediction is moved towards the mean over the neighbours of its tile, or away fr
 with the gene's place among the training genes, ordered by how far they hang together in space.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import product
 

@@ -1,10 +1,8 @@
 """What is predicted: log1p of counts per 10,000 over all genes of a spot, for a panel of genes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +10,8 @@ from numpy.typing import NDArray
 from histoscribe.bulk.scales import log_cp10k as log_cp10k
 from histoscribe.bulk.table import dense
 from histoscribe.errors import SectionError, SettingError, TableError
-
-if TYPE_CHECKING:
-    from histoscribe.predictor.encoded import EncodedSection
-    from histoscribe.section import Section
+from histoscribe.predictor.encoded import EncodedSection
+from histoscribe.section import Section
 
 Target = Literal["clean", "published"]
 TARGET = "log1p of counts per 10,000 over all genes of the spot"

@@ -1,18 +1,13 @@
 """The sample that comes with Histoscribe: four simulated sections of three patients, with their truth."""
 
-from __future__ import annotations
-
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 
 from histoscribe.errors import SectionError, told_as
-
-if TYPE_CHECKING:
-    from histoscribe.section import Section
+from histoscribe.section import Section
 
 COHORT_FILE, TRUTH_FILE = "cohort.csv", "truth.npz"
 _LARGEST = 500_000_000

@@ -6,15 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histoscribe.errors import SlideError, told_as
 from histoscribe.record import SlideReference
-
-if TYPE_CHECKING:
-    from histoscribe.slide.model import Slide
+from histoscribe.slide.model import Slide
 
 HELD_IN_H5AD = "image in the h5ad file"
 """Vendor of a slide that lies in its section's own file, among other things."""

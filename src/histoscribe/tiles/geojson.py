@@ -1,7 +1,5 @@
 """Regions from and to the GeoJSON files that QuPath exchanges."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

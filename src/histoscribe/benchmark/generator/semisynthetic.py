@@ -1,12 +1,9 @@
 """What every method generates on a semi-synthetic bed, beside real metastases of unseen patients."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +17,7 @@ from histoscribe.benchmark.training import descend
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import learn_standard
 from histoscribe.models.reproducible import seeded
-
-if TYPE_CHECKING:
-    from histoscribe.simulate.metastases import Bed
+from histoscribe.simulate.metastases import Bed
 
 JOINT = "mean of cancer accuracy, site accuracy, 1 - 2 |two-sample AUC - .5| and variance correlation"
 REAL = "real"

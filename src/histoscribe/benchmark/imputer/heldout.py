@@ -1,19 +1,14 @@
 """Held-out samples of a table: what is hidden of them, and how far restored values are from the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.bulk import BulkTable
 from histoscribe.errors import TableError
 from histoscribe.imputer.units import groups_of
-
-if TYPE_CHECKING:
-    from histoscribe.bulk import BulkTable
 
 Values = NDArray[np.float32]
 Figure = tuple[float, float, float]

@@ -1,27 +1,23 @@
 """Networks: a checkpoint as a tile encoder, on a processor or in half precision on a GPU."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from histoscribe.errors import ModelError
 from histoscribe.features.device import one_thread, precision_of, resolve_device
 from histoscribe.features.encoder import check_crops
 from histoscribe.features.networks import timm_models, transformers_models
 from histoscribe.features.networks.checkpoint import Checkpoint, read_checkpoint
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 Forward = Callable[["Tensor"], "Tensor"]
 _BATCH = {"cuda": 64, "mps": 16, "cpu": 4}

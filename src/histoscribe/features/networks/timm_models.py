@@ -1,19 +1,16 @@
 """Networks that the package timm builds, and what owners put before or behind them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
 from histoscribe.features.networks.heads import Attended, ConvStem, Projected
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 _DAMAGED = "check that config.json and weights belong together, or fetch the encoder again"
 _AROUND = ("module.", "teacher.", "backbone.", "encoder.", "vision_encoder.", "visual.")

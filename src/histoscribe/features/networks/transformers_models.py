@@ -1,19 +1,16 @@
 """Vision transformers that the package transformers builds: Phikon, Hibou, Midnight and their kin."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
 from histoscribe.features.networks.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 TYPES = (
     "vit", "deit", "beit", "data2vec-vision", "vit_msn", "dinov2", "dinov2_with_registers", "dinov3_vit",

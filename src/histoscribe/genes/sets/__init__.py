@@ -1,7 +1,5 @@
 """Gene sets: the project's own lists of well-known marker genes, and any GMT file beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from os import PathLike

@@ -4,8 +4,6 @@ The graphs belong to the spot branch, which reads expression. On a slide without
 the predictor wrote, so the maps show how the model relates tiles to each other, not what was measured.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,10 +4,7 @@ Gradient times input (Shrikumar et al. 2016) through the whole ensemble: ridge, 
 retrieval. Inputs are z-scores of the slide, so what is attributed is why a tile differs from its slide.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,13 +14,10 @@ from torch.nn import functional as F
 
 from histoscribe.errors import TableError
 from histoscribe.graphs import spatial_graph
-from histoscribe.predictor.model import seen_by
+from histoscribe.predictor.model import FittedPredictor, seen_by
+from histoscribe.predictor.predictor import Predictor
 from histoscribe.predictor.retrieval.gallery import retrieve
 from histoscribe.progress import Progress
-
-if TYPE_CHECKING:
-    from histoscribe.predictor.model import FittedPredictor
-    from histoscribe.predictor.predictor import Predictor
 
 _CHUNK = 1024
 

@@ -1,25 +1,20 @@
 """A section that teaches itself, without a model: between its spots and beyond them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from histoscribe.features import TileEncoder
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.predictor.guiding.guide import Guide
 from histoscribe.predictor.output import section_of
 from histoscribe.predictor.target import PANEL_SIZE, TARGET, choose_panel
+from histoscribe.progress import Progress
 from histoscribe.record import Record
 from histoscribe.section import Section, flip
 from histoscribe.tiles import Region, grid_tiles, sample_tiles, spot_tiles
-
-if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
-    from histoscribe.progress import Progress
 
 
 def predict_itself(

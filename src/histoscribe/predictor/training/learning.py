@@ -1,17 +1,16 @@
 """From encoded sections to a fitted predictor and its card: panel, inner validation, training."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, SettingError
+from histoscribe.features import TileEncoder
 from histoscribe.features.device import one_thread
 from histoscribe.models import Card, TrainingSection
 from histoscribe.predictor.encoded import EncodedSection
@@ -33,9 +32,6 @@ from histoscribe.predictor.target import TARGETS, choose_panel, joined, panel_ex
 from histoscribe.predictor.training.fitting import FitOptions, fit_parts, gallery_spots, standardise
 from histoscribe.predictor.training.views import EncoderView, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
-
-if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
 
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))

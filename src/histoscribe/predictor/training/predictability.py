@@ -1,7 +1,5 @@
 """Which genes a predictor could learn from a cohort, before one is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,15 +4,13 @@ Three sources beside image clusters: the built-in nuclear descriptors, tables of
 JSON, QuPath's export, or any table with x, y and class), and tables with one label per spot.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,11 +18,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from histoscribe.errors import SettingError, TableError
+from histoscribe.features import TileEncoder
 from histoscribe.predictor.encoded import EncodedSection
-
-if TYPE_CHECKING:
-    from histoscribe.features import TileEncoder
-    from histoscribe.section import Section
+from histoscribe.section import Section
 
 NUCLEAR_TYPES = ("no nuclei", "small round nuclei", "elongated nuclei", "large nuclei", "other nuclei")
 # HoVer-Net's numbers on PanNuke.

@@ -1,7 +1,5 @@
 """Cells that Space Ranger 4 segments beside the bins of Visium HD: one spot a cell."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

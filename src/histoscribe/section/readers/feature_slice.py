@@ -1,7 +1,5 @@
 """Visium HD runs from `feature_slice.h5` alone: one gene, or all, in bins of any size that 2 µm make up."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Images that a table holds or names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """HEST-1k as it lies on disk: where the parts of a section are, whose it is, and what is doubtful."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Sections from legacy Spatial Transcriptomics: a counts table, a positions file and an image."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

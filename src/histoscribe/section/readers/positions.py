@@ -1,7 +1,5 @@
 """Where the spots of a Space Ranger folder lie, and which counts they belong to."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Sections from Space Ranger folders, versions 1 to 4: spots, and bins of Visium HD."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

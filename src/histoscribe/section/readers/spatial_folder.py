@@ -1,7 +1,5 @@
 """What a Space Ranger `spatial/` folder says: scale factors, and the reduced images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Counts from 10x Genomics: HDF5 matrices (Cell Ranger 3 and later) and matrix-market folders."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from dataclasses import replace

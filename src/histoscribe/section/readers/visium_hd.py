@@ -1,7 +1,5 @@
 """Visium HD runs: which bin size or segmented cells to open, and what each folder is called."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

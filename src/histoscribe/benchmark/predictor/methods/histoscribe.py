@@ -1,7 +1,5 @@
 """The predictor itself: as published, in its default settings, and with parts left out or added."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 
