@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
-from histoscribe import Generator, Imputer
+from histoscribe import Generator, Imputer, Predictor
 from histoscribe.features.device import one_thread
 from histoscribe.models.reproducible import seeded
 
@@ -48,4 +49,16 @@ def test_bundled_models_give_the_same_digits_however_many_threads_there_are(name
             found.append(model.generate(table, site=model.sites[1], samples=7).X)
         else:
             found.append(model.embed(table))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_prediction_has_the_same_digits_however_many_threads_there_are(threads):
+    model, rng, found = Predictor.load("her2st-breast", device="cpu"), np.random.default_rng(0), []
+    mean, deviation = model.fitted.space.descriptors
+    tiles = (mean + deviation * rng.normal(size=(400, len(mean)))).astype(np.float32)
+    centres_um = 100 * np.argwhere(np.ones((20, 20))).astype(float)
+    for number in (1, 2):
+        threads(number)
+        with threadpool_limits(number):
+            found.append(model.predict_encoded(tiles, centres_um))
     np.testing.assert_array_equal(*found)

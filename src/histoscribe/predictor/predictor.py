@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from histoscribe.errors import ModelError, SectionError, SlideError, TableError
 from histoscribe.features import TileEncoder, describe_tiles, encode_tiles
@@ -382,14 +383,12 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         if guide is not None or not isinstance(features, Rows):
             features = np.asarray(features, np.float32)
         fitted.check(features, centres_um)
-        if guide is not None:
-            from threadpoolctl import threadpool_limits
-
-            assert not isinstance(features, Rows)
-            with one_thread(), threadpool_limits(1):  # the same digits however many threads are free
-                return guide.guided(fitted, self.genes, features, centres_um, slide, device)
         progress = progress or Progress()
-        return fitted.predict(fitted.read(features, centres_um, slide, progress), device, progress), None
+        with one_thread(), threadpool_limits(1):  # the same digits however many threads are free
+            if guide is not None:
+                assert not isinstance(features, Rows)
+                return guide.guided(fitted, self.genes, features, centres_um, slide, device)
+            return fitted.predict(fitted.read(features, centres_um, slide, progress), device, progress), None
 
     def _check_genes(self, section: Section) -> None:
         genes = self.genes
