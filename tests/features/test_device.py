@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from histoscribe.errors import SettingError
 from histoscribe.features import device
@@ -55,6 +56,17 @@ def test_threads_that_compute_on_one_thread_at_once_leave_the_number_as_it_was()
         assert fresh == [2]
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_libraries_of_numpy_compute_on_one_thread_too():
+    def numbers() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info()]
+
+    with threadpool_limits(2):
+        before = numbers()
+        with one_thread():
+            assert set(numbers()) == {1}
+        assert numbers() == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another linker")

@@ -16,6 +16,7 @@ from histoscribe.bulk import BulkTable, as_table, bulk_of
 from histoscribe.bulk.table import Table
 from histoscribe.classifier.head import FOLDS, Head, Places
 from histoscribe.errors import ModelError, SettingError, TableError
+from histoscribe.features.device import one_thread
 from histoscribe.generator.parents import pseudo_bulk
 from histoscribe.imputer import Imputer
 from histoscribe.imputer.units import groups_of, learn_standard, standard_of, standardise
@@ -132,6 +133,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         samples = np.nan_to_num(values[use[kept]]).astype(np.float16).astype(np.float32)
         return self._learned(ClassifierState(samples, standard, codes, classes, owners, memory), card)
 
+    @one_thread()
     def classify(self, table: Table, *, adapt: bool | None = None) -> pd.DataFrame:
         """Tell what samples are.
 
@@ -163,6 +165,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         frame.attrs["notes"] = notes
         return frame.set_axis(bulk_of(table).table.obs_names).rename_axis("sample")
 
+    @one_thread()
     def explain(
         self, table: Table, *, adapt: bool | None = None, draws: int = 8, progress: Progress | None = None
     ) -> pd.DataFrame:

@@ -4,13 +4,17 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from histoscribe.errors import SettingError, told_as
+
+_SETTING = Lock()
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -41,20 +45,23 @@ def precision_of(device: torch.device) -> torch.dtype:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread of the processor, and restore their number afterwards.
+    """Let PyTorch and numpy compute on one thread of the processor, and restore their number afterwards.
 
-    Sums over the edges of a graph depend on the order in which threads finish; one thread gives the same
-    digits each time. Networks this small gain nothing from more.
+    Sums depend on how many threads share them and which is done first; one thread gives the same digits each
+    time. Networks and tables this small gain nothing from more, and waiting threads use processor time.
     """
-    before = torch.get_num_threads()
-    if before == 1:  # perhaps another thread's doing, which that one sets back
-        yield
-        return
-    torch.set_num_threads(1)
+    with _SETTING:
+        before, pools = torch.get_num_threads(), ThreadpoolController()
+        if before > 1:  # one is perhaps another thread's doing, which that one sets back
+            torch.set_num_threads(1)
+        several = any(pool["num_threads"] > 1 for pool in pools.info())
+        limits = pools.limit(limits=1) if several else nullcontext()
     try:
-        yield
+        with limits:
+            yield
     finally:
-        torch.set_num_threads(before)
+        if before > 1:
+            torch.set_num_threads(before)
 
 
 def keep_triton_apart() -> None:

@@ -135,7 +135,7 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         found = [np.corrcoef(brought.values.mean(0) - common, mean - common)[0, 1] for mean in means]
         return self.cancers[int(np.argmax(found))] if len(found) > 1 else self.cancers[0]
 
-    @one_thread()  # the same digits however many threads are free
+    @one_thread()
     def generate(
         self,
         primary: Table,

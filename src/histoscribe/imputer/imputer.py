@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from histoscribe.bulk import SCALES, BulkTable, bulk_of
 from histoscribe.bulk.table import Table
 from histoscribe.errors import ModelError
-from histoscribe.features.device import resolve_device
+from histoscribe.features.device import one_thread, resolve_device
 from histoscribe.imputer.gates import held_out_scores
 from histoscribe.imputer.hiding import hidden_error
 from histoscribe.imputer.restorer import HALVED, ImputerState, explain, rebuild, summarise
@@ -143,6 +143,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         fresh = Imputer(seed=self.seed, licence=self.licence)
         return fresh.fit(table, patients=patients, start=self, checkpoint=checkpoint, progress=progress)
 
+    @one_thread()
     def restore(
         self, table: Table, *, adapt: bool | None = None, progress: Progress | None = None
     ) -> AnnData:
@@ -183,6 +184,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         _, units = self.units_of(bulk_of(table), adapt)
         return summarise(self.fitted.restorer, units.values)
 
+    @one_thread()
     def attention(
         self, table: Table, gene: str, *, adapt: bool | None = None, progress: Progress | None = None
     ) -> pd.DataFrame:

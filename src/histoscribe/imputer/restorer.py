@@ -114,7 +114,7 @@ def restore_all(
     return means, spreads
 
 
-@one_thread()  # the same digits however many threads are free
+@one_thread()
 def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The expected factors of each sample, shape (samples, factors); NaN where nothing is known."""
     result = np.full((len(values), restorer.start.loadings.shape[1]), np.nan, dtype=np.float32)

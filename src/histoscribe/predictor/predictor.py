@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from histoscribe.errors import ModelError, SectionError, SlideError, TableError
 from histoscribe.features import TileEncoder, describe_tiles, encode_tiles
@@ -384,7 +383,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             features = np.asarray(features, np.float32)
         fitted.check(features, centres_um)
         progress = progress or Progress()
-        with one_thread(), threadpool_limits(1):  # the same digits however many threads are free
+        with one_thread():  # the same digits however many threads are free
             if guide is not None:
                 assert not isinstance(features, Rows)
                 return guide.guided(fitted, self.genes, features, centres_um, slide, device)

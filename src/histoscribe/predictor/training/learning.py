@@ -41,6 +41,7 @@ _MOST_SHOWN, _LEAST_WINDOW = 8_000, 500
 HALVES = "half of the section"
 
 
+@one_thread()
 def learn(
     sections: Sequence[EncodedSection], options: FitOptions, licence: str
 ) -> tuple[FittedPredictor, Card]:
@@ -59,9 +60,8 @@ def learn(
     views = choose_views(shown, panel, options.settings)
     settings, type_names = _with_types(seeing_all(options.settings, views), sections)
     options = replace(options, panel=panel, settings=settings, views=views)
-    with one_thread():
-        inner = validate(shown, options)
-        fitted = fit_parts(sections, options, members=settings.members)
+    inner = validate(shown, options)
+    fitted = fit_parts(sections, options, members=settings.members)
     every = [(section.name, spot) for section in sections for spot in section.spots]
     kept = gallery_spots(len(every), settings.gallery_spots, options.seed)
     crops = _crops(sections, kept)
@@ -223,6 +223,7 @@ def choose_views(
     return tuple(views)
 
 
+@one_thread()
 def choose_encoder(
     sections: Sequence[EncodedSection], panel: Sequence[str], settings: PredictorSettings, device: str
 ) -> tuple[TileEncoder, list[EncodedSection]]:
