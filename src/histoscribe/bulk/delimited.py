@@ -36,6 +36,10 @@ _COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _POINT = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "n/a", "<NA>", "-"]
+_PLAINLY: dict[str, Any] = {
+    **{"header": None, "index_col": False, "dtype": {0: str}, "na_values": _NA, "keep_default_na": False},
+    **{"low_memory": False, "on_bad_lines": "error"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +94,9 @@ def _read(path: Path, encoding: str, memory: int) -> TextTable:
         stream.seek(here)
         if len(cells[0]) == len(header) + 1:  # as R writes it
             header = ["", *header]
-        reader = pd.read_csv(
-            stream, sep=separator, header=None, names=range(len(header)), index_col=False, na_values=_NA,
-            keep_default_na=False, low_memory=False, chunksize=max(1, _CHUNK_CELLS // len(header)),
-            decimal=_decimal(cells, separator, path), dtype={0: str}, on_bad_lines="error",
-        )  # fmt: skip
+        decimal, rows = _decimal(cells, separator, path), max(1, _CHUNK_CELLS // len(header))
+        options = {"sep": separator, "names": range(len(header)), "chunksize": rows, "decimal": decimal}
+        reader = pd.read_csv(stream, **_PLAINLY, **options)
         return _collect(reader, header, layout, path, memory)
 
 
@@ -148,10 +150,8 @@ def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
     separator = max("\t,;", key=line.count)
     header = [cell.strip() for cell in next(csv.reader([line.rstrip("\r\n")], delimiter=separator))]
     if len(header) < 2 or len(header) > _MAX_COLUMNS:
-        raise TableError(
-            f"the first line has {len(header):,} cells", where=path,
-            remedy="give a table with row names in the first column and column names in the first line",
-        )  # fmt: skip
+        remedy = "give a table with row names in the first column and column names in the first line"
+        raise TableError(f"the first line has {len(header):,} cells", where=path, remedy=remedy)
     if is_nameless(header):
         stream.seek(begin)
         names = STRANDS if len(header) == 4 else [f"column {place}" for place in range(2, len(header) + 1)]
@@ -171,10 +171,9 @@ def _decimal(lines: list[list[str]], separator: str, path: Path) -> str:
     if not numbers:
         return "."
     if all(_THOUSANDS.fullmatch(cell) for cell in numbers):
-        raise TableError(
-            f"the comma in {numbers[0]!r} may mark thousands or decimals", where=path,
-            remedy="write numbers without thousands separators, with a point before decimals",
-        )  # fmt: skip
+        problem = f"the comma in {numbers[0]!r} may mark thousands or decimals"
+        remedy = "write numbers without thousands separators, with a point before decimals"
+        raise TableError(problem, where=path, remedy=remedy)
     return ","
 
 
@@ -220,13 +219,12 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
         names, pieces[-1] = names[:-1], pieces[-1][:-1]
         notes = {place: kept[:-1] for place, kept in notes.items()}
     if len(names) < layout.rows:
-        raise TableError(
-            f"it states {layout.rows:,} rows and holds {len(names):,}", where=path,
-            remedy="copy it anew if it is cut off, else correct its second line",
-        )  # fmt: skip
-    more = f"its second line states {layout.rows:,} rows, it holds {len(names):,}"
+        remedy = "copy it anew if it is cut off, else correct its second line"
+        problem = f"it states {layout.rows:,} rows and holds {len(names):,}"
+        raise TableError(problem, where=path, remedy=remedy)
     columns = [header[place] for place in numeric]
     beside = {header[place]: kept for place, kept in notes.items() if header[place]}
+    more = f"its second line states {layout.rows:,} rows, it holds {len(names):,}"
     said = (more,) if 0 < layout.rows < len(names) else ()
     return TextTable(np.concatenate(pieces), names, columns, beside, layout, said)
 

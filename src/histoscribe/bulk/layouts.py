@@ -77,10 +77,9 @@ def gct_layout(first: str, second: str, where: object) -> TextLayout:
     if not first.startswith("#1.3"):
         return TextLayout("rows", rows=rows)
     if len(numbers) < 4 or not all(one.isdigit() for one in numbers[:4]):
-        raise TableError(
-            "the second line of a GCT 1.3 file must hold four numbers", where=str(where),
-            remedy="write rows, columns, row descriptors and column descriptors there",
-        )  # fmt: skip
+        problem = "the second line of a GCT 1.3 file must hold four numbers"
+        remedy = "write rows, columns, row descriptors and column descriptors there"
+        raise TableError(problem, where=str(where), remedy=remedy)
     return TextLayout("rows", int(numbers[2]), int(numbers[3]), rows)
 
 

@@ -82,14 +82,10 @@ def read_table(
     turn, doubt = (genes_in == "rows", "") if genes_in else _genes_in_rows(text, path)
     if doubt:
         said.append(doubt)
-    values, samples, genes = (
-        (np.ascontiguousarray(text.values.T), text.columns, text.rows) if turn
-        else (text.values, text.rows, text.columns)
-    )  # fmt: skip
+    values, samples, genes = text.values, text.rows, text.columns
     if turn:
-        values, samples = _one_quantity(values, samples, name, said)
-        if renamed is None:
-            genes = _symbols(genes, text.notes, said)
+        values, samples = _one_quantity(np.ascontiguousarray(values.T), text.columns, name, said)
+        genes = _symbols(text.rows, text.notes, said) if renamed is None else text.rows
     aside = list(text.notes)
     if not turn and gene_likeness(genes) > _PLAIN:
         kept = np.array([not is_clinical(gene) for gene in genes])
@@ -147,10 +143,9 @@ def _genes_in_rows(text: TextTable, path: Path) -> tuple[bool, str]:
         return in_rows > in_columns, ""
     if min(by_rows, by_columns) >= _PLAIN:
         theirs = (", ".join(names[:3]) for names in (text.rows, text.columns))
-        raise TableError(
-            "its rows ({}…) and its columns ({}…) both look like genes".format(*theirs), where=path,
-            remedy="write gene into its first cell if genes are in rows, else give the table turned round",
-        )  # fmt: skip
+        problem = "its rows ({}…) and its columns ({}…) both look like genes".format(*theirs)
+        remedy = "write gene into its first cell if genes are in rows, else give the table turned round"
+        raise TableError(problem, where=path, remedy=remedy)
     turn = by_rows > by_columns or (by_rows == by_columns and rows > columns)
     side = "rows" if turn else "columns"
     return turn, f"it is not plain whether genes are in rows or columns; they were taken to be in {side}"

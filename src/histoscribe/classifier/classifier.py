@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,15 +121,10 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         rows, classes = np.flatnonzero(use), tuple(map(str, np.unique(said[use])))
         owners, names = [owners[row] for row in rows], [names[row] for row in rows]
         codes = np.searchsorted(classes, said[use]).astype(np.int64)
-        settings = {
-            "unknown": self.settings.unknown, "classes": list(classes), "scale": standard.scale,
-            "memory": memory,
-        }  # fmt: skip
-        card = Card(
-            kind=self.kind, variant="memory", genes=standard.genes, target="class",
-            panel_rule="any genes that are shared", licence=self.licence, seed=0, settings=settings,
-            training=tuple(map(TrainingSection, names, owners)),
-        )  # fmt: skip
+        own = {"classes": list(classes), "scale": standard.scale, "memory": memory}
+        settings, training = asdict(self.settings) | own, tuple(map(TrainingSection, names, owners))
+        rule, about = "any genes that are shared", {"settings": settings, "training": training}
+        card = self._written("memory", standard.genes, "class", rule, **about)
         samples = np.nan_to_num(values[use[kept]]).astype(np.float16).astype(np.float32)
         return self._learned(ClassifierState(samples, standard, codes, classes, owners, memory), card)
 

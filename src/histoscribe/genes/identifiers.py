@@ -23,10 +23,8 @@ _SYMBOL = re.compile(
 )
 _NUMBER_OF = r"(?:\d+|ENS[A-Z]{0,6}G\d{6,}(?:\.\d+)?)"
 _BESIDE = re.compile(rf"(?P<a>[^\s|]+)(?:\s*\({_NUMBER_OF}\)|\|{_NUMBER_OF})|{_NUMBER_OF}\|(?P<b>[^\s|]+)")
-_MONTHS = {
-    "jan": 1, "feb": 2, "mar": 3, "mär": 3, "mrz": 3, "apr": 4, "avr": 4, "may": 5, "mai": 5, "jun": 6,
-    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12, "déc": 12,
-}  # fmt: skip
+_NAMES_OF_MONTHS = "jan feb mar,mär,mrz apr,avr may,mai jun jul aug sep oct,okt nov dec,dez,déc"
+_MONTHS = {name: number for number, own in enumerate(_NAMES_OF_MONTHS.split(), 1) for name in own.split(",")}
 _GENES_OF_MONTH = {3: ("MARCH", 11), 4: ("APR", 3), 9: ("SEPT", 14), 10: ("OCT", 11), 12: ("DEC", 2)}
 _DAY_MONTH = re.compile(r"(\d{1,2})[-/. ]{1,2}([A-Za-zäé]{3})[a-z]*\.?(?:[-/. ]\d{2,4})?")
 _MONTH_DAY = re.compile(r"([A-Za-zäé]{3})[a-z]*\.?[-/. ](\d{1,2})")

@@ -71,10 +71,7 @@ def choose(
         found = held_out(answers[:, own], label, fold, list(patients), seed)
         plainly = held_out(baseline[:, own], label, fold, list(patients), seed)
         scores[label.name] = {**found, "mean_pooling": plainly["auc" if label.classes else "r"]}
-    losses = {
-        f"{one.pooling}{' with the prior' * one.prior}": round(float(tried.losses.mean(1).min()), 4)
-        for one, tried in trials.items()
-    }
+    losses = {str(one): round(float(tried.losses.mean(1).min()), 4) for one, tried in trials.items()}
     about = {"prior": trial.plan.prior, "stage": stage + 1, "losses": losses}
     return Choice(trial.plan.pooling, networks, tuple(calibration), scores, about)
 

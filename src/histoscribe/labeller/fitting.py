@@ -1,7 +1,8 @@
 """Training on folds of whole patients: what pools, how long it learns, and what it answers on new ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ class Plan:
     pooling: Pooling
     prior: bool = False
     """Whether related labels borrow from each other."""
+
+    def __str__(self) -> str:
+        return f"{self.pooling}{' with the prior' * self.prior}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,6 @@ def try_out(
     *, steps: int, seed: int, device: str, progress: Progress,
 ) -> Attempt:  # fmt: skip
     """Train one network a fold, each on the patients of the other folds; `bags`: tiles of each slide."""
-    targets = torch.from_numpy(np.column_stack([label.values for label in labels]))
     folds, every = np.unique(fold), -(-steps // STAGES)
     answers = np.zeros((STAGES, len(bags), columns_of(labels)[-1].stop))
     states, losses = [], np.zeros((STAGES, len(folds)))
@@ -75,36 +78,36 @@ def try_out(
             network = SlideNetwork(
                 bags[0].shape[1], plan.pooling, torch.from_numpy(smoothing_of(graph, labels))
             )
-        own = _Fold(network, bags, targets, inside, out, labels, every)
+        own = _Fold(network, bags, labels, out, every)
         options = TrainingOptions(
-            f"learning by {plan.pooling}{' with the prior' * plan.prior}, fold {place + 1} of {len(folds)}",
-            steps=every * STAGES, seed=seed + place, device=device, clip=1.0, report_every=10,
+            f"learning by {plan}, fold {place + 1} of {len(folds)}", every * STAGES, seed + place,
+            device=device, clip=1.0, report_every=10,
         )  # fmt: skip
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), _RATE[plan.pooling], weight_decay=_DECAY)
+        optimise = partial(_as_it_is, optimiser)
         data = DataLoader(Drawn(tile_batches, bags, inside, every * STAGES, seed + place), batch_size=None)
-        train(network, data, loss=own.loss, optimise=_once(optimiser), options=options, progress=progress)
+        train(network, data, loss=own.loss, optimise=optimise, options=options, progress=progress)
         own.look()
         answers[:, out], losses[:, place] = np.stack(own.answers), own.losses
         states.append(own.states)
     return Attempt(plan, states, answers, losses)
 
 
-def _once(optimiser: torch.optim.Optimizer) -> Callable[[], Optimisation]:
-    return lambda: (optimiser, None)
+def _as_it_is(optimiser: torch.optim.Optimizer) -> Optimisation:
+    return optimiser, None
 
 
 class _Fold:
     """The training of one network, which is looked at on its fold in stages."""
 
     def __init__(
-        self, network: SlideNetwork, bags: Sequence[Tensor], targets: Tensor, inside: Places, out: Places,
-        labels: Sequence[Label], every: int,
-    ) -> None:  # fmt: skip
-        self.network, self.bags, self.targets, self.out = network, bags, targets, out
-        self.labels, self.every = labels, every
-        self.weights = torch.zeros_like(targets)
-        self.weights[inside] = weights_of(targets[inside], labels)
+        self, network: SlideNetwork, bags: Sequence[Tensor], labels: Sequence[Label], out: Places, every: int
+    ) -> None:
+        self.network, self.bags, self.out, self.labels, self.every = network, bags, out, labels, every
+        self.targets = torch.from_numpy(np.column_stack([label.values for label in labels]))
+        self.weights, inside = torch.zeros_like(self.targets), np.delete(np.arange(len(bags)), out)
+        self.weights[inside] = weights_of(self.targets[inside], labels)
         self.states, self.answers, self.losses = list[dict[str, Tensor]](), list[Floats](), list[float]()
 
     def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from histoscribe.models.estimator import require_whole, settings_from
 from histoscribe.models.standard import ANEW, side_by_side
 from histoscribe.predictor.judging import judge, times_coarser
 from histoscribe.predictor.linear import pooled, principal_axes
-from histoscribe.predictor.novelty import NoveltyReference, learn_familiar
+from histoscribe.predictor.novelty import NoveltyReference, learn_familiar, shapes_of_familiar
 from histoscribe.progress import Progress
 from histoscribe.tiles import Region, grid_tiles, image_fineness
 
@@ -155,28 +155,21 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         reduced = [np.ascontiguousarray(own_units(one) @ axes) for one in features]
         familiar = learn_familiar(features, reduced, self.seed)
         fineness = [bag.fineness_um for bag in bags if bag.fineness_um]
-        doubts = [] if len(set(patients)) >= 50 else [
-            f"it learned from {len(set(patients))} patients: what it scores on others is hardly known"
-        ]  # fmt: skip
-        settings = {
-            "pooling": self.settings.pooling, "steps": self.settings.steps, "chosen": best.about,
-            "labels": [
-                {"name": one.name, "classes": list(one.classes), "mean": one.mean, "sd": one.sd,
-                 "calibration": how.tolist()}
-                for one, how in zip(found, best.calibration, strict=True)
-            ],
-            "networks": len(best.networks), "descriptors": features[0].shape[1], "pitch_um": pitch_um,
-            "familiar": [*familiar.appearance.shape, axes.shape[1]],
-            "doubts": doubts, "inner_split": f"{len(best.networks)} folds of patients",
-        }  # fmt: skip
+        few = f"it learned from {len(set(patients))} patients: what it scores on others is hardly known"
+        settings = asdict(self.settings) | {"chosen": best.about, "labels": []}
+        for one, how in zip(found, best.calibration, strict=True):
+            own = {"name": one.name, "classes": list(one.classes), "mean": one.mean, "sd": one.sd}
+            settings["labels"].append(own | {"calibration": how.tolist()})
+        settings |= {"networks": len(best.networks), "descriptors": features[0].shape[1]}
+        settings |= {"pitch_um": pitch_um, "familiar": [*familiar.appearance.shape, axes.shape[1]]}
+        settings |= {"doubts": [few] if len(set(patients)) < 50 else []}
+        settings |= {"inner_split": f"{len(best.networks)} folds of patients"}
         if fineness:
             settings["fineness_um"] = max(fineness)
-        card = Card(
-            kind=self.kind, variant=best.pooling, genes=tuple(one.name for one in found),
-            target="labels of slides", panel_rule="the labels that were given", licence=self.licence,
-            seed=self.seed, held_out=best.scores, settings=settings,
-            training=tuple(TrainingSection(bag.name, bag.patient) for bag in bags),
-        )  # fmt: skip
+        rule, names = "the labels that were given", tuple(one.name for one in found)
+        training = tuple(TrainingSection(bag.name, bag.patient) for bag in bags)
+        about = {"held_out": best.scores, "settings": settings, "training": training}
+        card = self._written(best.pooling, names, "labels of slides", rule, **about)
         bare = tuple(replace(one, values=np.zeros(0)) for one in found)
         state = LabellerState(bare, best.calibration, best.pooling, best.networks, scale, familiar, axes)
         return self._learned(state, card, encoder)
@@ -204,11 +197,9 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         tiles = grid_tiles(slide, pitch_um, region=region)
         coarser = times_coarser(self.card, image_fineness(slide, tiles, self.encoder.mpp), str(slide.path))
         features = encode_tiles(slide, tiles, self.encoder, progress=progress)
-        found = self.label_tiles(
-            features, name=name or slide.name, patient=patient, coarser=coarser,
-            scale=" ".join(doubts.sentences),
-        )  # fmt: skip
-        section = tiles_told(self.card, self.outputs, slide, tiles, found, name or slide.name, patient)
+        name, scale = name or slide.name, " ".join(doubts.sentences)
+        found = self.label_tiles(features, name=name, patient=patient, coarser=coarser, scale=scale)
+        section = tiles_told(self.card, self.outputs, slide, tiles, found, name, patient)
         return replace(found, tiles=section)
 
     def label_tiles(
@@ -251,10 +242,8 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         offset = np.mean([network.offset.detach().numpy() for network in state.networks], axis=0)
         answers = evidence.sum(0, dtype=np.float64) + offset
         novelty = state.familiar.novelty(features, np.ascontiguousarray(own_units(features) @ state.axes))
-        verdict = judge(
-            self.card, state.familiar, novelty, features, section=name, patient=patient, coarser=coarser,
-            genes=None, scale=scale,
-        )  # fmt: skip
+        known: dict[str, Any] = {"section": name, "patient": patient, "genes": None, "scale": scale}
+        verdict = judge(self.card, state.familiar, novelty, features, coarser=coarser, **known)
         told = told_of(answers[None], state.labels, state.calibration, self.card, verdict)
         return SlideLabels(told, attention, evidence, novelty, verdict)
 
@@ -283,13 +272,9 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
 
         own = card.settings
         try:
-            labels = tuple(
-                Label(
-                    str(one["name"]), tuple(map(str, one["classes"])), np.zeros(0), float(one["mean"]),
-                    float(one["sd"]),
-                )
-                for one in own["labels"]
-            )  # fmt: skip
+            units = [(float(one["mean"]), float(one["sd"])) for one in own["labels"]]
+            named = [(str(one["name"]), tuple(map(str, one["classes"]))) for one in own["labels"]]
+            labels = tuple(Label(*a, np.zeros(0), *b) for a, b in zip(named, units, strict=True))
             how = tuple(np.array(one["calibration"], dtype=np.float64) for one in own["labels"])
             count, wide = int(own["networks"]), int(own["descriptors"])
             sound = all(len(c) == 1 + (len(one.classes) or 2) for c, one in zip(how, labels, strict=True))
@@ -301,11 +286,8 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the card cannot be used ({error})", where=where, remedy=ANEW) from error
         outputs = columns_of(labels)[-1].stop
-        shapes: dict[str, tuple[int, ...]] = {
-            "mean": (wide,), "deviation": (wide,), "axes": (wide, axes), "familiar.mean": (wide,),
-            "familiar.deviation": (wide,), "familiar.axes": (wide, looks), "familiar.limits": (2,),
-            "familiar.appearance": (kept, looks), "familiar.structure": (kept, axes),
-        }  # fmt: skip
+        shapes: dict[str, tuple[int, ...]] = {"mean": (wide,), "deviation": (wide,), "axes": (wide, axes)}
+        shapes |= shapes_of_familiar(wide, looks, kept, axes)
         networks = [SlideNetwork(wide, pooling, torch.eye(outputs)) for _ in range(count)]
         whole = side_by_side(networks).eval()
         shapes |= {name: tuple(v.shape) for name, v in whole.state_dict().items()}

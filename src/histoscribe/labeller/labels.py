@@ -95,9 +95,8 @@ def read_labels(
     table = table.apply(lambda column: column.str.strip())
     owner = next((name for name in OWNERS if name in table), str(table.columns[0]))
     names, known = table[owner], {name: set(own) for name, own in (("slide", slides), ("patient", patients))}
-    asked = patients if owner == "patient" or names.isin(known["patient"]).sum() > names.isin(
-        known["slide"]
-    ).sum() else slides  # fmt: skip
+    matches = {name: names.isin(own).sum() for name, own in known.items()}
+    asked = patients if owner == "patient" or matches["patient"] > matches["slide"] else slides
     labels = table.drop(columns=[name for name in {owner, *OWNERS} if name in table])
     require_known("label", only, list(labels), where=path)
     labels = labels[list(only)] if only else labels

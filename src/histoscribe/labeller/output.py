@@ -22,6 +22,7 @@ from histoscribe.slide import Slide
 from histoscribe.tiles import Tiles
 from histoscribe.verdict import Verdict
 
+Floats = NDArray[np.float64]
 UNKNOWN = "unknown"
 
 
@@ -42,9 +43,8 @@ class SlideLabels:
 
 
 def told_of(
-    answers: NDArray[np.float64], labels: Sequence[Label], calibration: Sequence[NDArray[np.float64]],
-    card: Card, verdict: Verdict,
-) -> pd.DataFrame:  # fmt: skip
+    answers: Floats, labels: Sequence[Label], calibration: Sequence[Floats], card: Card, verdict: Verdict
+) -> pd.DataFrame:
     """A row each label for answers of one slide, shape (1, outputs): see `Labeller.label_tiles`."""
     rows = []
     for label, own, how in zip(labels, columns_of(labels), calibration, strict=True):
@@ -65,25 +65,17 @@ def told_of(
 
 
 def tiles_told(
-    card: Card,
-    outputs: Sequence[str],
-    slide: Slide,
-    tiles: Tiles,
-    found: SlideLabels,
-    name: str,
-    patient: str,
+    card: Card, outputs: Sequence[str], slide: Slide, tiles: Tiles, found: SlideLabels, name: str, owner: str
 ) -> Section:
     """The tiles as a section: evidence by output, attention beside it, and where it comes from."""
-    obs = pd.DataFrame(
-        {"novelty": found.novelty, "unlike_training": found.novelty > 1}, index=list(tiles.names)
-    )
-    table = AnnData(
-        found.evidence.astype(np.float32), obs=obs, var=pd.DataFrame(index=list(outputs)),
-        obsm={"spatial": flip(tiles.centres)}, layers={"attention": found.attention.astype(np.float32)},
-    )  # fmt: skip
+    told = {"novelty": found.novelty, "unlike_training": found.novelty > 1}
+    obs, var = pd.DataFrame(told, index=list(tiles.names)), pd.DataFrame(index=list(outputs))
+    layers = {"attention": found.attention.astype(np.float32)}
+    places = {"spatial": flip(tiles.centres)}
+    table = AnnData(found.evidence.astype(np.float32), obs=obs, var=var, obsm=places, layers=layers)
     target = "evidence of each tile for labels of the slide"
     record = model_record(card, found.novelty, found.verdict, scale="standardised", target=target)
-    return section_of(table, slide, tiles, record, name, patient or None)
+    return section_of(table, slide, tiles, record, name, owner or None)
 
 
 def write_attention(tiles: Section, path: str | Path) -> None:
@@ -99,20 +91,15 @@ def write_attention(tiles: Section, path: str | Path) -> None:
     shares = table.layers["attention"].T
     measured |= {f"attention: {name}": column for name, column in zip(table.var_names, shares, strict=True)}
     columns = {name: [float(f"{value:.4g}") for value in column] for name, column in measured.items()}
-    features = [
-        {
-            "type": "Feature", "geometry": {"type": "Polygon", "coordinates": [square]},
-            "properties": {
-                "objectType": "tile", "name": tile,
-                "measurements": {measure: values[row] for measure, values in columns.items()},
-            },
-        }
-        for row, (tile, square) in enumerate(zip(table.obs_names, squares, strict=True))
-    ]  # fmt: skip
-    about = {
-        "model_sha256": own.model_sha256, "command": own.command, "versions": own.versions,
-        "verdict": None if own.verdict is None else own.verdict.to_mapping(),
-    }  # fmt: skip
+    features = []
+    for row, (tile, square) in enumerate(zip(table.obs_names, squares, strict=True)):
+        values = {measure: column[row] for measure, column in columns.items()}
+        facts = {"objectType": "tile", "name": tile, "measurements": values}
+        outline = {"type": "Polygon", "coordinates": [square]}
+        features.append({"type": "Feature", "geometry": outline, "properties": facts})
+    verdict = None if own.verdict is None else own.verdict.to_mapping()
+    about = {"model_sha256": own.model_sha256, "command": own.command, "versions": own.versions}
+    about["verdict"] = verdict
     content = {"type": "FeatureCollection", "histoscribe": json.loads(as_json(about)), "features": features}
     with replacing(path) as fresh:
         fresh.write_text(json.dumps(content), encoding="utf-8")

@@ -170,6 +170,10 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
     ) -> tuple[SettingsT, FittedT]:
         """Settings and what was learned, with every shape checked; `ModelError` where they do not fit."""
 
+    def _written(self, variant: str, genes: tuple[str, ...], target: str, rule: str, **more: Any) -> Card:
+        """The card of what was learned: `training`, `settings` and others of `Card` in `more`."""
+        return Card(self.kind, variant, genes, target, rule, licence=self.licence, seed=self.seed, **more)
+
     def _learned(self, fitted: FittedT, card: Card, encoder: TileEncoder | None = None) -> Self:
         """Keep what was learned; the card gets the hash that the weights have once saved, and the encoder."""
         if encoder is not None:

@@ -63,6 +63,13 @@ class NoveltyReference:
         return np.concatenate([values @ self.axes for values in units])
 
 
+def shapes_of_familiar(width: int, axes: int, tiles: int, inputs: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of a saved reference's arrays: of so many descriptors, axes, tiles and reduced inputs."""
+    shapes = {"mean": (width,), "deviation": (width,), "limits": (2,)}
+    wide = {"axes": (width, axes), "appearance": (tiles, axes), "structure": (tiles, inputs)}
+    return {f"familiar.{name}": shape for name, shape in (shapes | wide).items()}
+
+
 def learn_familiar(
     features: Sequence[NDArray[np.float32]], reduced: Sequence[Held], seed: int
 ) -> NoveltyReference:

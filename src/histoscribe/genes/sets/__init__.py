@@ -78,10 +78,8 @@ def _parse(text: str, where: str | Path) -> GeneSets:
         cells = [cell.strip() for cell in line.split("\t")]
         genes = tuple(dict.fromkeys(cell for cell in cells[2:] if cell))
         if not cells[0] or not genes or len(sets) >= _MOST_SETS:
-            raise TableError(
-                f"line {number} is no gene set", where=where,
-                remedy="write name, description and genes with tabs between, one set a line",
-            )  # fmt: skip
+            remedy = "write name, description and genes with tabs between, one set a line"
+            raise TableError(f"line {number} is no gene set", where=where, remedy=remedy)
         sets[cells[0]] = genes
     if not sets:
         raise TableError("the file holds no gene set", where=where, remedy="write one set a line")
@@ -102,14 +100,8 @@ def enrich(
     hit = {name: list(genes) for name, genes in sets.items() if overlaps[name]}
     known: dict[str, float] = {}
     if hit:
-        found = gseapy.enrich(
-            gene_list=list(top), gene_sets=hit, background=list(background), outdir=None, no_plot=True,
-            verbose=False,
-        ).results  # fmt: skip
+        quietly = {"outdir": None, "no_plot": True, "verbose": False}
+        found = gseapy.enrich(list(top), hit, background=list(background), **quietly).results
         known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
-    return pd.DataFrame(
-        {
-            "set": list(sets), "p": [known.get(name, 1.0) for name in sets],
-            "overlap": [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()],
-        }
-    )  # fmt: skip
+    shared = [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()]
+    return pd.DataFrame({"set": list(sets), "p": [known.get(name, 1.0) for name in sets], "overlap": shared})
