@@ -95,8 +95,8 @@ def _read(path: Path, encoding: str, memory: int) -> TextTable:
         if len(cells[0]) == len(header) + 1:  # as R writes it
             header = ["", *header]
         decimal, rows = _decimal(cells, separator, path), max(1, _CHUNK_CELLS // len(header))
-        options = {"sep": separator, "names": range(len(header)), "chunksize": rows, "decimal": decimal}
-        reader = pd.read_csv(stream, **_PLAINLY, **options)
+        options: dict[str, Any] = {"sep": separator, "names": range(len(header)), "decimal": decimal}
+        reader = pd.read_csv(stream, **_PLAINLY, **options, chunksize=rows)
         return _collect(reader, header, layout, path, memory)
 
 

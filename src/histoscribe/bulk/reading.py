@@ -49,7 +49,6 @@ def read_table(
 
     Parameters
     ----------
-    path : path
     genes_in : {"columns", "rows"}, optional
         Where the genes are; told by their names where not given. h5ad always has them in columns.
     scale : str, optional

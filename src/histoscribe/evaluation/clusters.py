@@ -28,7 +28,6 @@ def expression_clusters(
         Counts become log1p of counts per 10,000; predictions are taken as they are.
     resolution : float
         More of it gives more clusters.
-    progress : Progress, optional
 
     Returns
     -------

@@ -105,10 +105,6 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     predicted : Section or AnnData
         log1p of counts per 10,000, as a `Predictor` gives it. Spots are matched by barcode, else by position.
 
-    Returns
-    -------
-    Comparison
-
     Raises
     ------
     TableError
@@ -154,7 +150,6 @@ def gene_scores(
 
     Parameters
     ----------
-    done : Comparison
     predicted : Section or AnnData
         The prediction that was compared.
 

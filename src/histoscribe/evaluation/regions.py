@@ -40,7 +40,6 @@ def classes_of(section: Section, regions: Sequence[Region]) -> NDArray[np.str_]:
 
     Parameters
     ----------
-    section : Section
     regions : sequence of Region
         In full-resolution pixels of the same slide.
 
@@ -104,7 +103,6 @@ def differential_genes(
         See `classes_of`.
     first, second : str
         Classes; `REST` stands for every spot that is not in the first.
-    progress : Progress, optional
 
     Returns
     -------
@@ -186,7 +184,6 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 
     Parameters
     ----------
-    section : Section
     labels : array of str, shape (spots,)
         See `classes_of`.
     seed : int
@@ -218,7 +215,6 @@ def morans_i(
 
     Parameters
     ----------
-    section : Section
     genes : sequence of str, optional
         The 2,000 most variable unless named.
     inside : array of bool, shape (spots,), optional

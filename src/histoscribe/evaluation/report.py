@@ -41,15 +41,6 @@ def write_report(
 ) -> None:
     """Write one self-contained HTML page, atomically; it needs no network to be read.
 
-    Parameters
-    ----------
-    comparisons : sequence of Comparison, or one
-        One per section.
-    path : path
-        The page.
-    title : str
-        Its heading.
-
     Raises
     ------
     TableError

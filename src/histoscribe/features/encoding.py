@@ -62,8 +62,6 @@ def describe_tiles(
     ----------
     slide : Slide
         With known µm per pixel. Workers of a cluster open its path again.
-    tiles : Tiles
-        Where to look.
     encoder : TileEncoder
         States crop and µm per pixel.
     progress : Progress, optional

@@ -83,7 +83,6 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         ----------
         cohort : Cohort or AnnData
             An AnnData needs `sample_type`, `cancer`, `site` and `patient` in `obs`.
-        progress : Progress, optional
 
         Raises
         ------
@@ -161,14 +160,12 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             One of `cancers`; by default the one that the primaries are most like.
         normal : AnnData, BulkTable or Section, optional
             Normal tissue of the site; drawn from the model's references by default.
-        samples : int
         purity : float or (float, float), optional
             Share of tumour, or its bounds; by default drawn as in the training metastases.
         seed : int
             Same seed, same samples.
         adapt : bool, optional
             Map the parents' values to the cohort's scale, rank by rank; by default only where needed.
-        progress : Progress, optional
 
         Returns
         -------

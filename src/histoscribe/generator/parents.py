@@ -37,7 +37,6 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
 
     Parameters
     ----------
-    section : Section
     rows : array of bool, shape (spots,), optional
         Which spots; all by default.
     name : str

@@ -97,7 +97,6 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         checkpoint : path, optional
             A folder that keeps the state of the training; called again with the same table and settings, it
             goes on from there.
-        progress : Progress, optional
 
         Raises
         ------
@@ -157,7 +156,6 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         adapt : bool, optional
             Standardise by the table's own means, as another platform needs; by default where the scales
             cannot be brought together, or hidden genes come back clearly better (20 samples or more).
-        progress : Progress, optional
 
         Returns
         -------
@@ -192,12 +190,10 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
 
         Parameters
         ----------
-        table : AnnData, BulkTable or Section
         gene : str
             A gene of the model; where it was observed, it is hidden first.
         adapt : bool, optional
             As for `restore`.
-        progress : Progress, optional
 
         Returns
         -------

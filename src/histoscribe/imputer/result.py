@@ -137,7 +137,6 @@ def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Sec
 
     Parameters
     ----------
-    source : BulkTable or Section
     restored : AnnData
         What `restore` made of it.
 

@@ -54,17 +54,13 @@ def describe_cohort(
 
     Parameters
     ----------
-    rows : sequence of CohortRow
-    encoder : TileEncoder
     pitch_um : float
         Of the grid of tiles.
     mpp : float, optional
         µm per full-resolution pixel of slides that do not state it.
-    progress : Progress, optional
 
     Returns
     -------
-    list of Bag
     list of str
         Slides that could not be read and were left out, and why.
 

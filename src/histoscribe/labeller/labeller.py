@@ -121,7 +121,6 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
             What described the tiles; needed to read slides afterwards.
         pitch_um : float
             Of the grid of tiles.
-        progress : Progress, optional
 
         Raises
         ------

@@ -108,7 +108,6 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
 
         Parameters
         ----------
-        folder : path
         tissue, technology : str, optional
             For the card: of what it learned, and what measured that.
 

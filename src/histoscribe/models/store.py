@@ -37,7 +37,6 @@ def save_model(folder: str | PathLike[str], tensors: Tensors, card: Card) -> Car
     ----------
     folder : path
         The folder to make. An existing one is replaced only if it is a model's folder or empty.
-    tensors : mapping of str to ndarray
     card : Card
         Its `sha256` is set here.
 
@@ -74,7 +73,6 @@ def load_model(
 
     Parameters
     ----------
-    folder : path
     kind : str, optional
         What the caller can use: `predictor`, `imputer` or `generator`.
 

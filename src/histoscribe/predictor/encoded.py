@@ -111,11 +111,8 @@ def encode_section(
 
     Parameters
     ----------
-    section : Section
-    encoder : TileEncoder
     crops : bool
         Whether to keep small pictures of the crops as well.
-    progress : Progress, optional
 
     Raises
     ------

@@ -97,7 +97,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
         Parameters
         ----------
-        sections : sequence of Section
         encoder : TileEncoder or str, optional
             An encoder or its name, `both` of those that come along if not given. `auto`: one of them or
             both, whichever inner folds choose.
@@ -112,7 +111,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         checkpoint : path, optional
             A folder that keeps the state of the training; where it holds one of the same sections and
             settings, training goes on from there.
-        progress : Progress, optional
 
         Raises
         ------
@@ -154,12 +152,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
         Parameters
         ----------
-        sections : sequence of EncodedSection
         encoder : TileEncoder, optional
             What described them; needed to predict on slides.
-        devices : int
-        checkpoint : path, optional
-        progress : Progress, optional
         """
         return self._fit(sections, self.settings, encoder, progress, devices, checkpoint)
 
@@ -189,7 +183,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         ----------
         section : Section
             8 measured spots or more on any part of the slide that is to be predicted.
-        progress : Progress, optional
 
         Raises
         ------
@@ -223,13 +216,11 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
 
         Parameters
         ----------
-        target : Section or Slide
         pitch_um : float, optional
             Of the grid. Where neither it nor `region` is given, a section is predicted at its own spots;
             otherwise it is the pitch of the training sections.
         region : sequence of Region or ndarray, optional
             As in `tiles.grid_tiles`. The rest of the slide's tissue is looked at in up to 500 tiles.
-        progress : Progress, optional
 
         Returns
         -------
@@ -277,7 +268,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         ----------
         slide : Slide
             With known µm per pixel.
-        tiles : Tiles
         units : Tiles, optional
             Tiles all over the slide's tissue, where `tiles` are a part of it: the model measures staining
             and structure in units of the whole.
@@ -288,7 +278,6 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         like : Section, optional
             What was measured there: its genes are part of the verdict, its depth sets the width of the
             intervals.
-        progress : Progress, optional
 
         Raises
         ------

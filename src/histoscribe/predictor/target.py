@@ -35,8 +35,6 @@ def panel_expression(
 
     Parameters
     ----------
-    section : EncodedSection
-    panel : sequence of str
     target : str
         `clean`; or `published`, normalised along the wrong axis as GR2ST's first code did, to reproduce its
         numbers and for nothing else.
@@ -165,7 +163,6 @@ def choose_panel(sections: Sequence[EncodedSection], size: int = PANEL_SIZE) -> 
 
     Parameters
     ----------
-    sections : sequence of EncodedSection
     size : int
         How many genes; fewer are returned where fewer are common to all sections.
 

@@ -107,7 +107,6 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             As `Imputer.fit` takes them.
         sets : dict of str to tuple of str, optional
             Gene sets to tell programmes by; the shipped ones by default.
-        progress : Progress, optional
 
         Raises
         ------

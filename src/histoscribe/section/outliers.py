@@ -13,11 +13,6 @@ _NEIGHBOURS = 6
 def outlying_spots(section: Section) -> NDArray[np.float64]:
     """How far counts, or genes that were found, of each spot lie from the median of its six nearest spots.
 
-    Parameters
-    ----------
-    section : Section
-        Measured counts.
-
     Returns
     -------
     ndarray of float64, shape (spots,)

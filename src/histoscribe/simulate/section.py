@@ -59,12 +59,8 @@ def simulate_section(
     name, patient : str, optional
         `simulated-<seed>`, and a patient of its own. Sections of one patient share make-up, stain and
         expression levels.
-    genes : int
-        Number of genes.
     size_um : float
         Side of the square slide in µm.
-    mpp : float
-        µm per pixel.
     depth : float
         Median counts per spot.
 

@@ -43,16 +43,12 @@ def read_crops(
     ----------
     slide : Slide
         With known µm per pixel.
-    tiles : Tiles
-        Where to look.
     crop_um : float
         Side of a square crop in µm.
     mpp : float
         µm per pixel of the crops.
     chunk : int
         Most crops in one array.
-    progress : Progress, optional
-        Told about every chunk.
 
     Yields
     ------

@@ -69,8 +69,6 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
 
     Parameters
     ----------
-    text : bytes
-        UTF-8.
     path : str or path
         Where it was read from, for messages.
     """

@@ -165,7 +165,6 @@ def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]
 
     Parameters
     ----------
-    regions : sequence of Region
     points : array, shape (points, 2)
         (row, column) in full-resolution pixels.
 

@@ -52,7 +52,6 @@ def attention_maps(
 
     Parameters
     ----------
-    fitted : FittedPredictor
     expression : ndarray of float32, shape (tiles, genes)
         Predicted log expression.
     centres_um : ndarray, shape (tiles, 2)

@@ -76,13 +76,10 @@ def attribute(
 
     Parameters
     ----------
-    predictor : Predictor
     features : ndarray, shape (tiles, d)
     centres_um : ndarray, shape (tiles, 2)
-    gene : str
     slide : ndarray, shape (other tiles, d), optional
         Descriptors of tiles all over the slide, where the tiles are a part of it, as in `Predictor.predict`.
-    progress : Progress, optional
 
     Raises
     ------

@@ -40,7 +40,6 @@ def predict_itself(
         Of a grid over the slide's tissue or the region; where neither is given, the spots are predicted.
     region : sequence of Region or ndarray, optional
         As in `tiles.grid_tiles`.
-    progress : Progress, optional
 
     Returns
     -------

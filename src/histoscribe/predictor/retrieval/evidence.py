@@ -85,8 +85,6 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray
     ----------
     table : AnnData
         As `Predictor.predict` gives it, or read back from its h5ad file.
-    row : int
-        Which tile.
 
     Returns
     -------

@@ -25,12 +25,6 @@ _NEIGHBOURS = 6
 def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> pd.DataFrame:
     """How far image and neighbours can tell each gene in a cohort.
 
-    Parameters
-    ----------
-    sections : sequence of EncodedSection
-    genes : int
-        How many, the most variable ones.
-
     Returns
     -------
     DataFrame

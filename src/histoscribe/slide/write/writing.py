@@ -41,19 +41,12 @@ def write_slide(
 
     Parameters
     ----------
-    slide : Slide
-        The slide.
     path : path
         Ends in `.tif` or `.tiff` (OME-TIFF) or `.zarr` (OME-Zarr 0.5).
     quality : int, optional
         1 to 100: compress as JPEG, smaller and with loss. Without it, nothing is lost. OME-TIFF only.
     progress : Progress, optional
         Told about tiles; a cancelled OME-Zarr goes on from there when it is written again.
-
-    Returns
-    -------
-    Path
-        What was written.
 
     Raises
     ------
