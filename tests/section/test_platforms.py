@@ -356,3 +356,12 @@ def test_a_table_of_proteins_alone_is_refused(brought: Bring) -> None:
     table.var["feature_types"] = "Antibody Capture"
     with pytest.raises(SectionError, match="holds no gene expression, only Antibody Capture"):
         brought(table)
+
+
+def test_guides_alone_are_refused_and_other_words_for_types_say_nothing(brought: Bring) -> None:
+    table = visium()
+    table.var["feature_types"] = "protein_coding"
+    assert brought(table).genes == GENES
+    table.var["feature_types"] = "CRISPR Guide Capture"
+    with pytest.raises(SectionError, match="only CRISPR Guide Capture"):
+        brought(table)

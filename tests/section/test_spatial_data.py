@@ -231,3 +231,35 @@ def test_a_spot_without_a_shape_or_a_place_costs_itself(gone: bool, tmp_path: Pa
     assert list(found.table.obs_names) == [f"c{number}" for number in range(1, 40)]
     words = "without a shape were left out (1): 0" if gone else "without a position were left out (1): c0"
     assert any(words in warning for warning in found.warnings)
+
+
+def outlines(rows: np.ndarray, radius: float, names: list[str]) -> Any:
+    import geopandas
+    import shapely
+    from spatialdata.models import ShapesModel
+
+    round_ones = shapely.buffer(shapely.points(PLACES[rows]), radius, quad_segs=32)
+    return ShapesModel.parse(geopandas.GeoDataFrame({"geometry": round_ones}, index=[names[n] for n in rows]))
+
+
+def test_cells_of_which_some_have_no_outline_are_not_their_nuclei(tmp_path: Path) -> None:
+    names = [f"aaaa{number}-1" for number in range(40)]
+    table = cells_of("cell_labels", np.arange(1, 41), cell_id=names, cell_area=np.pi * 25)
+    table.obsm["spatial"] = PLACES
+    shapes = {
+        "cell_boundaries": outlines(np.arange(2, 40), 5.0, names),
+        "nucleus_boundaries": outlines(np.arange(40), 2.0, names),
+    }
+    found = open_section(written(tmp_path / "Slide 7.zarr", shapes=shapes, tables={"table": table}))
+    assert (found.mpp, found.spot_um) == (1.0, pytest.approx(10, rel=0.01))
+    assert list(found.table.obs_names) == [f"c{number}" for number in range(2, 40)]
+    assert any("without a shape were left out (2)" in warning for warning in found.warnings)
+    assert (found.name, found.patient) == ("Slide 7", "Slide 7")
+
+
+def test_outlines_of_cells_are_as_wide_as_circles_of_their_area(tmp_path: Path) -> None:
+    names = [f"cellid_{number:09d}-1" for number in range(40)]
+    shapes = {"S1_cell_segmentations": outlines(np.arange(40), 16.0, names)}
+    tables = {"cell_segmentations": cells_of("S1_cell_segmentations", names)}
+    found = open_section(written(tmp_path / "S1.zarr", shapes=shapes, tables=tables))
+    assert found.spot_um == pytest.approx(32 * found.mpp, rel=0.01)

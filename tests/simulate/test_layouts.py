@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -70,6 +71,17 @@ def test_bins_read_back_to_their_numbers(hd_run, hd_folder, bin_um):
     assert section.warnings == ()
     assert section.slide is not None
     assert section.slide.shape == hd_run.slide.shape
+
+
+@pytest.mark.parametrize("lost", [["bin_size_um"], ["bin_size_um", "microns_per_pixel"]])
+def test_bins_whose_scale_factors_do_not_say_their_size_keep_it(hd_folder, tmp_path, lost):
+    folder = shutil.copytree(hd_folder / "outs" / "binned_outputs" / "square_016um", tmp_path / "bins")
+    scales = folder / "spatial" / "scalefactors_json.json"
+    known = json.loads(scales.read_text())
+    scales.write_text(json.dumps({key: value for key, value in known.items() if key not in lost}))
+    found = open_section(folder)
+    assert (found.mpp, found.pitch_um, found.spot_um) == pytest.approx((0.5, 16.0, 16.0))
+    assert found.warnings == ()
 
 
 def test_8_um_is_the_default_and_a_part_may_be_named(hd_folder):

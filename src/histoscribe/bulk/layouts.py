@@ -49,7 +49,6 @@ _SPECIAL = re.compile(
     r"[-_]\w+|(?:NegPrb|Negative|SystemControl|FalseCode)\d+"
 )
 GENE_EXPRESSION = "Gene Expression"
-_TYPES = {GENE_EXPRESSION, "Antibody Capture", "Protein Expression"}
 
 
 @dataclass(frozen=True)
@@ -97,23 +96,22 @@ def is_special(name: str) -> bool:
     return bool(_SPECIAL.fullmatch(name.strip()))
 
 
-def genes_among(names: Sequence[str], types: Sequence[str]) -> tuple[list[int], str]:
-    """Which features are genes by their types and names, and words about the others; empty without any."""
-    genes = (GENE_EXPRESSION, "nan")
-    pairs = zip(names, types, strict=True)
-    kinds = ["controls" if kind in genes and is_special(name) else kind for name, kind in pairs]
-    kept = [row for row, kind in enumerate(kinds) if kind in genes]
-    others = ", ".join(sorted(set(kinds) - set(genes)))
+def genes_of(var: Any) -> tuple[list[int], str]:
+    """Which features of a table are genes, by their types and names, and words about the others, if any."""
+    types = list(map(str, var["feature_types"])) if "feature_types" in var else []
+    stated = any(
+        kind.endswith((" Expression", " Capture", "Peaks")) for kind in types
+    )  # as 10x Genomics does
+    kinds = [GENE_EXPRESSION if kind == "nan" else kind for kind in types if stated]
+    kinds = kinds or [GENE_EXPRESSION] * len(var)
+    kinds = [
+        "controls" if is_special(str(name)) else kind for name, kind in zip(var.index, kinds, strict=True)
+    ]
+    kept = [row for row, kind in enumerate(kinds) if kind == GENE_EXPRESSION]
+    others = ", ".join(sorted({*kinds} - {GENE_EXPRESSION}))
     if not kept:
         return kept, f"holds no gene expression, only {others}"
-    lost = len(names) - len(kept)
-    return kept, f"{lost} features are no genes and were left out: {others}" if lost else ""
-
-
-def types_of(var: Any) -> list[str]:
-    """The type of each feature of a table, where 10x Genomics' are stated; else all are genes."""
-    columns = (list(map(str, var[name])) for name in ("feature_types", "feature_type") if name in var)
-    return next((each for each in columns if _TYPES & set(each)), [GENE_EXPRESSION] * len(var))
+    return kept, others and f"{len(kinds) - len(kept)} features are no genes and were left out: {others}"
 
 
 def is_descriptor(name: str) -> bool:

@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 
 from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.delimited import TextTable, read_matrix
-from histoscribe.bulk.layouts import (
-    SYMBOL_COLUMNS,
-    genes_among,
-    is_clinical,
-    is_special,
-    quantity_of,
-    types_of,
-)
+from histoscribe.bulk.layouts import SYMBOL_COLUMNS, genes_of, is_clinical, is_special, quantity_of
 from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside
 from histoscribe.errors import SettingError, TableError, told_as
 from histoscribe.genes.identifiers import clean_names, gene_likeness
@@ -184,7 +177,7 @@ def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str,
         said.append(words)
     if table.X is None:
         raise TableError("it has no values: there is no X", where=name, remedy="write it again with X")
-    kept, others = genes_among(list(map(str, table.var_names)), types_of(table.var))
+    kept, others = genes_of(table.var)
     if others:
         table = table[:, kept].copy() if kept else table
         said.append(others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from histoscribe.section.lattice import (
     visium_spacing,
 )
 from histoscribe.section.raster import GAPLESS
-from histoscribe.section.readers.visium_hd import BIN_UM
+from histoscribe.section.readers.visium_hd import BIN_UM, named_bin_um
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ DOUBTED, REFUSED = 0.02, 0.1
 """Shares by which a stated scale and the lattice may differ."""
 SPOT_RATIO = (0.50, 0.72)
 """Bounds of Visium's spot diameter over pitch: 55 µm / 100 µm; Space Ranger itself writes about 65 / 100."""
-_BIN_BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
 _PIXEL_SIZES = ("pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size")
 _OF_CELLS = ("cell_area", "nucleus_area", "CenterX_global_px", "area_um2", "Area.um2")
 _ONE_PLACE = "the µm per pixel cannot be told: fewer than two spots at different places"
@@ -239,9 +237,7 @@ def _bin_of(table: AnnData) -> float | None:
     """The bin size that barcodes of Visium HD begin with, or that Stereo-seq states in its unit."""
     if table.uns.get("bin_type") == "bins" and {"resolution", "bin_size"} <= set(table.uns):
         return float(table.uns["bin_size"]) * float(table.uns["resolution"]) / 1000
-    found = {match and match[1] for match in map(_BIN_BARCODE.fullmatch, map(str, table.obs_names[:100]))}
-    size = found.pop() if len(found) == 1 else None
-    return float(size) if size else None
+    return named_bin_um([str(name) for name in table.obs_names[:100]])
 
 
 def _pixel_size(table: AnnData, entry: Mapping[str, Any], path: Path) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from histoscribe.bulk.layouts import genes_among, types_of
+from histoscribe.bulk.layouts import genes_of
 from histoscribe.bulk.table import counts_beside
 from histoscribe.errors import SectionError, told_as
 from histoscribe.rows import is_lazy
@@ -203,7 +203,7 @@ def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData
     if measured:
         table, empty = _with_values(table)
         table, said = _with_counts(table, path)
-        kept, others = genes_among([str(name) for name in table.var_names], types_of(table.var))
+        kept, others = genes_of(table.var)
         if not kept:
             raise SectionError(others, where=path, remedy="name the table of the gene expression library")
         table = table[:, kept].copy() if others else table

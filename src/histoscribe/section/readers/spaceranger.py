@@ -1,5 +1,6 @@
 """Sections from Space Ranger folders, versions 1 to 4: spots, and bins of Visium HD."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from histoscribe.section.readers.spatial_folder import (
     visible,
 )
 from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
-from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells
+from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells, named_bin_um
 from histoscribe.section.scale import PITCH_UM, SPOT_UM, SpotScale, spot_doubts
 from histoscribe.section.table import Counts
 
@@ -65,6 +66,7 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     positions, lost = read_positions(positions_path)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)
+    scales = replace(scales, bin_um=scales.bin_um or named_bin_um(counts.spots))
     pitch = options.pitch_um or scales.bin_um or PITCH_UM
     array, centres = np.split(positions[list(COLUMNS[2:])].to_numpy(), 2, axis=1)
     spacing = _spacing(array, centres, scales, pitch, positions_path)

@@ -60,8 +60,12 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
         image, doubts = _image(data, shapes, path)
         doubts += lost
         mpp = _mpp(data, found, shapes, sizes)
-        entry = {"scalefactors": {"spot_diameter_fullres": float(np.median(sizes))}}
-        table.uns.setdefault("spatial", {region if len(data.tables) == 1 else section_name(path): entry})
+        across = (
+            1.0 if found is not None or "radius" in shapes.columns else 2 / np.pi**0.5
+        )  # of a cell's area
+        entry = {"scalefactors": {"spot_diameter_fullres": across * float(np.median(sizes))}}
+        whose = region if len(data.tables) == 1 and "cell" not in region else section_name(path)
+        table.uns.setdefault("spatial", {whose: entry})
     about = table.uns.pop("spatialdata_attrs", {})
     columns = [about.get("region_key"), about.get("instance_key")]
     table.obs = table.obs.drop(columns=[column for column in columns if column in table.obs])
@@ -130,13 +134,13 @@ def _region_of(table: AnnData, path: Path) -> tuple[str, list[Any]]:
 
 
 def _shapes_of(table: AnnData, region: str, instances: list[Any], data: Any) -> tuple[Any, list[Any]]:
-    """The shapes of a table's spots: those it names, or those of which all its cells are; None without."""
+    """The shapes of a table's spots: those it names, or those of which most cells are; None without."""
     if region in data.shapes:
         return data.shapes[region], instances
     named = [list(table.obs[key]) for key in _CELL_NAMES if key in table.obs]
-    for shapes in data.shapes.values():
+    for _, shapes in sorted(data.shapes.items(), key=lambda item: "nucle" in item[0]):
         for names in (*named, list(table.obs_names)):
-            if set(names) <= set(shapes.index):
+            if 2 * len(set(names) & set(shapes.index)) > len(names):
                 return shapes, names
     return None, []
 

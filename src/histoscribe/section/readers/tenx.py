@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.bounds.hdf5 import opened_hdf5
-from histoscribe.bulk.layouts import GENE_EXPRESSION, genes_among
+from histoscribe.bulk.layouts import GENE_EXPRESSION, genes_of
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.table import Counts, checked_counts
@@ -134,7 +134,7 @@ def gene_expression(
     `matrix` (spots, features). `barcodes`, `names`, `ids` and `kinds`: names of the spots; symbols,
     identifiers and types of the features.
     """
-    kept, said = genes_among(names, kinds)
+    kept, said = genes_of(pd.DataFrame({"feature_types": kinds}, list(names)))
     if not kept and kinds:
         raise SectionError(said, where=path, remedy="name the matrix of the gene expression library")
     matrix = matrix[:, kept] if said else matrix

@@ -1,6 +1,7 @@
 """Visium HD runs: which bin size or segmented cells to open, and what each folder is called."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from histoscribe.errors import SectionError
@@ -10,6 +11,7 @@ BIN_UM = 8.0
 CELL_MATRIX = "filtered_feature_cell_matrix.h5"
 CELL_OUTLINES = "cell_segmentations.geojson"
 _BIN = re.compile(r"square_(\d{3})um")
+_BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
 _PARTS = ("outs", "binned_outputs", "segmented_outputs")
 
 
@@ -18,6 +20,12 @@ def bin_folders(root: Path) -> dict[float, Path]:
     folders = sorted((root / "binned_outputs").glob("square_*um"))
     found = ((_BIN.fullmatch(folder.name), folder) for folder in folders if folder.is_dir())
     return {float(match[1]): folder for match, folder in found if match is not None}
+
+
+def named_bin_um(barcodes: Sequence[str]) -> float | None:
+    """The bin size in µm that barcodes of Visium HD begin with; None where they are others."""
+    sizes = {float(found[1]) if found else None for found in map(_BARCODE.fullmatch, barcodes[:100])}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def holds_cells(root: Path) -> bool:
