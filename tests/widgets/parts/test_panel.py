@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from magicgui.widgets import CheckBox, LineEdit
 from napari.layers import Image, Points, Shapes
+from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPointF, Qt
+from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QEnterEvent
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
@@ -212,6 +214,36 @@ def test_what_does_not_fit_is_passed_over(panel: Doubling) -> None:
     panel.restore({"layer": 3, "factor": "wide", "kind": "cubic", "inside": "yes", "nobody": 1})
     panel.restore({"factor": 1e9, "layer": "gone"})
     assert panel.values() == before
+
+
+@pytest.mark.parametrize("how", ["taken out of its dock, as napari closes it", "deleted"])
+def test_a_panel_hears_clicks_until_it_is_closed(viewer: Any, qtbot: Any, how: str) -> None:
+    window, dock, panel = QMainWindow(), QDockWidget(), Doubling(viewer)
+    qtbot.addWidget(window)
+    dock.setWidget(panel)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.show()
+    heard: list[Any] = []
+    before = list(viewer.mouse_drag_callbacks)
+    panel.hear_clicks(heard.append)
+
+    def click() -> None:
+        event = SimpleNamespace(type="mouse_press", position=(1.0, 2.0), modifiers=())
+        mouse_press_callbacks(viewer, event)
+        event.type = "mouse_release"
+        mouse_release_callbacks(viewer, event)
+        QApplication.processEvents()
+
+    click()
+    np.testing.assert_array_equal(heard, [(1, 2)])
+    if how == "deleted":
+        panel.deleteLater()
+        QApplication.sendPostedEvents(panel, QEvent.Type.DeferredDelete.value)
+    else:
+        panel.setParent(None)
+    click()
+    assert len(heard) == 1
+    assert viewer.mouse_drag_callbacks == before
 
 
 def test_it_scrolls_inside_itself(panel: Doubling) -> None:

@@ -15,7 +15,8 @@ from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.components import ViewerModel
 from napari.layers import Layer
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -151,9 +152,16 @@ class Panel(QWidget):
         return button
 
     def hear_clicks(self, act: Callable[[NDArray[np.float64]], object]) -> Callable[[], None]:
-        """Have `act` receive the place in the world of each click in the canvas; gives what ends that."""
+        """Have `act` receive the place in the world of each click in the canvas; gives what ends that.
+
+        A panel that was closed hears no more.
+        """
+        callbacks = self.viewer.mouse_drag_callbacks
 
         def on_press(_: Any, event: Any) -> Iterator[None]:
+            if not isalive(self) or (self._docked and self.parent() is None):  # type: ignore[no-untyped-call]
+                QTimer.singleShot(0, end)  # napari goes through them now
+                return
             start = np.array(event.position, dtype=float)
             yield
             while event.type == "mouse_move":
@@ -165,9 +173,7 @@ class Panel(QWidget):
             if on_press in callbacks:
                 callbacks.remove(on_press)
 
-        callbacks = self.viewer.mouse_drag_callbacks
         callbacks.append(on_press)
-        self.destroyed.connect(end)
         return end
 
     def add_run(self, words: str, meaning: str, *others: QPushButton, ready: Rule, undo: str = "") -> None:
