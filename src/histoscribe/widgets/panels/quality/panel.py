@@ -19,12 +19,14 @@ from histoscribe.slide import Slide
 from histoscribe.slide.quality.artefacts import CELL_UM, CLASSES, PEN, SlideQuality, slide_quality
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.layers import DERIVED, UM, lying_under, placed_like, section_of
-from histoscribe.widgets.layers.maps import class_inks, class_palette
 from histoscribe.widgets.parts.fields import LayerField
 from histoscribe.widgets.parts.panel import Panel, Words
 
 QUALITY = "quality"
 """The column of `obs` that says of each spot `tissue`, `glass`, an artefact or `outlier`."""
+INKS = {"pen": "#e69f00", "blur": "#56b4e9", "fold": "#4020ff", "bubble": "#f0e442"}
+"""Colours of the classes. Folds lie on spots: theirs is in no colour map of genes, and far from H&E."""
+OPACITY = 0.7
 _SQUARE = "<span style='color: {}'>■</span>&nbsp;{}&nbsp;({:.1%})"
 
 Asked = tuple["Layer", "Slide", "Section | None"]
@@ -60,18 +62,17 @@ class QualityPanel(Panel):
 
     def _show(self, asked: Asked, told: Told) -> Generator[None, None, None]:
         (layer, slide, section), (found, spots) = asked, told
-        names = CLASSES[PEN:]
-        colours = np.vstack([np.zeros(4), class_palette(len(names))])
+        colours = ["transparent", *(INKS[name] for name in CLASSES[PEN:])]
         described = {
             "name": f"{slide.name} quality", "scale": (CELL_UM, CELL_UM), "translate": (CELL_UM / 2,) * 2,
-            "units": (UM, UM), "colormap": CyclicLabelColormap(colors=colours), "opacity": 0.6,
+            "units": (UM, UM), "colormap": CyclicLabelColormap(colors=colours), "opacity": OPACITY,
             "metadata": {DERIVED: QUALITY},
         }  # fmt: skip
         shown = np.where(found.classes >= PEN, found.classes - PEN + 1, 0).astype(np.uint16)
         yield from self.show_layer(placed_like((shown, described, "labels"), layer))
         shares = found.shares
-        inks = zip(class_inks(len(names)), names, strict=True)
-        said = ["  ".join(_SQUARE.format(ink, name, shares[name]) for ink, name in inks) + " of the tissue."]
+        squares = (_SQUARE.format(ink, name, shares[name]) for name, ink in INKS.items())
+        said = ["  ".join(squares) + " of the tissue."]
         if section is not None and spots is not None:
             section.table.obs[QUALITY] = spots
             kinds, numbers = np.unique(spots, return_counts=True)
