@@ -257,6 +257,12 @@ class Panel(QWidget):
         if not self._docked and isinstance(self.parent(), QDockWidget):
             self._docked = True
             share_dock(self)
+            for form in (one.native for one in self._forms):  # magicgui takes napari's letters for smaller
+                labels = [one for one in form.findChildren(QLabel) if one.parent().parent() is form]
+                for label in labels:
+                    label.ensurePolished()
+                for label in labels:
+                    label.setMinimumWidth(max(one.sizeHint().width() for one in labels))
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """The mouse comes: classes may have been drawn or renamed meanwhile."""

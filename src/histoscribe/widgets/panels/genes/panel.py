@@ -107,12 +107,8 @@ class GenesPanel(Panel):
         self.pin_button = self.button("★ Pin", meaning, self._pin_marked)
         self.add(beside(self.add_button, self.pin_button))
         self.chips = self.add(GeneChips(self.state), visible=self._are_several)
-        self.layout_choice = self.add(
-            ChoiceField(
-                "layout", lambda: LAYOUT_WORDS, label="Show", tooltip="How several genes are shown at once"
-            ),
-            visible=self._are_several,
-        )
+        layouts = ChoiceField("layout", lambda: LAYOUT_WORDS, "Show", "How several genes are shown at once")
+        self.layout_choice = self.add(layouts, visible=self._are_several)
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
         self.scale = self.add(Bar())
         self.legend = self.add(Words())
@@ -124,6 +120,8 @@ class GenesPanel(Panel):
             number_field("", 0, -99, 99, label="", tooltip=_TYPED.format(end), decimals=2)
             for end in ("first", "last")
         )
+        for field in (self.low, self.high):
+            field.native.setStyleSheet("min-width: 84px; padding: 0")  # or the dock scrolls sideways
         meaning = "Take the limits of this gene from the percentiles again"
         self.auto = PushButton(text="Auto", tooltip=meaning)
         self.limits = FieldRow("Limits", self.low, self.high, self.auto)
