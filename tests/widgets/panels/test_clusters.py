@@ -26,12 +26,14 @@ def test_a_category_is_painted_with_its_legend(viewer: Any, panel: Any, section:
     spots = range(section.table.n_obs)
     section.table.obs["tissue"] = ["Tumour" if number % 3 else "Stroma" for number in spots]
     section.table.obs["depth"] = spots
+    section.table.obs["array_row"] = [number // 22 for number in spots]
     show(viewer, [section])
     assert panel.column.values == ["tissue"]
     assert "Stroma&nbsp;(22)" in panel.legend.text()
     panel.paint_button.click()
     found = map_of(viewer.layers[-1])
     assert found.classes == ("Stroma", "Tumour")
+    assert viewer.layers[-1].name == f"{section.name}: tissue"
     assert sorted(set(viewer.layers[-1].features["tissue"])) == ["Stroma", "Tumour"]
 
 
@@ -49,6 +51,7 @@ def test_clusters_are_kept_and_have_marker_genes(viewer: Any, panel: Any, qtbot:
     qtbot.waitUntil(lambda: not panel.tasks.running, timeout=120_000)
     assert list(panel.table.frame)[:2] == ["effect", "log2_fold_change"]
     assert "p_adjusted" not in panel.table.frame
+    assert panel.table.frame["effect"].abs().is_monotonic_decreasing
     assert "no p values" in panel.words.text()
     panel.view.setCurrentIndex(panel.table.index(0))
     assert state_of(viewer).gene == panel.table.gene_at(0)

@@ -39,7 +39,7 @@ class Map:
     """Of each kind, a section and gene have one layer: a second map takes the place of the first."""
     title: str
     unit: str
-    """`title` and `unit`: in plain words, for the layer's name and the legend."""
+    """`title` and `unit`: in plain words, for the layer's name and the legend; a category has no unit."""
     values: NDArray[Any]
     """NaN where nothing is to be shown; the number of a class where `classes` are given. Shape (spots,)."""
     limits: Limits = (0.0, 1.0)
@@ -201,4 +201,4 @@ def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:
 
 
 def _name(section: Section, found: Map) -> str:
-    return f"{section.name}: {found.title} ({found.unit})"
+    return f"{section.name}: {found.title}" + f" ({found.unit})" * bool(found.unit)

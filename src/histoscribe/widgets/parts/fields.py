@@ -31,6 +31,7 @@ from histoscribe.widgets.parts.dialogs import path_to_read, telling
 Offer = Callable[[], Iterable[tuple[str, Any] | str]]
 """Gives what can be chosen now: words that are shown, each once, with the value behind them if another."""
 
+_PLACES = ("array_row", "array_col")
 TABLES = "Tables (*.csv *.tsv *.txt *.gct *.h5ad *.gz)"
 
 
@@ -153,11 +154,7 @@ class RegionField(FieldRow):
     def __init__(self, name: str, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self.layer = LayerField(
-            name,
-            viewer,
-            lambda layer: isinstance(layer, Shapes) or is_region_layer(layer),
-            "",
-            "The layer drawn in",
+            name, viewer, lambda one: isinstance(one, Shapes) or is_region_layer(one), "", "Layer drawn in"
         )
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
@@ -251,7 +248,7 @@ def source_of(chosen: Any) -> Any:
 
 def class_columns(obs: DataFrame, most: int) -> list[str]:
     """Columns of 2 to so many different values, what spots or samples are grouped by: words first."""
-    some = [str(name) for name in obs if 2 <= obs[name].nunique() <= most]
+    some = [str(one) for one in obs if one not in _PLACES and 2 <= obs[one].nunique() <= most]
     return sorted(some, key=lambda name: obs[name].dtype.kind in "iuf")
 
 

@@ -24,14 +24,13 @@ from histoscribe.widgets.layers.maps import Map, class_marks, show_map
 from histoscribe.widgets.parts.dialogs import path_to_read, telling
 from histoscribe.widgets.parts.fields import ChoiceField, LayerField, class_columns, number_field
 from histoscribe.widgets.parts.panel import Panel, Words, beside
-from histoscribe.widgets.parts.tables import TableModel, table_view
+from histoscribe.widgets.parts.tables import HEADINGS, MEANINGS, TableModel, table_view
 
 CLUSTERS = "expression cluster"
 """The column of `obs` that holds the clusters found here; it goes into an h5ad with the section."""
 
 _MOST = 40
 _TESTED = ["score", "p_adjusted", "effective_spots"]
-_HEADINGS = {"log2_fold_change": "log2 fold"}
 _CIRCULAR = " The clusters were made of these genes, so there are sizes of effect and no p values."
 
 
@@ -47,9 +46,8 @@ class ClustersPanel(Panel):
         self.column = self.add(ChoiceField("column", self._columns, "Category", meaning))
         self.legend = self.add(Words())
         meaning = "More gives more and smaller clusters"
-        self.resolution = self.add(
-            number_field("resolution", 1, 0.1, 10, label="Resolution", tooltip=meaning)
-        )
+        resolution = number_field("resolution", 1, 0.1, 10, label="Resolution", tooltip=meaning)
+        self.resolution = self.add(resolution)
         paint = self.button("Paint", "Colour the spots by the category", self.paint, enabled=self._has_column)
         self.paint_button = paint
         meaning = "Group spots that express alike (Louvain's method), and paint the groups"
@@ -92,7 +90,7 @@ class ClustersPanel(Panel):
             names = _in_order(labels)
             numbers = np.array([names.index(one) for one in labels.tolist()], dtype=np.int64)
             column = str(self.column.value)
-            found = Map(f"category {column}", column, "category", numbers, classes=tuple(names))
+            found = Map(f"category {column}", column, "", numbers, classes=tuple(names))
             show_map(self.viewer, self.spots.value, found)
 
     def find_markers(self) -> None:
@@ -102,8 +100,10 @@ class ClustersPanel(Panel):
             return
 
         def show(section: Section, frame: DataFrame) -> None:
-            own = self.column.value == CLUSTERS
-            self.table.show_frame(frame.drop(columns=_TESTED, errors="ignore") if own else frame, _HEADINGS)
+            if own := self.column.value == CLUSTERS:
+                frame = frame.drop(columns=_TESTED, errors="ignore")
+                frame = frame.sort_values("effect", key=abs, ascending=False)
+            self.table.show_frame(frame, HEADINGS, MEANINGS)
             words = f"{name} against all other spots, by {self.column.value}."
             self.words.setText(words + _CIRCULAR * own)
 

@@ -34,21 +34,6 @@ if TYPE_CHECKING:
     Counted = tuple[list[Region], "ClassedSpots | None", dict[str, tuple[int, float]]]
 
 _GREY: Colour = (140, 140, 140)
-MEANINGS = {
-    "area_mm2": "Area of the drawn regions, overlaps counted twice",
-    "low": "10th percentile",
-    "high": "90th percentile",
-    "above zero": "Share of spots with a value above zero",
-    "effect": "Difference of the means, in standard deviations within the classes",
-    "score": "z of the Wilcoxon rank-sum test, as of the effective number of spots",
-    "effective_spots": "As many independent spots would tell as much: neighbours are alike",
-    "log2_fold_change": "How much more of it is in the first class, as power of two",
-    "p_adjusted": "After Benjamini and Hochberg; ranks genes, and is no evidence about patients",
-    "in_first": "Share of spots of the first class above zero",
-    "in_second": "Share of the other spots above zero",
-    "I": "Moran's I: 1 where neighbouring spots are alike, 0 where not more than any two",
-}
-WORDS = {"area_mm2": "area, mm²", "log2_fold_change": "log2 fold"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from histoscribe.widgets.parts.dialogs import save, write_csv
 from histoscribe.widgets.parts.fields import ChoiceField, words_field
 from histoscribe.widgets.parts.panel import Words, beside
 from histoscribe.widgets.parts.plots import Violins, pixmap_of
-from histoscribe.widgets.parts.tables import TableModel, table_view
+from histoscribe.widgets.parts.tables import HEADINGS, MEANINGS, TableModel, table_view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ class RegionsPanel(DrawingPanel):
         else:
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
-            self.statistics.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
+            self.statistics.show_frame(frame, HEADINGS, MEANINGS)
 
     def _counts(self) -> tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]]:
         """Spots by class, and spots and area of each; counted anew only where something has changed.
@@ -167,7 +167,7 @@ class RegionsPanel(DrawingPanel):
         chosen = {"first": self.first.value, "second": self.second.value} if verb == "differ" else {}
 
         def show(spots: analysis.ClassedSpots, frame: DataFrame) -> None:
-            model.show_frame(frame, analysis.WORDS, analysis.MEANINGS)
+            model.show_frame(frame, HEADINGS, MEANINGS)
             self.words.setText(words)
             MADE[spots] = Recipe(verb, {"source": spots.section}, {}, chosen, {}, spots.regions)
             self._analysed[model] = spots
