@@ -131,14 +131,14 @@ class TestPanel:
             panel.run_button.click()
             ended(panel, qtbot)
             reaches = [one for one in maps_on(window, made.whole) if map_of(one).kind.startswith(REACH)]
-            assert [one.name.split(" (log")[0] for one in reaches][-1] == f"S3: {gene} from own tile"
+            assert [one.name.split(" (log")[0] for one in reaches][-1] == f"S3: own tile to {gene}"
             assert [one.visible for one in reaches] == [False] * (len(reaches) - 1) + [True]
         assert panel.trace.table.rowCount() == 10
         assert panel.trace.model.folder == made.folder
 
         panel.trace.view.clicked.emit(panel.trace.table.index(3, 0))
         name = panel.trace.table.gene_at(3)
-        assert map_of(find_map(window, made.whole, DESCRIPTOR)).title == f"{gene} from {name}"
+        assert map_of(find_map(window, made.whole, DESCRIPTOR)).title == f"{name} to {gene}"
 
         layer = spot_layers(window)[-1]
         for row in (5, 9):

@@ -138,7 +138,7 @@ def test_a_model_of_simulated_tissue_is_not_chosen_by_itself(own_predictor: Path
     remember_model(own_predictor)
     field = ModelField("model", "predictor")
     assert field.folder == bundled("her2st-breast")
-    assert str(own_predictor) in texts(field.known)
+    assert f"{own_predictor.name}, in {own_predictor.parent}" in texts(field.known)
 
 
 def test_a_damaged_card_is_no_model(own_predictor: Path) -> None:

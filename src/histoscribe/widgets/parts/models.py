@@ -34,11 +34,8 @@ class ModelField(ValuedContainerWidget[Any]):
         used = next((path for path in recent_models() if self._suits_tissue(path)), None)
         meaning = "A trained model: bundled, used before, or in another folder"
         self.known = ChoiceField("known", self._offer, tooltip=meaning, first=used)
-        self.elsewhere = FileEdit(
-            mode=FileDialogMode.EXISTING_DIRECTORY,
-            name="elsewhere",
-            tooltip="Where card.json of the model lies",
-        )
+        mode, where = FileDialogMode.EXISTING_DIRECTORY, "Where card.json of the model lies"
+        self.elsewhere = FileEdit(mode=mode, name="elsewhere", tooltip=where)
         self.elsewhere.choose_btn.text = "…"
         self.elsewhere.choose_btn.native.setFixedWidth(28)
         self.elsewhere.choose_btn.tooltip = "Choose the folder of a trained model"
@@ -102,7 +99,9 @@ class ModelField(ValuedContainerWidget[Any]):
     def _offer(self) -> list[tuple[str, Any] | str]:
         ready = {bundled(name): name for name in bundled_names()}
         models = [path for path in dict.fromkeys([*ready, *recent_models()]) if _kind_of(path) == self.kind]
-        offered: list[tuple[str, Any] | str] = [(ready.get(path, str(path)), path) for path in models]
+        offered: list[tuple[str, Any] | str] = [
+            (ready.get(path, f"{path.name}, in {path.parent}"), path) for path in models
+        ]
         return [*offered, *(self._more() if self._more else ()), _ELSEWHERE]
 
     def _suits_tissue(self, folder: Path) -> bool:

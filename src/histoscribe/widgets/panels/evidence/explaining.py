@@ -72,7 +72,7 @@ class Traced:
         pitch, limits, maps = self.found.pitch_um, about_zero(self.found.by_reach), []
         for place, reach in enumerate(self.found.reaches):
             far = "" if place == 0 else f", {self.found.radii[place - 1] * pitch:.0f} µm"
-            title = f"{self.found.gene} from {reach}{far}"
+            title = f"{reach}{far} to {self.found.gene}"
             values = self.found.by_reach[:, place]
             kind, gene, legend = f"{REACH} {place}", self.found.gene, f"{self.found.gene} by reach, {UNIT}"
             maps.append(Map(kind, title, UNIT, values, limits, DIFFERENCE, gene, legend=legend))
@@ -81,7 +81,7 @@ class Traced:
     def descriptor(self, name: str) -> Map:
         """What one descriptor brings to each spot."""
         values = self.found.by_descriptor[:, self.described.names.index(name)]
-        title, legend = f"{self.found.gene} from {name}", f"{self.found.gene} by descriptor, {UNIT}"
+        title, legend = f"{name} to {self.found.gene}", f"{self.found.gene} by descriptor, {UNIT}"
         return Map(DESCRIPTOR, title, UNIT, values, about_zero(values), DIFFERENCE, legend=legend)
 
     def behind(self, row: int) -> Map:
@@ -89,7 +89,7 @@ class Traced:
         brought = self.found.tiles_behind(row)
         values = np.where(brought == 0, np.nan, brought)
         spot = self.described.section.table.obs_names[row]
-        title, legend = f"{self.found.gene} at {spot}, tiles behind it", f"{self.found.gene} by tile, {UNIT}"
+        title, legend = f"tiles behind {self.found.gene} at {spot}", f"{self.found.gene} by tile, {UNIT}"
         return Map(BEHIND, title, UNIT, values, about_zero(values), DIFFERENCE, legend=legend)
 
 
@@ -222,7 +222,7 @@ def _off(
 _FOUND = "The one it was made with, where it was used lately", object()
 _COLUMNS = (
     Column("Strongest descriptors", lambda row: str(row[0]), key=lambda row: row[0], left=True),
-    Column("Mean size", lambda row: f"{row[1]:.3f}", key=lambda row: row[1]),
+    Column("Size", lambda row: f"{row[1]:.3f}", key=lambda row: row[1]),
 )
 _CHANGED = (
     "The image gives other values today, by {:.2f} on average: the slide or the spots have changed since the "
