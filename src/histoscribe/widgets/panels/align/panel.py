@@ -98,7 +98,7 @@ class AlignPanel(Panel):
             ]
             self.add(beside(*quick, wide=-1))
             for name, value, low, high, unit, meaning in _BY_NUMBERS:
-                box = number_field(name, value, low, high, unit, label=name, tooltip=meaning)
+                box = number_field(name, value, low, high, unit, label=name.title(), tooltip=meaning)
                 self.numbers.append(self.add(box))
             self.move_button = PushButton(text="Move", tooltip="Move the tissue by these numbers")
             self.add(self.move_button, enabled=self._ready)

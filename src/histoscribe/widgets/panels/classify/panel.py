@@ -50,7 +50,7 @@ class ClassifyPanel(Panel):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         meaning = "Spots, which are told as one sample, or a table of samples"
-        self.source = self.add(SourceField("source", self.viewer, "Of", meaning))
+        self.source = self.add(SourceField("source", self.viewer, "Data", meaning))
         self.model = self.add(ModelField("model", "classifier"))
         meaning = "Regions of the spots that are told one by one beside the whole"
         self.drawn = self.add(LayerField("drawn", self.viewer, is_region_layer, "Regions", meaning))
@@ -87,7 +87,7 @@ class ClassifyPanel(Panel):
             self.found = None
             remember_model(request.model)
             self.words.setText(" ".join(f"Mind: {note}." for note in told.attrs["notes"]))
-            self.table.show_frame(told.drop(columns=told.filter(like="P(").columns))
+            self.table.show_frame(told[["class", "probability", "novelty", "nearest"]])
 
         self.launch(self._request, _tell, show)
 

@@ -37,12 +37,7 @@ from histoscribe.tiles import Region, areas
 from histoscribe.widgets.layers.colours import UNITS
 from histoscribe.widgets.layers.layers import COMPARED, kind_of, known_section, slide_of
 from histoscribe.widgets.layers.making import MADE
-from histoscribe.widgets.layers.painting import (
-    held_out_scores,
-    sections_in,
-    spot_layers,
-    told_verdicts,
-)
+from histoscribe.widgets.layers.painting import held_out_scores, sections_in, spot_layers, told_verdicts
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.regions import closed_shapes, is_region_layer, regions_of
 from histoscribe.widgets.layers.view_state import ViewState

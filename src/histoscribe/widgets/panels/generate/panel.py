@@ -84,7 +84,7 @@ def score_map(result: generation.Generated) -> Map:
     return Map("towards", title, unit, score, (-most, most), DIFFERENCE)
 
 
-_REFERENCES, _CHOSEN = "The model's references", "A layer or table"
+_REFERENCES, _CHOSEN = "The model's own", "A layer or table"
 _ANY = "recognise it"
 _MOST_GENES = 200
 _LEAST_SCORE = 0.25

@@ -126,7 +126,7 @@ def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 Done = TypeVar("Done", imputation.Overview, imputation.Restored)
-_LISTS = (("Missing here, can be restored", "missing"), ("Measured here (r: hidden and restored)", "checked"))
+_LISTS = (("Missing, can be restored", "missing"), ("Measured here (r: hidden and restored)", "checked"))
 
 
 class ImputePanel(Panel):
@@ -140,7 +140,7 @@ class ImputePanel(Panel):
         self._checked: tuple[imputation.ImputeRequest, str] | None = None
         self.views: list[QWidget] = []
         meaning = "What lacks genes: a layer of spots, or a table of samples"
-        self.source = self.add(SourceField("source", self.viewer, "Layer or table", meaning))
+        self.source = self.add(SourceField("source", self.viewer, "Data", meaning))
         self.model = self.add(ModelField("model", "imputer", more=self._teachers))
         meaning = "Let a trained model learn from what it is to restore"
         self.tune = self.add(

@@ -18,13 +18,7 @@ from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import LayerData, placed_like, section_of, slide_of
 from histoscribe.widgets.layers.making import Recipe, made
-from histoscribe.widgets.layers.painting import (
-    measured_in,
-    paint,
-    sections_in,
-    stands_alone,
-    suggested_gene,
-)
+from histoscribe.widgets.layers.painting import measured_in, paint, sections_in, stands_alone, suggested_gene
 from histoscribe.widgets.layers.rescaling import set_mpp
 from histoscribe.widgets.napari_private.window import undrawn
 from histoscribe.widgets.panels.predict import prediction

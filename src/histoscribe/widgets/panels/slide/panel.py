@@ -157,7 +157,7 @@ def described(slide: Slide) -> list[str]:
     if slide.objective:
         lines.append(f"objective {slide.objective:g}x")
     if slide.vendor:
-        lines.append(slide.vendor)
+        lines.append(f"maker or format: {slide.vendor}")
     return lines
 
 
