@@ -29,16 +29,24 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, LOW = 1500, 860, 720
+_EVEN = 9  # rows of one colour that tell a strip from tissue
 Prepare = Callable[["napari.Viewer", Any], None]
 
 
 def main() -> None:
     """Open, arrange, wait until all is drawn, save."""
+    from qtpy.QtCore import QSettings
+
+    from histoscribe.widgets.state.preferences import remember_model
+
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as settings:
         os.environ["NAPARI_CONFIG"] = str(Path(settings) / "settings.yaml")
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, settings)
         model = arguments.model or Path(settings) / "model"
         measured, predicted = _sections(arguments, model)
+        if model.exists():
+            remember_model(model)
         arguments.out.mkdir(parents=True, exist_ok=True)
         plain = {"section": [measured], "measured-predicted": [measured, predicted]}
         for name, sections in plain.items():
@@ -47,7 +55,11 @@ def main() -> None:
                 picture(sections, path, "Genes", arguments.gene)
         if arguments.section is not None:
             return
-        guide = GUIDE | {"trace": ("Evidence", partial(trace, model), True)}
+        guide = GUIDE | {
+            "predict": ("Predict", partial(predict, model), True),
+            "trace": ("Evidence", partial(trace, model), True),
+            "picture": ("Export", partial(save_picture, arguments.out / "picture.png"), True),
+        }
         for name, (panel, prepare, both) in guide.items():
             if not arguments.only or name in arguments.only:
                 sections = [measured, predicted] if both else [measured]
@@ -76,20 +88,19 @@ def picture(
         dock.raise_()
     _settle()
     viewer.status = ""
-    if prepare is not save_picture:
+    if path.stem != "picture":
         viewer.screenshot(str(path), canvas_only=False, flash=False)
     viewer.close()
-    if path.exists():
-        _compress(path)
+    _compress(path)
     print(path)
 
 
-def predict(viewer: napari.Viewer, panel: Any) -> None:
+def predict(model: Path, viewer: napari.Viewer, panel: Any) -> None:
     """The panel as it stands after a prediction."""
     from histoscribe.widgets.layers.arrangement import side_by_side
 
     side_by_side(viewer, False)
-    panel.model.folder = Path("model")
+    panel.model.folder = model
     viewer.layers[1].visible = False
     viewer.fit_to_view(margin=0.02)
 
@@ -103,7 +114,6 @@ def genes(viewer: napari.Viewer, panel: Any) -> None:
     for gene in ("COL1A1", "CD3E"):
         if gene in panel.genes.shown:
             state.add(gene)
-    viewer.layers[0].opacity = 0.35
 
 
 def compare(viewer: napari.Viewer, panel: Any) -> None:
@@ -132,7 +142,6 @@ def trace(model: Path, viewer: napari.Viewer, panel: Any) -> None:
     panel.trace.model.folder = model
     panel.trace.start()
     _until(lambda: not panel.tasks.running)
-    panel.trace.model.folder = Path("model")
 
 
 def clusters(viewer: napari.Viewer, panel: Any) -> None:
@@ -228,6 +237,7 @@ def region_figures(viewer: napari.Viewer, panel: Any) -> None:
     panel.figure.value = "dot plot"
     panel.draw_figures()
     _until(lambda: not panel.tasks.running)
+    _to_the_foot(panel)
 
 
 def impute(viewer: napari.Viewer, panel: Any) -> None:
@@ -248,9 +258,10 @@ def generate(viewer: napari.Viewer, panel: Any) -> None:
     panel.start()
     _until(lambda: panel.result is not None)
     panel.views.setCurrentIndex(2)
+    _to_the_foot(panel)
 
 
-def save_picture(viewer: napari.Viewer, panel: Any) -> None:
+def save_picture(path: Path, viewer: napari.Viewer, panel: Any) -> None:
     """The view as Export writes it."""
     from histoscribe.widgets.layers.arrangement import side_by_side
 
@@ -259,13 +270,12 @@ def save_picture(viewer: napari.Viewer, panel: Any) -> None:
     _settle()
     viewer.fit_to_view(margin=0.02)
     panel.dpi.value = 110
-    panel.save_picture(IMAGES / "picture.png")
+    panel.save_picture(path)
     _until(lambda: not panel.tasks.running)
 
 
 GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "guide": ("First steps", lambda viewer, panel: None, False),
-    "predict": ("Predict", predict, True),
     "genes": ("Genes", genes, False),
     "compare": ("Compare", compare, True),
     "evidence": ("Evidence", evidence, True),
@@ -281,18 +291,23 @@ GUIDE: dict[str, tuple[str, Prepare, bool]] = {
     "impute": ("Impute", impute, False),
     "generate": ("Generate", generate, False),
     "export": ("Export", lambda viewer, panel: None, False),
-    "picture": ("Export", save_picture, True),
 }
 
 
 def _compress(path: Path) -> None:
-    """Keep 160 colours: a picture of a window stays as it looks at a fifth of its size."""
+    """Keep 248 colours, 120 of them of strips and other even parts: smooth, at a fifth of the size."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        how = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 2, "dither": Image.Dither.NONE}
-        small = picture.convert("RGB").quantize(160, **how)
-    small.save(path, optimize=True)
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    pixels = np.asarray(picture)
+    runs = np.lib.stride_tricks.sliding_window_view(pixels, _EVEN, axis=0)
+    even = np.unique(pixels[: len(runs)][(runs == runs[..., :1]).all((-1, -2))], axis=0)
+    strips = Image.fromarray(even[None]).quantize(120, method=Image.Quantize.MEDIANCUT)
+    tissue = picture.quantize(128, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
+    colours = Image.new("P", (1, 1))
+    colours.putpalette(tissue.getpalette()[: 3 * 128] + strips.getpalette()[: 3 * 120])
+    picture.quantize(palette=colours, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _settle(seconds: float = 1.5) -> None:
@@ -302,6 +317,14 @@ def _settle(seconds: float = 1.5) -> None:
     while time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.02)
+
+
+def _to_the_foot(panel: Any) -> None:
+    from qtpy.QtWidgets import QScrollArea
+
+    _settle()
+    bar = panel.findChild(QScrollArea).verticalScrollBar()
+    bar.setValue(bar.maximum())
 
 
 def _until(done: Callable[[], bool], seconds: float = 400) -> None:
@@ -322,7 +345,13 @@ def _sections(arguments: argparse.Namespace, folder: Path) -> tuple[Section, Sec
 
     cohort = sample_cohort()
     held_out = cohort[-1]
-    both = {"measured-predicted", "trace", *(name for name, (_, _, both) in GUIDE.items() if both)}
+    both = {
+        "measured-predicted",
+        "predict",
+        "trace",
+        "picture",
+        *(name for name, (_, _, both) in GUIDE.items() if both),
+    }
     if arguments.only and not both & set(arguments.only):
         return held_out, held_out
     if arguments.model is not None:
