@@ -200,6 +200,12 @@ def make_run() -> Callable[..., Truth]:
 
 
 @pytest.fixture
+def write_tenx() -> Callable[..., None]:
+    """Writes counts as 10x Genomics' HDF5 file."""
+    return write_tenx_h5
+
+
+@pytest.fixture
 def legacy(tmp_path: Path) -> Callable[..., Legacy]:
     """Makes the files of a legacy section in the test's folder."""
 

@@ -136,6 +136,12 @@ def _is_space_ranger(seen: Glimpse) -> bool:
     return False
 
 
+def _is_xenium(seen: Glimpse) -> bool:
+    """An output folder of Xenium, or its manifest."""
+    held = seen.named("cells.parquet", "cells.csv*") and seen.named("cell_feature_matrix*")
+    return held or seen.path.name == "experiment.xenium"
+
+
 def _is_feature_slice(seen: Glimpse) -> bool:
     return "feature_slices" in (seen.hdf5 or ())
 
@@ -219,6 +225,7 @@ OWN: tuple[Format, ...] = (
     Format("model", "a model's folder", _is_model, _open_model, _FOLDER),
     Format("section", "a SpatialData folder", _is_spatial_data, _SPATIAL_DATA, _FOLDER),
     Format("section", "a Space Ranger folder", _is_space_ranger, _SPACE_RANGER, _FOLDER),
+    Format("section", "a Xenium folder", _is_xenium, Late("section.readers.cells:open_xenium"), _FOLDER),
     Format("section", "a feature_slice.h5", _is_feature_slice, _FEATURE_SLICE, ("*feature_slice.h5",)),
     Format("section", "a section of HEST-1k", _is_archived, Late("section.readers.hest:open_hest")),
     Format("section", "an h5ad file with positions", _is_h5ad, _H5AD, ("*.h5ad",)),

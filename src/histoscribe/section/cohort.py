@@ -23,7 +23,7 @@ REQUIRED = ("section", "patient", "path")
 COLUMNS = (*REQUIRED, "positions", "slide", "pitch_um", "spot_um")
 CSV_BYTES = 16 << 20
 _READABLE = (
-    "name a Space Ranger or SpatialData folder, an h5ad file, or a cohort CSV with counts and positions"
+    "name a Space Ranger, Xenium or SpatialData folder, an h5ad file, or a cohort CSV of counts and positions"
 )
 
 
@@ -189,9 +189,8 @@ def open_section(
     Parameters
     ----------
     path : path
-        A Space Ranger folder (or its `outs/`, or one bin size or the segmented cells of Visium HD), an
-        h5ad file in squidpy's convention, a SpatialData folder (zarr), or the `feature_slice.h5` of a Visium
-        HD run.
+        A Space Ranger folder (or its `outs/`, or one bin size or the segmented cells of Visium HD), a Xenium
+        folder, an h5ad file in squidpy's convention, a SpatialData folder (zarr), or a `feature_slice.h5`.
     slide : Slide or path, optional
         The full-resolution image, checked to fit; without it what the section itself holds.
     patient, name : str, optional
@@ -219,7 +218,7 @@ def open_section(
 
 def refuse_matrix(path: Path, **_: object) -> Section:
     """Say what a matrix of counts lacks to be a section."""
-    remedy = "name the Space Ranger folder that it lies in, with its spatial/ folder"
+    remedy = "name the Space Ranger folder that it lies in, with its spatial/ folder, or the Xenium folder"
     raise SectionError("this is a matrix of counts without positions", where=path, remedy=remedy)
 
 

@@ -1,19 +1,21 @@
-"""Cells that Space Ranger 4 segments beside the bins of Visium HD: one spot a cell."""
+"""Cells that Space Ranger 4 segments beside the bins of Visium HD, and those of Xenium: one spot a cell."""
 
+import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.assembly import assemble, section_name
-from histoscribe.section.model import Section, SectionOptions
+from histoscribe.section.model import Section, SectionOptions, flip
 from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
@@ -23,7 +25,9 @@ from histoscribe.section.table import Counts, examples, repeated, rows_among
 CELL_CHARACTERS = (1 << 14, 1 << 20)
 """Text of one cell that is looked at first, and at most."""
 MOST_CELLS = 5_000_000
+XENIUM_MPP = 0.2125
 _AGAIN = "copy segmented_outputs from Space Ranger again"
+_XENIUM, _WRONG = ["x_centroid", "y_centroid", "cell_area"], (ValueError, KeyError, OSError)
 _SEPARATOR = re.compile(r"[\s,]*")
 
 
@@ -121,18 +125,51 @@ def open_segmented(folder: Path, options: SectionOptions) -> Section:
         problem = "the µm per pixel are not stated"
         remedy = "copy spatial/ of segmented_outputs from Space Ranger again"
         raise SectionError(problem, where=folder / "spatial" / "scalefactors_json.json", remedy=remedy)
-    rows, places, warnings = _joined(counts, cells, counts_path)
-    centres, areas = cells.centres[places], cells.areas[places] * scales.mpp**2
-    return assemble(
-        counts,
-        rows,
-        centres,
-        SpotScale(scales.mpp, None, float(2 * np.sqrt(np.median(areas) / np.pi)), tuple(warnings)),
-        options,
-        name=section_name(folder),
-        image=own_image(folder / "spatial", scales),
-        obs={"area_um2": areas},
-    )
+    return _laid_out(counts, cells, scales.mpp, counts_path, options, own_image(folder / "spatial", scales))
+
+
+def open_xenium(path: Path, options: SectionOptions) -> Section:
+    """Open a Xenium output folder, or the `experiment.xenium` in it: one spot per cell.
+
+    Cells are laid on a slide by the folder's `*imagealignment.csv`, as Xenium Explorer writes it. Raises
+    `SectionError` if a part is missing or damaged, or the parts do not belong together.
+    """
+    folder, mpp = path if path.is_dir() else path.parent, XENIUM_MPP
+    counts_path = file_in(folder, "cell_feature_matrix.h5") or folder / "cell_feature_matrix.h5"
+    counts = read_tenx_h5(counts_path)
+    listed = file_in(folder, "cells.csv", "cells.parquet") or folder / "cells.parquet"
+    with told_as(SectionError, "not a whole table of cells", *_WRONG, where=listed, remedy="copy it again"):
+        content = io.BytesIO(read_bytes(listed, SMALL_TEXT_BYTES))
+        packed = listed.suffix == ".parquet"
+        table = pd.read_parquet(content) if packed else pd.read_csv(content, dtype={"cell_id": str})
+        table.index = [each.decode() if isinstance(each, bytes) else str(each) for each in table["cell_id"]]
+        found = table[_XENIUM].astype(np.float64).reindex(list(counts.spots)).dropna()
+    places = found.to_numpy()[:, :2] / mpp
+    aligned = file_in(folder, "he_imagealignment.csv", "imagealignment.csv")
+    if options.slide is not None and aligned is not None:
+        with told_as(SectionError, "not an alignment", ValueError, where=aligned, remedy="export it again"):
+            to_xenium = np.loadtxt(io.BytesIO(read_bytes(aligned, 1 << 16)), delimiter=",")
+            if to_xenium.shape != (3, 3) or not np.allclose(to_xenium[2], [0, 0, 1]):
+                raise ValueError("its last of 3 lines is not 0, 0, 1")
+            to_slide = np.linalg.inv(to_xenium)[:2]  # a LinAlgError is a ValueError
+        places = places @ to_slide[:, :2].T + to_slide[:, 2]
+        mpp /= float(np.sqrt(abs(np.linalg.det(to_slide[:, :2]))))
+    elif options.slide is not None:
+        said = "there is no *imagealignment.csv: its slide was taken to lie as Xenium's own image does"
+        counts = replace(counts, warnings=(*counts.warnings, said))
+    cells = CellOutlines(tuple(found.index), flip(places), found["cell_area"].to_numpy() / mpp**2)
+    return _laid_out(counts, cells, mpp, counts_path, options, (None, ["there is no image"]))
+
+
+def _laid_out(
+    counts: Counts, cells: CellOutlines, mpp: float, where: Path, options: SectionOptions, image: Any
+) -> Section:
+    """The section of cells and of their counts, which the file `where` holds; `image`: as for `assemble`."""
+    rows, places, warnings = _joined(counts, cells, where)
+    areas = cells.areas[places] * mpp**2
+    scale = SpotScale(mpp, None, float(2 * np.sqrt(np.median(areas) / np.pi)), tuple(warnings))
+    obs, name = {"area_um2": areas}, section_name(where.parent)
+    return assemble(counts, rows, cells.centres[places], scale, options, name=name, image=image, obs=obs)
 
 
 def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -141,7 +178,7 @@ def _joined(counts: Counts, cells: CellOutlines, where: Path) -> tuple[np.ndarra
     lost = [counts.spots[row] for row in np.flatnonzero(found < 0)]
     if 2 * len(lost) > len(found):
         problem = f"{len(lost)} of {len(found)} cells with counts have no outline: {examples(lost)}"
-        remedy = "use counts and outlines of the same Space Ranger run"
+        remedy = "use counts and outlines of the same run"
         raise SectionError(problem, where=where, remedy=remedy)
     kept = np.flatnonzero(found >= 0)
     said = f"{len(lost)} cells have counts but no outline and were left out: {examples(lost)}"
