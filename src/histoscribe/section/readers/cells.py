@@ -141,7 +141,7 @@ def open_xenium(path: Path, options: SectionOptions) -> Section:
     with told_as(SectionError, "not a whole table of cells", *_WRONG, where=listed, remedy="copy it again"):
         content = io.BytesIO(read_bytes(listed, SMALL_TEXT_BYTES))
         packed = listed.suffix == ".parquet"
-        table = pd.read_parquet(content) if packed else pd.read_csv(content, dtype={"cell_id": str})
+        table: Any = pd.read_parquet(content) if packed else pd.read_csv(content, dtype={"cell_id": str})
         table.index = [each.decode() if isinstance(each, bytes) else str(each) for each in table["cell_id"]]
         found = table[_XENIUM].astype(np.float64).reindex(list(counts.spots)).dropna()
     places = found.to_numpy()[:, :2] / mpp
