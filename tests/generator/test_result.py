@@ -18,7 +18,7 @@ def test_a_faulty_profile_is_stopped(generator: Generator, wrong: float) -> None
     values[1, 1] = wrong
     obs = {"cancer": ["LUSC"] * 2, "site": ["liver"] * 2}
     with pytest.raises(ModelError, match="no expression"):
-        build_result(values, values[:, :3], obs, values, generator.genes, generator.card, [])
+        build_result(values, values[:, :3], obs, values, generator.card, [])
 
 
 def test_every_export_says_synthetic(
@@ -43,7 +43,7 @@ def test_the_change_of_a_gene_comes_with_its_range_over_samples(generator: Gener
     primary = np.full((50, len(generator.genes)), 3, dtype=np.float32)
     values = primary + np.linspace(0, 2, 50, dtype=np.float32)[:, None]
     obs = {"cancer": ["LUSC"] * 50, "site": ["liver"] * 50}
-    made = build_result(values, values[:, :3], obs, primary, generator.genes, generator.card, [])
+    made = build_result(values, values[:, :3], obs, primary, generator.card, [])
     found = change_table(made)
     np.testing.assert_allclose(found["change_low"], 0.1, atol=0.05)
     np.testing.assert_allclose(found["change_high"], 1.9, atol=0.05)

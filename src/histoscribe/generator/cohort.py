@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 KINDS = ("primary", "normal", "metastasis")
 COLUMNS = ("sample_type", "cancer", "site", "patient")
+_NEEDED = (("primary", "cancer"), ("metastasis", "cancer"), ("metastasis", "site"), ("normal", "site"))
 _LEAST_COMMON = 50
+_UNKNOWN = ("nan", "none", "na")
 _BY_SAMPLE = ("values", "kinds", "cancers", "sites", "patients", "names", "purity")
 _KIND_WORDS = {
-    "primary": "primary", "primary_tumor": "primary", "primary_tumour": "primary", "tumor": "primary",
-    "tumour": "primary", "primary_solid_tumor": "primary", "01": "primary",
-    "normal": "normal", "solid_tissue_normal": "normal", "normal_tissue": "normal", "11": "normal",
-    "metastasis": "metastasis", "metastatic": "metastasis", "met": "metastasis", "06": "metastasis",
-}  # fmt: skip
+    **dict.fromkeys(("primary", "primary_tumor", "primary_tumour", "tumor", "tumour", "01"), "primary"),
+    "primary_solid_tumor": "primary",
+    **dict.fromkeys(("normal", "solid_tissue_normal", "normal_tissue", "11"), "normal"),
+    **dict.fromkeys(("metastasis", "metastatic", "met", "06"), "metastasis"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,42 +152,33 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     obs = bulk.table.obs
     missing = [name for name in COLUMNS if name not in obs]
     if missing:
-        raise TableError(
-            f"the samples have no column {', '.join(missing)}", where=bulk.name,
-            remedy=f"give a table of samples with {', '.join(COLUMNS)}",
-        )  # fmt: skip
-    said = [re.sub("[ -]", "_", str(value).strip().lower()) for value in obs["sample_type"]]
-    unknown = sorted({word for word in said if word not in _KIND_WORDS})
+        remedy = f"give a table of samples with {', '.join(COLUMNS)}"
+        raise TableError(f"the samples have no column {', '.join(missing)}", where=bulk.name, remedy=remedy)
+    words = [re.sub("[ -]", "_", str(value).strip().lower()) for value in obs["sample_type"]]
+    unknown = sorted({word for word in words if word not in _KIND_WORDS})
     if unknown:
-        raise TableError(
-            f"{', '.join(map(repr, unknown[:3]))} is no sample_type", where=bulk.name,
-            remedy=f"use {', '.join(KINDS)}",
-        )  # fmt: skip
-    kinds = np.array([_KIND_WORDS[word] for word in said], dtype=str)
-    cancers, sites = _texts(obs["cancer"]), _texts(obs["site"])
-    for kind, column, found in (
-        ("primary", "cancer", cancers), ("metastasis", "cancer", cancers), ("metastasis", "site", sites),
-        ("normal", "site", sites),
-    ):  # fmt: skip
-        bare = (kinds == kind) & (found == "")
+        problem = f"{', '.join(map(repr, unknown[:3]))} is no sample_type"
+        raise TableError(problem, where=bulk.name, remedy=f"use {', '.join(KINDS)}")
+    kinds = np.array([_KIND_WORDS[word] for word in words], dtype=str)
+    said_of = {}
+    for name in ("cancer", "site", "patient"):
+        texts = [str(value).strip() for value in obs[name]]
+        said_of[name] = np.array(["" if text.lower() in _UNKNOWN else text for text in texts], dtype=str)
+    for kind, column in _NEEDED:
+        bare = (kinds == kind) & (said_of[column] == "")
         if bare.any():
-            raise TableError(
-                f"{int(bare.sum())} samples that are {kind} have no {column}, {obs.index[bare][0]} first",
-                where=bulk.name, remedy="fill that column, or leave those samples out",
-            )  # fmt: skip
+            problem = f"{bare.sum()} samples that are {kind} have no {column}, {obs.index[bare][0]} first"
+            raise TableError(problem, where=bulk.name, remedy="fill that column, or leave those samples out")
     values, notes = to_log2(bulk)
     purity = pd.to_numeric(obs.get("purity", pd.Series(np.nan, obs.index)), errors="coerce")
     purity = purity.to_numpy(dtype=np.float32)
     if ((purity <= 0) | (purity > 1)).any():
-        raise TableError(
-            "a purity is not above 0 and at most 1", where=bulk.name,
-            remedy="give the share of tumour, 0.7 for 70 %",
-        )  # fmt: skip
-    return Cohort(
-        values, tuple(map(str, bulk.table.var_names)), kinds, np.where(kinds == "normal", "", cancers),
-        np.where(kinds == "primary", "", sites), _texts(obs["patient"]),
-        np.array([str(name) for name in bulk.table.obs_names], dtype=str), (*bulk.warnings, *notes), purity,
-    )  # fmt: skip
+        remedy = "give the share of tumour, 0.7 for 70 %"
+        raise TableError("a purity is not above 0 and at most 1", where=bulk.name, remedy=remedy)
+    genes, names = tuple(map(str, bulk.table.var_names)), np.array(list(map(str, bulk.table.obs_names)))
+    cancers = np.where(kinds == "normal", "", said_of["cancer"])
+    sites, said = np.where(kinds == "primary", "", said_of["site"]), (*bulk.warnings, *notes)
+    return Cohort(values, genes, kinds, cancers, sites, said_of["patient"], names, said, purity)
 
 
 def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
@@ -195,10 +188,8 @@ def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
     """
     values = dense(bulk.table.X)
     if bulk.scale == "standardised":
-        raise TableError(
-            f"the values are {SCALES[bulk.scale]}: abundances cannot be had from them", where=bulk.name,
-            remedy="give counts, TPM or log2 values",
-        )  # fmt: skip
+        problem = f"the values are {SCALES[bulk.scale]}: abundances cannot be had from them"
+        raise TableError(problem, where=bulk.name, remedy="give counts, TPM or log2 values")
     notes = []
     lost = int(np.isnan(values).sum())
     if lost:
@@ -212,10 +203,3 @@ def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
             values = np.asarray(values / np.where(total > 0, total, 1) * 1e6, dtype=np.float32)
         values = np.asarray(np.log2(values + 1), dtype=np.float32)
     return np.maximum(values, 0).astype(np.float32), notes
-
-
-def _texts(column: Any) -> NDArray[np.str_]:
-    return np.array(
-        ["" if text.lower() in ("nan", "none", "na") else text for text in (str(v).strip() for v in column)],
-        dtype=str,
-    )

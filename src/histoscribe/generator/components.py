@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from histoscribe.palette import PALE, TISSUE, TUMOUR
 
 TOP = 100
 SIGNIFICANT = 0.05
+_OWN = ("component", "end", "strength", "from_primary", "from_site", "genes")
 _LEAST_GENES = 4
 _DRAWN = 25
 
@@ -67,28 +69,21 @@ def component_table(
     loads = loadings(model)
     primary, site = parent_shares(model)
     genes = np.asarray(standard.genes)
-    rows, tests = [], []
+    rows, tests = list[dict[str, Any]](), []
     for which in np.argsort(-np.square(loads).sum(1)):
         for end, signed in (("+", loads[which]), ("-", -loads[which])):
             top = np.argsort(-signed)[: min(TOP, len(genes) // 4)]
             tests.append(enrich(genes[top].tolist(), kept, genes.tolist()))
-            rows.append(
-                {
-                    "component": int(which), "end": end, "strength": float(np.sqrt(np.square(signed).mean())),
-                    "from_primary": primary[which], "from_site": site[which],
-                    "genes": ", ".join(genes[top[:10]]),
-                }
-            )  # fmt: skip
+            own = int(which), end, float(np.sqrt(np.square(signed).mean())), primary[which], site[which]
+            rows.append(dict(zip(_OWN, (*own, ", ".join(genes[top[:10]])), strict=True)))
     p_values = np.clip([test["p"] for test in tests], 0, 1)
     adjusted = false_discovery_control(p_values, axis=None).reshape(p_values.shape)
     for row, test, fixed in zip(rows, tests, adjusted, strict=True):
         order = np.argsort(test["p"].to_numpy(), kind="stable")
         best = test.iloc[order[0]]
         good = [str(test["set"].iloc[at]) for at in order[1:] if fixed[at] < SIGNIFICANT]
-        row.update(
-            gene_set=str(best["set"]), overlap=str(best["overlap"]), p=float(best["p"]),
-            adjusted=float(fixed[order[0]]), other_sets=", ".join(good),
-        )  # fmt: skip
+        row |= {"gene_set": str(best["set"]), "overlap": str(best["overlap"]), "p": float(best["p"])}
+        row |= {"adjusted": float(fixed[order[0]]), "other_sets": ", ".join(good)}
     return pd.DataFrame(rows)
 
 

@@ -99,20 +99,13 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         notes = list(whole.notes)
         if dropped := len(whole) - len(used):
             notes.append(f"{dropped} samples without a counterpart (cancer or site) were left out")
-        settings = {
-            **asdict(self.settings), "seed": self.seed, "cancers": list(cancers), "sites": list(sites),
-            "pairs": sorted(
-                {f"{c} at {s}" for c, s in zip(used.cancers, used.sites, strict=True) if c and s}
-            ),
-            "samples": {kind: len(used.of(kind)) for kind in KINDS}, "notes": notes,
-        }  # fmt: skip
-        training = zip(used.names.tolist(), used.patients.tolist(), strict=True)
-        card = Card(
-            kind=self.kind, variant="metgen", genes=used.genes, target=TARGET,
-            panel_rule="all genes of the training cohort",
-            training=tuple(TrainingSection(name, patient) for name, patient in training),
-            licence=self.licence, seed=self.seed, settings=settings,
-        )  # fmt: skip
+        pairs = sorted({f"{c} at {s}" for c, s in zip(used.cancers, used.sites, strict=True) if c and s})
+        counts = {kind: len(used.of(kind)) for kind in KINDS}
+        own = {"seed": self.seed, "cancers": list(cancers), "sites": list(sites), "pairs": pairs}
+        settings = asdict(self.settings) | own | {"samples": counts, "notes": notes}
+        training = tuple(map(TrainingSection, used.names.tolist(), used.patients.tolist()))
+        rule, about = "all genes of the training cohort", {"settings": settings, "training": training}
+        card = self._written("metgen", used.genes, TARGET, rule, **about)
         return self._learned(GeneratorState(model, standard), card)
 
     @property
@@ -221,14 +214,12 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         draft = draft_samples(
             model, standard, parents, beside, share, (what, where), noise, progress or Progress()
         )
-        obs = {
-            "cancer": [cancer] * samples, "site": [site] * samples,
-            "primary": [tumours.names[row] for row in turn], "normal": beside_names, "purity": share,
-            "cancer_probability": draft.cancer.numpy(), "site_probability": draft.site.numpy(),
-            "pulled": draft.pulled.numpy(),
-        }  # fmt: skip
+        primaries = [tumours.names[row] for row in turn]
+        obs: dict[str, Any] = {"cancer": [cancer] * samples, "site": [site] * samples, "primary": primaries}
+        obs |= {"normal": beside_names, "purity": share, "cancer_probability": draft.cancer.numpy()}
+        obs |= {"site_probability": draft.site.numpy(), "pulled": draft.pulled.numpy()}
         profiles = standard.undo(draft.profiles.numpy())
-        return build_result(profiles, draft.codes.numpy(), obs, parents, standard.genes, self.card, notes)
+        return build_result(profiles, draft.codes.numpy(), obs, parents, self.card, notes)
 
     def encode(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
         """Codes of metastases, shape (samples, components)."""

@@ -20,7 +20,7 @@ import pandas as pd
 
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.table import as_table, dense
-from histoscribe.errors import TableError
+from histoscribe.errors import TableError, told_as
 from histoscribe.generator.cohort import Cohort, cohort_of
 
 ADDRESS = "https://ucscpublic.xenahubs.net/download/MET500/geneExpression"
@@ -84,11 +84,8 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         raise TableError("there is no such file", where=path, remedy=f"fetch it from {ADDRESS}")
     if path.stat().st_size > _LARGEST:
         raise TableError("this is larger than the file can be", where=path, remedy="fetch it anew")
-    try:
+    with told_as(TableError, "this is no table", ValueError, where=path, remedy="fetch it anew"):
         frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        problem = f"this is no table ({str(error).splitlines()[0]})"
-        raise TableError(problem, where=path, remedy="fetch it anew") from error
     missing = [name for name in needed if name not in frame]
     if missing:
         remedy = "fetch the file that Xena hands out"

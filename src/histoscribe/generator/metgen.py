@@ -1,6 +1,6 @@
 """The whole model: MetVAE, source encoder, mixer, spread of the codes, texture, references."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,14 @@ class MetGen(torch.nn.Module):
         self.source = SourceEncoder(directions)
         self.mixer = Mixer()
         self.texture = Texture(genes)
-        for name, start in {
-            "known_codes": torch.zeros(known, CODE), "known_pairs": torch.zeros(known, 2),
-            "gain": torch.ones(CODE), "spread": torch.zeros(CODE, CODE),
-            "primary_code": torch.zeros(cancers, CODE), "normal_code": torch.zeros(sites, CODE),
-            "normal_mean": torch.zeros(sites, genes), "primary_mean": torch.zeros(cancers, genes),
-            "normal_axes": torch.zeros(sites, REFERENCE_AXES, genes),
-            "purity": torch.linspace(0.2, 0.95, PURITY_KNOTS),
-        }.items():  # fmt: skip
-            self.register_buffer(name, start)
+        sizes = {"known_codes": (known, CODE), "known_pairs": (known, 2), "spread": (CODE, CODE)}
+        sizes |= {"primary_code": (cancers, CODE), "normal_code": (sites, CODE)}
+        sizes |= {"normal_mean": (sites, genes), "primary_mean": (cancers, genes)}
+        for name, size in sizes.items():
+            self.register_buffer(name, torch.zeros(size))
+        self.register_buffer("normal_axes", torch.zeros(sites, REFERENCE_AXES, genes))
+        self.register_buffer("gain", torch.ones(CODE))
+        self.register_buffer("purity", torch.linspace(0.2, 0.95, PURITY_KNOTS))
 
     def mixed_codes(self, primary: Tensor, normal: Tensor, purity: Tensor) -> Tensor:
         """Codes of mixtures, shape (samples, CODE), from parents in units."""
@@ -86,17 +85,17 @@ class MetGen(torch.nn.Module):
         return codes
 
     def forward(
-        self, primary: Tensor, normal: Tensor, mixture: Tensor, purity: Tensor,
-        pairs: Tensor, generator: torch.Generator,
-    ) -> Draft:  # fmt: skip
+        self, parents: Sequence[Tensor], purity: Tensor, pairs: Tensor, generator: torch.Generator
+    ) -> Draft:
         """Generate one sample from each pair of parents.
 
         Where the model's own heads do not recognise what was asked, the code is drawn towards the mixture of
         the mean primary and the mean normal tissue at the same purity, no farther than needed.
 
-        `primary`, `normal`, `mixture` (samples, genes): parents and their linear mixture, in units; `purity`
+        `parents`: primary, normal tissue and their linear mixture, in units, each (samples, genes); `purity`
         (samples,); `pairs` (samples, 2): cancer and site asked for.
         """
+        primary, normal, mixture = parents
         typical = self.mixer(self.primary_code[pairs[:, 0]], self.normal_code[pairs[:, 1]], purity)
         own = self.gain * (self.mixed_codes(primary, normal, purity) - typical)
         codes = typical + own + torch.randn(len(own), CODE, generator=generator) @ self.spread
@@ -151,10 +150,11 @@ def draft_samples(
         progress.report("generating", at, len(primaries))
         some = slice(at, at + _DRAFTED)
         ours, theirs, share = primaries[some], normals[some], purity[some]
-        units = (standard.apply(part) for part in (ours, theirs, mix(ours, theirs, share)))
+        units = map(standard.apply, (ours, theirs, mix(ours, theirs, share)))
         asked = torch.tensor([pair]).repeat(len(ours), 1)
         with torch.inference_mode():
-            drafts.append(model(*map(torch.from_numpy, units), torch.from_numpy(share), asked, generator))
+            parents = tuple(map(torch.from_numpy, units))
+            drafts.append(model(parents, torch.from_numpy(share), asked, generator))
     progress.report("generating", len(primaries), len(primaries))
     return Draft(*(torch.cat([getattr(one, part.name) for one in drafts]) for part in fields(Draft)))
 

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Wide = NDArray[np.float64]
 NOISE_INFLATION = 2.5
 _NOISE_FLOOR = 0.02
 _STEPS = 5
@@ -22,7 +23,7 @@ def fit_factors(
     seed: int = 0,
     inflation: float = NOISE_INFLATION,
     known: NDArray[np.bool_] | None = None,
-    weights: NDArray[np.float64] | None = None,
+    weights: Wide | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit a factor analysis by expectation maximisation, never forming a genes × genes matrix.
 
@@ -81,10 +82,7 @@ class _Block:
     weights: NDArray[np.float64]
 
 
-def _step(
-    blocks: list[_Block], loadings: NDArray[np.float64], noise: NDArray[np.float64],
-    variance: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+def _step(blocks: list[_Block], loadings: Wide, noise: Wide, variance: Wide) -> tuple[Wide, Wide]:
     """One round of expectation and maximisation; each gene learns from the blocks that know it."""
     factors = loadings.shape[1]
     seconds, crosses = [], []
@@ -110,7 +108,7 @@ def _step(
     return fresh, np.maximum(variance - (fresh * crossed).sum(1), _NOISE_FLOOR)
 
 
-def _principal(values: NDArray[np.float32], factors: int, seed: int, count: float) -> NDArray[np.float64]:
+def _principal(values: NDArray[np.float32], factors: int, seed: int, count: float) -> Wide:
     from sklearn.utils.extmath import randomized_svd
 
     _, strengths, axes = randomized_svd(values, factors, n_iter=4, random_state=seed)

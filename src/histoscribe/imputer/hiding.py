@@ -8,9 +8,9 @@ import pandas as pd
 
 from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.gates import LEVEL_90, score_genes
+from histoscribe.imputer.own import Floats, Mask
 from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
-from histoscribe.imputer.weighing import Floats, Mask
 from histoscribe.progress import Progress
 
 PARTS = 4
@@ -37,8 +37,8 @@ class HiddenGenes:
 
 
 def hide_genes(
-    restorer: Restorer, values: Floats, *, parts: int, rows: int = 1000, progress: Progress | None = None,
-) -> HiddenGenes:  # fmt: skip
+    restorer: Restorer, values: Floats, parts: int, rows: int = 1000, progress: Progress | None = None
+) -> HiddenGenes:
     """Hide a quarter of a table's genes at a time, `parts` times, and restore them in at most `rows` samples.
 
     `values` (samples, model genes): standardised; NaN where not known.
@@ -82,6 +82,5 @@ def hidden_error(restorer: Restorer, values: Floats) -> float:
     genes = found.hidden.sum(0) > 1
     variance = np.nanvar(truth[:, genes], 0)
     varied = variance > 1e-6
-    return (
-        float(np.mean(np.nanvar(missed[:, genes], 0)[varied] / variance[varied])) if varied.any() else np.inf
-    )
+    share = np.nanvar(missed[:, genes], 0)[varied] / variance[varied]
+    return float(np.mean(share)) if varied.any() else np.inf

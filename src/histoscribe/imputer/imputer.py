@@ -110,24 +110,21 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
             learned = prepare(bulk_of(table), patients)
         else:
             learned = extend(bulk_of(table), patients, start.fitted, start.card)
+        place, told = None if checkpoint is None else Path(checkpoint), progress or Progress()
         restorer, rehearsals, choice = fit_restorer(
-            learned, self.settings, seed=self.seed, device=device, progress=progress or Progress(),
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-        )  # fmt: skip
+            learned, self.settings, seed=self.seed, device=device, progress=told, checkpoint=place
+        )
         halve(restorer, HALVED)
         standard = learned.standard
-        settings = {
-            **asdict(self.settings), "seed": self.seed, "device": self.device, "scale": standard.scale,
-            "notes": list(learned.notes), "aliases": learned.aliases, "noise_inflation": choice.inflation,
-            "weight_of_old": choice.old, "own": learned.own,
-            "factors": restorer.start.loadings.shape[1], "references": len(restorer.memory.samples),
-        }  # fmt: skip
-        card = Card(
-            kind=self.kind, variant="gexbert", genes=standard.genes, target=SCALES[standard.scale],
-            panel_rule="all genes of the training table that vary", training=learned.training,
-            licence=self.licence, seed=self.seed, settings=settings,
-            held_out=held_out_scores(rehearsals, restorer.blend, standard.genes),
-        )  # fmt: skip
+        settings = asdict(self.settings) | {"seed": self.seed, "device": self.device, "scale": standard.scale}
+        settings |= {"notes": list(learned.notes), "aliases": learned.aliases, "own": learned.own}
+        settings |= {"noise_inflation": choice.inflation, "weight_of_old": choice.old}
+        settings["factors"] = restorer.start.loadings.shape[1]
+        settings["references"] = len(restorer.memory.samples)
+        scores = held_out_scores(rehearsals, restorer.blend, standard.genes)
+        rule, about = "all genes of the training table that vary", {"held_out": scores, "settings": settings}
+        target, training = SCALES[standard.scale], learned.training
+        card = self._written("gexbert", standard.genes, target, rule, training=training, **about)
         return self._learned(ImputerState(restorer, standard), card)
 
     def fine_tune(
@@ -211,10 +208,8 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         if gene not in genes:
             remedy = f"choose one of its {len(genes):,}"
             raise ModelError(f"the model does not know the gene {gene}", remedy=remedy)
-        return explain(
-            self.fitted.restorer, units.values, genes.index(gene), genes, bulk.table.obs_names,
-            progress or Progress(),
-        )  # fmt: skip
+        found = explain(self.fitted.restorer, units.values, genes.index(gene), genes, progress or Progress())
+        return found.set_axis(bulk.table.obs_names)
 
     def units_of(self, bulk: BulkTable, adapt: bool | None) -> tuple[BulkTable, UnitTable]:
         """The table and the same in the model's units; whose means to take is told by hiding."""

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.rows import squared_distances
 
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 _NOISE, _NOISE_COUNT, _NOISE_FLOOR = 0.5, 10.0, 0.02
 _CHUNK = 256
 _LEARNED = 1000
@@ -19,9 +21,8 @@ _PIECE = 4_000_000
 
 
 def fit_holed(
-    values: NDArray[np.float32], known: NDArray[np.bool_], size: int, *, prior: float, rounds: int,
-    start: GaussianStart | None = None,
-) -> GaussianStart:  # fmt: skip
+    values: Floats, known: Mask, size: int, *, prior: float, rounds: int, start: GaussianStart | None = None
+) -> GaussianStart:
     """Fit a factor model to a table full of holes by expectation maximisation over what is known alone.
 
     Every sample's factors follow from its own genes; a normal prior on the loadings shrinks what few
@@ -70,9 +71,7 @@ def fit_holed(
     return GaussianStart(loadings, noise)
 
 
-def expect_holed(
-    start: GaussianStart, values: NDArray[np.float32], known: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def expect_holed(start: GaussianStart, values: Floats, known: Mask) -> Floats:
     """What the factor model expects of every value, shape (samples, genes)."""
     expected = np.empty_like(values)
     for at in range(0, len(values), _CHUNK):
@@ -82,9 +81,7 @@ def expect_holed(
     return expected
 
 
-def from_fuller(
-    values: NDArray[np.float32], known: NDArray[np.bool_], guess: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
+def from_fuller(values: Floats, known: Mask, guess: Floats) -> list[Floats]:
     """What samples that have more genes say of those that share one pattern of holes; elsewhere `guess`.
 
     Two words, both by the genes of the pattern alone: the conditional Gaussian with a covariance shrunk by a
@@ -111,7 +108,7 @@ def from_fuller(
     return told
 
 
-def from_likeness(completed: NDArray[np.float32], nugget: float) -> NDArray[np.float32]:
+def from_likeness(completed: Floats, nugget: float) -> Floats:
     """What the other samples say of each, by how alike they are, itself left out; shape (samples, genes).
 
     A Gaussian process over samples with a Matérn 3/2 covariance, leave-one-out in closed form (Rasmussen and
@@ -133,6 +130,6 @@ def from_likeness(completed: NDArray[np.float32], nugget: float) -> NDArray[np.f
     return told
 
 
-def _matern(ratio: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def _matern(ratio: NDArray[np.floating[Any]]) -> Floats:
     root = np.sqrt(3 * ratio + 1e-12)
     return np.asarray((1 + root) * np.exp(-root), dtype=np.float32)

@@ -125,9 +125,8 @@ def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def explain(
-    restorer: Restorer, values: NDArray[np.float32], asked: int, genes: Sequence[str],
-    samples: pd.Index[str], progress: Progress,
-) -> pd.DataFrame:  # fmt: skip
+    restorer: Restorer, values: NDArray[np.float32], asked: int, genes: Sequence[str], progress: Progress
+) -> pd.DataFrame:
     """Value times derivative of a restored gene with respect to every observed one, samples × observed genes.
 
     Genes come in falling order of the mean absolute weight; NaN for samples of which nothing is known.
@@ -144,7 +143,7 @@ def explain(
         mean, _ = restorer(some, known, torch.from_numpy(there))
         (slope,) = torch.autograd.grad(mean[:, asked].sum(), some)
         weights[rows] = (slope * some).detach().numpy()[:, there]
-    frame = pd.DataFrame(weights, index=samples, columns=np.asarray(genes)[there])
+    frame = pd.DataFrame(weights, columns=np.asarray(genes)[there])
     order = np.argsort(-np.nan_to_num(frame.abs().mean().to_numpy()), kind="stable")
     return frame.iloc[:, order]
 

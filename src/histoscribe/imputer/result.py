@@ -1,5 +1,6 @@
 """The table that comes out, and the same as a section: measured and restored values, told apart."""
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -86,14 +87,12 @@ def restore_table(
         notes.append(
             f"{samples} samples have no structure of their own and cannot be checked: the model alone answers"
         )
-    record = Record(
-        "restored", bulk.name, target=SCALES[standard.scale], scale=standard.scale, adapted=units.adapted,
-        model_sha256=card.sha256, overlap=int((units.places >= 0).sum()), model_genes=len(standard.genes),
-        restored_values=int(mask.sum()), hidden_r=_known(check["r"].dropna().median()),
-        hidden_cover=_known(covers[0] if covers else np.nan), notes=tuple(notes), command=running_command(),
-        versions=card.versions,
-    )  # fmt: skip
-    keep_record(result, record)
+    record = Record("restored", bulk.name, target=SCALES[standard.scale], scale=standard.scale)
+    hidden_r, cover = map(_known, (check["r"].dropna().median(), covers[0] if covers else np.nan))
+    record = replace(record, adapted=units.adapted, hidden_r=hidden_r, hidden_cover=cover, notes=tuple(notes))
+    record = replace(record, overlap=int((units.places >= 0).sum()), model_genes=len(standard.genes))
+    record = replace(record, restored_values=int(mask.sum()), model_sha256=card.sha256)
+    keep_record(result, replace(record, command=running_command(), versions=card.versions))
     return result
 
 
@@ -127,9 +126,9 @@ def _own_structure(
 
 
 _OF_IMPUTER = (
-    "target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values", "hidden_r",
-    "hidden_cover", "notes", "command", "versions",
-)  # fmt: skip
+    *("target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values"),
+    *("hidden_r", "hidden_cover", "notes", "command", "versions"),
+)
 
 
 def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Section:
@@ -158,17 +157,14 @@ def as_section(section: Section, restored: AnnData) -> Section:
     `X` holds `layers["restored"]`, the scale of a prediction; `layers["mask"]` and `layers["sd"]` say what
     was restored and how surely, `var["restored"]` for which share of the spots.
     """
-    table = AnnData(
-        np.asarray(restored.layers["restored"]), obs=section.table.obs.copy(), var=restored.var.copy(),
-        obsm=dict(restored.obsm), uns=dict(section.table.uns),
-        layers={"mask": restored.layers["mask"], "sd": restored.layers["sd"]},
-    )  # fmt: skip
-    own = record_of(restored)
-    amend_record(
-        table, kind="restored", name=section.name, patient=section.patient, mpp=float(section.mpp),
-        spot_um=float(section.spot_um), pitch_um=section.pitch_um, cells=section.pitch_um is None or None,
-        **{name: getattr(own, name) for name in _OF_IMPUTER},
-    )  # fmt: skip
+    beside = {name: restored.layers[name] for name in ("mask", "sd")}
+    values, own = np.asarray(restored.layers["restored"]), record_of(restored)
+    obs, var, uns = section.table.obs.copy(), restored.var.copy(), dict(section.table.uns)
+    table = AnnData(values, obs=obs, var=var, uns=uns, obsm=dict(restored.obsm), layers=beside)
+    told = {name: getattr(own, name) for name in _OF_IMPUTER} | {"mpp": float(section.mpp)}
+    told |= {"spot_um": float(section.spot_um), "pitch_um": section.pitch_um}
+    told |= {"name": section.name, "patient": section.patient, "cells": section.pitch_um is None or None}
+    amend_record(table, kind="restored", **told)
     return section.with_table(table)
 
 

@@ -179,10 +179,8 @@ def groups_of(bulk: BulkTable, patients: Sequence[str] | str | None) -> list[str
             raise SettingError(f"the table has no column {patients}", remedy=remedy)
         return [str(one) for one in table.obs[patients]]
     if len(patients) != table.n_obs:
-        raise TableError(
-            f"{len(patients)} patients were given for {table.n_obs} samples", where=bulk.name,
-            remedy="give one for each sample",
-        )  # fmt: skip
+        problem = f"{len(patients)} patients were given for {table.n_obs} samples"
+        raise TableError(problem, where=bulk.name, remedy="give one for each sample")
     return [str(one) for one in patients]
 
 

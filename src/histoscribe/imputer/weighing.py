@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
 from histoscribe.imputer.gates import LEVEL_90, score_genes
-from histoscribe.imputer.own import expect_holed, fit_holed, from_fuller, from_likeness
+from histoscribe.imputer.own import Floats, Mask, expect_holed, fit_holed, from_fuller, from_likeness
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 LEAST_SAMPLES = 8
 """Fewer say nothing of each other."""
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Around = Callable[[Floats], list[Floats]]
 """Means over neighbours in space; an empty list where there is no space."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.utils.extmath import randomized_svd
 
-from histoscribe.errors import TableError
+from histoscribe.errors import TableError, told_as
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
@@ -59,10 +59,9 @@ def survival_in(bulk: BulkTable, time: str = "time", event: str = "event") -> Su
         problem = f"it names no times and events, there is no column {lacking[0]}"
         raise TableError(problem, where=where, remedy=f"name them; its samples have the columns {has}")
     remedy = "give times as numbers, and events as 1 where they came and 0 where not"
-    try:
+    problem = "times or events are no numbers"
+    with told_as(TableError, problem, TypeError, ValueError, where=where, remedy=remedy):
         times, events = (obs[name].to_numpy(dtype=np.float64) for name in (time, event))
-    except (TypeError, ValueError) as error:
-        raise TableError(f"times or events are no numbers ({error})", where=where, remedy=remedy) from error
     other = sorted(set(events[np.isfinite(events)]) - {0.0, 1.0})
     if other:
         raise TableError(f"an event is {other[0]:g}", where=where, remedy=remedy)

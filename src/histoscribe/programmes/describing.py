@@ -55,11 +55,9 @@ def describe(
     tests = []
     for place, own in enumerate(special):
         top = [genes[gene] for gene in np.argsort(-own, kind="stable")[: min(_TOP, len(genes) // 4)]]
-        rows.append({
-            "programme": f"programme {place + 1}", "share": float(share[place]),
-            "over_seeds": float(over_seeds[place]), "over_folds": float(over_folds[place]),
-            "genes": ", ".join(top[:10]),
-        })  # fmt: skip
+        steady = {"over_seeds": float(over_seeds[place]), "over_folds": float(over_folds[place])}
+        row: dict[str, Any] = {"programme": f"programme {place + 1}", "share": float(share[place])}
+        rows.append(row | steady | {"genes": ", ".join(top[:10])})
         if known:
             tests.append(enrich(top, known, genes))
     if known:
@@ -67,11 +65,8 @@ def describe(
         adjusted = false_discovery_control(p_values, axis=None).reshape(p_values.shape)
         for row, test, p in zip(rows, tests, adjusted, strict=True):
             best = int(np.argmin(p))
-            row |= {
-                "gene_set": str(test["set"][best]),
-                "overlap": str(test["overlap"][best]),
-                "p": float(p[best]),
-            }
+            row |= {name: str(test[own][best]) for name, own in (("gene_set", "set"), ("overlap", "overlap"))}
+            row["p"] = float(p[best])
     return rows
 
 

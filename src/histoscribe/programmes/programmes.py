@@ -86,10 +86,14 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         super().__init__(ProgrammeSettings(number, genes), seed=seed, licence=licence)
 
     def fit(
-        self, table: Table, *, survival: tuple[str, str] | None = None,
-        patients: Sequence[str] | str | None = None, sets: GeneSets | None = None,
+        self,
+        table: Table,
+        *,
+        survival: tuple[str, str] | None = None,
+        patients: Sequence[str] | str | None = None,
+        sets: GeneSets | None = None,
         progress: Progress | None = None,
-    ) -> Programmes:  # fmt: skip
+    ) -> Programmes:
         """Learn from samples or spots.
 
         Of the numbers that are stable over seeds, the one is taken that does best on held-out patients, by
@@ -153,18 +157,14 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         rows = describe(best, genes, alike, over_folds, sets)
         if times is not None:
             rows = [row | found for row, found in zip(rows, hazards(activities, times), strict=True)]
-        settings = {
-            **asdict(own), "number": trial.number, "weight": trial.weight, "scale": scale,
-            "on_tissue": _on_tissue(bulk), "notes": list(bulk.warnings), "programmes": rows,
-            "events": None if times is None else times.events, "tried": [one.told() for one in trials],
-            "risk_genes": [] if risk is None else list(risk.genes),
-        }  # fmt: skip
-        card = Card(
-            kind=self.kind, variant="CoxNMF" if trial.weight else "NMF", genes=genes,
-            target=f"activity of programmes, from {SCALES[scale]}", panel_rule="the most variable genes",
-            training=tuple(map(TrainingSection, map(str, bulk.table.obs_names), owners)),
-            licence=self.licence, seed=self.seed, settings=settings,
-        )  # fmt: skip
+        settings = asdict(own) | {"number": trial.number, "weight": trial.weight, "scale": scale}
+        settings |= {"on_tissue": _on_tissue(bulk), "notes": list(bulk.warnings), "programmes": rows}
+        settings |= {"events": None if times is None else times.events}
+        settings |= {"tried": [one.told() for one in trials], "risk_genes": list(risk.genes) if risk else []}
+        training = tuple(map(TrainingSection, map(str, bulk.table.obs_names), owners))
+        variant, target = "CoxNMF" if trial.weight else "NMF", f"activity of programmes, from {SCALES[scale]}"
+        about = {"training": training, "settings": settings}
+        card = self._written(variant, genes, target, "the most variable genes", **about)
         return self._learned(ProgrammesState(best.loadings, scaling, risk), card)
 
     @property
@@ -214,10 +214,9 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             adapt = kind != [learned, self.card.settings["on_tissue"]]
         raw = _roots(dense(bulk.table.X), bulk)[:, columns]
         if adapt and len(raw) < MIN_SAMPLES:
-            raise TableError(
-                f"{len(raw)} samples are too few to take their own scale", where=bulk.name,
-                remedy=f"give at least {MIN_SAMPLES}, or {SCALES[learned]}",
-            )  # fmt: skip
+            problem = f"{len(raw)} samples are too few to take their own scale"
+            remedy = f"give at least {MIN_SAMPLES}, or {SCALES[learned]}"
+            raise TableError(problem, where=bulk.name, remedy=remedy)
         kept = GeneScaling(*(getattr(state.scaling, name)[own] for name in _SCALING))
         scaling = GeneScaling.of(raw) if adapt else kept
         doubt = _doubt(getattr(table, "table", table), bulk, list(bulk.table.var_names[columns]))
@@ -236,11 +235,10 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             logs = np.where(places < 0, np.nan, _logs(dense(bulk.table.X), bulk)[:, places])
             obs["log_hazard"] = state.risk.tell(logs, activities, adapt=adapt)
         var = pd.DataFrame(index=[str(row["programme"]) for row in self.card.settings["programmes"]])
-        return AnnData(
-            activities.astype(np.float32), obs=obs, var=var, obsm=dict(bulk.table.obsm),
-            layers={name: values.astype(np.float32) for name, values in told.items()},
-            uns={"genes_shared": len(own), "adapted": bool(adapt)},
-        )  # fmt: skip
+        layers = {name: values.astype(np.float32) for name, values in told.items()}
+        values, obsm = activities.astype(np.float32), dict(bulk.table.obsm)
+        uns = {"genes_shared": len(own), "adapted": bool(adapt)}
+        return AnnData(values, obs=obs, var=var, uns=uns, obsm=obsm, layers=layers)
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         state = self.fitted

@@ -68,8 +68,5 @@ def mixture_batches(given: MixingSamples, standard: Standard, steps: int, seed: 
         mixed = mix(given.primaries[primary], given.normals[normal], purity)
         real = random.choice(count, min(_REAL, count), replace=False)
         parts = (given.primaries[primary], given.normals[normal], mixed)
-        yield (
-            *(torch.from_numpy(standard.apply(part)) for part in parts),
-            torch.from_numpy(purity), torch.from_numpy(given.pairs[rows]),
-            torch.from_numpy(given.codes[real]), torch.from_numpy(given.pairs[real]),
-        )  # fmt: skip
+        asked = (purity, given.pairs[rows], given.codes[real], given.pairs[real])
+        yield tuple(map(torch.from_numpy, (*map(standard.apply, parts), *asked)))

@@ -12,13 +12,14 @@ from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen, learn_standard
 from histoscribe.generator.network import CODE
 from histoscribe.generator.parents import estimate_purity, mix
-from histoscribe.generator.training.batches import MixingSamples
+from histoscribe.generator.training.batches import MixingSamples, metastasis_batches, mixture_batches
 from histoscribe.generator.training.stages import train_metvae, train_mixer
 from histoscribe.models.estimator import require_whole
-from histoscribe.models.reproducible import seeded
+from histoscribe.models.reproducible import Drawn, seeded
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
+Floats = NDArray[np.float32]
 _SAMPLES = 2048
 _GAIN = (0.7, 1.5)
 
@@ -56,12 +57,9 @@ def usable(cohort: Cohort) -> Cohort:
         )
     cancers, sites = np.unique(cohort.cancers[met]), np.unique(cohort.sites[met])
     lone = []
-    for kind, column, names in (
-        ("primary", cohort.cancers, cancers), ("metastasis", cohort.cancers, cancers),
-        ("normal", cohort.sites, sites), ("metastasis", cohort.sites, sites),
-    ):  # fmt: skip
-        rows = met if kind == "metastasis" else cohort.kinds == kind
-        lone += [f"{name} ({kind})" for name in names if (column[rows] == name).sum() < _LEAST]
+    for kind, column, names in (("primary", cohort.cancers, cancers), ("normal", cohort.sites, sites)):
+        for rows, what in ((cohort.kinds == kind, kind), (met, "metastasis")):
+            lone += [f"{name} ({what})" for name in names if (column[rows] == name).sum() < _LEAST]
     if lone:
         problem = f"classes with one sample only cannot be learned: {', '.join(lone[:5])}"
         raise TableError(problem, remedy="add samples, or leave these out")
@@ -97,13 +95,13 @@ def fit_model(
     with seeded(seed, device):
         directions = torch.from_numpy(learn_directions(profiles))
         model = MetGen(directions, len(cancers), len(sites), len(met))
-        options = stage("learning metastases", steps=settings.met_steps)
-        train_metvae(model, profiles, pairs, options, seed, progress)
+        batches = Drawn(metastasis_batches, profiles, pairs, settings.met_steps, seed)
+        train_metvae(model, batches, stage("learning metastases", steps=settings.met_steps), progress)
         samples = MixingSamples(
             primaries, normal_tissues, of_primary, of_normal, pairs, model.encode(profiles), purity
         )
-        options = stage("learning to mix", steps=settings.mixing_steps)
-        train_mixer(model, samples, standard, options, seed, progress)
+        batches = Drawn(mixture_batches, samples, standard, settings.mixing_steps, seed)
+        train_mixer(model, batches, stage("learning to mix", steps=settings.mixing_steps), progress)
         progress.report("matching spread and texture")
         model.known_codes.copy_(torch.from_numpy(samples.codes))
         model.known_pairs.copy_(torch.from_numpy(pairs))
@@ -142,9 +140,8 @@ def learn_directions(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def calibrate(
-    model: MetGen, standard: Standard, samples: MixingSamples, profiles: NDArray[np.float32],
-    random: np.random.Generator,
-) -> None:  # fmt: skip
+    model: MetGen, standard: Standard, samples: MixingSamples, profiles: Floats, random: np.random.Generator
+) -> None:
     """Give generated codes the spread, and generated profiles the residuals, of real metastases.
 
     These are standardised, shape (metastases, genes). Codes are centred on the real ones; what a parent has
@@ -157,10 +154,8 @@ def calibrate(
     mixed = standard.apply(mix(samples.primaries[primary], samples.normals[normal], purity))
     with torch.inference_mode():
         share = torch.from_numpy(purity)
-        codes = model.mixed_codes(
-            torch.from_numpy(standard.apply(samples.primaries[primary])),
-            torch.from_numpy(standard.apply(samples.normals[normal])), share,
-        ).numpy()  # fmt: skip
+        parents = (samples.primaries[primary], samples.normals[normal])
+        codes = model.mixed_codes(*(torch.from_numpy(standard.apply(one)) for one in parents), share).numpy()
         typical = model.mixer(model.primary_code[pairs[:, 0]], model.normal_code[pairs[:, 1]], share).numpy()
         decoded = model.met.decode(torch.from_numpy(model.encode(mixed))).numpy()
         real_decoded = model.met.decode(torch.from_numpy(samples.codes)).numpy()

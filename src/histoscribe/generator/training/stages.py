@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from histoscribe.generator.metgen import MetGen
 from histoscribe.generator.network import MetVAE
-from histoscribe.generator.training.batches import Batch, MixingSamples, metastasis_batches, mixture_batches
+from histoscribe.generator.training.batches import Batch
 from histoscribe.models.reproducible import Drawn
-from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,36 +103,24 @@ class ContrastiveLearner(nn.Module):
         faithful = ((codes - codes.mean(0)) - (target - target.mean(0))).square().mean()
         heads = nn.functional.cross_entropy(self.met.cancer(codes), pairs[:, 0])
         heads = heads + nn.functional.cross_entropy(self.met.site(codes), pairs[:, 1])
-        loss: Tensor = (
-            0.05 * info_nce(codes, real, weights) + 2.0 * mmd(codes, real) + 0.02 * heads + faithful
-            + 0.1 * (codes.mean(0) - real.mean(0)).square().mean()
-        )  # fmt: skip
-        return loss
+        loss = 0.05 * info_nce(codes, real, weights) + 2.0 * mmd(codes, real) + 0.02 * heads + faithful
+        return loss + 0.1 * (codes.mean(0) - real.mean(0)).square().mean()
 
 
-def train_metvae(
-    model: MetGen, profiles: NDArray[np.float32], pairs: NDArray[np.int64], options: TrainingOptions,
-    seed: int, progress: Progress,
-) -> None:  # fmt: skip
-    """Train the MetVAE, in place, on standardised metastases, shape (samples, genes), with their classes."""
-    steps = options.steps
+def train_metvae(model: MetGen, batches: Drawn[Batch], options: TrainingOptions, progress: Progress) -> None:
+    """Train the MetVAE, in place, on `metastasis_batches`."""
 
     def loss(batch: Batch, step: int) -> Tensor:
-        return metvae_loss(model.met, batch, min(1.0, (step + 1) / (_WARMING * steps)))
+        return metvae_loss(model.met, batch, min(1.0, (step + 1) / (_WARMING * options.steps)))
 
-    batches = Drawn(metastasis_batches, profiles, pairs, steps, seed)
     _train(model.met, batches, loss, list(model.met.parameters()), options, progress)
     model.eval()
 
 
-def train_mixer(
-    model: MetGen, samples: MixingSamples, standard: Standard, options: TrainingOptions, seed: int,
-    progress: Progress,
-) -> None:  # fmt: skip
-    """Train source encoder and mixer, in place; the MetVAE is frozen."""
+def train_mixer(model: MetGen, batches: Drawn[Batch], options: TrainingOptions, progress: Progress) -> None:
+    """Train source encoder and mixer, in place, on `mixture_batches`; the MetVAE is frozen."""
     model.train()
     learner = ContrastiveLearner(model)
-    batches = Drawn(mixture_batches, samples, standard, options.steps, seed)
     learned = [*model.source.parameters(), *model.mixer.parameters()]
     _train(learner, batches, learner.loss, learned, options, progress)
     model.eval().requires_grad_(False)

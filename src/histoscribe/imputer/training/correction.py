@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +105,9 @@ class Correction(torch.nn.Module):
 
 
 def train_corrector(
-    corrector: Corrector,
-    gates: Gates,
-    rehearsals: list[Rehearsal],
-    held: NDArray[np.bool_],
-    *,
-    options: TrainingOptions,
-    progress: Progress,
-    checkpoint: Path | None = None,
-) -> None:
+    corrector: Corrector, gates: Gates, rehearsals: list[Rehearsal], held: NDArray[np.bool_],
+    options: TrainingOptions, progress: Progress, checkpoint: Path | None,
+) -> None:  # fmt: skip
     """Train the correction on some patients and weigh it, in place, on the others.
 
     `held` (training samples,): those that only weigh: how far the correction is taken at each knot
@@ -132,12 +127,9 @@ def train_corrector(
         kept = Checkpoints(checkpoint / digest.hexdigest()[:16], _KEEP_EVERY)
     first = 0 if kept is None else kept.step
     data = Drawn(rehearsal_batches, rehearsals, rows, gates.own, steps, seed, first)
-    correction = Correction(corrector, gates)
-    train(
-        correction, DataLoader(data, batch_size=None), loss=correction.loss,
-        optimise=lambda: correction.optimise(steps), options=replace(options, checkpoints=kept),
-        progress=progress,
-    )  # fmt: skip
+    correction, options = Correction(corrector, gates), replace(options, checkpoints=kept)
+    loader, optimise = DataLoader(data, batch_size=None), partial(correction.optimise, steps)
+    train(correction, loader, loss=correction.loss, optimise=optimise, options=options, progress=progress)
     with torch.no_grad():
         for one in rehearsals:
             _weigh(correction, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.imputer.gates import KNOTS, Gates, Rehearsal
 from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors, regress_on_factors
 from histoscribe.imputer.network import Corrector, identities_from
-from histoscribe.imputer.own import expect_holed
+from histoscribe.imputer.own import Mask, expect_holed
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.training.table import TrainingTable
@@ -72,13 +73,9 @@ def fit_restorer(
         held = deal_folds(table.groups, _PARTS, seed + 1) == 0
         held[: table.old] = False
         if held.any() and not held[table.old :].all():
-            options = TrainingOptions(
-                "training the correction", steps=settings.steps, seed=seed, seed_each_step=True,
-                device=device, devices=settings.devices, clip=1.0,
-            )  # fmt: skip
-            train_corrector(
-                corrector, gates, rehearsals, held, options=options, progress=progress, checkpoint=checkpoint
-            )
+            options = TrainingOptions("training the correction", settings.steps, seed, seed_each_step=True)
+            options = replace(options, device=device, devices=settings.devices, clip=1.0)
+            train_corrector(corrector, gates, rehearsals, held, options, progress, checkpoint)
     return Restorer(start, memory, gates, corrector).eval(), rehearsals, choice
 
 
@@ -164,10 +161,8 @@ def rehearse(
                 else:
                     hidden = np.ones((len(held), genes), dtype=bool)
                     hidden[:, random.choice(genes, max(1, round(fraction * genes)), replace=False)] = False
-                one = _restore(
-                    start, memory, table.filled[held], table.known[held], hidden, held, (mode, knot)
-                )
-                parts.setdefault((mode, knot), []).append(one)
+                one = _restore(start, memory, table, held, hidden)
+                parts.setdefault((mode, knot), []).append(replace(one, mode=mode, knot=knot))
     arrays = ("rows", "truth", "gaussian", "memory", "observed", "scored", "surprise")
     return [
         replace(some[0], **{name: np.concatenate([getattr(one, name) for one in some]) for name in arrays})  # type: ignore[arg-type]
@@ -176,17 +171,16 @@ def rehearse(
 
 
 def _restore(
-    start: GaussianStart, memory: ReferenceMemory, values: NDArray[np.float32], known: NDArray[np.bool_],
-    hidden: NDArray[np.bool_], rows: NDArray[np.int64], place: tuple[int, int],
-) -> Rehearsal:  # fmt: skip
+    start: GaussianStart, memory: ReferenceMemory, table: FilledTable, rows: NDArray[np.int64], hidden: Mask
+) -> Rehearsal:
+    values, known = table.filled[rows], table.known[rows]
     observed = known & ~hidden
     gaussian, seen = expect_holed(start, values, observed), torch.from_numpy(observed)
     completed = torch.from_numpy(np.where(observed, values, gaussian))
     expected, surprise = memory.read(completed, seen, seen.any(0))
-    return Rehearsal(
-        *place, rows, values.astype(np.float16), gaussian.astype(np.float16),
-        expected.numpy().astype(np.float16), observed, known & hidden, surprise.numpy(),
-    )  # fmt: skip
+    half = [part.astype(np.float16) for part in (values, gaussian, expected.numpy())]
+    scored = known & hidden
+    return Rehearsal(0, 0, rows, half[0], half[1], half[2], observed, scored, surprise.numpy())
 
 
 @dataclass(frozen=True)
@@ -230,10 +224,9 @@ class FilledTable:
         there: NDArray[np.bool_] = np.asarray(blocks.any(0))
         loadings = np.zeros((len(there), choice.factors), dtype=np.float32)
         noise = np.ones(len(there), dtype=np.float32)
-        found, noise[there] = fit_factors(
-            self.filled[rows][:, there], choice.factors, seed=self.seed, inflation=1.0,
-            known=blocks[:, there], weights=np.where(self.folds[rows] < 0, choice.old, 1.0),
-        )  # fmt: skip
+        values, weights = self.filled[rows][:, there], np.where(self.folds[rows] < 0, choice.old, 1.0)
+        told: dict[str, Any] = {"seed": self.seed, "known": blocks[:, there], "weights": weights}
+        found, noise[there] = fit_factors(values, choice.factors, inflation=1.0, **told)
         loadings[there, : found.shape[1]] = found
         known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
         lacking, shared = known & ~there, known & there

@@ -73,9 +73,8 @@ def extend(
     known = set(genes)
     aliases = {**card.settings.get("aliases", {}), **own.aliases}
     note = f"tuned from the model {card.sha256[:12]}: {len(shared):,} genes shared"
-    return TrainingTable(
-        np.concatenate([old, new]), (*(f"remembered {number}" for number in range(len(old))), *own.groups),
-        (*card.training, *own.training), standard,
-        {other: gene for other, gene in aliases.items() if gene in known},
-        (*own.notes, f"{note}, {len(lacking):,} from it alone"), count, len(old),
-    )  # fmt: skip
+    groups = (*(f"remembered {number}" for number in range(len(old))), *own.groups)
+    training, notes = (*card.training, *own.training), (*own.notes, f"{note}, {len(lacking):,} from it alone")
+    aliases = {other: gene for other, gene in aliases.items() if gene in known}
+    values = np.concatenate([old, new])
+    return TrainingTable(values, groups, training, standard, aliases, notes, count, len(old))
