@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,11 +67,10 @@ def generate(
         known = shipped_gene_sets()
         for path in sets or ():
             known.update(read_gene_sets(path))
-        table = generator.generate(
-            _parent(primary, section, region), site=site, cancer=cancer,
-            normal=None if normal is None else _parent(normal, None, normal_region), samples=samples,
-            purity=share, seed=seed, adapt=adapt, progress=progress,
-        )  # fmt: skip
+        tissue = None if normal is None else _parent(normal, None, normal_region)
+        asked: dict[str, Any] = {"samples": samples, "purity": share, "seed": seed, "adapt": adapt}
+        asked |= {"site": site, "cancer": cancer, "normal": tissue}
+        table = generator.generate(_parent(primary, section, region), **asked, progress=progress)
         amend_record(table, command=call().line)
         write_generated(table, out)
         if components is not None:
@@ -82,28 +81,18 @@ def generate(
     own = record_of(table)
     changes = change_table(table).head(_SHOWN)
     scores = gene_set_changes(table, known)
-    facts = {
-        "written": out, "synthetic": True, "samples": table.n_obs, "genes": table.n_vars,
-        "cancer": str(table.obs["cancer"].iloc[0]), "site": site,
-        "mean_purity": round(float(table.obs["purity"].mean()), 3),
-        "pulled": round(float((table.obs["pulled"] > 0).mean()), 3),
-        "model": own.model_sha256, "seconds": call().seconds, "notice": own.notice,
-    }  # fmt: skip
+    purities, pulled = table.obs["purity"], table.obs["pulled"] > 0
+    facts = {"written": out, "synthetic": True, "samples": table.n_obs, "genes": table.n_vars}
+    facts |= {"cancer": str(table.obs["cancer"].iloc[0]), "site": site}
+    facts |= {"mean_purity": round(float(purities.mean()), 3), "pulled": round(float(pulled.mean()), 3)}
+    facts |= {"model": own.model_sha256, "seconds": call().seconds, "notice": own.notice}
     caution(own.notes)
-    answer(
-        "Generated", facts,
-        (
-            ("gene", "primary", "generated", "log2 change"),
-            changes[["primary", "generated", "change"]].itertuples(name=None),
-        ),
-        (
-            ("gene set", "log2 change", "genes"),
-            scores.head(_SHOWN)[["change", "genes"]].itertuples(name=None),
-        ),
-        notes=list(own.notes),
-        genes_changed=changes.rename_axis("gene").reset_index().to_dict("records"),
-        gene_sets_changed=scores.rename_axis("gene_set").reset_index().to_dict("records"),
-    )  # fmt: skip
+    genes = ("gene", "primary", "generated", "log2 change"), changes[["primary", "generated", "change"]]
+    in_sets = ("gene set", "log2 change", "genes"), scores.head(_SHOWN)[["change", "genes"]]
+    shown = [(head, rows.itertuples(name=None)) for head, rows in (genes, in_sets)]
+    more = {"genes_changed": changes.rename_axis("gene"), "gene_sets_changed": scores.rename_axis("gene_set")}
+    told = {name: frame.reset_index().to_dict("records") for name, frame in more.items()}
+    answer("Generated", facts, *shown, notes=list(own.notes), **told)
     if not as_json:
         caution([f"{own.notice}."])
 

@@ -56,10 +56,9 @@ def programmes(
         learned.save(out)
     found, own = learned.table, learned.card.settings
     caution([*own["notes"], *(["there is no survival: no hazards are given"] if named is None else [])])
-    facts = {
-        "model": out, "programmes": len(found), "genes": len(learned.genes),
-        "samples": len(learned.card.training), "events": own["events"], "weight_of_survival": own["weight"],
-    }  # fmt: skip
+    facts = {"model": out, "programmes": len(found), "genes": len(learned.genes)}
+    facts |= {"samples": len(learned.card.training), "events": own["events"]}
+    facts |= {"weight_of_survival": own["weight"]}
     hint = f"Next: histoscribe programmes SECTION --model {out} --out programmes.h5ad"
     rows = found.reset_index().to_dict("records")
     kept = [name for name in _SHOWN if name in found]
@@ -68,9 +67,8 @@ def programmes(
 
 
 def _find(
-    table: Path, out: Path, model: Path, region: Path | None, section: str | None,
-    scale: str | None,
-) -> None:  # fmt: skip
+    table: Path, out: Path, model: Path, region: Path | None, section: str | None, scale: str | None
+) -> None:
     import numpy as np
     import pandas as pd
 
@@ -96,14 +94,11 @@ def _find(
             with replacing(out) as fresh:
                 layers = ("share", "low", "high")
                 named = [f"{name} {layer}" for layer in layers for name in found.var_names]
-                told = pd.DataFrame(
-                    np.hstack([found.layers[layer] for layer in layers]), found.obs_names, named
-                )
+                values = np.hstack([found.layers[layer] for layer in layers])
+                told = pd.DataFrame(values, found.obs_names, named)
                 told.to_csv(fresh, float_format="%.5g", index_label="sample")
     mean = dict(zip(found.var_names, found.layers["share"].mean(0), strict=True))
-    facts = {
-        "written": out, "samples": found.n_obs, **found.uns,
-        "shares": [f"{name} {share:.2f}" for name, share in mean.items()],
-    }  # fmt: skip
+    named = [f"{name} {share:.2f}" for name, share in mean.items()]
+    facts = {"written": out, "samples": found.n_obs, **found.uns, "shares": named}
     shown = [(tuple(shares[0]), [tuple(row.values()) for row in shares])] if shares else []
     answer("Found", facts, *shown, regions=shares)

@@ -42,7 +42,8 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     far, nearest = cKDTree(points).query(np.stack([rows + low[0], columns + low[1]], axis=-1))
     inside = far <= 0.75
     for gene in np.flatnonzero(varying(a) & np.isfinite(b).all(axis=0)):
-        first, second = (np.where(inside, _scaled(side[:, gene])[nearest], 0) for side in (a, b))
+        raised = (side[:, gene] - side[:, gene].min() for side in (a, b))
+        first, second = (np.where(inside, (one / (one.max() or 1.0))[nearest], 0) for one in raised)
         alike = structural_similarity(  # type: ignore[no-untyped-call]
             first, second, win_size=_WINDOW, data_range=1.0, full=True
         )[1]
@@ -140,8 +141,3 @@ def recovered_share(measured: Scores, predicted: Scores, count: int = 50) -> flo
         for values in (measured, predicted)
     )
     return len(wanted & told) / count
-
-
-def _scaled(values: Scores) -> Scores:
-    spread = np.ptp(values)
-    return np.asarray((values - values.min()) / (spread or 1.0))

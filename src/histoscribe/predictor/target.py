@@ -112,7 +112,9 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
             where=sections[odd].name,
             remedy="leave it out, or name its genes as the others do",
         )
-    inside = [_share_of(section, common) for section in sections]
+    of_genes = [np.asarray(section.counts.sum(axis=0), dtype=np.float64).reshape(-1) for section in sections]
+    places = [_columns(section, common) for section in sections]
+    inside = [own[at].sum() / max(own.sum(), 1e-9) for own, at in zip(of_genes, places, strict=True)]
     low, high = int(np.argmin(inside)), int(np.argmax(inside))
     words = (
         f"the {len(common):,} genes that all sections have hold {inside[low]:.0%} of the counts of "
@@ -143,12 +145,6 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
     if wanted > len(common):
         said.append(f"{wanted} genes were wanted, and the sections have {len(common)} in common")
     return said
-
-
-def _share_of(section: EncodedSection, genes: Sequence[str]) -> float:
-    """The share of a section's counts that these genes have."""
-    of_genes = np.asarray(section.counts.sum(axis=0), dtype=np.float64).reshape(-1)
-    return float(of_genes[_columns(section, genes)].sum() / max(of_genes.sum(), 1e-9))
 
 
 def _columns(section: EncodedSection, genes: Sequence[str]) -> list[int]:

@@ -25,6 +25,12 @@ _LAYOUT = TableLayout(
     lead="A fifth of the patients gives parents, another the metastases to compare with.",
     headline="joint",
 )
+_TOLD = {
+    "split": "patient: 60 % to learn from, 20 % parents, 20 % compared with",
+    "target": "log2 of abundance",
+    "sites": list(SITES),
+    "joint": JOINT,
+}
 _CODE = tuple(
     f"histoscribe.benchmark.generator.{name}" for name in ("semisynthetic", "colorectal", "measures")
 )
@@ -52,10 +58,8 @@ def generator_benchmark(
         Of `BEDS`.
     methods : sequence of str, optional
         On the semi-synthetic bed; all by default. The other beds have methods of their own.
-    seeds : sequence of int
     per_pair : int
         Metastases of each cancer at each site to learn from.
-    progress : Progress, optional
 
     Raises
     ------
@@ -78,6 +82,7 @@ def generator_benchmark(
         return Seed(bed, cohort, data, progress or Progress())
 
     about: dict[str, Any] = {"per_pair": per_pair, "first_bed": beds[0]}
+    panel = f"{len(cohort.genes)} genes of tcga11"
     return Benchmark(
         kind="generator",
         folds={f"seed {seed}": partial(open_fold, seed) for seed in seeds},
@@ -86,14 +91,9 @@ def generator_benchmark(
         over="seeds",
         about={**about, "data": data_digest(cohort.values, cohort.genes, cohort.names)},
         code=(*_CODE, "histoscribe.simulate.metastases", __name__),
-        settings={
-            "beds": list(beds), "per_pair": per_pair,
-            "split": "patient: 60 % to learn from, 20 % parents, 20 % compared with", "seeds": list(seeds),
-            "panel": f"{len(cohort.genes)} genes of tcga11", "target": "log2 of abundance",
-            "sites": list(SITES), "joint": JOINT,
-        },
+        settings={"beds": list(beds), "per_pair": per_pair, "seeds": list(seeds), "panel": panel, **_TOLD},
         layout=_LAYOUT,
-    )  # fmt: skip
+    )
 
 
 def _score(name: str, fold: Seed, method: Method, *, first: str) -> Iterator[Score]:

@@ -115,19 +115,16 @@ def colorectal_of(opened: Seed) -> Colorectal:
     known = set(genes)
     shared = [gene for gene in cohort.genes if gene in known]
     rows = np.flatnonzero(~held)
-    learned = Cohort(
-        real[rows], genes, np.full(len(rows), "metastasis"), np.full(len(rows), CANCER),
-        np.full(len(rows), SITE), patients[rows], np.array([f"mcrc-{row}" for row in rows]), (),
-        np.clip(1 - liver[rows], 0.05, 1).astype(np.float32),
-    )  # fmt: skip
+    kinds, cancers, sites = (np.full(len(rows), word) for word in ("metastasis", CANCER, SITE))
+    names, pure = np.array([f"mcrc-{row}" for row in rows]), np.clip(1 - liver[rows], 0.05, 1)
+    of_samples = (kinds, cancers, sites, patients[rows], names)
+    learned = Cohort(real[rows], genes, *of_samples, (), pure.astype(np.float32))
     random, purity = np.random.default_rng(seed), np.clip(1 - liver[held], 0.05, 1).astype(np.float32)
     tumours, livers = len(own.of("primary")), len(own.of("normal"))
     turn = random.permutation(np.arange(len(purity)) % tumours)
     drawn = DrawnParents(own, turn, tumours + random.integers(livers, size=len(purity)), purity)
-    return Colorectal(
-        shared, columns_of(real, genes, shared), held, liver, drawn, join_platforms(own, learned),
-        _subtype_model(data, shared, seed),
-    )  # fmt: skip
+    metastases, joined = columns_of(real, genes, shared), join_platforms(own, learned)
+    return Colorectal(shared, metastases, held, liver, drawn, joined, _subtype_model(data, shared, seed))
 
 
 def score_colorectal(seed: Seed, method: Method) -> dict[str, float]:

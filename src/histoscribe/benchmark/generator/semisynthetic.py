@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from torch import nn
 
 from histoscribe.benchmark.generator import measures
 from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
@@ -46,13 +47,11 @@ def learn_classes(
 
     def loss(step: int) -> torch.Tensor:
         rows = random.integers(len(values), size=min(_BATCH, len(values)))
-        return torch.nn.functional.cross_entropy(logits(values[rows]), wanted[rows])
+        return nn.functional.cross_entropy(logits(values[rows]), wanted[rows])
 
     with seeded(seed):
-        network = torch.nn.Sequential(
-            torch.nn.Dropout(0.2), torch.nn.Linear(values.shape[1], _HIDDEN), torch.nn.ReLU(),
-            torch.nn.Dropout(0.4), torch.nn.Linear(_HIDDEN, len(classes)),
-        )  # fmt: skip
+        read, tell = nn.Linear(values.shape[1], _HIDDEN), nn.Linear(_HIDDEN, len(classes))
+        network = nn.Sequential(nn.Dropout(0.2), read, nn.ReLU(), nn.Dropout(0.4), tell)
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
         descend(optimiser, loss, steps, falling=True)
     network.eval()
@@ -98,12 +97,10 @@ def judge_of(seed: Seed) -> Judge:
     bed = seed.bed
     seed.progress.report(f"seed {bed.seed}: training the classifiers")
     train, test = (part.take(part.of("metastasis")) for part in (bed.train, bed.test))
-    judge = Judge(
-        bed, train, test, measures.learn_space(train.values),
-        learn_classes(train.values, train.cancers, seed=bed.seed),
-        learn_classes(train.values, train.sites, seed=bed.seed),
-        subtypes_of(bed.train, [bed.parents, bed.test], seed=bed.seed), 0.0,
-    )  # fmt: skip
+    space = measures.learn_space(train.values)
+    cancer, site = (learn_classes(train.values, of, seed=bed.seed) for of in (train.cancers, train.sites))
+    own = subtypes_of(bed.train, [bed.parents, bed.test], seed=bed.seed)
+    judge = Judge(bed, train, test, space, cancer, site, own, 0.0)
     real = Profiles(train.values, _primaries(train, bed))
     return replace(judge, subtype_real=judge.subtype_accuracy(real))
 

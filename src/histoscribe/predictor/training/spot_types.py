@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from histoscribe.errors import SettingError, TableError
+from histoscribe.errors import SettingError, TableError, told_as
 from histoscribe.features import TileEncoder
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.section import Section
@@ -101,15 +101,14 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
     cannot be read as either.
     """
     path = _checked(path)
-    try:
+    remedy = "give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class"
+    wrong = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+    with told_as(TableError, "no cells were found here", *wrong, where=path, remedy=remedy):
         if path.suffix.lower() == ".json":
             return _hovernet(json.loads(path.read_text(encoding="utf-8")))
         table = _table(path)
         rows, columns = (_places(table, names, mpp) for names in (_Y, _X))
         classes = tuple(str(value) for value in _column(table, _CLASS).fillna("no label"))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        remedy = "give HoVer-Net's JSON, or a table with columns x, y (pixels or µm) and class"
-        raise TableError(f"no cells were found here ({error})", where=path, remedy=remedy) from error
     return ClassifiedCells(np.stack([rows, columns], axis=1), classes)
 
 
@@ -185,10 +184,8 @@ def _checked(path: str | PathLike[str]) -> Path:
 
 
 def _table(path: Path) -> Any:
-    try:
+    with told_as(TableError, "this is no table", ValueError, where=path, remedy="give CSV or TSV"):
         table = pd.read_csv(path, sep=None, engine="python", encoding_errors="replace")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise TableError(f"this is no table ({error})", where=path, remedy="give CSV or TSV") from error
     table.columns = table.columns.astype(str).str.strip().str.lower()
     return table.loc[:, ~table.columns.duplicated(keep="last")]
 

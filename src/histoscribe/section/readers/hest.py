@@ -108,7 +108,9 @@ def open_hest(path: Path, options: SectionOptions) -> Section:
 
 def archive_entry(root: Path, name: str) -> ArchiveEntry:
     """What an archive states of one section, which need not lie there."""
-    facts = {**_table(root).get(name, {}), **_record(root / "metadata" / f"{name}.json")}
+    path = root / "metadata" / f"{name}.json"
+    own = _told(read_json(path, _RECORD_BYTES, SectionError, "copy it again")) if path.is_file() else {}
+    facts = {**_table(root).get(name, {}), **own}
     study, patient = facts.get("dataset_title", ""), " ".join(facts.get("patient", "").split()).casefold()
     doubts = []
     if name in OWN_PATIENTS:
@@ -161,11 +163,6 @@ def _rows(path: Path, _stamp: int) -> Mapping[str, Mapping[str, str]]:
         text = read_bytes(path, TABLE_BYTES).decode("utf-8-sig")
         rows = [_told(row) for row in csv.DictReader(io.StringIO(text))]
     return {row["id"]: row for row in rows if "id" in row}
-
-
-def _record(path: Path) -> Mapping[str, str]:
-    known = path.is_file()
-    return _told(read_json(path, _RECORD_BYTES, SectionError, "copy it again")) if known else {}
 
 
 def _told(row: Mapping[Any, Any]) -> dict[str, str]:

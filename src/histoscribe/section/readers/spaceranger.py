@@ -58,7 +58,8 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     if holds_cells(root):
         return open_segmented(root, options)
     counts, counts_path = _read_counts(root)
-    spatial = _spatial_of(root)
+    flat = not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
+    spatial = root if flat else root / "spatial"
     positions_path = file_in(spatial, *_POSITIONS)
     if positions_path is None:
         remedy = packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger"
@@ -102,12 +103,6 @@ def _read_counts(root: Path) -> tuple[Counts, Path]:
         return read_tenx_h5(others[0]), others[0]
     remedy = "add filtered_feature_bc_matrix.h5, or the folder of that name, from Space Ranger"
     raise SectionError("there are no counts", where=root, remedy=packed_in(root) or remedy)
-
-
-def _spatial_of(root: Path) -> Path:
-    """The folder of positions and images: `spatial/`, or the run's own in a flat archive."""
-    flat = not (root / "spatial").is_dir() and file_in(root, *_POSITIONS) is not None
-    return root if flat else root / "spatial"
 
 
 def _spacing(

@@ -18,6 +18,7 @@ from histoscribe.errors import SectionError, told_as
 from histoscribe.section.readers.spatial_folder import file_in
 from histoscribe.section.table import Counts, checked_counts
 
+Names = Sequence[str]
 _MTX_REMEDY = "copy the folder again, or use the .h5 file beside it"
 MOST_ENTRIES = 2_000_000_000
 MOST_NAMES = 50_000_000
@@ -41,7 +42,10 @@ def read_tenx_h5(path: Path) -> Counts:
         missing = [name for name in _NEEDED if name not in group]
         if missing:
             raise SectionError(f"the matrix has no {', '.join(missing)}", where=path, remedy=_REMEDY)
-        features, spots = _shape(group, path)
+        shape = np.ravel(group["shape"][()])
+        if shape.size != 2 or shape.dtype.kind not in "iu" or shape.min() < 0:
+            raise SectionError("the matrix states no valid shape", where=path, remedy=_REMEDY)
+        features, spots = map(int, shape)
         if group["data"].size > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
             raise SectionError(
                 f"the matrix is unreasonably large ({group['data'].size} entries)", where=path, remedy=_REMEDY
@@ -103,9 +107,9 @@ def _probes(group: Any, features: int) -> tuple[list[str], list[str], NDArray[np
 
 def _by_gene(
     matrix: Any,
-    barcodes: Sequence[str],
+    barcodes: Names,
     probes: tuple[list[str], list[str], NDArray[np.bool_]],
-    kinds: Sequence[str],
+    kinds: Names,
     path: Path,
 ) -> Counts:
     """Add up the probes of each gene; those that Space Ranger left out stay out."""
@@ -122,12 +126,7 @@ def _by_gene(
 
 
 def gene_expression(
-    matrix: Any,
-    barcodes: Sequence[str],
-    names: Sequence[str],
-    ids: Sequence[str],
-    kinds: Sequence[str],
-    path: Path,
+    matrix: Any, barcodes: Names, names: Names, ids: Names, kinds: Names, path: Path
 ) -> Counts:
     """Keep the features whose type is "Gene Expression" and check what is left.
 
@@ -166,13 +165,6 @@ def compressed_problems(
     if len(indices) and (indices.min() < 0 or indices.max() >= columns):
         problems.append(f"indices reach beyond the {columns} features")
     return problems
-
-
-def _shape(group: Any, path: Path) -> tuple[int, int]:
-    shape = np.ravel(group["shape"][()])
-    if shape.size != 2 or shape.dtype.kind not in "iu" or shape.min() < 0:
-        raise SectionError("the matrix states no valid shape", where=path, remedy=_REMEDY)
-    return int(shape[0]), int(shape[1])
 
 
 def _names(dataset: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """The generator itself: on known and left-out normal tissue, and on real metastases, tuned or not."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,10 @@ def sampler_of(seed: Seed, *, references: bool = False) -> Sampler:
         pairs = sorted(set(zip(request.cancers.tolist(), request.sites.tolist(), strict=True)))
         for place, (cancer, site) in enumerate(pairs):
             rows = np.flatnonzero((request.cancers == cancer) & (request.sites == site))
-            tissue = parents.of("normal", site=site)
-            table = generator.generate(
-                as_bulk(parents, parents.of("primary", cancer=cancer)), site=site, cancer=cancer,
-                normal=None if references else as_bulk(parents, tissue), samples=len(rows),
-                seed=request.seed + 1000 * place, adapt=False,
-            )  # fmt: skip
+            normal = None if references else as_bulk(parents, parents.of("normal", site=site))
+            primary, own = as_bulk(parents, parents.of("primary", cancer=cancer)), request.seed + 1000 * place
+            asked: dict[str, Any] = {"site": site, "cancer": cancer, "samples": len(rows), "seed": own}
+            table = generator.generate(primary, normal=normal, adapt=False, **asked)
             values[rows], primaries[rows] = table.X, table.obs["primary"].to_numpy(dtype=str)
         return Profiles(values, primaries)
 
@@ -53,22 +52,19 @@ def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Values:
     """One sample for each pair of parents at its asked purity."""
     rows = []
     for place, (tumour, liver) in enumerate(zip(parents.tumours, parents.livers, strict=True)):
-        table = generator.generate(
-            as_bulk(parents.cohort, np.array([tumour])), site=SITE, cancer=CANCER,
-            normal=as_bulk(parents.cohort, np.array([liver])), samples=1, purity=float(parents.purity[place]),
-            seed=seed + 10_000 + place, adapt=False,
-        )  # fmt: skip
+        primary, normal = (as_bulk(parents.cohort, np.array([row])) for row in (tumour, liver))
+        asked: dict[str, Any] = {"site": SITE, "cancer": CANCER, "samples": 1, "seed": seed + 10_000 + place}
+        purity = float(parents.purity[place])
+        table = generator.generate(primary, normal=normal, purity=purity, adapt=False, **asked)
         rows.append(np.asarray(table.X)[0])
     return np.stack(rows)
 
 
+_OWN, _REAL, _ALONE = partial(sampler_of, references=True), ("generator colorectal",), {"references": True}
 METHODS = (
     Method(REFERENCE, ("generator semi-synthetic",), sampler_of, depends=_CODE),
-    Method(
-        "histoscribe-references", ("generator semi-synthetic",), partial(sampler_of, references=True),
-        {"references": True}, _CODE,
-    ),
-    Method(REFERENCE, ("generator colorectal",), to_liver, depends=_CODE),
-    Method("histoscribe-tuned", ("generator colorectal",), to_liver_tuned, depends=_CODE),
+    Method("histoscribe-references", ("generator semi-synthetic",), _OWN, _ALONE, _CODE),
+    Method(REFERENCE, _REAL, to_liver, depends=_CODE),
+    Method("histoscribe-tuned", _REAL, to_liver_tuned, depends=_CODE),
     Method(REFERENCE, ("generator components",), lambda seed: seed.generator.components(), depends=_CODE),
-)  # fmt: skip
+)

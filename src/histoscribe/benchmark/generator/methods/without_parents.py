@@ -65,7 +65,8 @@ def wgan(seed: Seed) -> Sampler:
     with seeded(seed.seed):
         given = conditions_of(seed.bed.train)
         size, classes = given.points.shape[1], given.labels.shape[1]
-        maker, critic = _dense(_NOISE + classes, size), _dense(size + classes, 1)
+        leaky = nn.LeakyReLU(0.2)
+        maker, critic = _dense(_NOISE + classes, size, leaky), _dense(size + classes, 1, leaky)
         making = torch.optim.Adam(maker.parameters(), lr=5e-4, betas=(0.5, 0.9))
         judging = torch.optim.Adam(critic.parameters(), lr=5e-4, betas=(0.5, 0.9))
 
@@ -104,11 +105,9 @@ def wgan(seed: Seed) -> Sampler:
     return given.sampler(make)
 
 
-def _dense(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(inputs, _HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_HIDDEN, _HIDDEN), nn.LeakyReLU(0.2),
-        nn.Linear(_HIDDEN, outputs),
-    )  # fmt: skip
+def _dense(inputs: int, outputs: int, bend: nn.Module) -> nn.Module:
+    first, second = nn.Linear(inputs, _HIDDEN), nn.Linear(_HIDDEN, _HIDDEN)
+    return nn.Sequential(first, bend, second, bend, nn.Linear(_HIDDEN, outputs))
 
 
 def diffusion(seed: Seed) -> Sampler:
@@ -119,10 +118,7 @@ def diffusion(seed: Seed) -> Sampler:
         points = given.points
         rank, classes = points.shape[1], given.labels.shape[1]
         kept = torch.cumprod(1 - torch.linspace(1e-3, 0.12, _TIMES), 0)
-        denoiser = nn.Sequential(
-            nn.Linear(rank + classes + 16, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.SiLU(),
-            nn.Linear(_HIDDEN, rank),
-        )  # fmt: skip
+        denoiser = _dense(rank + classes + 16, rank, nn.SiLU())
 
         def loss(step: int) -> Tensor:
             rows = torch.from_numpy(random.integers(len(points), size=_DIFFUSION_BATCH))
