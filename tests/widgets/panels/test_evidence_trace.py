@@ -73,7 +73,7 @@ def test_a_trace_explains_the_values_that_the_layer_shows(made: Made) -> None:
     assert traced.described.off < 1e-4
     assert traced.described.slide is None
     reaches = traced.reaches()
-    assert [one.title.split(" from ")[1].split(",")[0] for one in reaches] == [*traced.found.reaches[::-1]]
+    assert [one.title.split(" to ")[0].split(",")[0] for one in reaches] == [*traced.found.reaches[::-1]]
     assert len({one.limits for one in reaches}) == 1
     assert reaches[0].limits[0] == -reaches[0].limits[1]
     behind = traced.behind(4).values
