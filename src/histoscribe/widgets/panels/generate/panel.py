@@ -245,7 +245,7 @@ class GeneratePanel(Panel):
 
     def _add_views(self) -> None:
         self.genes, self.sets, self.components = (TableModel(one) for one in (GENES, SETS, COMPONENTS))
-        self.map = DotMap("main direction of the training metastases", "second direction")
+        self.map = DotMap("main direction of metastases", "second direction")
         self.views = self.add_tabs("views")
         self.views.setMinimumHeight(260)
         self.rule(self.views, enabled=self._has_result)
