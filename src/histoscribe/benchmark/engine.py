@@ -57,10 +57,8 @@ def run_benchmark(
 
     Parameters
     ----------
-    benchmark : Benchmark
     ledger : path, optional
         A file that scores are added to as they are done, and taken from where it has them.
-    progress : Progress, optional
 
     Returns
     -------
@@ -83,10 +81,8 @@ def run_benchmark(
         opened = cache(open_fold)
         for place, method in enumerate(benchmark.methods):
             progress.report(f"{name}: {method.name}", number * len(benchmark.methods) + place, total)
-            about = {
-                "benchmark": benchmark.kind, "fold": name, "method": method.name, "task": method.tasks,
-                "settings": method.settings, **benchmark.about,
-            }  # fmt: skip
+            own = {"fold": name, "method": method.name, "task": method.tasks, "settings": method.settings}
+            about = {"benchmark": benchmark.kind, **own, **benchmark.about}
             code = f"{method.code} {code_digest(benchmark.code)}"
             records, spent = book.remember(about, code, partial(_timed, benchmark, name, opened, method))
             seconds[method.name] += spent
@@ -191,10 +187,8 @@ def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> P
     every, p_genes = np.concatenate(differences), None
     if any(record.each for record in ours.values()):
         p_genes = float(wilcoxon(every).pvalue) if np.any(every != 0) else 1.0
-    return Pair(
-        one.method, other.method, one.dataset, one.measure,
-        float(means.mean()), float(low), float(high), sign_flip(means), p_genes,
-    )  # fmt: skip
+    names = (one.method, other.method, one.dataset, one.measure)
+    return Pair(*names, float(means.mean()), float(low), float(high), sign_flip(means), p_genes)
 
 
 def sign_flip(values: NDArray[np.float64]) -> float:

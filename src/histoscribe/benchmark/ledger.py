@@ -79,7 +79,6 @@ class Ledger:
             All that the records depend on beside the code; read by people too.
         code : str
             Digest of the code behind them: records of other code are not taken.
-        compute : callable
 
         Raises
         ------
@@ -90,10 +89,8 @@ class Ledger:
         known = self._known.get(key)
         if known is None:
             records, seconds = compute()
-            known = {
-                "key": key, "code": code, "about": dict(about), "seconds": round(seconds, 2),
-                "records": [asdict(record) for record in records],
-            }  # fmt: skip
+            kept, about = [asdict(record) for record in records], dict(about)
+            known = {"key": key, "code": code, "about": about, "seconds": round(seconds, 2), "records": kept}
             self._known[key] = known
             if self.path is not None:
                 add_line(self.path, known)

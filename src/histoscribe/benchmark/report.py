@@ -24,8 +24,6 @@ def write_benchmark_report(outcome: Outcome, path: str | PathLike[str], layout: 
     ----------
     outcome : mapping
         What `run_benchmark` returned.
-    path : path
-    layout : TableLayout
 
     Raises
     ------

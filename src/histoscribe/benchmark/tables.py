@@ -64,8 +64,6 @@ def write_tables(outcome: Outcome, path: str | PathLike[str], layout: TableLayou
     ----------
     outcome : mapping
         What `run_benchmark` returned.
-    path : path
-    layout : TableLayout
 
     Raises
     ------

@@ -133,7 +133,10 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     digits = "".join(letter for letter in kind if letter.isdigit())
     size = int(digits) if digits and len(digits) < 10 else 8
     item = max(1, size // 8 if kind.startswith(("int", "uint", "float", "bool")) else size)
-    sizes = [_product(extent, path, place) * item for extent in (shape, chunks)]
+    for extent in (shape, chunks):
+        if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
+            raise _refused(f"{place} states no valid shape", path, _AGAIN)
+    sizes = [math.prod(extent) * item for extent in (shape, chunks)]
     if sizes[1] > CHUNK_BYTES:
         problem = f"{place} has chunks of {sizes[1] / 2**20:.0f} MB"
         raise _refused(problem, path, "write it in smaller chunks")
@@ -153,12 +156,6 @@ def _codecs(holder: Any) -> list[Mapping[str, Any]]:
 
 def _name(codec: Mapping[str, Any]) -> str:
     return str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
-
-
-def _product(extent: Any, path: Path, place: Path) -> int:
-    if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
-        raise _refused(f"{place} states no valid shape", path, _AGAIN)
-    return math.prod(extent)
 
 
 def _check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:

@@ -46,9 +46,9 @@ app = typer.Typer(
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 for one in (
-    demo, sample, info, view, convert, predict, impute, generate, programmes, classify, align,
-    describe, compare, fetch, doctor, convert_weights,
-):  # fmt: skip
+    *(demo, sample, info, view, convert, predict, impute, generate, programmes, classify, align),
+    *(describe, compare, fetch, doctor, convert_weights),
+):
     app.command()(verb(one))
 
 

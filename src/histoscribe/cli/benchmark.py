@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
 
 Methods = Annotated[str | None, typer.Option(help="Names with commas between; all by default.")]
+Split = Literal["section", "patient"]
 Seeds = Annotated[int, typer.Option(min=1, max=100, help="How many seeds.")]
 Keep = Annotated[
     Path | None, typer.Option("--ledger", "--keep", help="Scores are kept; a stopped run goes on from here.")
@@ -29,15 +30,13 @@ Tables = Annotated[Path | None, typer.Option(help="The scores as Markdown tables
 SIMULATED = "simulated"
 BEDS = ("semi-synthetic", "colorectal", "components")
 _TCGA11 = {"table": "bulk/tcga11_tumor_normal.expr.csv.gz", "class": "cancer,sample_type"}
+_TCGA3 = {"table": "bulk/tcga3_xena_log2tpm.expr.csv.gz", "class": "cancer"}
 _KNOWN: dict[str, dict[str, str]] = {
-    "random": _TCGA11, "low": _TCGA11, "panels": _TCGA11,
+    **dict.fromkeys(("random", "low", "panels"), _TCGA11),
     "classes": {**_TCGA11, "class": "cancer", "only": "sample_type=primary_tumor"},
-    "survival": {
-        "table": "bulk/tcga3_xena_log2tpm.expr.csv.gz", "class": "cancer",
-        "time": "DSS.time", "event": "DSS",
-    },
+    "survival": {**_TCGA3, "time": "DSS.time", "event": "DSS"},
     "spots": {"table": "her2st/cohort.csv"},
-}  # fmt: skip
+}
 
 app = typer.Typer(no_args_is_help=True, help="Score every method on the same folds, panel and target.")
 
@@ -54,8 +53,7 @@ def predictor(
         Path | None, typer.Argument(help="A cohort of measured sections, or HEST's benchmark.")
     ] = None,
     split: Annotated[
-        Literal["section", "patient"] | None,
-        typer.Option(help="What is held out: section, or patient in HEST's benchmark."),
+        Split | None, typer.Option(help="What is held out: section, or patient in HEST's benchmark.")
     ] = None,
     methods: Methods = None,
     ablation: Annotated[
@@ -100,7 +98,8 @@ def predictor(
     if holds_tasks(data):
         why, set_here = "HEST's benchmark has folds and genes of its own", ablation or None
         refuse_given(why, data, folds=folds, panel=panel, guide=guide, ablation=set_here, store=store)
-        told, layout = _hest(data, encoder, split or "patient", methods, range(seeds), ledger)
+        asked_for = names_in(methods) or ["ridge", "histoscribe"]
+        told, layout = _hest(data, encoder, split or "patient", asked_for, range(seeds), ledger)
         finish(told, layout, out=out, table=table)
         return
     if panel in (None, "all"):
@@ -119,10 +118,9 @@ def predictor(
         make_folds(sections, split or "section", only=names_in(folds), chosen_on=chosen_panel.chosen_on)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        asked: dict[str, Any] = {
-            "dataset": data.parent.name if data.stem == "cohort" else data.stem, "split": split or "section",
-            "methods": chosen, "panel": chosen_panel, "folds": names_in(folds),
-        }  # fmt: skip
+        asked: dict[str, Any] = {"split": split or "section", "methods": chosen, "panel": chosen_panel}
+        asked |= {"dataset": data.parent.name if data.stem == "cohort" else data.stem}
+        asked |= {"folds": names_in(folds)}
         if guide is not None:
             benchmark = guided_benchmark(encoded, guide, **asked)
         else:
@@ -137,9 +135,8 @@ def predictor(
 
 
 def _hest(
-    data: Path, encoder: str, split: Literal["section", "patient"], methods: str | None, seeds: range,
-    ledger: Path | None,
-) -> tuple[dict[str, Any], TableLayout]:  # fmt: skip
+    data: Path, encoder: str, split: Split, methods: list[str], seeds: range, ledger: Path | None
+) -> tuple[dict[str, Any], TableLayout]:
     """HEST's benchmark by its own protocol and by ours, task by task."""
     from histoscribe.benchmark import run_benchmark
     from histoscribe.benchmark.predictor import GenePanel, predictor_benchmark
@@ -159,11 +156,9 @@ def _hest(
             sections = {name: read_sample(task, name, described_by, progress) for name in task.files}
             official = official_benchmark(task, sections)
             outcomes.append(run_benchmark(official, ledger=ledger, progress=progress))
-            ours = predictor_benchmark(
-                [counted(section) for section in sections.values()], dataset=task.name, split=split,
-                methods=names_in(methods) or ["ridge", "histoscribe"], panel=GenePanel(genes=task.genes),
-                seeds=seeds,
-            )  # fmt: skip
+            asked: dict[str, Any] = {"dataset": task.name, "split": split, "methods": methods, "seeds": seeds}
+            spots = [counted(section) for section in sections.values()]
+            ours = predictor_benchmark(spots, panel=GenePanel(genes=task.genes), **asked)
             outcomes.append(run_benchmark(ours, ledger=ledger, progress=progress))
     outcome = over_tasks(outcomes)
     sees = (
@@ -236,9 +231,8 @@ def imputer(
     chosen, numbers = names_in(methods) or [], range(first_seed, first_seed + seeds)
     with job() as progress:
         if task == "spots":
-            benchmark, warnings = _on_spots(
-                data, path, section, genes, hidden, model, chosen, numbers, progress
-            )
+            asked: dict[str, Any] = {"methods": chosen, "seeds": numbers, "progress": progress}
+            benchmark, warnings = _on_spots(path, section, genes, hidden, model, **asked)
         else:
             bulk = read_table(path)
             about = samples or file_beside(path)
@@ -254,16 +248,15 @@ def imputer(
 
 
 def _on_spots(
-    data: str, path: Path, section: str | None, genes: int, hidden: int, model: str, methods: list[str],
-    seeds: range, progress: Progress,
-) -> tuple[Benchmark, list[str]]:  # fmt: skip
+    path: Path, section: str | None, genes: int, hidden: int, model: str, *, progress: Progress, **asked: Any
+) -> tuple[Benchmark, list[str]]:
     from histoscribe.benchmark.imputer import spots_benchmark
     from histoscribe.imputer import Imputer
     from histoscribe.models import bundled
     from histoscribe.simulate import simulate_section
 
     name = path.parent.name
-    if data == SIMULATED:
+    if str(path) == SIMULATED:
         sections = [simulate_section(number, genes=300, progress=progress) for number in (1, 2, 3, 4)]
         name, genes = SIMULATED, len(sections[0].genes)
         hidden = genes // 3
@@ -273,10 +266,8 @@ def _on_spots(
     test = section or ("C3" if "C3" in names else names[-1])
     require_known("section", [test], names, where="--section")
     dataset = f"{name}, {test}, {hidden} of {genes} genes hidden"
-    benchmark = spots_benchmark(
-        sections, test, dataset=dataset, seeds=seeds, methods=methods, genes=genes, hidden=hidden,
-        pretrained=Imputer.load(bundled(model)), progress=progress,
-    )  # fmt: skip
+    asked |= {"genes": genes, "hidden": hidden, "pretrained": Imputer.load(bundled(model))}
+    benchmark = spots_benchmark(sections, test, dataset=dataset, progress=progress, **asked)
     return benchmark, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
 
 
@@ -305,10 +296,9 @@ def generator(
     wanted, chosen = names_in(beds) or [], names_in(methods)
     require_known("bed", wanted or [""], BEDS, where="--beds")
     with job() as progress:
-        benchmark = generator_benchmark(
-            read_tcga11(data), data, beds=wanted, methods=chosen, per_pair=per_pair,
-            seeds=range(first_seed, first_seed + seeds), progress=progress,
-        )  # fmt: skip
+        asked: dict[str, Any] = {"beds": wanted, "methods": chosen, "per_pair": per_pair}
+        asked |= {"seeds": range(first_seed, first_seed + seeds)}
+        benchmark = generator_benchmark(read_tcga11(data), data, **asked, progress=progress)
         outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
     finish(outcome, benchmark.layout, out=out, table=table)
 
@@ -320,10 +310,7 @@ def check_outputs(data: Path, out: Path | None, table: Path | None) -> None:
             output_file(path, ending, inputs=[data])
 
 
-def finish(
-    outcome: dict[str, Any], layout: TableLayout, *, out: Path | None,
-    table: Path | None,
-) -> None:  # fmt: skip
+def finish(outcome: dict[str, Any], layout: TableLayout, *, out: Path | None, table: Path | None) -> None:
     """Write what was asked for, then print the means, or one JSON object."""
     from histoscribe import __version__
     from histoscribe.benchmark import write_benchmark_report, write_tables
@@ -337,12 +324,11 @@ def finish(
         emit(outcome)
         return
     show("Benchmark", outcome["settings"].items())
-    rows = [
-        (one["dataset"], one["method"], one["measure"], f"{one['value']:.3f}",
-         f"{one['low']:.3f} to {one['high']:.3f}")
-        for one in outcome["records"]
-        if one["fold"] == "all"
-    ]  # fmt: skip
+    names, rows = ("dataset", "method", "measure"), []
+    for one in outcome["records"]:
+        if one["fold"] == "all":
+            interval = f"{one['low']:.3f} to {one['high']:.3f}"
+            rows.append((*(one[name] for name in names), f"{one['value']:.3f}", interval))
     show_rows(("data", "method", "measure", "mean over folds", "95 % interval"), rows)
     if out is not None:
         words.print(f"Report: {out}", markup=False)

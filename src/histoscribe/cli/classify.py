@@ -80,10 +80,9 @@ def classify(
         with replacing(out) as fresh:
             told.to_csv(fresh, float_format="%.5g")
     counts = told["class"].value_counts()
-    facts = {
-        "written": out, "samples": len(told), "unknown": int(counts.get(UNKNOWN, 0)),
-        "classes": [f"{name} {number}" for name, number in counts.items()], "model": classifier.card.sha256,
-    }  # fmt: skip
+    facts = {"written": out, "samples": len(told), "unknown": int(counts.get(UNKNOWN, 0))}
+    facts["classes"] = [f"{name} {number}" for name, number in counts.items()]
+    facts["model"] = classifier.card.sha256
     caution(told.attrs["notes"])
     kept = told.drop(columns=told.filter(like="P(").columns)
     rows = kept.reset_index().to_dict("records")

@@ -49,10 +49,8 @@ def convert(
         if isinstance(opened, Slide):
             refuse_given("a slide has no genes", source, gene=gene or None)
             write(opened, target, quality=quality, progress=progress)
-            facts = {
-                "kind": "slide", "rows_columns": list(opened.levels[0].shape), "levels": len(opened.levels),
-                "mpp": opened.mpp, "without_loss": quality is None,
-            }  # fmt: skip
+            facts = {"kind": "slide", "rows_columns": list(opened.levels[0].shape)}
+            facts |= {"levels": len(opened.levels), "mpp": opened.mpp, "without_loss": quality is None}
         else:
             refuse_given("a section has no JPEG quality", source, quality=quality)
             if target.suffix.lower() != ".csv":

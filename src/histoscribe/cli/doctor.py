@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from histoscribe.features import TileEncoder
 
 PACKAGES = (
-    "napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask",
-    "zarr", "tifffile", "imagecodecs", "openslide-bin", "spatialdata", "napari", "PySide6", "PyQt6", "timm",
-    "transformers", "distributed", "numba",
-)  # fmt: skip
+    *("napari-histoscribe", "numpy", "torch", "torch-geometric", "lightning", "anndata", "squidpy", "dask"),
+    *("zarr", "tifffile", "imagecodecs", "openslide-bin", "spatialdata", "napari", "PySide6", "PyQt6"),
+    *("timm", "transformers", "distributed", "numba"),
+)
 EXTRAS = {
     "spatialdata": ("spatialdata", "SpatialData", "opening and Export"),
     "distributed": ("cluster", "a cluster", "describe and predict with --scheduler"),

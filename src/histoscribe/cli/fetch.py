@@ -40,13 +40,10 @@ def fetch(
         remedy = "name hest"
         raise SettingError("only sections have ids and a folder to come to", where="--ids", remedy=remedy)
     if name is None:
-        rows = [
-            {
-                "name": one.name, "licence": one.licence, "gated": one.gated, "library": one.library,
-                "here": (encoders_folder() / one.name).is_dir(), "page": one.page,
-            }
-            for one in PUBLISHED.values()
-        ]  # fmt: skip
+        rows = []
+        for one in PUBLISHED.values():
+            row = {name: getattr(one, name) for name in ("name", "licence", "gated", "library")}
+            rows.append(row | {"here": (encoders_folder() / one.name).is_dir(), "page": one.page})
         if as_json:
             emit({"encoders": rows, "folder": encoders_folder()})
         else:
@@ -85,11 +82,9 @@ def _agreed(
     page: str, licence: str, offer: HubListing, size: str, name: str, accepted: bool, **more: str
 ) -> dict[str, str]:
     """Show the terms and give them; raise `SettingError` unless they are accepted."""
-    terms = {
-        **more, "page": page, "licence": licence, "licence on the hub": offer.licence or "not stated",
-        "access": "its owners want to be asked on that page first" if offer.gated else "open", "size": size,
-        "revision": offer.revision,
-    }  # fmt: skip
+    access = "its owners want to be asked on that page first" if offer.gated else "open"
+    terms = more | {"page": page, "licence": licence, "licence on the hub": offer.licence or "not stated"}
+    terms |= {"access": access, "size": size, "revision": offer.revision}
     for key, value in terms.items():
         words.print(f"{key}: {value}", markup=False)
     if accepted:

@@ -91,7 +91,7 @@ def generate(
     in_sets = ("gene set", "log2 change", "genes"), scores.head(_SHOWN)[["change", "genes"]]
     shown = [(head, rows.itertuples(name=None)) for head, rows in (genes, in_sets)]
     more = {"genes_changed": changes.rename_axis("gene"), "gene_sets_changed": scores.rename_axis("gene_set")}
-    told = {name: frame.reset_index().to_dict("records") for name, frame in more.items()}
+    told: dict[str, Any] = {name: frame.reset_index().to_dict("records") for name, frame in more.items()}
     answer("Generated", facts, *shown, notes=list(own.notes), **told)
     if not as_json:
         caution([f"{own.notice}."])

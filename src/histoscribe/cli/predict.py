@@ -66,11 +66,8 @@ def predict(
 
     alone = not targets
     if alone and guide != "own":
-        raise SettingError(
-            "there is nothing to predict on",
-            where="predict",
-            remedy="name a model, then a slide or a section",
-        )
+        remedy = "name a model, then a slide or a section"
+        raise SettingError("there is nothing to predict on", where="predict", remedy=remedy)
     targets = targets or [model]
     files = _files(targets, out)
     lone = len(targets) == 1 and guide in (None, "own")
@@ -84,11 +81,8 @@ def predict(
             chosen_here = section if lone or kind_of(target) == "cohort" else None
             opened = open_target(target, section=chosen_here, mpp=mpp)
             spots = isinstance(opened, Section) and grid_um is None and region is None
-            asked: dict[str, Any] = {
-                "pitch_um": None if spots else grid_um or options.GRID_UM,
-                "region": None if region is None else read_regions(region),
-                "progress": progress,
-            }
+            asked: dict[str, Any] = {"region": None if region is None else read_regions(region)}
+            asked |= {"pitch_um": None if spots else grid_um or options.GRID_UM, "progress": progress}
             if predictor is None:
                 predicted = predict_itself(_guiding("own", opened, None), encoder=chosen, **asked)
             else:
@@ -103,15 +97,10 @@ def predict(
             verdict: Any = "taught by its own spots"
             if (found := record_of(table).verdict) is not None:
                 verdict = found.to_mapping() if as_json or files[1:] else found.sentence
-            return {
-                "written": file,
-                "verdict": verdict,
-                "spots": table.n_obs,
-                "genes": table.n_vars,
-                "model": "" if predictor is None else predictor.card.sha256,
-                "seconds": round(time.monotonic() - start, 1),
-                "warnings": opened.warnings,
-            }
+            sha256 = "" if predictor is None else predictor.card.sha256
+            facts = {"written": file, "verdict": verdict, "spots": table.n_obs, "genes": table.n_vars}
+            facts |= {"model": sha256, "seconds": round(time.monotonic() - start, 1)}
+            return facts | {"warnings": opened.warnings}
 
         if len(targets) > 1 and store is None and scheduler is None:
             store = out / "features"
@@ -121,10 +110,10 @@ def predict(
             else:
                 pairs = zip(targets, files, strict=True)
                 works = [(str(target), partial(work, target, file)) for target, file in pairs]
-                depends = {
-                    "version": __version__, "model": predictor and predictor.card.sha256, "grid": grid_um,
-                    "mpp": mpp, "section": section, "region": region and region.read_text(), "guide": guide,
-                }  # fmt: skip
+                sha256 = predictor and predictor.card.sha256
+                depends: dict[str, Any] = {"version": __version__, "model": sha256}
+                depends |= {"grid": grid_um, "mpp": mpp, "section": section}
+                depends |= {"region": region and region.read_text(), "guide": guide}
                 outcomes = run_batch(works, FolderLedger(out, depends))
     if len(targets) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
@@ -144,11 +133,8 @@ def _guiding(guide: str, target: Section | Slide, section: str | None) -> Sectio
     if guide != "own":
         return open_measured(Path(guide), section=section if kind_of(Path(guide)) == "cohort" else None)
     if not isinstance(target, Section):
-        raise SettingError(
-            "a slide has no measured spots of its own",
-            where="--guide",
-            remedy="name the section that was measured on it",
-        )
+        remedy = "name the section that was measured on it"
+        raise SettingError("a slide has no measured spots of its own", where="--guide", remedy=remedy)
     return target
 
 
@@ -159,13 +145,9 @@ def _files(targets: Sequence[Path], out: Path) -> list[Path]:
     names = [f"{target.name.removesuffix(target.suffix) or target.name}.h5ad" for target in targets]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SettingError(
-            f"two results would be called {twice[0]}",
-            where=out,
-            remedy="rename a target, or predict it alone",
-        )
+        problem, remedy = f"two results would be called {twice[0]}", "rename a target, or predict it alone"
+        raise SettingError(problem, where=out, remedy=remedy)
     if out.suffix or out.is_file():
-        raise SettingError(
-            "several targets need a folder for their results", where=out, remedy="name a folder with --out"
-        )
+        problem, remedy = "several targets need a folder for their results", "name a folder with --out"
+        raise SettingError(problem, where=out, remedy=remedy)
     return [output_file(out / name, ".h5ad", inputs=targets) for name in names]

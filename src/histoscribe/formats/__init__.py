@@ -136,10 +136,8 @@ def write(what: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     """
     kind, target = ("slide" if hasattr(what, "levels") else "section"), Path(path)
     if target.suffix.lower() not in ENDINGS[kind]:
-        raise SettingError(
-            f"a {kind} cannot be written as {target.suffix or 'a name without an ending'}", where=target,
-            remedy=f"end it in {', '.join(ENDINGS[kind])}",
-        )  # fmt: skip
+        problem = f"a {kind} cannot be written as {target.suffix or 'a name without an ending'}"
+        raise SettingError(problem, where=target, remedy=f"end it in {', '.join(ENDINGS[kind])}")
     written: Path = Late(f"{kind}:write_{kind}")(what, target, **options)
     return written
 

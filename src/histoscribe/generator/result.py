@@ -71,7 +71,7 @@ def change_table(table: AnnData) -> pd.DataFrame:
     with np.errstate(all="ignore"):
         same = (np.sign(np.asarray(table.X) - table.var["primary"].to_numpy()) == np.sign(change)).mean(0)
     kept = ["primary", "mean", "change", *(name for name in _RANGE if name in table.var)]
-    frame = table.var[kept].rename(columns={"mean": "generated"}).assign(steady=same)
+    frame: pd.DataFrame = table.var[kept].rename(columns={"mean": "generated"}).assign(steady=same)
     return frame.reindex(frame["change"].abs().sort_values(ascending=False).index)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError, SlideError, TableError
+from histoscribe.errors import ModelError, SettingError, SlideError, TableError, told_as
 from histoscribe.features import TileEncoder, encode_tiles
 from histoscribe.features.scale import scale_doubts
 from histoscribe.labeller.bags import PITCH_UM, Bag, check_bags, inputs_of, own_units
@@ -270,7 +270,8 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         from histoscribe.labeller.network import POOLINGS, SlideNetwork
 
         own = card.settings
-        try:
+        wrong = (KeyError, TypeError, ValueError)
+        with told_as(ModelError, "the card cannot be used", *wrong, where=where, remedy=ANEW):
             units = [(float(one["mean"]), float(one["sd"])) for one in own["labels"]]
             named = [(str(one["name"]), tuple(map(str, one["classes"]))) for one in own["labels"]]
             labels = tuple(Label(*a, np.zeros(0), *b) for a, b in zip(named, units, strict=True))
@@ -282,8 +283,6 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
             if not (sound and labels and all(0 < size <= most for size, most in sizes)):
                 raise ValueError("a size is out of range")
             pooling = POOLINGS[POOLINGS.index(card.variant)]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the card cannot be used ({error})", where=where, remedy=ANEW) from error
         outputs = columns_of(labels)[-1].stop
         shapes: dict[str, tuple[int, ...]] = {"mean": (wide,), "deviation": (wide,), "axes": (wide, axes)}
         shapes |= shapes_of_familiar(wide, looks, kept, axes)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from histoscribe.errors import TableError, require_known
+from histoscribe.errors import TableError, require_known, told_as
 
 _WHERE = "labels"
 OWNERS = ("slide", "section", "patient")
@@ -84,13 +84,10 @@ def read_labels(
     """
     path = Path(path)
     remedy = "give a CSV file: the slide or patient in its first column, a column each label"
-    try:
+    with told_as(TableError, "the labels cannot be read", OSError, ValueError, where=path, remedy=remedy):
         if path.stat().st_size > _LARGEST:
             raise TableError("this is larger than a file of labels can be", where=path, remedy=remedy)
         table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        problem = f"the labels cannot be read ({(str(error).splitlines() or ['?'])[0]})"
-        raise TableError(problem, where=path, remedy=remedy) from error
     table.columns = table.columns.str.strip()
     table = table.apply(lambda column: column.str.strip())
     owner = next((name for name in OWNERS if name in table), str(table.columns[0]))

@@ -97,9 +97,9 @@ def write_attention(tiles: Section, path: str | Path) -> None:
         facts = {"objectType": "tile", "name": tile, "measurements": values}
         outline = {"type": "Polygon", "coordinates": [square]}
         features.append({"type": "Feature", "geometry": outline, "properties": facts})
-    verdict = None if own.verdict is None else own.verdict.to_mapping()
-    about = {"model_sha256": own.model_sha256, "command": own.command, "versions": own.versions}
-    about["verdict"] = verdict
+    about: dict[str, Any] = {"model_sha256": own.model_sha256, "command": own.command}
+    about["versions"] = own.versions
+    about["verdict"] = None if own.verdict is None else own.verdict.to_mapping()
     content = {"type": "FeatureCollection", "histoscribe": json.loads(as_json(about)), "features": features}
     with replacing(path) as fresh:
         fresh.write_text(json.dumps(content), encoding="utf-8")

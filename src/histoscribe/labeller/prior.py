@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from histoscribe.errors import TableError
+from histoscribe.errors import TableError, told_as
 from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.labeller.labels import Label, columns_of
 
@@ -79,7 +79,7 @@ def smoothing_of(graph: Floats, labels: Sequence[Label]) -> NDArray[np.float32]:
 def _edges(path: Path, names: Sequence[str]) -> Floats:
     remedy = "write two labels and a weight from -1 to 1 a line, with commas between"
     place, found = {name: number for number, name in enumerate(names)}, np.zeros((len(names), len(names)))
-    try:
+    with told_as(TableError, "the edges cannot be read", OSError, ValueError, where=path, remedy=remedy):
         table = pd.read_csv(path, sep=None, engine="python", dtype=str, header=None).fillna("1")
         for one, other, *weight in table.itertuples(index=False):
             if {one, other} <= place.keys() and one != other:
@@ -87,7 +87,4 @@ def _edges(path: Path, names: Sequence[str]) -> Floats:
                 if not -1 <= value <= 1:
                     raise ValueError(f"{value:g} is no weight")
                 found[place[one], place[other]] = found[place[other], place[one]] = value
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        problem = f"the edges cannot be read ({(str(error).splitlines() or ['?'])[0]})"
-        raise TableError(problem, where=path, remedy=remedy) from error
     return found

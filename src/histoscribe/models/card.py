@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from histoscribe.errors import ModelError
+from histoscribe.errors import ModelError, told_as
 from histoscribe.record import installed_versions, running_command
 
 FORMAT_VERSION = 1
@@ -107,15 +107,14 @@ class Card:
         if missing:
             raise ModelError(f"the card lacks {', '.join(missing)}", where=where, remedy=_RETRAIN)
         values = {name: value for name, value in content.items() if name in known}
-        try:
+        wrong = (TypeError, KeyError, ValueError, AttributeError)
+        with told_as(ModelError, "the card is malformed", *wrong, where=where, remedy=_RETRAIN):
             values["genes"] = tuple(_texts(values["genes"]))
             values["training"] = tuple(
                 TrainingSection(*_texts([entry["section"], entry["patient"]])) for entry in values["training"]
             )
             card = cls(**values)
             card._check_types()
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise ModelError(f"the card is malformed ({error})", where=where, remedy=_RETRAIN) from error
         return card
 
     def _check_types(self) -> None:

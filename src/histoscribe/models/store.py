@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError
+from histoscribe.errors import ModelError, told_as
 from histoscribe.files import replacing
 from histoscribe.models.card import Card
 
@@ -99,10 +99,9 @@ def load_model(
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    try:
+    wrong = (SafetensorError, ValueError, KeyError, TypeError)
+    with told_as(ModelError, "this is no safetensors file", *wrong, where=path, remedy=_ANEW):
         tensors = load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"this is no safetensors file ({error})", where=path, remedy=_ANEW) from error
     return tensors, card
 
 
@@ -116,10 +115,8 @@ def read_card(folder: str | PathLike[str]) -> Card:
     """
     folder = Path(folder)
     path = _file(folder, CARD_FILE, _MAX_CARD)
-    try:
+    with told_as(ModelError, "the card is not JSON", ValueError, RecursionError, where=path, remedy=_ANEW):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"the card is not JSON ({error})", where=path, remedy=_ANEW) from error
     return Card.from_dict(content, where=path)
 
 

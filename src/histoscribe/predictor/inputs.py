@@ -15,10 +15,12 @@ from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.linear import pooled
 from histoscribe.rows import Held, room, runs_of
 
+Floats = NDArray[np.float32]
+Places = NDArray[np.float64]
 MIN_TILES = 30
 _CLIP = 5.0
 
-Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
+Scale = tuple[Floats, Floats]
 Unit = Literal["section", "training"]
 UNITS: tuple[Unit, ...] = ("section", "training")
 
@@ -28,7 +30,7 @@ def scale_of(values: Held) -> Scale:
     return pooled(values[rows] for rows in runs_of(values))
 
 
-def standardised(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
+def standardised(values: Floats, scale: Scale) -> Floats:
     """Z-scores, clipped to ±5; columns that do not vary become zero."""
     mean, deviation = scale
     safe = np.where(deviation > 1e-6, deviation, np.inf)
@@ -75,8 +77,8 @@ class InputSpace:
         return cls(pitch_um, radii, units, scale, pooled(around))
 
     def runs(
-        self, features: Held, centres_um: NDArray[np.float64], slide: NDArray[np.float32] | None = None
-    ) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
+        self, features: Held, centres_um: Places, slide: Floats | None = None
+    ) -> Iterator[tuple[int, slice, Floats]]:
         """Yield the image input in pieces: number of the block of columns, rows of tiles, values (rows, d).
 
         Blocks are, per unit, the descriptors, then their means per radius. Memory is bounded by the pieces
@@ -91,7 +93,7 @@ class InputSpace:
         section = scale_of(whole) if any(own) else self.descriptors
         scales = [section if mine else self.descriptors for mine in own]
 
-        def plain(rows: slice) -> NDArray[np.float32]:
+        def plain(rows: slice) -> Floats:
             values = features[rows]
             return np.concatenate([standardised(values, scale) for scale in scales], axis=1)
 
@@ -120,12 +122,7 @@ class InputSpace:
                     yield unit * step + 1 + number, rows, standardised(held[rows], scale)
                 del held
 
-    def whole(
-        self,
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
+    def whole(self, features: Floats, centres_um: Places, slide: Floats | None = None) -> Floats:
         """All of `runs`, shape (tiles, blocks, d)."""
         blocks = len(self.units) * (1 + len(self.radii))
         out = np.empty((len(features), blocks, features.shape[1]), dtype=np.float32)
@@ -133,7 +130,7 @@ class InputSpace:
             out[rows, number] = values
         return out
 
-    def of(self, section: EncodedSection) -> NDArray[np.float32]:
+    def of(self, section: EncodedSection) -> Floats:
         """The image input of a section's spots, shape (spots, units × (1 + radii) × d)."""
         found = self.whole(section.features, section.centres_um, section.slide)
         return found.reshape(len(found), -1)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float32]
+Wide = NDArray[np.float64]
 LEVEL = 0.9
 BINS = 3
 DEPTHS = (150.0, 500.0, 1500.0, 5000.0, 15_000.0, 50_000.0)
@@ -31,13 +33,13 @@ _DRAWS = 7
 class HeldOutTissue:
     """One held-out section beside what was predicted of it."""
 
-    predicted: NDArray[np.float32]
-    measured: NDArray[np.float32]
+    predicted: Floats
+    measured: Floats
     """`predicted` and `measured`: log expression, shape (spots, genes)."""
-    counts: NDArray[np.float64] | None
+    counts: Wide | None
     """Of the panel; None where the target is not normalised per spot, so that depth cannot be changed. Shape
     (spots, genes)."""
-    depth: NDArray[np.float64]
+    depth: Wide
     """Counts of all genes, shape (spots,)."""
     known: bool = False
     """Whether other tissue of its patient was trained on."""
@@ -47,23 +49,23 @@ class HeldOutTissue:
 class Intervals:
     """Bounds around predictions of log expression: for known patients first, then for new ones."""
 
-    edges: NDArray[np.float32]
+    edges: Floats
     """Predicted values that part the bins of a gene, shape (2, bins - 1, genes)."""
-    low: NDArray[np.float32]
-    high: NDArray[np.float32]
+    low: Floats
+    high: Floats
     """`low` and `high`: what is added to a prediction in each bin, at the depths of training and at each of
     `depths`: `low` is never positive, `high` never negative. Shape (2, 1 + depths, bins, genes)."""
-    depths: NDArray[np.float32]
+    depths: Floats
     """Counts of a spot, rising; may be empty. Shape (depths,)."""
 
     def around(
         self,
-        expression: NDArray[np.float32],
+        expression: Floats,
         *,
         known: bool = False,
-        depth: NDArray[np.float64] | None = None,
-        wider: NDArray[np.float32] | float = 1.0,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        depth: Wide | None = None,
+        wider: Floats | float = 1.0,
+    ) -> tuple[Floats, Floats]:
         """Lower and upper bounds of a measurement, each of shape (tiles, genes), never negative.
 
         `expression` (tiles, genes). `known`: whether the model knows other tissue of the patient. `depth`
@@ -87,7 +89,7 @@ class Intervals:
         return low, high
 
 
-def widening(novelty: NDArray[np.float32], fineness: float | None) -> NDArray[np.float32]:
+def widening(novelty: Floats, fineness: float | None) -> Floats:
     """How many times wider bounds are at tiles of this novelty, on an image so many times coarser than
     training.
 
@@ -120,7 +122,7 @@ def conformal(held: Sequence[HeldOutTissue], patients: int = 1, seed: int = 0) -
 
 def _bounds(
     held: Sequence[HeldOutTissue], depth: float | None, shift: float, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Wide, Wide, Wide]:
     """Edges and bounds per bin and gene, where each spot is measured at a depth, and each gene's level
     shifted."""
     from scipy.special import ndtri
@@ -158,13 +160,8 @@ def _bounds(
 
 
 def _at_depth(
-    counts: NDArray[np.float64],
-    depth: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    wanted: NDArray[np.float64],
-    factor: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
+    counts: Wide, depth: Wide, rows: NDArray[np.int64], wanted: Wide, factor: Wide, rng: np.random.Generator
+) -> Wide:
     """Log expression of some spots as if they had been counted to another depth, and each gene's level
     shifted.
 

@@ -21,6 +21,8 @@ from histoscribe.predictor.variants.variant import PredictorNetwork
 from histoscribe.progress import Progress
 from histoscribe.rows import Held, room, runs_of
 
+Floats = NDArray[np.float32]
+Places = NDArray[np.float64]
 MOST_NEIGHBOURS = 200
 
 
@@ -34,7 +36,7 @@ class ImageInputs:
     """What the ridge reads from the whole image input, shape (tiles, rank)."""
     raw: Held
     """Descriptors as the encoder gave them, shape (tiles, d)."""
-    centres_um: NDArray[np.float64]
+    centres_um: Places
     """Shape (tiles, 2)."""
 
     def __getitem__(self, rows: slice) -> ImageInputs:
@@ -48,12 +50,12 @@ class TilePredictions:
     expression: Held
     """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
     evidence: NDArray[np.int64]
-    shares: NDArray[np.float32]
+    shares: Floats
     """`evidence` and `shares`: numbers of the reference spots that weigh most in retrieval, and how much,
     shape (tiles, at most 8)."""
     types: NDArray[np.int64]
     """The spot type that the gate reads from the image, shape (tiles,)."""
-    novelty: NDArray[np.float32]
+    novelty: Floats
     """Distance to the training tiles; above 1 it is larger than among 99 % of them. Shape (tiles,)."""
 
     def __getitem__(self, rows: slice) -> TilePredictions:
@@ -67,27 +69,27 @@ class FittedPredictor:
     settings: PredictorSettings
     space: InputSpace
     """How descriptors become the image input."""
-    components: NDArray[np.float32]
+    components: Floats
     """Principal axes of the image input; empty columns where it is not reduced. Shape (inputs,
     components)."""
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    mean: Floats
+    deviation: Floats
     """`mean` and `deviation`: of the training target; 0 and 1 where the variant does not standardise. Shape
     (genes,)."""
-    ridge: NDArray[np.float32]
+    ridge: Floats
     """Weights of the linear answer; zeros where the variant has none. Shape (inputs, rank)."""
-    loadings: NDArray[np.float32]
+    loadings: Floats
     """What the scores of the ridge stand for, shape (rank, genes)."""
-    values: NDArray[np.float32]
+    values: Floats
     """Standardised expression of the gallery's spots, shape (references, genes)."""
-    trust: NDArray[np.float32]
+    trust: Floats
     """How much each of them is believed, by its depth, shape (references,)."""
-    keys: list[NDArray[np.float32]]
+    keys: list[Floats]
     """Embeddings of the gallery's spots, one array per member, each of shape (references, width)."""
     networks: list[PredictorNetwork]
     familiar: NoveltyReference
     """What the training tiles look like."""
-    spatial: NDArray[np.float32]
+    spatial: Floats
     """Place of each gene among all by how far it hangs together in space, from 0 to 1, shape (genes,)."""
     views: int = 1
     """How many parts of the descriptors, or all, the networks see in turn; their axes stand side by side."""
@@ -102,7 +104,7 @@ class FittedPredictor:
         """The training sections' median pitch, in which the context radii are counted."""
         return self.space.pitch_um
 
-    def check(self, features: Held, centres_um: NDArray[np.float64]) -> None:
+    def check(self, features: Held, centres_um: Places) -> None:
         """Refuse tiles that this model cannot read.
 
         Raises `ModelError` if the descriptors are of another length; `SectionError` if a descriptor or
@@ -124,8 +126,8 @@ class FittedPredictor:
     def read(
         self,
         features: Held,
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
+        centres_um: Places,
+        slide: Floats | None = None,
         progress: Progress | None = None,
     ) -> ImageInputs:
         """Look at tiles, of which `slide` may show the rest of theirs; see `InputSpace.runs`."""
@@ -141,7 +143,7 @@ class FittedPredictor:
             reduced[rows] = reduced[rows] + part
         return ImageInputs(reduced, linear, features, centres_um)
 
-    def embed(self, inputs: ImageInputs, device: torch.device) -> NDArray[np.float32]:
+    def embed(self, inputs: ImageInputs, device: torch.device) -> Floats:
         """The image embeddings of all members side by side, shape (tiles, members × width)."""
         with torch.inference_mode():
             reduced = torch.from_numpy(np.asarray(inputs.reduced)).to(device)
@@ -154,8 +156,8 @@ class FittedPredictor:
         self, inputs: ImageInputs, device: torch.device
     ) -> tuple[PartialPredictions, NDArray[np.int64]]:
         """What each part predicts, in standardised expression, and the types that the gate reads."""
-        regression: NDArray[np.float32] = np.zeros((len(inputs.reduced), len(self.mean)), dtype=np.float32)
-        gates: NDArray[np.float32] = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
+        regression: Floats = np.zeros((len(inputs.reduced), len(self.mean)), dtype=np.float32)
+        gates: Floats = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
         retrieved: list[Neighbours] = []
         for number, (network, keys) in enumerate(zip(self.networks, self.keys, strict=True)):
             network.to(device).eval()
@@ -199,7 +201,7 @@ class FittedPredictor:
         evidence, shares = parts.evidence(self.weights)
         return TilePredictions(parts.weighed(self.weights), evidence, shares, types, novelty)
 
-    def expression(self, standardised: Held, centres_um: NDArray[np.float64]) -> Held:
+    def expression(self, standardised: Held, centres_um: Places) -> Held:
         """From standardised to log expression, each gene as smooth as the weights say, never below 0."""
         share = self.weights.rough + (self.weights.smooth - self.weights.rough) * self.spatial
         out = room(standardised.shape)
@@ -208,7 +210,7 @@ class FittedPredictor:
         return out
 
 
-def project(block: NDArray[np.float32], components: NDArray[np.float32], inputs: int) -> NDArray[np.float32]:
+def project(block: Floats, components: Floats, inputs: int) -> Floats:
     """Columns of the image input on its main axes; as they are where it is not reduced."""
     if not components.shape[1]:
         return block

@@ -72,60 +72,39 @@ def predicted_section(
         columns=["r", "low", "high"],
         dtype=np.float32,
     ).add_prefix("held_out_")
-    tile_facts = {
-        "spot_type": told.types.astype(np.int32),
-        "novelty": told.novelty,
-        "unlike_training": told.novelty > 1,
-    }
-    tile_facts |= {f"attention_{name}": one.received() for name, one in attention.items()}
-    table = AnnData(
-        X=lazily(told.expression),
-        obs=pd.DataFrame(tile_facts, index=pd.Index(tiles.names, dtype=str)),
-        var=reliability,
-        obsm={
-            "spatial": flip(tiles.centres),
-            "evidence": told.evidence.astype(np.int32),
-            "evidence_weight": told.shares,
-        },
-    )
+    facts: dict[str, Any] = {"spot_type": told.types.astype(np.int32), "novelty": told.novelty}
+    facts |= {"unlike_training": told.novelty > 1}
+    facts |= {f"attention_{name}": one.received() for name, one in attention.items()}
+    obs = pd.DataFrame(facts, index=pd.Index(tiles.names, dtype=str))
+    obsm = {"spatial": flip(tiles.centres), "evidence": told.evidence.astype(np.int32)}
+    obsm |= {"evidence_weight": told.shares}
+    table = AnnData(X=lazily(told.expression), obs=obs, var=reliability, obsm=obsm)
     if fitted.intervals is not None:
         wider = widening(told.novelty, verdict.fineness)
         low, high = room(told.expression.shape), room(told.expression.shape)
         for rows in runs_of(low):
-            low[rows], high[rows] = fitted.intervals.around(
-                told.expression[rows],
-                known=known,
-                depth=None if depth is None else depth[rows],
-                wider=wider[rows],
-            )
+            deep, some = None if depth is None else depth[rows], told.expression[rows]
+            low[rows], high[rows] = fitted.intervals.around(some, known=known, depth=deep, wider=wider[rows])
         table.layers["low"], table.layers["high"] = lazily(low), lazily(high)
     gallery = card.settings["gallery"]
-    evidence = EvidenceRecord(
-        np.array(gallery["section"], dtype=object), np.array(gallery["spot"], dtype=object)
-    )
+    evidence = EvidenceRecord(*(np.array(gallery[name], dtype=object) for name in ("section", "spot")))
     if fitted.crops is not None:
         shown = np.unique(told.evidence)
         kept = fitted.crops.some(shown)
         evidence = replace(evidence, crops=kept.data, crop_ends=kept.ends, crop_of=shown)
-    record = model_record(
-        card,
-        told.novelty,
-        verdict,
-        target=card.target,
-        panel_rule=card.panel_rule,
-        type_names=tuple(card.settings.get("type_names", ())),
-        evidence=evidence,
-    )
+    about = {"target": card.target, "panel_rule": card.panel_rule, "evidence": evidence}
+    types = tuple(card.settings.get("type_names", ()))
+    record = model_record(card, told.novelty, verdict, type_names=types, **about)
     return section_of(table, slide, tiles, record, name, patient)
 
 
 def model_record(card: Card, novelty: NDArray[np.float32], verdict: Verdict, **about: Any) -> Record:
     """What a prediction on tiles says of the model that made it."""
-    return Record(
-        "predicted", model_sha256=card.sha256, variant=card.variant, encoder=card.encoder,
-        training_sections=card.sections, training_patients=card.patients, model_licence=card.licence,
-        unlike_training_share=float((novelty > 1).mean()), verdict=verdict, **about,
-    )  # fmt: skip
+    unlike, patients = float((novelty > 1).mean()), card.patients
+    of_model = Record("predicted", model_sha256=card.sha256, variant=card.variant, encoder=card.encoder)
+    of_model = replace(of_model, training_sections=card.sections, training_patients=patients)
+    about |= {"model_licence": card.licence, "unlike_training_share": unlike, "verdict": verdict}
+    return replace(of_model, **about)
 
 
 def section_of(

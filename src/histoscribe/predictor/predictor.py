@@ -167,10 +167,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         checkpoint: str | PathLike[str] | None,
     ) -> Predictor:
         device = resolve_device(self.device)
-        options = FitOptions(
-            settings, self.panel, self.seed, device, progress or Progress(), devices=devices,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-        )  # fmt: skip
+        place, told = None if checkpoint is None else Path(checkpoint), progress or Progress()
+        options = FitOptions(settings, self.panel, self.seed, device, told, devices=devices, checkpoint=place)
         return self._learned(*learn(sections, options, self.licence), encoder)
 
     def guided(self, section: Section, *, progress: Progress | None = None) -> Predictor:
@@ -239,10 +237,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         """
         like = target if isinstance(target, Section) else None
         slide = target.scaled_slide if isinstance(target, Section) else target
-        predict = partial(
-            self.predict_tiles, slide, name=target.name, patient=None if like is None else like.patient,
-            like=like, progress=progress,
-        )  # fmt: skip
+        patient, name = None if like is None else like.patient, target.name
+        predict = partial(self.predict_tiles, slide, name=name, patient=patient, like=like, progress=progress)
         if like is not None and pitch_um is None and region is None:
             self._check_genes(like)
             found = replace(like, table=predict(spot_tiles(like)).table, slide=slide, warnings=())
@@ -303,17 +299,14 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         told, guidance = self._predict(features, centres_um, whole, guide, progress)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         name = name or slide.name
-        verdict = judge(
-            self.card, self.fitted.familiar, told.novelty, features,
-            section=name, patient=patient or name, coarser=coarser, genes=None if like is None else
-            like.genes, scale=" ".join(doubts.sentences),
-        )  # fmt: skip
+        own: dict[str, Any] = {"section": name, "patient": patient or name, "coarser": coarser}
+        own |= {"genes": None if like is None else like.genes, "scale": " ".join(doubts.sentences)}
+        verdict = judge(self.card, self.fitted.familiar, told.novelty, features, **own)
         if guidance is not None and verdict.kind in ("like", "unlike"):
             verdict = replace(verdict, kind="same")
-        section = predicted_section(
-            self.card, self.fitted, slide, tiles, told, attention,
-            name=name, patient=patient, verdict=verdict, depth=None if like is None else _depth(like, tiles),
-        )  # fmt: skip
+        depth = None if like is None else _depth(like, tiles)
+        about: dict[str, Any] = {"name": name, "patient": patient, "verdict": verdict, "depth": depth}
+        section = predicted_section(self.card, self.fitted, slide, tiles, told, attention, **about)
         if guidance is not None:
             guidance.write_into(section)
         return section

@@ -16,7 +16,7 @@ from histoscribe.predictor.ensemble import EnsembleWeights
 from histoscribe.predictor.inputs import InputSpace
 from histoscribe.predictor.intervals import BINS, Intervals
 from histoscribe.predictor.model import FittedPredictor
-from histoscribe.predictor.novelty import NoveltyReference
+from histoscribe.predictor.novelty import NoveltyReference, shapes_of_familiar
 from histoscribe.predictor.retrieval.evidence import Crops
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.variants.variant import variant_named
@@ -105,12 +105,7 @@ def from_tensors(
         "loadings": (rank, genes),
         "values": (references, genes),
         "trust": (references,),
-        "familiar.mean": (descriptors,),
-        "familiar.deviation": (descriptors,),
-        "familiar.axes": (descriptors, axes),
-        "familiar.appearance": (familiar, axes),
-        "familiar.structure": (familiar, seen),
-        "familiar.limits": (2,),
+        **shapes_of_familiar(descriptors, axes, familiar, seen),
     }
     for name, width in (("descriptors", descriptors), ("context", descriptors * len(settings.reaches))):
         shapes |= {f"{name}.mean": (width,), f"{name}.deviation": (width,)}

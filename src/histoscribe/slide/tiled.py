@@ -15,6 +15,7 @@ from histoscribe.errors import HistoscribeError, SlideError, reason_of
 from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN, RgbPixels
 
+Mask = NDArray[np.bool_]
 BROKEN = (255, 0, 255)
 """RGB colour of tiles that cannot be read: no stain looks like it."""
 
@@ -34,12 +35,7 @@ class TiledPixels(RgbPixels):
     """
 
     def __init__(
-        self,
-        rows: int,
-        columns: int,
-        tile: tuple[int, int],
-        path: Path,
-        lost: NDArray[np.bool_] | None = None,
+        self, rows: int, columns: int, tile: tuple[int, int], path: Path, lost: Mask | None = None
     ) -> None:
         super().__init__(rows, columns, tile)
         self._path, self._tile, self._lost = path, tile, lost

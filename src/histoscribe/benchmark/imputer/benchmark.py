@@ -74,14 +74,12 @@ def imputer_benchmark(
     ----------
     task : str
         `random`, `low`, `panels`, `classes` or `survival`.
-    bulk : BulkTable
     seeds : sequence of int
         Each draws its own patients and hidden values.
     methods : sequence of str
         All of the task by default.
     genes : int, optional
         So many random genes, for values missing at random.
-    progress : Progress, optional
 
     Raises
     ------
@@ -136,19 +134,16 @@ def spots_benchmark(
 
     Parameters
     ----------
-    sections : sequence of Section
     test : str
         Name of the section that is restored.
     dataset : str
         Name for the records.
     seeds : sequence of int
         Each hides other genes.
-    methods : sequence of str
     genes, hidden : int
         How many of the best-measured genes, and how many of these are hidden.
     pretrained : Imputer, optional
         What `histoscribe` tunes.
-    progress : Progress, optional
 
     Raises
     ------
@@ -178,8 +173,9 @@ def _declared(
     about: dict[str, Any],
     settings: dict[str, Any],
 ) -> Benchmark:
-    own = TASKS[task]
-    split = "section" if task == "spots" else "patient"
+    own, split = TASKS[task], "section" if task == "spots" else "patient"
+    told = {"task": task, "dataset": dataset, "split": own.split, **settings}
+    lead = f"{own.split.capitalize()}; {own.units}."
 
     def score_fold(name: str, fold: Any, method: Method) -> Iterator[Score]:
         for measure, (value, low, high) in scored(fold, method).items():
@@ -193,15 +189,9 @@ def _declared(
         over="seeds",
         about={"dataset": dataset, **about},
         code=_CODE,
-        settings={
-            "task": task, "dataset": dataset, "split": own.split, **settings, "seeds": list(seeds),
-            "units": own.units, "intervals": _INTERVALS,
-        },
-        layout=TableLayout(
-            title=f"Imputers on {dataset}: {task}", lead=f"{own.split.capitalize()}; {own.units}.",
-            headline=own.headline, lower=own.headline == "RMSE",
-        ),
-    )  # fmt: skip
+        settings=told | {"seeds": list(seeds), "units": own.units, "intervals": _INTERVALS},
+        layout=TableLayout(f"Imputers on {dataset}: {task}", lead, own.headline, own.headline == "RMSE"),
+    )
 
 
 def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, heldout.Figure]:

@@ -67,7 +67,6 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut
     bulk : BulkTable
         `obs["patient"]` says whose a sample is; without it each sample stands for itself.
         `obs["class"]`, where there is one, is what a method may be told by.
-    seed : int
     genes : int, optional
         How many, drawn at random; all where not given.
 

@@ -53,14 +53,10 @@ def hold_section(
 
     Parameters
     ----------
-    sections : sequence of Section
     test : str
         Name of the one that is restored; it has no say in the choice of genes.
     genes, hidden : int
         How many genes, by their counts in the training sections, and how many of those are hidden, at random.
-    seed : int
-    pretrained : Imputer, optional
-    progress : Progress, optional
     """
     learn = [section for section in sections if section.name != test]
     common = sorted(set(sections[0].genes).intersection(*(section.genes for section in sections)))
@@ -77,10 +73,8 @@ def hold_section(
     table = AnnData(np.concatenate(parts), obs=obs, var=pd.DataFrame(index=best), obsm={"spatial": places})
     chosen = np.random.default_rng(seed).choice(best, min(hidden, genes - 1), replace=False)
     held = _held(as_table(table, name=test, scale="log1p"), test, seed)
-    return replace(
-        held, hidden=np.isin(held.bulk.table.var_names, chosen), pretrained=pretrained,
-        progress=progress or Progress(),
-    )  # fmt: skip
+    hides = np.isin(held.bulk.table.var_names, chosen)
+    return replace(held, hidden=hides, pretrained=pretrained, progress=progress or Progress())
 
 
 def chosen_of(tried: Sequence[Callable[[HeldOut], Restore]], held: HeldSection) -> Restore:

@@ -135,10 +135,8 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     survival, obs = survival_in(bulk), bulk.table.obs
     time, event, use = survival.time, survival.event, survival.known
     if bulk.table.n_vars < PANELS[-1]:
-        raise TableError(
-            f"it has {bulk.table.n_vars} genes, and survival is asked of up to {PANELS[-1]}", where=bulk.name,
-            remedy="give a table with more genes",
-        )  # fmt: skip
+        problem = f"it has {bulk.table.n_vars} genes, and survival is asked of up to {PANELS[-1]}"
+        raise TableError(problem, where=bulk.name, remedy="give a table with more genes")
     random = np.random.default_rng(seed)
     panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
     bulk, time, event = _only(bulk, use), time[use], event[use]

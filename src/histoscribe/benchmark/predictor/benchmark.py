@@ -31,14 +31,15 @@ from histoscribe.predictor.target import PANEL_SIZE, TARGETS, Target, common_gen
 CONTROL = "permuted control"
 _PAIRED = "pearson"
 _CODE = (
-    __name__, "histoscribe.benchmark.predictor.scores", "histoscribe.benchmark.predictor.peers",
-    "histoscribe.benchmark.training", "histoscribe.evaluation.measures",
-    "histoscribe.evaluation.spatial", "histoscribe.predictor.target", "histoscribe.graphs",
-)  # fmt: skip
+    *(__name__, "histoscribe.benchmark.predictor.scores", "histoscribe.benchmark.predictor.peers"),
+    *("histoscribe.benchmark.training", "histoscribe.evaluation.measures", "histoscribe.evaluation.spatial"),
+    *("histoscribe.predictor.target", "histoscribe.graphs"),
+)
 _LEAD = (
     "r is Pearson's correlation over the spots of one section, averaged over genes and then over sections; "
     "genes and sections are never pooled. "
 )
+_LEARNED_FROM = "targets centred per training section; mean, depth-only and gr2st-published: as they are"
 _KNOWN = {
     "section": "Other sections of a held-out section's patient stay in training: for a new patient the "
     "numbers are lower.",
@@ -128,14 +129,12 @@ def predictor_benchmark(
 
     Parameters
     ----------
-    sections : sequence of EncodedSection
     dataset : str
         Name for the records.
     split : str
         `section` or `patient`.
     methods : sequence of str, optional
         All by default; `histoscribe without PART` measures the ablation.
-    panel : GenePanel, optional
     target : str
         `clean`, or `published` to reproduce papers.
     seeds : sequence of int
@@ -160,31 +159,29 @@ def predictor_benchmark(
 
     by_pixels = [method.name for method in chosen if method.needs == "pixels"]
     described = f"{sections[0].features.shape[1]} descriptors per spot, the same for every method"
+    described += f" but {', '.join(by_pixels)}, from pixels" if by_pixels else ""
+    asked = {"dataset": dataset, "split": split, "seeds": list(seeds)}
+    data = list(map(section_digest, sections))
+    title, lead = f"Predictors on {dataset}, one {split} held out", _LEAD + _KNOWN[split]
     return Benchmark(
         kind="predictor",
         folds={fold.name: partial(open_fold, fold) for fold in kept},
         methods=chosen,
         score=partial(_score, dataset=dataset, split=split, seeds=tuple(seeds)),
         over="sections",
-        about={
-            "dataset": dataset, "split": split, "target": target, "seeds": list(seeds),
-            "panel": asdict(panel), "data": [section_digest(section) for section in sections],
-        },
+        about={**asked, "target": target, "panel": asdict(panel), "data": data},
         code=_CODE,
         settings={
-            "dataset": dataset, "split": split,
+            **asked,
             "sections": {section.name: section.patient for section in sections},
             "tested": [sections[place].name for fold in kept for place in fold.test],
-            "panel": panel.describe(), "target": TARGETS[target],
-            "learned from": "targets centred per training section; mean, depth-only and gr2st-published: "
-            "as they are",
-            "features": described + (f" but {', '.join(by_pixels)}, from pixels" if by_pixels else ""),
-            "seeds": list(seeds),
+            "panel": panel.describe(),
+            "target": TARGETS[target],
+            "learned from": _LEARNED_FROM,
+            "features": described,
         },
-        layout=replace(
-            _LAYOUT, title=f"Predictors on {dataset}, one {split} held out", lead=_LEAD + _KNOWN[split]
-        ),
-    )  # fmt: skip
+        layout=replace(_LAYOUT, title=title, lead=lead),
+    )
 
 
 def _score(

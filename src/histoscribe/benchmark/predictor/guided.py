@@ -23,6 +23,7 @@ from histoscribe.predictor.target import common_genes
 
 TASK = "predictor guided"
 DRAWS = 5
+_DRAWN = "seeds 0 to 4, or blocks around the points at 30 and 70 % of both sides and the middle"
 _POINTS = ((0.3, 0.3), (0.3, 0.7), (0.7, 0.3), (0.7, 0.7), (0.5, 0.5))
 _TOP = 50
 _LAYOUT = TableLayout(
@@ -123,7 +124,7 @@ def guided_benchmark(
     ------
     SettingError
     """
-    panel, shares = panel or GenePanel(), GivenShare.read(guide)
+    panel, shares, asked = panel or GenePanel(), GivenShare.read(guide), {"dataset": dataset, "split": split}
     chosen = chosen_methods(TASK, methods)
     kept = make_folds(sections, split, only=folds, chosen_on=panel.chosen_on)
     shared = set(common_genes(sections))
@@ -150,20 +151,18 @@ def guided_benchmark(
         methods=chosen,
         score=partial(_score, dataset=dataset, split=split),
         over="sections",
-        about={
-            "dataset": dataset, "split": split, "panel": asdict(panel), "draws": DRAWS,
-            "data": [section_digest(section) for section in sections],
-        },
+        about={**asked, "panel": asdict(panel), "draws": DRAWS, "data": list(map(section_digest, sections))},
         code=(__name__, "histoscribe.evaluation.measures", "histoscribe.predictor.target"),
         settings={
-            "dataset": dataset, "split": split, "given": [str(share) for share in shares],
-            "draws": f"{DRAWS}: seeds 0 to 4, or blocks around the points at 30 and 70 % of both sides and "
-            "the middle",
+            **asked,
+            "given": list(map(str, shares)),
+            "draws": f"{DRAWS}: {_DRAWN}",
             "sections": {section.name: section.patient for section in sections},
-            "panel": panel.describe(), "target": TARGET,
+            "panel": panel.describe(),
+            "target": TARGET,
         },
         layout=_LAYOUT,
-    )  # fmt: skip
+    )
 
 
 def _score(name: str, fold: GivenSpotsFold, method: Method, *, dataset: str, split: Split) -> Iterator[Score]:

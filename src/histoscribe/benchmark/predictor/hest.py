@@ -20,7 +20,7 @@ from histoscribe.benchmark.tables import TableLayout
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
 from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.table import dense
-from histoscribe.errors import SectionError, SettingError
+from histoscribe.errors import SectionError, SettingError, told_as
 from histoscribe.evaluation.measures import pearson_per_gene
 from histoscribe.features import TileEncoder
 from histoscribe.predictor import EncodedSection
@@ -125,18 +125,18 @@ def official_benchmark(task: Task, sections: Mapping[str, EncodedSection]) -> Be
         inputs, asked = (np.concatenate([sections[name].features for name in part]) for part in (train, test))
         return OfficialFold(inputs, asked, *(_expression(task, sections, part) for part in (train, test)))
 
+    data = list(map(section_digest, sections.values()))
     return Benchmark(
         kind="predictor hest",
         folds={str(number): partial(open_fold, *split) for number, split in enumerate(task.splits)},
         methods=list(methods_of("predictor hest").values()),
         score=partial(_score, task.name),
         over="sections",
-        about={"task": task.name, "splits": task.splits, "genes": task.genes,
-               "data": [section_digest(section) for section in sections.values()]},
+        about={"task": task.name, "splits": task.splits, "genes": task.genes, "data": data},
         code=(__name__, "histoscribe.evaluation.measures"),
         settings={"protocol": _PROTOCOL},
         layout=TableLayout(headline="pearson", label="r", title="HEST's benchmark", lead=_PROTOCOL),
-    )  # fmt: skip
+    )
 
 
 def counted(section: EncodedSection) -> EncodedSection:
@@ -172,11 +172,10 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _task(folder: Path) -> Task:
-    try:
-        genes = json.loads(read_bytes(folder / _GENES, SMALL_TEXT_BYTES).decode("utf-8-sig"))["genes"]
+    where, wrong, again = folder / _GENES, (ValueError, KeyError, TypeError), "copy it again"
+    with told_as(SectionError, "is no list of genes", *wrong, where=where, remedy=again, reason=False):
+        genes = json.loads(read_bytes(where, SMALL_TEXT_BYTES).decode("utf-8-sig"))["genes"]
         genes = tuple(str(gene) for gene in genes)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SectionError("is no list of genes", where=folder / _GENES, remedy="copy it again") from error
     files: dict[str, tuple[Path, Path]] = {}
     splits: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     while (folder / "splits" / f"train_{len(splits)}.csv").is_file():

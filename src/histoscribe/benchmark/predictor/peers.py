@@ -15,8 +15,9 @@ from histoscribe.graphs.spatial import context_means
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.target import Target, panel_expression
 
+Bytes = NDArray[np.uint8]
 Values = NDArray[np.float32]
-Tiles = Mapping[str, NDArray[np.uint8]]
+Tiles = Mapping[str, Bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Example:
     1)."""
     expression: Values
     """The target on the panel. No peer may look at it on test sections. Shape (spots, genes)."""
-    tiles: NDArray[np.uint8] | None = None
+    tiles: Bytes | None = None
     """Pixels around the spots, for the peer that learns from them, shape (spots, side, side, 3)."""
 
 
@@ -103,11 +104,7 @@ def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOutSecti
 
 
 def make_example(
-    section: EncodedSection,
-    panel: Sequence[str],
-    *,
-    target: Target = "clean",
-    tiles: NDArray[np.uint8] | None = None,
+    section: EncodedSection, panel: Sequence[str], *, target: Target = "clean", tiles: Bytes | None = None
 ) -> Example:
     """Standardise the descriptors of a section and restrict its target to `panel`."""
     raw = section.features.astype(np.float64)

@@ -14,6 +14,9 @@ from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.planes import box_mean
 from histoscribe.features.builtin.stain_scales import StainScale
 
+Wide = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 MEASURES = 9
 _TOUCHING = np.ones((3, 3), dtype=np.int64)
 _CONTRAST = 0.02  # OD above the surroundings from which hematoxylin counts as nucleus
@@ -29,20 +32,20 @@ class Nuclei:
 
     tile: NDArray[np.intp]
     """Which crop."""
-    centre_um: NDArray[np.float64]
+    centre_um: Wide
     """(row, column) from the crop's centre, shape (blobs, 2)."""
-    area_um2: NDArray[np.float64]
-    darkness: NDArray[np.float64]
-    contrast: NDArray[np.float64]
-    eosin: NDArray[np.float64]
+    area_um2: Wide
+    darkness: Wide
+    contrast: Wide
+    eosin: Wide
     """`area_um2`, `darkness`, `contrast` and `eosin`: size, mean hematoxylin, its sd inside, mean eosin."""
-    elongation: NDArray[np.float64]
+    elongation: Wide
     """Natural logarithm of the axis ratio of the ellipse with the same second moments, 0 if round."""
-    axis: NDArray[np.float64]
+    axis: Wide
     """Cosine and sine of twice the orientation, shape (blobs, 2)."""
 
     @cached_property
-    def company(self) -> dict[str, NDArray[np.float64]]:
+    def company(self) -> dict[str, Wide]:
         """Distance to the nearest and the fifth nearest nucleus (µm), and agreement of axes with them."""
         names = ("nearest neighbour (µm)", f"{_NEIGHBOURS}th neighbour (µm)", "agreement of axes")
         if not len(self.tile):
@@ -97,7 +100,7 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
     tile = nuclei.tile[inside]
     count = np.bincount(tile, minlength=tiles)
 
-    def share(values: NDArray[np.floating] | NDArray[np.bool_]) -> NDArray[np.float64]:
+    def share(values: NDArray[np.floating] | Mask) -> Wide:
         return np.bincount(tile, values[inside], minlength=tiles) / np.maximum(count, 1)
 
     small = (nuclei.area_um2 < 45) & (nuclei.elongation < 0.5)
@@ -120,13 +123,7 @@ def describe_nuclei(nuclei: Nuclei, tiles: int, window_um: float) -> Iterator[Na
         yield (f"nuclear {name}, {place}, sd", np.sqrt(np.maximum(share(values * values) - mean * mean, 0)))
 
 
-def measure_blobs(
-    mask: NDArray[np.bool_],
-    darkness: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-    smallest: float,
-    largest: float,
-) -> NDArray[np.float64]:
+def measure_blobs(mask: Mask, darkness: Floats, eosin: Floats, smallest: float, largest: float) -> Wide:
     """Find the blobs of one mask (pixels touching by side or corner) and measure them.
 
     `mask` (rows, columns); `darkness` and `eosin`: amounts of stain; `smallest` and `largest`: blobs with
@@ -141,9 +138,7 @@ def measure_blobs(
 
 
 @compiled
-def _measure(
-    labels: NDArray[np.int32], count: int, darkness: NDArray[np.float32], eosin: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _measure(labels: NDArray[np.int32], count: int, darkness: Floats, eosin: Floats) -> Wide:
     out = np.zeros((count, MEASURES))
     rows, columns = labels.shape
     for row in range(rows):

@@ -62,13 +62,10 @@ class Published:
         return f"https://{'' if elsewhere else 'huggingface.co/'}{self.repository}"
 
 
-def _read() -> dict[str, Published]:
-    rows = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-    colours = [{key: tuple(row[key]) for key in ("mean", "std")} for row in rows]
-    return {row["name"]: Published(**row | own) for row, own in zip(rows, colours, strict=True)}
-
-
-PUBLISHED = _read()
+_ROWS = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+PUBLISHED = {
+    row["name"]: Published(**row | {key: tuple(row[key]) for key in ("mean", "std")}) for row in _ROWS
+}
 """By name."""
 
 

@@ -154,8 +154,9 @@ def calibrate(
     mixed = standard.apply(mix(samples.primaries[primary], samples.normals[normal], purity))
     with torch.inference_mode():
         share = torch.from_numpy(purity)
-        parents = (samples.primaries[primary], samples.normals[normal])
-        codes = model.mixed_codes(*(torch.from_numpy(standard.apply(one)) for one in parents), share).numpy()
+        units = map(standard.apply, (samples.primaries[primary], samples.normals[normal]))
+        tumours, tissues = map(torch.from_numpy, units)
+        codes = model.mixed_codes(tumours, tissues, share).numpy()
         typical = model.mixer(model.primary_code[pairs[:, 0]], model.normal_code[pairs[:, 1]], share).numpy()
         decoded = model.met.decode(torch.from_numpy(model.encode(mixed))).numpy()
         real_decoded = model.met.decode(torch.from_numpy(samples.codes)).numpy()

@@ -103,8 +103,11 @@ class ContrastiveLearner(nn.Module):
         faithful = ((codes - codes.mean(0)) - (target - target.mean(0))).square().mean()
         heads = nn.functional.cross_entropy(self.met.cancer(codes), pairs[:, 0])
         heads = heads + nn.functional.cross_entropy(self.met.site(codes), pairs[:, 1])
-        loss = 0.05 * info_nce(codes, real, weights) + 2.0 * mmd(codes, real) + 0.02 * heads + faithful
-        return loss + 0.1 * (codes.mean(0) - real.mean(0)).square().mean()
+        apart: Tensor = (codes.mean(0) - real.mean(0)).square().mean()
+        loss: Tensor = (
+            0.05 * info_nce(codes, real, weights) + 2.0 * mmd(codes, real) + 0.02 * heads + faithful
+        )
+        return loss + 0.1 * apart
 
 
 def train_metvae(model: MetGen, batches: Drawn[Batch], options: TrainingOptions, progress: Progress) -> None:

@@ -15,26 +15,29 @@ from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.rows import Held
 
+Floats = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class Attention:
     """One graph's attention."""
 
-    edges: NDArray[np.int64]
+    edges: Numbers
     """From the tile that is looked at (0) to the tile that looks (1), shape (2, edges)."""
-    weights: NDArray[np.float32]
+    weights: Floats
     """They sum to 1 over the edges into one tile, shape (edges,)."""
     tiles: int
 
-    def received(self) -> NDArray[np.float32]:
+    def received(self) -> Floats:
         """How much all other tiles look at each tile, shape (tiles,)."""
         return self._sum(self.edges[0] != self.edges[1])
 
-    def of(self, tile: int) -> NDArray[np.float32]:
+    def of(self, tile: int) -> Floats:
         """How much one tile looks at each tile, shape (tiles,)."""
         return self._sum(self.edges[1] == tile)
 
-    def _sum(self, edges: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _sum(self, edges: NDArray[np.bool_]) -> Floats:
         seen = np.bincount(self.edges[0, edges], self.weights[edges], minlength=self.tiles)
         return np.asarray(seen, dtype=np.float32)
 
@@ -43,7 +46,7 @@ def attention_maps(
     fitted: FittedPredictor,
     expression: Held,
     centres_um: NDArray[np.float64],
-    types: NDArray[np.int64],
+    types: Numbers,
     pitch_um: float,
 ) -> dict[str, Attention]:
     """Lay both graphs over predicted tiles.
@@ -70,26 +73,19 @@ def attention_maps(
     variant = variant_named(fitted.settings.variant)
     places = (centres_um - centres_um.mean(axis=0)) / pitch_um
     count = len(expression)
-    spots = TrainingSpots(
-        np.zeros((count, 1), dtype=np.float32),
-        ((np.asarray(expression) - fitted.mean) / fitted.deviation).astype(np.float32),
-        places.astype(np.float32),
-        types,
-        np.arange(count, dtype=np.int64),
-        np.ones(count, dtype=np.float32),
-    )
-    found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
+    blank, alike = np.zeros((count, 1), dtype=np.float32), np.ones(count, dtype=np.float32)
+    standard = ((np.asarray(expression) - fitted.mean) / fitted.deviation).astype(np.float32)
+    numbers = np.arange(count, dtype=np.int64)
+    spots = TrainingSpots(blank, standard, places.astype(np.float32), types, numbers, alike)
+    found: dict[str, list[tuple[Numbers, Floats]]] = {}
     with torch.inference_mode():
         for batch in SpotBatches([spots], fitted.settings.batch_spots, radius=variant.radius):
             numbers = batch.numbers.numpy()
             looks = variant.attention(fitted.networks[0], batch)
             for name, (edges, weights) in looks.items():
                 found.setdefault(name, []).append((numbers[edges.numpy()], weights.numpy()))
+    joined = {name: zip(*parts, strict=True) for name, parts in found.items()}
     return {
-        name: Attention(
-            np.concatenate([edges for edges, _ in parts], axis=1),
-            np.concatenate([weights for _, weights in parts]),
-            count,
-        )
-        for name, parts in found.items()
+        name: Attention(np.hstack(edges), np.hstack(weights), count)
+        for name, (edges, weights) in joined.items()
     }

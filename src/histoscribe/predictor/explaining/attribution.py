@@ -107,17 +107,9 @@ def attribute(
     gradient = (np.concatenate(gradients) * fitted.deviation[column]).astype(np.float32).reshape(shape)
     seen = seen.reshape(shape)
     brought = (gradient * seen).sum(axis=1)
-    return Attribution(
-        gene,
-        ("own tile", *(f"within {radius:g} pitches" for radius in radii)),
-        brought.sum(axis=2),
-        brought.sum(axis=1),
-        gradient,
-        seen[:, :, 0],
-        centres_um,
-        fitted.pitch_um,
-        radii,
-    )
+    reaches = ("own tile", *(f"within {radius:g} pitches" for radius in radii))
+    sums, plain = (brought.sum(axis=2), brought.sum(axis=1)), seen[:, :, 0]
+    return Attribution(gene, reaches, *sums, gradient, plain, centres_um, fitted.pitch_um, radii)
 
 
 def _one_gene(fitted: FittedPredictor, inputs: Tensor, column: int) -> Tensor:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
+Floats = NDArray[np.float32]
+Wide = NDArray[np.float64]
 FEWEST = 8
 _SAME = 0.01  # pitches within which a tile is a given spot
 _CLEARLY = 0.02  # mean r by which the model alone must lead on held-out spots to be taken alone
@@ -42,14 +44,14 @@ _CLEARLY = 0.02  # mean r by which the model alone must lead on held-out spots t
 class Guidance:
     """What came of guiding a prediction."""
 
-    expression: NDArray[np.float32]
+    expression: Floats
     """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
     columns: NDArray[np.int64]
     """The model's genes that the given spots have; the others are as the model says."""
     shares: dict[str, float]
     """How much each way to answer makes of it; the rest to 1 is the given spots' mean profile."""
-    alone_r: NDArray[np.float64]
-    guided_r: NDArray[np.float64]
+    alone_r: Wide
+    guided_r: Wide
     """`alone_r` and `guided_r`: each gene's r on given spots that were held out: of the model alone, and
     guided. Shape (columns,)."""
     intervals: Intervals
@@ -59,7 +61,7 @@ class Guidance:
     source: EncodedSection
     """The given spots."""
     behind: NDArray[np.int64]
-    pulled: NDArray[np.float64]
+    pulled: Wide
     """`behind` and `pulled`: numbers of the given spots that pull most at a tile, strongest first, and their
     shares of the pull of all, shape (tiles, some spots)."""
     leaning: float
@@ -167,9 +169,9 @@ class Guide:
         self,
         fitted: FittedPredictor,
         genes: Sequence[str],
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None,
+        features: Floats,
+        centres_um: Wide,
+        slide: Floats | None,
         device: torch.device,
     ) -> tuple[TilePredictions, Guidance]:
         """What a model says of tiles, and what that becomes by the given spots.
@@ -188,34 +190,20 @@ class Guide:
         said = fitted.predict(inputs, device)
         unit, trust = fitted.deviation[columns], fitted.trust.astype(np.float64)
         values = fitted.values[:, columns] - np.average(fitted.values[:, columns], axis=0, weights=trust)
-        view = SlideView(
-            joined,
-            places,
-            self.given.pitch_um,
-            joined if slide is None else slide,
-            fitted.space.descriptors,
-            fitted.embed(inputs, device),
-            (said.expression[:, columns] - fitted.mean[columns]) / unit,
-        )
-        found = self._weigh(
-            view,
-            rows,
-            [genes[column] for column in columns],
-            unit,
-            (values * trust[:, None]).T @ values / trust.sum(),
-            len(features),
-        )
+        whole, scale = joined if slide is None else slide, fitted.space.descriptors
+        prior = (said.expression[:, columns] - fitted.mean[columns]) / unit
+        seen = (joined, places, self.given.pitch_um, whole)
+        view = SlideView(*seen, scale, fitted.embed(inputs, device), prior)
+        covariance = (values * trust[:, None]).T @ values / trust.sum()
+        named = [genes[column] for column in columns]
+        found = self._weigh(view, rows, named, unit, covariance, len(features))
         told = said[: len(features)]
         expression = np.array(told.expression)
         expression[:, columns] = found.expression
         return replace(told, expression=expression), replace(found, expression=expression, columns=columns)
 
     def alone(
-        self,
-        genes: Sequence[str],
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
+        self, genes: Sequence[str], features: Floats, centres_um: Wide, slide: Floats | None = None
     ) -> Guidance:
         """What the given spots say of other tiles without a model, for genes that they have."""
         joined, places, rows = self._among(features, centres_um)
@@ -224,9 +212,7 @@ class Guide:
         unit = np.where(unit > 1e-6, unit, 1.0).astype(np.float32)
         return self._weigh(view, rows, genes, unit, None, len(features))
 
-    def _among(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+    def _among(self, features: Floats, centres_um: Wide) -> tuple[Floats, Wide, NDArray[np.int64]]:
         """The tiles, then the given spots that are none of them; and the row of every given spot."""
         from scipy.spatial import cKDTree
 
@@ -242,8 +228,8 @@ class Guide:
         view: SlideView,
         rows: NDArray[np.int64],
         genes: Sequence[str],
-        unit: NDArray[np.float32],
-        covariance: NDArray[np.float64] | None,
+        unit: Floats,
+        covariance: Wide | None,
         count: int,
     ) -> Guidance:
         """Learn every answer, weigh them by what inner folds say, and answer for the view's first tiles."""
@@ -266,23 +252,14 @@ class Guide:
             said = np.maximum(said, 0).astype(np.float32)
             told.append(HeldOutTissue(said, measured, None, np.ones(len(said)), known=True))
         expression, behind, pulled = answers.mixed(shares, count)
-        expression *= unit
-        return Guidance(
-            np.maximum(expression, 0).astype(np.float32),
-            np.arange(len(genes)),
-            {str(answer): float(share) for answer, share in zip(answers.every, shares, strict=True)},
-            alone_r,
-            guided_r,
-            conformal(told),
-            np.isin(np.arange(count), rows),
-            self.given,
-            behind,
-            pulled,
-            answers.leaning(shares),
-        )
+        written = np.maximum(expression * unit, 0).astype(np.float32)
+        ways = {str(answer): float(share) for answer, share in zip(answers.every, shares, strict=True)}
+        scores, given = (alone_r, guided_r, conformal(told)), np.isin(np.arange(count), rows)
+        pull = (behind, pulled, answers.leaning(shares))
+        return Guidance(written, np.arange(len(genes)), ways, *scores, given, self.given, *pull)
 
 
-def _correlations(folds: Sequence[HeldOutSpots], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlations(folds: Sequence[HeldOutSpots], shares: Wide) -> Wide:
     """Each gene's r over what was held out, centred per fold: folds differ in their level."""
     said = [np.einsum("a,asg->sg", shares, fold.told) for fold in folds]
     parts = [

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
 from histoscribe.predictor.target import panel_expression, spot_weights
-from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots, training_steps
+from histoscribe.predictor.training.batches import SpotBatch, SpotBatches, TrainingSpots, training_steps
 from histoscribe.predictor.training.views import (
     EncoderView,
     InputMatrix,
@@ -208,19 +209,16 @@ def _train(
         digest = hashlib.sha256(depends.encode() + batches.digest).hexdigest()
         kept = Checkpoints(options.checkpoint / digest[:16], max(steps // _CHECKPOINTS, 1))
     data = Drawn(training_steps, batches, steps, seed, 0 if kept is None else kept.step)
-    train(
-        network,
-        DataLoader(data, batch_size=None, generator=torch.Generator()),
-        loss=lambda batch, _: variant.loss(
-            network, replace(batch, features=batch.features[:, seen].contiguous()), settings
-        ),
-        optimise=lambda: variant.optimise(network, settings, steps),
-        options=TrainingOptions(
-            message, steps=steps, seed=seed, device=options.device, devices=options.devices,
-            clip=variant.clip, report_every=len(batches), checkpoints=kept,
-        ),
-        progress=options.progress,
-    )  # fmt: skip
+    loader = DataLoader(data, batch_size=None, generator=torch.Generator())
+    how = TrainingOptions(message, steps, seed, device=options.device, devices=options.devices)
+    how = replace(how, clip=variant.clip, report_every=len(batches), checkpoints=kept)
+    optimise = partial(variant.optimise, network, settings, steps)
+
+    def loss(batch: SpotBatch, _: int) -> torch.Tensor:
+        part = replace(batch, features=batch.features[:, seen].contiguous())
+        return variant.loss(network, part, settings)
+
+    train(network, loader, loss=loss, optimise=optimise, options=how, progress=options.progress)
 
 
 def _spot_types(

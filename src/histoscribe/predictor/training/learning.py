@@ -24,7 +24,7 @@ from histoscribe.predictor.inputs import InputSpace, Unit
 from histoscribe.predictor.intervals import HeldOutTissue, Intervals, conformal
 from histoscribe.predictor.linear import expression_components, weighted_ridge
 from histoscribe.predictor.model import FittedPredictor
-from histoscribe.predictor.retrieval.evidence import MOST, Crops, pack_crops
+from histoscribe.predictor.retrieval.evidence import MOST, pack_crops
 from histoscribe.predictor.settings import KIND, PredictorSettings
 from histoscribe.predictor.smoothness import choose_smoothness
 from histoscribe.predictor.storage import to_settings
@@ -33,6 +33,7 @@ from histoscribe.predictor.training.fitting import FitOptions, fit_parts, galler
 from histoscribe.predictor.training.views import EncoderView, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
 
+Floats = NDArray[np.float32]
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
@@ -64,32 +65,18 @@ def learn(
     fitted = fit_parts(sections, options, members=settings.members)
     every = [(section.name, spot) for section in sections for spot in section.spots]
     kept = gallery_spots(len(every), settings.gallery_spots, options.seed)
-    crops = _crops(sections, kept)
+    pictures = [section.crops for section in sections if section.crops is not None]
+    few = len(pictures) == len(sections) and len(kept) <= MOST
+    crops = pack_crops(np.concatenate(pictures)[kept]) if few else None
     fitted = replace(fitted, weights=inner.weights, intervals=inner.intervals, crops=crops)
+    gallery = {name: [every[number][at] for number in kept] for at, name in enumerate(("section", "spot"))}
+    about = to_settings(fitted) | {"inner_split": inner.split, "gallery": gallery, "type_names": type_names}
+    about |= _told_of(sections) | ({"doubts": doubts} if doubts else {})
     rule = "most variable genes of the training sections (variance of the target)"
-    card = Card(
-        kind=KIND,
-        variant=settings.variant,
-        genes=panel,
-        target=TARGETS[settings.target],
-        panel_rule=f"{len(panel)} {'genes that were named beforehand' if given else rule}",
-        training=tuple(TrainingSection(section.name, section.patient) for section in sections),
-        licence=licence,
-        seed=options.seed,
-        held_out=inner.held_out,
-        settings={
-            **to_settings(fitted),
-            "inner_split": inner.split,
-            "gallery": {
-                "section": [every[number][0] for number in kept],
-                "spot": [every[number][1] for number in kept],
-            },
-            "type_names": type_names,
-            **_told_of(sections),
-            **({"doubts": doubts} if doubts else {}),
-        },
-    )
-    return fitted, card
+    rule = f"{len(panel)} {'genes that were named beforehand' if given else rule}"
+    training = tuple(TrainingSection(section.name, section.patient) for section in sections)
+    facts = (KIND, settings.variant, panel, TARGETS[settings.target], rule, training)
+    return fitted, Card(*facts, licence, options.seed, held_out=inner.held_out, settings=about)
 
 
 def _told_of(sections: Sequence[EncodedSection]) -> dict[str, float]:
@@ -127,12 +114,6 @@ def _with_types(
         )
     names = sections[0].type_names
     return replace(settings, types=max(len(names), 2)), list(names)
-
-
-def _crops(sections: Sequence[EncodedSection], kept: NDArray[np.int64]) -> Crops | None:
-    crops = [section.crops for section in sections if section.crops is not None]
-    few = len(crops) == len(sections) and len(kept) <= MOST
-    return pack_crops(np.concatenate(crops)[kept]) if few else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +249,7 @@ def _reached(
 
 def ridge_folds(
     sections: Sequence[EncodedSection], panel: Sequence[str], choices: Sequence[PredictorSettings]
-) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32], EncodedSection]]:
+) -> Iterator[tuple[list[Floats], Floats, EncodedSection]]:
     """Yield, for each section that inner folds hold out, what the ridge expert says by each choice
     (standardised), what was measured, and the section."""
     pitch = float(np.median([section.pitch_um for section in sections]))
@@ -303,7 +284,7 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         return InnerValidation(EnsembleWeights(), {}, "nothing")
     every = [*folds, *other_folds(sections, split)]
     found: list[tuple[FittedPredictor, PartialPredictions, EncodedSection, bool]] = []
-    truths: list[NDArray[np.float32]] = []
+    truths: list[Floats] = []
     chosen, everyone = 0, {section.patient for section in sections}
     for number, (training, held_out) in enumerate(every, start=1):
         fitted = fit_parts(training, options, message=f"inner validation {number} of {len(every)}")
@@ -326,15 +307,11 @@ def validate(sections: Sequence[EncodedSection], options: FitOptions) -> InnerVa
         ]
         rough, smooth = choose_smoothness(told, found[0][0].pitch_um)
         weights = replace(weights, rough=rough, smooth=smooth)
-    held = [
-        _held_out(
-            np.asarray(
-                replace(fitted, weights=weights).expression(parts.weighed(weights), section.centres_um)
-            ),
-            truth, section, options, known=known,
-        )
-        for (fitted, parts, section, known), truth in zip(found, truths, strict=True)
-    ]  # fmt: skip
+    held = []
+    for (fitted, parts, section, known), truth in zip(found, truths, strict=True):
+        weighed = replace(fitted, weights=weights)
+        written = np.asarray(weighed.expression(parts.weighed(weights), section.centres_um))
+        held.append(_held_out(written, truth, section, options, known=known))
     scores = reliability(options.panel, held[:chosen], split)
     for name, wanted in (("same", True), ("new", False)):
         mine = [one for one in held if one.known is wanted]
@@ -364,12 +341,7 @@ def other_folds(sections: Sequence[EncodedSection], split: str) -> list[Fold]:
 
 
 def _held_out(
-    predicted: NDArray[np.float32],
-    measured: NDArray[np.float32],
-    section: EncodedSection,
-    options: FitOptions,
-    *,
-    known: bool,
+    predicted: Floats, measured: Floats, section: EncodedSection, options: FitOptions, *, known: bool
 ) -> HeldOutTissue:
     counts = None
     if options.settings.target == "clean":

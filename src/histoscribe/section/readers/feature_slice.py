@@ -22,6 +22,7 @@ from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import no_gene
 from histoscribe.slide import Slide
 
+Places = NDArray[np.int64]
 FINEST_UM = 2.0
 MOST_BINS = 100_000_000
 """The largest capture area today has 3,350 × 3,350 bins of 2 µm."""
@@ -102,7 +103,7 @@ def _extent_of(file: Any, path: Path) -> tuple[int, int]:
 
 def _sparse_bins(
     file: Any, name: str, extent: tuple[int, int], step: int, path: Path
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[Places, NDArray[np.float64]]:
     """Flat bin numbers, row by row of the larger bins, and values; none where there is no such group."""
     import h5py
 
@@ -201,13 +202,7 @@ def _image_beside(path: Path) -> tuple[Slide | None, list[str]]:
 
 
 def _counts(
-    file: Any,
-    genes: int,
-    extent: tuple[int, int],
-    step: int,
-    bins: NDArray[np.int64],
-    path: Path,
-    progress: Progress,
+    file: Any, genes: int, extent: tuple[int, int], step: int, bins: Places, path: Path, progress: Progress
 ) -> Any:
     """Counts as a sparse matrix (bins, genes) of float32, gene by gene."""
     row_of = np.full((-(-extent[0] // step)) * (-(-extent[1] // step)), -1, dtype=np.int32)
