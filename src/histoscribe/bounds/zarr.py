@@ -133,10 +133,11 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     digits = "".join(letter for letter in kind if letter.isdigit())
     size = int(digits) if digits and len(digits) < 10 else 8
     item = max(1, size // 8 if kind.startswith(("int", "uint", "float", "bool")) else size)
-    for extent in (shape, chunks):
+    extents: list[Any] = [shape, chunks]
+    for extent in extents:
         if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
             raise _refused(f"{place} states no valid shape", path, _AGAIN)
-    sizes = [math.prod(extent) * item for extent in (shape, chunks)]
+    sizes = [math.prod(extent) * item for extent in extents]
     if sizes[1] > CHUNK_BYTES:
         problem = f"{place} has chunks of {sizes[1] / 2**20:.0f} MB"
         raise _refused(problem, path, "write it in smaller chunks")
