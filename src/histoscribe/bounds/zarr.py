@@ -137,7 +137,7 @@ def _check_array(node: Mapping[str, Any], path: Path, place: Path) -> int:
     for extent in extents:
         if not isinstance(extent, list) or not all(isinstance(side, int) and side >= 0 for side in extent):
             raise _refused(f"{place} states no valid shape", path, _AGAIN)
-    sizes = [math.prod(extent) * item for extent in extents]
+    sizes: list[int] = [math.prod(extent) * item for extent in extents]
     if sizes[1] > CHUNK_BYTES:
         problem = f"{place} has chunks of {sizes[1] / 2**20:.0f} MB"
         raise _refused(problem, path, "write it in smaller chunks")
