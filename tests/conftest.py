@@ -31,9 +31,12 @@ if "OMP_NUM_THREADS" in os.environ:
     if "numba" in sys.modules:  # a plugin of pytest's has it, and it launches no threads before it is used
         sys.modules["numba"].core.config.reload_config()
 
+import hypothesis
 import numpy as np
 import pytest
 
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 _SCREEN = {"napari", "qtpy", "PySide6", "PyQt6", "magicgui", "superqt", "vispy"}
 
 

@@ -89,7 +89,7 @@ def test_blank_crops_are_finite_and_have_no_nuclei(shade: int) -> None:
     assert named(values)["nuclei, 128 µm window (log per mm²)"] == 0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 2**32 - 1),
     low=st.integers(0, 255),

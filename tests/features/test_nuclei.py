@@ -70,7 +70,7 @@ def in_order(rows: np.ndarray) -> np.ndarray:
     return rows[np.lexsort(np.round(rows[:, :3], 6).T)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     share=st.floats(0, 1),

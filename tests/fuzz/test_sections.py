@@ -75,7 +75,6 @@ def test_nothing_crashes_hangs_or_lies(whole: Path, tmp_path: Path) -> None:
         @seed(round_number)
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

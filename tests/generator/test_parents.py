@@ -12,7 +12,7 @@ from histoscribe.generator.parents import bring, estimate_purity, mix
 
 
 @given(st.floats(0.05, 1), st.integers(0, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_mixing_stays_between_its_parents(purity: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     tumour, normal = random.uniform(0, 15, (2, 1, 40)).astype(np.float32)
@@ -49,7 +49,7 @@ def test_parents_are_brought_to_the_model_s_order_of_genes() -> None:
 
 
 @given(st.integers(0, 20), st.floats(0.3, 3), st.floats(0, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_adapting_gives_each_profile_the_reference_s_values_in_its_own_order(
     seed: int, slope: float, offset: float
 ) -> None:

@@ -17,7 +17,7 @@ def lattice(side: int) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2).astype(float)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(POINTS)
 def test_edges_run_both_ways(points):
     edges = spatial_graph(points, 1.0, radius=2.2)
@@ -27,7 +27,7 @@ def test_edges_run_both_ways(points):
     assert edges.dtype == np.int64
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(POINTS)
 def test_edges_equal_those_of_all_pairs(points):
     edges = spatial_graph(points, 1.0, radius=2.2)
@@ -35,7 +35,7 @@ def test_edges_equal_those_of_all_pairs(points):
     assert set(map(tuple, edges.T)) == set(zip(*np.nonzero(distance <= 2.2), strict=True))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(POINTS, st.floats(0.01, 1000))
 def test_radius_counts_pitches_whatever_the_unit(points, factor):
     np.testing.assert_array_equal(

@@ -64,7 +64,7 @@ def test_intervals_cover_about_what_they_say(trained: Imputer, table_maker: Make
     assert 0.82 < inside[mask].mean() < 0.97
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(60)), st.integers(0, 1000))
 def test_the_order_of_genes_does_not_matter(
     trained: Imputer, table_maker: Maker, order: list[int], seed: int

@@ -46,7 +46,7 @@ def test_a_table_in_any_order_of_genes_finds_its_places() -> None:
     assert np.isnan(found.values[:, 0]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.2, 5), st.floats(-20, 20))
 def test_adapting_undoes_another_platform(slope: float, offset: float) -> None:
     standard, units, _, _ = learn_standard(bulk(logs()))

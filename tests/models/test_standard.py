@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from histoscribe.errors import ModelError
 from histoscribe.models.standard import Standard, fill, halve, to_tensors
@@ -19,7 +19,6 @@ def standard(genes: int = 4, *, limit: float = 5.0, floor: float | None = None) 
     return Standard(tuple(f"G{number}" for number in range(genes)), mean, sd, "log2", limit, floor)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-30, 30), min_size=4, max_size=4))
 def test_applying_and_undoing_gives_back_what_lies_within_the_limit(values: list[float]) -> None:
     units = standard()

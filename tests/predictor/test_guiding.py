@@ -162,7 +162,7 @@ def test_the_spots_behind_a_tile_are_those_that_move_it(unseen):
 
 
 @given(st.integers(1, 6), st.integers(2, 30), st.integers(1, 5), st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_shares_lie_in_the_simplex(answers, spots, genes, seed):
     rng = np.random.default_rng(seed)
     told, measured = rng.normal(size=(answers, spots, genes)), rng.normal(size=(spots, genes))

@@ -57,7 +57,7 @@ def test_each_third_of_the_predictions_is_covered():
     assert width[predicted[:, 0] > 2, 0].mean() > 1.5 * width[predicted[:, 0] < 1, 0].mean()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(3, 60), st.integers(0, 100))
 def test_few_spots_give_wide_bounds_that_hold_the_prediction_apart_from_zero(spots, seed):
     predicted, measured = told(spots, seed)

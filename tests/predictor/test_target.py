@@ -16,20 +16,20 @@ from histoscribe.predictor import choose_panel, log_cp10k, panel_expression
 COUNTS = arrays(np.int64, (6, 9), elements=st.integers(0, 50))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(COUNTS)
 def test_every_spot_sums_to_ten_thousand(counts):
     total = np.expm1(log_cp10k(counts).astype(np.float64)).sum(axis=1)
     np.testing.assert_allclose(total, np.where(counts.sum(axis=1) > 0, 10_000, 0), rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(COUNTS, arrays(np.int64, 6, elements=st.integers(1, 9)))
 def test_depth_of_a_spot_does_not_leak(counts, factor):
     np.testing.assert_allclose(log_cp10k(counts * factor[:, None]), log_cp10k(counts), atol=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(COUNTS)
 def test_sparse_and_dense_agree(counts):
     found = log_cp10k(csr_matrix(counts))

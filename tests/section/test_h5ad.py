@@ -100,7 +100,7 @@ lengths = st.floats(0.01, 1e4)
     kind=st.sampled_from(["measured", "predicted"]),
     data=st.data(),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_again(
     tmp_path: Path, name: str, patient: str, lengths: Any, warnings: list[str], kind: Any, data: Any
 ) -> None:

@@ -19,7 +19,7 @@ def hexagons(rows: int = 14, columns: int = 12) -> np.ndarray:
 @given(
     mpp=st.floats(0.1, 5), angle=st.floats(-np.pi, np.pi), share=st.floats(0.15, 1), seed=st.integers(0, 99)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_visium_mpp_is_found_turned_thinned_and_jittered(
     mpp: float, angle: float, share: float, seed: int
 ) -> None:
@@ -35,7 +35,7 @@ def test_visium_mpp_is_found_turned_thinned_and_jittered(
 
 
 @given(mpp=st.floats(0.1, 5), angle=st.floats(-np.pi, np.pi), every_other=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_legacy_mpp_is_found_full_or_checkerboard(mpp: float, angle: float, every_other: bool) -> None:
     array = np.array([(x, y) for x in range(12) for y in range(12) if not every_other or (x + y) % 2], float)
     unit_um = 100.0 if every_other else 200.0

@@ -92,7 +92,7 @@ def test_what_does_not_belong_together_is_refused_in_words(section) -> None:
         align(section.slide, other.slide, progress=progress)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.booleans(), st.sampled_from(["rigid", "similarity", "affine"]))
 def test_landmarks_give_back_the_map_that_made_them(seed: int, mirror: bool, freedom: str) -> None:
     rng = np.random.default_rng(seed)

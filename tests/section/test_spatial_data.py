@@ -46,7 +46,7 @@ def test_what_is_written_is_read_again(space_ranger: Make, tmp_path: Path) -> No
     assert set(section.warnings) <= set(read.warnings)
 
 
-@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     spots=st.integers(2, 12),
     genes=st.integers(1, 5),

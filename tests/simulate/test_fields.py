@@ -16,7 +16,7 @@ def test_stream_depends_on_its_words_only():
 @given(
     st.integers(1, 40), st.integers(1, 40), st.integers(1, 90), st.integers(1, 90), st.floats(-5, 5, width=32)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_enlarge_keeps_a_constant(rows, columns, new_rows, new_columns, value):
     out = enlarge(np.full((rows, columns), value, np.float32), (new_rows, new_columns))
     assert out.shape == (new_rows, new_columns)

@@ -169,7 +169,7 @@ def test_a_read_is_bounded(picture, write_tiff):
             slide.read(Window(0, nonsense, 64, 64), 0.5)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore::histoscribe.slide.tiled.BrokenTileWarning")
 def test_random_damage_never_ends_in_a_foreign_error(tmp_path: Path, picture, data):

@@ -22,7 +22,7 @@ class _Flat(RgbPixels):
         return np.full((bottom - top, right - left, 3), 77, dtype=np.uint8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 20), st.integers(300, 5000))
 def test_shrinking_averages_squares_whatever_the_strips(picture, rows, columns, factor, strip):
     pixels = picture(rows, columns)

@@ -42,7 +42,7 @@ def _exact(pixels, downsample: float, region: Window, scale: float):
     return np.diff(np.diff(at, axis=0), axis=1) / step**2
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(_OUTSIDE, _OUTSIDE, _EXTENT, _EXTENT, st.floats(0.05, 0.99), st.sampled_from([1.0, 2.0, 1.37]))
 def test_shrinking_is_the_mean_of_the_area(pixels, row, column, height, width, factor, downsample):
     region, scale = Window(row, column, height, width), factor / downsample
@@ -53,7 +53,7 @@ def test_shrinking_is_the_mean_of_the_area(pixels, row, column, height, width, f
         assert np.abs(read - _exact(pixels, downsample, region, scale)).max() < 0.75
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     top=st.integers(-20, 60),
     left=st.integers(-20, 60),
@@ -74,7 +74,7 @@ def test_a_region_equals_a_crop_of_a_larger_read(pixels, top, left, down, across
         np.testing.assert_array_equal(part[: expected.shape[0], : expected.shape[1]], expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(-90, 90), st.integers(-90, 90), st.integers(0, 90), st.integers(0, 90))
 def test_own_scale_copies_pixels_and_is_white_outside(pixels, row, column, height, width):
     read = read_window(Level(pixels, 1.0), Window(row, column, height, width), 1.0)

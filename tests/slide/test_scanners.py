@@ -175,7 +175,7 @@ def test_a_tile_of_noise_is_marked_or_another_picture_never_shown(copy, tissue, 
             open_slide(path)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(number=st.integers(0, 2**32), kind=st.sampled_from(KINDS))
 @example(number=336244, kind="vms")  # a property whose name is not UTF-8
 def test_random_damage_never_ends_in_a_foreign_error(copy, number, kind):

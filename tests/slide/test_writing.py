@@ -52,7 +52,7 @@ def test_words_in_a_profile_make_no_slide_of_another_scanner(make_slide, tmp_pat
     assert (back.vendor, back.profile()) == ("Aperio", b"[Virtual Microscope Specimen]")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data())
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_what_is_written_comes_back(make_slide, ending, data):

@@ -24,7 +24,7 @@ def _all(slide: Slide, tiles: Tiles, **options: object):
     return np.concatenate(list(read_crops(slide, tiles, **options)))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(centres=_CENTRES, mpp=st.sampled_from([0.25, 0.5, 0.7, 1.0, 1.9]), side=st.integers(1, 90))
 def test_a_crop_is_the_read_of_its_region(slide, tiles_at, centres, mpp, side):
     crops = _all(slide, tiles_at(centres), crop_um=side * mpp, mpp=mpp)
@@ -38,7 +38,7 @@ def test_a_crop_is_the_read_of_its_region(slide, tiles_at, centres, mpp, side):
         assert np.abs(middle - centre).max() <= 0.5 / scale + 1e-9
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(centres=_CENTRES, chunk=st.integers(1, 13), seed=st.integers(0, 99))
 def test_neither_chunks_nor_order_nor_neighbours_matter(slide, tiles_at, centres, chunk, seed):
     options = {"crop_um": 60, "mpp": 0.8}

@@ -64,7 +64,7 @@ def test_a_place_keeps_its_name(slide):
             np.testing.assert_array_equal(places[name], centre)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 1600), st.integers(0, 2000)), min_size=3, max_size=9),
     st.floats(30, 200),

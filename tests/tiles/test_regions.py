@@ -161,7 +161,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=_JSON, kind=st.sampled_from(["Polygon", "MultiPolygon", "Feature", "FeatureCollection"]))
 def test_any_json_gives_polygons_or_one_clear_error(write, content, kind):
     keys = ("coordinates", "features", "geometry")
@@ -220,7 +220,7 @@ def _annotation(draw, number):
     return {"type": "Feature", "id": f"id-{number}", "geometry": geometry, "properties": properties}
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), count=st.integers(1, 3))
 def test_what_qupath_writes_comes_back_to_it_feature_by_feature(tmp_path, data, count):
     features = [data.draw(_annotation(number)) for number in range(count)]
@@ -229,7 +229,7 @@ def test_what_qupath_writes_comes_back_to_it_feature_by_feature(tmp_path, data, 
     assert json.loads((tmp_path / "out.geojson").read_text())["features"] == features
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     radii=st.tuples(*[st.floats(100, 200)] * 2),
     count=st.integers(5, 22).map(lambda quarter: 4 * quarter),
@@ -268,7 +268,7 @@ def test_parts_without_an_id_stay_one_annotation(write, tmp_path):
     assert [one["geometry"] for one in written] == [whole["geometry"]] * 2
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(regions=st.lists(_REGION, min_size=1, max_size=4))
 def test_what_is_written_is_read_again(tmp_path, regions):
     path = write_regions(regions, tmp_path / "out.geojson")
@@ -334,7 +334,7 @@ def test_the_area_is_that_of_the_polygon_without_its_holes():
     assert Region("", (0, 0, 0), joined).area == 1100
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     regions=st.lists(
         st.builds(
@@ -360,7 +360,7 @@ def test_a_point_that_is_nowhere_lies_in_no_region():
     assert region_at([], [[0, 0]]).tolist() == [-1]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     polygon=st.lists(st.tuples(*[st.integers(0, 99)] * 2), min_size=3, max_size=8, unique=True),
     holes=st.lists(

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from histoscribe.tiles import mask_regions, region_at, spot_regions
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(mask=arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_an_outline_holds_the_pixels_that_were_painted(mask):
     regions = mask_regions(mask, "Tumour", (1, 2, 3))
@@ -28,7 +28,7 @@ def test_a_smoothed_outline_has_few_corners_and_nearly_the_area():
     assert abs(smooth.area / rough.area - 1) < 0.02
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(chosen=arrays(bool, (6, 7)), pitch=st.floats(5, 400))
 def test_the_outline_of_spots_holds_them_and_no_other(chosen, pitch):
     places = np.argwhere(np.ones_like(chosen)) * pitch

@@ -271,7 +271,6 @@ def test_whatever_is_done_in_any_order_counts_and_pictures_stay_true(
             max_examples=3,
             stateful_step_count=12,
             phases=(Phase.generate,),
-            deadline=None,
             derandomize=True,
             database=None,
             suppress_health_check=list(HealthCheck),

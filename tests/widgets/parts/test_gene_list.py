@@ -100,7 +100,7 @@ def test_pinned_genes_come_first_and_are_marked() -> None:
     assert model.shown == ["A3", "A1", "A2"]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.text(alphabet="ABab12-", min_size=1, max_size=6), unique=True, max_size=30),
     st.text("ab12-", max_size=3),

@@ -74,7 +74,7 @@ _ANY = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(part=st.sampled_from(["sources", "layers", "view"]), value=_ANY)
 def test_whatever_stands_there_nothing_but_a_plain_word_comes(
     tmp_path_factory: pytest.TempPathFactory, part: str, value: Any
