@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from histoscribe.errors import StorageError, TableError
-from histoscribe.files import replacing, sha256, write_h5ad
+from histoscribe.files import add_line, read_lines, replacing, sha256, write_h5ad
 
 
 def listing(folder: Path) -> list[str]:
@@ -123,3 +123,17 @@ def test_a_table_is_written_whole(tmp_path: Path):
     write_h5ad(AnnData(np.eye(3)), tmp_path / "table.h5ad", TableError)
     with h5py.File(tmp_path / "table.h5ad") as file:
         np.testing.assert_array_equal(file["X"], np.eye(3))
+
+
+def test_a_line_more_takes_the_place_of_a_torn_one_however_long(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    add_line(path, {"first": 1})
+    add_line(path, {"second": "x" * 200_000})
+    for torn in (b'{"torn', b'{"torn": "' + b"y" * 200_000):
+        with path.open("ab") as stream:
+            stream.write(torn)
+        add_line(path, {"third": 3})
+    assert read_lines(path) == [{"first": 1}, {"second": "x" * 200_000}, {"third": 3}, {"third": 3}]
+    path.write_bytes(b"nothing whole")
+    add_line(path, {"first": 1})
+    assert path.read_bytes() == b'{"first": 1}\n'

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from histoscribe.errors import HistoscribeError, StorageError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUN = 4096
 """Rows that are worked on, and written, together."""
 _GENES, _STALE_S = 4, 86_400
+_BLOCK = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REMEDIES = {
     errno.ENOSPC: "free some space on that disk or choose another folder",
@@ -180,12 +181,23 @@ def add_line(path: Path, entry: Mapping[str, Any]) -> None:
     """Write a line more, in place of one that a stop has torn; `StorageError` if it cannot be written."""
     try:
         with path.open("a+b") as stream:
-            stream.seek(0)
-            whole = sum(len(line) for line in stream if line.endswith(b"\n"))
-            stream.truncate(whole)
+            stream.truncate(_end_of_lines(stream))
             stream.write(json.dumps(entry, default=str).encode() + b"\n")
     except OSError as error:
         raise _storage_error(error, path) from error
+
+
+def _end_of_lines(stream: IO[bytes]) -> int:
+    """Where the last whole line ends, looked for from the end: a ledger grows with every line."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        stream.seek(start)
+        at = stream.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
