@@ -37,8 +37,13 @@ _POINT = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "n/a", "<NA>", "-"]
 _PLAINLY: dict[str, Any] = {
-    **{"header": None, "index_col": False, "dtype": {0: str}, "na_values": _NA, "keep_default_na": False},
-    **{"low_memory": False, "on_bad_lines": "error"},
+    "header": None,
+    "index_col": False,
+    "dtype": {0: str},
+    "na_values": _NA,
+    "keep_default_na": False,
+    "low_memory": False,
+    "on_bad_lines": "error",
 }
 
 

@@ -49,6 +49,8 @@ _SPECIAL = re.compile(
     r"[-_]\w+|(?:NegPrb|Negative|SystemControl|FalseCode)\d+"
 )
 GENE_EXPRESSION = "Gene Expression"
+_TYPES = (" Expression", " Capture", "Peaks")
+"""How types of features end where 10x Genomics states them."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,11 @@ def is_special(name: str) -> bool:
 def genes_of(var: Any) -> tuple[list[int], str]:
     """Which features of a table are genes, by their types and names, and words about the others, if any."""
     types = list(map(str, var["feature_types"])) if "feature_types" in var else []
-    stated = any(
-        kind.endswith((" Expression", " Capture", "Peaks")) for kind in types
-    )  # as 10x Genomics does
-    kinds = [GENE_EXPRESSION if kind == "nan" else kind for kind in types if stated]
-    kinds = kinds or [GENE_EXPRESSION] * len(var)
-    kinds = [
-        "controls" if is_special(str(name)) else kind for name, kind in zip(var.index, kinds, strict=True)
-    ]
+    if any(kind.endswith(_TYPES) for kind in types):
+        kinds = [GENE_EXPRESSION if kind == "nan" else kind for kind in types]
+    else:
+        kinds = [GENE_EXPRESSION] * len(var)
+    kinds = ["controls" if is_special(str(one)) else kind for one, kind in zip(var.index, kinds, strict=True)]
     kept = [row for row, kind in enumerate(kinds) if kind == GENE_EXPRESSION]
     others = ", ".join(sorted({*kinds} - {GENE_EXPRESSION}))
     if not kept:

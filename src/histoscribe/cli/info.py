@@ -249,6 +249,11 @@ def _model_doubts(card: Card) -> list[str]:
 
 
 _DESCRIBED: dict[Kind, Callable[[Path], dict[str, Any]]] = {
-    **{"slide": _slide, "section": _section_at, "cohort": _cohort, "table": _table, "model": _model},
-    **{"regions": _regions, "session": _session},
+    "slide": _slide,
+    "section": _section_at,
+    "cohort": _cohort,
+    "table": _table,
+    "model": _model,
+    "regions": _regions,
+    "session": _session,
 }

@@ -45,9 +45,21 @@ _ZARR = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zmetadata"})
 _MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5")
 _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
-_POSITIONS = {"obsm/spatial", "obsm/x_spatial", "obsm/spatialcoords", "uns/spatial", "obs/array_row"}
-_POSITIONS |= {"obs/pxl_col_in_fullres", "obs/pixel_x", "obs/x_centroid", "obs/center_x", "obs/imagecol"}
-_POSITIONS |= {"obs/centerx_global_px"}
+_POSITIONS = frozenset(
+    {
+        "obsm/spatial",
+        "obsm/x_spatial",
+        "obsm/spatialcoords",
+        "uns/spatial",
+        "obs/array_row",
+        "obs/pxl_col_in_fullres",
+        "obs/pixel_x",
+        "obs/x_centroid",
+        "obs/center_x",
+        "obs/imagecol",
+        "obs/centerx_global_px",
+    }
+)
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
 _COHORT = frozenset({"section", "patient", "path", "positions", "slide", "pitch_um", "spot_um"})
 _HEST = frozenset({"dataset_title", "id", "st_technology"})

@@ -60,10 +60,9 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
         image, doubts = _image(data, shapes, path)
         doubts += lost
         mpp = _mpp(data, found, shapes, sizes)
-        across = (
-            1.0 if found is not None or "radius" in shapes.columns else 2 / np.pi**0.5
-        )  # of a cell's area
-        entry = {"scalefactors": {"spot_diameter_fullres": across * float(np.median(sizes))}}
+        is_diameter = found is not None or "radius" in shapes.columns
+        size = float(np.median(sizes)) * (1 if is_diameter else 2 / np.pi**0.5)  # else the root of an area
+        entry = {"scalefactors": {"spot_diameter_fullres": size}}
         whose = region if len(data.tables) == 1 and "cell" not in region else section_name(path)
         table.uns.setdefault("spatial", {whose: entry})
     about = table.uns.pop("spatialdata_attrs", {})
