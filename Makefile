@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
+WHAT ?= --editable '.[all,test,dev,docs]'
 CORE_ONLY := -p no:napari -p no:pytest-qt -p no:npe2
 SPREAD := -n logical --dist loadfile
 
@@ -54,7 +55,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/python scripts/check-release dist
 
 $(VENV)/.installed: pyproject.toml $(wildcard constraints/*.txt)
-	./scripts/make-environment $(PYTHON) $(VENV) --editable '.[all,test,dev,docs]'
+	./scripts/make-environment $(PYTHON) $(VENV) $(WHAT)
 
 clean:
 	rm -rf $(VENV) $(OUT) dist build site .coverage htmlcov
