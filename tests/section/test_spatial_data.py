@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from scipy.sparse import csr_matrix
 from histoscribe.errors import DependencyError, SectionError
 from histoscribe.record import record_of
 from histoscribe.section import Section, flip, open_section, write_section
+from histoscribe.slide import open_slide
 
 pytest.importorskip("spatialdata")
 Make = Callable[..., Any]
@@ -257,9 +259,72 @@ def test_cells_of_which_some_have_no_outline_are_not_their_nuclei(tmp_path: Path
     assert (found.name, found.patient) == ("Slide 7", "Slide 7")
 
 
+HD_NAMES = [f"cellid_{number:09d}-1" for number in range(40)]
+
+
+def segmented(path: Path, radius: float = 16.0, **more: Any) -> Path:
+    """Cells of Visium HD alone, in pixels, as spatialdata-io writes them; `more`: of SpatialData."""
+    shapes = {"S1_cell_segmentations": outlines(np.arange(40), radius, HD_NAMES)}
+    table = cells_of("S1_cell_segmentations", HD_NAMES)
+    table.obs_names = HD_NAMES
+    return written(path, shapes=shapes, tables={"cell_segmentations": table}, **more)
+
+
 def test_outlines_of_cells_are_as_wide_as_circles_of_their_area(tmp_path: Path) -> None:
-    names = [f"cellid_{number:09d}-1" for number in range(40)]
-    shapes = {"S1_cell_segmentations": outlines(np.arange(40), 16.0, names)}
-    tables = {"cell_segmentations": cells_of("S1_cell_segmentations", names)}
-    found = open_section(written(tmp_path / "S1.zarr", shapes=shapes, tables=tables))
-    assert found.spot_um == pytest.approx(32 * found.mpp, rel=0.01)
+    found = open_section(segmented(tmp_path / "S1.zarr", attrs={"microns_per_pixel": 0.27}))
+    assert (found.mpp, found.spot_um) == (0.27, pytest.approx(32 * 0.27, rel=0.01))
+    assert not any("guess" in warning for warning in found.warnings)
+
+
+def test_segmented_cells_without_a_scale_are_not_taken_for_micrometres(tmp_path: Path) -> None:
+    for radius in (5.0, 16.0):
+        with pytest.raises(SectionError, match=r"lie in pixels, .* not state the µm; write .*pixel_size_um"):
+            open_section(segmented(tmp_path / f"S{radius:.0f}.zarr", radius))
+
+
+def test_outlines_that_no_cell_has_by_the_stated_scale_are_doubted(tmp_path: Path) -> None:
+    found = open_section(segmented(tmp_path / "S1.zarr", 4.0, attrs={"microns_per_pixel": 0.27}))
+    assert any("its cells would be 2.2 µm wide" in warning for warning in found.warnings)
+
+
+def test_the_scale_of_the_image_is_that_of_the_cells_on_it(tmp_path: Path) -> None:
+    from spatialdata.models import Image2DModel
+
+    pixels = np.full((3, 920, 920), 200, np.uint8)
+    path = segmented(tmp_path / "S1.zarr", images={"he": Image2DModel.parse(pixels, dims=("c", "y", "x"))})
+    described = path / "images" / "he" / ("zarr.json" if (path / "zarr.json").exists() else ".zattrs")
+    about = json.loads(described.read_text())
+    holder = about.get("attributes", about)
+    (scales,) = holder.get("ome", holder)["multiscales"]
+    for axis in scales["axes"][1:]:
+        axis["unit"] = "micrometer"
+    scales["datasets"][0]["coordinateTransformations"] = [{"type": "scale", "scale": [1.0, 0.27, 0.27]}]
+    described.write_text(json.dumps(about))
+    assert open_slide(path / "images" / "he").mpp == pytest.approx(0.27)
+    assert open_section(path).mpp == pytest.approx(0.27)
+
+
+def test_readers_whose_shapes_are_in_micrometres_state_it(tmp_path: Path) -> None:
+    from spatialdata.transformations import Scale
+
+    names = [f"aaaa{number}-1" for number in range(40)]
+    shapes = {"cell_circles": circles(names, **{"global": Scale([1 / 0.2125] * 2, axes=("x", "y"))})}
+    tables = {"table": cells_of("cell_circles", names)}
+    told = {"spatialdata_io_reader": "xenium"}
+    found = open_section(written(tmp_path / "X.zarr", shapes=shapes, tables=tables, attrs=told))
+    assert found.mpp == 1.0
+    assert not any("guess" in warning for warning in found.warnings)
+
+
+def test_centres_that_lie_elsewhere_than_their_outlines_are_refused(tmp_path: Path) -> None:
+    from spatialdata.transformations import Scale, set_transformation
+
+    names = [f"aaaa{number}-1" for number in range(40)]
+    table = cells_of("cells", names)
+    table.obsm["spatial"] = PLACES * 4
+    shapes = outlines(np.arange(40), 5.0, names)
+    with pytest.raises(SectionError, match="outlines of its cells contradict each other"):
+        open_section(written(tmp_path / "a.zarr", shapes={"cells": shapes}, tables={"table": table}))
+    set_transformation(shapes, Scale([4.0, 4.0], axes=("x", "y")), "global")
+    found = open_section(written(tmp_path / "b.zarr", shapes={"cells": shapes}, tables={"table": table}))
+    np.testing.assert_allclose(flip(found.centres), PLACES, atol=0.1)

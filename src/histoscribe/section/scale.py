@@ -24,7 +24,7 @@ from histoscribe.section.lattice import (
     visium_spacing,
 )
 from histoscribe.section.raster import GAPLESS
-from histoscribe.section.readers.visium_hd import BIN_UM, named_bin_um
+from histoscribe.section.readers.visium_hd import BIN_UM, named_bin_um, named_segmented
 from histoscribe.slide import Slide
 
 if TYPE_CHECKING:
@@ -41,11 +41,16 @@ DOUBTED, REFUSED = 0.02, 0.1
 """Shares by which a stated scale and the lattice may differ."""
 SPOT_RATIO = (0.50, 0.72)
 """Bounds of Visium's spot diameter over pitch: 55 µm / 100 µm; Space Ranger itself writes about 65 / 100."""
-_PIXEL_SIZES = ("pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size")
+_PIXEL_SIZES = (
+    "pixel_size_um_embedded", "pixel_size_um_estimated", "pixel_size_um", "pixel_size", "microns_per_pixel",
+)  # fmt: skip
 _OF_CELLS = ("cell_area", "nucleus_area", "CenterX_global_px", "area_um2", "Area.um2")
 _ONE_PLACE = "the µm per pixel cannot be told: fewer than two spots at different places"
 _SAME_CELLS, _CELLS_APART = 1.6, (1.0, 500.0)
 """How far a cell's size may be off, in times; µm between neighbouring cells, or beads, of any tissue."""
+_CELLS_WIDE, _WIDEST_GUESSED = (3.0, 100.0), 30.0
+"""µm that most cells of a tissue may be wide; that cells or beads may be by a scale that is guessed."""
+_STATE_IT = 'write the µm per unit of their places into the table as uns["pixel_size_um"]'
 _AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
 
 
@@ -131,6 +136,14 @@ def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:
     ]
 
 
+def cell_doubts(wide_um: float) -> list[str]:
+    """Whether cells by their outlines, in pixels, are as wide as cells can be; `wide_um`: of most of them."""
+    if _CELLS_WIDE[0] <= wide_um <= _CELLS_WIDE[1]:
+        return []
+    unit = "µm" if wide_um < _CELLS_WIDE[0] else "another unit"
+    return [f"its cells would be {wide_um:.2g} µm wide: are their outlines in {unit}, not in pixels?"]
+
+
 def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     """A positive number; None where there is none.
 
@@ -186,6 +199,9 @@ def _of_points(
     if mpp is None and isinstance(options.slide, Slide) and options.slide.mpp is not None:
         mpp = options.slide.mpp
         warnings = (f"the file states no µm per pixel: its slide's {mpp:.4g} was taken, a guess",)
+    if mpp is None and named_segmented([str(name) for name in table.obs_names[:100]]):
+        problem = "its cells lie in pixels, of which the file does not state the µm"
+        raise SectionError(problem, where=path, remedy=_STATE_IT)
     if mpp is None:
         by_area = wide / spot_px if wide and spot_px else 1.0
         mpp = 1.0 if 1 / _SAME_CELLS < by_area < _SAME_CELLS else by_area
@@ -200,8 +216,11 @@ def _of_points(
             problem = (
                 f"the file states no µm per pixel, and its cells or beads would lie {apart:.3g} µm apart"
             )
-            remedy = 'write the µm per unit of their places into the table as uns["pixel_size_um"]'
-            raise SectionError(problem, where=path, remedy=remedy)
+            raise SectionError(problem, where=path, remedy=_STATE_IT)
+        if spot_px is not None and spot_px * mpp > _WIDEST_GUESSED:
+            problem = "the file states no µm per pixel, and its cells or beads would be "
+            problem += f"{spot_px * mpp:.3g} µm wide"
+            raise SectionError(problem, where=path, remedy=_STATE_IT)
     distance = neighbour_distance(centres) * mpp
     if not distance > 0:
         raise SectionError(_ONE_PLACE, where=path)

@@ -19,7 +19,7 @@ from histoscribe.section.model import Section, SectionOptions, flip
 from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales
 from histoscribe.section.readers.tenx import read_tenx_h5
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
-from histoscribe.section.scale import SpotScale
+from histoscribe.section.scale import SpotScale, cell_doubts
 from histoscribe.section.table import Counts, examples, repeated, rows_among
 
 CELL_CHARACTERS = (1 << 14, 1 << 20)
@@ -167,7 +167,8 @@ def _laid_out(
     """The section of cells and of their counts, which the file `where` holds; `image`: as for `assemble`."""
     rows, places, warnings = _joined(counts, cells, where)
     areas = cells.areas[places] * mpp**2
-    scale = SpotScale(mpp, None, float(2 * np.sqrt(np.median(areas) / np.pi)), tuple(warnings))
+    wide = float(2 * np.sqrt(np.median(areas) / np.pi))
+    scale = SpotScale(mpp, None, wide, (*warnings, *cell_doubts(wide)))
     obs, name = {"area_um2": areas}, section_name(where.parent)
     return assemble(counts, rows, cells.centres[places], scale, options, name=name, image=image, obs=obs)
 

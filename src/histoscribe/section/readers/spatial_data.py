@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from histoscribe.bounds.zarr import check_zarr
 from histoscribe.errors import DependencyError, SectionError, SlideError, told_as
-from histoscribe.section.alignment import opened, rebased
+from histoscribe.section.alignment import SAME_MPP, opened, rebased
 from histoscribe.section.assembly import section_name
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.h5ad import read_lazily, section_of_table
+from histoscribe.section.scale import cell_doubts, number_in
 from histoscribe.section.table import examples, repeated, rows_among
 from histoscribe.slide import Slide
 
@@ -28,7 +29,12 @@ SAME_SCALE = 0.01
 IN_ZARR = "SpatialData"
 _BIN = re.compile(r"square_(\d{3})um")
 _AXES = (("x", "y"), ("x", "y"))
-_MICROMETRES = ("micrometers", "micrometer", "microns", "um", "µm")
+_MICROMETRES = ("micrometers", "micrometer", "micrometres", "microns", "micron", "um", "µm", "μm")
+_IN_MICROMETRES = ("xenium", "merscope")
+"""Readers of spatialdata-io whose shapes are in µm, and which say how many pixels one is."""
+_STATED = ("microns_per_pixel", "pixel_size_um", "mpp")
+_APART = 1.0
+"""Diameters of a cell that its centre may lie off its outline's."""
 _CELL_NAMES = ("cell_id", "cell", "instance_id")
 _AGAIN = "write the folder again with a current spatialdata"
 
@@ -37,7 +43,8 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     """Open one section from a SpatialData folder.
 
     The table's shapes give the positions: their own coordinates are taken for full-resolution pixels. An
-    image that lies straight above them in a common coordinate system becomes the slide.
+    image that lies straight above them in a common coordinate system becomes the slide. The µm per pixel are
+    those of bins, of a coordinate system in µm, of the image, or those that attributes state.
 
     `path`: a zarr folder with `tables`, `shapes` and `images`. `options`: as for h5ad files; `bin_um` chooses
     among several tables of Visium HD bins, 8 µm where not given. Raises `SectionError` if it is damaged,
@@ -56,12 +63,18 @@ def open_spatial_data(path: Path, options: SectionOptions) -> Section:
     image, mpp, whole = None, None, region or "what its table belongs to"
     doubts = [f"{whole} is no element of shapes: no image can be laid beneath"]
     if shapes is not None:
+        outlined = found is None and "radius" not in shapes.columns
         table, sizes, lost = _joined(table, instances, shapes, path)
-        image, doubts = _image(data, shapes, path)
+        size = float(np.median(sizes)) * (2 / np.pi**0.5 if outlined else 1)  # of the root of an area
+        image, by_image, doubts = _image(data, shapes, path)
         doubts += lost
-        mpp = _mpp(data, found, shapes, sizes)
-        is_diameter = found is not None or "radius" in shapes.columns
-        size = float(np.median(sizes)) * (1 if is_diameter else 2 / np.pi**0.5)  # else the root of an area
+        mpp = _mpp(data, found, shapes, sizes, path) or by_image
+        if mpp is not None and outlined:
+            doubts += cell_doubts(size * mpp)
+        if mpp is not None and by_image is not None and abs(by_image / mpp - 1) > SAME_MPP:
+            doubts.append(
+                f"its image states {by_image:.4g} µm per pixel, its shapes {mpp:.4g}, which were believed"
+            )
         entry = {"scalefactors": {"spot_diameter_fullres": size}}
         whose = region if len(data.tables) == 1 and "cell" not in region else section_name(path)
         table.uns.setdefault("spatial", {whose: entry})
@@ -161,25 +174,73 @@ def _joined(
     rows = rows[rows >= 0]
     chosen = shapes.geometry.iloc[rows]
     middle = chosen.centroid
-    table.obsm["spatial"] = np.column_stack([middle.x.to_numpy(), middle.y.to_numpy()])
+    places = np.column_stack([middle.x.to_numpy(), middle.y.to_numpy()])
     if "radius" in shapes.columns:
         sizes = 2 * shapes["radius"].to_numpy()[rows]
     else:
         sizes = np.sqrt(chosen.area.to_numpy())
+        _refuse_apart(table.obsm.get("spatial"), places, float(np.median(sizes)), shapes, path)
+    table.obsm["spatial"] = places
     said = [f"spots without a shape were left out ({len(lost)}): {examples(lost)}"] if lost else []
     return table, np.asarray(sizes, dtype=np.float64), said
 
 
-def _mpp(data: Any, own: re.Match[str] | None, shapes: Any, sizes: NDArray[np.float64]) -> float | None:
-    """µm per pixel by the side of Visium HD bins, own or beside, or by a coordinate system in µm."""
+def _refuse_apart(held: Any, places: NDArray[np.float64], wide: float, shapes: Any, path: Path) -> None:
+    """Refuse centres of spots, where the table holds some, that lie elsewhere than its outlines.
+
+    `places` (spots, 2): centres of the outlines as (x, y), which may lie as the table's do in any of the
+    outlines' coordinate systems; `wide`: an outline's usual width.
+    """
+    centres = np.asarray(held)
+    if held is None or centres.ndim != 2 or centres.shape[1] < 2 or centres.dtype.kind not in "iuf":
+        return
+    centres = centres[:, :2].astype(np.float64)
+    away = []
+    for matrix in (np.eye(3), *_systems(shapes).values()):
+        moved = places @ matrix[:2, :2].T + matrix[:2, 2]
+        apart = np.hypot(*(moved - centres).T)
+        away.append(float(np.nanmedian(apart)) / (wide * _growth(matrix)))
+    if not min(away) > _APART:
+        return
+    raise SectionError(
+        f'the centres in obsm["spatial"] and the outlines of its cells contradict each other: they lie '
+        f"{away[0]:.3g} of the cells' own diameters apart",
+        where=path,
+        remedy='mend the one that is wrong, or take obsm["spatial"] out of the table',
+    )
+
+
+def _systems(shapes: Any) -> dict[str, NDArray[np.float64]]:
+    """How shapes lie in each coordinate system, of (x, y, 1), shape (3, 3)."""
     from spatialdata.transformations import get_transformation
 
+    found = get_transformation(shapes, get_all=True)
+    return {str(name): each.to_affine_matrix(*_AXES) for name, each in found.items()}
+
+
+def _growth(matrix: NDArray[np.float64]) -> float:
+    """How many times longer lengths become."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+
+
+def _mpp(
+    data: Any, own: re.Match[str] | None, shapes: Any, sizes: NDArray[np.float64], path: Path
+) -> float | None:
+    """µm per pixel by what is stated: the side of Visium HD bins, own or beside, a coordinate system in µm,
+    attributes, or a reader whose shapes are in µm."""
     if own is not None:
         return float(own[1]) / float(np.median(sizes))
-    for system, to_system in get_transformation(shapes, get_all=True).items():
-        if system.lower() in _MICROMETRES:
-            matrix = to_system.to_affine_matrix(*_AXES)
-            return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    systems = _systems(shapes)
+    for name, matrix in systems.items():
+        if name.lower() in _MICROMETRES:
+            return _growth(matrix)
+    for holder in (data.attrs, *(each for each in data.attrs.values() if isinstance(each, Mapping))):
+        for key in _STATED:
+            if (stated := number_in(holder, key, path)) is not None:
+                return stated
+    reader = str(data.attrs.get("spatialdata_io_reader"))
+    if reader in _IN_MICROMETRES and any(abs(_growth(one) - 1) > SAME_SCALE for one in systems.values()):
+        return 1.0
     for name in data.shapes:
         found = _BIN.search(name)
         bins = data.shapes[name]
@@ -188,12 +249,13 @@ def _mpp(data: Any, own: re.Match[str] | None, shapes: Any, sizes: NDArray[np.fl
     return None
 
 
-def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]:
-    """The finest image that lies straight above the shapes."""
+def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, float | None, list[str]]:
+    """The finest image that lies straight above the shapes, the µm per unit of theirs that it states, and
+    what is doubtful."""
     from spatialdata.transformations import get_transformation
 
-    beneath = get_transformation(shapes, get_all=True)
-    slides: list[Slide] = []
+    beneath = _systems(shapes)
+    slides: list[tuple[Slide, float | None]] = []
     doubts = []
     for name in data.images:
         above = get_transformation(data.images[name], get_all=True)
@@ -201,7 +263,7 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
         if not common:
             continue
         try:
-            to_shapes = np.linalg.inv(beneath[common[0]].to_affine_matrix(*_AXES))
+            to_shapes = np.linalg.inv(beneath[common[0]])
             matrix = to_shapes @ above[common[0]].to_affine_matrix(*_AXES)
             slide = opened(path / "images" / name)
         except (SlideError, ValueError, np.linalg.LinAlgError) as error:
@@ -210,10 +272,12 @@ def _image(data: Any, shapes: Any, path: Path) -> tuple[Slide | None, list[str]]
             continue
         scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1])))
         if _straight(matrix, scale):
-            slides.append(replace(rebased(slide, scale), path=path / "images" / name, vendor=IN_ZARR, url=""))
+            above_all = replace(rebased(slide, scale), path=path / "images" / name, vendor=IN_ZARR, url="")
+            slides.append((above_all, slide.mpp and slide.mpp / scale))
         else:
             doubts.append(f"the image {name} lies turned or shifted on the spots and was left out")
-    return min(slides, key=lambda slide: slide.levels[0].downsample, default=None), doubts
+    finest, mpp = min(slides, key=lambda one: one[0].levels[0].downsample, default=(None, None))
+    return finest, mpp, doubts
 
 
 def _straight(matrix: NDArray[np.float64], scale: float) -> bool:

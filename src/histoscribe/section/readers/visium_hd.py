@@ -12,6 +12,7 @@ CELL_MATRIX = "filtered_feature_cell_matrix.h5"
 CELL_OUTLINES = "cell_segmentations.geojson"
 _BIN = re.compile(r"square_(\d{3})um")
 _BARCODE = re.compile(r"s_(\d{3})um_\d+_\d+(-\d+)?")
+_CELL = re.compile(r"cellid_\d+(-\d+)?")
 _PARTS = ("outs", "binned_outputs", "segmented_outputs")
 
 
@@ -26,6 +27,11 @@ def named_bin_um(barcodes: Sequence[str]) -> float | None:
     """The bin size in µm that barcodes of Visium HD begin with; None where they are others."""
     sizes = {float(found[1]) if found else None for found in map(_BARCODE.fullmatch, barcodes[:100])}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def named_segmented(names: Sequence[str]) -> bool:
+    """Whether spots are called as Space Ranger calls segmented cells, which lie in pixels."""
+    return bool(names) and all(map(_CELL.fullmatch, names))
 
 
 def holds_cells(root: Path) -> bool:
