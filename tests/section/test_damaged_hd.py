@@ -96,7 +96,7 @@ def parquet_columns_shifted(folder: Path) -> None:
 
 
 def parquet_claims_too_much(folder: Path) -> None:
-    """bins"""
+    """claims 60,000,000 rows"""
     import pyarrow
     from pyarrow.parquet import write_table
 

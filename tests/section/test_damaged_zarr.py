@@ -185,7 +185,7 @@ def nested_to_death(folder: Path) -> None:
 
 
 def parquet_cut(folder: Path) -> None:
-    """not a whole SpatialData folder"""
+    """not a whole parquet file"""
     path = folder / "shapes/run/shapes.parquet"
     path.write_bytes(path.read_bytes()[:300])
 

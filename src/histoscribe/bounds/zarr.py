@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from histoscribe.bounds.content import WHICH
+from histoscribe.bounds.parquet import check_parquet
 from histoscribe.errors import SectionError, told_as
 
 UNFOLDED_BYTES = 256 << 20
@@ -47,6 +48,8 @@ def check_zarr(path: Path) -> None:
         inside = file.relative_to(path)
         if inside.parts[0] in ("tables", "table", "shapes"):
             stored += size
+        if inside.parts[0] == "shapes" and file.suffix == ".parquet":
+            check_parquet(file)
         if file.name not in METADATA_FILES:
             continue
         if size > METADATA_BYTES:

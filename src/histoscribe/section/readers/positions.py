@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.bounds.parquet import read_parquet
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.table import Counts, examples, flags_of, no_join, repeated, rows_among
 
@@ -126,21 +127,7 @@ def _csv(path: Path) -> Any:
 
 
 def _parquet(path: Path) -> Any:
-    if path.stat().st_size > SMALL_TEXT_BYTES:
-        raise SectionError(f"is larger than {SMALL_TEXT_BYTES >> 20} MB", where=path, remedy=_AGAIN)
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
-    wrong = (ArrowException, ValueError, OSError, RuntimeError, OverflowError)
-    with (
-        told_as(SectionError, "not a whole parquet file", *wrong, where=path, remedy=_AGAIN, reason=False),
-        ParquetFile(path) as file,
-    ):
-        rows = file.metadata.num_rows
-        if rows > MOST_BINS:
-            raise SectionError(f"claims {rows:,} bins", where=path, remedy=_AGAIN)
-        frame = file.read(columns=[name for name in COLUMNS if name in file.schema.names]).to_pandas()
-    return _named(frame.reset_index(), path)
+    return _named(read_parquet(path, COLUMNS, most_rows=MOST_BINS).reset_index(), path)
 
 
 def _named(frame: Any, path: Path) -> Any:
