@@ -206,6 +206,12 @@ def write_tenx() -> Callable[..., None]:
 
 
 @pytest.fixture
+def write_tenx_folder() -> Callable[..., None]:
+    """Writes counts as a matrix-market folder of 10x Genomics."""
+    return write_tenx_mtx
+
+
+@pytest.fixture
 def legacy(tmp_path: Path) -> Callable[..., Legacy]:
     """Makes the files of a legacy section in the test's folder."""
 

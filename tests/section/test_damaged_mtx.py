@@ -26,6 +26,11 @@ MTX = "filtered_feature_bc_matrix"
         ),
         (
             "matrix.mtx.gz",
+            gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n13 80 1999999999\n1 1 1\n"),
+            "claims 1999999999 entries",
+        ),
+        (
+            "matrix.mtx.gz",
             gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n13 80 2\n1 1 1\n"),
             "not a whole matrix-market file",
         ),
@@ -42,6 +47,7 @@ MTX = "filtered_feature_bc_matrix"
         "no gzip",
         "no matrix",
         "claims too many entries",
+        "claims more entries than it has text for",
         "too few entries",
         "a row too far",
         "few barcodes",

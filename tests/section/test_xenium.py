@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(folder: Path, write_tenx: Callable[..., None]) -> Make:
-    def made(*, ids: str = "words", form: str = "parquet") -> pd.DataFrame:
+    def made(*, ids: str = "words", form: str = "parquet", pixel: float | None = None) -> pd.DataFrame:
         random = np.random.default_rng(0)
         folder.mkdir()
         numbers = range(1, CELLS + 1)
@@ -55,7 +55,8 @@ def make(folder: Path, write_tenx: Callable[..., None]) -> Make:
             written.to_parquet(folder / "cells.parquet", index=False)
         else:
             (folder / "cells.csv.gz").write_bytes(gzip.compress(written.to_csv(index=False).encode()))
-        about = {"major_version": 5, "analysis_sw_version": "xenium-3.1.0.0"}
+        about: dict[str, Any] = {"major_version": 5, "analysis_sw_version": "xenium-3.1.0.0"}
+        about |= {} if pixel is None else {"pixel_size": pixel}
         (folder / "experiment.xenium").write_text(json.dumps(about))
         return cells.assign(EPCAM=counts[:, 0])
 
@@ -136,5 +137,47 @@ def test_cells_that_cannot_be_read_are_named(make: Make, folder: Path) -> None:
     assert any("left out: aaab0001-1" in warning for warning in open_section(folder).warnings)
     table.unlink()
     (folder / "cells.parquet").write_bytes(b"PAR1")
-    with pytest.raises(SectionError, match="not a whole table of cells"):
+    with pytest.raises(SectionError, match="not a whole parquet file"):
         open_section(folder)
+
+
+def test_the_manifest_states_the_pixel(make: Make, folder: Path) -> None:
+    cells = make(pixel=0.425)
+    found = open_section(folder)
+    assert found.mpp == 0.425
+    np.testing.assert_allclose(found.centres_um, cells[["y_centroid", "x_centroid"]])
+
+
+def test_counts_are_read_as_a_matrix_market_folder_too(
+    make: Make, folder: Path, write_tenx_folder: Callable[..., None]
+) -> None:
+    cells = make()
+    counts = np.zeros((CELLS, len(FEATURES)), int)
+    counts[:, 0] = cells["EPCAM"]
+    (folder / "cell_feature_matrix.h5").unlink()
+    write_tenx_folder(folder / "cell_feature_matrix", counts, list(cells["cell_id"]), FEATURES)
+    found = open_section(folder)
+    np.testing.assert_array_equal(found.table.X[:, 0].toarray().ravel(), cells["EPCAM"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cell_feature_matrix.zarr.zip", "only cell_feature_matrix.zarr.zip, which is not read; copy"),
+        ("cell_feature_matrix.zarr", "only cell_feature_matrix.zarr, which is not read; copy"),
+        ("cell_feature_matrix.tar.gz", "which is not read; unpack cell_feature_matrix.tar.gz"),
+    ],
+)
+def test_counts_in_another_form_are_named(name: str, words: str, make: Make, folder: Path) -> None:
+    make()
+    (folder / "cell_feature_matrix.h5").rename(folder / name)
+    with pytest.raises(SectionError, match=words):
+        open_section(folder)
+
+
+def test_landmarks_are_no_alignment(make: Make, folder: Path, he: Path) -> None:
+    make()
+    (folder / "he_keypoints.csv").write_text("fixedX,fixedY,alignmentX,alignmentY\n1,2,3,4\n")
+    assert open_section(folder).table.n_obs == CELLS
+    with pytest.raises(SectionError, match=r"landmarks, not the alignment .*export the image alignment"):
+        open_section(folder, slide=he)

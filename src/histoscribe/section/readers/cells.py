@@ -12,20 +12,23 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes
+from histoscribe.bounds.content import SMALL_TEXT_BYTES, read_bytes, read_json
+from histoscribe.bounds.parquet import read_parquet
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.assembly import assemble, section_name
 from histoscribe.section.model import Section, SectionOptions, flip
-from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales
-from histoscribe.section.readers.tenx import read_tenx_h5
+from histoscribe.section.readers.spatial_folder import file_in, own_image, read_scales, visible
+from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import CELL_MATRIX, CELL_OUTLINES
-from histoscribe.section.scale import SpotScale, cell_doubts
+from histoscribe.section.scale import SpotScale, cell_doubts, number_in
 from histoscribe.section.table import Counts, examples, repeated, rows_among
 
 CELL_CHARACTERS = (1 << 14, 1 << 20)
 """Text of one cell that is looked at first, and at most."""
 MOST_CELLS = 5_000_000
 XENIUM_MPP = 0.2125
+"""Where the run does not state it."""
+_XENIUM_MATRIX, _MANIFEST_BYTES = "cell_feature_matrix", 1 << 24
 _AGAIN = "copy segmented_outputs from Space Ranger again"
 _XENIUM, _WRONG = ["x_centroid", "y_centroid", "cell_area"], (ValueError, KeyError, OSError)
 _SEPARATOR = re.compile(r"[\s,]*")
@@ -134,14 +137,16 @@ def open_xenium(path: Path, options: SectionOptions) -> Section:
     Cells are laid on a slide by the folder's `*imagealignment.csv`, as Xenium Explorer writes it. Raises
     `SectionError` if a part is missing or damaged, or the parts do not belong together.
     """
-    folder, mpp = path if path.is_dir() else path.parent, XENIUM_MPP
-    counts_path = file_in(folder, "cell_feature_matrix.h5") or folder / "cell_feature_matrix.h5"
-    counts = read_tenx_h5(counts_path)
+    folder = path if path.is_dir() else path.parent
+    mpp = _xenium_mpp(folder)
+    counts, counts_path = _xenium_counts(folder)
     listed = file_in(folder, "cells.csv", "cells.parquet") or folder / "cells.parquet"
     with told_as(SectionError, "not a whole table of cells", *_WRONG, where=listed, remedy="copy it again"):
-        content = io.BytesIO(read_bytes(listed, SMALL_TEXT_BYTES))
-        packed = listed.suffix == ".parquet"
-        table: Any = pd.read_parquet(content) if packed else pd.read_csv(content, dtype={"cell_id": str})
+        if listed.suffix == ".parquet":
+            table: Any = read_parquet(listed, ["cell_id", *_XENIUM], most_rows=MOST_CELLS)
+        else:
+            content = io.BytesIO(read_bytes(listed, SMALL_TEXT_BYTES))
+            table = pd.read_csv(content, dtype={"cell_id": str})
         table.index = [each.decode() if isinstance(each, bytes) else str(each) for each in table["cell_id"]]
         found = table[_XENIUM].astype(np.float64).reindex(list(counts.spots)).dropna()
     places = found.to_numpy()[:, :2] / mpp
@@ -155,10 +160,40 @@ def open_xenium(path: Path, options: SectionOptions) -> Section:
         places = places @ to_slide[:, :2].T + to_slide[:, 2]
         mpp /= float(np.sqrt(abs(np.linalg.det(to_slide[:, :2]))))
     elif options.slide is not None:
+        if (landmarks := file_in(folder, "he_keypoints.csv", "keypoints.csv")) is not None:
+            problem = "these are landmarks, not the alignment that was found by them"
+            remedy = "export the image alignment (*imagealignment.csv) from Xenium Explorer beside them"
+            raise SectionError(problem, where=landmarks, remedy=remedy)
         said = "there is no *imagealignment.csv: its slide was taken to lie as Xenium's own image does"
         counts = replace(counts, warnings=(*counts.warnings, said))
     cells = CellOutlines(tuple(found.index), flip(places), found["cell_area"].to_numpy() / mpp**2)
     return _laid_out(counts, cells, mpp, counts_path, options, (None, ["there is no image"]))
+
+
+def _xenium_mpp(folder: Path) -> float:
+    """µm per pixel as the run's manifest states it; the usual one where it does not."""
+    manifest = folder / "experiment.xenium"
+    if not manifest.is_file():
+        return XENIUM_MPP
+    about = read_json(manifest, _MANIFEST_BYTES, SectionError, "copy it again")
+    return number_in(about, "pixel_size", manifest) or XENIUM_MPP
+
+
+def _xenium_counts(folder: Path) -> tuple[Counts, Path]:
+    """The counts as HDF5 or as a matrix-market folder, and where they lie."""
+    if (packed := file_in(folder, f"{_XENIUM_MATRIX}.h5")) is not None:
+        return read_tenx_h5(packed), packed
+    unpacked = folder / _XENIUM_MATRIX
+    if file_in(unpacked, "matrix.mtx") is not None:
+        return read_tenx_mtx(unpacked), unpacked
+    others = [each.name for each in visible(folder, f"{_XENIUM_MATRIX}*")]
+    held = f", only {examples(others)}, which is not read" if others else ""
+    archive = next((name for name in others if name.endswith((".tar", ".tar.gz", ".tgz"))), None)
+    remedy = (
+        f"unpack {archive}" if archive else f"copy {_XENIUM_MATRIX}.h5, or the folder of that name, there"
+    )
+    problem = f"there is no {_XENIUM_MATRIX}.h5{held}"
+    raise SectionError(problem, where=folder, remedy=remedy)
 
 
 def _laid_out(

@@ -21,6 +21,8 @@ from histoscribe.section.table import Counts, checked_counts
 Names = Sequence[str]
 _MTX_REMEDY = "copy the folder again, or use the .h5 file beside it"
 MOST_ENTRIES = 2_000_000_000
+_ENTRY_BYTES = 2
+"""Least text of one entry of a matrix-market file."""
 MOST_NAMES = 50_000_000
 PIECE = 1 << 22
 _NEEDED = ("barcodes", "data", "indices", "indptr", "shape", "features/id", "features/name")
@@ -192,8 +194,10 @@ def read_tenx_mtx(folder: Path) -> Counts:
         SectionError, "not a whole matrix-market file", *wrong, where=matrix_path, remedy=_MTX_REMEDY
     ):
         features, spots, entries, *_ = scipy.io.mminfo(text)
-        if entries > MOST_ENTRIES or max(features, spots) > MOST_NAMES:
-            raise SectionError(f"claims {entries} entries, more than can be read", where=matrix_path)
+        room = min(MOST_ENTRIES, text.getbuffer().nbytes // _ENTRY_BYTES)
+        if entries > room or max(features, spots) > MOST_NAMES:
+            problem = f"claims {entries} entries, more than it has room for"
+            raise SectionError(problem, where=matrix_path, remedy=_MTX_REMEDY)
         text.seek(0)
         matrix = scipy.io.mmread(text, spmatrix=False)
     barcodes = [line[0] for line in _lines(_one_of(folder, "barcodes.tsv"))]
