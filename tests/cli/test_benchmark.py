@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +96,17 @@ def test_given_spots_are_benchmarked(shell, cohort):
     outcome = json.loads(result.stdout)
     assert outcome["settings"]["given"] == ["30 % given at random"]
     assert {one["method"] for one in outcome["records"]} == {"own mean", "kriging"}
+
+
+def test_the_word_simulated_wins_over_a_folder_of_that_name(
+    shell: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def simulate(number: int, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(name=f"simulated {number}", genes=["A", "B", "C"], warnings=())
+
+    monkeypatch.setattr("histoscribe.simulate.simulate_section", simulate)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simulated").mkdir()
+    result = shell("benchmark", "imputer", "simulated", "--task", "spots", "--section", "S9")
+    assert result.exit_code == 2
+    assert "simulated 4" in result.stderr

@@ -15,6 +15,7 @@ from histoscribe.errors import SettingError, require_known
 
 if TYPE_CHECKING:
     from histoscribe.benchmark import Benchmark, TableLayout
+    from histoscribe.benchmark.predictor import GenePanel
     from histoscribe.benchmark.predictor.peers import Tiles
     from histoscribe.progress import Progress
     from histoscribe.section import Section
@@ -85,10 +86,9 @@ def predictor(
     HEST's benchmark is scored by its own protocol on its splits, and by ours beside it.
     """
     from histoscribe.benchmark import chosen_methods, methods_of, run_benchmark
-    from histoscribe.benchmark.predictor import GenePanel, guided_benchmark, make_folds, predictor_benchmark
+    from histoscribe.benchmark.predictor import guided_benchmark, make_folds, predictor_benchmark
     from histoscribe.benchmark.predictor.hest import holds_tasks
     from histoscribe.features import encoder_named, storing
-    from histoscribe.genes import read_gene_list
     from histoscribe.predictor import encode_section
 
     data = data or named
@@ -102,11 +102,8 @@ def predictor(
         told, layout = _hest(data, encoder, split or "patient", asked_for, range(seeds), ledger)
         finish(told, layout, out=out, table=table)
         return
-    if panel in (None, "all"):
-        chosen_panel = GenePanel(panel_size if panel is None else 1_000_000)
-    else:
-        chosen_on = tuple(names_in(panel_chosen_on) or ())
-        chosen_panel = GenePanel(genes=tuple(read_gene_list(Path(panel))), chosen_on=chosen_on)
+    held: Split = split or "section"
+    genes, only = _panel(panel, panel_size, panel_chosen_on), names_in(folds)
     task, chosen = "predictor" if guide is None else "predictor guided", names_in(methods)
     if ablation:
         varied = [name for name in methods_of(task) if name.startswith("histoscribe ")]
@@ -115,23 +112,45 @@ def predictor(
     with job() as progress:
         described_by = encoder_named(encoder)
         sections = open_cohort([data], progress=progress)
-        make_folds(sections, split or "section", only=names_in(folds), chosen_on=chosen_panel.chosen_on)
+        make_folds(sections, held, only=only, chosen_on=genes.chosen_on)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        asked: dict[str, Any] = {"split": split or "section", "methods": chosen, "panel": chosen_panel}
-        asked |= {"dataset": data.parent.name if data.stem == "cohort" else data.stem}
-        asked |= {"folds": names_in(folds)}
+        dataset = data.parent.name if data.stem == "cohort" else data.stem
         if guide is not None:
-            benchmark = guided_benchmark(encoded, guide, **asked)
+            benchmark = guided_benchmark(
+                encoded, guide, dataset=dataset, split=held, methods=chosen, panel=genes, folds=only
+            )
         else:
-            tiles = _pixels(sections, progress) if wants_pixels else None
-            benchmark = predictor_benchmark(encoded, target=target, seeds=range(seeds), tiles=tiles, **asked)
+            benchmark = predictor_benchmark(
+                encoded,
+                dataset=dataset,
+                split=held,
+                methods=chosen,
+                panel=genes,
+                target=target,
+                seeds=range(seeds),
+                tiles=_pixels(sections, progress) if wants_pixels else None,
+                folds=only,
+            )
         outcome = run_benchmark(benchmark, ledger=ledger, progress=progress)
         outcome["settings"]["encoder"] = described_by.name
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
     if target == "published":
         caution(["depth leaks into every gene of the published target: these numbers reproduce, not compare"])
     finish(outcome, benchmark.layout, out=out, table=table)
+
+
+def _panel(panel: str | None, size: int, chosen_on: str | None) -> GenePanel:
+    """The genes of a file, all, or so many chosen in each fold."""
+    from histoscribe.benchmark.predictor import GenePanel
+    from histoscribe.genes import read_gene_list
+
+    if panel is None:
+        return GenePanel(size)
+    if panel == "all":
+        return GenePanel(1_000_000)
+    genes = tuple(read_gene_list(Path(panel)))
+    return GenePanel(genes=genes, chosen_on=tuple(names_in(chosen_on) or ()))
 
 
 def _hest(
@@ -156,9 +175,10 @@ def _hest(
             sections = {name: read_sample(task, name, described_by, progress) for name in task.files}
             official = official_benchmark(task, sections)
             outcomes.append(run_benchmark(official, ledger=ledger, progress=progress))
-            asked: dict[str, Any] = {"dataset": task.name, "split": split, "methods": methods, "seeds": seeds}
-            spots = [counted(section) for section in sections.values()]
-            ours = predictor_benchmark(spots, panel=GenePanel(genes=task.genes), **asked)
+            spots, genes = [counted(section) for section in sections.values()], GenePanel(genes=task.genes)
+            ours = predictor_benchmark(
+                spots, dataset=task.name, split=split, methods=methods, panel=genes, seeds=seeds
+            )
             outcomes.append(run_benchmark(ours, ledger=ledger, progress=progress))
     outcome = over_tasks(outcomes)
     sees = (
@@ -224,15 +244,18 @@ def imputer(
 
     require_known("task", [task], TASKS, where="--task")
     check_outputs(Path(data), out, table)
-    known = _KNOWN[task] if Path(data).is_dir() else {}
+    simulated = task == "spots" and data == SIMULATED
+    known = _KNOWN[task] if Path(data).is_dir() and not simulated else {}
     path = Path(data) / known["table"] if known else Path(data)
     given = {"class": class_, "time": time, "event": event}
     roles = {role: column for role, named in given.items() if (column := named or known.get(role))}
     chosen, numbers = names_in(methods) or [], range(first_seed, first_seed + seeds)
     with job() as progress:
         if task == "spots":
-            asked: dict[str, Any] = {"methods": chosen, "seeds": numbers, "progress": progress}
-            benchmark, warnings = _on_spots(path, section, genes, hidden, model, **asked)
+            place = None if simulated else path
+            benchmark, warnings = _on_spots(
+                place, section, genes, hidden, model, methods=chosen, seeds=numbers, progress=progress
+            )
         else:
             bulk = read_table(path)
             about = samples or file_beside(path)
@@ -248,26 +271,42 @@ def imputer(
 
 
 def _on_spots(
-    path: Path, section: str | None, genes: int, hidden: int, model: str, *, progress: Progress, **asked: Any
+    path: Path | None,
+    section: str | None,
+    genes: int,
+    hidden: int,
+    model: str,
+    *,
+    methods: list[str],
+    seeds: range,
+    progress: Progress,
 ) -> tuple[Benchmark, list[str]]:
+    """The benchmark on sections at a path, or on simulated ones, and the sections' warnings."""
     from histoscribe.benchmark.imputer import spots_benchmark
     from histoscribe.imputer import Imputer
     from histoscribe.models import bundled
     from histoscribe.simulate import simulate_section
 
-    name = path.parent.name
-    if str(path) == SIMULATED:
+    if path is None:
         sections = [simulate_section(number, genes=300, progress=progress) for number in (1, 2, 3, 4)]
         name, genes = SIMULATED, len(sections[0].genes)
         hidden = genes // 3
     else:
-        sections = open_cohort([path], progress=progress)
+        name, sections = path.parent.name, open_cohort([path], progress=progress)
     names = [one.name for one in sections]
     test = section or ("C3" if "C3" in names else names[-1])
     require_known("section", [test], names, where="--section")
-    dataset = f"{name}, {test}, {hidden} of {genes} genes hidden"
-    asked |= {"genes": genes, "hidden": hidden, "pretrained": Imputer.load(bundled(model))}
-    benchmark = spots_benchmark(sections, test, dataset=dataset, progress=progress, **asked)
+    benchmark = spots_benchmark(
+        sections,
+        test,
+        dataset=f"{name}, {test}, {hidden} of {genes} genes hidden",
+        seeds=seeds,
+        methods=methods,
+        genes=genes,
+        hidden=hidden,
+        pretrained=Imputer.load(bundled(model)),
+        progress=progress,
+    )
     return benchmark, [f"{one.name}: {warning}" for one in sections for warning in one.warnings]
 
 
@@ -296,9 +335,15 @@ def generator(
     wanted, chosen = names_in(beds) or [], names_in(methods)
     require_known("bed", wanted or [""], BEDS, where="--beds")
     with job() as progress:
-        asked: dict[str, Any] = {"beds": wanted, "methods": chosen, "per_pair": per_pair}
-        asked |= {"seeds": range(first_seed, first_seed + seeds)}
-        benchmark = generator_benchmark(read_tcga11(data), data, **asked, progress=progress)
+        benchmark = generator_benchmark(
+            read_tcga11(data),
+            data,
+            beds=wanted,
+            methods=chosen,
+            seeds=range(first_seed, first_seed + seeds),
+            per_pair=per_pair,
+            progress=progress,
+        )
         outcome = run_benchmark(benchmark, ledger=keep, progress=progress)
     finish(outcome, benchmark.layout, out=out, table=table)
 
