@@ -92,17 +92,17 @@ def read_h5ad(path: Path) -> AnnData:
 
     with opened_hdf5(path) as file:
         missing = [part for part in ("obs", "var") if part not in file]
-        large = "X" in file and h5py.is_hdf5(path) and _is_large(file["X"])
     if missing:
         problem = f"this HDF5 file has no {', '.join(missing)}"
         raise SectionError(problem, where=path, remedy="name an h5ad file or a Space Ranger folder")
     remedy = "write it again with a current anndata"
     with told_as(SectionError, "not a whole h5ad file", Exception, where=path, remedy=remedy):
-        held: Any = h5py.File(path, "r") if large else {}
-        found = read_lazily(held)
-        if found is None and large:
-            held.close()
-        return anndata.read_h5ad(path) if found is None else found
+        if h5py.is_hdf5(path):  # else it is packed
+            file = h5py.File(path, "r")
+            if (found := read_lazily(file)) is not None:
+                return found
+            file.close()
+        return anndata.read_h5ad(path)
 
 
 def _is_large(matrix: Any) -> bool:
