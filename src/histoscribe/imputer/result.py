@@ -1,5 +1,6 @@
 """The table that comes out, and the same as a section: measured and restored values, told apart."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,7 @@ from histoscribe.imputer.units import UnitTable
 from histoscribe.imputer.weighing import LEAST_SAMPLES, Completed, complete, neighbours_of, verdicts
 from histoscribe.models import Card
 from histoscribe.progress import Progress
-from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
+from histoscribe.record import Record, keep_record, record_of, running_command
 from histoscribe.section import Section
 
 
@@ -30,7 +31,7 @@ def restore_table(
 
     Genes that the whole table lacks are the model's word; in holes of others the table's samples are heard.
     """
-    enough = len(units.values) >= LEAST_SAMPLES
+    enough, standard = len(units.values) >= LEAST_SAMPLES, units.standard
     means, spreads = restore_all(restorer, units.values, progress)
     absent, checks, covers = np.isnan(units.values).all(0), [], []
     if enough and absent.any() and not absent.all():
@@ -42,17 +43,18 @@ def restore_table(
     if own is not None:
         checks.insert(0, own[1].check)
         covers.insert(0, own[1].cover)
-    standard = units.standard
     samples, width = units.raw.shape
     lacking = np.flatnonzero(units.places < 0)
+    names = [*map(str, bulk.table.var_names), *(standard.genes[place] for place in lacking)]
     columns = units.places.copy()
     columns[lacking] = width + np.arange(len(lacking))
-    values = np.full((samples, width + len(lacking)), np.nan, dtype=np.float32)
+    values = np.full((samples, len(names)), np.nan, dtype=np.float32)
     values[:, :width] = units.raw
     known = ~np.isnan(values)
     expected, spread = np.full_like(values, np.nan), np.full_like(values, np.nan)
     expected[:, columns], spread[:, columns] = standard.undo(means), spreads * standard.sd
-    told = np.isin(np.arange(values.shape[1]), columns)
+    in_model = np.isin(np.arange(len(names)), columns)
+    told = in_model.copy()
     if own is not None:
         kept, filled = own
         told[kept] = True
@@ -61,39 +63,60 @@ def restore_table(
         expected[~known.any(1)] = spread[~known.any(1)] = np.nan
     restored, sd = np.where(known, values, expected), np.where(known, np.float32(0), spread)
     mask = ~known & ~np.isnan(restored)
-    names = [*map(str, bulk.table.var_names), *(standard.genes[place] for place in lacking)]
-    var = bulk.table.var.reindex(names)
-    var["in_model"] = np.isin(np.arange(len(names)), columns)
-    var["measured"] = known.mean(0)
-    var["restored"] = mask.mean(0)
-    score = np.full(len(names), np.nan)
-    score[columns] = [card.held_out.get(gene, {}).get("r", np.nan) for gene in standard.genes]
-    var["training_r"] = score
+    training_r = np.full(len(names), np.nan)
+    training_r[columns] = [card.held_out.get(gene, {}).get("r", np.nan) for gene in standard.genes]
     check = pd.concat(checks) if checks else pd.DataFrame(columns=["r", "low", "high"], dtype=float)
     check = check[~check.index.duplicated()].reindex(names)
-    var["held_out_r"], var["held_out_low"], var["held_out_high"] = check["r"], check["low"], check["high"]
-    var["verdict"] = verdicts(check["low"])
-    result = AnnData(values, obs=bulk.table.obs.copy(), var=pd.DataFrame(var, index=names))
-    result.layers.update({"restored": restored, "mask": mask, "sd": sd})
-    for key, coordinates in bulk.table.obsm.items():
-        result.obsm[key] = coordinates
-    notes = list(units.notes)
-    if empty := int(np.isnan(means).all(1).sum()):
-        notes.append(f"{empty} samples have no value of any model gene and were left as they are")
-    foreign = int((~told).sum())
-    if foreign:
-        notes.append(f"{foreign:,} genes of the table are unknown to the model and were left as they are")
-    if not enough and mask.any():
-        notes.append(
-            f"{samples} samples have no structure of their own and cannot be checked: the model alone answers"
-        )
-    record = Record("restored", bulk.name, target=SCALES[standard.scale], scale=standard.scale)
-    hidden_r, cover = map(_known, (check["r"].dropna().median(), covers[0] if covers else np.nan))
-    record = replace(record, adapted=units.adapted, hidden_r=hidden_r, hidden_cover=cover, notes=tuple(notes))
-    record = replace(record, overlap=int((units.places >= 0).sum()), model_genes=len(standard.genes))
-    record = replace(record, restored_values=int(mask.sum()), model_sha256=card.sha256)
-    keep_record(result, replace(record, command=running_command(), versions=card.versions))
+    var = bulk.table.var.reindex(names).assign(
+        in_model=in_model,
+        measured=known.mean(0),
+        restored=mask.mean(0),
+        training_r=training_r,
+        held_out_r=check["r"],
+        held_out_low=check["low"],
+        held_out_high=check["high"],
+        verdict=verdicts(check["low"]),
+    )
+    result = AnnData(
+        values,
+        obs=bulk.table.obs.copy(),
+        var=pd.DataFrame(var, index=names),
+        obsm=dict(bulk.table.obsm),
+        layers={"restored": restored, "mask": mask, "sd": sd},
+    )
+    notes = (*units.notes, *_left_out(means, told, unchecked=not enough and bool(mask.any())))
+    record = _record(bulk, units, card, notes, int(mask.sum()))
+    hidden_r, cover = _known(check["r"].dropna().median()), _known(covers[0]) if covers else None
+    keep_record(result, replace(record, hidden_r=hidden_r, hidden_cover=cover))
     return result
+
+
+def _record(bulk: BulkTable, units: UnitTable, card: Card, notes: tuple[str, ...], restored: int) -> Record:
+    return Record(
+        "restored",
+        bulk.name,
+        scale=units.standard.scale,
+        target=SCALES[units.standard.scale],
+        notes=notes,
+        command=running_command(),
+        versions=card.versions,
+        model_sha256=card.sha256,
+        adapted=units.adapted,
+        overlap=int((units.places >= 0).sum()),
+        model_genes=len(units.standard.genes),
+        restored_values=restored,
+    )
+
+
+def _left_out(means: NDArray[np.float32], told: NDArray[np.bool_], *, unchecked: bool) -> Iterator[str]:
+    """What the user is to know of samples and genes that nothing is told of, or that cannot be checked."""
+    if empty := int(np.isnan(means).all(1).sum()):
+        yield f"{empty} samples have no value of any model gene and were left as they are"
+    if foreign := int((~told).sum()):
+        yield f"{foreign:,} genes of the table are unknown to the model and were left as they are"
+    if unchecked:
+        alone = "have no structure of their own and cannot be checked: the model alone answers"
+        yield f"{len(means)} samples {alone}"
 
 
 def _known(value: float) -> float | None:
@@ -123,12 +146,6 @@ def _own_structure(
 
     names = np.asarray(bulk.table.var_names, dtype=str)[kept].tolist()
     return kept, complete(units.raw[:, kept], told, names, neighbours_of(bulk.table), progress)
-
-
-_OF_IMPUTER = (
-    *("target", "scale", "adapted", "model_sha256", "overlap", "model_genes", "restored_values"),
-    *("hidden_r", "hidden_cover", "notes", "command", "versions"),
-)
 
 
 def completed(source: BulkTable | Section, restored: AnnData) -> BulkTable | Section:
@@ -161,10 +178,29 @@ def as_section(section: Section, restored: AnnData) -> Section:
     values, own = np.asarray(restored.layers["restored"]), record_of(restored)
     obs, var, uns = section.table.obs.copy(), restored.var.copy(), dict(section.table.uns)
     table = AnnData(values, obs=obs, var=var, uns=uns, obsm=dict(restored.obsm), layers=beside)
-    told = {name: getattr(own, name) for name in _OF_IMPUTER} | {"mpp": float(section.mpp)}
-    told |= {"spot_um": float(section.spot_um), "pitch_um": section.pitch_um}
-    told |= {"name": section.name, "patient": section.patient, "cells": section.pitch_um is None or None}
-    amend_record(table, kind="restored", **told)
+    record = replace(
+        record_of(table),
+        kind="restored",
+        name=section.name,
+        patient=section.patient,
+        mpp=float(section.mpp),
+        spot_um=float(section.spot_um),
+        pitch_um=section.pitch_um,
+        cells=section.pitch_um is None or None,
+        scale=own.scale,
+        target=own.target,
+        notes=own.notes,
+        command=own.command,
+        versions=own.versions,
+        model_sha256=own.model_sha256,
+        adapted=own.adapted,
+        overlap=own.overlap,
+        model_genes=own.model_genes,
+        restored_values=own.restored_values,
+        hidden_r=own.hidden_r,
+        hidden_cover=own.hidden_cover,
+    )
+    keep_record(table, record)
     return section.with_table(table)
 
 

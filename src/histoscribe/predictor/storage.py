@@ -1,7 +1,7 @@
 """From a fitted predictor to named arrays, and back with every shape checked."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from typing import Any
 
@@ -63,6 +63,24 @@ def to_settings(fitted: FittedPredictor) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a card says of the arrays beside it."""
+
+    settings: PredictorSettings
+    pitch_um: float
+    weights: EnsembleWeights
+    members: int
+    views: int
+    descriptors: int
+    references: int
+    familiar: int
+
+    @property
+    def inputs(self) -> int:
+        return self.descriptors * self.settings.blocks
+
+
 def from_tensors(
     tensors: Mapping[str, NDArray[Any]], card: Card, *, where: str | PathLike[str] | None = None
 ) -> FittedPredictor:
@@ -70,6 +88,44 @@ def from_tensors(
 
     Raises `ModelError` if the card's settings are impossible or an array is missing or of a wrong shape.
     """
+    plan, genes = _plan_of(card, where), len(card.genes)
+    settings, numbers = plan.settings, range(plan.members)
+    if "intervals.low" in tensors:
+        tensors = _with_depths(tensors)
+    looked = _columns(tensors, "components") // plan.views or plan.inputs
+    with torch.device("meta"):
+        networks = [variant_named(settings.variant).build(settings, looked, genes, 0) for _ in numbers]
+    whole = side_by_side(networks)
+    shapes = _shapes(plan, genes, tensors) | {name: tuple(v.shape) for name, v in whole.state_dict().items()}
+    require_shapes(tensors, shapes, where=where)
+    if foreign := sorted(name for name in tensors if name.startswith("network") and name not in shapes):
+        problem = f"the weights hold {foreign[0]}, which the card's settings do not have"
+        raise ModelError(problem, where=where, remedy=_REMEDY)
+    saved = {name: torch.from_numpy(tensors[name].astype(np.float32)) for name in whole.state_dict()}
+    whole.eval().load_state_dict(saved, assign=True)
+    scales = [(tensors[f"{name}.mean"], tensors[f"{name}.deviation"]) for name in ("descriptors", "context")]
+    crops = intervals = None
+    if "intervals.low" in tensors:
+        intervals = Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
+    if "crops.data" in tensors:
+        crops = Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
+    return FittedPredictor(
+        settings=settings,
+        space=InputSpace(plan.pitch_um, settings.reaches, settings.measures, *scales),
+        familiar=NoveltyReference(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
+        keys=[tensors[f"keys{number}"] for number in numbers],
+        networks=networks,
+        spatial=tensors.get("spatial", np.zeros(genes, dtype=np.float32)),
+        views=plan.views,
+        weights=plan.weights,
+        intervals=intervals,
+        crops=crops,
+        **{name: tensors[name] for name in _PLAIN},
+    )
+
+
+def _plan_of(card: Card, where: str | PathLike[str] | None) -> _Plan:
+    """From the card's settings; `ModelError` where they are impossible."""
     try:
         kept = {name: value for name, value in card.settings.items() if name not in _BESIDE}
         pitch = float(kept.pop("pitch_um"))
@@ -90,13 +146,13 @@ def from_tensors(
     except (KeyError, TypeError, ValueError, SettingError) as error:
         problem = f"the card's settings cannot be used ({error})"
         raise ModelError(problem, where=where, remedy=_REMEDY) from error
-    variant = variant_named(settings.variant)
-    genes, inputs = len(card.genes), descriptors * settings.blocks
-    columns, rank, axes = (
-        tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
-        for name in ("components", "ridge", "familiar.axes")
-    )
-    seen, looked = columns or inputs, columns // views or inputs
+    return _Plan(settings, pitch, weights, members, views, descriptors, references, familiar)
+
+
+def _shapes(plan: _Plan, genes: int, tensors: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+    """Those of all arrays but the networks'; some sizes are only told by the arrays themselves."""
+    settings, inputs, descriptors, references = plan.settings, plan.inputs, plan.descriptors, plan.references
+    columns, rank, axes = (_columns(tensors, name) for name in ("components", "ridge", "familiar.axes"))
     shapes: dict[str, tuple[int, ...]] = {
         "components": (inputs, columns),
         "mean": (genes,),
@@ -105,49 +161,25 @@ def from_tensors(
         "loadings": (rank, genes),
         "values": (references, genes),
         "trust": (references,),
-        **shapes_of_familiar(descriptors, axes, familiar, seen),
+        **shapes_of_familiar(descriptors, axes, plan.familiar, columns or inputs),
+        **{f"keys{number}": (references, settings.width) for number in range(plan.members)},
     }
     for name, width in (("descriptors", descriptors), ("context", descriptors * len(settings.reaches))):
         shapes |= {f"{name}.mean": (width,), f"{name}.deviation": (width,)}
     if "spatial" in tensors:  # else it is older, and writes all genes as they are
         shapes["spatial"] = (genes,)
     if "intervals.low" in tensors:
-        tensors = _with_depths(tensors)
         rungs = 1 + tensors["intervals.depths"].size
         shapes |= dict.fromkeys(("intervals.low", "intervals.high"), (2, rungs, BINS, genes))
         shapes |= {"intervals.edges": (2, BINS - 1, genes), "intervals.depths": (rungs - 1,)}
-    with torch.device("meta"):
-        networks = [variant.build(settings, looked, genes, 0) for _ in range(members)]
-    whole = side_by_side(networks)
-    shapes |= {name: tuple(v.shape) for name, v in whole.state_dict().items()}
-    shapes |= {f"keys{number}": (references, settings.width) for number in range(members)}
-    require_shapes(tensors, shapes, where=where)
-    if foreign := sorted(name for name in tensors if name.startswith("network") and name not in shapes):
-        problem = f"the weights hold {foreign[0]}, which the card's settings do not have"
-        raise ModelError(problem, where=where, remedy=_REMEDY)
-    saved = {name: torch.from_numpy(tensors[name].astype(np.float32)) for name in whole.state_dict()}
-    whole.eval().load_state_dict(saved, assign=True)
-    scales = [(tensors[f"{name}.mean"], tensors[f"{name}.deviation"]) for name in ("descriptors", "context")]
-    space = InputSpace(pitch, settings.reaches, settings.measures, *scales)
-    crops = intervals = None
-    if "intervals.low" in tensors:
-        intervals = Intervals(*(tensors[f"intervals.{name}"] for name in _INTERVALS))
     if "crops.data" in tensors:
-        require_shapes(tensors, {"crops.ends": (references,)}, where=where)
-        crops = Crops(tensors["crops.data"].astype(np.uint8).ravel(), tensors["crops.ends"].astype(np.int64))
-    return FittedPredictor(
-        settings=settings,
-        space=space,
-        familiar=NoveltyReference(*(tensors[f"familiar.{name}"] for name in _FAMILIAR)),
-        keys=[tensors[f"keys{number}"] for number in range(members)],
-        networks=networks,
-        spatial=tensors.get("spatial", np.zeros(genes, dtype=np.float32)),
-        views=views,
-        weights=weights,
-        intervals=intervals,
-        crops=crops,
-        **{name: tensors[name] for name in _PLAIN},
-    )
+        shapes["crops.ends"] = (references,)
+    return shapes
+
+
+def _columns(tensors: Mapping[str, NDArray[Any]], name: str) -> int:
+    """The last length of an array; 0 where it is missing."""
+    return tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
 
 
 def _with_depths(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from histoscribe.predictor.model import FittedPredictor, project, seen_by
 from histoscribe.predictor.novelty import learn_familiar
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.smoothness import spatial_order
-from histoscribe.predictor.target import panel_expression, spot_weights
+from histoscribe.predictor.target import Target, panel_expression, spot_weights
 from histoscribe.predictor.training.batches import SpotBatch, SpotBatches, TrainingSpots, training_steps
 from histoscribe.predictor.training.views import (
     EncoderView,
@@ -73,11 +74,7 @@ def fit_parts(
     settings, panel, seed = options.settings, options.panel, options.seed
     variant = variant_named(settings.variant)
     space = InputSpace.learned(sections, settings.reaches, settings.measures)
-    ends = np.cumsum([len(section.spots) for section in sections])
-    parts = [slice(end - len(section.spots), end) for end, section in zip(ends, sections, strict=True)]
-    wanted = room((int(ends[-1]), len(panel)))
-    for rows, section in zip(parts, sections, strict=True):
-        wanted[rows] = panel_expression(section, panel, settings.target)
+    parts, wanted = _measured(sections, panel, settings.target)
     targets = [part_of(wanted, rows) for rows in parts]
     weighed = variant.weighs_spots and "depth weights" not in settings.without
     trust = spot_weights(sections) if weighed else np.ones(len(wanted))
@@ -88,17 +85,11 @@ def fit_parts(
     rank = len(panel) if "low rank" in settings.without else settings.rank
     scores, loadings = expression_components(wanted, trust, rank)
     blocks = InputBlocks(sections, space, settings.blocks * sections[0].features.shape[1])
-    inputs: InputMatrix | InputProducts
-    if len(blocks) == 1:
-        inputs = InputMatrix(next(iter(blocks)), scores, trust)
-    else:
-        inputs = InputProducts(blocks, scores, trust)
+    whole = len(blocks) == 1
+    inputs = InputMatrix(next(iter(blocks)), scores, trust) if whole else InputProducts(blocks, scores, trust)
     views = [view.columns(settings, sections[0].features.shape[1]) for view in options.views]
     components = view_axes(inputs, views, settings.components)
-    reduced, done = room((len(wanted), components.shape[1] or len(components))), 0
-    for block in blocks:
-        reduced[done : done + len(block)] = project(block, components, len(components))
-        done += len(block)
+    reduced = _reduced(blocks, components, len(wanted))
     if variant.has_ridge:
         ridge = view_ridge(inputs, views)
     else:
@@ -107,12 +98,12 @@ def fit_parts(
     types = _spot_types(sections, space, settings, seed)
     spots = [
         TrainingSpots(
-            part_of(reduced, rows),
-            part_of(wanted, rows),
-            variant.places(section.centres_um / section.pitch_um),
-            types[rows],
-            np.arange(rows.start, rows.stop, dtype=np.int64),
-            trust[rows].astype(np.float32),
+            features=part_of(reduced, rows),
+            expression=part_of(wanted, rows),
+            places=variant.places(section.centres_um / section.pitch_um),
+            types=types[rows],
+            numbers=np.arange(rows.start, rows.stop, dtype=np.int64),
+            trust=trust[rows].astype(np.float32),
         )
         for section, rows in zip(sections, parts, strict=True)
     ]
@@ -146,6 +137,17 @@ def fit_parts(
     )
 
 
+def _measured(
+    sections: Sequence[EncodedSection], panel: Sequence[str], target: Target
+) -> tuple[list[slice], Held]:
+    """The rows of each section's spots, and the expression of all, shape (spots, panel)."""
+    ends = np.cumsum([0, *(len(section.spots) for section in sections)]).tolist()
+    parts, wanted = [slice(*pair) for pair in pairwise(ends)], room((ends[-1], len(panel)))
+    for rows, section in zip(parts, sections, strict=True):
+        wanted[rows] = panel_expression(section, panel, target)
+    return parts, wanted
+
+
 class InputBlocks(Sized, Iterable[NDArray[np.float32]]):
     """The image inputs of all training spots, some sections at a time: made anew whenever they are asked for.
 
@@ -168,6 +170,15 @@ class InputBlocks(Sized, Iterable[NDArray[np.float32]]):
 
     def _made(self, group: NDArray[np.int64]) -> NDArray[np.float32]:
         return np.concatenate([self._space.of(self._sections[number]) for number in group])
+
+
+def _reduced(blocks: InputBlocks, components: NDArray[np.float32], spots: int) -> Held:
+    """The image input of all spots on its main axes; as it is where there are none."""
+    reduced, done = room((spots, components.shape[1] or len(components))), 0
+    for block in blocks:
+        reduced[done : done + len(block)] = project(block, components, len(components))
+        done += len(block)
+    return reduced
 
 
 def gallery_spots(count: int, most: int, seed: int) -> NDArray[np.int64]:
