@@ -123,8 +123,8 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         codes = np.searchsorted(classes, said[use]).astype(np.int64)
         own = {"classes": list(classes), "scale": standard.scale, "memory": memory}
         settings, training = asdict(self.settings) | own, tuple(map(TrainingSection, names, owners))
-        rule, about = "any genes that are shared", {"settings": settings, "training": training}
-        card = self._written("memory", standard.genes, "class", rule, **about)
+        rule = "any genes that are shared"
+        card = self._written("memory", standard.genes, "class", rule, training=training, settings=settings)
         samples = np.nan_to_num(values[use[kept]]).astype(np.float16).astype(np.float32)
         return self._learned(ClassifierState(samples, standard, codes, classes, owners, memory), card)
 

@@ -63,9 +63,15 @@ def align(
         amend_record(moving.table, command=call().line)
         progress.report("writing")
         write_section(moving, out)
-    facts: dict[str, Any] = {"written": out, "method": found.method, "overlap": found.overlap}
-    facts |= {"agreeing": found.agreeing, "places": len(found.places), "residual_um": found.residual_um}
-    facts["seconds"] = call().seconds
+    facts = {
+        "written": out,
+        "method": found.method,
+        "overlap": found.overlap,
+        "agreeing": found.agreeing,
+        "places": len(found.places),
+        "residual_um": found.residual_um,
+        "seconds": call().seconds,
+    }
     caution(moving.warnings)
     answer("Aligned", facts, warnings=list(moving.warnings), affine=found.affine)
 

@@ -19,6 +19,8 @@ from histoscribe.formats import kind_of
 from histoscribe.record import amend_record, installed_versions
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from histoscribe.section.cohort import CohortRow
 
 _TOP, _SHOWN = 10, 20
@@ -58,7 +60,18 @@ def classify(
     if read_card(bundled(model)).kind == "labeller":
         why = "this model tells slides, not samples"
         refuse_given(why, model, explain=explain or None, scale=scale, adapt=adapt)
-        _slides(table, out, model, region, section, attention, mpp, store, device, encoder)
+        _slides(
+            table,
+            out,
+            model=model,
+            region=region,
+            section=section,
+            attention=attention,
+            mpp=mpp,
+            store=store,
+            device=device,
+            encoder=encoder,
+        )
         return
     why = "this model tells samples, not slides as a model of train slides does"
     refuse_given(why, model, attention=attention, mpp=mpp, store=store, encoder=encoder)
@@ -91,9 +104,18 @@ def classify(
 
 
 def _slides(
-    target: Path, out: Path, model: str, region: Path | None, section: str | None,
-    attention: Path | None, mpp: float | None, store: Path | None, device: str, encoder: str | None,
-) -> None:  # fmt: skip
+    target: Path,
+    out: Path,
+    *,
+    model: str,
+    region: Path | None,
+    section: str | None,
+    attention: Path | None,
+    mpp: float | None,
+    store: Path | None,
+    device: str,
+    encoder: str | None,
+) -> None:
     """Tell the labels of slides, with the record of each in its rows."""
     import pandas as pd
 
@@ -110,7 +132,6 @@ def _slides(
             remedy = "name one slide, or choose it with --section"
             raise SettingError("tiles are written of one slide alone", where=attention, remedy=remedy)
         output_file(attention, ".h5ad", ".geojson", inputs=[target, out])
-    command = call().line
     tables: list[pd.DataFrame] = []
     verdicts: dict[str, str] = {}
     outcomes: list[Outcome] = []
@@ -127,7 +148,7 @@ def _slides(
             patient = getattr(opened if row is None else row, "patient", "") or ""
             found = labeller.label(slide, region=drawn, name=name, patient=patient, progress=progress)
             if attention is not None and found.tiles is not None:
-                amend_record(found.tiles.table, command=command)
+                amend_record(found.tiles.table, command=call().line)
                 write_attention(found.tiles, attention)
             found.told.insert(0, "slide", name)
             verdicts[name] = found.verdict.sentence
@@ -141,24 +162,33 @@ def _slides(
         failed = {one.target: one.problem or one.outcome for one in outcomes if one.outcome != "done"}
         if not tables:
             raise SlideError("no slide of the cohort could be told", where=target, remedy="see each above")
-        about: dict[str, Any] = {
-            "model": labeller.card.sha256,
-            "command": command,
-            "versions": installed_versions(),
-        }
-        told = pd.concat(tables)
-        records = told.reset_index().to_dict("records")
-        with replacing(out) as fresh:
-            if out.suffix.lower() == ".json":
-                text = json_of({**about, "verdicts": verdicts, "rows": records, "failed": failed})
-                fresh.write_text(text, encoding="utf-8")
-            else:
-                version = about["versions"].get("napari-histoscribe", "")
-                own = told.assign(model=about["model"], version=version, command=command)
-                own.reset_index().to_csv(fresh, index=False, float_format="%.5g")
-    facts = {"written": out, "tiles": attention, "slides": len(tables), "model": about["model"]}
+        told, sha256 = pd.concat(tables).reset_index(), labeller.card.sha256
+        _write_slides(told, out, sha256, verdicts, failed)
+    facts = {"written": out, "tiles": attention, "slides": len(tables), "model": sha256}
     caution(f"{name}: {words}" for name, words in verdicts.items())
-    shown = told.reset_index()[["slide", "label", "told", "probability", "low", "high", "held_out"]]
-    listed = list(map(str, shown)), shown.head(_SHOWN).itertuples(index=False, name=None)
-    answer("Told", facts, listed, verdicts=verdicts, rows=records, failed=failed)
+    shown = told[["slide", "label", "told", "probability", "low", "high", "held_out"]].head(_SHOWN)
+    listed = list(map(str, shown)), shown.itertuples(index=False, name=None)
+    answer("Told", facts, listed, verdicts=verdicts, rows=told.to_dict("records"), failed=failed)
     leave(outcomes)
+
+
+def _write_slides(
+    told: DataFrame, out: Path, sha256: str, verdicts: dict[str, str], failed: dict[str, str]
+) -> None:
+    """A row each label of each slide, as CSV or JSON, with what told them."""
+    command, versions = call().line, installed_versions()
+    with replacing(out) as fresh:
+        if out.suffix.lower() == ".json":
+            whole = {
+                "model": sha256,
+                "command": command,
+                "versions": versions,
+                "verdicts": verdicts,
+                "rows": told.to_dict("records"),
+                "failed": failed,
+            }
+            fresh.write_text(json_of(whole), encoding="utf-8")
+        else:
+            version = versions.get("napari-histoscribe", "")
+            own = told.assign(model=sha256, version=version, command=command)
+            own.to_csv(fresh, index=False, float_format="%.5g")

@@ -49,14 +49,19 @@ def convert(
         if isinstance(opened, Slide):
             refuse_given("a slide has no genes", source, gene=gene or None)
             write(opened, target, quality=quality, progress=progress)
-            facts = {"kind": "slide", "rows_columns": list(opened.levels[0].shape)}
-            facts |= {"levels": len(opened.levels), "mpp": opened.mpp, "without_loss": quality is None}
+            facts = {
+                "kind": "slide",
+                "rows_columns": list(opened.levels[0].shape),
+                "levels": len(opened.levels),
+                "mpp": opened.mpp,
+                "without_loss": quality is None,
+            }
         else:
             refuse_given("a section has no JPEG quality", source, quality=quality)
             if target.suffix.lower() != ".csv":
                 refuse_given("only a .csv leaves genes out", target, gene=gene or None)
             require_known("gene", gene or (), opened.genes, where=source)
-            write(opened, target, **({"genes": gene} if gene else {}))
+            write(opened, target, genes=gene or None)
             spots, genes = opened.table.shape
             facts = {"kind": "section", "name": opened.name, "spots": spots, "genes": genes}
     doubts = [*opened.warnings, *_of_tiles(told)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,8 @@ from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from histoscribe.bulk import BulkTable
 
 _SHOWN = 15
@@ -52,7 +55,7 @@ def generate(
     """Generate metastases of a primary at a site: hypotheses for research, not a diagnosis."""
     from histoscribe.generator import Generator
     from histoscribe.generator.components import draw_components
-    from histoscribe.generator.result import change_table, gene_set_changes, write_generated
+    from histoscribe.generator.result import write_generated
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
@@ -68,9 +71,17 @@ def generate(
         for path in sets or ():
             known.update(read_gene_sets(path))
         tissue = None if normal is None else _parent(normal, None, normal_region)
-        asked: dict[str, Any] = {"samples": samples, "purity": share, "seed": seed, "adapt": adapt}
-        asked |= {"site": site, "cancer": cancer, "normal": tissue}
-        table = generator.generate(_parent(primary, section, region), **asked, progress=progress)
+        table = generator.generate(
+            _parent(primary, section, region),
+            site=site,
+            cancer=cancer,
+            normal=tissue,
+            samples=samples,
+            purity=share,
+            seed=seed,
+            adapt=adapt,
+            progress=progress,
+        )
         amend_record(table, command=call().line)
         write_generated(table, out)
         if components is not None:
@@ -78,22 +89,42 @@ def generate(
             with replacing(components) as fresh:
                 found.to_csv(fresh, index=False, float_format="%.4g")
             draw_components(found, components.with_suffix(".png"))
-    own = record_of(table)
-    changes = change_table(table).head(_SHOWN)
-    scores = gene_set_changes(table, known)
-    purities, pulled = table.obs["purity"], table.obs["pulled"] > 0
-    facts = {"written": out, "synthetic": True, "samples": table.n_obs, "genes": table.n_vars}
-    facts |= {"cancer": str(table.obs["cancer"].iloc[0]), "site": site}
-    facts |= {"mean_purity": round(float(purities.mean()), 3), "pulled": round(float(pulled.mean()), 3)}
-    facts |= {"model": own.model_sha256, "seconds": call().seconds, "notice": own.notice}
+    _tell(table, known, site, out)
+
+
+def _tell(table: AnnData, sets: Mapping[str, tuple[str, ...]], site: str, out: Path) -> None:
+    """Say what was generated, and how it differs from its primary."""
+    from histoscribe.generator.result import change_table, gene_set_changes
+
+    own, obs = record_of(table), table.obs
+    facts = {
+        "written": out,
+        "synthetic": True,
+        "samples": table.n_obs,
+        "genes": table.n_vars,
+        "cancer": str(obs["cancer"].iloc[0]),
+        "site": site,
+        "mean_purity": round(float(obs["purity"].mean()), 3),
+        "pulled": round(float((obs["pulled"] > 0).mean()), 3),
+        "model": own.model_sha256,
+        "seconds": call().seconds,
+        "notice": own.notice,
+    }
+    changes = change_table(table).head(_SHOWN).rename_axis("gene")
+    in_sets = gene_set_changes(table, sets).rename_axis("gene_set")
+    most = changes[["primary", "generated", "change"]].itertuples(name=None)
+    most_in_sets = in_sets.head(_SHOWN)[["change", "genes"]].itertuples(name=None)
     caution(own.notes)
-    genes = ("gene", "primary", "generated", "log2 change"), changes[["primary", "generated", "change"]]
-    in_sets = ("gene set", "log2 change", "genes"), scores.head(_SHOWN)[["change", "genes"]]
-    shown = [(head, rows.itertuples(name=None)) for head, rows in (genes, in_sets)]
-    more = {"genes_changed": changes.rename_axis("gene"), "gene_sets_changed": scores.rename_axis("gene_set")}
-    told: dict[str, Any] = {name: frame.reset_index().to_dict("records") for name, frame in more.items()}
-    answer("Generated", facts, *shown, notes=list(own.notes), **told)
-    if not as_json:
+    answer(
+        "Generated",
+        facts,
+        (("gene", "primary", "generated", "log2 change"), most),
+        (("gene set", "log2 change", "genes"), most_in_sets),
+        notes=list(own.notes),
+        genes_changed=changes.reset_index().to_dict("records"),
+        gene_sets_changed=in_sets.reset_index().to_dict("records"),
+    )
+    if not call().as_json:
         caution([f"{own.notice}."])
 
 

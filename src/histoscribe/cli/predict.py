@@ -21,6 +21,9 @@ from histoscribe.formats import kind_of
 from histoscribe.record import amend_record, record_of
 
 if TYPE_CHECKING:
+    from histoscribe.features import TileEncoder
+    from histoscribe.predictor import Predictor
+    from histoscribe.progress import Progress
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
@@ -60,9 +63,8 @@ def predict(
     stopped or killed goes on where it was, and a table and a page tell of all.
     """
     from histoscribe.features import connected, encoder_named, storing
-    from histoscribe.predictor import Predictor, predict_itself
-    from histoscribe.section import Section, write_section
-    from histoscribe.tiles import read_regions
+    from histoscribe.predictor import Predictor
+    from histoscribe.section import write_section
 
     alone = not targets
     if alone and guide != "own":
@@ -75,21 +77,14 @@ def predict(
         progress.report("opening model and target" if len(targets) == 1 else "opening the model")
         chosen = None if encoder is None else encoder_named(encoder, device=device)
         predictor = None if alone else Predictor.load(model, device=device, encoder=chosen)
+        sha256 = "" if predictor is None else predictor.card.sha256
 
         def work(target: Path, file: Path) -> dict[str, Any]:
             start = time.monotonic()
             chosen_here = section if lone or kind_of(target) == "cohort" else None
             opened = open_target(target, section=chosen_here, mpp=mpp)
-            spots = isinstance(opened, Section) and grid_um is None and region is None
-            asked: dict[str, Any] = {"region": None if region is None else read_regions(region)}
-            asked |= {"pitch_um": None if spots else grid_um or options.GRID_UM, "progress": progress}
-            if predictor is None:
-                predicted = predict_itself(_guiding("own", opened, None), encoder=chosen, **asked)
-            else:
-                knowing = predictor
-                if guide is not None:
-                    knowing = predictor.guided(_guiding(guide, opened, section), progress=progress)
-                predicted = knowing.predict(opened, **asked)
+            guiding = None if guide is None else _guiding(guide, opened, section)
+            predicted = _predicted(opened, predictor, guiding, chosen, grid_um, region, progress)
             table = predicted.table
             amend_record(table, command=call().line)
             progress.report("writing")
@@ -97,10 +92,15 @@ def predict(
             verdict: Any = "taught by its own spots"
             if (found := record_of(table).verdict) is not None:
                 verdict = found.to_mapping() if as_json or files[1:] else found.sentence
-            sha256 = "" if predictor is None else predictor.card.sha256
-            facts = {"written": file, "verdict": verdict, "spots": table.n_obs, "genes": table.n_vars}
-            facts |= {"model": sha256, "seconds": round(time.monotonic() - start, 1)}
-            return facts | {"warnings": opened.warnings}
+            return {
+                "written": file,
+                "verdict": verdict,
+                "spots": table.n_obs,
+                "genes": table.n_vars,
+                "model": sha256,
+                "seconds": round(time.monotonic() - start, 1),
+                "warnings": opened.warnings,
+            }
 
         if len(targets) > 1 and store is None and scheduler is None:
             store = out / "features"
@@ -110,10 +110,15 @@ def predict(
             else:
                 pairs = zip(targets, files, strict=True)
                 works = [(str(target), partial(work, target, file)) for target, file in pairs]
-                sha256 = predictor and predictor.card.sha256
-                depends: dict[str, Any] = {"version": __version__, "model": sha256}
-                depends |= {"grid": grid_um, "mpp": mpp, "section": section}
-                depends |= {"region": region and region.read_text(), "guide": guide}
+                depends = {
+                    "version": __version__,
+                    "model": sha256,
+                    "grid": grid_um,
+                    "mpp": mpp,
+                    "section": section,
+                    "region": region and region.read_text(),
+                    "guide": guide,
+                }
                 outcomes = run_batch(works, FolderLedger(out, depends))
     if len(targets) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
@@ -124,6 +129,31 @@ def predict(
     which = f" --section {section}" if section else ""
     hint = f"Next: histoscribe view {targets[0]} {out}{which}"
     answer("Prediction", facts, hint=hint, warnings=warnings)
+
+
+def _predicted(
+    target: Section | Slide,
+    model: Predictor | None,
+    guiding: Section | None,
+    encoder: TileEncoder | None,
+    grid_um: float | None,
+    region: Path | None,
+    progress: Progress,
+) -> Section:
+    """A target as a model tells it, measured spots by themselves, or the model with them."""
+    from histoscribe.predictor import predict_itself
+    from histoscribe.section import Section
+    from histoscribe.tiles import read_regions
+
+    drawn = None if region is None else read_regions(region)
+    spots = isinstance(target, Section) and grid_um is None and region is None
+    pitch_um = None if spots else grid_um or options.GRID_UM
+    if model is None:
+        assert guiding is not None
+        return predict_itself(guiding, encoder=encoder, pitch_um=pitch_um, region=drawn, progress=progress)
+    if guiding is not None:
+        model = model.guided(guiding, progress=progress)
+    return model.predict(target, pitch_um=pitch_um, region=drawn, progress=progress)
 
 
 def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:

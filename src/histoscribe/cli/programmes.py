@@ -33,8 +33,16 @@ def programmes(
 ) -> None:
     """Learn gene programmes and their hazards from a table, or find learned ones in samples or spots."""
     if model is not None:
-        given = {"survival": survival, "samples": samples, "patient": patient, "only": only, "number": number}
-        refuse_given("with --model nothing is learned", table, **given, sets=sets or None)
+        refuse_given(
+            "with --model nothing is learned",
+            table,
+            survival=survival,
+            samples=samples,
+            patient=patient,
+            only=only,
+            number=number,
+            sets=sets or None,
+        )
         _find(table, out, model, region, section, scale)
         return
     from histoscribe.genes import read_gene_sets, shipped_gene_sets
@@ -56,9 +64,14 @@ def programmes(
         learned.save(out)
     found, own = learned.table, learned.card.settings
     caution([*own["notes"], *(["there is no survival: no hazards are given"] if named is None else [])])
-    facts = {"model": out, "programmes": len(found), "genes": len(learned.genes)}
-    facts |= {"samples": len(learned.card.training), "events": own["events"]}
-    facts |= {"weight_of_survival": own["weight"]}
+    facts = {
+        "model": out,
+        "programmes": len(found),
+        "genes": len(learned.genes),
+        "samples": len(learned.card.training),
+        "events": own["events"],
+        "weight_of_survival": own["weight"],
+    }
     hint = f"Next: histoscribe programmes SECTION --model {out} --out programmes.h5ad"
     rows = found.reset_index().to_dict("records")
     kept = [name for name in _SHOWN if name in found]

@@ -72,37 +72,50 @@ def predictor(
 
     output_folder(out)
     genes = None if panel is None else read_gene_list(panel)
-    settings: dict[str, Any] = {
-        "variant": variant,
-        "panel": genes,
-        "panel_size": panel_size,
-        "epochs": epochs,
-        "members": members,
-        "seed": seed,
-        "device": device,
-        "licence": licence,
-        "graphs": GRAPHS if graphs else None,
-    }
-    given = {name: value for name, value in settings.items() if value is not None}
+    lengths = {"epochs": epochs, "members": members}  # a variant has its own
     checkpoint = out.with_name(f"{out.name}.training")
     with job() as progress:
         chosen = encoder if encoder == "auto" else encoder_named(encoder, device=device)
-        model = Predictor(**given)
+        model = Predictor(
+            variant,
+            seed=seed,
+            device=device,
+            licence=licence,
+            panel=genes,
+            panel_size=panel_size,
+            graphs=GRAPHS if graphs else (),
+            **{name: length for name, length in lengths.items() if length is not None},
+        )
         sections = open_cohort(cohort, exclude=exclude or (), only=only or (), progress=progress)
         with connected(scheduler), storing(store):
-            how: dict[str, Any] = {"crops": crops, "types": types, "devices": devices}
-            model.fit(sections, encoder=chosen, checkpoint=checkpoint, progress=progress, **how)
+            model.fit(
+                sections,
+                encoder=chosen,
+                crops=crops,
+                types=types,
+                devices=devices,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
         model.save(out, tissue=tissue, technology=technology)
     shutil.rmtree(checkpoint, ignore_errors=True)
     caution(f"{section.name}: {warning}" for section in sections for warning in section.warnings)
-    caution(model.card.settings.get("doubts", ()))
-    facts = {"model": out, "sections": [section.name for section in sections]}
-    facts["patients"] = sorted({section.patient for section in sections})
-    facts |= {"spots": sum(section.table.n_obs for section in sections), "genes": len(model.card.genes)}
-    facts |= {"encoder": model.card.encoder, "seconds": call().seconds}
-    settings = model.settings.to_dict() | given
+    card = model.card
+    caution(card.settings.get("doubts", ()))
+    facts = {
+        "model": out,
+        "sections": [section.name for section in sections],
+        "patients": sorted({section.patient for section in sections}),
+        "spots": sum(section.table.n_obs for section in sections),
+        "genes": len(card.genes),
+        "encoder": card.encoder,
+        "seconds": call().seconds,
+    }
+    settings = model.settings.to_dict() | {"seed": seed, "device": device, "licence": licence}
+    if genes is not None:
+        settings["panel"] = genes
     hint = f"Next: histoscribe predict {out} TARGET --out predicted.h5ad"
-    answer("Model", facts, hint=hint, settings=settings, sha256=model.card.sha256)
+    answer("Model", facts, hint=hint, settings=settings, sha256=card.sha256)
 
 
 @app.command("imputer")
@@ -134,8 +147,15 @@ def imputer(
     output_folder(out)
     checkpoint = out.with_name(f"{out.name}.training")
     with job() as progress:
-        sizes: dict[str, Any] = {"factors": factors, "references": references, "steps": steps}
-        model = Imputer(**sizes, devices=devices, seed=seed, device=device, licence=licence)
+        model = Imputer(
+            factors=factors,
+            references=references,
+            steps=steps,
+            devices=devices,
+            seed=seed,
+            device=device,
+            licence=licence,
+        )
         progress.report("opening the table")
         roles = {} if patient is None else {"patient": patient}
         opened = open_described(table, samples, roles=roles, section=section, scale=scale)
@@ -280,15 +300,30 @@ def slides(
     card = model.card
     doubts += [*failed, *card.settings["doubts"]]
     caution(doubts)
-    facts = {"model": out, "slides": len(card.training), "patients": len(card.patients)}
-    named = [f"{one.name} ({one.kind})" for one in model.fitted.labels]
-    facts |= {"pooling": card.variant, "labels": named, "encoder": card.encoder, "seconds": call().seconds}
-    columns, found = ("low", "high", "mean_pooling", "chance", "patients"), card.held_out.items()
-    scored = [[name, one.get("auc", one.get("r")), *(one[key] for key in columns)] for name, one in found]
-    told = ("label", "held out: auc or r", *columns), scored
-    hint = f"Next: histoscribe classify SLIDE --model {out} --out told.csv --attention tiles.geojson"
-    more = {"settings": card.settings, "sha256": card.sha256, "held_out": card.held_out}
-    answer("Model", facts, told, hint=hint, **more, warnings=doubts)
+    facts = {
+        "model": out,
+        "slides": len(card.training),
+        "patients": len(card.patients),
+        "pooling": card.variant,
+        "labels": [f"{one.name} ({one.kind})" for one in model.fitted.labels],
+        "encoder": card.encoder,
+        "seconds": call().seconds,
+    }
+    columns = ("low", "high", "mean_pooling", "chance", "patients")
+    scored = [
+        [name, one.get("auc", one.get("r")), *(one[key] for key in columns)]
+        for name, one in card.held_out.items()
+    ]
+    answer(
+        "Model",
+        facts,
+        (("label", "held out: auc or r", *columns), scored),
+        hint=f"Next: histoscribe classify SLIDE --model {out} --out told.csv --attention tiles.geojson",
+        settings=card.settings,
+        sha256=card.sha256,
+        held_out=card.held_out,
+        warnings=doubts,
+    )
 
 
 def _say(out: Path, card: Card, facts: Mapping[str, Any], *, hint: str) -> None:

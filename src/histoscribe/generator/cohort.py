@@ -67,8 +67,7 @@ class Cohort:
 
     def take(self, rows: NDArray[Any]) -> Cohort:
         """Some of the samples, by index or mask."""
-        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in _BY_SAMPLE}
-        return replace(self, **chosen)
+        return replace(self, **{name: getattr(self, name)[rows] for name in _BY_SAMPLE})
 
     def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> NDArray[np.int64]:
         """Indices of samples of one kind, of one cancer or site where named."""

@@ -104,8 +104,8 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         own = {"seed": self.seed, "cancers": list(cancers), "sites": list(sites), "pairs": pairs}
         settings = asdict(self.settings) | own | {"samples": counts, "notes": notes}
         training = tuple(map(TrainingSection, used.names.tolist(), used.patients.tolist()))
-        rule, about = "all genes of the training cohort", {"settings": settings, "training": training}
-        card = self._written("metgen", used.genes, TARGET, rule, **about)
+        rule = "all genes of the training cohort"
+        card = self._written("metgen", used.genes, TARGET, rule, training=training, settings=settings)
         return self._learned(GeneratorState(model, standard), card)
 
     @property
@@ -215,9 +215,16 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             model, standard, parents, beside, share, (what, where), noise, progress or Progress()
         )
         primaries = [tumours.names[row] for row in turn]
-        obs: dict[str, Any] = {"cancer": [cancer] * samples, "site": [site] * samples, "primary": primaries}
-        obs |= {"normal": beside_names, "purity": share, "cancer_probability": draft.cancer.numpy()}
-        obs |= {"site_probability": draft.site.numpy(), "pulled": draft.pulled.numpy()}
+        obs = {
+            "cancer": [cancer] * samples,
+            "site": [site] * samples,
+            "primary": primaries,
+            "normal": beside_names,
+            "purity": share,
+            "cancer_probability": draft.cancer.numpy(),
+            "site_probability": draft.site.numpy(),
+            "pulled": draft.pulled.numpy(),
+        }
         profiles = standard.undo(draft.profiles.numpy())
         return build_result(profiles, draft.codes.numpy(), obs, parents, self.card, notes)
 

@@ -37,9 +37,18 @@ class Choice:
 
 
 def choose(
-    features: Sequence[NDArray[np.float32]], scale: Scale, labels: Sequence[Label], patients: Sequence[str],
-    prior: str | Floats | None, *, pooling: str, steps: int, seed: int, device: str, progress: Progress,
-) -> Choice:  # fmt: skip
+    features: Sequence[NDArray[np.float32]],
+    scale: Scale,
+    labels: Sequence[Label],
+    patients: Sequence[str],
+    prior: str | Floats | None,
+    *,
+    pooling: str,
+    steps: int,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Choice:
     """Try every plan on the same folds of patients, and keep the networks of the best.
 
     `scale`: of all training tiles. What a label is scored by is told by networks that have not seen the
@@ -52,9 +61,16 @@ def choose(
     plain = Plan("mean")
     trials: dict[Plan, Attempt] = {}
     for plan in dict.fromkeys([plain, *plans]):
-        bags = [torch.from_numpy(inputs_of(one, plan.pooling, scale)) for one in features]
         trials[plan] = try_out(
-            plan, bags, labels, fold, graph, steps=steps, seed=seed, device=where, progress=progress
+            plan,
+            [torch.from_numpy(inputs_of(one, plan.pooling, scale)) for one in features],
+            labels,
+            fold,
+            graph,
+            steps=steps,
+            seed=seed,
+            device=where,
+            progress=progress,
         )
     answers, baseline = (_honest([trials[one] for one in some], fold) for some in (plans, [plain]))
     chosen, stage = _best([trials[one] for one in plans])

@@ -64,9 +64,17 @@ def tile_batches(
 
 
 def try_out(
-    plan: Plan, bags: Sequence[Tensor], labels: Sequence[Label], fold: Places, prior: Prior | None,
-    *, steps: int, seed: int, device: str, progress: Progress,
-) -> Attempt:  # fmt: skip
+    plan: Plan,
+    bags: Sequence[Tensor],
+    labels: Sequence[Label],
+    fold: Places,
+    prior: Prior | None,
+    *,
+    steps: int,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Attempt:
     """Train one network a fold, each on the patients of the other folds; `bags`: tiles of each slide."""
     folds, every = np.unique(fold), -(-steps // STAGES)
     answers = np.zeros((STAGES, len(bags), columns_of(labels)[-1].stop))
@@ -80,9 +88,13 @@ def try_out(
             )
         own = _Fold(network, bags, labels, out, every)
         options = TrainingOptions(
-            f"learning by {plan}, fold {place + 1} of {len(folds)}", every * STAGES, seed + place,
-            device=device, clip=1.0, report_every=10,
-        )  # fmt: skip
+            f"learning by {plan}, fold {place + 1} of {len(folds)}",
+            every * STAGES,
+            seed + place,
+            device=device,
+            clip=1.0,
+            report_every=10,
+        )
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), _RATE[plan.pooling], weight_decay=_DECAY)
         optimise = partial(_as_it_is, optimiser)

@@ -91,9 +91,14 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
     reads_images = True
 
     def __init__(
-        self, *, pooling: str = "auto", steps: int = 240, seed: int = 0, device: str = "auto",
+        self,
+        *,
+        pooling: str = "auto",
+        steps: int = 240,
+        seed: int = 0,
+        device: str = "auto",
         licence: str = "not stated",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(LabellerSettings(pooling, steps), seed=seed, device=device, licence=licence)
 
     def fit(
@@ -147,9 +152,17 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         features = [np.asarray(bag.features, dtype=np.float32) for bag in bags]
         scale = pooled(features)
         best = choose(
-            features, scale, found, patients, prior, pooling=self.settings.pooling, steps=self.settings.steps,
-            seed=self.seed, device=self.device, progress=progress or Progress(),
-        )  # fmt: skip
+            features,
+            scale,
+            found,
+            patients,
+            prior,
+            pooling=self.settings.pooling,
+            steps=self.settings.steps,
+            seed=self.seed,
+            device=self.device,
+            progress=progress or Progress(),
+        )
         axes = principal_axes(np.concatenate([own_units(one)[:_SHOWN] for one in features]), _AXES)
         reduced = [np.ascontiguousarray(own_units(one) @ axes) for one in features]
         familiar = learn_familiar(features, reduced, self.seed)
@@ -165,10 +178,15 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         settings |= {"inner_split": f"{len(best.networks)} folds of patients"}
         if fineness:
             settings["fineness_um"] = max(fineness)
-        rule, names = "the labels that were given", tuple(one.name for one in found)
-        training = tuple(TrainingSection(bag.name, bag.patient) for bag in bags)
-        about = {"held_out": best.scores, "settings": settings, "training": training}
-        card = self._written(best.pooling, names, "labels of slides", rule, **about)
+        card = self._written(
+            best.pooling,
+            tuple(one.name for one in found),
+            "labels of slides",
+            "the labels that were given",
+            training=tuple(TrainingSection(bag.name, bag.patient) for bag in bags),
+            settings=settings,
+            held_out=best.scores,
+        )
         bare = tuple(replace(one, values=np.zeros(0)) for one in found)
         state = LabellerState(bare, best.calibration, best.pooling, best.networks, scale, familiar, axes)
         return self._learned(state, card, encoder)
@@ -241,8 +259,17 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         offset = np.mean([network.offset.detach().numpy() for network in state.networks], axis=0)
         answers = evidence.sum(0, dtype=np.float64) + offset
         novelty = state.familiar.novelty(features, np.ascontiguousarray(own_units(features) @ state.axes))
-        known: dict[str, Any] = {"section": name, "patient": patient, "genes": None, "scale": scale}
-        verdict = judge(self.card, state.familiar, novelty, features, coarser=coarser, **known)
+        verdict = judge(
+            self.card,
+            state.familiar,
+            novelty,
+            features,
+            section=name,
+            patient=patient,
+            coarser=coarser,
+            genes=None,
+            scale=scale,
+        )
         told = told_of(answers[None], state.labels, state.calibration, self.card, verdict)
         return SlideLabels(told, attention, evidence, novelty, verdict)
 

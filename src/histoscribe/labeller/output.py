@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,11 @@ def tiles_told(
     layers = {"attention": found.attention.astype(np.float32)}
     places = {"spatial": flip(tiles.centres)}
     table = AnnData(found.evidence.astype(np.float32), obs=obs, var=var, obsm=places, layers=layers)
-    target = "evidence of each tile for labels of the slide"
-    record = model_record(card, found.novelty, found.verdict, scale="standardised", target=target)
+    record = replace(
+        model_record(card, found.novelty, found.verdict),
+        scale="standardised",
+        target="evidence of each tile for labels of the slide",
+    )
     return section_of(table, slide, tiles, record, name, owner or None)
 
 
@@ -97,9 +100,12 @@ def write_attention(tiles: Section, path: str | Path) -> None:
         facts = {"objectType": "tile", "name": tile, "measurements": values}
         outline = {"type": "Polygon", "coordinates": [square]}
         features.append({"type": "Feature", "geometry": outline, "properties": facts})
-    about: dict[str, Any] = {"model_sha256": own.model_sha256, "command": own.command}
-    about["versions"] = own.versions
-    about["verdict"] = None if own.verdict is None else own.verdict.to_mapping()
+    about = {
+        "model_sha256": own.model_sha256,
+        "command": own.command,
+        "versions": own.versions,
+        "verdict": None if own.verdict is None else own.verdict.to_mapping(),
+    }
     content = {"type": "FeatureCollection", "histoscribe": json.loads(as_json(about)), "features": features}
     with replacing(path) as fresh:
         fresh.write_text(json.dumps(content), encoding="utf-8")

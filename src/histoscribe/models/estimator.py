@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import ModelError, SettingError
-from histoscribe.models.card import Card
+from histoscribe.models.card import Card, TrainingSection
 from histoscribe.models.store import bundled, load_model, save_model, weights_hash
 
 if TYPE_CHECKING:
@@ -169,9 +169,30 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
     ) -> tuple[SettingsT, FittedT]:
         """Settings and what was learned, with every shape checked; `ModelError` where they do not fit."""
 
-    def _written(self, variant: str, genes: tuple[str, ...], target: str, rule: str, **more: Any) -> Card:
-        """The card of what was learned: `training`, `settings` and others of `Card` in `more`."""
-        return Card(self.kind, variant, genes, target, rule, licence=self.licence, seed=self.seed, **more)
+    def _written(
+        self,
+        variant: str,
+        genes: tuple[str, ...],
+        target: str,
+        rule: str,
+        *,
+        training: tuple[TrainingSection, ...],
+        settings: dict[str, Any],
+        held_out: dict[str, dict[str, Any]] | None = None,
+    ) -> Card:
+        """The card of what was learned."""
+        return Card(
+            self.kind,
+            variant,
+            genes,
+            target,
+            rule,
+            training,
+            self.licence,
+            self.seed,
+            held_out=held_out or {},
+            settings=settings,
+        )
 
     def _learned(self, fitted: FittedT, card: Card, encoder: TileEncoder | None = None) -> Self:
         """Keep what was learned; the card gets the hash that the weights have once saved, and the encoder."""

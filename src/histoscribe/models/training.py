@@ -102,18 +102,29 @@ def train(
     kept = options.checkpoints
     callbacks: list[Callback] = [_Reports(progress, options), _Processes(), _Draws()]
     if kept is not None:
-        keep: dict[str, Any] = {"save_top_k": -1, "auto_insert_metric_name": False}
-        callbacks.append(ModelCheckpoint(kept.folder, "step-{step}", every_n_train_steps=kept.every, **keep))
+        each = ModelCheckpoint(
+            kept.folder,
+            "step-{step}",
+            save_top_k=-1,
+            auto_insert_metric_name=False,
+            every_n_train_steps=kept.every,
+        )
+        callbacks.append(each)
     random = nullcontext() if options.seed is None else seeded(options.seed, device)
     with random, _as_found():
         trainer = Trainer(
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
             devices=[device.index or 0] if one and device.type == "cuda" else options.devices,
             strategy="auto" if one else "ddp_fork",
-            max_epochs=-1, max_steps=options.steps,
-            gradient_clip_val=options.clip, callbacks=callbacks, logger=False,
-            enable_checkpointing=kept is not None, enable_progress_bar=False, enable_model_summary=False,
-        )  # fmt: skip
+            max_epochs=-1,
+            max_steps=options.steps,
+            gradient_clip_val=options.clip,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=kept is not None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
         learner, latest = _Learner(network, loss, optimise, options), None if kept is None else kept.latest
         trainer.fit(learner, data, ckpt_path=latest, weights_only=True)
     network.to("cpu").eval()

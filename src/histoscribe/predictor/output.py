@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -72,9 +72,12 @@ def predicted_section(
         columns=["r", "low", "high"],
         dtype=np.float32,
     ).add_prefix("held_out_")
-    facts: dict[str, Any] = {"spot_type": told.types.astype(np.int32), "novelty": told.novelty}
-    facts |= {"unlike_training": told.novelty > 1}
-    facts |= {f"attention_{name}": one.received() for name, one in attention.items()}
+    facts = {
+        "spot_type": told.types.astype(np.int32),
+        "novelty": told.novelty,
+        "unlike_training": told.novelty > 1,
+        **{f"attention_{name}": one.received() for name, one in attention.items()},
+    }
     obs = pd.DataFrame(facts, index=pd.Index(tiles.names, dtype=str))
     obsm = {"spatial": flip(tiles.centres), "evidence": told.evidence.astype(np.int32)}
     obsm |= {"evidence_weight": told.shares}
@@ -92,19 +95,29 @@ def predicted_section(
         shown = np.unique(told.evidence)
         kept = fitted.crops.some(shown)
         evidence = replace(evidence, crops=kept.data, crop_ends=kept.ends, crop_of=shown)
-    about = {"target": card.target, "panel_rule": card.panel_rule, "evidence": evidence}
-    types = tuple(card.settings.get("type_names", ()))
-    record = model_record(card, told.novelty, verdict, type_names=types, **about)
+    record = replace(
+        model_record(card, told.novelty, verdict),
+        target=card.target,
+        panel_rule=card.panel_rule,
+        evidence=evidence,
+        type_names=tuple(card.settings.get("type_names", ())),
+    )
     return section_of(table, slide, tiles, record, name, patient)
 
 
-def model_record(card: Card, novelty: NDArray[np.float32], verdict: Verdict, **about: Any) -> Record:
+def model_record(card: Card, novelty: NDArray[np.float32], verdict: Verdict) -> Record:
     """What a prediction on tiles says of the model that made it."""
-    unlike, patients = float((novelty > 1).mean()), card.patients
-    of_model = Record("predicted", model_sha256=card.sha256, variant=card.variant, encoder=card.encoder)
-    of_model = replace(of_model, training_sections=card.sections, training_patients=patients)
-    about |= {"model_licence": card.licence, "unlike_training_share": unlike, "verdict": verdict}
-    return replace(of_model, **about)
+    return Record(
+        "predicted",
+        model_sha256=card.sha256,
+        variant=card.variant,
+        encoder=card.encoder,
+        training_sections=card.sections,
+        training_patients=card.patients,
+        model_licence=card.licence,
+        unlike_training_share=float((novelty > 1).mean()),
+        verdict=verdict,
+    )
 
 
 def section_of(

@@ -299,14 +299,32 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         told, guidance = self._predict(features, centres_um, whole, guide, progress)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         name = name or slide.name
-        own: dict[str, Any] = {"section": name, "patient": patient or name, "coarser": coarser}
-        own |= {"genes": None if like is None else like.genes, "scale": " ".join(doubts.sentences)}
-        verdict = judge(self.card, self.fitted.familiar, told.novelty, features, **own)
+        verdict = judge(
+            self.card,
+            self.fitted.familiar,
+            told.novelty,
+            features,
+            section=name,
+            patient=patient or name,
+            coarser=coarser,
+            genes=None if like is None else like.genes,
+            scale=" ".join(doubts.sentences),
+        )
         if guidance is not None and verdict.kind in ("like", "unlike"):
             verdict = replace(verdict, kind="same")
         depth = None if like is None else _depth(like, tiles)
-        about: dict[str, Any] = {"name": name, "patient": patient, "verdict": verdict, "depth": depth}
-        section = predicted_section(self.card, self.fitted, slide, tiles, told, attention, **about)
+        section = predicted_section(
+            self.card,
+            self.fitted,
+            slide,
+            tiles,
+            told,
+            attention,
+            name=name,
+            patient=patient,
+            verdict=verdict,
+            depth=depth,
+        )
         if guidance is not None:
             guidance.write_into(section)
         return section

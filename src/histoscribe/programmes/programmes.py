@@ -163,8 +163,8 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         settings |= {"tried": [one.told() for one in trials], "risk_genes": list(risk.genes) if risk else []}
         training = tuple(map(TrainingSection, map(str, bulk.table.obs_names), owners))
         variant, target = "CoxNMF" if trial.weight else "NMF", f"activity of programmes, from {SCALES[scale]}"
-        about = {"training": training, "settings": settings}
-        card = self._written(variant, genes, target, "the most variable genes", **about)
+        rule = "the most variable genes"
+        card = self._written(variant, genes, target, rule, training=training, settings=settings)
         return self._learned(ProgrammesState(best.loadings, scaling, risk), card)
 
     @property

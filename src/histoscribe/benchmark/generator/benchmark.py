@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from histoscribe.benchmark.engine import Benchmark
 from histoscribe.benchmark.generator.bed import Seed
@@ -81,7 +80,7 @@ def generator_benchmark(
         bed = simulate_metastases(cohort, per_pair=per_pair, seed=seed)
         return Seed(bed, cohort, data, progress or Progress())
 
-    about: dict[str, Any] = {"per_pair": per_pair, "first_bed": beds[0]}
+    data_hash = data_digest(cohort.values, cohort.genes, cohort.names)
     panel = f"{len(cohort.genes)} genes of tcga11"
     return Benchmark(
         kind="generator",
@@ -89,7 +88,7 @@ def generator_benchmark(
         methods=chosen,
         score=partial(_score, first=beds[0]),
         over="seeds",
-        about={**about, "data": data_digest(cohort.values, cohort.genes, cohort.names)},
+        about={"per_pair": per_pair, "first_bed": beds[0], "data": data_hash},
         code=(*_CODE, "histoscribe.simulate.metastases", __name__),
         settings={"beds": list(beds), "per_pair": per_pair, "seeds": list(seeds), "panel": panel, **_TOLD},
         layout=_LAYOUT,

@@ -105,9 +105,14 @@ class Correction(torch.nn.Module):
 
 
 def train_corrector(
-    corrector: Corrector, gates: Gates, rehearsals: list[Rehearsal], held: NDArray[np.bool_],
-    options: TrainingOptions, progress: Progress, checkpoint: Path | None,
-) -> None:  # fmt: skip
+    corrector: Corrector,
+    gates: Gates,
+    rehearsals: list[Rehearsal],
+    held: NDArray[np.bool_],
+    options: TrainingOptions,
+    progress: Progress,
+    checkpoint: Path | None,
+) -> None:
     """Train the correction on some patients and weigh it, in place, on the others.
 
     `held` (training samples,): those that only weigh: how far the correction is taken at each knot

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -225,8 +224,9 @@ class FilledTable:
         loadings = np.zeros((len(there), choice.factors), dtype=np.float32)
         noise = np.ones(len(there), dtype=np.float32)
         values, weights = self.filled[rows][:, there], np.where(self.folds[rows] < 0, choice.old, 1.0)
-        told: dict[str, Any] = {"seed": self.seed, "known": blocks[:, there], "weights": weights}
-        found, noise[there] = fit_factors(values, choice.factors, inflation=1.0, **told)
+        found, noise[there] = fit_factors(
+            values, choice.factors, seed=self.seed, inflation=1.0, known=blocks[:, there], weights=weights
+        )
         loadings[there, : found.shape[1]] = found
         known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
         lacking, shared = known & ~there, known & there

@@ -1,7 +1,6 @@
 """The generator itself: on known and left-out normal tissue, and on real metastases, tuned or not."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -26,8 +25,9 @@ def sampler_of(seed: Seed, *, references: bool = False) -> Sampler:
             rows = np.flatnonzero((request.cancers == cancer) & (request.sites == site))
             normal = None if references else as_bulk(parents, parents.of("normal", site=site))
             primary, own = as_bulk(parents, parents.of("primary", cancer=cancer)), request.seed + 1000 * place
-            asked: dict[str, Any] = {"site": site, "cancer": cancer, "samples": len(rows), "seed": own}
-            table = generator.generate(primary, normal=normal, adapt=False, **asked)
+            table = generator.generate(
+                primary, site=site, cancer=cancer, normal=normal, samples=len(rows), seed=own, adapt=False
+            )
             values[rows], primaries[rows] = table.X, table.obs["primary"].to_numpy(dtype=str)
         return Profiles(values, primaries)
 
@@ -53,9 +53,16 @@ def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Values:
     rows = []
     for place, (tumour, liver) in enumerate(zip(parents.tumours, parents.livers, strict=True)):
         primary, normal = (as_bulk(parents.cohort, np.array([row])) for row in (tumour, liver))
-        asked: dict[str, Any] = {"site": SITE, "cancer": CANCER, "samples": 1, "seed": seed + 10_000 + place}
-        purity = float(parents.purity[place])
-        table = generator.generate(primary, normal=normal, purity=purity, adapt=False, **asked)
+        table = generator.generate(
+            primary,
+            site=SITE,
+            cancer=CANCER,
+            normal=normal,
+            samples=1,
+            purity=float(parents.purity[place]),
+            seed=seed + 10_000 + place,
+            adapt=False,
+        )
         rows.append(np.asarray(table.X)[0])
     return np.stack(rows)
 
