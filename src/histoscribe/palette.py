@@ -27,15 +27,28 @@ def scale_bar(
     length = round_length(most)
     words = f"{length / 1000:g} mm" if unit == "µm" and length >= 1000 else f"{length:g} {unit}"
     axes.plot(
-        [left, left + length], [height, height], color=INK, linewidth=3 if inside else 2.2, zorder=1000,
-        solid_capstyle="butt", clip_on=inside,
-    )  # fmt: skip
+        [left, left + length],
+        [height, height],
+        color=INK,
+        linewidth=3 if inside else 2.2,
+        zorder=1000,
+        solid_capstyle="butt",
+        clip_on=inside,
+    )
     ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
     axes.annotate(
-        words, (left + length / 2, height), xytext=(0, 4 if inside else -4), textcoords="offset points",
-        ha="center", va="bottom" if inside else "top", fontsize=8.5 if inside else 8, color=INK,
-        bbox=ground if inside else None, zorder=1001, annotation_clip=False,
-    )  # fmt: skip
+        words,
+        (left + length / 2, height),
+        xytext=(0, 4 if inside else -4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if inside else "top",
+        fontsize=8.5 if inside else 8,
+        color=INK,
+        bbox=ground if inside else None,
+        zorder=1001,
+        annotation_clip=False,
+    )
 
 
 def round_length(most: float) -> float:

@@ -186,8 +186,9 @@ class Record:
         if self.verdict is not None or self.kind != "predicted":
             return self.verdict
         known: dict[Split, VerdictKind] = {
-            "in training": "training", "section out, same patient in training": "same"
-        }  # fmt: skip
+            "in training": "training",
+            "section out, same patient in training": "same",
+        }
         kind = known.get(self.split_of(section, patient))
         return None if kind is None else Verdict(kind, self.unlike_training_share)
 

@@ -13,8 +13,12 @@ HEADLINES: dict[VerdictKind, str] = {
     "coarse": "Too coarse an image",
 }
 VERDICT_COLOURS: dict[VerdictKind, str] = {
-    "training": "#a8447f", "same": "#00765a", "like": "#0072b2", "unlike": "#b54800", "coarse": "#8a6100",
-}  # fmt: skip
+    "training": "#a8447f",
+    "same": "#00765a",
+    "like": "#0072b2",
+    "unlike": "#b54800",
+    "coarse": "#8a6100",
+}
 """Told apart without colour vision, and dark enough for white words (contrast of 4.5 and more)."""
 NOT_STATED, PLAIN = "Not stated. This prediction does not say how far it can be trusted.", "#5a6272"
 """What is said of predictions of earlier versions, and on which colour."""

@@ -94,9 +94,15 @@ def class_figure(means: DataFrame, shares: DataFrame, ups: int, *, dots: bool) -
             values = values / np.maximum(values.std(axis=1, keepdims=True), 1e-9)
             most = float(np.abs(values).max()) or 1.0
             drawn = axes.scatter(
-                across.ravel(), up.ravel(), s=170, marker="s", c=values.ravel(), cmap=DIFFERENCE,
-                vmin=-most, vmax=most,
-            )  # fmt: skip
+                across.ravel(),
+                up.ravel(),
+                s=170,
+                marker="s",
+                c=values.ravel(),
+                cmap=DIFFERENCE,
+                vmin=-most,
+                vmax=most,
+            )
             words = "standard deviations over classes"
         axes.set(xlim=(-0.6, kinds - 0.4), ylim=(places[-1] + 0.8, -0.8))
         axes.set_xticks(range(kinds), [str(name) for name in means.columns], rotation=20, ha="right")

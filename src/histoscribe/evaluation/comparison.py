@@ -138,9 +138,17 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     summary = _summarise(section, per_gene, source, match, left.table.n_obs - left_out, top_by)
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
-        section, match, tuple(genes), expression, guess, truth, per_gene, summary, source,
+        section,
+        match,
+        tuple(genes),
+        expression,
+        guess,
+        truth,
+        per_gene,
+        summary,
+        source,
         tuple(dict.fromkeys(warnings)),
-    )  # fmt: skip
+    )
 
 
 def gene_scores(

@@ -137,9 +137,15 @@ class MetGen(torch.nn.Module):
 
 
 def draft_samples(
-    model: MetGen, standard: Standard, primaries: NDArray[np.float32], normals: NDArray[np.float32],
-    purity: NDArray[np.float32], pair: tuple[int, int], generator: torch.Generator, progress: Progress,
-) -> Draft:  # fmt: skip
+    model: MetGen,
+    standard: Standard,
+    primaries: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    purity: NDArray[np.float32],
+    pair: tuple[int, int],
+    generator: torch.Generator,
+    progress: Progress,
+) -> Draft:
     """Generate a sample from each pair of parents, 500 at a time.
 
     `primaries` and `normals` (samples, genes): on the scale of `standard`; `purity` (samples,); `pair`:

@@ -132,9 +132,14 @@ def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[NDArray[
 
 
 def _metastases(
-    cohort: Cohort, tumours: NDArray[np.int64], normals: NDArray[np.int64], shift: NDArray[np.float32],
-    count: int, part: str, random: np.random.Generator,
-) -> tuple[Cohort, NDArray[np.float32], NDArray[np.str_]]:  # fmt: skip
+    cohort: Cohort,
+    tumours: NDArray[np.int64],
+    normals: NDArray[np.int64],
+    shift: NDArray[np.float32],
+    count: int,
+    part: str,
+    random: np.random.Generator,
+) -> tuple[Cohort, NDArray[np.float32], NDArray[np.str_]]:
     which, beside = random.choice(tumours, count), random.choice(normals, count)
     purity = (0.2 + 0.75 * random.beta(3, 2, count)).astype(np.float32)
     strength = random.uniform(*_STRENGTH, count).astype(np.float32)[:, None]
@@ -144,7 +149,12 @@ def _metastases(
     names = np.array([f"{part}-{cancer}-{site}-{number}" for number in range(count)])
     same = np.full(count, "metastasis")
     made = Cohort(
-        np.maximum(values, 0), cohort.genes, same, np.full(count, cancer), np.full(count, site),
-        cohort.patients[which], names,
-    )  # fmt: skip
+        np.maximum(values, 0),
+        cohort.genes,
+        same,
+        np.full(count, cancer),
+        np.full(count, site),
+        cohort.patients[which],
+        names,
+    )
     return made, purity, cohort.names[which]

@@ -179,9 +179,15 @@ class Expression:
 
 
 def express(
-    tissue: Tissue, cells: CellMap, plan: GenePlan, spots_um: NDArray[np.float64], spot_um: float,
-    pitch_um: float, depth: float, rng: np.random.Generator,
-) -> Expression:  # fmt: skip
+    tissue: Tissue,
+    cells: CellMap,
+    plan: GenePlan,
+    spots_um: NDArray[np.float64],
+    spot_um: float,
+    pitch_um: float,
+    depth: float,
+    rng: np.random.Generator,
+) -> Expression:
     """Count the transcripts under every spot.
 
     `spots_um` (spots, 2): centres as (row, column); `spot_um` and `pitch_um`: their diameter and the distance

@@ -122,9 +122,15 @@ def _rings(side: int, margins: Indices) -> Indices:
 
 @compiled
 def _gather_all(
-    stains: Maps, margins: Indices, coarse_margins: Indices, rings: Indices, coarse_rings: Indices,
-    means: Sums, sizes: Maps, hematoxylin: Maps,
-) -> None:  # fmt: skip
+    stains: Maps,
+    margins: Indices,
+    coarse_margins: Indices,
+    rings: Indices,
+    coarse_rings: Indices,
+    means: Sums,
+    sizes: Maps,
+    hematoxylin: Maps,
+) -> None:
     side = stains.shape[2]
     smoothed = np.empty((3, side, side), dtype=np.float32)
     held = np.empty((3, side, side), dtype=np.float32)

@@ -49,9 +49,12 @@ def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
 
 @compiled
 def _unmix(
-    crop: NDArray[np.uint8], block: int, table: NDArray[np.float32], matrix: NDArray[np.float32],
+    crop: NDArray[np.uint8],
+    block: int,
+    table: NDArray[np.float32],
+    matrix: NDArray[np.float32],
     out: NDArray[np.float32],
-) -> None:  # fmt: skip
+) -> None:
     """Fill `out` (3, side, side) from the interleaved rows of one crop."""
     side, width = out.shape[1], crop.shape[1]
     light, total = np.empty(width, dtype=np.uint16), np.empty(width, dtype=np.uint16)

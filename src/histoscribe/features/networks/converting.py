@@ -79,10 +79,12 @@ def convert_weights(
                 fresh.mkdir()
                 shutil.copyfile(made, fresh / "model.safetensors")
                 origin = {
-                    "name": published.name, "repository": published.repository, "licence": published.licence,
+                    "name": published.name,
+                    "repository": published.repository,
+                    "licence": published.licence,
                     "converted_from": {"file": file.name, "sha256": sha256(file)},
                     "sha256": {"model.safetensors": digest},
-                }  # fmt: skip
+                }
                 (fresh / ORIGIN).write_text(as_json(origin), encoding="utf-8")
     return Converted(out, digest, found["tensors"], tuple(found["given_up"]))
 

@@ -22,10 +22,14 @@ class ConvStem(nn.Module):
         self.num_patches = self.grid_size[0] ** 2
         first, second, width = embed_dim // 8, embed_dim // 4, embed_dim
         self.proj = nn.Sequential(
-            nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(),
-            nn.Conv2d(first, second, 3, 2, 1, bias=False), nn.BatchNorm2d(second), nn.ReLU(),
+            nn.Conv2d(3, first, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
             nn.Conv2d(second, width, 1),
-        )  # fmt: skip
+        )
         self.norm = nn.Identity() if norm_layer is None else norm_layer(width)
 
     def forward(self, images: Tensor) -> Tensor:

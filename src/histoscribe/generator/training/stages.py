@@ -130,9 +130,13 @@ def train_mixer(model: MetGen, batches: Drawn[Batch], options: TrainingOptions, 
 
 
 def _train(
-    network: nn.Module, batches: Drawn[Batch], loss: Loss, learned: list[nn.Parameter],
-    options: TrainingOptions, progress: Progress,
-) -> None:  # fmt: skip
+    network: nn.Module,
+    batches: Drawn[Batch],
+    loss: Loss,
+    learned: list[nn.Parameter],
+    options: TrainingOptions,
+    progress: Progress,
+) -> None:
     """AdamW with a cosine fall."""
     from histoscribe.models.training import train
 

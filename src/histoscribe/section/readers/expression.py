@@ -144,20 +144,19 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
             warnings.append("the third column of positions, their height, was left out")
     else:
         columns = {str(name).lower(): name for name in reversed(list(table.obs))}
-        pair = next(([columns[name.lower()] for name in pair] for pair in _PLACES
-                     if {name.lower() for name in pair} <= set(columns)), None)  # fmt: skip
+        there = (pair for pair in _PLACES if {name.lower() for name in pair} <= set(columns))
+        pair = [columns[name.lower()] for name in next(there, ())]
         with told_as(SectionError, "positions in obs are no numbers", TypeError, ValueError, where=path):
-            stated = None if pair is None else table.obs[pair].to_numpy(dtype=np.float64)
+            stated = table.obs[pair].to_numpy(dtype=np.float64) if pair else None
         if stated is None:
             problem = 'the spots have no positions: there is no obsm["spatial"]'
             remedy = "write it with squidpy, or open the Space Ranger folder"
             raise SectionError(problem, where=path, remedy=remedy)
         spatial = stated
-        warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(pair or [])}')
+        warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(pair)}')
         if pair == ["array_col", "array_row"]:
-            if (
-                np.mean(spatial.sum(axis=1) % 2 == 0) > _EVEN
-            ):  # of a hexagonal lattice every other place is there
+            even = spatial.sum(axis=1) % 2 == 0  # of a hexagonal lattice every other place is there
+            if np.mean(even) > _EVEN:
                 spatial[:, 1] *= 3**0.5
             warnings.append("these are numbers of the array, with no place on a slide")
     known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))

@@ -204,10 +204,15 @@ class AlignPanel(Panel):
         apart = np.sqrt(np.ptp(found.places, axis=0).prod() / len(left))
         self._drop_layer(_MAP)
         layer = self.viewer.add_points(
-            through(lies, found.places), name=_MAP, size=max(20.0, float(apart) * 0.6), border_width=0,
-            face_color=colours_of(left, limits, "viridis"), features={"µm": left.round(1)}, units=(UM, UM),
+            through(lies, found.places),
+            name=_MAP,
+            size=max(20.0, float(apart) * 0.6),
+            border_width=0,
+            face_color=colours_of(left, limits, "viridis"),
+            features={"µm": left.round(1)},
+            units=(UM, UM),
             metadata={DERIVED: _MAP, "limits": limits},
-        )  # fmt: skip
+        )
         layer.events.visible.connect(self.refresh)
         self.refresh()
 
@@ -287,10 +292,17 @@ class AlignPanel(Panel):
             places, numbers, colours = (list(one) for one in zip(*shown, strict=True))
             size = 0.02 * float(np.ptp(self.fixed.value.extent.world[:, -2:], axis=0).max())
             layer: Points = self.viewer.add_points(
-                np.array(places), name=_MARKS, size=size, symbol="cross", face_color=colours, border_width=0,
-                features={"pair": numbers}, units=(UM, UM), metadata={DERIVED: _MARKS},
+                np.array(places),
+                name=_MARKS,
+                size=size,
+                symbol="cross",
+                face_color=colours,
+                border_width=0,
+                features={"pair": numbers},
+                units=(UM, UM),
+                metadata={DERIVED: _MARKS},
                 text={"string": "{pair}", "color": "black", "translation": (size, 0)},
-            )  # fmt: skip
+            )
             layer.editable = False
         rows = [left[row] if row < len(left) else float("nan") for row in range(len(self.pairs))]
         index = pd.Index(np.arange(1, len(rows) + 1).astype(str), name="pair")

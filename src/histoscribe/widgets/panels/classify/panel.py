@@ -192,8 +192,13 @@ def _attention(found: SlideLabels, row: int, layer: Layer) -> LayerData:
     pixels[tuple(places.T)] = found.attention[:, column] * len(places)
     high = max(float(np.nanquantile(pixels, 0.995)), 1.0)
     about = {
-        "name": f"attention: {outputs[column]}", "colormap": "inferno", "contrast_limits": (0.0, high),
-        "opacity": 0.6, "interpolation2d": "nearest", "scale": (tiles.spot_um,) * 2,
-        "translate": (tiles.spot_um / 2,) * 2, "units": (UM, UM),
-    }  # fmt: skip
+        "name": f"attention: {outputs[column]}",
+        "colormap": "inferno",
+        "contrast_limits": (0.0, high),
+        "opacity": 0.6,
+        "interpolation2d": "nearest",
+        "scale": (tiles.spot_um,) * 2,
+        "translate": (tiles.spot_um / 2,) * 2,
+        "units": (UM, UM),
+    }
     return placed_like((pixels, about, "image"), layer)

@@ -35,7 +35,7 @@ from histoscribe.widgets.layers.making import (
     place_of,
     trained_in,
     written_in,
-)  # fmt: skip
+)
 from histoscribe.widgets.layers.painting import painted_layers
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
 from histoscribe.widgets.parts.fields import is_section

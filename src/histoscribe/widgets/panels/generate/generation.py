@@ -96,9 +96,14 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     tumour = _profile(request.primary, request.imputer, progress)
     tissue = None if request.normal is None else _profile(request.normal, request.imputer, progress)
     table = generator.generate(
-        tumour, site=request.site, cancer=request.cancer, normal=tissue, samples=request.samples,
-        seed=request.seed, progress=progress,
-    )  # fmt: skip
+        tumour,
+        site=request.site,
+        cancer=request.cancer,
+        normal=tissue,
+        samples=request.samples,
+        seed=request.seed,
+        progress=progress,
+    )
     source = request.primary.source
     if request.imputer is not None:
         there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))

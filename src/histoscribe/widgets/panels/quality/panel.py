@@ -64,10 +64,14 @@ class QualityPanel(Panel):
         (layer, slide, section), (found, spots) = asked, told
         colours = ["transparent", *(INKS[name] for name in CLASSES[PEN:])]
         described = {
-            "name": f"{slide.name} quality", "scale": (CELL_UM, CELL_UM), "translate": (CELL_UM / 2,) * 2,
-            "units": (UM, UM), "colormap": CyclicLabelColormap(colors=colours), "opacity": OPACITY,
+            "name": f"{slide.name} quality",
+            "scale": (CELL_UM, CELL_UM),
+            "translate": (CELL_UM / 2,) * 2,
+            "units": (UM, UM),
+            "colormap": CyclicLabelColormap(colors=colours),
+            "opacity": OPACITY,
             "metadata": {DERIVED: QUALITY},
-        }  # fmt: skip
+        }
         shown = np.where(found.classes >= PEN, found.classes - PEN + 1, 0).astype(np.uint16)
         yield from self.show_layer(placed_like((shown, described, "labels"), layer))
         shares = found.shares

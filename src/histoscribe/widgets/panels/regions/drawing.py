@@ -328,13 +328,16 @@ class DrawingPanel(Panel):
             "above": ("Gene above", "A region of the spots with at least so much of the shown gene", above),
             "open": ("Open GeoJSON…", "QuPath's annotations, with all it says of them", self.open_regions),
             "save": ("Save GeoJSON…", "For QuPath, with all that it said of them", self.save_regions),
-            "keep": ("Keep in section…", "Write an h5ad file of the section that brings its regions along",
-                     self.keep_regions),
+            "keep": (
+                "Keep in section…",
+                "Write an h5ad file of the section that brings its regions along",
+                self.keep_regions,
+            ),
             "delete": ("Delete", "Take the marked region away; a locked one stays", self.list.delete),
             "hide": ("Hide", "Hide the marked region, or show it again", self.list.hide),
             "lock": ("Lock", "Keep the marked region as it is, or free it; QuPath reads it", self.list.lock),
             "own": ("Colour…", "A colour for the marked region alone", self.colour_region),
-        }  # fmt: skip
+        }
         self.buttons = {name: self.button(*one) for name, one in actions.items()}
         meaning = "Paint with the brush; press again and it is a region"
         self.buttons["brush"] = self.toggle("Brush", meaning, self.brush)

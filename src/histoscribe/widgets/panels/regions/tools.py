@@ -35,10 +35,14 @@ def start_brush(viewer: ViewerModel, beneath: Layer, colour: Colour) -> Labels:
     fine = float((high - low).max()) / _SIDE
     rows, columns = np.ceil((high - low) / fine).astype(int) + 1
     layer = viewer.add_labels(
-        np.zeros((rows, columns), dtype=np.uint8), name="brush", scale=(fine, fine), translate=low,
-        units=(UM, UM) if tissue_of(beneath).mpp else None, opacity=0.5,
+        np.zeros((rows, columns), dtype=np.uint8),
+        name="brush",
+        scale=(fine, fine),
+        translate=low,
+        units=(UM, UM) if tissue_of(beneath).mpp else None,
+        opacity=0.5,
         colormap={1: [*(part / 255 for part in colour), 1.0], None: "transparent"},
-    )  # fmt: skip
+    )
     layer.brush_size, layer.mode = _SIDE // 40, "paint"
     return layer
 
