@@ -82,9 +82,15 @@ def download(
     with part.open("ab") as stream:
         if stream.tell() > size:
             stream.truncate(0)
-        given = {"headers": client.build_hf_headers(), "expected_size": size or None}
-        resumed: Callable[..., Any] = http_get
-        ask(page, partial(resumed, url, stream, resume_size=stream.tell(), **given))
+        resumed: Callable[..., Any] = partial(
+            http_get,
+            url,
+            stream,
+            resume_size=stream.tell(),
+            headers=client.build_hf_headers(),
+            expected_size=size or None,
+        )
+        ask(page, resumed)
     found = sha256(part)
     if digest not in ("", found):
         part.unlink()

@@ -100,8 +100,9 @@ def _read(path: Path, encoding: str, memory: int) -> TextTable:
         if len(cells[0]) == len(header) + 1:  # as R writes it
             header = ["", *header]
         decimal, rows = _decimal(cells, separator, path), max(1, _CHUNK_CELLS // len(header))
-        options: dict[str, Any] = {"sep": separator, "names": range(len(header)), "decimal": decimal}
-        reader = pd.read_csv(stream, **_PLAINLY, **options, chunksize=rows)
+        reader = pd.read_csv(
+            stream, sep=separator, names=range(len(header)), decimal=decimal, chunksize=rows, **_PLAINLY
+        )
         return _collect(reader, header, layout, path, memory)
 
 

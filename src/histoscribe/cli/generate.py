@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, output_file, refuse_given
+from histoscribe.cli.targets import gene_sets, open_samples, output_file, refuse_given
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from histoscribe.bulk import BulkTable
+    from histoscribe.genes.sets import GeneSets
 
 _SHOWN = 15
 
@@ -56,7 +56,6 @@ def generate(
     from histoscribe.generator import Generator
     from histoscribe.generator.components import draw_components
     from histoscribe.generator.result import write_generated
-    from histoscribe.genes import read_gene_sets, shipped_gene_sets
 
     output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
     if components is not None:
@@ -67,9 +66,7 @@ def generate(
     with job() as progress:
         progress.report("opening model and parents")
         generator = Generator.load(model)
-        known = shipped_gene_sets()
-        for path in sets or ():
-            known.update(read_gene_sets(path))
+        known = gene_sets(sets)
         tissue = None if normal is None else _parent(normal, None, normal_region)
         table = generator.generate(
             _parent(primary, section, region),
@@ -92,7 +89,7 @@ def generate(
     _tell(table, known, site, out)
 
 
-def _tell(table: AnnData, sets: Mapping[str, tuple[str, ...]], site: str, out: Path) -> None:
+def _tell(table: AnnData, sets: GeneSets, site: str, out: Path) -> None:
     """Say what was generated, and how it differs from its primary."""
     from histoscribe.generator.result import change_table, gene_set_changes
 

@@ -8,7 +8,14 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_described, open_samples, output_file, output_folder, refuse_given
+from histoscribe.cli.targets import (
+    gene_sets,
+    open_described,
+    open_samples,
+    output_file,
+    output_folder,
+    refuse_given,
+)
 from histoscribe.errors import SettingError, TableError
 from histoscribe.files import replacing, write_h5ad
 
@@ -45,7 +52,6 @@ def programmes(
         )
         _find(table, out, model, region, section, scale)
         return
-    from histoscribe.genes import read_gene_sets, shipped_gene_sets
     from histoscribe.programmes import Programmes
 
     refuse_given("regions have shares of programmes that were learned before", table, region=region)
@@ -54,11 +60,8 @@ def programmes(
     if named is not None and len(named) != 2:
         raise SettingError(f"{survival!r} is not TIME,EVENT", where="--survival", remedy="name two columns")
     with job() as progress:
-        known = shipped_gene_sets()
-        for path in sets or ():
-            known.update(read_gene_sets(path))
-        roles = {} if patient is None else {"patient": patient}
-        opened = open_described(table, samples, roles=roles, only=only, section=section, scale=scale)
+        known = gene_sets(sets)
+        opened = open_described(table, samples, patient=patient, only=only, section=section, scale=scale)
         learned = Programmes(number=number, seed=seed)
         learned.fit(opened, survival=named, sets=known, progress=progress)
         learned.save(out)

@@ -13,6 +13,7 @@ from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
+    from histoscribe.genes.sets import GeneSets
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
@@ -77,7 +78,8 @@ def open_described(
     path: Path,
     about: Path | None,
     *,
-    roles: dict[str, str],
+    patient: str | None = None,
+    class_: str | None = None,
     only: str | None = None,
     section: str | None = None,
     scale: str | None = None,
@@ -89,9 +91,21 @@ def open_described(
     opened = open_samples(path, section=section, scale=scale)
     if not isinstance(opened, BulkTable):
         why = "a section's spots are no samples that a file describes"
-        refuse_given(why, path, samples=about, only=only, patient=roles.get("patient"))
+        refuse_given(why, path, samples=about, only=only, patient=patient)
         return opened
+    named = {"class": class_, "patient": patient}
+    roles = {role: column for role, column in named.items() if column is not None}
     return with_samples(opened, about or file_beside(path), roles=roles, only=only)
+
+
+def gene_sets(paths: Sequence[Path] | None) -> GeneSets:
+    """The shipped gene sets and those of some files, which win."""
+    from histoscribe.genes import read_gene_sets, shipped_gene_sets
+
+    found = shipped_gene_sets()
+    for path in paths or ():
+        found |= read_gene_sets(path)
+    return found
 
 
 def refuse_given(why: str, where: str | Path, **options: object) -> None:

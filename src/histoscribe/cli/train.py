@@ -157,8 +157,7 @@ def imputer(
             licence=licence,
         )
         progress.report("opening the table")
-        roles = {} if patient is None else {"patient": patient}
-        opened = open_described(table, samples, roles=roles, section=section, scale=scale)
+        opened = open_described(table, samples, patient=patient, section=section, scale=scale)
         start_from = None if from_ is None else Imputer.load(from_)
         model.fit(opened, start=start_from, checkpoint=checkpoint, progress=progress)
         model.save(out)
@@ -238,11 +237,12 @@ def classifier(
     from histoscribe.section import Section
 
     output_folder(out)
-    roles = {"class": class_} | ({} if patient is None else {"patient": patient})
     with job() as progress:
         progress.report("opening the table")
         model = Classifier(unknown=unknown, licence=licence)
-        opened = open_described(table, samples, roles=roles, only=only, section=section, scale=scale)
+        opened = open_described(
+            table, samples, patient=patient, class_=class_, only=only, section=section, scale=scale
+        )
         labels = opened.table.obs.get(class_ if isinstance(opened, Section) else "class")
         if labels is None:
             problem = "its spots name no class"

@@ -22,6 +22,7 @@ from histoscribe.models import Card
 from histoscribe.progress import Progress
 from histoscribe.record import Record, keep_record, record_of, running_command
 from histoscribe.section import Section
+from histoscribe.section.assembly import describe
 
 
 def restore_table(
@@ -178,15 +179,9 @@ def as_section(section: Section, restored: AnnData) -> Section:
     values, own = np.asarray(restored.layers["restored"]), record_of(restored)
     obs, var, uns = section.table.obs.copy(), restored.var.copy(), dict(section.table.uns)
     table = AnnData(values, obs=obs, var=var, uns=uns, obsm=dict(restored.obsm), layers=beside)
+    describe(section, "restored", table=table)
     record = replace(
         record_of(table),
-        kind="restored",
-        name=section.name,
-        patient=section.patient,
-        mpp=float(section.mpp),
-        spot_um=float(section.spot_um),
-        pitch_um=section.pitch_um,
-        cells=section.pitch_um is None or None,
         scale=own.scale,
         target=own.target,
         notes=own.notes,

@@ -16,6 +16,7 @@ from histoscribe.section.assembly import section_name
 from histoscribe.section.model import Section, SectionOptions
 from histoscribe.section.readers.hest import archive_entries, archive_root
 from histoscribe.section.readers.legacy import looks_like_counts_table, read_legacy
+from histoscribe.section.scale import LEGACY_PITCH_UM, LEGACY_SPOT_UM
 from histoscribe.section.table import examples, repeated
 from histoscribe.slide import Slide, open_slide
 
@@ -43,11 +44,25 @@ class CohortRow:
 
     def read(self) -> Section:
         """Read this section."""
-        known: dict[str, Any] = {"name": self.section, "patient": self.patient or None}
-        known |= {name: size for name in ("pitch_um", "spot_um") if (size := getattr(self, name))}
+        patient = self.patient or None
         if self.positions is None:
-            return open_section(self.path, slide=self.slide, **known)
-        return read_legacy(self.path, self.positions, self.slide, **known)
+            return open_section(
+                self.path,
+                slide=self.slide,
+                patient=patient,
+                name=self.section,
+                pitch_um=self.pitch_um,
+                spot_um=self.spot_um,
+            )
+        return read_legacy(
+            self.path,
+            self.positions,
+            self.slide,
+            pitch_um=self.pitch_um or LEGACY_PITCH_UM,
+            spot_um=self.spot_um or LEGACY_SPOT_UM,
+            name=self.section,
+            patient=patient,
+        )
 
     def open_slide(self, *, mpp: float | None = None) -> Slide:
         """The slide that its path is, without spots, or else its section's.

@@ -100,8 +100,9 @@ def enrich(
     hit = {name: list(genes) for name, genes in sets.items() if overlaps[name]}
     known: dict[str, float] = {}
     if hit:
-        quietly = {"outdir": None, "no_plot": True, "verbose": False}
-        found = gseapy.enrich(list(top), hit, background=list(background), **quietly).results
+        found = gseapy.enrich(
+            list(top), hit, background=list(background), outdir=None, no_plot=True, verbose=False
+        ).results
         known = dict(zip(found["Term"].astype(str), found["P-value"].astype(float), strict=True))
     shared = [f"{overlaps[name]} of {len(genes)}" for name, genes in sets.items()]
     return pd.DataFrame({"set": list(sets), "p": [known.get(name, 1.0) for name in sets], "overlap": shared})
