@@ -96,6 +96,14 @@ def test_a_line_to_and_fro_is_no_rectangle(slide):
         grid_tiles(slide, 30, mask=False, region=[bent])
 
 
+def test_a_bow_tie_of_two_equal_wings_holds_both(slide):
+    """Its wings run opposite ways round, so that the areas that they are given cancel each other."""
+    bow = np.array([[400, 600], [800, 1000], [800, 600], [400, 1000]], dtype=float)
+    inside = Region("", (0, 0, 0), bow).contains(np.array([[450.0, 800.0], [750.0, 800.0], [600.0, 650.0]]))
+    assert inside.tolist() == [True, True, False]
+    assert len(grid_tiles(slide, 40, region=[bow]))
+
+
 def _even_odd(polygon, points):
     inside = np.zeros(len(points), dtype=bool)
     for (r0, c0), (r1, c1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):

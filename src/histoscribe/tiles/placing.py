@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide.model import Slide
 from histoscribe.slide.tissue import tissue_mask
-from histoscribe.tiles.regions import UNCLASSIFIED, Region
+from histoscribe.tiles.regions import UNCLASSIFIED, Region, encloses
 
 if TYPE_CHECKING:
     from shapely import Polygon
@@ -161,7 +161,7 @@ def _mark(
     """Set `keep`, of shape (len(down), len(across)), where a place of a grid lies in an area."""
     import shapely
 
-    if area.area == 0:  # GEOS takes a line to and fro along its bounds for the rectangle
+    if not encloses(area):
         return
     low, high = np.reshape(area.bounds, (2, 2))
     first, last = np.searchsorted(down, (low[0], high[0]), side="left")

@@ -100,11 +100,22 @@ class Region:
         import shapely
 
         places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        if self.geometry.area == 0:  # GEOS takes a line to and fro along its bounds for the rectangle
+        if not encloses(self.geometry):
             return np.zeros(len(places), dtype=np.bool_)
         shapely.prepare(self.geometry)
         found: NDArray[np.bool_] = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
         return found
+
+
+def encloses(area: Polygon) -> bool:
+    """Whether anything lies inside, by the even-odd rule.
+
+    GEOS takes a line to and fro along its bounds for the rectangle, and wings that run opposite ways cancel
+    each other in its area.
+    """
+    import shapely
+
+    return bool(area.area or shapely.make_valid(area).area)
 
 
 def geometries(regions: Sequence[Region]) -> NDArray[np.object_]:
