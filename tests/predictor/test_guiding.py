@@ -66,6 +66,15 @@ def test_spots_correct_a_model_of_other_tissue(fitted, unseen):
     assert found.min() >= 0
 
 
+def test_spots_guide_a_model_whose_networks_see_parts_of_a_joined_encoder(make_section, unseen):
+    """The default reads two encoders, and each network the columns of its own view."""
+    learned = [replace(make_section(f"S{seed}", seed=seed), parts=(8, 12)) for seed in (1, 2)]
+    model = Predictor(**{**QUICK, "epochs": 5}).fit_encoded(learned)
+    assert model.fitted.views == 3
+    joined, rows = replace(unseen, parts=(8, 12)), some(unseen)
+    assert r_beyond(guided(model, joined, rows), unseen, model.genes, rows) > 0.8
+
+
 def test_a_model_that_knows_better_is_heard(fitted, unseen):
     rows = some(unseen, 0.12)
     alone = fitted.predict_encoded(unseen.features, unseen.centres_um)

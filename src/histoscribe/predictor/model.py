@@ -145,12 +145,17 @@ class FittedPredictor:
 
     def embed(self, inputs: ImageInputs, device: torch.device) -> Floats:
         """The image embeddings of all members side by side, shape (tiles, members × width)."""
-        with torch.inference_mode():
-            reduced = torch.from_numpy(np.asarray(inputs.reduced)).to(device)
-            found = [network.to(device).eval().embed_image(reduced).cpu() for network in self.networks]
+        found = [self._embed(number, inputs, device).cpu().numpy() for number in range(len(self.networks))]
         for network in self.networks:
             network.to("cpu")
-        return np.concatenate([one.numpy() for one in found], axis=1)
+        return np.concatenate(found, axis=1)
+
+    def _embed(self, number: int, inputs: ImageInputs, device: torch.device) -> torch.Tensor:
+        """The image embeddings by one of the networks, of the view that it sees."""
+        seen = inputs.reduced[:, seen_by(number, self.views, self.components.shape[1])]
+        with torch.inference_mode():
+            network = self.networks[number].to(device).eval()
+            return network.embed_image(torch.from_numpy(np.ascontiguousarray(seen)).to(device))
 
     def partial_predictions(
         self, inputs: ImageInputs, device: torch.device
@@ -160,10 +165,8 @@ class FittedPredictor:
         gates: Floats = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
         retrieved: list[Neighbours] = []
         for number, (network, keys) in enumerate(zip(self.networks, self.keys, strict=True)):
-            network.to(device).eval()
-            seen = inputs.reduced[:, seen_by(number, self.views, self.components.shape[1])]
+            embedding = self._embed(number, inputs, device)
             with torch.inference_mode():
-                embedding = network.embed_image(torch.from_numpy(np.ascontiguousarray(seen)).to(device))
                 written, gate = network.regress(embedding)
             regression += written.cpu().numpy()
             gates += torch.softmax(gate, -1).cpu().numpy()

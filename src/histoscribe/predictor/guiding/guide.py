@@ -192,8 +192,10 @@ class Guide:
         values = fitted.values[:, columns] - np.average(fitted.values[:, columns], axis=0, weights=trust)
         whole, scale = joined if slide is None else slide, fitted.space.descriptors
         prior = (said.expression[:, columns] - fitted.mean[columns]) / unit
-        seen = (joined, places, self.given.pitch_um, whole)
-        view = SlideView(*seen, scale, fitted.embed(inputs, device), prior)
+        view = self._view(joined, places, whole)
+        own = view.features.shape[1]
+        units = (scale[0][:own], scale[1][:own])
+        view = replace(view, fallback=units, embedding=fitted.embed(inputs, device), prior=prior)
         covariance = (values * trust[:, None]).T @ values / trust.sum()
         named = [genes[column] for column in columns]
         found = self._weigh(view, rows, named, unit, covariance, len(features))
@@ -207,7 +209,7 @@ class Guide:
     ) -> Guidance:
         """What the given spots say of other tiles without a model, for genes that they have."""
         joined, places, rows = self._among(features, centres_um)
-        view = SlideView(joined, places, self.given.pitch_um, joined if slide is None else slide)
+        view = self._view(joined, places, joined if slide is None else slide)
         unit = panel_expression(self.given, genes).std(axis=0)
         unit = np.where(unit > 1e-6, unit, 1.0).astype(np.float32)
         return self._weigh(view, rows, genes, unit, None, len(features))
@@ -222,6 +224,11 @@ class Guide:
         rows = np.where(new, len(features) + np.cumsum(new) - 1, rows).astype(np.int64)
         joined = np.concatenate([features, given.features[new]])
         return joined, np.concatenate([centres_um, given.centres_um[new]]), rows
+
+    def _view(self, features: Floats, centres_um: Wide, whole: Floats) -> SlideView:
+        """What kernels compare: of a joined encoder the first part, the others' many channels drown it."""
+        own = slice(self.given.parts[0] if self.given.parts else None)
+        return SlideView(features[:, own], centres_um, self.given.pitch_um, whole[:, own])
 
     def _weigh(
         self,

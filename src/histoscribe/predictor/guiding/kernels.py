@@ -23,7 +23,7 @@ class SlideView:
     """Tiles of one slide, those with given spots among them."""
 
     features: NDArray[np.float32]
-    """Descriptors as the encoder gave them, shape (tiles, d)."""
+    """Descriptors as the encoder gave them, or some of them, shape (tiles, d)."""
     centres_um: NDArray[np.float64]
     """Shape (tiles, 2)."""
     pitch_um: float
