@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from histoscribe.errors import SlideError
-from histoscribe.features.scale import nuclear_scale, scale_doubts
+from histoscribe.features.scale import nuclear_scale, scale_doubt
 from histoscribe.simulate import sample_folder
 from histoscribe.slide import Slide, open_slide
 
@@ -20,31 +20,31 @@ def slide() -> Slide:
 
 def test_a_true_scale_is_believed(slide):
     assert nuclear_scale(slide) == pytest.approx(1, abs=1.01)
-    assert scale_doubts(slide).sentences == ()
+    assert scale_doubt(slide).sentence == ""
 
 
 @pytest.mark.parametrize("times", [0.1, 10.0])
 def test_ten_times_wrong_is_doubted_by_its_nuclei(slide, times):
     wrong = slide.with_mpp(times)
     assert nuclear_scale(wrong) == pytest.approx(times, rel=0.7)
-    (sentence,) = scale_doubts(wrong).sentences
+    sentence = scale_doubt(wrong).sentence
     assert "nuclei would be about" in sentence
     assert f"{times:g} µm per pixel" in sentence
 
 
 def test_two_witnesses_contradict_one_only_doubts(slide):
-    assert not scale_doubts(slide.with_mpp(10.0)).contradicted
-    assert scale_doubts(slide.with_mpp(0.1)).contradicted  # too small a tissue as well
-    assert scale_doubts(replace(slide.with_mpp(10.0), objective=10.0)).contradicted
+    assert not scale_doubt(slide.with_mpp(10.0)).contradicted
+    assert scale_doubt(slide.with_mpp(0.1)).contradicted  # too small a tissue as well
+    assert scale_doubt(replace(slide.with_mpp(10.0), objective=10.0)).contradicted
 
 
 def test_a_slide_without_scale_is_not_doubted(slide):
-    assert scale_doubts(replace(slide, mpp=None)).sentences == ()
+    assert scale_doubt(replace(slide, mpp=None)).sentence == ""
 
 
 def test_an_unknown_size_of_tissue_is_said(slide):
     wide = slide.with_mpp(60.0)
-    assert any("126 mm wide" in words for words in scale_doubts(wide).sentences)
+    assert "126 mm wide" in scale_doubt(wide).sentence
 
 
 def test_a_contradicted_slide_is_not_predicted(slide):

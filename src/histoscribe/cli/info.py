@@ -144,7 +144,7 @@ def _session(path: Path) -> dict[str, Any]:
 
 
 def _slide(path: Path) -> dict[str, Any]:
-    from histoscribe.features.scale import scale_doubts
+    from histoscribe.features.scale import scale_doubt
     from histoscribe.slide import open_slide
 
     slide = open_slide(path)
@@ -160,7 +160,7 @@ def _slide(path: Path) -> dict[str, Any]:
         "levels": [
             f"{level.shape[0]} x {level.shape[1]} (1/{level.downsample:.6g})" for level in slide.levels
         ],
-        "warnings": [*slide.warnings, *scale_doubts(slide).sentences],
+        "warnings": [*slide.warnings, *filter(None, [scale_doubt(slide).sentence])],
     }
 
 

@@ -64,7 +64,6 @@ def predict(
     """
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.predictor import Predictor
-    from histoscribe.section import write_section
 
     alone = not targets
     if alone and guide != "own":
@@ -85,22 +84,10 @@ def predict(
             opened = open_target(target, section=chosen_here, mpp=mpp)
             guiding = None if guide is None else _guiding(guide, opened, section)
             predicted = _predicted(opened, predictor, guiding, chosen, grid_um, region, progress)
-            table = predicted.table
-            amend_record(table, command=call().line)
             progress.report("writing")
-            write_section(predicted, file)
-            verdict: Any = "taught by its own spots"
-            if (found := record_of(table).verdict) is not None:
-                verdict = found.to_mapping() if as_json or files[1:] else found.sentence
-            return {
-                "written": file,
-                "verdict": verdict,
-                "spots": table.n_obs,
-                "genes": table.n_vars,
-                "model": sha256,
-                "seconds": round(time.monotonic() - start, 1),
-                "warnings": opened.warnings,
-            }
+            facts = _written(predicted, file, in_words=len(files) == 1 and not as_json)
+            seconds = round(time.monotonic() - start, 1)
+            return {**facts, "model": sha256, "seconds": seconds, "warnings": opened.warnings}
 
         if len(targets) > 1 and store is None and scheduler is None:
             store = out / "features"
@@ -154,6 +141,19 @@ def _predicted(
     if guiding is not None:
         model = model.guided(guiding, progress=progress)
     return model.predict(target, pitch_um=pitch_um, region=drawn, progress=progress)
+
+
+def _written(predicted: Section, file: Path, *, in_words: bool) -> dict[str, Any]:
+    """Write a prediction, and say what it is."""
+    from histoscribe.section import write_section
+
+    table = predicted.table
+    amend_record(table, command=call().line)
+    write_section(predicted, file)
+    verdict: Any = "taught by its own spots"
+    if (found := record_of(table).verdict) is not None:
+        verdict = found.sentence if in_words else found.to_mapping()
+    return {"written": file, "verdict": verdict, "spots": table.n_obs, "genes": table.n_vars}
 
 
 def _guiding(guide: str, target: Section | Slide, section: str | None) -> Section:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from histoscribe.errors import SlideError
 from histoscribe.slide import Slide
 from histoscribe.tiles import Tiles, read_crops
 from histoscribe.tiles.crops import finest_pixel
@@ -19,22 +20,30 @@ _BLURRED = 3.0  # pixels that the finest detail may take, or nuclei cannot be to
 
 
 @dataclass(frozen=True)
-class ScaleDoubts:
-    """Sentences of the witnesses that disagree with the µm per pixel, and whether they contradict it
-    together."""
+class ScaleDoubt:
+    """What the witnesses that disagree with the µm per pixel say, and whether they contradict it together."""
 
-    sentences: tuple[str, ...] = ()
+    sentence: str = ""
     contradicted: bool = False
 
 
-def scale_doubts(slide: Slide) -> ScaleDoubts:
+def checked_scale(slide: Slide) -> str:
+    """What speaks against the µm per pixel, in a sentence; raises `SlideError` where it is contradicted."""
+    doubt = scale_doubt(slide)
+    if doubt.contradicted:
+        remedy = "state the true µm per pixel (--mpp, or in the panel)"
+        raise SlideError(doubt.sentence.removesuffix("."), where=slide.path, remedy=remedy)
+    return doubt.sentence
+
+
+def scale_doubt(slide: Slide) -> ScaleDoubt:
     """Ask the objective, the size of the image and its nuclei whether the µm per pixel can be true.
 
     Nothing is doubted where they are unknown. Contradicted is the scale where two witnesses find it wrong by
     more than three times, in the same direction.
     """
     if slide.mpp is None:
-        return ScaleDoubts()
+        return ScaleDoubt()
     told: list[tuple[float, str]] = []
     if slide.objective:
         words = f"its objective of {slide.objective:g}x does not fit"
@@ -50,11 +59,11 @@ def scale_doubts(slide: Slide) -> ScaleDoubts:
         told.append((times, f"its nuclei would be about {_short(_NUCLEUS_UM * times)} µm across{hidden}"))
     against = [(off, words) for off, words in told if not 1 / _FAR <= off <= _FAR]
     if not against:
-        return ScaleDoubts()
+        return ScaleDoubt()
     listed = ", and ".join(words for _, words in against)
     large = sum(off > 1 for off, _ in against)
     sentence = f"The scale of {slide.name} is doubtful: at {slide.mpp:.4g} µm per pixel {listed}."
-    return ScaleDoubts((sentence,), max(large, len(against) - large) > 1)
+    return ScaleDoubt(sentence, max(large, len(against) - large) > 1)
 
 
 def nuclear_scale(slide: Slide) -> float | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SettingError, SlideError, TableError, told_as
+from histoscribe.errors import ModelError, SettingError, TableError, told_as
 from histoscribe.features import TileEncoder, encode_tiles
-from histoscribe.features.scale import scale_doubts
+from histoscribe.features.scale import checked_scale
 from histoscribe.labeller.bags import PITCH_UM, Bag, check_bags, inputs_of, own_units
 from histoscribe.labeller.labels import Label, columns_of, recognise
 from histoscribe.labeller.output import SlideLabels, tiles_told, told_of
@@ -206,15 +206,12 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         them. The result is that of `label_tiles`, with `tiles`. Raises `SlideError`, `RegionError` or
         `ModelError` if slide, region or encoder cannot be used.
         """
-        doubts = scale_doubts(slide)
-        if doubts.contradicted:
-            problem = " ".join(doubts.sentences).removesuffix(".")
-            raise SlideError(problem, where=slide.path, remedy="state the true µm per pixel with --mpp")
+        scale = checked_scale(slide)
         pitch_um = float(self.card.settings.get("pitch_um", PITCH_UM))
         tiles = grid_tiles(slide, pitch_um, region=region)
         coarser = times_coarser(self.card, image_fineness(slide, tiles, self.encoder.mpp), str(slide.path))
         features = encode_tiles(slide, tiles, self.encoder, progress=progress)
-        name, scale = name or slide.name, " ".join(doubts.sentences)
+        name = name or slide.name
         found = self.label_tiles(features, name=name, patient=patient, coarser=coarser, scale=scale)
         section = tiles_told(self.card, self.outputs, slide, tiles, found, name, patient)
         return replace(found, tiles=section)

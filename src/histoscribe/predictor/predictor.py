@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.errors import ModelError, SectionError, SlideError, TableError
+from histoscribe.errors import ModelError, SectionError, TableError
 from histoscribe.features import TileEncoder, describe_tiles, encode_tiles
 from histoscribe.features.device import one_thread, resolve_device
-from histoscribe.features.scale import ScaleDoubts, scale_doubts
+from histoscribe.features.scale import checked_scale
 from histoscribe.models import Card, Estimator
 from histoscribe.predictor.encoded import EncodedSection, encode_section
 from histoscribe.predictor.explaining.attention import attention_maps
@@ -286,10 +286,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             raise SectionError(
                 "there is no tile to predict", where=slide.path, remedy="choose a region that holds tissue"
             )
-        doubts = scale_doubts(slide) if like is None else ScaleDoubts()
-        if doubts.contradicted:
-            remedy = "state the true µm per pixel (--mpp, or in the panel)"
-            raise SlideError(" ".join(doubts.sentences).removesuffix("."), where=slide.path, remedy=remedy)
+        scale = checked_scale(slide) if like is None else ""
         fineness = image_fineness(slide, units or tiles, self.encoder.mpp)
         coarser = times_coarser(self.card, fineness, str(slide.path))
         features = describe_tiles(slide, tiles, self.encoder, progress=progress).features
@@ -308,7 +305,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             patient=patient or name,
             coarser=coarser,
             genes=None if like is None else like.genes,
-            scale=" ".join(doubts.sentences),
+            scale=scale,
         )
         if guidance is not None and verdict.kind in ("like", "unlike"):
             verdict = replace(verdict, kind="same")
