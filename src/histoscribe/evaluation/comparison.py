@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.bulk.table import dense
 from histoscribe.errors import TableError
 from histoscribe.evaluation import measures
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 TOP = 50
 _FEW = 30
 _PITCHES_PER_PATCH = 5.0
-Values = NDArray[np.float32]
 
 SCORES_CSV: dict[str, Any] = {"index_label": "gene", "float_format": "%.4g"}
 """How scores are written: more digits than these depend on where numbers lie in memory."""
@@ -46,10 +45,10 @@ class Comparison:
     """Which rows of the two tables these spots are."""
     genes: tuple[str, ...]
     """In the prediction's order."""
-    measured: Values
-    predicted: Values
+    measured: Floats
+    predicted: Floats
     """`measured` and `predicted`: log1p of counts per 10,000, shape (spots, genes)."""
-    truth: Values | None
+    truth: Floats | None
     """Where the section is simulated: what is expected without depth and noise. Shape (spots, genes)."""
     per_gene: pd.DataFrame
     """One row a gene: `pearson`, `spearman`, `mse`, `mae`, `mean`, `variance`, `detected` (share of spots
@@ -70,7 +69,7 @@ class Comparison:
     def _columns(self) -> dict[str, int]:
         return {gene: column for column, gene in enumerate(self.genes)}
 
-    def of(self, gene: str) -> tuple[Values, Values, Values | None]:
+    def of(self, gene: str) -> tuple[Floats, Floats, Floats | None]:
         """Measured, predicted and (where known) true values of a gene, each of shape (spots,)."""
         column = self._columns[gene]
         truth = None if self.truth is None else self.truth[:, column]
@@ -196,7 +195,7 @@ def pooled(comparisons: Sequence[Comparison]) -> Interval:
     return bootstrap_mean([one.summary["mean_pearson"] for one in comparisons], over="sections")
 
 
-def _top_genes(genes: list[str], expression: Values, source: Record) -> tuple[set[str], str]:
+def _top_genes(genes: list[str], expression: Floats, source: Record) -> tuple[set[str], str]:
     """The 50 genes that vary most, without a look at the measured section where the panel is known.
 
     A `Predictor` writes its columns in the order of its panel, so `genes` is that order where the prediction
@@ -213,10 +212,10 @@ def _top_genes(genes: list[str], expression: Values, source: Record) -> tuple[se
 
 def _score(
     genes: list[str],
-    expression: Values,
-    guess: Values,
-    truth: Values | None,
-    detected: NDArray[np.float64],
+    expression: Floats,
+    guess: Floats,
+    truth: Floats | None,
+    detected: Wide,
     top: set[str],
 ) -> pd.DataFrame:
     scores = {

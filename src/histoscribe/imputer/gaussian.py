@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Wide = NDArray[np.float64]
+from histoscribe.arrays import Floats, Mask, Wide
+
 NOISE_INFLATION = 2.5
 _NOISE_FLOOR = 0.02
 _STEPS = 5
@@ -17,14 +17,14 @@ _ROUNDS = 200
 
 
 def fit_factors(
-    values: NDArray[np.float32],
+    values: Floats,
     factors: int,
     *,
     seed: int = 0,
     inflation: float = NOISE_INFLATION,
-    known: NDArray[np.bool_] | None = None,
+    known: Mask | None = None,
     weights: Wide | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Floats, Floats]:
     """Fit a factor analysis by expectation maximisation, never forming a genes × genes matrix.
 
     Rubin and Thayer, Psychometrika 47, 1982. Starts from the leading principal components. The noise is
@@ -58,9 +58,7 @@ def fit_factors(
     return np.ascontiguousarray(loadings, dtype=np.float32), (inflation * noise).astype(np.float32)
 
 
-def regress_on_factors(
-    scores: NDArray[np.float32], inner: NDArray[np.float32], values: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def regress_on_factors(scores: Floats, inner: Floats, values: Floats) -> tuple[Floats, Floats]:
     """Loadings (further genes, factors) and noise (further genes,) of genes that had no say in the factors.
 
     One maximisation step of `fit_factors`, given of some samples the expected factors (samples, factors),
@@ -77,9 +75,9 @@ def regress_on_factors(
 class _Block:
     """Samples that know the same genes: which, their values of those, their weights (samples, 1)."""
 
-    pattern: NDArray[np.bool_]
-    values: NDArray[np.float32]
-    weights: NDArray[np.float64]
+    pattern: Mask
+    values: Floats
+    weights: Wide
 
 
 def _step(blocks: list[_Block], loadings: Wide, noise: Wide, variance: Wide) -> tuple[Wide, Wide]:
@@ -108,7 +106,7 @@ def _step(blocks: list[_Block], loadings: Wide, noise: Wide, variance: Wide) -> 
     return fresh, np.maximum(variance - (fresh * crossed).sum(1), _NOISE_FLOOR)
 
 
-def _principal(values: NDArray[np.float32], factors: int, seed: int, count: float) -> Wide:
+def _principal(values: Floats, factors: int, seed: int, count: float) -> Wide:
     from sklearn.utils.extmath import randomized_svd
 
     _, strengths, axes = randomized_svd(values, factors, n_iter=4, random_state=seed)

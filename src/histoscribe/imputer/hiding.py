@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from histoscribe.arrays import Floats, Mask
 from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.gates import LEVEL_90, score_genes
-from histoscribe.imputer.own import Floats, Mask
 from histoscribe.imputer.restorer import Restorer, restore_all
 from histoscribe.imputer.units import UnitTable
 from histoscribe.progress import Progress

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask
 from histoscribe.imputer.gaussian import GaussianStart
 from histoscribe.rows import squared_distances
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 _NOISE, _NOISE_COUNT, _NOISE_FLOOR = 0.5, 10.0, 0.02
 _CHUNK = 256
 _LEARNED = 1000

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.imputer.gates import LEVEL_90, score_genes
-from histoscribe.imputer.own import Floats, Mask, expect_holed, fit_holed, from_fuller, from_likeness
+from histoscribe.imputer.own import expect_holed, fit_holed, from_fuller, from_likeness
 from histoscribe.progress import Progress
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _hide(known: Mask, random: np.random.Generator) -> tuple[Mask, bool]:
     return known & (random.random(known.shape) < _HIDDEN), False
 
 
-def weigh(words: Sequence[Floats], truth: Floats, hidden: Mask) -> NDArray[np.float64]:
+def weigh(words: Sequence[Floats], truth: Floats, hidden: Mask) -> Wide:
     """How much of each word restores the hidden values best, none of it negative."""
     cells = np.flatnonzero(hidden)
     cells = cells[:: max(1, -(-len(cells) // _SCORED))]
@@ -165,7 +165,7 @@ def weigh(words: Sequence[Floats], truth: Floats, hidden: Mask) -> NDArray[np.fl
     return weights
 
 
-def _blend(words: Sequence[Floats], weights: Sequence[NDArray[np.float64]], groups: Sequence[Mask]) -> Floats:
+def _blend(words: Sequence[Floats], weights: Sequence[Wide], groups: Sequence[Mask]) -> Floats:
     blended = np.zeros_like(words[0])
     for group, own in zip(groups, weights, strict=True):
         for word, weight in zip(words, own, strict=True):

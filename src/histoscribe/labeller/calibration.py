@@ -3,19 +3,17 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from histoscribe.arrays import Numbers, Wide
 from histoscribe.labeller.labels import Label
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 _RIDGE, _COVER, _DRAWS = 0.05, 0.9, 300
 
 
-def calibrate(answers: Floats, label: Label) -> Floats:
+def calibrate(answers: Wide, label: Label) -> Wide:
     """What turns answers, shape (slides, outputs), into chances: see `tell`.
 
     Of classes a temperature and an offset each, by penalised likelihood; of a number a slope, an offset and
@@ -31,7 +29,7 @@ def calibrate(answers: Floats, label: Label) -> Floats:
         return np.array([slope, offset, np.quantile(missed, min(1, _COVER * (1 + 1 / len(missed))))])
     codes, rows = values.astype(np.int64), np.arange(len(values))
 
-    def loss(free: Floats) -> float:
+    def loss(free: Wide) -> float:
         chances = tell(answers, label, np.append(free, 0))
         penalty = _RIDGE * float(free @ free) / len(values) * len(label.classes)
         return penalty - float(np.log(np.maximum(chances[rows, codes], 1e-9)).mean())
@@ -42,7 +40,7 @@ def calibrate(answers: Floats, label: Label) -> Floats:
     )
 
 
-def tell(answers: Floats, label: Label, how: Floats) -> Floats:
+def tell(answers: Wide, label: Label, how: Wide) -> Wide:
     """Probability of each class (slides, classes); of a number its value, low and high end (slides, 3)."""
     if not label.classes:
         middle = how[0] * answers[:, 0] + how[1]
@@ -53,7 +51,7 @@ def tell(answers: Floats, label: Label, how: Floats) -> Floats:
     return np.asarray(softmax(logits, axis=1), dtype=np.float64)
 
 
-def held_out(answers: Floats, label: Label, fold: Places, patients: list[str], seed: int) -> dict[str, Any]:
+def held_out(answers: Wide, label: Label, fold: Numbers, patients: list[str], seed: int) -> dict[str, Any]:
     """How well held-out answers tell a label, each fold calibrated by the others, patients resampled.
 
     `auc` (of more than two classes the mean of each against all others), `brier`; of numbers `r`; with the
@@ -81,7 +79,7 @@ def held_out(answers: Floats, label: Label, fold: Places, patients: list[str], s
     return {name: round(float(value), 4) if np.isfinite(value) else 0.0 for name, value in found.items()}
 
 
-def _score(told: Floats, truth: Floats, label: Label) -> float:
+def _score(told: Wide, truth: Wide, label: Label) -> float:
     """Area under the curve, or Pearson's r; not a number where it is not defined."""
     if not label.classes:
         flat = told[:, 0].std() < 1e-12 or truth.std() < 1e-12

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.errors import SettingError
 from histoscribe.features.device import resolve_device
 from histoscribe.labeller.bags import inputs_of
@@ -20,8 +20,6 @@ from histoscribe.models.reproducible import seeded
 from histoscribe.predictor.inputs import Scale
 from histoscribe.progress import Progress
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Choice:
@@ -29,7 +27,7 @@ class Choice:
 
     pooling: Pooling
     networks: list[SlideNetwork]
-    calibration: tuple[Floats, ...]
+    calibration: tuple[Wide, ...]
     scores: dict[str, dict[str, Any]]
     """Of each label: see `calibration.held_out`; `mean_pooling` is what the mean tile alone reaches."""
     about: dict[str, Any]
@@ -37,11 +35,11 @@ class Choice:
 
 
 def choose(
-    features: Sequence[NDArray[np.float32]],
+    features: Sequence[Floats],
     scale: Scale,
     labels: Sequence[Label],
     patients: Sequence[str],
-    prior: str | Floats | None,
+    prior: str | Wide | None,
     *,
     pooling: str,
     steps: int,
@@ -92,7 +90,7 @@ def choose(
     return Choice(trial.plan.pooling, networks, tuple(calibration), scores, about)
 
 
-def _prior(prior: str | Floats | None, labels: Sequence[Label]) -> Prior | None:
+def _prior(prior: str | Wide | None, labels: Sequence[Label]) -> Prior | None:
     if prior is None or isinstance(prior, str):
         return None if prior is None else prior_named(prior, labels)
     graph = np.asarray(prior, dtype=np.float64)
@@ -112,9 +110,9 @@ def _best(trials: Sequence[Attempt], left_out: int | None = None) -> tuple[int, 
     return int(plan), int(stage)
 
 
-def _honest(trials: Sequence[Attempt], fold: NDArray[np.int64]) -> Floats:
+def _honest(trials: Sequence[Attempt], fold: Numbers) -> Wide:
     """Answers on each fold by what is best on the others, shape (slides, outputs)."""
-    answers: Floats = np.empty_like(trials[0].answers[0])
+    answers: Wide = np.empty_like(trials[0].answers[0])
     for place, one in enumerate(np.unique(fold)):
         plan, stage = _best(trials, place)
         answers[fold == one] = trials[plan].answers[stage][fold == one]

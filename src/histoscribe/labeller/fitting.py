@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from histoscribe.arrays import Numbers, Wide
 from histoscribe.labeller.labels import Label, columns_of
 from histoscribe.labeller.network import Pooling, SlideNetwork
 from histoscribe.labeller.prior import Prior, smoothing_of
@@ -18,8 +18,6 @@ from histoscribe.models.reproducible import Drawn, seeded
 from histoscribe.models.training import Optimisation, TrainingOptions, train
 from histoscribe.progress import Progress
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 FOLDS, STAGES = 5, 8
 _BAGS, _TILES = 8, 256
 _RATE, _DECAY = {"mean": 3e-3, "attention": 3e-3, "transformer": 1e-3}, 0.05
@@ -44,14 +42,14 @@ class Attempt:
     plan: Plan
     states: list[list[dict[str, Tensor]]]
     """Weights of each fold's network at each stage."""
-    answers: Floats
+    answers: Wide
     """On the fold that a network has not seen, shape (stages, slides, outputs)."""
-    losses: Floats
+    losses: Wide
     """Of these, shape (stages, folds)."""
 
 
 def tile_batches(
-    bags: Sequence[Tensor], learned: Places, steps: int, seed: int
+    bags: Sequence[Tensor], learned: Numbers, steps: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield some tiles of some slides (bags, tiles, inputs), and the rows of these slides."""
     random, order = np.random.default_rng(seed), list[int]()
@@ -67,7 +65,7 @@ def try_out(
     plan: Plan,
     bags: Sequence[Tensor],
     labels: Sequence[Label],
-    fold: Places,
+    fold: Numbers,
     prior: Prior | None,
     *,
     steps: int,
@@ -114,13 +112,13 @@ class _Fold:
     """The training of one network, which is looked at on its fold in stages."""
 
     def __init__(
-        self, network: SlideNetwork, bags: Sequence[Tensor], labels: Sequence[Label], out: Places, every: int
+        self, network: SlideNetwork, bags: Sequence[Tensor], labels: Sequence[Label], out: Numbers, every: int
     ) -> None:
         self.network, self.bags, self.out, self.labels, self.every = network, bags, out, labels, every
         self.targets = torch.from_numpy(np.column_stack([label.values for label in labels]))
         self.weights, inside = torch.zeros_like(self.targets), np.delete(np.arange(len(bags)), out)
         self.weights[inside] = weights_of(self.targets[inside], labels)
-        self.states, self.answers, self.losses = list[dict[str, Tensor]](), list[Floats](), list[float]()
+        self.states, self.answers, self.losses = list[dict[str, Tensor]](), list[Wide](), list[float]()
 
     def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         if step and step % self.every == 0:
@@ -171,7 +169,7 @@ def loss_of(answers: Tensor, targets: Tensor, weights: Tensor, labels: Sequence[
     return total / (len(answers) * len(labels))
 
 
-def share_out(labels: Sequence[Label], patients: Sequence[str], seed: int) -> Places:
+def share_out(labels: Sequence[Label], patients: Sequence[str], seed: int) -> Numbers:
     """The fold of each slide: whole patients, rare classes first, so that each fold has its share of all."""
     names, which = np.unique(np.asarray(patients), return_inverse=True)
     member = np.column_stack([label.member for label in labels])

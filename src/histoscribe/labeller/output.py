@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.files import as_json, replacing
 from histoscribe.labeller.calibration import tell
 from histoscribe.labeller.labels import Label, columns_of
@@ -22,7 +22,6 @@ from histoscribe.slide import Slide
 from histoscribe.tiles import Tiles
 from histoscribe.verdict import Verdict
 
-Floats = NDArray[np.float64]
 UNKNOWN = "unknown"
 
 
@@ -32,10 +31,10 @@ class SlideLabels:
 
     told: pd.DataFrame
     """A row each label: see `Labeller.label`."""
-    attention: NDArray[np.float32]
-    evidence: NDArray[np.float32]
+    attention: Floats
+    evidence: Floats
     """`attention` and `evidence`: shape (tiles, outputs)."""
-    novelty: NDArray[np.float32]
+    novelty: Floats
     """Of each tile, above 1 where it is unlike the training, shape (tiles,)."""
     verdict: Verdict
     tiles: Section | None = None
@@ -43,7 +42,7 @@ class SlideLabels:
 
 
 def told_of(
-    answers: Floats, labels: Sequence[Label], calibration: Sequence[Floats], card: Card, verdict: Verdict
+    answers: Wide, labels: Sequence[Label], calibration: Sequence[Wide], card: Card, verdict: Verdict
 ) -> pd.DataFrame:
     """A row each label for answers of one slide, shape (1, outputs): see `Labeller.label_tiles`."""
     rows = []

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.errors import TableError, told_as
 from histoscribe.genes import read_gene_sets, shipped_gene_sets
 from histoscribe.labeller.labels import Label, columns_of
 
-Floats = NDArray[np.float64]
-Prior = Callable[[NDArray[np.int64]], Floats]
+Prior = Callable[[Numbers], Wide]
 """From the rows that may be learned from to how far labels go together, from -1 to 1 (labels, labels)."""
 _STRENGTH, _FEWEST = 4.0, 8
 
@@ -36,7 +35,7 @@ def prior_named(name: str, labels: Sequence[Label]) -> Prior:
     return lambda rows: found
 
 
-def cooccurrence(labels: Sequence[Label], rows: NDArray[np.int64]) -> Floats:
+def cooccurrence(labels: Sequence[Label], rows: Numbers) -> Wide:
     """Correlation of labels over slides that know both, shrunk as if eight more had none; 0 for labels of
     more than two classes."""
     values = np.column_stack([label.values for label in labels])[rows]
@@ -53,7 +52,7 @@ def cooccurrence(labels: Sequence[Label], rows: NDArray[np.int64]) -> Floats:
     return np.asarray(found, dtype=np.float64)
 
 
-def shared_sets(names: Sequence[str], sets: Mapping[str, Sequence[str]]) -> Floats:
+def shared_sets(names: Sequence[str], sets: Mapping[str, Sequence[str]]) -> Wide:
     """Cosine of the sets that genes are in; labels that are no gene go with none."""
     member = np.array([[name in own for own in map(set, sets.values())] for name in names], dtype=np.float64)
     length = np.linalg.norm(member, axis=1)
@@ -62,7 +61,7 @@ def shared_sets(names: Sequence[str], sets: Mapping[str, Sequence[str]]) -> Floa
     return np.asarray(found, dtype=np.float64)
 
 
-def smoothing_of(graph: Floats, labels: Sequence[Label]) -> NDArray[np.float32]:
+def smoothing_of(graph: Wide, labels: Sequence[Label]) -> Floats:
     """How much each output borrows from each, (I + 4 L)⁻¹ with L the graph's normalised signed Laplacian."""
     degree = np.abs(graph).sum(1)
     root = 1 / np.sqrt(np.maximum(degree, 1e-9))
@@ -76,7 +75,7 @@ def smoothing_of(graph: Floats, labels: Sequence[Label]) -> NDArray[np.float32]:
     return full.astype(np.float32)
 
 
-def _edges(path: Path, names: Sequence[str]) -> Floats:
+def _edges(path: Path, names: Sequence[str]) -> Wide:
     remedy = "write two labels and a weight from -1 to 1 a line, with commas between"
     place, found = {name: number for number, name in enumerate(names)}, np.zeros((len(names), len(names)))
     with told_as(TableError, "the edges cannot be read", OSError, ValueError, where=path, remedy=remedy):

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.graphs import context_means
 from histoscribe.graphs.spatial import Surroundings
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.linear import pooled
 from histoscribe.rows import Held, room, runs_of
 
-Floats = NDArray[np.float32]
-Places = NDArray[np.float64]
 MIN_TILES = 30
 _CLIP = 5.0
 
@@ -77,7 +75,7 @@ class InputSpace:
         return cls(pitch_um, radii, units, scale, pooled(around))
 
     def runs(
-        self, features: Held, centres_um: Places, slide: Floats | None = None
+        self, features: Held, centres_um: Wide, slide: Floats | None = None
     ) -> Iterator[tuple[int, slice, Floats]]:
         """Yield the image input in pieces: number of the block of columns, rows of tiles, values (rows, d).
 
@@ -122,7 +120,7 @@ class InputSpace:
                     yield unit * step + 1 + number, rows, standardised(held[rows], scale)
                 del held
 
-    def whole(self, features: Floats, centres_um: Places, slide: Floats | None = None) -> Floats:
+    def whole(self, features: Floats, centres_um: Wide, slide: Floats | None = None) -> Floats:
         """All of `runs`, shape (tiles, blocks, d)."""
         blocks = len(self.units) * (1 + len(self.radii))
         out = np.empty((len(features), blocks, features.shape[1]), dtype=np.float32)

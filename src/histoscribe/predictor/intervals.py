@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Wide = NDArray[np.float64]
+from histoscribe.arrays import Floats, Numbers, Wide
+
 LEVEL = 0.9
 BINS = 3
 DEPTHS = (150.0, 500.0, 1500.0, 5000.0, 15_000.0, 50_000.0)
@@ -160,7 +159,7 @@ def _bounds(
 
 
 def _at_depth(
-    counts: Wide, depth: Wide, rows: NDArray[np.int64], wanted: Wide, factor: Wide, rng: np.random.Generator
+    counts: Wide, depth: Wide, rows: Numbers, wanted: Wide, factor: Wide, rng: np.random.Generator
 ) -> Wide:
     """Log expression of some spots as if they had been counted to another depth, and each gene's level
     shifted.

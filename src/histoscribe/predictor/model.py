@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.errors import ModelError, SectionError
 from histoscribe.predictor.ensemble import EnsembleWeights, PartialPredictions
 from histoscribe.predictor.inputs import InputSpace
@@ -21,8 +21,6 @@ from histoscribe.predictor.variants.variant import PredictorNetwork
 from histoscribe.progress import Progress
 from histoscribe.rows import Held, room, runs_of
 
-Floats = NDArray[np.float32]
-Places = NDArray[np.float64]
 MOST_NEIGHBOURS = 200
 
 
@@ -36,7 +34,7 @@ class ImageInputs:
     """What the ridge reads from the whole image input, shape (tiles, rank)."""
     raw: Held
     """Descriptors as the encoder gave them, shape (tiles, d)."""
-    centres_um: Places
+    centres_um: Wide
     """Shape (tiles, 2)."""
 
     def __getitem__(self, rows: slice) -> ImageInputs:
@@ -49,11 +47,11 @@ class TilePredictions:
 
     expression: Held
     """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
-    evidence: NDArray[np.int64]
+    evidence: Numbers
     shares: Floats
     """`evidence` and `shares`: numbers of the reference spots that weigh most in retrieval, and how much,
     shape (tiles, at most 8)."""
-    types: NDArray[np.int64]
+    types: Numbers
     """The spot type that the gate reads from the image, shape (tiles,)."""
     novelty: Floats
     """Distance to the training tiles; above 1 it is larger than among 99 % of them. Shape (tiles,)."""
@@ -104,7 +102,7 @@ class FittedPredictor:
         """The training sections' median pitch, in which the context radii are counted."""
         return self.space.pitch_um
 
-    def check(self, features: Held, centres_um: Places) -> None:
+    def check(self, features: Held, centres_um: Wide) -> None:
         """Refuse tiles that this model cannot read.
 
         Raises `ModelError` if the descriptors are of another length; `SectionError` if a descriptor or
@@ -126,7 +124,7 @@ class FittedPredictor:
     def read(
         self,
         features: Held,
-        centres_um: Places,
+        centres_um: Wide,
         slide: Floats | None = None,
         progress: Progress | None = None,
     ) -> ImageInputs:
@@ -159,7 +157,7 @@ class FittedPredictor:
 
     def partial_predictions(
         self, inputs: ImageInputs, device: torch.device
-    ) -> tuple[PartialPredictions, NDArray[np.int64]]:
+    ) -> tuple[PartialPredictions, Numbers]:
         """What each part predicts, in standardised expression, and the types that the gate reads."""
         regression: Floats = np.zeros((len(inputs.reduced), len(self.mean)), dtype=np.float32)
         gates: Floats = np.zeros((len(inputs.reduced), self.settings.types), dtype=np.float32)
@@ -204,7 +202,7 @@ class FittedPredictor:
         evidence, shares = parts.evidence(self.weights)
         return TilePredictions(parts.weighed(self.weights), evidence, shares, types, novelty)
 
-    def expression(self, standardised: Held, centres_um: Places) -> Held:
+    def expression(self, standardised: Held, centres_um: Wide) -> Held:
         """From standardised to log expression, each gene as smooth as the weights say, never below 0."""
         share = self.weights.rough + (self.weights.smooth - self.weights.rough) * self.spatial
         out = room(standardised.shape)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.graphs import context_means
 from histoscribe.graphs.spatial import Surroundings
 from histoscribe.predictor.linear import centred, cosine
@@ -21,13 +21,10 @@ _ROUGH = (-0.6, -0.4, -0.2, 0.0)
 _SMOOTH = (0.0, 0.2, 0.4, 0.6)
 _AS_GOOD = 0.001
 
-Values = NDArray[np.float32]
-Fold = tuple[Values, Values, NDArray[np.float64], Values]
+Fold = tuple[Floats, Floats, Wide, Floats]
 
 
-def spatial_order(
-    expression: Sequence[Held], centres_um: Sequence[NDArray[np.float64]], pitch_um: float
-) -> Values:
+def spatial_order(expression: Sequence[Held], centres_um: Sequence[Wide], pitch_um: float) -> Floats:
     """The place of each gene among all, from 0 (least spatial) to 1, shape (genes,).
 
     By the autocorrelation over direct neighbours, Moran's I with each spot among its own neighbours, averaged
@@ -43,8 +40,8 @@ def spatial_order(
 
 
 def smoothed(
-    values: Held, centres_um: NDArray[np.float64], pitch_um: float, share: Values
-) -> Iterator[tuple[slice, Values]]:
+    values: Held, centres_um: Wide, pitch_um: float, share: Floats
+) -> Iterator[tuple[slice, Floats]]:
     """Values (tiles, genes) by runs, each gene moved by its share (genes,) towards its neighbours'."""
     every = runs_of(values)
     if not share.any():
@@ -83,14 +80,14 @@ def choose_smoothness(folds: Sequence[Fold], pitch_um: float) -> tuple[float, fl
     return choices[int(np.argmax(np.where(good, agreement, -np.inf)))]
 
 
-def _around(values: Values, centres_um: NDArray[np.float64], pitch_um: float) -> Values:
+def _around(values: Floats, centres_um: Wide, pitch_um: float) -> Floats:
     return context_means(values, centres_um, pitch_um, (_REACH,))
 
 
-def _autocorrelation(values: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.float64]:
+def _autocorrelation(values: Wide, around: Wide) -> Wide:
     return np.asarray((values * around).sum(axis=0) / np.maximum((values**2).sum(axis=0), 1e-12))
 
 
-def _places(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _places(values: Wide) -> Wide:
     """Ranks from 0 to 1."""
     return np.argsort(np.argsort(values, kind="stable"), kind="stable") / max(len(values) - 1, 1)

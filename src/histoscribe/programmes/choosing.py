@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask, Numbers, Wide
 from histoscribe.models.folds import deal_folds
-from histoscribe.programmes.cox import Floats, Survival, ridge_cox
+from histoscribe.programmes.cox import Survival, ridge_cox
 from histoscribe.programmes.factors import PENALTY, Factors, GeneScaling, factorise, matched, project
 
 STABLE = 0.9
@@ -19,13 +19,13 @@ _TINY = 1e-9
 class Folds:
     """A table, its survival where that is known, and which fold holds each sample out."""
 
-    values: Floats
+    values: Wide
     """As `GeneScaling` takes them, NaN where missing. Shape (samples, genes)."""
     survival: Survival | None
-    number: NDArray[np.int64]
+    number: Numbers
     """The fold of each sample; a patient is in one alone. Shape (samples,)."""
 
-    def split(self, fold: int) -> tuple[NDArray[np.bool_], Floats, Survival | None]:
+    def split(self, fold: int) -> tuple[Mask, Wide, Survival | None]:
         """Whom a fold holds out, all samples scaled by the others, and the survival of these."""
         out = self.number == fold
         scaled = GeneScaling.of(self.values[~out]).apply(self.values)
@@ -38,13 +38,13 @@ class Trial:
 
     number: int
     weight: float
-    likelihood: Floats
+    likelihood: Wide
     """Mean log likelihood of a value of genes that were not looked at, of each fold."""
-    concordance: Floats
+    concordance: Wide
     """Harrell's C of each fold; NaN without survival."""
-    activities: Floats
+    activities: Wide
     """Of each sample while it was held out, with the programmes of its fold. Shape (samples, programmes)."""
-    loadings: tuple[Floats, ...]
+    loadings: tuple[Wide, ...]
     """Of each fold, shape (programmes, genes)."""
 
     def told(self) -> dict[str, float]:
@@ -54,9 +54,7 @@ class Trial:
         return {"number": self.number, "weight": self.weight, **known}
 
 
-def draw_folds(
-    patients: Sequence[str], survival: Survival | None, count: int, seed: int
-) -> NDArray[np.int64]:
+def draw_folds(patients: Sequence[str], survival: Survival | None, count: int, seed: int) -> Numbers:
     """The fold of each sample; whole patients, those with an event shared out evenly."""
     owners = np.asarray(patients, dtype=str)
     happened = owners[:0] if survival is None else owners[survival.event > 0]
@@ -80,14 +78,14 @@ def attempt(folds: Folds, number: int, weight: float, seed: int) -> Trial:
     return Trial(number, weight, likelihood, concordance, activities, tuple(loadings))
 
 
-def risks(known: Floats, survival: Survival, asked: Floats) -> Floats:
+def risks(known: Wide, survival: Survival, asked: Wide) -> Wide:
     """Log risks of new samples by their activities, and those of samples whose survival is known."""
     mean, spread = known.mean(0), known.std(0) + _TINY
     coefficients = ridge_cox((known - mean) / spread, survival, PENALTY)
     return np.asarray(((asked - mean) / spread) @ coefficients, dtype=np.float64)
 
 
-def steadiness(runs: Sequence[Factors]) -> tuple[Factors, Floats]:
+def steadiness(runs: Sequence[Factors]) -> tuple[Factors, Wide]:
     """The run that explains most, and how alike each of its programmes is to those of the other runs."""
     best = min(runs, key=lambda run: run.loss)
     alike = [matched(best.loadings, run.loadings)[1] for run in runs if run is not best]
@@ -111,7 +109,7 @@ def choose_weight(trials: Sequence[Trial]) -> Trial:
     return next(trial for trial, mean in zip(trials, means, strict=True) if mean >= max(means) - error)
 
 
-def _likelihood(x: Floats, found: Factors, learned: Floats, seed: int) -> float:
+def _likelihood(x: Wide, found: Factors, learned: Wide, seed: int) -> float:
     """Of half the genes of new samples, given the other half; a variance a gene, from the training."""
     half = np.random.default_rng(seed).random(x.shape[1]) < 0.5
     told = np.zeros_like(x)
@@ -121,7 +119,7 @@ def _likelihood(x: Floats, found: Factors, learned: Floats, seed: int) -> float:
     return float(-0.5 * (np.log(2 * np.pi * variance) + (x - told) ** 2 / variance).mean())
 
 
-def _concordance(survival: Survival, risk: Floats) -> float:
+def _concordance(survival: Survival, risk: Wide) -> float:
     from lifelines.utils import concordance_index
 
     known = survival.known

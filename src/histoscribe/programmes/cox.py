@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.utils.extmath import randomized_svd
 
+from histoscribe.arrays import Mask, Numbers, Wide
 from histoscribe.errors import TableError, told_as
 
 if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
 
-Floats = NDArray[np.float64]
 _LEAST = -100.0
 _PENALTY, _COMPONENTS, _GENES = 2.0, 20, 5000
 _TINY = 1e-9
@@ -28,16 +28,16 @@ _TINY = 1e-9
 class Survival:
     """How long each sample was followed, and whether the event came."""
 
-    time: Floats
+    time: Wide
     """Above zero; 0 where not known, so that the sample is never at risk. Shape (samples,)."""
-    event: Floats
+    event: Wide
     """1 where it came, 0 where not, shape (samples,)."""
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Survival:
+    def __getitem__(self, rows: Mask | Numbers) -> Survival:
         return Survival(self.time[rows], self.event[rows])
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Mask:
         """Whose survival is known, shape (samples,)."""
         return self.time > 0
 
@@ -69,7 +69,7 @@ def survival_in(bulk: BulkTable, time: str = "time", event: str = "event") -> Su
     return Survival(np.where(known, times, 0.0), np.where(known, events, 0.0))
 
 
-def partial_likelihood(risk: Floats, survival: Survival) -> tuple[float, Floats]:
+def partial_likelihood(risk: Wide, survival: Survival) -> tuple[float, Wide]:
     """Cox's log partial likelihood, and its derivative with respect to each log risk: martingale residuals.
 
     `risk`: shape (samples,), as are the residuals.
@@ -86,7 +86,7 @@ def partial_likelihood(risk: Floats, survival: Survival) -> tuple[float, Floats]
     return float((event * (log_risk - top - np.log(at_risk))).sum()), residuals
 
 
-def ridge_cox(values: Floats, survival: Survival, penalty: float) -> Floats:
+def ridge_cox(values: Wide, survival: Survival, penalty: float) -> Wide:
     """Coefficients, shape (columns,); `penalty` / 2 · their squares, per sample, is added to the loss.
 
     `values`: shape (samples, columns), centred and of unit variance.
@@ -94,7 +94,7 @@ def ridge_cox(values: Floats, survival: Survival, penalty: float) -> Floats:
     known = survival.known
     x, own = values[known], survival[known]
 
-    def loss(tried: Floats) -> tuple[float, Floats]:
+    def loss(tried: Wide) -> tuple[float, Wide]:
         likelihood, residuals = partial_likelihood(x @ tried, own)
         value = penalty / 2 * float(tried @ tried) - likelihood / len(x)
         return value, penalty * tried - x.T @ residuals / len(x)
@@ -108,16 +108,16 @@ class Risk:
     """A log hazard ratio against the mean of those learned from; linear in activities and genes."""
 
     genes: tuple[str, ...]
-    mean: Floats
-    sd: Floats
-    weights: Floats
+    mean: Wide
+    sd: Wide
+    weights: Wide
     """`mean`, `sd`: of logarithms, `weights`: per standard deviation. Shape (genes,)."""
-    middle: Floats
-    slopes: Floats
+    middle: Wide
+    slopes: Wide
     """`middle`: mean activities, `slopes`: per unit of activity. Shape (programmes,)."""
 
     @classmethod
-    def of(cls, logs: Floats, genes: NDArray[np.str_], activities: Floats, survival: Survival) -> Risk:
+    def of(cls, logs: Wide, genes: NDArray[np.str_], activities: Wide, survival: Survival) -> Risk:
         """Learn from logarithms (samples, genes), NaN where missing, by their principal components, and from
         activities (samples, programmes)."""
         seen = (~np.isnan(logs)).mean(0) > 0.5
@@ -133,7 +133,7 @@ class Risk:
         weights = slopes[count:] @ axes
         return cls(tuple(map(str, genes[kept])), mean, sd, weights, middle[:count], slopes[:count])
 
-    def tell(self, logs: Floats, activities: Floats, *, adapt: bool) -> Floats:
+    def tell(self, logs: Wide, activities: Wide, *, adapt: bool) -> Wide:
         """Of samples, shape (samples,); what is missing counts as the mean.
 
         `adapt`: take the table's own means and spreads of genes.

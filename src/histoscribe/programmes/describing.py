@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from histoscribe.arrays import Numbers, Wide
 from histoscribe.genes import GeneSets, shipped_gene_sets
 from histoscribe.genes.sets import enrich, present
 from histoscribe.programmes.choosing import Trial
-from histoscribe.programmes.cox import Floats, Survival
+from histoscribe.programmes.cox import Survival
 from histoscribe.programmes.factors import Factors, matched
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ _TINY = 1e-9
 _OF_LIFELINES = ("exp(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "p")
 
 
-def shares(activities: Floats) -> Floats:
+def shares(activities: Wide) -> Wide:
     """Each programme's share of a sample's activity, rows sum up to 1 (0 where nothing is active)."""
     total = np.maximum(activities.sum(1, keepdims=True), _TINY)
     return np.asarray(activities / total, dtype=np.float64)
 
 
-def aligned(trial: Trial, loadings: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def aligned(trial: Trial, loadings: Wide, folds: Numbers) -> tuple[Wide, Wide]:
     """Held-out activities in the order of `loadings`, and how alike a programme is to those of the folds.
 
     `folds`: of each sample. Shapes (samples, programmes) and (programmes,).
@@ -45,7 +46,7 @@ def aligned(trial: Trial, loadings: Floats, folds: NDArray[np.int64]) -> tuple[F
 
 
 def describe(
-    found: Factors, genes: tuple[str, ...], over_seeds: Floats, over_folds: Floats, sets: GeneSets | None
+    found: Factors, genes: tuple[str, ...], over_seeds: Wide, over_folds: Wide, sets: GeneSets | None
 ) -> list[dict[str, Any]]:
     """One row a programme; see `Programmes.table`."""
     known = present(sets or shipped_gene_sets(), genes, least=_LEAST_SET)
@@ -70,7 +71,7 @@ def describe(
     return rows
 
 
-def hazards(activities: Floats, survival: Survival) -> list[dict[str, float]]:
+def hazards(activities: Wide, survival: Survival) -> list[dict[str, float]]:
     """Cox's hazard ratio of each programme alone, per standard deviation, with its 95 % interval."""
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError

@@ -16,10 +16,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from histoscribe.programmes.cox import Floats, Survival, partial_likelihood, ridge_cox
+from histoscribe.arrays import Numbers, Wide
+from histoscribe.programmes.cox import Survival, partial_likelihood, ridge_cox
 
 PENALTY = 0.05
 _ROUNDS, _EVERY, _TINY = 150, 5, 1e-9
@@ -31,15 +31,15 @@ _LOW, _HIGH = 0.02, 10.0
 class GeneScaling:
     """What makes genes comparable and never negative: each one's low values become 0, its spread 1."""
 
-    low: Floats
+    low: Wide
     """The 2nd percentile, shape (genes,)."""
-    spread: Floats
+    spread: Wide
     """The standard deviation, shape (genes,)."""
-    middle: Floats
+    middle: Wide
     """The mean once scaled, for what is missing, shape (genes,)."""
 
     @classmethod
-    def of(cls, values: Floats) -> GeneScaling:
+    def of(cls, values: Wide) -> GeneScaling:
         """Learn from values, shape (samples, genes), NaN where missing."""
         ranked, last = np.sort(values, axis=0), np.maximum((~np.isnan(values)).sum(0) - 1, 0)
         below, genes = (_LOW * last).astype(np.int64), np.arange(values.shape[1])
@@ -48,7 +48,7 @@ class GeneScaling:
         half = cls(low, np.maximum(spread, _TINY), np.zeros(len(low)))
         return cls(half.low, half.spread, np.nanmean(half.apply(values, keep_holes=True), axis=0))
 
-    def apply(self, values: Floats, *, keep_holes: bool = False) -> Floats:
+    def apply(self, values: Wide, *, keep_holes: bool = False) -> Wide:
         """Scaled values; holes are filled with the gene's mean unless they are kept."""
         scaled = np.clip((values - self.low) / self.spread, 0, _HIGH)
         return scaled if keep_holes else np.where(np.isnan(scaled), self.middle, scaled)
@@ -58,16 +58,16 @@ class GeneScaling:
 class Factors:
     """A table as a product, `activities` @ `loadings`."""
 
-    activities: Floats
+    activities: Wide
     """Shape (samples, programmes), in units of all its genes' expression together."""
-    loadings: Floats
+    loadings: Wide
     """Each programme's share of every gene, rows sum up to 1. Shape (programmes, genes)."""
     loss: float
     """Share of the squares that is not explained."""
 
 
 def factorise(
-    x: Floats, number: int, *, seed: int, survival: Survival | None = None, weight: float = 0.0
+    x: Wide, number: int, *, seed: int, survival: Survival | None = None, weight: float = 0.0
 ) -> Factors:
     """Find so many programmes; the most active one comes first.
 
@@ -92,7 +92,7 @@ def factorise(
     return Factors(h[:, order], w[order], loss)
 
 
-def _with_survival(x: Floats, h: Floats, w: Floats, survival: Survival, weight: float) -> Floats:
+def _with_survival(x: Wide, h: Wide, w: Wide, survival: Survival, weight: float) -> Wide:
     scale = weight * float((x**2).sum()) / 2 / max(survival.events, 1)
     pull = np.zeros_like(w)
     for turn in range(_ROUNDS):
@@ -110,7 +110,7 @@ def _with_survival(x: Floats, h: Floats, w: Floats, survival: Survival, weight: 
     return w
 
 
-def project(x: Floats, loadings: Floats, counted: Floats | None = None) -> Floats:
+def project(x: Wide, loadings: Wide, counted: Wide | None = None) -> Wide:
     """The non-negative activities that explain `x` best, shape (samples, programmes).
 
     Least squares by coordinates, all samples at once. `counted`: how often each gene counts, shape (genes,).
@@ -125,7 +125,7 @@ def project(x: Floats, loadings: Floats, counted: Floats | None = None) -> Float
     return found
 
 
-def matched(loadings: Floats, others: Floats) -> tuple[NDArray[np.int64], Floats]:
+def matched(loadings: Wide, others: Wide) -> tuple[Numbers, Wide]:
     """For each programme its partner among as many others, and how alike the two are (cosine)."""
     one, two = (
         each / np.maximum(np.linalg.norm(each, axis=1), _TINY)[:, None] for each in (loadings, others)

@@ -13,6 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.bulk import SCALES, BulkTable, bulk_of, convert
 from histoscribe.bulk.table import Table, dense
 from histoscribe.errors import TableError
@@ -21,7 +22,7 @@ from histoscribe.imputer.units import MIN_SAMPLES, groups_of, working_scale
 from histoscribe.models import Card, Estimator, TrainingSection, require_shapes
 from histoscribe.models.estimator import require_whole, settings_from
 from histoscribe.programmes import choosing
-from histoscribe.programmes.cox import Floats, Risk, survival_in
+from histoscribe.programmes.cox import Risk, survival_in
 from histoscribe.programmes.describing import aligned, describe, hazards, shares
 from histoscribe.programmes.factors import GeneScaling, factorise, project
 from histoscribe.progress import Progress
@@ -53,7 +54,7 @@ class ProgrammeSettings:
 class ProgrammesState:
     """What was learned."""
 
-    loadings: Floats
+    loadings: Wide
     """Each programme's share of every gene, shape (programmes, genes)."""
     scaling: GeneScaling
     risk: Risk | None = None
@@ -265,7 +266,7 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         return settings_from(ProgrammeSettings, card, where), state
 
 
-def _prepare(bulk: BulkTable, most: int) -> tuple[Floats, tuple[str, ...]]:
+def _prepare(bulk: BulkTable, most: int) -> tuple[Wide, tuple[str, ...]]:
     """Roots of abundances of the most variable genes, and their names."""
     values = _roots(dense(bulk.table.X), bulk)
     seen = (~np.isnan(values)).mean(0) > 0.5
@@ -282,7 +283,7 @@ def _on_tissue(bulk: BulkTable) -> bool:
     return "spatial" in bulk.table.obsm
 
 
-def _logs(values: Any, bulk: BulkTable) -> Floats:
+def _logs(values: Any, bulk: BulkTable) -> Wide:
     """Logarithms: of counts per 10,000 where the table holds counts, else of the table's own unit."""
     scale = working_scale(bulk.scale)
     if scale == "standardised":
@@ -291,7 +292,7 @@ def _logs(values: Any, bulk: BulkTable) -> Floats:
     return convert(values, bulk.scale, scale).astype(np.float64)
 
 
-def _roots(values: Any, bulk: BulkTable) -> Floats:
+def _roots(values: Any, bulk: BulkTable) -> Wide:
     """Square roots of abundances, which steady their variance, and add up nearly as abundances do."""
     logs = _logs(values, bulk)
     raised = np.expm1(logs) if working_scale(bulk.scale) == "log1p" else np.exp2(logs) - 1

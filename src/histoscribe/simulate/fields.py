@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
 
-Floats = NDArray[np.float32]
+from histoscribe.arrays import Floats
 
 
 def stream(*words: object) -> np.random.Generator:

@@ -8,8 +8,9 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
+from histoscribe.arrays import Floats, Pixels
 from histoscribe.simulate.cells import EPITHELIUM_UM, TUMOUR_CELL, CellMap, gland_position
-from histoscribe.simulate.fields import Floats, enlarge, smooth_field, stream
+from histoscribe.simulate.fields import enlarge, smooth_field, stream
 from histoscribe.simulate.tissue import ADIPOSE, GLAND, IMMUNE, NECROSIS, STROMA, TUMOUR, Tissue
 
 # Optical density per unit of stain in red, green and blue: reference vectors of Macenko et al., ISBI 2009.
@@ -51,7 +52,7 @@ def section_stain(seed: int, patient: str) -> Stain:
     return Stain((tuple(haematoxylin), tuple(eosin)), (float(strength[0]), float(strength[1])), tuple(glass))
 
 
-def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) -> NDArray[np.uint8]:
+def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) -> Pixels:
     """Paint a section at `mpp` µm per pixel: RGB, shape (rows, columns, 3)."""
     rng = stream("paint", seed)
     side = round(tissue.size_um / mpp)
@@ -66,7 +67,7 @@ def render(tissue: Tissue, cells: CellMap, stain: Stain, mpp: float, seed: int) 
     vectors = np.array(stain.vectors, dtype=np.float32) * np.float32(2.15)
     light = np.exp(-(np.maximum(density, 0).reshape(-1, 2) @ vectors))
     light *= np.array(stain.glass, dtype=np.float32)
-    pixels: NDArray[np.uint8] = np.clip(light + 0.5, 0, 255).astype(np.uint8).reshape(side, side, 3)
+    pixels: Pixels = np.clip(light + 0.5, 0, 255).astype(np.uint8).reshape(side, side, 3)
     return pixels
 
 

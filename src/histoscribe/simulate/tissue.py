@@ -8,7 +8,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
-from histoscribe.simulate.fields import Floats, smooth_field, stream
+from histoscribe.arrays import Floats, Mask, Wide
+from histoscribe.simulate.fields import smooth_field, stream
 
 REGIONS = ("tumour", "stroma", "immune", "necrosis", "adipose", "gland")
 GRID_UM = 4.0
@@ -19,11 +20,11 @@ TUMOUR, STROMA, IMMUNE, NECROSIS, ADIPOSE, GLAND = range(len(REGIONS))
 class Glands:
     """Normal glands: rings of epithelium around a lumen."""
 
-    centres: NDArray[np.float64]
+    centres: Wide
     """As (row, column) in µm, shape (glands, 2)."""
-    radius: NDArray[np.float64]
+    radius: Wide
     """Of the lumen in µm, shape (glands,)."""
-    phase: NDArray[np.float64]
+    phase: Wide
     """Turns the outline, which is not a perfect circle, shape (glands,)."""
 
     def outline(self, which: NDArray[np.intp], angle: Floats) -> Floats:
@@ -39,7 +40,7 @@ class Tissue:
 
     size_um: float
     """Side of the square field."""
-    share: NDArray[np.float32]
+    share: Floats
     """How much of each grid cell belongs to each region; sums to 1. Shape (regions, rows, columns)."""
     inside: Floats
     """Positive inside the tissue: distance to its border in µm, negative outside. Shape (rows, columns)."""
@@ -126,9 +127,7 @@ def _place_glands(rng: np.random.Generator, share: Floats, size_um: float) -> Gl
     return Glands(points, rng.uniform(15, 33, size=count), rng.uniform(0, 2 * np.pi, size=count))
 
 
-def keep_apart(
-    rng: np.random.Generator, points: NDArray[np.float64], distance: float | NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def keep_apart(rng: np.random.Generator, points: Wide, distance: float | Wide) -> Mask:
     """Which of the points (points, 2) stay when each keeps its `distance` (same unit) from the rest.
 
     None stays that has a stronger neighbour within it (Matérn's second process).

@@ -14,6 +14,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.bulk import BulkTable
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.parents import draw_of
@@ -22,8 +23,6 @@ from histoscribe.progress import Progress
 if TYPE_CHECKING:
     from histoscribe.generator import Generator
     from histoscribe.simulate.metastases import Bed
-
-Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Request:
     """`cancers` and `sites`: shape (samples,)."""
     seed: int
 
-    def draw_parents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def draw_parents(self) -> tuple[Numbers, Numbers]:
         """A random primary of each cancer and normal tissue of each site, as rows of the parents."""
         random, parents = np.random.default_rng(self.seed), self.parents
         of_cancer = np.where(parents.kinds == "primary", parents.cancers, "")
@@ -49,7 +48,7 @@ class Request:
 class Profiles:
     """What a method generated."""
 
-    values: Values
+    values: Floats
     """log2 of abundance, shape (samples, genes)."""
     primaries: NDArray[np.str_] | None = None
     """Name of the primary of each sample; None where the method has no parents. Shape (samples,)."""
@@ -91,7 +90,7 @@ def fit_generator(train: Cohort, seed: int, progress: Progress) -> Generator:
     return Generator(seed=seed).fit(train, progress=progress)
 
 
-def as_bulk(cohort: Cohort, rows: NDArray[np.int64]) -> BulkTable:
+def as_bulk(cohort: Cohort, rows: Numbers) -> BulkTable:
     """Samples of a cohort as a table that the generator takes."""
     obs, var = pd.DataFrame(index=cohort.names[rows]), pd.DataFrame(index=list(cohort.genes))
     return BulkTable("cohort", AnnData(cohort.values[rows], obs=obs, var=var), "log2", "symbol")

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from histoscribe.benchmark.generator.bed import Seed, Values
+from histoscribe.arrays import Floats, Mask, Numbers, Wide
+from histoscribe.benchmark.generator.bed import Seed
 from histoscribe.benchmark.generator.measures import correlation_agreement
 from histoscribe.benchmark.methods import Method
 from histoscribe.bulk import BulkTable
@@ -39,13 +40,13 @@ class DrawnParents:
     """Primaries and livers, drawn for each held-out metastasis, and the asked purity."""
 
     cohort: Cohort
-    tumours: NDArray[np.int64]
-    livers: NDArray[np.int64]
+    tumours: Numbers
+    livers: Numbers
     """`tumours` and `livers`: rows of the cohort, shape (metastases,)."""
-    purity: Values
+    purity: Floats
     """Shape (metastases,)."""
 
-    def mixed(self, share: Values) -> Values:
+    def mixed(self, share: Floats) -> Floats:
         """Linear mixtures of both at a share of tumour each."""
         return mix(self.cohort.values[self.tumours], self.cohort.values[self.livers], share)
 
@@ -56,20 +57,20 @@ class Colorectal:
 
     genes: list[str]
     """Those that both platforms have."""
-    metastases: Values
+    metastases: Floats
     """log2 intensity of all real ones, shape (metastases, genes)."""
-    held: NDArray[np.bool_]
+    held: Mask
     """Shape (metastases,)."""
-    liver: NDArray[np.float64]
+    liver: Wide
     """Annotated share of liver tissue, shape (metastases,)."""
     parents: DrawnParents
     """On all genes of the primaries' platform."""
     joined: Cohort
     """Primaries, livers and the training half, on the common genes and the primaries' scale."""
-    subtypes: Callable[[Values], NDArray[np.str_]]
+    subtypes: Callable[[Floats], NDArray[np.str_]]
     """The subtype of profiles on `genes`."""
 
-    def shared(self, values: Values, genes: Sequence[str]) -> Values:
+    def shared(self, values: Floats, genes: Sequence[str]) -> Floats:
         """The columns of the common genes."""
         return columns_of(values, genes, self.genes)
 
@@ -87,7 +88,7 @@ class Colorectal:
         return own[self.parents.tumours]
 
     @cached_property
-    def signature(self) -> Values:
+    def signature(self) -> Floats:
         """Genes higher in liver than in colorectal primaries less those lower, in tcga11, 50 each."""
         cohort = self.parents.cohort
         values = self.shared(cohort.values, cohort.genes)
@@ -146,13 +147,13 @@ def score_colorectal(seed: Seed, method: Method) -> dict[str, float]:
     return found
 
 
-def columns_of(values: Values, genes: Sequence[str], wanted: Sequence[str]) -> Values:
+def columns_of(values: Floats, genes: Sequence[str], wanted: Sequence[str]) -> Floats:
     """Columns of the genes wanted, in their order."""
     places = {gene: place for place, gene in enumerate(genes)}
     return values[:, [places[gene] for gene in wanted]]
 
 
-def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values], NDArray[np.str_]]:
+def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Floats], NDArray[np.str_]]:
     """CMS by logistic regression on labelled primaries of crcTCGA, genes standardised within each set."""
     bulk = _read(data, "crcTCGAsubset", "counts")
     about = pd.read_csv(_path(data, "crcTCGAsubset.pheno.csv"), index_col=0)
@@ -167,7 +168,7 @@ def _subtype_model(data: Path, shared: list[str], seed: int) -> Callable[[Values
     return lambda values: np.asarray(model.predict(_own_units(columns_of(values, shared, genes))))
 
 
-def _own_units(values: Values) -> Values:
+def _own_units(values: Floats) -> Floats:
     return np.asarray((values - values.mean(0)) / np.maximum(values.std(0), 0.1), dtype=np.float32)
 
 

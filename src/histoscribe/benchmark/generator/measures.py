@@ -15,10 +15,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from histoscribe.arrays import Floats
 from histoscribe.generator.metgen import learn_standard
 from histoscribe.models.standard import Standard
-
-Values = NDArray[np.float32]
 
 _NEIGHBOURS = 5
 _COMPONENTS = 50
@@ -29,15 +28,15 @@ class Space:
     """Principal components of real training metastases, standardised genes."""
 
     standard: Standard
-    axes: Values
+    axes: Floats
     """Shape (genes, components)."""
 
-    def place(self, values: Values) -> Values:
+    def place(self, values: Floats) -> Floats:
         """Coordinates, shape (samples, components)."""
         return np.asarray(self.standard.apply(values) @ self.axes, dtype=np.float32)
 
 
-def learn_space(values: Values, components: int = _COMPONENTS) -> Space:
+def learn_space(values: Floats, components: int = _COMPONENTS) -> Space:
     """Learn the feature space from real training metastases."""
     standard = learn_standard(values, ())
     units = standard.apply(values)
@@ -47,12 +46,12 @@ def learn_space(values: Values, components: int = _COMPONENTS) -> Space:
     return Space(standard, axes.astype(np.float32))
 
 
-def variance_ratio(generated: Values, real: Values) -> float:
+def variance_ratio(generated: Floats, real: Floats) -> float:
     """Median over genes of generated over real variance; 1 is right."""
     return float(np.median(generated.var(0) / np.maximum(real.var(0), 1e-6)))
 
 
-def correlation_agreement(generated: Values, real: Values, genes: int = 400) -> float:
+def correlation_agreement(generated: Floats, real: Floats, genes: int = 400) -> float:
     """Pearson r between the gene–gene correlations of both, over the most variable genes of the real ones."""
     chosen = np.argsort(-real.var(0))[:genes]
     above = np.triu_indices(len(chosen), 1)
@@ -62,7 +61,7 @@ def correlation_agreement(generated: Values, real: Values, genes: int = 400) -> 
 
 
 def two_sample_auc(
-    generated: tuple[Values, Values], real: tuple[Values, Values], space: Space, *, seed: int = 0
+    generated: tuple[Floats, Floats], real: tuple[Floats, Floats], space: Space, *, seed: int = 0
 ) -> float:
     """How well a classifier tells generated from real on patients that it has not seen; .5 is not at all.
 
@@ -85,7 +84,7 @@ def two_sample_auc(
     return max(aucs)
 
 
-def precision_recall(generated: Values, real: Values, space: Space) -> tuple[float, float]:
+def precision_recall(generated: Floats, real: Floats, space: Space) -> tuple[float, float]:
     """Share of generated samples within the real ones' reach, and the reverse.
 
     Reach is the distance to the fifth neighbour (Kynkäänniemi et al., 2019) in the feature space.
@@ -94,7 +93,7 @@ def precision_recall(generated: Values, real: Values, space: Space) -> tuple[flo
     return _within_reach(one, other), _within_reach(other, one)
 
 
-def nearest_ratio(generated: Values, training: Values, control: Values, space: Space) -> float:
+def nearest_ratio(generated: Floats, training: Floats, control: Floats, space: Space) -> float:
     """Median distance to the nearest training metastasis over that of held-out real ones.
 
     Well below 1 means that training samples were memorised.
@@ -103,18 +102,18 @@ def nearest_ratio(generated: Values, training: Values, control: Values, space: S
     return float(near[0] / near[1])
 
 
-def closer_than_control(generated: Values, training: Values, control: Values, space: Space) -> float:
+def closer_than_control(generated: Floats, training: Floats, control: Floats, space: Space) -> float:
     """Share of generated samples nearer to training than 95 % of held-out real ones are; .05 is expected."""
     base = _nearest(space.place(control), space.place(training))
     return float((_nearest(space.place(generated), space.place(training)) < np.quantile(base, 0.05)).mean())
 
 
-def discrepancy(generated: Values, real: Values, space: Space) -> float:
+def discrepancy(generated: Floats, real: Floats, space: Space) -> float:
     """Squared maximum mean discrepancy in the feature space, Gaussian kernel at the real median distance."""
     one, other = space.place(generated), space.place(real)
     middle = np.median(_squared(other, other))
 
-    def kernel(left: Values, right: Values) -> float:
+    def kernel(left: Floats, right: Floats) -> float:
         return float(np.exp(-_squared(left, right) / middle).mean())
 
     return kernel(one, one) - 2 * kernel(one, other) + kernel(other, other)
@@ -127,15 +126,15 @@ def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float
     return float((one * other).sum()) / power if power > 0 else 0.0
 
 
-def _squared(one: Values, other: Values) -> Values:
+def _squared(one: Floats, other: Floats) -> Floats:
     return np.asarray(cdist(one, other, "sqeuclidean"), dtype=np.float32)
 
 
-def _nearest(one: Values, other: Values) -> Values:
+def _nearest(one: Floats, other: Floats) -> Floats:
     return np.asarray(np.sqrt(_squared(one, other).min(1)), dtype=np.float32)
 
 
-def _within_reach(points: Values, reference: Values) -> float:
+def _within_reach(points: Floats, reference: Floats) -> float:
     among = np.sort(_squared(reference, reference), axis=1)
     reach = among[:, min(_NEIGHBOURS, among.shape[1] - 1)]
     return float((_squared(points, reference) <= reach[None]).any(1).mean())

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import nn
 
+from histoscribe.arrays import Floats
 from histoscribe.benchmark.generator import measures
-from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
+from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.benchmark.training import descend
 from histoscribe.generator.cohort import Cohort
@@ -24,15 +25,15 @@ JOINT = "mean of cancer accuracy, site accuracy, 1 - 2 |two-sample AUC - .5| and
 REAL = "real"
 """Metastases of the parents' own patients: what a perfect generator would reach."""
 
-Recogniser = Callable[[Values], NDArray[np.str_]]
+Recogniser = Callable[[Floats], NDArray[np.str_]]
 
 _HIDDEN, _BATCH = 128, 128
 _SUBTYPE_COMPONENTS = 10
 
 
 def learn_classes(
-    values: Values, labels: NDArray[np.str_], *, steps: int = 400, seed: int = 0
-) -> Callable[[Values], NDArray[np.str_]]:
+    values: Floats, labels: NDArray[np.str_], *, steps: int = 400, seed: int = 0
+) -> Callable[[Floats], NDArray[np.str_]]:
     """What tells the likeliest label of profiles, learned from some (samples, genes) and a label each.
 
     One hidden layer on standardised genes, trained with dropout: it recognises cancer, site and subtype.
@@ -41,7 +42,7 @@ def learn_classes(
     standard, wanted = learn_standard(values, ()), torch.from_numpy(places.astype(np.int64))
     random = np.random.default_rng(seed)
 
-    def logits(some: Values) -> torch.Tensor:
+    def logits(some: Floats) -> torch.Tensor:
         found: torch.Tensor = network(torch.from_numpy(standard.apply(some)))
         return found
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.bulk import BulkTable
 from histoscribe.errors import TableError
 from histoscribe.imputer.units import groups_of
 
-Values = NDArray[np.float32]
 Figure = tuple[float, float, float]
 """A value and its 95 % interval."""
-Restore = Callable[[Values], tuple[Values, Values | None]]
+Restore = Callable[[Floats], tuple[Floats, Floats | None]]
 """Restores shown values (NaN where hidden), with standard deviations where it has them."""
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -30,26 +30,26 @@ class HeldOut:
 
     bulk: BulkTable
     """All samples, the genes that are looked at."""
-    test: NDArray[np.bool_]
+    test: Mask
     """Samples of held-out patients, shape (samples,)."""
-    train: Values
-    truth: Values
+    train: Floats
+    truth: Floats
     """`train` and `truth`: standardised by the training samples; NaN where not measured. Shape (training or
     held-out samples, genes)."""
-    mean: Values
-    sd: Values
+    mean: Floats
+    sd: Floats
     """`mean` and `sd`: shape (genes,)."""
     kinds: NDArray[np.str_]
     """Class of each sample; one for all where the table names none. Shape (samples,)."""
     seed: int
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Mask:
         """Where the truth is known, shape (held-out samples, genes)."""
         return ~np.isnan(self.truth)
 
     @property
-    def filled(self) -> Values:
+    def filled(self) -> Floats:
         """The training samples, holes at the mean."""
         return np.nan_to_num(self.train)
 
@@ -95,7 +95,7 @@ def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut
     return HeldOut(replace(bulk, table=table), test, z[~test], z[test], mean, sd, kinds, seed)
 
 
-def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, Mask]]:
     """What the methods may see, shape (held-out samples, genes), with a name for it.
 
     `random` hides values at random, 10 to 90 %; `low` hides as many, low ones of a sample more often;
@@ -119,7 +119,7 @@ def masks(kind: str, held: HeldOut) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             yield f"{rate:.0%} missing, low ones more often", chance >= 1 - ranks ** (rate / (1 - rate))
 
 
-def score(held: HeldOut, restore: Restore, seen: NDArray[np.bool_]) -> dict[str, Figure]:
+def score(held: HeldOut, restore: Restore, seen: Mask) -> dict[str, Figure]:
     """Hide what is not `seen`, restore it, and compare.
 
     Each measure comes with its 95 % bootstrap interval: over held-out samples, for `gene r` over genes.
@@ -141,7 +141,7 @@ def score(held: HeldOut, restore: Restore, seen: NDArray[np.bool_]) -> dict[str,
     return found
 
 
-def correlations(guess: Values, truth: Values, counted: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+def correlations(guess: Floats, truth: Floats, counted: Mask, axis: int) -> Wide:
     """Pearson r along `axis` over the counted values: 0 for a constant guess, none for fewer than 10."""
     weight = counted / np.maximum(counted.sum(axis, keepdims=True), 1)
     a, b = np.nan_to_num(guess), np.nan_to_num(truth)
@@ -160,5 +160,5 @@ def pooled(sums: NDArray[np.generic], counts: NDArray[np.generic]) -> Figure:
     return float(sums.sum() / max(counts.sum(), 1)), float(low), float(high)
 
 
-def _mean(values: NDArray[np.float64]) -> Figure:
+def _mean(values: Wide) -> Figure:
     return pooled(values, np.ones(len(values))) if len(values) else (np.nan, np.nan, np.nan)

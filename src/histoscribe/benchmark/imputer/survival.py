@@ -20,6 +20,7 @@ from lifelines.utils import concordance_index
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from histoscribe.arrays import Mask, Numbers, Wide
 from histoscribe.benchmark.imputer.heldout import Figure
 from histoscribe.benchmark.methods import Method
 from histoscribe.errors import TableError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
     from histoscribe.imputer import Imputer
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 PANELS = (64, 256)
 _FOLDS, _INNER = 5, 3
@@ -46,19 +45,19 @@ class Patients:
     """Patients whose survival is known, and their folds, drawn within each class."""
 
     bulk: BulkTable
-    time: Floats
-    event: Floats
+    time: Wide
+    event: Wide
     """`time` and `event`: shape (patients,)."""
     kinds: NDArray[np.str_]
     """Classes, each looked at for itself, shape (patients,)."""
-    number: Places
+    number: Numbers
     """The fold of each, shape (patients,)."""
-    panels: list[Places]
+    panels: list[Numbers]
     """Observed genes."""
     progress: Progress
 
     @cached_property
-    def values(self) -> Floats:
+    def values(self) -> Wide:
         """The table without holes, shape (patients, genes)."""
         return np.nan_to_num(np.asarray(self.bulk.table.X, dtype=np.float64))
 
@@ -73,10 +72,10 @@ class SurvivalFold:
     """One fold: `test` patients are held out."""
 
     patients: Patients
-    test: NDArray[np.bool_]
-    _known: dict[bytes, Floats] = field(default_factory=dict)
+    test: Mask
+    _known: dict[bytes, Wide] = field(default_factory=dict)
 
-    def restored(self, panel: Places) -> Floats:
+    def restored(self, panel: Numbers) -> Wide:
         """All genes of all patients from those of the panel, shape (patients, genes)."""
         key = panel.tobytes()
         if key not in self._known:
@@ -91,7 +90,7 @@ class SurvivalFold:
         return self._known[key]
 
     @cached_property
-    def _imputers(self) -> list[tuple[NDArray[np.bool_], Imputer]]:
+    def _imputers(self) -> list[tuple[Mask, Imputer]]:
         """Patients, and an imputer that has seen neither them nor anyone held out."""
         from histoscribe.imputer import Imputer
 
@@ -109,15 +108,15 @@ class Part:
     """One class in one fold, as a method sees it: `train` and `asked` say which patients are which."""
 
     fold: SurvivalFold
-    train: NDArray[np.bool_]
-    asked: NDArray[np.bool_]
+    train: Mask
+    asked: Mask
 
     @property
-    def values(self) -> Floats:
+    def values(self) -> Wide:
         """Expression without holes, shape (patients, genes)."""
         return self.fold.patients.values
 
-    def anchors(self, panel: Places) -> Places:
+    def anchors(self, panel: Numbers) -> Numbers:
         """Genes outside the panel that survival of the training patients hangs on most."""
         patients = self.fold.patients
         strength = np.abs(
@@ -180,7 +179,7 @@ def score_survival(patients: Patients, method: Method) -> dict[str, Figure]:
     }
 
 
-def concordance(time: Floats, event: Floats, risk: Floats) -> Figure:
+def concordance(time: Wide, event: Wide, risk: Wide) -> Figure:
     """Harrell's C with its bootstrap interval over patients; a higher risk dies sooner."""
     random = np.random.default_rng(0)
     drawn = random.integers(0, len(time), (_DRAWS, len(time)))
@@ -189,7 +188,7 @@ def concordance(time: Floats, event: Floats, risk: Floats) -> Figure:
     return float(concordance_index(time, -risk, event)), float(low), float(high)
 
 
-def score_statistics(values: Floats, time: Floats, event: Floats) -> Floats:
+def score_statistics(values: Wide, time: Wide, event: Wide) -> Wide:
     """Cox's score test of each column alone, without tied times corrected, shape (columns,)."""
     order = np.argsort(-time, kind="stable")
     x, died = values[order], event[order] > 0
@@ -200,7 +199,7 @@ def score_statistics(values: Floats, time: Floats, event: Floats) -> Floats:
     return np.asarray(total / np.sqrt(np.maximum(spread[died].sum(0), 1e-9)))
 
 
-def _risks(features: Floats, part: Part) -> Floats:
+def _risks(features: Wide, part: Part) -> Wide:
     """Log risks, standardised within the fold; the penalty with the best inner concordance."""
     time, event = part.fold.patients.time, part.fold.patients.event
     mean, sd = features[part.train].mean(0), features[part.train].std(0) + 1e-9
@@ -219,7 +218,7 @@ def _risks(features: Floats, part: Part) -> Floats:
     return np.asarray((risks - risks.mean()) / (risks.std() + 1e-9), dtype=np.float64)
 
 
-def _cox(x: Floats, time: Floats, event: Floats, asked: Floats, penalty: float) -> Floats:
+def _cox(x: Wide, time: Wide, event: Wide, asked: Wide, penalty: float) -> Wide:
     """Log risks by ridge Cox regression; where it does not converge, the penalty is raised tenfold."""
     frame = pd.DataFrame(x).assign(time=time, event=event)
     with warnings.catch_warnings():
@@ -233,5 +232,5 @@ def _cox(x: Floats, time: Floats, event: Floats, asked: Floats, penalty: float) 
     return np.zeros(len(asked))
 
 
-def _only(bulk: BulkTable, rows: NDArray[np.bool_]) -> BulkTable:
+def _only(bulk: BulkTable, rows: Mask) -> BulkTable:
     return replace(bulk, table=bulk.table[rows].copy())

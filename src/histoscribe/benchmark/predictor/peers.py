@@ -9,29 +9,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Pixels, Wide
 from histoscribe.graphs.spatial import context_means
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.target import Target, panel_expression
 
-Bytes = NDArray[np.uint8]
-Values = NDArray[np.float32]
-Tiles = Mapping[str, Bytes]
+Tiles = Mapping[str, Pixels]
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a method says of one test section."""
 
-    expression: Values
+    expression: Floats
     """Shape (spots, panel)."""
-    low: Values | None = None
-    high: Values | None = None
+    low: Floats | None = None
+    high: Floats | None = None
     """`low` and `high`: 90 % intervals, from methods that have them, shape (spots, panel)."""
-    surety: NDArray[np.float64] | None = None
+    surety: Wide | None = None
     """How far the method trusts itself on each gene, shape (panel,)."""
-    novelty: Values | None = None
+    novelty: Floats | None = None
     """How unlike the training each spot looks, shape (spots,); above 1 it is unlike."""
 
 
@@ -39,18 +37,18 @@ class Prediction:
 class Example:
     """One section as a peer sees it."""
 
-    features: Values
+    features: Floats
     """Descriptors, each with mean 0 and standard deviation 1 over the section, shape (spots, d)."""
-    context: Values
+    context: Floats
     """The same, followed by their means within 1.5 and 3 pitches, shape (spots, 3 d)."""
-    places: Values
+    places: Floats
     """Spot centres in pitches from the section's corner as (row, column), shape (spots, 2)."""
-    log_depth: Values
+    log_depth: Floats
     """log1p of all counts of a spot. Only the leakage probe may look at it on test sections. Shape (spots,
     1)."""
-    expression: Values
+    expression: Floats
     """The target on the panel. No peer may look at it on test sections. Shape (spots, genes)."""
-    tiles: Bytes | None = None
+    tiles: Pixels | None = None
     """Pixels around the spots, for the peer that learns from them, shape (spots, side, side, 3)."""
 
 
@@ -77,7 +75,7 @@ class HeldOutSections:
         return [seen(section) for section in self.train], [seen(section) for section in self.tests]
 
 
-Peer = Callable[[Sequence[Example], Sequence[Example], int], list[Values]]
+Peer = Callable[[Sequence[Example], Sequence[Example], int], list[Floats]]
 
 
 def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOutSections, int], list[Prediction]]:
@@ -104,7 +102,7 @@ def peer(function: Peer, *, as_they_are: bool = False) -> Callable[[HeldOutSecti
 
 
 def make_example(
-    section: EncodedSection, panel: Sequence[str], *, target: Target = "clean", tiles: Bytes | None = None
+    section: EncodedSection, panel: Sequence[str], *, target: Target = "clean", tiles: Pixels | None = None
 ) -> Example:
     """Standardise the descriptors of a section and restrict its target to `panel`."""
     raw = section.features.astype(np.float64)
@@ -121,6 +119,6 @@ def make_example(
     )
 
 
-def stacked(examples: Sequence[Example], name: str = "expression") -> Values:
+def stacked(examples: Sequence[Example], name: str = "expression") -> Floats:
     """One of the arrays of all examples, one below the other."""
     return np.concatenate([getattr(example, name) for example in examples])

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.features.builtin.colour import Named
 from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.planes import box_mean
 from histoscribe.features.builtin.stain_scales import StainScale
 
-Wide = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 MEASURES = 9
 _TOUCHING = np.ones((3, 3), dtype=np.int64)
 _CONTRAST = 0.02  # OD above the surroundings from which hematoxylin counts as nucleus

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.errors import TableError
 from histoscribe.generator.cohort import Cohort
 from histoscribe.generator.metgen import PURITY_KNOTS, REFERENCE_AXES, MetGen, learn_standard
@@ -19,7 +19,6 @@ from histoscribe.models.reproducible import Drawn, seeded
 from histoscribe.models.standard import Standard
 from histoscribe.progress import Progress
 
-Floats = NDArray[np.float32]
 _SAMPLES = 2048
 _GAIN = (0.7, 1.5)
 
@@ -110,7 +109,7 @@ def fit_model(
     return model, standard, tuple(cancers.tolist()), tuple(sites.tolist())
 
 
-def learn_directions(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
+def learn_directions(profiles: Floats) -> Floats:
     """Varimax-turned principal directions (Kaiser, 1958), strongest first, scaled to codes of unit variance.
 
     From standardised profiles (samples, genes), shape (genes, CODE); where there are fewer samples than
@@ -172,7 +171,7 @@ def calibrate(
     model.texture.fit(profiles - real_decoded, mixed - decoded)
 
 
-def class_means(values: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+def class_means(values: Floats, classes: Numbers) -> Floats:
     """Mean profile of each class, shape (classes, genes); every class up to the last one has a row."""
     return np.stack([values[classes == one].mean(0) for one in range(int(classes.max()) + 1)])
 
@@ -194,7 +193,7 @@ def set_references(model: MetGen, standard: Standard, samples: MixingSamples) ->
     model.purity.copy_(torch.from_numpy(knots.astype(np.float32)))
 
 
-def _within(codes: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+def _within(codes: Floats, pairs: Numbers) -> Floats:
     """Codes less the mean of their cancer and site."""
     _, which = np.unique(pairs[:, 0] * 1000 + pairs[:, 1], return_inverse=True)
     count = np.bincount(which)[:, None]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers
 from histoscribe.imputer.gates import KNOTS, Gates, Rehearsal
 from histoscribe.imputer.gaussian import NOISE_INFLATION, GaussianStart, fit_factors, regress_on_factors
 from histoscribe.imputer.network import Corrector, identities_from
-from histoscribe.imputer.own import Mask, expect_holed
+from histoscribe.imputer.own import expect_holed
 from histoscribe.imputer.reference import ReferenceMemory, choose_references
 from histoscribe.imputer.restorer import Restorer
 from histoscribe.imputer.training.table import TrainingTable
@@ -111,7 +111,7 @@ def _compare(
     for fold in np.unique(table.folds[table.folds >= 0])[:_TRIED_FOLDS]:
         held = np.flatnonzero(table.folds == fold)
         held = np.sort(random.choice(held, min(_ROWS, len(held)), replace=False))
-        own: NDArray[np.bool_] = np.asarray(table.blocks[held].any(0))
+        own: Mask = np.asarray(table.blocks[held].any(0))
         values, known = table.filled[held], table.known[held]
         shown = [own & (random.random(len(own)) < share) for share in _SHOWN]
         for one in progress.track(tries, "choosing the Gaussian's size", len(tries)):
@@ -170,7 +170,7 @@ def rehearse(
 
 
 def _restore(
-    start: GaussianStart, memory: ReferenceMemory, table: FilledTable, rows: NDArray[np.int64], hidden: Mask
+    start: GaussianStart, memory: ReferenceMemory, table: FilledTable, rows: Numbers, hidden: Mask
 ) -> Rehearsal:
     values, known = table.filled[rows], table.known[rows]
     observed = known & ~hidden
@@ -198,29 +198,27 @@ class GaussianOptions:
 class FilledTable:
     """A filled training table."""
 
-    filled: NDArray[np.float32]
+    filled: Floats
     """Standardised, without NaN, shape (samples, genes)."""
-    known: NDArray[np.bool_]
+    known: Mask
     """False where it was filled, shape (samples, genes)."""
-    blocks: NDArray[np.bool_]
+    blocks: Mask
     """False where a sample belongs to a table that lacks the gene, shape (samples, genes)."""
-    folds: NDArray[np.int64]
+    folds: Numbers
     """-1 for samples remembered from an earlier model, which are never held out, shape (samples,)."""
     seed: int
 
-    def start(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> GaussianStart:
+    def start(self, rows: Mask, choice: GaussianOptions) -> GaussianStart:
         """The conditional Gaussian of some samples; genes that none of them knows expect their mean."""
         loadings, noise = self.factors(rows, choice)
         return GaussianStart(torch.from_numpy(loadings), torch.from_numpy(choice.inflation * noise))
 
-    def factors(
-        self, rows: NDArray[np.bool_], choice: GaussianOptions
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def factors(self, rows: Mask, choice: GaussianOptions) -> tuple[Floats, Floats]:
         """Loadings and noise before inflation."""
         remembered = rows & (self.folds < 0)
         rows = self._counting(rows, choice)
         blocks = self.blocks[rows]
-        there: NDArray[np.bool_] = np.asarray(blocks.any(0))
+        there: Mask = np.asarray(blocks.any(0))
         loadings = np.zeros((len(there), choice.factors), dtype=np.float32)
         noise = np.ones(len(there), dtype=np.float32)
         values, weights = self.filled[rows][:, there], np.where(self.folds[rows] < 0, choice.old, 1.0)
@@ -228,7 +226,7 @@ class FilledTable:
             values, choice.factors, seed=self.seed, inflation=1.0, known=blocks[:, there], weights=weights
         )
         loadings[there, : found.shape[1]] = found
-        known: NDArray[np.bool_] = np.asarray(self.blocks[remembered].any(0))
+        known: Mask = np.asarray(self.blocks[remembered].any(0))
         lacking, shared = known & ~there, known & there
         if choice.old == 0 and lacking.any():  # genes of old samples alone, from the factors of those shared
             values, own = self.filled[remembered], loadings[shared]
@@ -239,7 +237,7 @@ class FilledTable:
         return loadings, noise
 
     def memory(
-        self, rows: NDArray[np.bool_], choice: GaussianOptions, limit: int, start: GaussianStart
+        self, rows: Mask, choice: GaussianOptions, limit: int, start: GaussianStart
     ) -> ReferenceMemory:
         """The memory of at most `limit` of some samples.
 
@@ -253,7 +251,7 @@ class FilledTable:
             samples = torch.where(there, samples, start.expect(start.factors(samples, there)))
         return ReferenceMemory(samples)
 
-    def _counting(self, rows: NDArray[np.bool_], choice: GaussianOptions) -> NDArray[np.bool_]:
+    def _counting(self, rows: Mask, choice: GaussianOptions) -> Mask:
         return rows & (self.folds >= 0) if choice.old == 0 else rows
 
 
@@ -273,9 +271,7 @@ def fill_table(table: TrainingTable, seed: int) -> FilledTable:
     return FilledTable(filled, known, blocks, folds, seed)
 
 
-def _fill_holes(
-    values: NDArray[np.float32], blocks: NDArray[np.bool_], factors: int, seed: int
-) -> NDArray[np.float32]:
+def _fill_holes(values: Floats, blocks: Mask, factors: int, seed: int) -> Floats:
     """Fill natural holes (NaN) with a first factor model's expectation; `blocks` as in `FilledTable`."""
     known = ~np.isnan(values)
     filled = np.nan_to_num(values).astype(np.float32)

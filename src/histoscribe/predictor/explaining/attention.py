@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers, Wide
 from histoscribe.predictor.model import FittedPredictor
 from histoscribe.predictor.training.batches import SpotBatches, TrainingSpots
 from histoscribe.predictor.variants.variant import variant_named
 from histoscribe.rows import Held
-
-Floats = NDArray[np.float32]
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +34,7 @@ class Attention:
         """How much one tile looks at each tile, shape (tiles,)."""
         return self._sum(self.edges[1] == tile)
 
-    def _sum(self, edges: NDArray[np.bool_]) -> Floats:
+    def _sum(self, edges: Mask) -> Floats:
         seen = np.bincount(self.edges[0, edges], self.weights[edges], minlength=self.tiles)
         return np.asarray(seen, dtype=np.float32)
 
@@ -45,7 +42,7 @@ class Attention:
 def attention_maps(
     fitted: FittedPredictor,
     expression: Held,
-    centres_um: NDArray[np.float64],
+    centres_um: Wide,
     types: Numbers,
     pitch_um: float,
 ) -> dict[str, Attention]:

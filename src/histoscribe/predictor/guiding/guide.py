@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers, Wide
 from histoscribe.errors import SectionError, SlideError, TableError
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import gene_correlation
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from histoscribe.section import Section
     from histoscribe.slide import Slide
 
-Floats = NDArray[np.float32]
-Wide = NDArray[np.float64]
 FEWEST = 8
 _SAME = 0.01  # pitches within which a tile is a given spot
 _CLEARLY = 0.02  # mean r by which the model alone must lead on held-out spots to be taken alone
@@ -46,7 +44,7 @@ class Guidance:
 
     expression: Floats
     """log1p of counts per 10,000, never negative, shape (tiles, genes)."""
-    columns: NDArray[np.int64]
+    columns: Numbers
     """The model's genes that the given spots have; the others are as the model says."""
     shares: dict[str, float]
     """How much each way to answer makes of it; the rest to 1 is the given spots' mean profile."""
@@ -56,11 +54,11 @@ class Guidance:
     guided. Shape (columns,)."""
     intervals: Intervals
     """Conformal bounds from these spots, for the same genes."""
-    given: NDArray[np.bool_]
+    given: Mask
     """Whether a tile is one of the given spots, shape (tiles,)."""
     source: EncodedSection
     """The given spots."""
-    behind: NDArray[np.int64]
+    behind: Numbers
     pulled: Wide
     """`behind` and `pulled`: numbers of the given spots that pull most at a tile, strongest first, and their
     shares of the pull of all, shape (tiles, some spots)."""
@@ -214,7 +212,7 @@ class Guide:
         unit = np.where(unit > 1e-6, unit, 1.0).astype(np.float32)
         return self._weigh(view, rows, genes, unit, None, len(features))
 
-    def _among(self, features: Floats, centres_um: Wide) -> tuple[Floats, Wide, NDArray[np.int64]]:
+    def _among(self, features: Floats, centres_um: Wide) -> tuple[Floats, Wide, Numbers]:
         """The tiles, then the given spots that are none of them; and the row of every given spot."""
         from scipy.spatial import cKDTree
 
@@ -233,7 +231,7 @@ class Guide:
     def _weigh(
         self,
         view: SlideView,
-        rows: NDArray[np.int64],
+        rows: Numbers,
         genes: Sequence[str],
         unit: Floats,
         covariance: Wide | None,

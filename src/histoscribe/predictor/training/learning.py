@@ -7,8 +7,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.features import TileEncoder
 from histoscribe.features.device import one_thread
@@ -33,7 +33,6 @@ from histoscribe.predictor.training.fitting import FitOptions, fit_parts, galler
 from histoscribe.predictor.training.views import EncoderView, parts_and_whole, seeing_all
 from histoscribe.predictor.variants.variant import variant_named
 
-Floats = NDArray[np.float32]
 REACHES: tuple[tuple[float, ...], ...] = ((), (1.5, 3.0), (1.5, 3.0, 6.0))
 _MEASURES: tuple[tuple[Unit, ...], ...] = (("section",), ("section", "training"))
 _MAX_FOLDS = 5
@@ -238,7 +237,7 @@ def _inputs(sections: Sequence[EncodedSection], settings: PredictorSettings) -> 
 
 def _reached(
     sections: Sequence[EncodedSection], panel: Sequence[str], choices: Sequence[PredictorSettings]
-) -> NDArray[np.float64]:
+) -> Wide:
     """Mean r of the ridge expert over genes and what inner folds hold out, shape (choices,)."""
     told = [
         [gene_correlation(answer, truth).mean() for answer in answers]

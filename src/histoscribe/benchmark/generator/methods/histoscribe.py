@@ -4,7 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values, as_bulk
+from histoscribe.arrays import Floats
+from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, as_bulk
 from histoscribe.benchmark.generator.colorectal import CANCER, SITE, DrawnParents, colorectal_of
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.generator import Generator
@@ -34,13 +35,13 @@ def sampler_of(seed: Seed, *, references: bool = False) -> Sampler:
     return sample
 
 
-def to_liver(seed: Seed) -> Values:
+def to_liver(seed: Seed) -> Floats:
     """Colorectal metastases without a look at real ones."""
     bed = colorectal_of(seed)
     return bed.shared(_pairwise(seed.generator, bed.parents, seed.seed), bed.parents.cohort.genes)
 
 
-def to_liver_tuned(seed: Seed) -> Values:
+def to_liver_tuned(seed: Seed) -> Floats:
     """Colorectal metastases after training on the real ones of half of the patients."""
     bed = colorectal_of(seed)
     seed.progress.report(f"seed {seed.seed}: training on real metastases")
@@ -48,7 +49,7 @@ def to_liver_tuned(seed: Seed) -> Values:
     return bed.shared(_pairwise(tuned, bed.joined_parents, seed.seed), bed.joined.genes)
 
 
-def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Values:
+def _pairwise(generator: Generator, parents: DrawnParents, seed: int) -> Floats:
     """One sample for each pair of parents at its asked purity."""
     rows = []
     for place, (tumour, liver) in enumerate(zip(parents.tumours, parents.livers, strict=True)):

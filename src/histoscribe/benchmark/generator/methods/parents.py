@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed, Values
+from histoscribe.arrays import Floats
+from histoscribe.benchmark.generator.bed import Profiles, Request, Sampler, Seed
 from histoscribe.benchmark.generator.colorectal import REAL_HALF, colorectal_of
 from histoscribe.benchmark.generator.semisynthetic import REAL, judge_of
 from histoscribe.benchmark.methods import Method
@@ -50,14 +51,14 @@ def real(seed: Seed) -> tuple[Profiles, Profiles]:
     return judge_of(seed).real
 
 
-def colorectal_identity(seed: Seed) -> Values:
+def colorectal_identity(seed: Seed) -> Floats:
     """Colorectal primaries as they are."""
     bed = colorectal_of(seed)
     parents = bed.parents
     return bed.shared(parents.cohort.values[parents.tumours], parents.cohort.genes)
 
 
-def colorectal_mixture(seed: Seed) -> Values:
+def colorectal_mixture(seed: Seed) -> Floats:
     """The linear mixture at the mean purity of the training half."""
     bed = colorectal_of(seed)
     parents = bed.parents
@@ -65,7 +66,7 @@ def colorectal_mixture(seed: Seed) -> Values:
     return bed.shared(parents.mixed(share), parents.cohort.genes)
 
 
-def colorectal_shifted(seed: Seed) -> Values:
+def colorectal_shifted(seed: Seed) -> Floats:
     """The linear mixture at the asked purity plus its mean difference from the training metastases."""
     bed = colorectal_of(seed)
     parents = bed.joined_parents
@@ -74,7 +75,7 @@ def colorectal_shifted(seed: Seed) -> Values:
     return bed.shared(np.asarray(np.maximum(mixed + shift, 0), dtype=np.float32), bed.joined.genes)
 
 
-def colorectal_real(seed: Seed) -> Values:
+def colorectal_real(seed: Seed) -> Floats:
     """The real metastases of the training half."""
     bed = colorectal_of(seed)
     return bed.metastases[~bed.held]

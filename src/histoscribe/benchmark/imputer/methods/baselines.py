@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from histoscribe.benchmark.imputer.heldout import HeldOut, Restore, Values
+from histoscribe.arrays import Floats, Numbers, Wide
+from histoscribe.benchmark.imputer.heldout import HeldOut, Restore
 from histoscribe.benchmark.imputer.spots import chosen_of
 from histoscribe.benchmark.methods import Method
 
@@ -45,7 +46,7 @@ def nearest(held: HeldOut, neighbours: int = 10) -> Restore:
     """Mean of the nearest training samples by the observed genes."""
     train = held.filled
 
-    def restore(shown: Values) -> tuple[Values, None]:
+    def restore(shown: Floats) -> tuple[Floats, None]:
         seen = ~np.isnan(shown)
         filled = np.where(seen, shown, 0)
         distance = -2 * filled @ train.T + seen.astype(np.float32) @ (train**2).T
@@ -60,7 +61,7 @@ def low_rank(held: HeldOut, rank: int = 50) -> Restore:
     _, _, axes = np.linalg.svd(held.filled, full_matrices=False)
     axes = axes[:rank]
 
-    def restore(shown: Values) -> tuple[Values, None]:
+    def restore(shown: Floats) -> tuple[Floats, None]:
         seen = ~np.isnan(shown)
         given = np.nan_to_num(shown)
         filled, guess = given, np.zeros_like(given)
@@ -80,7 +81,7 @@ def conditional_gaussian(held: HeldOut, shrunk: float = 0.2) -> Restore:
     covariance = (1 - shrunk) * (train.T @ train) / len(train)
     covariance[np.diag_indices_from(covariance)] /= 1 - shrunk
 
-    def restore(shown: Values) -> tuple[Values, Values]:
+    def restore(shown: Floats) -> tuple[Floats, Floats]:
         guess, spread = np.zeros_like(shown), np.ones_like(shown)
         patterns, which = np.unique(~np.isnan(shown), axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
@@ -99,7 +100,7 @@ def ridge(held: HeldOut) -> Restore:
     """Ridge from the observed genes of a panel, its strength by leave-one-out on the training samples."""
     train = held.filled
 
-    def restore(shown: Values) -> tuple[Values, None]:
+    def restore(shown: Floats) -> tuple[Floats, None]:
         seen = ~np.isnan(shown).all(0)
         model = RidgeCV(alphas=np.array([0.03, 0.1, 0.3, 1.0, 3.0]) * seen.sum())
         model.fit(train[:, seen], train[:, ~seen])
@@ -135,12 +136,12 @@ def logistic(
     return np.asarray(model.fit(values, labels).predict(asked), dtype=str)
 
 
-def observed(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
+def observed(part: Part, panel: Numbers) -> Wide:
     """The observed genes as they are."""
     return part.values[:, panel]
 
 
-def components(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
+def components(part: Part, panel: Numbers) -> Wide:
     """At most 20 principal components of the observed genes."""
     values = part.values[:, panel]
     mean, sd = values[part.train].mean(0), values[part.train].std(0) + 1e-9

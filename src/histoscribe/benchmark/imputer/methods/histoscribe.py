@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histoscribe.benchmark.imputer.heldout import HeldOut, Restore, Values
+from histoscribe.arrays import Floats, Numbers, Wide
+from histoscribe.benchmark.imputer.heldout import HeldOut, Restore
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.classifier import Classifier
 from histoscribe.imputer import Imputer
@@ -29,7 +30,7 @@ def restoring(held: HeldOut) -> Restore:
     imputer = Imputer().fit(held.training)
     test = replace(held.bulk, table=table[held.test].copy())
 
-    def restore(shown: Values) -> tuple[Values, Values]:
+    def restore(shown: Floats) -> tuple[Floats, Floats]:
         test.table.X = (shown * held.sd + held.mean).astype(np.float32)
         result = imputer.restore(test)[:, table.var_names]
         return (result.layers["restored"] - held.mean) / held.sd, result.layers["sd"] / held.sd
@@ -56,7 +57,7 @@ def classify(train: BulkTable, labels: NDArray[np.str_], test: BulkTable) -> NDA
     return np.asarray(told["nearest"], dtype=str)
 
 
-def observed_and_anchors(part: Part, panel: NDArray[np.int64]) -> NDArray[np.float64]:
+def observed_and_anchors(part: Part, panel: Numbers) -> Wide:
     """Observed genes, and the restored values of those outside the panel that survival hangs on most."""
     return np.hstack([part.values[:, panel], part.fold.restored(panel)[:, part.anchors(panel)]])
 
@@ -66,7 +67,7 @@ def _on_spots(held: HeldSection, fitted: Callable[[Progress], Imputer]) -> Resto
     told = Progress(lambda step: held.progress.report(step.message))
     imputer = fitted(told)
 
-    def restore(shown: Values) -> tuple[Values, Values]:
+    def restore(shown: Floats) -> tuple[Floats, Floats]:
         there = ~np.isnan(shown).all(0)
         test = table[held.test][:, there].copy()
         result = imputer.restore(replace(held.bulk, table=test), progress=told)[:, table.var_names]

@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.benchmark.methods import REFERENCE, Method
 from histoscribe.benchmark.predictor.guided import TASK, GivenSpotsFold
 from histoscribe.benchmark.predictor.methods.linear import ridge_context
@@ -17,7 +17,6 @@ from histoscribe.benchmark.predictor.peers import Prediction, make_example
 from histoscribe.graphs import spatial_graph
 from histoscribe.predictor import Predictor
 
-Values = NDArray[np.float32]
 _LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _NUGGETS = (0.3, 1.0, 3.0, 10.0, 30.0)
 _ALIKE, _KEPT, _ROUNDS = 8, 0.9, 200
@@ -35,23 +34,23 @@ def guided(fold: GivenSpotsFold, seed: int) -> list[Prediction]:
 
 
 def by_draw(
-    from_spots: Callable[[GivenSpotsFold, NDArray[np.int64]], Values], fold: GivenSpotsFold, seed: int
+    from_spots: Callable[[GivenSpotsFold, Numbers], Floats], fold: GivenSpotsFold, seed: int
 ) -> list[Prediction]:
     """What a method says that answers draw by draw."""
     return [Prediction(np.asarray(from_spots(fold, rows), np.float32)) for rows in fold.given]
 
 
-def prior(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def prior(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """The model alone."""
     return fold.fit().predict_encoded(fold.section.features, fold.section.centres_um)
 
 
-def own_mean(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def own_mean(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """The mean profile of the given spots."""
     return np.tile(fold.truth[rows].mean(axis=0), (len(fold.truth), 1))
 
 
-def own_ridge(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def own_ridge(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """Ridge regression on descriptors and context, from the given spots."""
     whole = make_example(fold.section, fold.panel)
     names = ("features", "context", "places", "log_depth", "expression")
@@ -59,30 +58,30 @@ def own_ridge(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
     return ridge_context([part], [whole], 0)[0]
 
 
-def own_fit(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def own_fit(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """The predictor, fitted on the given spots."""
     model = Predictor(seed=0, panel=fold.panel).fit_encoded([fold.part(rows)])
     return model.predict_encoded(fold.section.features, fold.section.centres_um)
 
 
-def both_fit(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def both_fit(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """The predictor, fitted anew on the training sections and the given spots."""
     model = Predictor(seed=0, panel=fold.panel).fit_encoded([*fold.train, fold.part(rows)])
     return model.predict_encoded(fold.section.features, fold.section.centres_um)
 
 
-def kriging(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def kriging(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """Kriging of the given spots."""
     return _kriged(fold, rows, fold.truth[rows])
 
 
-def regression_kriging(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def regression_kriging(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """The model, and kriging of what the given spots differ from it."""
     said = prior(fold, rows)
     return said + _kriged(fold, rows, fold.truth[rows] - said[rows])
 
 
-def propagation(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
+def propagation(fold: GivenSpotsFold, rows: Numbers) -> Floats:
     """Label propagation from the given spots along a spatial and a functional graph of the tiles.
 
     Spots within 1.5 pitches, and the 8 whose descriptors are most alike, by how alike they are; Zhou et al.,
@@ -109,7 +108,7 @@ def propagation(fold: GivenSpotsFold, rows: NDArray[np.int64]) -> Values:
     return np.asarray(mean + reached / np.maximum(here, 1e-6))
 
 
-def _kriged(fold: GivenSpotsFold, rows: NDArray[np.int64], values: NDArray[np.float32]) -> Values:
+def _kriged(fold: GivenSpotsFold, rows: Numbers, values: Floats) -> Floats:
     """Ordinary kriging with an exponential covariance, its length and nugget by leaving spots out."""
     places = fold.section.centres_um / fold.section.pitch_um
     among, to = cdist(places[rows], places[rows]), cdist(places, places[rows])
