@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,6 @@ MIN_SAMPLES = 20
 _MIN_SEEN = 10
 _LIMIT = 12.0
 _FAR = 2.5
-
-Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,9 @@ def working_scale(scale: str) -> str:
     return {"counts": "log1p", "linear": "log2"}.get(scale, scale)
 
 
-def standard_of(genes: tuple[str, ...], mean: Floats, sd: Floats, scale: str) -> Standard:
+def standard_of(
+    genes: tuple[str, ...], mean: NDArray[np.floating], sd: NDArray[np.floating], scale: str
+) -> Standard:
     """The units of an imputer: cut at 12 standard deviations, never negative where no log1p is."""
     lowest = 0.0 if scale == "log1p" else None
     return Standard(genes, mean.astype(np.float32), sd.astype(np.float32), scale, _LIMIT, lowest)
