@@ -70,7 +70,7 @@ def test_another_napari_shows_words(viewer: Any, section: Section, monkeypatch: 
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
 def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
     strips = [("EPCAM", 1, (0.0, 1.0)), ("difference", DIFFERENCE, None)]
-    pixels = Scale(tuple(strips))(QColor(0, 0, 0), QColor(255, 255, 255), ratio)
+    pixels = Scale(tuple(strips))(QColor(0, 0, 0), QColor(255, 255, 255), ratio, 800)
     assert pixels.shape == ((height_of(strips) + _MARGIN) * ratio, (_WIDTH + 2 * _MARGIN) * ratio, 4)
     row, last = round((_MARGIN + 7) * ratio), round((_MARGIN + _WIDTH - 2) * ratio)
     np.testing.assert_allclose(pixels[row, last, :3] / 255, BLEND[1], atol=0.03)
@@ -79,7 +79,7 @@ def test_a_fine_screen_gets_a_fine_picture(qapp: Any, ratio: float) -> None:
 @pytest.mark.viewer
 def test_long_names_get_room(qapp: Any) -> None:
     short, long = (
-        Scale(((f"{name}, {UNITS}", 1, (0.0, 12.5)),))(QColor(0, 0, 0), QColor(255, 255, 255), 1.0)
+        Scale(((f"{name}, {UNITS}", 1, (0.0, 12.5)),))(QColor(0, 0, 0), QColor(255, 255, 255), 1.0, 800)
         for name in ("EPCAM", "ENSG00000119888.11_EPCAM_probe")
     )
     assert short.shape[1] == _WIDTH + 2 * _MARGIN < long.shape[1]
@@ -122,14 +122,30 @@ def test_a_gene_costs_the_canvas_less_than_3_ms(make_napari_viewer: Any, section
 
 
 @pytest.mark.viewer
-def test_a_narrow_canvas_has_room_for_strip_and_scale_bar(make_napari_viewer: Any, section: Section) -> None:
+@pytest.mark.parametrize("room", [70, 160])
+def test_little_room_cuts_no_limit(qapp: Any, room: int) -> None:
+    strips = ((f"EPCAM, {UNITS}", 1, (-2.25, 12.5)),)
+    pixels = Scale(strips)(QColor(0, 0, 0), QColor(255, 255, 255), 2.0, room)
+    assert pixels.shape[1] == 2 * room
+    words = np.flatnonzero(pixels[2 * (_MARGIN + 15) :, :, :3].max(axis=(0, 2)) > 128)
+    assert words[0] >= 2 * _MARGIN
+    assert words[-1] < 2 * (room - _MARGIN)
+    assert np.diff(words).max() >= 6
+
+
+@pytest.mark.viewer
+@pytest.mark.parametrize("wide", [100, 380])
+def test_a_narrow_canvas_has_room_for_strip_and_scale_bar(
+    make_napari_viewer: Any, section: Section, wide: int
+) -> None:
     window = make_napari_viewer(show=True)
     show(window, [section])
     canvas = window.window._qt_viewer.canvas
-    canvas.native.setFixedSize(380, 420)
+    canvas.native.setFixedSize(wide, 420)
     window.screenshot(flash=False)
     QApplication.processEvents()
     drawn = [canvas._viewer_overlay_to_visual[window.canvas.overlays[key]][0] for key in (GENES, "scale_bar")]
     (left, top), (_, below) = (one.node.transform.translate[:2] for one in drawn)
     assert left >= 0
+    assert left + drawn[0].x_size <= wide
     assert top + drawn[0].y_size <= below or below + drawn[1].y_size <= top

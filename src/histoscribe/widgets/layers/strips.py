@@ -33,18 +33,21 @@ class Scale:
 
     strips: tuple[Strip, ...]
 
-    def __call__(self, ground: QColor, ink: QColor, ratio: float) -> NDArray[np.uint8]:
-        """RGBA, shape (rows, columns, 4), with `ratio` pixels to a pixel of the screen."""
-        metrics = QFontMetricsF(QApplication.font())
-        needed = (metrics.horizontalAdvance(one[0]) + _ends_of(one, metrics) for one in self.strips)
-        width = max([_WIDTH, *needed])
+    def __call__(self, ground: QColor, ink: QColor, ratio: float, room: float) -> NDArray[np.uint8]:
+        """RGBA, shape (rows, columns, 4), with `ratio` pixels to each of the `room` pixels across."""
+        font = QApplication.font()
+        metrics = QFontMetricsF(font)
+        ends = [_ends_of(one, metrics) for one in self.strips]
+        needed = [metrics.horizontalAdvance(one[0]) + end for one, end in zip(self.strips, ends, strict=True)]
+        width = max(1.0, min(max([_WIDTH, *needed]), room - 2 * _MARGIN))
+        font.setPointSizeF(font.pointSizeF() * min(1.0, width / max([1.0, *ends])))
         wide, high = width + 2 * _MARGIN, height_of(self.strips) + _MARGIN
         image = QImage(round(wide * ratio), round(high * ratio), QImage.Format.Format_ARGB32)
         image.setDevicePixelRatio(ratio)
         image.fill(ground)
         painter = QPainter(image)
         painter.translate(_MARGIN, _MARGIN)
-        painter.setFont(QApplication.font())
+        painter.setFont(font)
         draw_strips(painter, self.strips, width, ink)
         painter.end()
         pixels: NDArray[np.uint8] = qimage_to_array(image)

@@ -25,8 +25,9 @@ except ImportError:
     base = visual = None
 Base: Any = getattr(base, "VispyCanvasOverlay", object)
 
-Draw = Callable[[QColor, QColor, float], NDArray[np.uint8]]
-"""Gives RGBA, shape (rows, columns, 4), from the ground, the ink and the pixels to a pixel of the screen."""
+Draw = Callable[[QColor, QColor, float, float], NDArray[np.uint8]]
+"""Gives RGBA, shape (rows, columns, 4), from the ground, the ink, the pixels to a pixel of the screen, and
+how many of those the canvas has across."""
 
 _OF_BASE = ("_get_fgcolor(self)", "_on_position_change(self, event)", "reset(self)")
 
@@ -50,6 +51,7 @@ class _Picture(Base):
         super().__init__(node=Image(np.zeros((1, 1, 4), np.uint8)), font_info=None, **kwargs)
         self.overlay.events.draw.connect(self._on_draw)
         self.viewer.canvas.events.background_color.connect(self._on_draw)
+        self.viewer.canvas.events.size.connect(self._on_draw)
         self.reset()
         self._on_draw()
 
@@ -58,7 +60,8 @@ class _Picture(Base):
         red, green, blue = map(float, self.viewer.canvas.background_color[:3])
         ground = QColor.fromRgbF(red, green, blue, 0.8)
         ink = QColor.fromRgbF(*map(float, self._get_fgcolor()[:3]))
-        pixels = self.overlay.draw(ground, ink, ratio)
+        room = self.viewer.canvas.size[1] - 2 * self.viewer.canvas.overlay_tiling.padding[0]
+        pixels = self.overlay.draw(ground, ink, ratio, room)
         self.node.set_data(pixels)
         self.node.transform.scale = (1 / ratio, 1 / ratio, 1, 1)
         size = pixels.shape[1] / ratio, pixels.shape[0] / ratio
@@ -73,7 +76,8 @@ def show_picture(viewer: ViewerModel, key: str, position: str, draw: Draw | None
     Pictures of another key are others; `position` is one of napari's places for what lies in the canvas.
     """
     overlays = viewer.canvas.overlays
-    if not may(Use.COLOUR_SCALE, (visual, ("overlay_to_visual",)), (Base, _OF_BASE)):
+    parts = (visual, ("overlay_to_visual",)), (Base, _OF_BASE), (viewer.canvas, ("size",))
+    if not may(Use.COLOUR_SCALE, *parts):
         if key in overlays:
             overlays[key].visible = False
         return False
