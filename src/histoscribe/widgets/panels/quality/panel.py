@@ -24,8 +24,8 @@ from histoscribe.widgets.parts.panel import Panel, Words
 
 QUALITY = "quality"
 """The column of `obs` that says of each spot `tissue`, `glass`, an artefact or `outlier`."""
-INKS = {"pen": "#e69f00", "blur": "#56b4e9", "fold": "#4020ff", "bubble": "#f0e442"}
-"""Colours of the classes. Folds lie on spots: theirs is in no colour map of genes, and far from H&E."""
+INKS = {"pen": "#600000", "blur": "#80bfff", "fold": "#4020ff", "bubble": "#606000"}
+"""Colours of the classes. They lie on spots: none is in a colour map of genes, and all are far from H&E."""
 OPACITY = 0.7
 _SQUARE = "<span style='color: {}'>■</span>&nbsp;{}&nbsp;({:.1%})"
 
