@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 
 from histoscribe.errors import RegionError
@@ -25,6 +26,19 @@ def test_polygons_become_full_resolution_pixels(section: Section) -> None:
     np.testing.assert_allclose(region, (triangle * 2 + [10, 20]) / 0.5)
     (region,) = drawn_regions(shapes)
     np.testing.assert_allclose(region, triangle * 2 + [10, 20])
+
+
+def test_shapes_of_other_plugins_are_read_in_their_units(section: Section) -> None:
+    triangle = np.array([[0, 0], [0.1, 0], [0, 0.05]])
+    shapes = Shapes([triangle], shape_type="polygon", scale=(2, 2), translate=(0.01, 0.02), units="mm")
+    spots = add_layer(ViewerModel(), spot_layer(section))
+    (region,) = drawn_regions(shapes, spots)
+    np.testing.assert_allclose(region, (triangle * 2000 + [10, 20]) / 0.5)
+    add_regions(shapes, [Region("", (0, 0, 0), region)], spots)
+    np.testing.assert_allclose(shapes.data[1][:3], triangle, atol=1e-6)
+    shapes.units = ("um", "s")
+    with pytest.raises(RegionError, match="units of micrometer and second, which have no length"):
+        drawn_regions(shapes, spots)
 
 
 SWAP = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], float)

@@ -111,13 +111,23 @@ def kind_of(section: Section) -> str:
     return "measured" if record_of(section.table).measured else "predicted"
 
 
+def has_lengths(layer: Layer) -> bool:
+    """Whether rows and columns of a layer are in units of length."""
+    return all(unit.is_compatible_with(UM) for unit in layer.units[-2:])
+
+
 def affine_of(layer: Layer) -> NDArray[np.float64]:
-    """From (row, column) of a layer's data to the world, as a 3 × 3 matrix; of more axes the last two."""
+    """From (row, column) of a layer's data to the world, as a 3 × 3 matrix; of more axes the last two.
+
+    The world is in µm; what is in no unit of length is taken as it is.
+    """
     places = np.zeros((3, layer.ndim))
     places[1, -2] = places[2, -1] = 1
     origin, down, right = (np.asarray(layer.data_to_world(place), dtype=float)[-2:] for place in places)
     affine = np.eye(3)
     affine[:2] = np.column_stack([down - origin, right - origin, origin])
+    if has_lengths(layer):
+        affine[:2] *= [[(1.0 * unit).m_as(UM)] for unit in layer.units[-2:]]
     return affine
 
 

@@ -19,7 +19,16 @@ from histoscribe.errors import RegionError
 from histoscribe.section.registration.transform import through
 from histoscribe.tiles import Region, is_locked, marked_ellipse, moved_regions, rings_of
 from histoscribe.widgets.jobs.loading import lent
-from histoscribe.widgets.layers.layers import UM, LayerData, affine_of, moved, placed, to_pixels
+from histoscribe.widgets.layers.layers import (
+    PIXEL,
+    UM,
+    LayerData,
+    affine_of,
+    has_lengths,
+    moved,
+    placed,
+    to_pixels,
+)
 from histoscribe.widgets.layers.pictures.drawn_regions import (
     FILL,
     MANY,
@@ -205,8 +214,13 @@ def drawn_regions(
     """The closed shapes (of a class) as polygons, shape (corners, 2), wherever all this was moved.
 
     They are (row, column) in full-resolution pixels of the section or slide beneath; in the world without
-    one. An ellipse becomes 72 corners. Raises `RegionError` if nothing closed is drawn.
+    one. An ellipse becomes 72 corners. Raises `RegionError` if nothing closed is drawn, or its units are
+    neither lengths nor pixels.
     """
+    units = {str(unit) for unit in shapes.units[-2:]}
+    if not has_lengths(shapes) and units != {PIXEL}:
+        problem = f"what is drawn is in units of {' and '.join(sorted(units))}, which have no length in µm"
+        raise RegionError(problem, where=shapes.name, remedy="give the layer units of length, such as um")
     if held_regions(shapes):
         regions = regions_of(shapes, beneath)
         return [region.polygon for region in regions if name is None or region.name == name]

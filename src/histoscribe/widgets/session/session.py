@@ -23,10 +23,12 @@ from histoscribe.widgets.layers.arrangement import is_copy, is_side_by_side, sid
 from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import (
     DERIVED,
+    PIXEL,
     SOURCE,
     UM,
     add_layer,
     affine_of,
+    has_lengths,
     known_section,
     moved,
     path_of,
@@ -323,7 +325,7 @@ def _common(layer: Shapes | Points) -> dict[str, Any]:
     return {
         "face_color": np.asarray(layer.face_color, dtype=float).reshape(-1, 4).tolist(),
         "affine": affine_of(layer).tolist(),
-        "units": UM if str(layer.units[0]) in (UM, "micrometer") else "pixel",
+        "units": UM if has_lengths(layer) else PIXEL,
         "features": {name: values for name, values in features.items() if values is not None},
     }
 
