@@ -133,7 +133,9 @@ class TestPanel:
             reaches = [one for one in maps_on(window, made.whole) if map_of(one).kind.startswith(REACH)]
             assert [one.name.split(" (log")[0] for one in reaches][-1] == f"S3: own tile to {gene}"
             assert [one.visible for one in reaches] == [False] * (len(reaches) - 1) + [True]
+        view = panel.trace.view
         assert panel.trace.table.rowCount() == 10
+        assert all(view.rowHeight(row) >= view.sizeHintForRow(row) for row in range(10))
         assert panel.trace.model.folder == made.folder
 
         panel.trace.view.clicked.emit(panel.trace.table.index(3, 0))

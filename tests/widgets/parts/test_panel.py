@@ -14,7 +14,7 @@ from napari.layers import Image, Points, Shapes
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QEnterEvent
+from qtpy.QtGui import QEnterEvent, QPaintEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from histoscribe.errors import SettingError
@@ -251,6 +251,42 @@ def test_it_scrolls_inside_itself(panel: Doubling) -> None:
     assert hint.height() <= 150
     assert hint.width() <= 380
     assert panel.words.height() > panel.height()
+
+
+class Painted(Words):
+    """Words that know how high they were, and should have been, each time they were painted."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.heights: list[tuple[int, int]] = []
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        self.heights.append((self.height(), self.heightForWidth(self.width())))
+        super().paintEvent(event)
+
+
+class Nested(Panel):
+    """Words in a box in a tab."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        with self.tab(self.add_tabs("tab"), "One"), self.group("Box"):
+            self.words = self.add(Painted("few"))
+            self.add(Words("below\n" * 30))
+        self.finish(stretch=False)
+
+
+def test_more_words_are_never_painted_into_the_room_of_fewer(viewer: Any, qtbot: Any) -> None:
+    panel = Nested(viewer)
+    qtbot.addWidget(panel)
+    panel.resize(300, 300)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    qtbot.wait(50)
+    panel.words.heights.clear()
+    panel.words.setText("words " * 100)
+    qtbot.waitUntil(lambda: len(panel.words.heights) > 1)
+    assert [had for had, needed in panel.words.heights if had < needed] == []
 
 
 def test_the_tab_key_goes_from_top_to_bottom(panel: Doubling, focus_order: Callable[[QWidget], Any]) -> None:

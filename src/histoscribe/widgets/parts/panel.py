@@ -19,6 +19,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
+    QApplication,
     QDockWidget,
     QFrame,
     QGroupBox,
@@ -96,7 +97,8 @@ class Panel(QWidget):
         self._place = QVBoxLayout(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(Scrolled(content))
+        self._scrolled = Scrolled(content)
+        layout.addWidget(self._scrolled)
         self.tasks.running_changed.connect(self.refresh)
         install_shortcuts(self.viewer)
         ask_before_closing(self.viewer)
@@ -213,6 +215,7 @@ class Panel(QWidget):
         """Call last in a panel's `__init__`: room follows, the Tab order is set, all rules are asked."""
         if stretch:
             self._place.addStretch(1)
+        self._scrolled.follow()
         self.reset_choices()
 
     @contextmanager
@@ -404,6 +407,7 @@ class Scrolled(QScrollArea):
     def __init__(self, content: QWidget) -> None:
         super().__init__()
         self._content = content
+        self._climbing = False
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows what has the focus
@@ -419,11 +423,29 @@ class Scrolled(QScrollArea):
         wanted = self._content.sizeHint()
         return QSize(max(self._across(wanted), _WIDE), wanted.height())
 
+    def follow(self) -> None:
+        """Hear of every part of the content, as it stands, that wants more or less room."""
+        for one in self._content.findChildren(QWidget):
+            if one.layout() is not None:
+                one.installEventFilter(self)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Where the content wants more or less room, so does this."""
+        """Where the content or a part of it wants more or less room, so does this."""
         if event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
+            if watched is self._content:
+                self.updateGeometry()
+            elif not self._climbing:
+                self._lay_out_around(watched)
         return super().eventFilter(watched, event)
+
+    def _lay_out_around(self, part: Any) -> None:
+        """Lay out at once what a part lies in: Qt goes one level up at a time and paints in between."""
+        self._climbing = True
+        around = part.parentWidget()
+        while around is not None and around is not self:
+            QApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
+            around = around.parentWidget()
+        self._climbing = False
 
     def _across(self, size: QSize) -> int:
         return size.width() + self.verticalScrollBar().sizeHint().width()

@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
+from qtpy.QtWidgets import QHeaderView
 
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
 from histoscribe.models import bundled, bundled_names, read_card
@@ -252,6 +253,8 @@ class GeneTrace:
         self.table = TableModel(_COLUMNS)
         self.view = panel.add(table_view(self.table))
         self.view.setMinimumHeight(260)
+        self.view.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.view.clicked.connect(lambda index: self._on_descriptor(self.table.gene_at(index.row())))
         meaning = "As a layer: what each tile brings to the gene at that spot"
         self.behind = panel.add(
