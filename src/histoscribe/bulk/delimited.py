@@ -34,7 +34,11 @@ _CHUNK_CELLS = 4_000_000
 _PEEKED, _PEEKED_CELLS = 50, 2000
 _COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _POINT = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
+_SMALL_WHOLE = re.compile(r"\d{1,3}")
+_LIKELY = 10
+"""Numbers from which all may be thousands, where none of them says otherwise."""
+_PACKED = ("PK\x03\x04", "\xd0\xcf\x11\xe0")
 _NA = ["", "NA", "na", "NaN", "nan", "null", "NULL", "None", "#N/A", "N/A", "n/a", "<NA>", "-"]
 _PLAINLY: dict[str, Any] = {
     "header": None,
@@ -130,6 +134,9 @@ def _line(stream: IO[str], path: Path) -> str:
     line = stream.readline(_MAX_LINE)
     if len(line) >= _MAX_LINE:
         raise TableError("a line is longer than a table's can be", where=path, remedy="check the file")
+    if line.startswith(_PACKED):
+        remedy = "save the sheet as CSV, or unpack the archive"
+        raise TableError("this is a spreadsheet or an archive, no text", where=path, remedy=remedy)
     if "\0" in line:
         raise TableError("this is no text", where=path, remedy="give a CSV, TSV, GCT or h5ad file")
     return line
@@ -169,18 +176,29 @@ def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
 
 
 def _decimal(lines: list[list[str]], separator: str, path: Path) -> str:
-    """What marks decimals: between semicolons a comma; elsewhere it may part thousands."""
+    """What marks decimals: between semicolons a comma; elsewhere it may part thousands.
+
+    A point may part thousands too, where semicolons stand between numbers, or whole ones are below 1,000.
+    """
     cells = [cell.strip() for line in lines for cell in line[1:_PEEKED_CELLS]]
+    points = [cell for cell in cells if _POINT.fullmatch(cell)]
+    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
+    if len(points) >= _LIKELY and not commas and all(map(_THOUSANDS.fullmatch, points)):
+        others = [cell for cell in cells if cell.isdigit()]
+        whole = bool(others) and all(map(_SMALL_WHOLE.fullmatch, others))
+        if separator == ";" or whole:
+            raise _ambiguous("point", points[0], path)
     if separator == ";":
-        return "." if any(_POINT.fullmatch(cell) for cell in cells) else ","
-    numbers = [cell for cell in cells if _COMMA.fullmatch(cell)]
-    if not numbers:
-        return "."
-    if all(_THOUSANDS.fullmatch(cell) for cell in numbers):
-        problem = f"the comma in {numbers[0]!r} may mark thousands or decimals"
-        remedy = "write numbers without thousands separators, with a point before decimals"
-        raise TableError(problem, where=path, remedy=remedy)
-    return ","
+        return "." if points else ","
+    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+        raise _ambiguous("comma", commas[0], path)
+    return "," if commas else "."
+
+
+def _ambiguous(mark: str, number: str, path: Path) -> TableError:
+    problem = f"the {mark} in {number!r} may mark thousands or decimals"
+    remedy = "write numbers without thousands separators, with a point before decimals"
+    return TableError(problem, where=path, remedy=remedy)
 
 
 def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, memory: int) -> TextTable:
@@ -224,6 +242,9 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
     if names[-1].startswith("!"):  # the end of a series matrix
         names, pieces[-1] = names[:-1], pieces[-1][:-1]
         notes = {place: kept[:-1] for place, kept in notes.items()}
+    if np.isnan(pieces[-1][-1, -1]) and (cells := _cells_of_last_line(path)) < len(header):
+        problem = f"its last line has {cells} cells, the first {len(header)}: the file is cut off"
+        raise TableError(problem, where=path, remedy="copy it anew, or fill that line up")
     if len(names) < layout.rows:
         remedy = "copy it anew if it is cut off, else correct its second line"
         problem = f"it states {layout.rows:,} rows and holds {len(names):,}"
@@ -235,9 +256,22 @@ def _collect(reader: Any, header: list[str], layout: TextLayout, path: Path, mem
     return TextTable(np.concatenate(pieces), names, columns, beside, layout, said)
 
 
+def _cells_of_last_line(path: Path) -> int:
+    """How many cells the last line that is not blank has."""
+    last = ""
+    encoding = _encoding(path)
+    with _open(path) as plain, io.TextIOWrapper(plain, encoding=encoding, errors="replace") as stream:
+        for line in stream:
+            last = line if line.strip() else last
+    separator = max("\t,;", key=last.count)
+    return len(next(csv.reader([last], delimiter=separator), []))
+
+
 def _is_text(column: pd.Series) -> bool:
-    if column.dtype.kind in "fiub":
+    if column.dtype.kind in "fiu":
         return False
+    if column.dtype.kind == "b":  # yes and no
+        return True
     known = column.dropna()
     share = pd.to_numeric(known, errors="coerce").notna().mean() if len(known) else 1.0
     return bool(share < 0.5)

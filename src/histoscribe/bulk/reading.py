@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.delimited import TextTable, read_matrix
 from histoscribe.bulk.layouts import SYMBOL_COLUMNS, genes_of, is_clinical, is_special, quantity_of
-from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside
+from histoscribe.bulk.scales import stated_doubts
+from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside, dense
 from histoscribe.errors import SettingError, TableError, told_as
 from histoscribe.genes.identifiers import clean_names, gene_likeness
 from histoscribe.genes.sets import shipped_gene_sets
@@ -96,7 +97,7 @@ def read_table(
         said.append(f"sums or means of all other samples were left out: {', '.join(shown[:5])}")
         values = values[~summed]
         samples = [sample for sample, left_out in zip(samples, summed, strict=True) if not left_out]
-    said += _name_doubts(genes)
+    said += [*_name_doubts(genes), *stated_doubts(values, scale, where=name)]
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
@@ -185,6 +186,7 @@ def _of_h5ad(table: AnnData, name: str, scale: str | None, renamed: Mapping[str,
         notes = {str(column): list(map(str, table.var[column])) for column in table.var}
         table.var_names = _symbols(list(map(str, table.var_names)), notes, said)
     said += _name_doubts(list(map(str, table.var_names)))
+    said += stated_doubts(dense(table.X), scale, where=name)
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
 

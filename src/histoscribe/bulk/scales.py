@@ -15,6 +15,7 @@ SCALES = {
     "standardised": "centred values, with negative ones",
 }
 _LOG_LIMIT = 35.0
+_NOT_WHOLE = 0.001
 _DEPTH = 10_000.0
 _NATURAL_LIMIT = 11.0
 
@@ -75,6 +76,26 @@ def recognise_scale(values: NDArray[Any], *, where: str | None = None) -> str:
     if negative > 0.25 and abs(known.mean()) < 0.5 * known.std():
         return "standardised"
     return "log2"
+
+
+def stated_doubts(values: NDArray[Any], scale: str | None, *, where: str | None = None) -> list[str]:
+    """What is doubtful about a scale that somebody states, if one is stated.
+
+    Raises `TableError` if values cannot be on it: logarithms beyond what one reaches.
+    """
+    if scale is None or not values.size:
+        return []
+    low, high = float(np.nanmin(values, initial=0.0)), float(np.nanmax(values, initial=0.0))
+    if scale in ("log2", "log1p") and high > _LOG_LIMIT:
+        problem = f"values up to {high:g} are no {SCALES[scale]}"
+        raise TableError(problem, where=where, remedy="name another scale, or let it be recognised")
+    if scale == "linear" and low < 0:
+        return [f"some values that were said to be abundances are negative (lowest {low:g})"]
+    apart = sum(np.count_nonzero(np.abs(row - np.rint(row)) > 1e-3) for row in values)
+    if scale == "counts" and apart > _NOT_WHOLE * values.size:
+        share = f"{apart / values.size:.0%}"
+        return [f"{share} of the values that were said to be raw counts are not whole numbers"]
+    return []
 
 
 def log_cp10k(counts: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.bulk.layouts import COUNT_LAYERS
 from histoscribe.bulk.scales import SCALES, recognise_scale
 from histoscribe.errors import SettingError, TableError
-from histoscribe.genes.identifiers import clean_names
+from histoscribe.genes.identifiers import clean_names, name_doubts
 from histoscribe.record import record_of
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def as_table(
         doubt = known == "log2" and (values < 0).mean() > _DOUBTFUL
         hint = "; many are negative: if genes were centred, say --scale standardised" if doubt else ""
         said.append(f"values were taken as {SCALES[known]}{hint}")
+        if known == "log1p" and np.isin(values[~np.isnan(values)], (0, 1)).all():
+            said.append("every value is 0 or 1: are they yes and no, not expression?")
     given = [(renamed or {}).get(str(gene), str(gene)) for gene in table.var_names]
     clean = clean_names(given)
     if clean.dates:
@@ -112,7 +114,15 @@ def as_table(
         said.append(
             f"{', '.join(clean.doubtful[:5])}: dates that stand for more than one gene; left as they are"
         )
-    values, names, kept, doubled = _collapse(values, clean.names, summed=known in ("counts", "linear"))
+    said += name_doubts(clean.names)
+    named = [bool(gene) and gene.lower() != "nan" for gene in clean.names]
+    if not any(named):
+        raise TableError("no gene has a name", where=name, remedy="write names beside the values")
+    if not all(named):
+        said.append(f"{named.count(False)} genes without a name were left out")
+        table, values = table[:, named], values[:, named]
+    names_of = [gene for gene, has_one in zip(clean.names, named, strict=True) if has_one]
+    values, names, kept, doubled = _collapse(values, names_of, summed=known in ("counts", "linear"))
     if doubled:
         rule = "summed" if known in ("counts", "linear") else "the one with the highest mean was kept"
         said.append(f"{doubled} gene names occurred more than once: {rule}")

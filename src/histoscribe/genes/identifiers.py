@@ -35,6 +35,8 @@ _SERIAL_EPOCH = date(1899, 12, 30)
 _RENAMED = (("MARCH", "MARCHF"), ("SEPT", "SEPTIN"), ("MARC", "MTARC"))
 _RENAMED_ALONE = {"DEC1": "DELEC1", "SEP15": "SELENOF", "DELEC1": "DEC1", "SELENOF": "SEP15"}
 _RUNNING = re.compile(r"^(.*?)\d+$")
+_SCIENTIFIC = re.compile(r"\d+(?:[.,]\d+)?E[+-]?\d+")
+_BOTH_SPECIES = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,23 @@ def clean_names(names: Iterable[object]) -> CleanNames:
             cleaned.append(symbol)
             dates.append((name, symbol))
     return CleanNames(tuple(cleaned), _kind(cleaned), tuple(dates), tuple(dict.fromkeys(doubtful)))
+
+
+def name_doubts(names: Sequence[str]) -> list[str]:
+    """What is doubtful about the names of genes, in plain words.
+
+    Those that a spreadsheet made numbers of (2310009E13Rik: `2.31E+13`), and genes of two species.
+    """
+    said = []
+    if numbers := [name for name in names if _SCIENTIFIC.fullmatch(name)]:
+        words = "look like numbers that a spreadsheet made of them and were left as they are"
+        said.append(f"{len(numbers)} gene names ({', '.join(numbers[:3])}) {words}")
+    upper = {name for name in names if name.isupper()}
+    both = [name for name in names if not name.isupper() and name[:1].isupper() and name.upper() in upper]
+    if len(both) >= 3 and len(both) > _BOTH_SPECIES * len(names):
+        words = "are written in both cases, as of man and mouse: take those of one species"
+        said.append(f"{len(both)} genes ({', '.join(both[:3])}) {words}")
+    return said
 
 
 def match_genes(
