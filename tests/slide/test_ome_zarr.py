@@ -136,6 +136,11 @@ def test_dyes_and_labels_are_refused(store, tmp_path):
     path, _ = store(described={**describe(), "omero": {"channels": channels}})
     with pytest.raises(SlideError, match="DAPI, FITC, Cy3, not red, green and blue"):
         open_slide(path)
+    for channel, colour in zip(channels, ("FF0000", "00FF00", "0000FF"), strict=True):
+        channel["color"] = colour  # as red, green and blue have
+    path, _ = store(described={**describe(), "omero": {"channels": channels}})
+    with pytest.raises(SlideError, match="DAPI, FITC, Cy3, not red, green and blue"):
+        open_slide(path)
     group = zarr.open_group(tmp_path / "labels.zarr", mode="w", zarr_format=3)
     for number in (0, 1):
         group.create_array(str(number), shape=(1, 64 >> number, 64 >> number), dtype="uint8")[:] = 3

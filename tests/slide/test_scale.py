@@ -7,7 +7,7 @@ import tifffile
 from hypothesis import given, strategies as st
 
 from histoscribe.slide import open_slide
-from histoscribe.slide.scale import believable, positive, stated_after
+from histoscribe.slide.scale import believable, positive, stated_after, um_of
 
 
 @given(st.floats(min_value=1e-6, max_value=1e6))
@@ -43,3 +43,18 @@ def test_the_scale_is_believed_only_where_it_can_be_true():
     assert believable((264.6, 264.6), None)[0] is None
     assert "objective" in believable((2.5, 2.5), 40)[1][0]
     assert believable(None, 40) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("unit", "um"),
+    [
+        ("Micrometer", 1.0),
+        ("micrometres", 1.0),
+        ("MM", 1000.0),
+        ("nanometre", 1e-3),
+        ("M", None),
+        ("px", None),
+    ],
+)
+def test_units_in_any_spelling(unit: str, um: float | None) -> None:
+    assert um_of(unit) == um

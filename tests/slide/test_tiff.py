@@ -247,3 +247,13 @@ def test_openslide_test_files(real_data: Path):
         with pytest.raises(SlideError) as caught:
             open_slide(folder / name)
         assert caught.value.remedy
+
+
+def test_other_images_as_large_as_the_one_shown_are_said(picture, tmp_path):
+    pixels = picture(300, 210)
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tiff:
+        for shown in (pixels, 255 - pixels, pixels[:100, :100]):
+            tiff.write(shown, tile=(64, 64), photometric="rgb")
+    slide = open_slide(tmp_path / "pages.tif")
+    np.testing.assert_array_equal(slide.levels[0].pixels[:], pixels)
+    assert "1 more of its images are about as large, and are not shown" in slide.warnings

@@ -1,6 +1,7 @@
 """Colours: what is stored as RGB on white glass, and the scanner's ICC profile."""
 
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from histoscribe.slide.pixels import WHITE, PixelArray, RgbPixels
 from histoscribe.slide.pyramid import Level
 
 TRANSPARENT = "it has an alpha channel: what is transparent is laid on white"
+DYES = re.compile(r"fluor|dapi|hoechst|fitc|tritc|cy[2357]\b|alexa|gfp|rfp", re.IGNORECASE)
+"""What channels of fluorescence are called."""
 GREY = "it is a grey image: a model of stained tissue does not fit it"
 
 

@@ -13,6 +13,16 @@ UM = {
 }  # fmt: skip
 """µm per unit of length."""
 
+
+def um_of(unit: object) -> float | None:
+    """µm of a unit of length in any spelling (`Micrometers`, `micrometre`, `MM`); None for anything else."""
+    word = str(unit).strip()
+    if word in UM:
+        return UM[word]
+    word = word.lower().replace("metre", "meter")
+    return None if len(word) < 2 else UM.get(word) or UM.get(word.removesuffix("s"))
+
+
 NUMBER = r"([+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?)"
 """A number within a text, in any spelling that `positive` reads."""
 

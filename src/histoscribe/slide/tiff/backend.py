@@ -70,6 +70,8 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         notes.append("the file is cut off: images or levels that it should have are missing")
     if index > 0 and not tif.is_scn:
         notes.append(f"it holds {len(tif.series)} images; the largest, number {index + 1}, is shown")
+    if beside := _as_large(tif, index):
+        notes.append(f"{beside} more of its images are about as large, and are not shown")
     orientation = orientation_of(series.keyframe)
     levels: list[Level] = []
     content = segments.FileBytes(path)
@@ -112,6 +114,14 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
         associated=associated_images(tif, index, path),
         profile=partial(_profile, path, index) if sensible else None,
     )
+
+
+def _as_large(tif: TiffFile, main: int) -> int:
+    """How many other images may be tissue too: of at least half the pixels, and not of the whole glass."""
+    areas = [one.keyframe.imagelength * one.keyframe.imagewidth for one in tif.series]
+    named = [one.name.lower().split()[:1] for one in tif.series]
+    others = (place for place in range(len(areas)) if place != main and not (tif.is_scn and place == 0))
+    return sum(2 * areas[place] >= areas[main] and not set(named[place]) & set(_NAMES) for place in others)
 
 
 def _pixels(

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from histoscribe.slide.colour import DYES
 from histoscribe.slide.orientation import TAG
-from histoscribe.slide.scale import NUMBER, UM, positive, stated_after
+from histoscribe.slide.scale import NUMBER, positive, stated_after, um_of
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -24,7 +25,6 @@ _MAKERS = {
     "is_ndpi": "Hamamatsu",
     "is_ome": "OME",
 }
-_FLUORESCENCE = re.compile(r"fluor|dapi|hoechst|fitc|tritc|cy[2357]\b|alexa|gfp|rfp", re.IGNORECASE)
 
 Spacing = tuple[float, float]
 """µm per pixel along columns and rows."""
@@ -72,7 +72,7 @@ def dyes_of(tif: TiffFile, index: int) -> list[str]:
     for channel in channels:
         keys = ("Name", "Fluor", "ContrastMethod", "IlluminationType")
         words = " ".join(channel.get(key, "") for key in keys)
-        if channel.get("Fluor") or channel.get("EmissionWavelength") or _FLUORESCENCE.search(words):
+        if channel.get("Fluor") or channel.get("EmissionWavelength") or DYES.search(words):
             dyes.append(channel.get("Fluor") or channel.get("Name") or "a dye")
     return dyes
 
@@ -98,7 +98,7 @@ def _ome(text: str, index: int) -> tuple[Spacing | None, float | None]:
         return None, nominal
     across, down = (
         (positive(pixels.get(f"PhysicalSize{axis}")) or 0)
-        * UM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"), 0)
+        * (um_of(pixels.get(f"PhysicalSize{axis}Unit", "µm")) or 0)
         for axis in "XY"
     )
     return (across, down) if across and down else None, nominal
@@ -107,7 +107,7 @@ def _ome(text: str, index: int) -> tuple[Spacing | None, float | None]:
 def _resolution_tags(page: TiffPage, imagej: str) -> Spacing | None:
     """By the unit of the tags, or the one that ImageJ names in its description."""
     named = re.search(r"^unit=(\S+)", imagej, re.MULTILINE)
-    unit = UM.get(named[1]) if named else _RESOLUTION_UNIT.get(int(page.resolutionunit))
+    unit = um_of(named[1]) if named else _RESOLUTION_UNIT.get(int(page.resolutionunit))
     across, down = page.resolution
     if unit is None or not across > 0 or not down > 0:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError, told_as
-from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
+from histoscribe.slide.colour import DYES, GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.model import Slide
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
 from histoscribe.slide.pyramid import Level, level_factor
@@ -96,7 +96,7 @@ def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:
     colours = image.colours[:3]
     if extent.get("c", 1) == 1:
         doubts.append(GREY)
-    elif len(set(colours)) > 1 and colours != RGB:
+    elif any(map(DYES.search, image.channels)) or (len(set(colours)) > 1 and colours != RGB):
         problem = f"shows {', '.join(image.channels)}, not red, green and blue"
         raise SlideError(problem, where=array.where, remedy=CONVERT)
     elif colours != RGB:

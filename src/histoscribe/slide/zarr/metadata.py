@@ -9,7 +9,7 @@ from typing import Any
 
 from histoscribe.errors import SlideError, told_as
 from histoscribe.slide.pixels import COPY_AGAIN
-from histoscribe.slide.scale import UM
+from histoscribe.slide.scale import um_of
 from histoscribe.slide.zarr.array import MOST_TEXT
 from histoscribe.slide.zarr.place import Place
 
@@ -99,7 +99,7 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
     return OmeImage(
         axes,
         tuple(levels),
-        UM.get(str(units[0])) if len(set(units)) == 1 else None,
+        um_of(units[0]) if len(set(units)) == 1 else None,
         colours=tuple(str(channel.get("color", "")).upper() for channel in channels),
         channels=tuple(str(channel.get("label", "a dye")) for channel in channels),
         labels="image-label" in found,
