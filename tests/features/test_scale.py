@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import tifffile
 
 from histoscribe.errors import SlideError
 from histoscribe.features.scale import nuclear_scale, scale_doubt
@@ -21,6 +23,12 @@ def slide() -> Slide:
 def test_a_true_scale_is_believed(slide):
     assert nuclear_scale(slide) == pytest.approx(1, abs=1.01)
     assert scale_doubt(slide).sentence == ""
+
+
+def test_pixels_that_were_repeated_show_no_nuclei(slide, tmp_path):
+    few = np.asarray(slide.levels[0].pixels[600:1200:4, 600:1200:4])
+    tifffile.imwrite(tmp_path / "large.tif", few.repeat(16, axis=0).repeat(16, axis=1), photometric="rgb")
+    assert nuclear_scale(open_slide(tmp_path / "large.tif", mpp=0.25)) is None
 
 
 @pytest.mark.parametrize("times", [0.1, 10.0])

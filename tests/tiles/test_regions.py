@@ -479,3 +479,20 @@ def test_features_are_read_one_by_one_whatever_stands_around_them(write, before,
     topology = '{"type": "Topology", "features": [' + feature + "]}"
     with pytest.raises(RegionError, match="Topology"):
         read_regions(write(topology))
+
+
+@pytest.mark.parametrize(
+    ("name", "larger", "refused"),
+    [("micrometers", 100, True), ("urn:ogc:def:crs:OGC:1.3:CRS84", 1, True), ("EPSG:4326", 100, False)],
+)
+def test_a_stated_system_that_is_none_of_pixels_is_refused(name, larger, refused, tmp_path):
+    corners = [[x * larger, y * larger] for x, y in ((8, 47), (12, 47), (12, 50), (8, 47))]
+    area = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [corners]}}
+    system = {"type": "name", "properties": {"name": name}}
+    content = {"type": "FeatureCollection", "crs": system, "features": [area]}
+    (tmp_path / "r.geojson").write_text(json.dumps(content))
+    if not refused:
+        assert len(read_regions(tmp_path / "r.geojson")) == 1
+        return
+    with pytest.raises(RegionError, match=r"states its coordinates as .*, not in pixels"):
+        read_regions(tmp_path / "r.geojson")

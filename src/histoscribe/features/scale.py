@@ -7,7 +7,7 @@ import numpy as np
 from histoscribe.errors import SlideError
 from histoscribe.slide import Slide
 from histoscribe.tiles import Tiles, read_crops
-from histoscribe.tiles.crops import finest_pixel
+from histoscribe.tiles.crops import finest_pixel, repeated_pixels
 
 _NOMINAL = 10.0  # µm per pixel times objective magnification of an ordinary scanner
 _SIZES_MM = (0.3, 100.0)
@@ -79,7 +79,8 @@ def nuclear_scale(slide: Slide) -> float | None:
     centres = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2) * slide.shape
     tiles = Tiles(centres, 1.0, tuple(map(str, range(len(centres)))), 1.0)
     pixel = slide.known_mpp * slide.levels[0].downsample
-    if finest_pixel(next(read_crops(slide, tiles, crop_um=_SIDE * pixel, mpp=pixel))) > _BLURRED:
+    blurred = finest_pixel(next(read_crops(slide, tiles, crop_um=_SIDE * pixel, mpp=pixel)))
+    if max(blurred, repeated_pixels(slide.levels[0], centres)) > _BLURRED:
         return None
     found = {}
     for times in _TIMES:

@@ -124,10 +124,10 @@ def image_fineness(slide: Slide, tiles: Tiles, mpp: float) -> float:
     few = tiles.spread(_MOST)
     crops = next(read_crops(slide, few, crop_um=_SIDE * mpp, mpp=mpp))
     stated = slide.known_mpp * slide.levels[0].downsample
-    return max(stated * _repeated(slide.levels[0], few.centres), mpp * finest_pixel(crops))
+    return max(stated * repeated_pixels(slide.levels[0], few.centres), mpp * finest_pixel(crops))
 
 
-def _repeated(level: Level, centres: NDArray[np.float64]) -> float:
+def repeated_pixels(level: Level, centres: NDArray[np.float64]) -> float:
     """How often each pixel of a level stands in a row: above 1 where it was enlarged without smoothing."""
     found = np.zeros((2, 2))
     for row, column in (centres / level.downsample).astype(np.int64):

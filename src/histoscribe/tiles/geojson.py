@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from histoscribe.bounds.content import read_bytes
 from histoscribe.errors import RegionError
 from histoscribe.files import replacing
+from histoscribe.slide.scale import um_of
 from histoscribe.tiles.regions import UNCLASSIFIED, Colour, Region
 
 _MOST_BYTES = 2**26
@@ -30,6 +31,8 @@ _REMEDY = "export the annotations again from QuPath as GeoJSON"
 _OPENED = re.compile(r'\s*\[\s*|[^\0]*?"features"\s*:\s*\[\s*')
 """What stands before the first feature of a collection, or of a list."""
 _PARTED = re.compile(r"\s*,\s*")
+_SYSTEM = re.compile(rb'"crs"\s*:\s*\{[^{}]{0,200}\{[^{}]{0,200}"name"\s*:\s*"([^"]{1,200})"')
+_ON_EARTH = re.compile(r"CRS84|EPSG|WGS", re.IGNORECASE)
 _SIMPLIFY = "export only the regions that you need, simplified"
 
 
@@ -106,6 +109,7 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
         )
     if not regions:
         raise RegionError("it holds no area", where=path, remedy="draw a polygon, rectangle or ellipse")
+    _refuse_system(text, regions, path)
     if b'"objectType"' not in text and all(np.ptp(region.polygon, axis=0).max() < 1 for region in regions):
         problem = "its areas are smaller than a pixel: are these degrees, or parts of the image"
         raise RegionError(problem, where=path, remedy="export them in full-resolution pixels")
@@ -116,6 +120,22 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
             remedy="simplify them in QuPath",
         )
     return regions
+
+
+def _refuse_system(text: bytes, regions: Sequence[Region], path: str | os.PathLike[str]) -> None:
+    """Refuse a stated coordinate system that is none of pixels, where outlines can lie in it.
+
+    Programs for maps state degrees of whatever they write: outlines beyond what degrees reach are pixels.
+    """
+    found = _SYSTEM.search(text)
+    if found is None:
+        return
+    name = found[1].decode("utf-8", "replace")
+    points = np.concatenate([region.polygon for region in regions])
+    degrees = bool((np.abs(points) <= (90, 180)).all())
+    if um_of(name) is not None or (degrees and _ON_EARTH.search(name)):
+        problem = f"it states its coordinates as {name:.60}, not in pixels"
+        raise RegionError(problem, where=path, remedy="export them in full-resolution pixels")
 
 
 def write_regions(regions: Iterable[Region], path: str | os.PathLike[str]) -> Path:
