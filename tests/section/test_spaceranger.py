@@ -191,5 +191,5 @@ def test_one_bin_size_of_visium_hd(space_ranger: Make, tmp_path: Path) -> None:
     (bins / "spatial" / "scalefactors_json.json").write_text(json.dumps(scales))
     section = open_section(bins)
     assert (section.spot_um, section.pitch_um, section.mpp) == (16.0, 16.0, 0.8)
-    assert any("the bins' lattice says" in warning for warning in section.warnings)
+    assert any("the lattice says" in warning for warning in section.warnings)
     assert open_section(tmp_path / "hd").spot_um == 16.0

@@ -40,7 +40,7 @@ def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> ND
     `array` and `centres` (spots, 2): array coordinates and pixels of the same spots. Returns (2, 2): row i is
     the step in pixels for one unit along array axis i; None where the spots do not span both axes.
     """
-    if len(array) < 3:
+    if len(array) < 3 or not np.ptp(centres, axis=0).max() > 0:
         return None
     design = np.column_stack([array - array.mean(axis=0), np.ones(len(array))])
     if np.linalg.matrix_rank(design) < 3:
@@ -54,6 +54,16 @@ def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> ND
     return units if np.linalg.norm(units, axis=1).min() > 0 else None
 
 
+def stray_doubts(
+    array: NDArray[np.float64], centres: NDArray[np.float64], units: NDArray[np.float64], pitch_px: float
+) -> list[str]:
+    """Whether spots lie further than their pitch from where all others say that they belong."""
+    away = centres - array @ units
+    away -= np.median(away, axis=0)
+    strays = int(np.count_nonzero(np.hypot(*away.T) > pitch_px))
+    return [f"{strays} spots lie elsewhere than the lattice of all others says: misplaced?"] if strays else []
+
+
 def visium_spacing(
     array: NDArray[np.float64], centres: NDArray[np.float64], pitch_um: float
 ) -> Spacing | None:
@@ -63,8 +73,8 @@ def visium_spacing(
     (spots, 2): pixels as (row, column). `pitch_um`: distance of neighbouring spots: 100 µm on Visium. None
     where the spots do not span the lattice.
     """
-    units = unit_vectors(array, centres)
-    if units is None:
+    found = units = unit_vectors(array, centres)
+    if found is None or units is None:
         return None
     along_row, along_column = np.linalg.norm(units, axis=1)
     warnings = []
@@ -80,6 +90,7 @@ def visium_spacing(
         )
     warnings += mirror_doubts(units)
     pitch_px = float(np.sqrt(2 * along_column * along_row * 2 / _ROW_PER_COLUMN))
+    warnings += stray_doubts(array, centres, found, pitch_px)
     return Spacing(pitch_um / pitch_px, pitch_um, tuple(warnings))
 
 
@@ -113,6 +124,7 @@ def square_spacing(
     parity = whole.sum(axis=1) % 2
     checkerboard = len(array) >= 10 and np.ptp(parity) == 0 and np.ptp(whole[:, 0] % 2) == 1
     unit_px = float(np.sqrt(first * second))
+    warnings += stray_doubts(array, centres, units, unit_px * (2 if checkerboard else 1))
     if not checkerboard:
         return Spacing(pitch_um / unit_px, pitch_um, tuple(warnings))
     nearest = pitch_um / np.sqrt(2)

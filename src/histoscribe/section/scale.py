@@ -90,6 +90,8 @@ def scale_of(
     spot_px = number_in(factors, "spot_diameter_fullres", path)
     array = _array(table, path)
     if own.mpp is not None and pitch is not None and not own.cells:
+        if array is not None and options.pitch_um is None:
+            _refuse_moved(array, centres, own.mpp, pitch, path)
         return SpotScale(own.mpp, pitch, spot or SPOT_UM)
     if options.pitch_um is None and (own.cells or _are_points(table, own, array, centres)):
         return _of_points(table, centres, stated, options.spot_um or own.spot_um, spot_px, options, path)
@@ -124,6 +126,20 @@ def scale_of(
         spacing = replace(spacing, warnings=(said, *spacing.warnings))
     doubts = spot_doubts(spot_px, spacing) if spacing.pitch_um == PITCH_UM and not square else []
     return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, (*spacing.warnings, *doubts))
+
+
+def _refuse_moved(
+    array: NDArray[np.float64], centres: NDArray[np.float64], mpp: float, pitch_um: float, path: Path
+) -> None:
+    """Refuse positions that were scaled after our file stated their scale."""
+    spacing = (square_spacing if is_square(array, centres) else visium_spacing)(array, centres, pitch_um)
+    if spacing is None:
+        return
+    found = spacing.mpp * pitch_um / spacing.pitch_um
+    if abs(found / mpp - 1) > REFUSED:
+        words = f"the file states {mpp:.4g} µm per pixel, its lattice of {pitch_um:g} µm says {found:.4g}"
+        remedy = "scale the positions back, or state the µm per pixel that they have now"
+        raise SectionError(words, where=path, remedy=remedy)
 
 
 def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
+from histoscribe.genes.identifiers import clean_names, name_doubts
 from histoscribe.record import record_of
 from histoscribe.rows import is_lazy
 
@@ -33,6 +34,11 @@ _lately: weakref.WeakKeyDictionary[Section, dict[str | None, NDArray[np.float32]
 )
 """The genes read last of a table that lies on disk."""
 _KEPT = 8
+_LARGEST = float(np.finfo(np.float32).max)
+_MANY = 500
+"""Values that are not all 1 where they are counts."""
+_FEW = 10
+"""Names that may be numbers by chance."""
 _COUNTS_REMEDY = "give the raw counts"
 _GENOME = re.compile(r"((?:GRCh|GRCm|hg|mm|rn)\d+)_+(?=\S)")
 
@@ -82,7 +88,7 @@ def checked_counts(
         problems.append(f"spots named twice: {examples(twice)}")
     if problems:
         raise SectionError("; ".join(problems), where=where, remedy=_COUNTS_REMEDY)
-    genes, said = without_genome(genes)
+    genes, said = clear_names(genes)
     unique, renamed = unique_genes(genes)
     return Counts(
         matrix=counts,
@@ -102,12 +108,14 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
     if values.dtype.kind not in "fiub":
         return [f"the counts are not numbers ({values.dtype})"], []
     broken = negative = apart = positive = 0
+    largest = 0.0
     flat = values.reshape(-1)
     for start in range(0, flat.size, PIECE):
         piece = flat[start : start + PIECE]
-        broken += int(np.count_nonzero(~np.isfinite(piece)))
+        broken += int(np.count_nonzero(~(np.abs(piece) <= _LARGEST)))
         negative += int(np.count_nonzero(piece < 0))
         positive += int(np.count_nonzero(piece))
+        largest = max(largest, float(piece.max(initial=0)))
         if piece.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
                 apart += int(np.count_nonzero(np.abs(piece - np.rint(piece)) > 1e-3))
@@ -121,6 +129,8 @@ def count_problems(matrix: Any) -> tuple[list[str], list[str]]:
         doubts.append(f"{share} of the values are not whole numbers: normalised, not raw counts?")
     if not errors and not positive and np.prod(matrix.shape):
         doubts.append("every count is zero")
+    if not errors and not doubts and positive >= _MANY and largest == 1:
+        doubts.append("no count is above 1: are they yes and no, not counts?")
     return errors, doubts
 
 
@@ -151,6 +161,25 @@ def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
         return list(names), [f"genes are of several genomes ({both}) and keep its name: take those of one"]
     bare = [name if match is None else name[match.end() :] for name, match in zip(names, found, strict=True)]
     return bare, [f"{genomes.pop()} was taken from before the genes' names"]
+
+
+def clear_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Gene names without a genome before them and with spreadsheets' dates turned back; what was done and
+    what is doubtful."""
+    bare, said = without_genome(names)
+    clean = clean_names(bare)
+    if clean.dates:
+        genes = dict(clean.dates)
+        bare = [genes.get(name, name) for name in bare]
+        shown = examples([f"{old} → {new}" for old, new in clean.dates])
+        said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
+    if clean.doubtful:
+        said.append(
+            f"dates that stand for more than one gene were left as they are: {examples(clean.doubtful)}"
+        )
+    if len(bare) >= _FEW and bare in ([str(place + first) for place in range(len(bare))] for first in (0, 1)):
+        said.append(f"its genes are called {', '.join(bare[:3])} and so on: were their names lost?")
+    return bare, [*said, *name_doubts(bare)]
 
 
 def flags_of(values: Any) -> NDArray[np.bool_] | None:

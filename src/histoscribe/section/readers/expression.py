@@ -18,12 +18,12 @@ from histoscribe.bulk.table import counts_beside
 from histoscribe.errors import SectionError, told_as
 from histoscribe.rows import is_lazy
 from histoscribe.section.table import (
+    clear_names,
     count_problems,
     examples,
     flags_of,
     repeated,
     unique_genes,
-    without_genome,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +35,13 @@ _SYMBOLS = (
     "genes", "name",
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"\d+|[A-Z]+\d{6,}(\.\d+)?(_PAR_Y)?")
+_OF_FIELDS = ("CenterX_local_px", "CenterY_local_px")
+_GLOBAL = ("CenterX_global_px", "CenterY_global_px")
 _PLACES = (
     ("pxl_col_in_fullres", "pxl_row_in_fullres"),
     ("x_centroid", "y_centroid"),
     ("center_x", "center_y"),
-    ("CenterX_global_px", "CenterY_global_px"),
+    _GLOBAL,
     ("pixel_x", "pixel_y"),
     ("imagecol", "imagerow"),
     ("x", "y"),
@@ -128,7 +130,7 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
     held = {str(key).lower(): key for key in reversed(list(table.obsm))}
     key = next((held[name] for name in ("spatial", "x_spatial", "spatialcoords") if name in held), None)
     if key is not None:
-        found = np.asarray(table.obsm[key])
+        found = np.asarray(_in_order(table.obsm[key]))
         if found.dtype.kind in "OSU":  # as a table of words
             with suppress(ValueError, TypeError):
                 found = found.astype(np.float64)
@@ -137,6 +139,11 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
                 f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
             )
         spatial = found[:, :2].astype(np.float64)
+        if set(_OF_FIELDS) | set(_GLOBAL) <= set(table.obs.columns):
+            within, whole = (table.obs[list(names)].to_numpy(np.float64) for names in (_OF_FIELDS, _GLOBAL))
+            if np.allclose(spatial, within, equal_nan=True) and not np.allclose(within, whole):
+                spatial = whole
+                warnings.append("positions within fields of view were left for those on the whole slide")
         heights = np.unique(found[:, 2:3])
         if 1 < len(heights) <= min(_LAYERS, len(found) / 10):
             raise _several(f"{len(heights)} layers, one over the other (the third column of positions)", path)
@@ -171,6 +178,13 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
         table = table[known].copy()
     table.obsm["spatial"] = spatial[known]
     return table, warnings
+
+
+def _in_order(held: Any) -> Any:
+    """Positions as (x, y) where a table's columns say which is which; else as they are."""
+    named = {str(name).lower(): name for name in getattr(held, "columns", ())}
+    pair = next((pair for pair in _PLACES if {name.lower() for name in pair} <= set(named)), None)
+    return held if pair is None else held[[named[name.lower()] for name in pair]]
 
 
 def with_expression(table: AnnData, measured: bool, path: Path) -> tuple[AnnData, list[str]]:
@@ -262,7 +276,7 @@ def _name_genes(table: AnnData) -> list[str]:
             table.var["gene_ids"] = names
         names = [symbol or name for symbol, name in zip(stated, names, strict=True)]
         warnings.append(f'genes are named by var["{column}"]')
-    names, said = without_genome(names)
+    names, said = clear_names(names)
     unique, renamed = unique_genes(names)
     if list(unique) != [str(gene) for gene in table.var_names]:
         table.var_names = list(unique)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError
@@ -34,6 +35,8 @@ from histoscribe.section.scale import PITCH_UM, SPOT_UM, SpotScale, spot_doubts
 from histoscribe.section.table import Counts
 
 SAME_MPP = 0.02
+_ROUNDED = 1.0
+"""Pixels that positions differ by where one version of Space Ranger rounds them."""
 _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix", "raw_probe_bc_matrix")
 _POSITIONS = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
 
@@ -65,6 +68,7 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
         remedy = packed_in(root) or f"add {' or '.join(_POSITIONS)} from Space Ranger"
         raise SectionError("there are no spot positions", where=spatial, remedy=remedy)
     positions, lost = read_positions(positions_path)
+    _refuse_others(positions, positions_path, spatial)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)
     scales = replace(scales, bin_um=scales.bin_um or named_bin_um(counts.spots))
@@ -85,6 +89,18 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
         image=own_image(spatial, scales),
         obs={"array_row": array[:, 0], "array_col": array[:, 1]},
     )
+
+
+def _refuse_others(positions: pd.DataFrame, path: Path, spatial: Path) -> None:
+    """Refuse positions of another version of Space Ranger beside those that were read, unless they agree."""
+    others = {file_in(spatial, name) for name in _POSITIONS} - {None, path}
+    for other in filter(None, others):
+        beside, _ = read_positions(other)
+        shared = positions.index.intersection(beside.index)
+        pixels = [table.loc[shared, list(COLUMNS[4:])].to_numpy() for table in (positions, beside)]
+        if not len(shared) or np.abs(pixels[0] - pixels[1]).max() > _ROUNDED:
+            problem = f"{path.name} and {other.name} contradict each other"
+            raise SectionError(problem, where=spatial, remedy="keep the one that belongs to the counts")
 
 
 def _read_counts(root: Path) -> tuple[Counts, Path]:
@@ -112,10 +128,7 @@ def _spacing(
         found = square_spacing(array, centres, pitch_um)
         doubts = tuple(mirror_doubts(unit_vectors(array, centres)))
         if found is not None and abs(found.mpp / scales.mpp - 1) > SAME_MPP:
-            doubts += (
-                f"the scale factors state {scales.mpp:.4g} µm per pixel, the bins' lattice says "
-                f"{found.mpp:.4g}: positions and scale factors of different runs?",
-            )
+            doubts += (_unlike(scales.mpp, found.mpp),)
         return Spacing(scales.mpp, pitch_um, doubts)
     lattice = visium_spacing if scales.bin_um is None else square_spacing
     spacing = lattice(array, centres, pitch_um)
@@ -123,4 +136,14 @@ def _spacing(
     if spacing is None:
         problem = "the µm per pixel cannot be told: fewer than two spots at different places"
         raise SectionError(problem, where=where, remedy="copy the positions from Space Ranger again")
+    if scales.mpp is not None and abs(spacing.mpp / scales.mpp - 1) > SAME_MPP:
+        doubt = _unlike(scales.mpp, spacing.mpp)
+        return replace(spacing, warnings=(*spacing.warnings, f"{doubt} The lattice was believed"))
     return spacing
+
+
+def _unlike(stated: float, found: float) -> str:
+    return (
+        f"the scale factors state {stated:.4g} µm per pixel, the lattice says {found:.4g}: "
+        "positions and scale factors of different runs?"
+    )
