@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
+from anndata import AnnData, concat
 
 from histoscribe.classifier import UNKNOWN, Classifier
 from histoscribe.classifier.classifier import profiles
-from histoscribe.classifier.head import Memory, Spread
+from histoscribe.classifier.company import likeness
+from histoscribe.classifier.memory import Memory, Spread
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.simulate import simulate_section
 
 KINDS = ("gut", "liver", "lung")
 GENES = 80
+ODD = 1.6
+"""How far off a type is that was not learned: not far enough for most to be told alone."""
 
 
 def make(seed: int, each: int = 30, kinds: tuple[str, ...] = KINDS, overlap: float = 1.0) -> AnnData:
@@ -154,3 +157,80 @@ def test_other_bad_input(model: Classifier) -> None:
         model.classify(make(1)[:, :5].copy())
     with pytest.raises(TableError, match="none of its 80 genes"):
         model.classify(AnnData(make(1).X, var=pd.DataFrame(index=[f"X{gene}" for gene in range(80)])))
+
+
+def with_odd(seed: int, odd: int) -> AnnData:
+    """Samples of the known types, and some of the lung that have the genes of the skin on too."""
+    known, strange = make(seed, each=15), make(seed + 1, each=odd, kinds=("lung",))
+    strange.X[:, 30:40] += np.float32(2 * ODD)
+    strange.obs_names = [f"odd{row}" for row in range(odd)]
+    return concat([known, strange])
+
+
+def test_a_type_that_was_not_learned_is_told_by_its_company(model: Classifier) -> None:
+    table = with_odd(20, 20)
+    alone, together = model.classify(table), model.classify(table, together=True)
+    odd = table.obs_names.str.startswith("odd")
+    unknown = [float((told["class"] == UNKNOWN)[odd].mean()) for told in (alone, together)]
+    assert unknown[1] > unknown[0] + 0.2
+    assert "asked together" in together.attrs["notes"][-1]
+    assert together["company"].max() >= 19
+    assert not alone["company"].any()
+    assert not any("together" in note for note in alone.attrs["notes"])
+    told_by_others = ["class", "novelty", "company"]
+    pd.testing.assert_frame_equal(together.drop(columns=told_by_others), alone.drop(columns=told_by_others))
+
+
+def test_known_types_are_no_oftener_unknown_than_was_asked_for(model: Classifier) -> None:
+    unknown = np.concatenate([
+        (model.classify(make(seed, each=each, kinds=kinds), together=True)["class"] == UNKNOWN).to_numpy()
+        for seed, each, kinds in (
+            (31, 60, ("gut", "liver", "lung")), (32, 5, ("gut", "liver", "lung")), (33, 60, ("liver",)),
+        )
+    ])  # fmt: skip
+    assert unknown.mean() < 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(unknown))
+
+
+def test_rows_in_another_order_are_told_the_same(model: Classifier) -> None:
+    table = with_odd(40, 10)
+    order = np.random.default_rng(0).permutation(table.n_obs)
+    told = model.classify(table, together=True)
+    shuffled = model.classify(table[order].copy(), together=True)
+    pd.testing.assert_frame_equal(told.iloc[order], shuffled, rtol=1e-9)
+
+
+def test_one_sample_is_told_as_it_is_alone(model: Classifier) -> None:
+    for row in range(3):
+        one = make(50)[[row]].copy()
+        pd.testing.assert_frame_equal(model.classify(one, together=True), model.classify(one))
+
+
+def test_samples_of_one_patient_have_no_say_in_each_other(model: Classifier) -> None:
+    table = make(60, each=6)
+    table.obs["patient"] = "the same"
+    pd.testing.assert_frame_equal(model.classify(table, together=True), model.classify(table))
+
+
+def test_a_table_in_its_own_units_is_asked_sample_by_sample(model: Classifier) -> None:
+    told = model.classify(make(70), adapt=True, together=True)
+    assert not told["company"].any()
+    assert "asked one by one" in told.attrs["notes"][-1]
+
+
+def test_likeness_is_the_mean_cosine_with_others_called_so_of_other_patients() -> None:
+    random = np.random.default_rng(0)
+    samples, asked = random.normal(size=(30, 8)), random.normal(size=(7, 8))
+    memory = Memory.of(samples, np.arange(30) % 3, 3)
+    called, owners = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 2, 3, 4, 5])
+    away = asked - memory.means[called]
+    product = away @ np.linalg.inv(_covariance(memory.within)) @ away.T
+    cosine = product / np.sqrt(np.outer(np.diag(product), np.diag(product)))
+    others = (called[:, None] == called) & (owners[:, None] != owners)
+    alike, count = likeness(memory, asked, called, owners)
+    assert count.tolist() == others.sum(1).tolist() == [2, 2, 3, 3, 1, 1, 0]
+    assert alike[:6] == pytest.approx((cosine * others).sum(1)[:6] / others.sum(1)[:6], abs=1e-6)
+    assert alike[6] == pytest.approx(0, abs=1e-6)
+
+
+def _covariance(spread: Spread) -> np.ndarray:
+    return spread.samples.T @ spread.samples / len(spread.samples) + 0.03 * np.eye(spread.samples.shape[1])

@@ -87,6 +87,7 @@ def test_a_scale_for_what_brings_its_own(refused, cohort, model, out):
         ("classify TABLE --mpp 0.5 --store OUT --out OUT/t.csv", "leave --mpp and --store out"),
         ("classify TABLE --attention OUT/a.h5ad --out OUT/t.csv", "leave --attention out"),
         ("classify SECTION --scale log2 --out OUT/t.csv", "leave --scale out"),
+        ("classify SECTION --together --out OUT/t.csv", "leave --together out"),
         ("impute SECTION --scale log2 --out OUT/t.csv", "leave --scale out"),
         ("impute SECTION --section S1 --out OUT/t.csv", "one section, not a cohort; leave --section out"),
         ("compare SECTION SECTION --section S1 --out OUT/r.html", "leave --section out"),

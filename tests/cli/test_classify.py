@@ -42,6 +42,11 @@ def test_classes_are_learned_and_told(bulk: Path, shell: Callable, tmp_path: Pat
     assert (told["nearest"] == np.repeat(["gut", "lung"], 20)).all()
     assert told["carried_by"].iloc[0].startswith("GENE")
     assert json.loads(result.stdout)["samples"] == 40
+    assert json.loads(result.stdout)["asked"] == "alone"
+    result = shell("classify", bulk, "--model", model, "--out", out, "--together", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["asked"] == "together"
+    assert (pd.read_csv(out)["company"] == 19).all()
 
 
 @pytest.mark.slow

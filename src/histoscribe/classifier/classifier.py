@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from histoscribe.bulk import BulkTable, as_table, bulk_of
 from histoscribe.bulk.table import Table
-from histoscribe.classifier.head import FOLDS, Head, Places
+from histoscribe.classifier.head import FOLDS, Head
+from histoscribe.classifier.memory import Places
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.features.device import one_thread
 from histoscribe.generator.parents import pseudo_bulk
 from histoscribe.imputer import Imputer
-from histoscribe.imputer.units import groups_of, learn_standard, standard_of, standardise
+from histoscribe.imputer.units import UnitTable, groups_of, learn_standard, standard_of, standardise
 from histoscribe.models import Card, Estimator, TrainingSection, bundled, require_shapes
 from histoscribe.models.estimator import settings_from
 from histoscribe.models.folds import deal_folds
@@ -29,6 +30,8 @@ from histoscribe.section import Section
 
 UNKNOWN = "unknown"
 _FEWEST_GENES = 10
+_TOGETHER = "samples were asked together: what is unknown depends on the others of the table"
+_ONE_BY_ONE = "samples were asked one by one: spots, and tables in their own units, are not asked together"
 _MARKERS = 25
 
 
@@ -129,7 +132,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         return self._learned(ClassifierState(samples, standard, codes, classes, owners, memory), card)
 
     @one_thread()
-    def classify(self, table: Table, *, adapt: bool | None = None) -> pd.DataFrame:
+    def classify(self, table: Table, *, adapt: bool | None = None, together: bool = False) -> pd.DataFrame:
         """Tell what samples are.
 
         Parameters
@@ -138,27 +141,41 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
             Any of the genes, in any order; holes count as the mean.
         adapt : bool, optional
             Standardise by the table's own means, as another platform needs; see `Imputer.restore`.
+        together : bool
+            Ask the samples of the table together: those of one type that is not known are odd in the same
+            way. `novelty`, and with it *unknown*, then depends on the other samples; the nearest class and
+            its probability do not. Samples of a hospital that is not remembered are odd in the same way too,
+            if less. Spots, and tables standardised by their own means, are asked one by one all the same.
 
         Returns
         -------
         DataFrame
             Indexed by sample: `class` (`unknown` where the novelty is above 1), `nearest` of the known ones,
-            its `probability`, `novelty`, and `P(class)` of each. `attrs["notes"]` says what is doubtful.
+            its `probability`, `novelty`, `company` (how many others, called the same and of other patients,
+            had a say in it), and `P(class)` of each. `attrs["notes"]` says what is doubtful.
 
         Raises
         ------
         TableError
             If fewer than ten genes are shared.
         """
-        state, (head, asked, _, notes) = self.fitted, self._head(table, adapt)
-        told, novelty = head.tell(asked)
+        state, bulk, (head, units) = self.fitted, bulk_of(table), self._head(table, adapt)
+        own = units.adapted or isinstance(table, Section)
+        patients = groups_of(bulk, None) if together and not own else None
+        told, novelty, company = head.tell(_asked(units), patients)
         nearest = np.array(state.classes, dtype=object)[told.argmax(1)]
         frame = pd.DataFrame(told, columns=[f"P({name})" for name in state.classes])
-        known = {"nearest": nearest, "probability": told.max(1), "novelty": novelty}
+        known = {
+            "nearest": nearest,
+            "probability": told.max(1),
+            "novelty": novelty,
+            "company": company,
+        }
         frame = pd.concat([pd.DataFrame(known), frame], axis=1)
         frame.insert(0, "class", np.where(novelty > 1, UNKNOWN, nearest))
-        frame.attrs["notes"] = notes
-        return frame.set_axis(bulk_of(table).table.obs_names).rename_axis("sample")
+        said = [_ONE_BY_ONE if own else _TOGETHER] if together else []
+        frame.attrs["notes"] = [*units.notes, *said]
+        return frame.set_axis(bulk.table.obs_names).rename_axis("sample")
 
     @one_thread()
     def explain(
@@ -168,7 +185,9 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
 
         The parameters and errors are those of `classify`; `draws`: pairs of random orders.
         """
-        head, asked, genes, _ = self._head(table, adapt)
+        head, units = self._head(table, adapt)
+        asked = _asked(units)
+        genes = [gene for gene, place in zip(self.genes, units.places, strict=True) if place >= 0]
         rows = (progress or Progress()).track(asked, "asking which genes carried each call", len(asked))
         values = np.array([head.carried(row, draws) for row in rows])
         return pd.DataFrame(values, index=bulk_of(table).table.obs_names, columns=genes)
@@ -192,9 +211,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
             found.append(pd.DataFrame(rows))
         return pd.concat(found, ignore_index=True)
 
-    def _head(
-        self, table: Table, adapt: bool | None
-    ) -> tuple[Head, NDArray[np.float64], list[str], list[str]]:
+    def _head(self, table: Table, adapt: bool | None) -> tuple[Head, UnitTable]:
         state, bulk = self.fitted, bulk_of(table)
         units = standardise(bulk, state.standard, {}, adapt=adapt)
         there = units.places >= 0
@@ -202,9 +219,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
             problem = f"it has {there.sum()} of the classifier's {len(there):,} genes, too few to tell by"
             raise TableError(problem, where=bulk.name, remedy="give more of its genes, or restore them first")
         samples = state.samples[:, there].astype(np.float64)
-        head = Head.of(samples, state.codes, state.patients, len(state.classes), self.settings.unknown)
-        genes = [gene for gene, known in zip(state.standard.genes, there, strict=True) if known]
-        return head, np.nan_to_num(units.values[:, there]).astype(np.float64), genes, list(units.notes)
+        return Head.of(samples, state.codes, state.patients, len(state.classes), self.settings.unknown), units
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         state = self.fitted
@@ -247,6 +262,11 @@ def _remembered(name: str) -> tuple[NDArray[np.float32], Standard, list[str], li
     state, training = imputer.fitted, imputer.card.training
     owners, names = [one.patient for one in training], [one.section for one in training]
     return state.restorer.memory.samples.numpy(), state.standard, owners, names
+
+
+def _asked(units: UnitTable) -> NDArray[np.float64]:
+    """The values of the genes that the table has, holes at the mean, shape (samples, genes it has)."""
+    return np.nan_to_num(units.values[:, units.places >= 0]).astype(np.float64)
 
 
 def _check(labels: NDArray[np.str_], owners: Sequence[str], where: str) -> None:

@@ -34,6 +34,9 @@ def classify(
     explain: Annotated[
         bool, typer.Option("--explain", help="Name the genes that carried each call.")
     ] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="Ask samples together: company tells an unknown type.")
+    ] = False,
     section: options.InCohort = None,
     scale: options.SamplesScale = None,
     adapt: options.Adapt = None,
@@ -59,7 +62,7 @@ def classify(
 
     if read_card(bundled(model)).kind == "labeller":
         why = "this model tells slides, not samples"
-        refuse_given(why, model, explain=explain or None, scale=scale, adapt=adapt)
+        refuse_given(why, model, explain=explain or None, together=together or None, scale=scale, adapt=adapt)
         _slides(
             table,
             out,
@@ -82,11 +85,12 @@ def classify(
         opened = open_samples(table, section=section, scale=scale)
         if isinstance(opened, Section):
             drawn = None if region is None else classes_of(opened, read_regions(region))
+            refuse_given("a section and its regions are asked one by one", table, together=together or None)
             opened = profiles(opened, drawn)
         else:
             refuse_given("a table of samples has no regions", table, region=region)
         progress.report("telling classes")
-        told = classifier.classify(opened, adapt=adapt)
+        told = classifier.classify(opened, adapt=adapt, together=together)
         if explain:
             carried = classifier.explain(opened, adapt=adapt, progress=progress)
             told["carried_by"] = [", ".join(row.abs().nlargest(_TOP).index) for _, row in carried.iterrows()]
@@ -94,6 +98,7 @@ def classify(
             told.to_csv(fresh, float_format="%.5g")
     counts = told["class"].value_counts()
     facts = {"written": out, "samples": len(told), "unknown": int(counts.get(UNKNOWN, 0))}
+    facts["asked"] = "together" if told["company"].any() else "alone"
     facts["classes"] = [f"{name} {number}" for name, number in counts.items()]
     facts["model"] = classifier.card.sha256
     caution(told.attrs["notes"])
