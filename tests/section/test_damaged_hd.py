@@ -153,7 +153,7 @@ def test_a_wrong_mpp_is_doubted(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "outs"
     shutil.copytree(whole, folder)
     scales(folder, microns_per_pixel=1.5)
-    assert any("the bins' lattice says 2:" in warning for warning in open_section(folder).warnings)
+    assert any("the lattice says 2:" in warning for warning in open_section(folder).warnings)
 
 
 def feature(number: str, name: str, values: Any) -> Callable[[h5py.File], None]:

@@ -227,6 +227,8 @@ def _of_points(
             else f"areas of its cells say {mpp:.3g}"
         )
         warnings = (f"the file states no µm per pixel: the {how}, a guess",)
+        if len(centres) > 1 and not np.ptp(centres, axis=0).any():
+            raise SectionError(_ONE_PLACE, where=path)
         apart = neighbour_distance(centres) * mpp
         if not _CELLS_APART[0] <= apart <= _CELLS_APART[1] and apart > 0:
             problem = (
