@@ -22,6 +22,7 @@ Kind = Literal["measured", "predicted", "restored", "generated"]
 KINDS: tuple[Kind, ...] = ("measured", "predicted", "restored", "generated")
 
 Split = Literal[
+    "guided by these very spots",
     "guided by spots of this section",
     "in training",
     "section out, same patient in training",
@@ -30,6 +31,8 @@ Split = Literal[
     "unknown: the prediction does not name its training sections",
 ]
 SPLIT_MEANING: dict[Split, str] = {
+    "guided by these very spots": "The model learned from these very spots: the figures say nothing about "
+    "other spots, of which the held-out r of each gene tells.",
     "guided by spots of this section": "The model learned from measured spots of this slide: the figures are "
     "those of its other spots, and hold for no other slide.",
     "in training": "The model was trained on this very section: these figures say nothing about new tissue.",

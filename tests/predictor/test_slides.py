@@ -251,6 +251,21 @@ def test_spots_of_the_slide_guide_and_are_named(fitted, unseen):
     assert any("guided by 48 spots of C" in warning for warning in told.warnings)
 
 
+def test_figures_of_the_very_spots_that_were_learned_from_are_called_so(fitted, unseen):
+    guided = fitted.guided(unseen)
+    for pitch in (None, 25.0):
+        told = compare(unseen, guided.predict(unseen, pitch_um=pitch))
+        assert told.summary["split"] == "guided by these very spots"
+        assert any("learned from every spot that is compared" in warning for warning in told.warnings)
+
+
+def test_a_grid_is_scored_on_spots_that_were_not_given(fitted, unseen):
+    part = unseen.with_table(unseen.table[:48].copy())
+    told = compare(unseen, fitted.guided(part).predict(unseen, pitch_um=25.0))
+    assert told.summary["split"] == "guided by spots of this section"
+    assert not set(told.section.table.obs_names) & set(part.table.obs_names)
+
+
 def test_given_spots_stand_among_the_references(fitted, unseen, tmp_path):
     part = unseen.with_table(unseen.table[:48].copy())
     guided = fitted.guided(part).predict(unseen)

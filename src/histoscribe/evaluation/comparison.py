@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from histoscribe.arrays import Floats, Wide
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.bulk.table import dense
 from histoscribe.errors import TableError
 from histoscribe.evaluation import measures
@@ -118,10 +118,9 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
             raise TableError(problem, where=section.name, remedy=remedy)
     genes, columns, predicted_columns = common_genes(left, right)
     found = match = match_spots(left, right)
-    if "given" in right.table.obs:  # what a guided prediction learned from has no say beside other spots
-        new = ~right.table.obs["given"].to_numpy(bool)[match.predicted]
-        if new.any():
-            match = replace(match, measured=match.measured[new], predicted=match.predicted[new])
+    learned = _learned_from(left, right, match)
+    if not learned.all():  # what a guided prediction learned from has no say beside other spots
+        match = replace(match, measured=match.measured[~learned], predicted=match.predicted[~learned])
     left_out = len(found.measured) - len(match.measured)
     table = left.table[match.measured].copy()
     counts = table.X[:, columns]
@@ -135,6 +134,8 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     per_gene = _score(genes, expression, guess, truth, detected, top)
     section = replace(left, table=table, slide=left.slide or right.slide, warnings=(), alignment="")
     summary = _summarise(section, per_gene, source, match, left.table.n_obs - left_out, top_by)
+    if learned.all():
+        summary["split"] = "guided by these very spots"
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
     return Comparison(
         section,
@@ -235,6 +236,19 @@ def _score(
     return table.sort_values("pearson", ascending=False, na_position="last", kind="stable")
 
 
+def _learned_from(measured: Section, predicted: Section, match: Match) -> Mask:
+    """Which matched spots a guided prediction learned from: its own tiles, or those that a grid names."""
+    table, source = predicted.table, record_of(predicted.table)
+    learned = np.zeros(len(match.measured), dtype=bool)
+    if "given" in table.obs:
+        learned |= table.obs["given"].to_numpy(bool)[match.predicted]
+    if source.evidence is not None and source.guide_section == measured.name:
+        of_guide = np.asarray(source.evidence.section) == source.guide_section
+        names = measured.table.obs_names[match.measured]
+        learned |= names.isin(np.asarray(source.evidence.spot)[of_guide])
+    return learned
+
+
 def _summarise(
     section: Section, per_gene: pd.DataFrame, source: Record, match: Match, spots: int, top_by: str
 ) -> dict[str, Any]:
@@ -274,7 +288,14 @@ def _doubts(left: Section, right: Section, source: Record, summary: dict[str, An
     doubts = []
     if summary["split"] == "in training":
         doubts.append(f"{left.name} was trained on: these figures do not hold for new tissue.")
-    if source.guide_spots:
+    if summary["split"] == "guided by these very spots":
+        known = right.table.var.get("held_out_r")
+        words = "" if known is None else f"; on held-out ones the mean r is {known.mean():.2f}"
+        doubts.append(
+            "The prediction learned from every spot that is compared: these figures say nothing about "
+            f"others{words}."
+        )
+    elif source.guide_spots:
         doubts.append(
             f"The prediction is guided by {source.guide_spots} spots of {source.guide_section}, which are "
             "left out where it was asked for others: these figures are for this section alone."
