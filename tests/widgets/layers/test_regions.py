@@ -15,7 +15,14 @@ from histoscribe.section import Section
 from histoscribe.tiles import Region
 from histoscribe.widgets.layers.layers import add_layer, moved, placed_like, slide_layer, spot_layer
 from histoscribe.widgets.layers.raster import raster_layer
-from histoscribe.widgets.layers.regions import add_regions, described_regions, drawn_regions, regions_of
+from histoscribe.widgets.layers.regions import (
+    add_regions,
+    classes_in,
+    described_regions,
+    drawn_regions,
+    regions_of,
+    use_class,
+)
 
 
 def test_polygons_become_full_resolution_pixels(section: Section) -> None:
@@ -128,3 +135,11 @@ def test_open_shapes_are_no_region() -> None:
     assert len(drawn_regions(shapes)) == 1
     with pytest.raises(RegionError, match="no closed shape"):
         drawn_regions(Shapes([line], shape_type="line"))
+
+
+def test_shapes_that_another_panel_drew_take_a_class_for_what_is_drawn_next() -> None:
+    corners = np.array([(0.0, 0), (0, 10), (10, 10), (10, 0)])
+    layer = Shapes([corners], shape_type="polygon")
+    use_class(layer, "Tumour", (230, 159, 0))
+    layer.add_polygons(corners + 20)
+    assert classes_in(layer) == ["", "Tumour"]

@@ -141,6 +141,8 @@ def set_features(layer: Shapes, features: DataFrame) -> None:
 def use_class(layer: Shapes, name: str, colour: Colour) -> None:
     """What is drawn next has this class and colour; what is selected keeps its own."""
     layer.selected_data = set()
+    if CLASS not in layer.features:
+        set_features(layer, layer.features.assign(**{CLASS: ""}))
     layer.feature_defaults = {**dict.fromkeys(map(str, layer.features), ""), CLASS: name}
     layer.current_edge_color = _rgba(colour, 1.0)
     layer.current_face_color = _rgba(colour, FILL)
