@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import show
 from histoscribe.widgets.layers.painting import spot_layers
-from histoscribe.widgets.panels.predict.prediction import PredictRequest
+from histoscribe.widgets.panels.predict.prediction import PredictRequest, cost_words
 from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -94,6 +94,35 @@ def test_a_slide_is_predicted_inside_a_drawn_region_only(
     assert len(predicted.data) > 10
     assert (predicted.data >= 100).all()
     assert (predicted.data <= 450).all()
+
+
+def test_a_region_counts_as_soon_as_it_is_drawn(
+    viewer: Any, panel: Any, simulated: Section, small_model: Path
+) -> None:
+    show(viewer, [simulated.slide])
+    panel.model.folder = small_model
+    panel.place.value = "region"
+    drawn = panel.region.add()
+    before = panel.cost.text()
+    drawn.add_polygons(np.array([(0.0, 0), (0, 400), (400, 400), (400, 0)]))
+    assert panel.cost.text() != before
+    assert panel.cost.text().startswith("Up to 52 tiles")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "words"),
+    [
+        ("builtin-1", "64 tiles: roughly 1 s with this model's encoder on two cores."),
+        ("builtin-1+texture-1", "64 tiles: roughly 4 s with this model's encoder on two cores."),
+        ("another@1", "64 tiles."),
+        ("", "64 tiles."),
+    ],
+)
+def test_the_time_said_is_that_of_the_models_encoder(
+    make_section: Callable[..., Section], encoder: str, words: str
+) -> None:
+    section = make_section()
+    assert cost_words(section, "spots", 55, (), encoder) == words
 
 
 def test_a_layer_removed_meanwhile_is_no_trouble(

@@ -159,6 +159,7 @@ class RegionField(FieldRow):
         self.only = ChoiceField(f"{name}_class", self._classes, tooltip="Only regions of this class")
         self.draw = PushButton(text="Draw", tooltip="Draw a polygon in a new layer; a double click ends it")
         super().__init__("Region", self.layer, self.only, self.draw)
+        self._heard: Layer | None = None
         self.draw.changed.connect(self.add)
         self.layer.changed.connect(self.reset_choices)
         self.reset_choices()
@@ -168,6 +169,12 @@ class RegionField(FieldRow):
         self.layer.reset_choices()
         self.only.reset_choices()
         self.only.visible = len(self.only.values) > 1
+        if self.layer.value is not self._heard:
+            if self._heard is not None:
+                self._heard.events.data.disconnect(self._on_shapes)
+            self._heard = self.layer.value
+            if self._heard is not None:
+                self._heard.events.data.connect(self._on_shapes)
 
     def outlines(self, beneath: Layer) -> list[NDArray[np.float64]] | None:
         """What is drawn, as `drawn_regions` gives it; None without shapes."""
@@ -180,6 +187,11 @@ class RegionField(FieldRow):
         self.reset_choices()
         self.layer.value = layer
         return layer
+
+    def _on_shapes(self, event: object) -> None:
+        """A shape was added, moved or removed (not while it is being drawn)."""
+        if str(getattr(event, "action", "")) in ("added", "changed", "removed"):
+            self.changed.emit(self)
 
     def _classes(self) -> list[tuple[str, str] | str]:
         shapes = self.layer.value

@@ -113,7 +113,9 @@ class PredictPanel(Panel):
             regions = None if target is None else self._regions()
         except RegionError:
             regions = None
-        words = [prediction.cost_words(target, self.place.value, self.pitch.value, regions or ())]
+        card = self.model.card
+        encoder = "" if card is None else card.encoder
+        words = [prediction.cost_words(target, self.place.value, self.pitch.value, regions or (), encoder)]
         if self.own.value and self._own_spots >= FEWEST:
             words.append(prediction.expected_words(self._own_spots))
         self.cost.setText(" ".join(filter(None, words)))
