@@ -220,6 +220,23 @@ def test_tables_that_lie_in_a_file_are_named_not_copied(
     assert json.loads(again.read_text())["sources"][0]["path"] == "a.h5ad"
 
 
+def test_sections_of_a_cohort_come_back_from_it(
+    make_section: MakeSection, tmp_path: Path, registered: None
+) -> None:
+    for name in ("A1", "B2"):
+        write_section(replace(make_section(name), slide=None), tmp_path / f"{name}.h5ad")
+    (tmp_path / "cohort.csv").write_text("section,patient,path\nA1,P,A1.h5ad\nB2,Q,B2.h5ad\n")
+    viewer = ViewerModel()
+    viewer.open(tmp_path / "cohort.csv", plugin=PLUGIN)
+    path = saved(viewer, tmp_path / f"s{SUFFIX}")
+    back = reopen(path, Progress())
+    assert back.lost == ()
+    assert [(one.name, one.patient) for one in back.sections.values()] == [("A1", "P"), ("B2", "Q")]
+    (tmp_path / "cohort.csv").write_text("section,patient,path\nB2,Q,B2.h5ad\n")
+    (lost,) = reopen(path, Progress()).lost
+    assert "no longer lists A1" in lost
+
+
 def test_saving_again_keeps_no_old_tables(full: ViewerModel, tmp_path: Path) -> None:
     path = saved(full, tmp_path / f"s{SUFFIX}")
     foreign = tmp_path / "s.files" / "mine.h5ad"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from histoscribe.errors import HistoscribeError, StorageError
+from histoscribe.formats import kind_of
 from histoscribe.progress import Progress
-from histoscribe.section import Section, open_section, write_section
+from histoscribe.section import Section, open_section, read_cohort_csv, write_section
 from histoscribe.slide import Level, Slide, open_slide
 from histoscribe.tiles import Region, read_regions, write_regions
 from histoscribe.widgets.session.file import read_content, relative, resolved, write_content
@@ -112,7 +113,18 @@ def reopen(path: Path, progress: Progress) -> Reopened:
     return replace(found, lost=tuple(lost))
 
 
+def _of_cohort(place: Path, name: str) -> Section:
+    for row in read_cohort_csv(place):
+        if row.section == name:
+            return row.read()
+    raise StorageError(
+        f"no longer lists {name}", where=place, remedy="add its row and open the session again"
+    )
+
+
 def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Section:
+    if kind_of(place) == "cohort":
+        return _of_cohort(place, source.name)
     section, beneath = None, resolved(source.slide, session) if source.slide else None
     if beneath is not None and beneath.exists():
         try:
