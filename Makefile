@@ -34,7 +34,7 @@ coverage: $(VENV)/.installed
 	$(BIN)/coverage report
 
 fuzz: $(VENV)/.installed
-	HISTOSCRIBE_NO_SCREEN=1 HISTOSCRIBE_FUZZ_SECONDS=60 $(BIN)/python -m pytest tests/fuzz $(CORE_ONLY)
+	HISTOSCRIBE_NO_SCREEN=1 HISTOSCRIBE_FUZZ_SECONDS=60 $(BIN)/python -m pytest tests/fuzz $(CORE_ONLY) $(SPREAD)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
