@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 from magicgui.widgets import PushButton
@@ -15,6 +17,7 @@ from histoscribe.section import Section
 from histoscribe.widgets.contributions.launch import PLUGIN, show
 from histoscribe.widgets.napari_private.window import panels_of, unwrapped
 from histoscribe.widgets.parts.panel import Panel, Scrolled
+from histoscribe.widgets.state.state import state_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
 
@@ -92,6 +95,26 @@ def test_all_panels_share_one_dock_that_fits_a_small_screen(
     bar = next(one for one in main.findChildren(QTabBar) if one.count() == len(EVERY))
     assert {bar.tabText(place) for place in range(bar.count())} == set(EVERY)
     assert bar.elideMode() == Qt.TextElideMode.ElideNone
+
+
+def test_a_closed_panel_is_gone_and_hears_no_more(
+    window: Any, make_section: Callable[..., Section], qtbot: Any
+) -> None:
+    show(window, [make_section("A1"), make_section("A2")])
+    known = {}
+    for name in EVERY:
+        window.window.add_plugin_dock_widget(PLUGIN, name)
+        known[name] = ref(panels_of(window)[name])
+    qtbot.wait(50)
+    window.window.remove_dock_widget("all")
+
+    def gone() -> None:
+        gc.collect()
+        assert [name for name, panel in known.items() if panel() is not None] == []
+
+    qtbot.waitUntil(gone, timeout=30_000)  # one that is busy goes when it has ended
+    state_of(window).choose("CD3E")
+    show(window, [make_section("A3")])
 
 
 @pytest.mark.parametrize("panel", STILL, indirect=True)

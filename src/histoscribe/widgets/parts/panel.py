@@ -15,8 +15,7 @@ from magicgui.widgets.bases import BaseValueWidget, Widget
 from napari.components import ViewerModel
 from napari.layers import Layer
 from numpy.typing import NDArray
-from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -48,6 +47,7 @@ Result = TypeVar("Result")
 Rule = Callable[[], bool]
 Applied = Generator[None, None, None] | None
 Field = BaseValueWidget[Any]
+_TOLD = ("inserted", "removed", "reordered", "renamed")  # changes of layers that napari tells a panel
 _WIDE = 320  # pixels: what a panel gets at first, and the most that it demands
 
 
@@ -92,6 +92,7 @@ class Panel(QWidget):
         self._rules: list[tuple[Callable[[bool], object], Rule]] = []
         self._tabs: dict[str, QTabWidget] = {}
         self._forms: list[Container[Widget]] = []
+        self._ends: list[Callable[[], object]] = []
         self._resetting = self._docked = False
         content = QWidget()
         self._place = QVBoxLayout(content)
@@ -152,31 +153,6 @@ class Panel(QWidget):
         button.setCheckable(True)
         button.toggled.connect(act)
         return button
-
-    def hear_clicks(self, act: Callable[[NDArray[np.float64]], object]) -> Callable[[], None]:
-        """Have `act` receive the place in the world of each click in the canvas; gives what ends that.
-
-        A panel that was closed hears no more.
-        """
-        callbacks = self.viewer.mouse_drag_callbacks
-
-        def on_press(_: Any, event: Any) -> Iterator[None]:
-            if not isalive(self) or (self._docked and self.parent() is None):  # type: ignore[no-untyped-call]
-                QTimer.singleShot(0, end)  # napari goes through them now
-                return
-            start = np.array(event.position, dtype=float)
-            yield
-            while event.type == "mouse_move":
-                yield
-            if np.allclose(start, event.position):
-                act(start)
-
-        def end() -> None:
-            if on_press in callbacks:
-                callbacks.remove(on_press)
-
-        callbacks.append(on_press)
-        return end
 
     def add_run(self, words: str, meaning: str, *others: QPushButton, ready: Rule, undo: str = "") -> None:
         """Place `others`, the button that starts if `ready`, Undo where it has a meaning, the progress."""
@@ -318,6 +294,51 @@ class Panel(QWidget):
 
     def forget(self) -> None:
         """Drop what is remembered of the last result beside its layer."""
+
+    # what it hears of, until it is closed
+
+    def hear(self, signal: Any, act: Callable[..., object]) -> None:
+        """Connect to a signal of what outlives the panel: the viewer, its state, a layer."""
+        signal.connect(act)
+        self._ends.append(partial(signal.disconnect, act))
+
+    def hear_clicks(self, act: Callable[[NDArray[np.float64]], object]) -> Callable[[], None]:
+        """Have `act` receive the place in the world of each click in the canvas; gives what ends that."""
+        callbacks = self.viewer.mouse_drag_callbacks
+
+        def on_press(_: Any, event: Any) -> Iterator[None]:
+            start = np.array(event.position, dtype=float)
+            yield
+            while event.type == "mouse_move":
+                yield
+            if np.allclose(start, event.position):
+                act(start)
+
+        def end() -> None:
+            if on_press in callbacks:
+                callbacks.remove(on_press)
+
+        callbacks.append(on_press)
+        self._ends.append(end)
+        return end
+
+    def let_go(self) -> None:
+        """Hear of nothing any more; called when it is closed."""
+        while self._ends:
+            self._ends.pop()()
+        for change in _TOLD:
+            self.viewer.layers.events[change].disconnect(self.reset_choices)
+
+    def event(self, event: QEvent) -> bool:
+        """Taken out of its dock, which is how napari closes it, it goes for good once its job has ended."""
+        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
+        if closed or event.type() == QEvent.Type.DeferredDelete:
+            self.let_go()
+        if closed and self.free:
+            self.deleteLater()
+        elif closed:
+            self.tasks.running_changed.connect(self.deleteLater)
+        return super().event(event)
 
     # sessions
 

@@ -195,6 +195,7 @@ def table_view(
     """A view of a table: rows are chosen whole, headings sort; `chosen` hears the name of the row."""
     view = QTableView(sortingEnabled=True)
     view.setModel(model)
+    model.setParent(view)
     view.setToolTip(meaning)
     view.setTabKeyNavigation(False)
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

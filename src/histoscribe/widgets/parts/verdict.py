@@ -36,7 +36,6 @@ class VerdictBanner(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.words)
         layout.addWidget(self.asked)
-        state.events.unlike.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: object) -> None:

@@ -213,7 +213,7 @@ class AlignPanel(Panel):
             units=(UM, UM),
             metadata={DERIVED: _MAP, "limits": limits},
         )
-        layer.events.visible.connect(self.refresh)
+        self.hear(layer.events.visible, self.refresh)
         self.refresh()
 
     def lay(self) -> None:

@@ -101,7 +101,8 @@ class ComparePanel(Panel):
         for one in (self.panes_button, self.blink_button, self.lasso_button, self.export_button):
             self.rule(one, enabled=lambda: self.compared is not None)
         self.scatter.lassoed.connect(self._on_lasso)
-        self.state.events.gene.connect(self._show_gene)
+        self.hear(self.state.events.gene, self._show_gene)
+        self.hear(self.state.events.unlike, self.verdict.refresh)
         self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:
@@ -202,6 +203,12 @@ class ComparePanel(Panel):
         for layer, shown in visible.items():
             layer.visible = shown
         camera.center, camera.zoom = seen
+
+    def let_go(self) -> None:
+        """Hear of nothing any more; called when it is closed."""
+        if self._marks is not None:
+            self._marks.forget()
+        super().let_go()
 
     def forget(self) -> None:
         """Let go of the last comparison and its marks."""

@@ -94,7 +94,7 @@ class MapChoices:
         self.bar.setToolTip("Which value of a map has which colour")
         for part in (self.why, self.bar, self.classes):
             panel.add(part)
-        self._state.events.gene.connect(self._on_gene)
+        panel.hear(self._state.events.gene, self._on_gene)
 
     def refresh(self) -> None:
         """Offer the maps of the chosen layer; one whose layer was deleted is ticked no longer."""

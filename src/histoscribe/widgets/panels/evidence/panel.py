@@ -74,8 +74,8 @@ class EvidencePanel(Panel):
         self.layer.changed.connect(self._on_layer)
         self.row.changed.connect(self._on_row)
         self.rings.changed.connect(self._on_rings)
-        self.state.events.gene.connect(self._show_value)
-        self.state.events.gene.connect(self.refresh)
+        for act in (self._show_value, self.refresh):
+            self.hear(self.state.events.gene, act)
         self.hear_clicks(self._on_click)
         self._on_layer()
         self.finish(stretch=False)

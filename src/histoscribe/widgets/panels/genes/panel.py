@@ -211,9 +211,10 @@ class GenesPanel(Panel):
             end.changed.connect(self._on_limits)
         self.auto.changed.connect(self._forget_limits)
         self.percentiles.changed.connect(self._on_percentiles)
-        self.viewer.layers.events.connect(self._show_scale)
+        self.hear(self.viewer.layers.events, self._show_scale)
+        self.hear(self.state.events.unlike, self.verdict.refresh)
         self.beside.changed.connect(self._on_beside)
-        self.state.events.connect(self._on_state)
+        self.hear(self.state.events, self._on_state)
         self.search.installEventFilter(self)
         self.list.installEventFilter(self)
 

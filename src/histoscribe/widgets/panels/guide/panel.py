@@ -113,7 +113,7 @@ class GuidePanel(Panel):
         row = "<tr><td>{}&nbsp;&nbsp;</td><td>{}</td></tr>"
         keys = "".join(row.format(key, escape(what)) for key, (what, _) in SHORTCUTS.items())
         self.add(Words(f"<b>Keys, in the canvas</b><table>{keys}</table>"))
-        self.state.events.gene.connect(self.refresh)
+        self.hear(self.state.events.gene, self.refresh)
         self.finish()
 
     def refresh(self, *_: object) -> None:
@@ -143,7 +143,7 @@ class GuidePanel(Panel):
                 panel.model.folder = self._folder()
 
     def _draw(self) -> None:
-        add_drawing_layer(self.viewer).events.data.connect(self.refresh)
+        self.hear(add_drawing_layer(self.viewer).events.data, self.refresh)
 
 
 def _train(folder: Path, progress: Progress) -> Path:

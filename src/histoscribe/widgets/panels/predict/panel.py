@@ -77,7 +77,8 @@ class PredictPanel(Panel):
         )
         self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
         self.target.changed.connect(self._on_target)
-        self.state.events.trained.connect(self._on_trained)
+        self.hear(self.state.events.trained, self._on_trained)
+        self.hear(self.state.events.unlike, self.verdict.refresh)
         follow_memory()
         self.finish()
 

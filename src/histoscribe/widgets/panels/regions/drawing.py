@@ -86,6 +86,11 @@ class DrawingPanel(Panel):
         super().reset_choices(event)
         self._follow()
 
+    def let_go(self) -> None:
+        """Hear of nothing any more; called when it is closed."""
+        self._hear_layers((None, None))
+        super().let_go()
+
     def add_class(self) -> None:
         """Add a class with a free colour; what is drawn next belongs to it."""
         used = set(self.classes.colours.values())
@@ -264,8 +269,10 @@ class DrawingPanel(Panel):
     def _follow(self) -> None:
         """Hear of what is done to the chosen layers: regions are counted where both lie now."""
         heard: tuple[Layer | None, Shapes | None] = self.spots.value, self.drawn.value
-        if heard == self._heard:
-            return
+        if heard != self._heard:
+            self._hear_layers(heard)
+
+    def _hear_layers(self, heard: tuple[Layer | None, Shapes | None]) -> None:
         for (spots, shapes), act in ((self._heard, "disconnect"), (heard, "connect")):
             for layer in (spots, shapes):
                 for name in MOVES if layer is not None else ():

@@ -58,7 +58,7 @@ class RegionsPanel(DrawingPanel):
         self._add_analyses()
         self.add(self.tasks)
         self.words = self.add(Words())
-        self.state.events.gene.connect(self.refresh)
+        self.hear(self.state.events.gene, self.refresh)
         self.finish(stretch=False)
 
     def kept(self) -> dict[str, Any]:

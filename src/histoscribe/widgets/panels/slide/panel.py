@@ -68,7 +68,9 @@ class SlidePanel(Panel):
         self.apply_button.changed.connect(self.set_mpp)
         self.managed.changed.connect(self.manage_colours)
         self.which.changed.connect(self._show_picture)
-        self.viewer.layers.selection.events.active.connect(self._follow)
+        self.hear(self.viewer.layers.selection.events.active, self._follow)
+        for event in (self.viewer.scene.camera.events.center, self.viewer.scene.camera.events.zoom):
+            self.hear(event, self.overview.follow)
         self.finish()
         self._follow()
 
@@ -170,8 +172,6 @@ class SlideMap(QLabel):
         self._layer: Layer | None = None
         self.setToolTip("The whole slide and the frame of what is shown; click to go somewhere")
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        for event in (viewer.scene.camera.events.center, viewer.scene.camera.events.zoom):
-            event.connect(self._follow)
 
     def show_slide(self, layer: Layer | None) -> None:
         """Show the slide of another layer; nothing where its smallest level is too large to be read whole."""
@@ -183,6 +183,10 @@ class SlideMap(QLabel):
         pixels = None if slide is None else slide.levels[-1].pixels
         if pixels is not None and np.prod(pixels.shape[:2]) <= _MOST_PIXELS:
             quietly(self, lambda: np.asarray(pixels[:]), lambda found: self._show(layer, found))
+
+    def follow(self, *_: object) -> None:
+        """Draw the frame anew: the camera has moved."""
+        self.update()
 
     def frame(self) -> QRectF:
         """What the canvas shows, in pixels of the picture; for a slide that is shown."""
@@ -227,6 +231,3 @@ class SlideMap(QLabel):
         assert self._layer is not None
         finest = self._layer.data[0] if self._layer.multiscale else self._layer.data
         return np.array(finest.shape[:2], dtype=float)
-
-    def _follow(self, *_: object) -> None:
-        self.update()
