@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histoscribe.bulk.layouts import COUNT_LAYERS
 from histoscribe.bulk.scales import SCALES, recognise_scale
 from histoscribe.errors import SettingError, TableError
-from histoscribe.genes.identifiers import clean_names, name_doubts
+from histoscribe.genes.identifiers import clean_names, date_words, name_doubts
 from histoscribe.record import record_of
 
 if TYPE_CHECKING:
@@ -105,15 +105,7 @@ def as_table(
             said.append("every value is 0 or 1: are they yes and no, not expression?")
     given = [(renamed or {}).get(str(gene), str(gene)) for gene in table.var_names]
     clean = clean_names(given)
-    if clean.dates:
-        shown = ", ".join(f"{old} → {new}" for old, new in clean.dates[:5])
-        said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
-        if any(new in ("MARCH1", "MARCH2") for _, new in clean.dates):
-            said.append("MARCH1 and MARCH2 may have been MARC1 and MARC2, which a spreadsheet makes the same")
-    if clean.doubtful:
-        said.append(
-            f"{', '.join(clean.doubtful[:5])}: dates that stand for more than one gene; left as they are"
-        )
+    said += date_words(clean)
     said += name_doubts(clean.names)
     named = [bool(gene) and gene.lower() != "nan" for gene in clean.names]
     if not any(named):

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Numbers
 from histoscribe.bulk import BulkTable, as_table, bulk_of
 from histoscribe.bulk.table import Table
 from histoscribe.classifier.head import FOLDS, Head
-from histoscribe.classifier.memory import Places
 from histoscribe.errors import ModelError, SettingError, TableError
 from histoscribe.features.device import one_thread
 from histoscribe.generator.parents import pseudo_bulk
@@ -54,7 +54,7 @@ class ClassifierState:
     samples: NDArray[np.float32]
     """Standardised, holes at the mean, shape (samples, genes)."""
     standard: Standard
-    codes: Places
+    codes: Numbers
     """The number of each sample's class, shape (samples,)."""
     classes: tuple[str, ...]
     patients: list[str]

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from histoscribe.classifier.memory import TINY, Floats, Memory, Places
+from histoscribe.arrays import Mask, Numbers, Wide
+from histoscribe.classifier.memory import TINY, Memory
 
 
 @dataclass(frozen=True, eq=False)
 class Usual:
     """How alike held-out samples of known classes are to so many others called the same."""
 
-    excess: Floats
+    excess: Wide
     """Over the class's middle, by the common spread; of those that have others, shape (samples heard,)."""
-    middle: Floats
+    middle: Wide
     """Of each class, shape (classes,)."""
     spread: float
 
@@ -31,12 +31,12 @@ class Usual:
 class Company:
     """Held-out samples beside others that are called the same."""
 
-    alike: Floats
+    alike: Wide
     """Mean cosine with one other, with two, …; of all there are where that is fewer.
     Shape (samples heard, most others)."""
-    heard: NDArray[np.bool_]
+    heard: Mask
     """Which have others at all, shape (samples,)."""
-    called: Places
+    called: Numbers
     """The class of those, shape (samples heard,)."""
     count: int
     """Of classes."""
@@ -45,10 +45,10 @@ class Company:
     def of(
         cls,
         parts: Sequence[Memory],
-        fold: Places,
-        samples: Floats,
-        called: Places,
-        owners: Places,
+        fold: Numbers,
+        samples: Wide,
+        called: Numbers,
+        owners: Numbers,
         count: int,
     ) -> Company:
         """Ask the samples of each fold together; `parts`: what is remembered without each fold in turn."""
@@ -81,7 +81,7 @@ class Company:
         return Usual(excess / spread, middle, spread)
 
 
-def likeness(memory: Memory, asked: Floats, called: Places, owners: Places) -> tuple[Floats, Places]:
+def likeness(memory: Memory, asked: Wide, called: Numbers, owners: Numbers) -> tuple[Wide, Numbers]:
     """Mean cosine with the others of the table called the same, and how many they are, shape (samples,).
 
     `owners`: the number of each sample's patient, whose other samples do not count.

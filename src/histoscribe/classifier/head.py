@@ -13,8 +13,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
+from histoscribe.arrays import Numbers, Wide
 from histoscribe.classifier.company import Company, likeness
-from histoscribe.classifier.memory import TINY, Floats, Memory, Places, matern
+from histoscribe.classifier.memory import TINY, Memory, matern
 from histoscribe.imputer.reference import WIDTH
 from histoscribe.models.folds import deal_folds
 
@@ -23,7 +24,7 @@ _ENOUGH = 2 * FOLDS
 _WEIGHTS = np.array([1.0, 0.3, 0.3])
 """Of the kinds of strangeness, in their order."""
 _COMPANY, _FEWEST = 1.0, 4
-"""How much others called the same weigh, and how many they must be; chosen by benchmarks/together.py."""
+"""How much others called the same weigh, and how many they must be: see docs/benchmarks/answers.md."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,19 +35,17 @@ class Head:
     parts: tuple[Memory, ...]
     """Each without one fold: a new sample is as strange to them as a held-out one was."""
     temperature: float
-    middle: Floats
-    spread: Floats
+    middle: Wide
+    spread: Wide
     """`middle` and `spread`: of each strangeness among held-out samples called so, shape (classes, 3)."""
-    held: Floats
+    held: Wide
     """How strange held-out samples were, shape (samples,)."""
     company: Company
     unknown: float
     """Share of held-out samples that may be called unknown."""
 
     @classmethod
-    def of(
-        cls, samples: Floats, classes: Places, patients: Sequence[str], count: int, unknown: float
-    ) -> Head:
+    def of(cls, samples: Wide, classes: Numbers, patients: Sequence[str], count: int, unknown: float) -> Head:
         """Learn from labelled samples; `unknown`: share of known ones that may be called unknown."""
         member, strange = np.zeros((len(samples), count)), np.zeros((len(samples), len(_WEIGHTS)))
         fold, parts = deal_folds(patients, FOLDS, 0, classes), []
@@ -73,12 +72,12 @@ class Head:
         memory = Memory.of(samples, classes, count)
         return cls(memory, tuple(parts), temperature, middle, spread, held, company, unknown)
 
-    def strangeness(self, asked: Floats) -> tuple[Floats, Floats]:
+    def strangeness(self, asked: Wide) -> tuple[Wide, Wide]:
         """Expected membership (samples, classes), and how strange each is for the class called (samples,)."""
         member, strange = self.memory.expect(asked)[0], [part.expect(asked)[1] for part in self.parts]
         return member, _summed(np.mean(strange, axis=0), member.argmax(1), self.middle, self.spread)
 
-    def tell(self, asked: Floats, patients: Sequence[str] | None = None) -> tuple[Floats, Floats, Places]:
+    def tell(self, asked: Wide, patients: Sequence[str] | None = None) -> tuple[Wide, Wide, Numbers]:
         """Probability of each class (samples, classes), novelty, above 1 for unknown, and company (samples,).
 
         `patients`: of each sample, where all are asked together; company: how many others had a say.
@@ -100,7 +99,7 @@ class Head:
         told = softmax(member * self.temperature, axis=1)
         return told, 1 + (strange - bound) / np.maximum(np.abs(bound), 1.0), company
 
-    def carried(self, sample: Floats, draws: int) -> Floats:
+    def carried(self, sample: Wide, draws: int) -> Wide:
         """What each gene adds to the lead of the called class over the next: sampled Shapley values (genes,).
 
         Genes come in one by one, in random orders and the reverse of each (Castro et al. 2009); a gene that
@@ -122,11 +121,11 @@ class Head:
         return np.asarray(total / (2 * draws), dtype=np.float64)
 
 
-def numbered(patients: Sequence[str]) -> Places:
+def numbered(patients: Sequence[str]) -> Numbers:
     """The number of each sample's patient, shape (samples,)."""
     return np.unique(np.asarray(patients, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
-def _summed(strange: Floats, called: Places, middle: Floats, spread: Floats) -> Floats:
+def _summed(strange: Wide, called: Numbers, middle: Wide, spread: Wide) -> Wide:
     """Sum of all three kinds, as each stands to held-out samples of the called class."""
     return np.asarray((strange - middle[called]) / spread[called] @ _WEIGHTS)

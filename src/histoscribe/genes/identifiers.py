@@ -81,6 +81,20 @@ def clean_names(names: Iterable[object]) -> CleanNames:
     return CleanNames(tuple(cleaned), _kind(cleaned), tuple(dates), tuple(dict.fromkeys(doubtful)))
 
 
+def date_words(clean: CleanNames) -> list[str]:
+    """What a spreadsheet had made dates of, in plain words: what was turned back, and what could not be."""
+    said = []
+    if clean.dates:
+        shown = ", ".join(f"{old} → {new}" for old, new in clean.dates[:5])
+        said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
+        if any(new in ("MARCH1", "MARCH2") for _, new in clean.dates):
+            said.append("MARCH1 and MARCH2 may have been MARC1 and MARC2, which a spreadsheet makes the same")
+    if clean.doubtful:
+        shown = ", ".join(clean.doubtful[:5])
+        said.append(f"{shown}: dates that stand for more than one gene; left as they are")
+    return said
+
+
 def name_doubts(names: Sequence[str]) -> list[str]:
     """What is doubtful about the names of genes, in plain words.
 

@@ -115,8 +115,7 @@ def scale_of(
         return SpotScale(stated, found, spot or size * found / guess, (doubt,) if unlike else ())
     if stated is not None:
         off = abs(spacing.mpp / stated - 1)
-        words = f"the file states {stated:.4g} µm per pixel, "
-        words += f"its lattice of {pitch:g} µm says {spacing.mpp:.4g}"
+        words = _unlike(stated, apart, spacing.mpp)
         if off > REFUSED:
             remedy = "mend the one that is wrong: they contradict each other"
             raise SectionError(words, where=path, remedy=remedy)
@@ -137,9 +136,13 @@ def _refuse_moved(
         return
     found = spacing.mpp * pitch_um / spacing.pitch_um
     if abs(found / mpp - 1) > REFUSED:
-        words = f"the file states {mpp:.4g} µm per pixel, its lattice of {pitch_um:g} µm says {found:.4g}"
+        words = _unlike(mpp, pitch_um, found)
         remedy = "scale the positions back, or state the µm per pixel that they have now"
         raise SectionError(words, where=path, remedy=remedy)
+
+
+def _unlike(stated: float, pitch_um: float, found: float) -> str:
+    return f"the file states {stated:.4g} µm per pixel, its lattice of {pitch_um:g} µm says {found:.4g}"
 
 
 def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
-from histoscribe.genes.identifiers import clean_names, name_doubts
+from histoscribe.genes.identifiers import clean_names, date_words, name_doubts
 from histoscribe.record import record_of
 from histoscribe.rows import is_lazy
 
@@ -168,15 +168,9 @@ def clear_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     what is doubtful."""
     bare, said = without_genome(names)
     clean = clean_names(bare)
-    if clean.dates:
-        genes = dict(clean.dates)
-        bare = [genes.get(name, name) for name in bare]
-        shown = examples([f"{old} → {new}" for old, new in clean.dates])
-        said.append(f"{len(clean.dates)} gene names had become dates and were turned back ({shown})")
-    if clean.doubtful:
-        said.append(
-            f"dates that stand for more than one gene were left as they are: {examples(clean.doubtful)}"
-        )
+    genes = dict(clean.dates)
+    bare = [genes.get(name, name) for name in bare]
+    said += date_words(clean)
     if len(bare) >= _FEW and bare in ([str(place + first) for place in range(len(bare))] for first in (0, 1)):
         said.append(f"its genes are called {', '.join(bare[:3])} and so on: were their names lost?")
     return bare, [*said, *name_doubts(bare)]

@@ -5,10 +5,8 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-import numpy as np
-from numpy.typing import NDArray
+from histoscribe.arrays import Pixels
 
-Pixels = NDArray[np.uint8]
 _Key = tuple[int, Hashable]
 
 

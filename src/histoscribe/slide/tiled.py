@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask
 from histoscribe.errors import HistoscribeError, SlideError, reason_of
 from histoscribe.slide.cache import PIXELS
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN, RgbPixels
 
-Mask = NDArray[np.bool_]
 BROKEN = (255, 0, 255)
 """RGB colour of tiles that cannot be read: no stain looks like it."""
 

@@ -10,6 +10,7 @@ from histoscribe.verdict import Verdict
 from histoscribe.widgets.layers.colours import MISSING
 from histoscribe.widgets.layers.layers import add_layer, spot_layer
 from histoscribe.widgets.layers.painting import paint, told_verdicts, unlike_rows
+from histoscribe.widgets.parts.panel import Panel
 from histoscribe.widgets.parts.verdict import VerdictBanner
 from histoscribe.widgets.state.state import state_of
 
@@ -46,7 +47,7 @@ def test_unlike_tiles_are_grey_until_asked_for(shown, section):
     predicted, layer = add(Verdict("like", 0.33), unlike)
     paint(viewer, state)
     assert (grey(layer) == unlike).all()
-    banner = VerdictBanner(viewer, state, lambda: [predicted])
+    banner = VerdictBanner(Panel(viewer), lambda: [predicted])
     assert not banner.asked.isHidden()
     banner.asked.click()
     assert state.unlike
@@ -59,24 +60,24 @@ def test_a_slide_that_is_mostly_unlike_is_not_painted_without_a_click(shown, sec
     paint(viewer, state)
     assert unlike_rows(predicted).all()
     assert grey(layer).all()
-    banner = VerdictBanner(viewer, state, lambda: [predicted])
+    banner = VerdictBanner(Panel(viewer), lambda: [predicted])
     banner.asked.click()
     assert not grey(layer).any()
 
 
 def test_the_banner_says_the_sentence_in_its_colour(shown, section):
-    viewer, state, add = shown
+    viewer, _, add = shown
     verdict = Verdict("training", 0.0)
     predicted, _ = add(verdict, np.zeros(section.table.n_obs, dtype=bool))
-    banner = VerdictBanner(viewer, state, lambda: [predicted])
+    banner = VerdictBanner(Panel(viewer), lambda: [predicted])
     assert "trained on this very tissue" in banner.words.text()
     assert verdict.colour in banner.words.text()
     assert banner.asked.isHidden()
 
 
 def test_nothing_is_said_of_what_was_measured(shown, section):
-    viewer, state, _ = shown
-    banner = VerdictBanner(viewer, state, lambda: [section])
+    viewer, *_ = shown
+    banner = VerdictBanner(Panel(viewer), lambda: [section])
     assert banner.isHidden()
     assert told_verdicts([section]) == []
 

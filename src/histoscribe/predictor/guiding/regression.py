@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.predictor.guiding.kernels import Kernel, Rows
-
-Matrix = NDArray[np.float64]
 
 _LANDMARKS = 600
 _AXES = 64
@@ -35,12 +33,12 @@ class GivenSpots:
 
     rows: Rows
     """Which tiles of the view they lie on, shape (spots,)."""
-    expression: Matrix
+    expression: Wide
     """Standardised, not centred, shape (spots, genes)."""
-    weight: Matrix
+    weight: Wide
     """How much each of them is believed, by its depth, shape (spots,)."""
 
-    def centre(self, values: Matrix, some: Rows) -> Matrix:
+    def centre(self, values: Wide, some: Rows) -> Wide:
         """The weighted mean of values (spots, genes) over some of the spots."""
         return np.asarray(np.average(values[some], axis=0, weights=self.weight[some]))
 
@@ -69,13 +67,13 @@ class SpotAnswer:
 class HeldOutSpots:
     """Given spots that were held out, and what was said of them."""
 
-    level: Matrix
+    level: Wide
     """The mean profile of the other given spots, shape (genes,)."""
-    told: Matrix
+    told: Wide
     """Of every answer, as differences from this level, shape (answers, spots, genes)."""
-    measured: Matrix
+    measured: Wide
     """Shape (spots, genes)."""
-    weight: Matrix
+    weight: Wide
     """Shape (spots,)."""
 
 
@@ -90,15 +88,15 @@ class SpotAnswers:
         self,
         kernels: Mapping[str, Kernel],
         given: GivenSpots,
-        prior: Matrix | None,
-        covariance: Matrix | None,
+        prior: Wide | None,
+        covariance: Wide | None,
     ) -> None:
         self.given, self.prior, self.covariance = given, prior, covariance
         self.kernels = kernels
         rng = np.random.default_rng(0)
         self.landmarks = given.rows[np.sort(rng.permutation(len(given.rows))[:_LANDMARKS])]
-        self._maps: dict[str, Matrix] = {}
-        self._seen: dict[str, Matrix] = {}
+        self._maps: dict[str, Wide] = {}
+        self._seen: dict[str, Wide] = {}
         for name, kernel in kernels.items():
             among = kernel(self.landmarks, self.landmarks)
             lower = np.linalg.cholesky(among + 1e-6 * np.trace(among) / len(among) * np.eye(len(among)))
@@ -111,7 +109,7 @@ class SpotAnswers:
             every = [SpotAnswer("", 1.0), *every, *leaning]
         self.every = tuple(every)
 
-    def learned(self, some: Rows) -> Iterator[Matrix]:
+    def learned(self, some: Rows) -> Iterator[Wide]:
         """Of every answer the coefficients (landmarks, genes) on the kernel's own axes, from these spots."""
         given, weight = self.given, self.given.weight[some]
         centred = given.expression[some] - given.centre(given.expression, some)
@@ -150,7 +148,7 @@ class SpotAnswers:
         level = given.centre(given.expression, some)
         return HeldOutSpots(level, found, given.expression[held], given.weight[held])
 
-    def mixed(self, shares: Matrix, tiles: int) -> tuple[Matrix, Rows, Matrix]:
+    def mixed(self, shares: Wide, tiles: int) -> tuple[Wide, Rows, Wide]:
         """The answers of all given spots, weighed, for every tile, and which spots pull at it most.
 
         Returns expression (tiles, genes), then numbers of spots and their shares of the pull of all spots,
@@ -158,7 +156,7 @@ class SpotAnswers:
         """
         given, every = self.given, np.arange(len(self.given.rows))
         out = np.tile(given.centre(given.expression, every), (tiles, 1))
-        on: dict[str, Matrix] = {}
+        on: dict[str, Wide] = {}
         for answer, share, weights in zip(self.every, shares, self.learned(every), strict=True):
             if answer.kernel and share:
                 on[answer.kernel] = on.get(answer.kernel, 0.0) + share * (self._maps[answer.kernel] @ weights)
@@ -183,11 +181,11 @@ class SpotAnswers:
             behind[rows], pulled[rows] = first, np.take_along_axis(size, first, 1) / whole
         return out, behind, pulled
 
-    def leaning(self, shares: Matrix) -> float:
+    def leaning(self, shares: Wide) -> float:
         """Which share of the mixed answers is the model's word."""
         return float(sum(share * answer.prior for answer, share in zip(self.every, shares, strict=True)))
 
-    def _pulls(self, shares: Matrix, kernels: Iterable[str]) -> dict[str, Matrix]:
+    def _pulls(self, shares: Wide, kernels: Iterable[str]) -> dict[str, Wide]:
         """What a unit at each spot adds at each kernel's landmarks, over the genes' axes by their signal.
 
         Shape (landmarks, spots).
@@ -205,14 +203,14 @@ class SpotAnswers:
             found[name] = self._maps[name] @ (axes * passed) @ (axes.T @ weighted.T)
         return found
 
-    def _bases(self, some: Rows) -> dict[float, tuple[Matrix, Matrix]]:
+    def _bases(self, some: Rows) -> dict[float, tuple[Wide, Wide]]:
         """The genes' main axes by these spots and by the model, for each share of the two."""
         given, weight = self.given, self.given.weight[some]
         centred = given.expression[some] - given.centre(given.expression, some)
         rooted = centred * np.sqrt(weight)[:, None] / np.sqrt(weight.sum())
         return {own: self._gene_axes(rooted, own) for own in {one.own for one in self.every if one.kernel}}
 
-    def _gene_axes(self, rooted: Matrix, own: float) -> tuple[Matrix, Matrix]:
+    def _gene_axes(self, rooted: Wide, own: float) -> tuple[Wide, Wide]:
         """How much signal the main axes of the genes' covariance have, and these axes (genes, axes)."""
         from scipy.linalg import eigh
 
@@ -227,7 +225,7 @@ class SpotAnswers:
         return np.maximum(values - noise, 0) / mean + _FLOOR, axes
 
 
-def weighed(folds: Sequence[HeldOutSpots]) -> Matrix:
+def weighed(folds: Sequence[HeldOutSpots]) -> Wide:
     """Shares of the answers, in the simplex together with that of the mean profile: shape (answers,).
 
     Least squares over what was held out, centred per fold (levels come from the given spots anyway), shrunk
@@ -250,7 +248,7 @@ def weighed(folds: Sequence[HeldOutSpots]) -> Matrix:
     return np.asarray(shares / max(1.0, shares.sum()))
 
 
-def folds_like(centres_um: Matrix, asked_um: Matrix, pitch_um: float) -> list[Rows]:
+def folds_like(centres_um: Wide, asked_um: Wide, pitch_um: float) -> list[Rows]:
     """Which given spots to hold out at a time: fifths at random, twice, or both halves along both sides.
 
     Whichever leaves the held-out spots about as far from the nearest spot that stays as what is asked for

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from histoscribe.arrays import Numbers
 from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.bulk.layouts import GENE_EXPRESSION
 from histoscribe.errors import SectionError
@@ -22,7 +23,6 @@ from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import no_gene
 from histoscribe.slide import Slide
 
-Places = NDArray[np.int64]
 FINEST_UM = 2.0
 MOST_BINS = 100_000_000
 """The largest capture area today has 3,350 × 3,350 bins of 2 µm."""
@@ -103,7 +103,7 @@ def _extent_of(file: Any, path: Path) -> tuple[int, int]:
 
 def _sparse_bins(
     file: Any, name: str, extent: tuple[int, int], step: int, path: Path
-) -> tuple[Places, NDArray[np.float64]]:
+) -> tuple[Numbers, NDArray[np.float64]]:
     """Flat bin numbers, row by row of the larger bins, and values; none where there is no such group."""
     import h5py
 
@@ -202,7 +202,7 @@ def _image_beside(path: Path) -> tuple[Slide | None, list[str]]:
 
 
 def _counts(
-    file: Any, genes: int, extent: tuple[int, int], step: int, bins: Places, path: Path, progress: Progress
+    file: Any, genes: int, extent: tuple[int, int], step: int, bins: Numbers, path: Path, progress: Progress
 ) -> Any:
     """Counts as a sparse matrix (bins, genes) of float32, gene by gene."""
     row_of = np.full((-(-extent[0] // step)) * (-(-extent[1] // step)), -1, dtype=np.int32)

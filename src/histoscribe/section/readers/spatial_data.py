@@ -20,6 +20,7 @@ from histoscribe.section.readers.h5ad import read_lazily, section_of_table
 from histoscribe.section.scale import cell_doubts, number_in
 from histoscribe.section.table import examples, repeated, rows_among
 from histoscribe.slide import Slide
+from histoscribe.slide.scale import um_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +30,6 @@ SAME_SCALE = 0.01
 IN_ZARR = "SpatialData"
 _BIN = re.compile(r"square_(\d{3})um")
 _AXES = (("x", "y"), ("x", "y"))
-_MICROMETRES = ("micrometers", "micrometer", "micrometres", "microns", "micron", "um", "µm", "μm")
 _IN_MICROMETRES = ("xenium", "merscope")
 """Readers of spatialdata-io whose shapes are in µm, and which say how many pixels one is."""
 _STATED = ("microns_per_pixel", "pixel_size_um", "mpp")
@@ -232,7 +232,7 @@ def _mpp(
         return float(own[1]) / float(np.median(sizes))
     systems = _systems(shapes)
     for name, matrix in systems.items():
-        if name.lower() in _MICROMETRES:
+        if um_of(name) == 1:
             return _growth(matrix)
     for holder in (data.attrs, *(each for each in data.attrs.values() if isinstance(each, Mapping))):
         for key in _STATED:

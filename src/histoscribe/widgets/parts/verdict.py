@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from napari.components import ViewerModel
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from histoscribe.section import Section
 from histoscribe.widgets.layers.painting import paint, told_verdicts, unlike_rows
-from histoscribe.widgets.layers.view_state import ViewState
-from histoscribe.widgets.parts.panel import Words
+from histoscribe.widgets.parts.panel import Panel, Words
 
 _BOX = (
     '<table width="100%" cellpadding="5" bgcolor="{}"><tr><td style="color:white">'
@@ -23,11 +21,9 @@ _BOX = (
 class VerdictBanner(QWidget):
     """Verdicts on predicted sections, each in whole sentences on its colour; others say nothing."""
 
-    def __init__(
-        self, viewer: ViewerModel, state: ViewState, sections: Callable[[], Sequence[Section]]
-    ) -> None:
+    def __init__(self, panel: Panel, sections: Callable[[], Sequence[Section]]) -> None:
         super().__init__()
-        self._viewer, self._state, self._sections = viewer, state, sections
+        self._viewer, self._state, self._sections = panel.viewer, panel.state, sections
         self.words = Words()
         self.asked = QCheckBox("Paint what is unlike the training too")
         self.asked.setToolTip("Tiles that look like none of the training stay grey until you ask for them")
@@ -36,6 +32,7 @@ class VerdictBanner(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.words)
         layout.addWidget(self.asked)
+        panel.hear(panel.state.events.unlike, self.refresh)
         self.refresh()
 
     def refresh(self, *_: object) -> None:

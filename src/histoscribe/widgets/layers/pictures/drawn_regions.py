@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.section.registration.transform import through
 from histoscribe.slide.pixels import RgbPixels
 from histoscribe.tiles import Region
@@ -24,8 +25,6 @@ FILL = 0.15
 HELD, _OWN = "drawn regions", "of drawn regions"
 """In the metadata of a picture: its regions, and from their pixels to those of the picture."""
 _FINEST, _COARSEST = 1 << 16, 1 << 10
-
-Numbers = NDArray[np.float64]
 
 
 class _Outlines:
@@ -51,7 +50,7 @@ class _Outlines:
         self.origin = self.low.min(axis=0)
         self.size = self.high.max(axis=0) - self.origin
 
-    def picture(self, corner: Numbers, pixel: float, rows: int, columns: int) -> NDArray[np.uint8]:
+    def picture(self, corner: Wide, pixel: float, rows: int, columns: int) -> NDArray[np.uint8]:
         """RGBA of a window that starts at a corner in µm; shape (rows, columns, 4)."""
         far = corner + np.array([rows, columns]) * pixel
         rings = np.flatnonzero(((self.high >= corner) & (self.low <= far)).all(axis=1))
@@ -94,9 +93,7 @@ def _counted(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def _crossings(
-    start: Numbers, end: Numbers, rows: int
-) -> tuple[NDArray[np.intp], NDArray[np.int64], Numbers]:
+def _crossings(start: Wide, end: Wide, rows: int) -> tuple[NDArray[np.intp], NDArray[np.int64], Wide]:
     """Where edges cross the middles of rows: which edge, the row, and the place along it."""
     low, high = np.minimum(start, end)[:, 0], np.maximum(start, end)[:, 0]
     first, last = (np.clip(np.ceil(side - 0.5), 0, rows).astype(np.int64) for side in (low, high))

@@ -71,7 +71,7 @@ class ComparePanel(Panel):
         )
         self.words = self.add(Words("Choose a measured and a predicted layer of the same tissue."))
         self.verdict = self.add(
-            VerdictBanner(self.viewer, self.state, lambda: [self.compared.predicted] if self.compared else [])
+            VerdictBanner(self, lambda: [self.compared.predicted] if self.compared else [])
         )
         meaning = "Measured, predicted and difference side by side, moved together"
         self.panes_button = self.toggle("Panes", meaning, self._on_panes)
@@ -102,7 +102,6 @@ class ComparePanel(Panel):
             self.rule(one, enabled=lambda: self.compared is not None)
         self.scatter.lassoed.connect(self._on_lasso)
         self.hear(self.state.events.gene, self._show_gene)
-        self.hear(self.state.events.unlike, self.verdict.refresh)
         self.finish(stretch=False)
 
     def reset_choices(self, event: object = None) -> None:

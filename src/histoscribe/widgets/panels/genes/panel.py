@@ -109,7 +109,7 @@ class GenesPanel(Panel):
         self.chips = self.add(GeneChips(self.state), visible=self._are_several)
         layouts = ChoiceField("layout", lambda: LAYOUT_WORDS, "Show", "How several genes are shown at once")
         self.layout_choice = self.add(layouts, visible=self._are_several)
-        self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
+        self.verdict = self.add(VerdictBanner(self, lambda: sections_in(self.viewer)))
         self.scale = self.add(Bar())
         self.legend = self.add(Words())
         meaning = "Percentiles of the values that get the first and the last colour"
@@ -212,7 +212,6 @@ class GenesPanel(Panel):
         self.auto.changed.connect(self._forget_limits)
         self.percentiles.changed.connect(self._on_percentiles)
         self.hear(self.viewer.layers.events, self._show_scale)
-        self.hear(self.state.events.unlike, self.verdict.refresh)
         self.beside.changed.connect(self._on_beside)
         self.hear(self.state.events, self._on_state)
         self.search.installEventFilter(self)

@@ -75,10 +75,9 @@ class PredictPanel(Panel):
             ready=lambda: self.target.value is not None,
             undo="Remove the predicted layer again",
         )
-        self.verdict = self.add(VerdictBanner(self.viewer, self.state, lambda: sections_in(self.viewer)))
+        self.verdict = self.add(VerdictBanner(self, lambda: sections_in(self.viewer)))
         self.target.changed.connect(self._on_target)
         self.hear(self.state.events.trained, self._on_trained)
-        self.hear(self.state.events.unlike, self.verdict.refresh)
         follow_memory()
         self.finish()
 
