@@ -7,6 +7,9 @@ WHAT ?= --editable '.[all,test,dev,docs]'
 CORE_ONLY := -p no:napari -p no:pytest-qt -p no:npe2
 SPREAD := -n logical --dist loadfile
 
+# where it forbids bytecode, every process that the tests start would compile the package anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-core test-slow test-viewer coverage fuzz lint docs screenshots wheel clean
 
 demo: $(VENV)/.installed

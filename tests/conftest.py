@@ -37,6 +37,7 @@ import pytest
 
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+gc.set_threshold(*gc.get_threshold()[:2], 100)  # ten times fewer walks through all that libraries brought
 _SCREEN = {"napari", "qtpy", "PySide6", "PyQt6", "magicgui", "superqt", "vispy"}
 
 

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner
+import typer
+from click.testing import CliRunner
 
 from histoscribe.cli.app import app
 
@@ -26,10 +27,11 @@ def shell(polite: Callable) -> Callable:
 
     However it ends, it must leave the process as it found it.
     """
+    command = typer.main.get_command(app)  # typer's own runner builds it anew for each call
 
     def run(*words: object):
         with polite():
-            return CliRunner().invoke(app, [str(word) for word in words], prog_name="histoscribe")
+            return CliRunner().invoke(command, [str(word) for word in words], prog_name="histoscribe")
 
     return run
 

@@ -20,26 +20,22 @@ ROOM = Path(histoscribe.__file__).parent
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-def sentences() -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def texts() -> list[tuple[str, str]]:
     """Every text of the package that a user may see, with its place; what is filled in became …."""
-    for file in sorted(ROOM.rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        parts = {
-            id(each) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for each in node.values
-        }
-        silent = {
-            id(node.value)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        }
-        inner = parts | silent
-        for node in ast.walk(tree):
-            place = f"{file.relative_to(ROOM)}:{getattr(node, 'lineno', 0)}"
-            if isinstance(node, ast.JoinedStr):
-                texts = [each.value if isinstance(each, ast.Constant) else "…" for each in node.values]
-                yield place, "".join(map(str, texts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
-                yield place, node.value
+    return [each for file in sorted(ROOM.rglob("*.py")) for each in sentences(file)]
+
+
+def sentences(file: Path) -> Iterator[tuple[str, str]]:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    parts = {id(each) for node in nodes if isinstance(node, ast.JoinedStr) for each in node.values}
+    inner = parts | {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr):
+            told = [each.value if isinstance(each, ast.Constant) else "…" for each in node.values]
+            yield f"{file.relative_to(ROOM)}:{node.lineno}", "".join(map(str, told))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield f"{file.relative_to(ROOM)}:{node.lineno}", node.value
 
 
 def verbs(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -52,14 +48,13 @@ KNOWN = dict(verbs(typer.main.get_command(app)))
 FLAGS = {
     flag for one in KNOWN.values() for each in one.params for flag in (*each.opts, *each.secondary_opts)
 } | {"--help", "--install-completion", "--show-completion"}
-TEXTS = list(sentences())
 
 
-def test_every_flag_that_is_named_exists() -> None:
+def test_every_flag_that_is_named_exists(texts: list[tuple[str, str]]) -> None:
     foreign = ("vips", "ulimit", "snakemake")
     missing = [
         f"{place}: {flag}"
-        for place, text in TEXTS
+        for place, text in texts
         if not any(word in text for word in foreign)
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)
         if flag not in FLAGS
@@ -67,22 +62,22 @@ def test_every_flag_that_is_named_exists() -> None:
     assert missing == []
 
 
-def test_every_verb_that_is_named_exists() -> None:
+def test_every_verb_that_is_named_exists(texts: list[tuple[str, str]]) -> None:
     first = {name.split()[0] for name in KNOWN if name}
     missing = [
         f"{place}: {text!r}"
-        for place, text in TEXTS
+        for place, text in texts
         for word in re.findall(r"(?:^|run |use |or |with |: |then )histoscribe ([a-z]+)", text)
         if word not in first | {"session"}  # what a session file calls itself
     ]
     assert missing == []
 
 
-def test_every_extra_that_is_named_exists() -> None:
+def test_every_extra_that_is_named_exists(texts: list[tuple[str, str]]) -> None:
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = {
         extra
-        for _, text in TEXTS
+        for _, text in texts
         for found in re.findall(r"histoscribe\[([a-z,]+)\]", text)
         for extra in found.split(",")
     }
@@ -90,12 +85,12 @@ def test_every_extra_that_is_named_exists() -> None:
     assert named <= set(extras)
 
 
-def test_every_panel_that_is_named_exists() -> None:
+def test_every_panel_that_is_named_exists(texts: list[tuple[str, str]]) -> None:
     manifest = yaml.safe_load((ROOM / "napari.yaml").read_text(encoding="utf-8"))
     titles = {each["display_name"] for each in manifest["contributions"]["widgets"]}
     named = {
         title
-        for _, text in TEXTS
+        for _, text in texts
         for title in re.findall(r"(?:in|open|from) the ((?:[A-Z][a-z]+ )+)panel", text)
     }
     assert named

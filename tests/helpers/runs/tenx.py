@@ -103,7 +103,7 @@ def write_small_images(slide: Slide, spatial: Path, hires_px: int) -> float:
     for name, factor in (("hires", scale), ("lowres", scale / 3)):
         size = (round(finest.width * factor), round(finest.height * factor))
         small = finest.resize(size, Image.Resampling.BOX)
-        small.save(spatial / f"tissue_{name}_image.png", optimize=True)
+        small.save(spatial / f"tissue_{name}_image.png", compress_level=1)
     return scale / slide.levels[0].downsample
 
 
