@@ -27,6 +27,15 @@ def test_what_is_doubtful_is_said_with_its_number():
         assert part in words
 
 
+def test_what_learned_from_the_tissue_itself_says_so_and_promises_no_other():
+    verdict = Verdict("same", given=1036)
+    assert verdict.sentence.startswith("Learned from spots of this tissue. ")
+    assert "1,036 measured spots" in verdict.sentence
+    assert "other tissue of this patient" not in verdict.sentence
+    assert Verdict("coarse", given=36).sentence == Verdict("coarse").sentence
+    assert read_verdict(verdict.to_mapping()) == verdict
+
+
 def test_only_what_is_mostly_unlike_is_withheld():
     assert [kind for kind in get_args(VerdictKind) if Verdict(kind).withheld] == ["unlike"]
 

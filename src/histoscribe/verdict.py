@@ -53,13 +53,15 @@ class Verdict:
     """Median counts of a training spot."""
     genes: float | None = None
     """Share of the model's genes that the target's own table has."""
+    given: float | None = None
+    """How many measured spots of this very tissue it learned from, where it did."""
     scale: str = ""
     """A sentence where other witnesses doubt the slide's µm per pixel."""
 
     @property
     def headline(self) -> str:
         """In a few words."""
-        return HEADLINES[self.kind]
+        return "Learned from spots of this tissue" if self._guided else HEADLINES[self.kind]
 
     @property
     def colour(self) -> str:
@@ -88,7 +90,14 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The headline, what it means, and the doubts."""
-        return " ".join((f"{self.headline}.", _MEANINGS[self.kind], *self.doubts))
+        meaning = _MEANINGS[self.kind]
+        if self._guided:
+            meaning = f"What it says rests on {self.given:,.0f} measured spots, and holds for no other slide."
+        return " ".join((f"{self.headline}.", meaning, *self.doubts))
+
+    @property
+    def _guided(self) -> bool:
+        return self.kind == "same" and bool(self.given)
 
     def to_mapping(self) -> dict[str, Any]:
         """Its fields, those that are not stated left out, and the sentence."""

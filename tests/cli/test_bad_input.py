@@ -195,7 +195,7 @@ def test_section_names_that_are_not_in_the_cohort(refused, cohort, model, out):
     refused(*words, says="S9", remedy="S1, S2, S3")
     words = ("predict", model, cohort, "--section", "S9", "--out", out / "p.h5ad")
     refused(*words, says="S9", remedy="S1, S2, S3")
-    refused("predict", model, cohort, "--out", out / "p.h5ad", says="several sections", remedy="--section")
+    refused("predict", model, cohort, "--out", out / "p.h5ad", says="several targets", remedy="--section")
 
 
 def test_an_unknown_encoder_variant_or_device(refused, cohort, out):

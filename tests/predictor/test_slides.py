@@ -243,6 +243,7 @@ def test_spots_of_the_slide_guide_and_are_named(fitted, unseen):
     record = record_of(found.table)
     assert (record.guide_section, record.guide_spots) == ("C", 48)
     assert record.split_of("C", "P-C") == "guided by spots of this section"
+    assert record.verdict.given == 48
     assert found.table.obs["given"].sum() == 48
     assert {"held_out_r", "held_out_low", "unguided_r"} <= set(found.table.var)
     assert (found.table.layers["low"] <= found.table.layers["high"]).all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from histoscribe.errors import SectionError
 from histoscribe.section import Section, open_section
 
+SAMPLES = Path(__file__).parents[2] / "sample_data"
 Make = Callable[..., Any]
 
 
@@ -104,6 +107,41 @@ def test_full_resolution_slide_takes_its_place(
     assert section.slide is not None
     assert section.slide.levels[0].downsample == 1.0
     same_as(section, truth)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return shutil.copytree(SAMPLES / "P3A", tmp_path / "P3A")
+
+
+def test_the_slide_in_the_folder_goes_before_its_reduced_image(run: Path) -> None:
+    for place in (run, run / "spatial"):
+        section = open_section(place)
+        assert section.scaled_slide.path == run / "P3A.tif"
+        assert section.alignment == "fits"
+        assert any("P3A.tif" in warning for warning in section.warnings)
+    elsewhere = shutil.copy(run / "P3A.tif", run.parent / "named.tif")
+    assert open_section(run, slide=elsewhere).scaled_slide.path == elsewhere
+
+
+@pytest.mark.parametrize("beside", ["of other tissue", "turned", "cut", "damaged", "twice"])
+def test_a_slide_in_the_folder_that_is_another_or_not_the_only_one_is_left_alone(
+    run: Path, beside: str
+) -> None:
+    slide = run / "P3A.tif"
+    pixels = tifffile.imread(slide)
+    if beside == "of other tissue":
+        slide.write_bytes((SAMPLES / "P1A" / "P1A.tif").read_bytes())
+    elif beside == "damaged":
+        slide.write_bytes(slide.read_bytes()[:5000])
+    elif beside == "twice":
+        (run / "copy.tif").write_bytes(slide.read_bytes())
+    else:
+        other = pixels[::-1, ::-1] if beside == "turned" else pixels[:-40]
+        tifffile.imwrite(slide, other, tile=(256, 256), photometric="rgb", compression="jpeg")
+    section = open_section(run)
+    assert section.scaled_slide.path.name == "tissue_hires_image.png"
+    assert not any("tif" in warning for warning in section.warnings)
 
 
 def test_raw_matrix_will_do(space_ranger: Make) -> None:

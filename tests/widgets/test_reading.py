@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -13,7 +14,11 @@ import tifffile
 
 from histoscribe.errors import HistoscribeError
 from histoscribe.section import Section, write_section
+from histoscribe.slide import open_slide
 from histoscribe.widgets.contributions.readers import get_reader, opened, read
+from histoscribe.widgets.layers.arrangement import side_by_side
+from histoscribe.widgets.napari_private.probe import PLUGIN
+from histoscribe.widgets.napari_private.window import unwrapped
 
 
 @pytest.fixture
@@ -24,6 +29,13 @@ def tiled(tmp_path: Path) -> Path:
         tiff.write(pixels, tile=(256, 256), photometric="rgb", compression="jpeg", subifds=1)
         tiff.write(pixels[::4, ::4], tile=(256, 256), photometric="rgb", compression="jpeg", subfiletype=1)
     return path
+
+
+def on_slide(path: Path, name: str, kind: str) -> Section:
+    places = np.mgrid[200:2000:200, 200:2000:200].reshape(2, -1).T.astype(float)
+    table = anndata.AnnData(np.ones((len(places), 3), np.float32), obsm={"spatial": places})
+    table.uns["histoscribe"] = {"kind": kind, "name": name}
+    return Section(name, table, open_slide(path, mpp=0.5), 0.5, 55.0, 100.0, "P")
 
 
 def test_a_large_tiled_rgb_tiff_is_offered(tiled: Path) -> None:
@@ -121,6 +133,28 @@ def test_the_sample_menu_gives_h_and_e_and_spots() -> None:
     from histoscribe.widgets.contributions import samples
 
     assert [kind for _, _, kind in samples.section()] == ["image", "points"]
+
+
+@pytest.mark.viewer
+def test_a_prediction_lies_on_the_h_and_e_that_is_open(window: Any, tiled: Path, tmp_path: Path) -> None:
+    measured, predicted = tmp_path / "measured.h5ad", tmp_path / "predicted.h5ad"
+    for path in (measured, predicted):
+        write_section(on_slide(tiled, "A", path.stem), path)
+    other = tmp_path / "other.tif"
+    other.write_bytes(tiled.read_bytes())
+    write_section(on_slide(other, "B", "measured"), tmp_path / "b.h5ad")
+    window.open(str(measured), plugin=PLUGIN)
+    first, _ = window.layers
+    first.translate = (100.0, 250.0)
+    window.layers[1].translate = (100.0, 250.0)
+    window.open(str(predicted), plugin=PLUGIN)
+    side_by_side(unwrapped(window), False)
+    assert [layer.name for layer in window.layers] == ["A H&E", "A measured", "A predicted"]
+    np.testing.assert_allclose(window.layers[2].extent.world, window.layers[1].extent.world)
+    assert window.layers[2].metadata["section"].slide.levels is first.metadata["slide"].levels
+    window.open(str(tmp_path / "b.h5ad"), plugin=PLUGIN)
+    side_by_side(unwrapped(window), False)
+    assert {"A H&E", "B H&E"} == {layer.name for layer in window.layers if layer.name.endswith("H&E")}
 
 
 def test_ome_zarr_folders_and_urls_are_offered(tmp_path: Path) -> None:

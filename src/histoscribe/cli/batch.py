@@ -52,12 +52,15 @@ class FolderLedger:
     folder: Path
     depends: Mapping[str, Any]
     """On what every result depends, beside its target."""
+    parts: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Where each target lies, if its name is no path."""
 
     def key(self, target: str) -> str:
         """Of a target's name and the content that it has now."""
         from histoscribe.slide.identity import content_hash
 
-        content = content_hash(target) if Path(target).exists() else ""
+        places = self.parts.get(target, [Path(target)])
+        content = [content_hash(place) for place in places if place.exists()]
         depends = {**self.depends, "target": [Path(target).name, content]}
         return hashlib.sha256(as_json(depends).encode()).hexdigest()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,7 +17,7 @@ from histoscribe.cli.batch import FolderLedger, answer_all, run_batch
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
 from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
-from histoscribe.errors import SettingError
+from histoscribe.errors import HistoscribeError, SettingError
 from histoscribe.formats import kind_of
 from histoscribe.record import amend_record, record_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from histoscribe.predictor import Predictor
     from histoscribe.progress import Progress
     from histoscribe.section import Section
+    from histoscribe.section.cohort import CohortRow
     from histoscribe.slide import Slide
 
 _COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
@@ -38,7 +40,8 @@ def predict(
         Path, typer.Option(help="The h5ad file or SpatialData folder to write; a folder for several targets.")
     ],
     targets: Annotated[
-        list[Path] | None, typer.Argument(help="A slide, a section or a cohort CSV; or several.")
+        list[Path] | None,
+        typer.Argument(help="A slide, a section, or a cohort CSV for each of its sections; or several."),
     ] = None,
     grid_um: options.GridUm = None,
     region: Annotated[Path | None, typer.Option(help="GeoJSON; predict a grid inside it only.")] = None,
@@ -69,19 +72,17 @@ def predict(
     if alone and guide != "own":
         remedy = "name a model, then a slide or a section"
         raise SettingError("there is nothing to predict on", where="predict", remedy=remedy)
-    targets = targets or [model]
-    files = _files(targets, out)
-    lone = len(targets) == 1 and guide in (None, "own")
+    asked = _asked(targets or [model], section, guided=guide not in (None, "own"))
+    files = _files(asked, out)
     with job() as progress:
-        progress.report("opening model and target" if len(targets) == 1 else "opening the model")
+        progress.report("opening model and target" if len(files) == 1 else "opening the model")
         chosen = None if encoder is None else encoder_named(encoder, device=device)
         predictor = None if alone else Predictor.load(model, device=device, encoder=chosen)
         sha256 = "" if predictor is None else predictor.card.sha256
 
-        def work(target: Path, file: Path) -> dict[str, Any]:
+        def work(target: _Target, file: Path) -> dict[str, Any]:
             start = time.monotonic()
-            chosen_here = section if lone or kind_of(target) == "cohort" else None
-            opened = open_target(target, section=chosen_here, mpp=mpp)
+            opened = open_target(target.path, section=target.section, mpp=mpp)
             guiding = None if guide is None else _guiding(guide, opened, section)
             predicted = _predicted(opened, predictor, guiding, chosen, grid_um, region, progress)
             progress.report("writing")
@@ -89,14 +90,14 @@ def predict(
             seconds = round(time.monotonic() - start, 1)
             return {**facts, "model": sha256, "seconds": seconds, "warnings": opened.warnings}
 
-        if len(targets) > 1 and store is None and scheduler is None:
+        if len(asked) > 1 and store is None and scheduler is None:
             store = out / "features"
         with connected(scheduler), storing(store):
-            if len(targets) == 1:
-                facts = work(targets[0], files[0])
+            if len(asked) == 1:
+                facts = work(asked[0], files[0])
             else:
-                pairs = zip(targets, files, strict=True)
-                works = [(str(target), partial(work, target, file)) for target, file in pairs]
+                pairs = zip(asked, files, strict=True)
+                works = [(target.name, partial(work, target, file)) for target, file in pairs]
                 depends = {
                     "version": __version__,
                     "model": sha256,
@@ -106,15 +107,16 @@ def predict(
                     "region": region and region.read_text(),
                     "guide": guide,
                 }
-                outcomes = run_batch(works, FolderLedger(out, depends))
-    if len(targets) > 1:
+                parts = {target.name: target.parts for target in asked}
+                outcomes = run_batch(works, FolderLedger(out, depends, parts))
+    if len(asked) > 1:
         caution(f"{entry.target}: {doubt}" for entry in outcomes for doubt in entry.facts.get("warnings", ()))
         answer_all(outcomes, _COLUMNS, model=model)
         return
     warnings = facts.pop("warnings")
     caution(warnings)
     which = f" --section {section}" if section else ""
-    hint = f"Next: histoscribe view {targets[0]} {out}{which}"
+    hint = f"Next: histoscribe view {asked[0].path} {out}{which}"
     answer("Prediction", facts, hint=hint, warnings=warnings)
 
 
@@ -168,16 +170,59 @@ def _guiding(guide: str, target: Section | Slide, section: str | None) -> Sectio
     return target
 
 
-def _files(targets: Sequence[Path], out: Path) -> list[Path]:
+class _Target(NamedTuple):
+    """What is predicted on: a path, or one section of a cohort CSV."""
+
+    path: Path
+    section: str | None
+    name: str
+    parts: Sequence[Path]
+    """What it lies in."""
+
+
+def _asked(paths: Sequence[Path], section: str | None, guided: bool) -> list[_Target]:
+    """Every target; of a cohort all sections where none is named. What is no target says so when opened."""
+    found = []
+    for path in paths:
+        rows = _rows(path)
+        if section is None and len(rows) > 1:
+            for row in rows:
+                parts = [part for part in (row.path, row.positions, row.slide) if part is not None]
+                found.append(_Target(path, row.section, f"{path}: {row.section}", parts))
+        else:
+            meant = rows or (len(paths) == 1 and not guided)  # else it is of the guide
+            found.append(_Target(path, section if meant else None, str(path), [path]))
+    return found
+
+
+def _rows(path: Path) -> list[CohortRow]:
+    from histoscribe.section import read_cohort_csv
+
+    try:
+        return read_cohort_csv(path) if kind_of(path) == "cohort" else []
+    except HistoscribeError:
+        return []
+
+
+def _files(targets: Sequence[_Target], out: Path) -> list[Path]:
     """Where the result of each target goes: `out`, or a file of its name in that folder."""
+    inputs = [target.path for target in targets]
     if len(targets) == 1:
-        return [output_place(out, ".h5ad", ".zarr", inputs=targets)]
-    names = [f"{target.name.removesuffix(target.suffix) or target.name}.h5ad" for target in targets]
+        return [output_place(out, ".h5ad", ".zarr", inputs=inputs)]
+    stems = [
+        re.sub(r"[^\w.-]", "_", target.section)
+        if target.section
+        else target.path.name.removesuffix(target.path.suffix) or target.path.name
+        for target in targets
+    ]
+    names = [f"{stem}.h5ad" for stem in stems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         problem, remedy = f"two results would be called {twice[0]}", "rename a target, or predict it alone"
         raise SettingError(problem, where=out, remedy=remedy)
     if out.suffix or out.is_file():
         problem, remedy = "several targets need a folder for their results", "name a folder with --out"
+        if len(set(inputs)) == 1:
+            remedy += ", or one of the cohort's sections with --section"
         raise SettingError(problem, where=out, remedy=remedy)
-    return [output_file(out / name, ".h5ad", inputs=targets) for name in names]
+    return [output_file(out / name, ".h5ad", inputs=inputs) for name in names]

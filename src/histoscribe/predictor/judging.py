@@ -43,7 +43,8 @@ def judge(
     elif coarser is not None and coarser > TOO_COARSE:
         kind = "coarse"
     share = None if genes is None else len(set(genes) & set(card.genes)) / len(card.genes)
-    return Verdict(kind, unlike, coarser, familiar.shift(features), card.settings.get("depth"), share, scale)
+    stain, depth = familiar.shift(features), card.settings.get("depth")
+    return Verdict(kind, unlike, coarser, stain, depth, share, scale=scale)
 
 
 def times_coarser(card: Card, fineness_um: float, where: str) -> float | None:

@@ -36,6 +36,7 @@ from histoscribe.section import Section
 from histoscribe.section.assembly import describe
 from histoscribe.slide import Slide
 from histoscribe.tiles import Region, Tiles, grid_tiles, image_fineness, sample_tiles, spot_tiles
+from histoscribe.verdict import VerdictKind
 
 
 class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
@@ -307,8 +308,9 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             genes=None if like is None else like.genes,
             scale=scale,
         )
-        if guidance is not None and verdict.kind in ("like", "unlike"):
-            verdict = replace(verdict, kind="same")
+        if guidance is not None:
+            kind: VerdictKind = "same" if verdict.kind in ("like", "unlike") else verdict.kind
+            verdict = replace(verdict, kind=kind, given=len(guidance.source.spots))
         depth = None if like is None else _depth(like, tiles)
         section = predicted_section(
             self.card,

@@ -15,6 +15,7 @@ from histoscribe.errors import SectionError
 from histoscribe.record import Kind, amend_record
 from histoscribe.section.alignment import laid_on, opened
 from histoscribe.section.model import Section, SectionOptions, flip
+from histoscribe.section.readers.held_images import full_image
 from histoscribe.section.readers.visium_hd import run_folder
 from histoscribe.section.scale import SpotScale
 from histoscribe.section.table import Counts
@@ -40,15 +41,21 @@ def assemble(
 
     `rows` (spots,): which rows of the counts; `centres` (spots, 2): as (row, column) in pixels of the image
     that they were placed on; `scale`: of these pixels, with all that is doubtful about the spots; `options`:
-    its slide is laid beneath where it names one, else `image`; `name`: where the options give none; `image`:
-    a reduced image that belongs to the spots, and what is doubtful about it; `obs` (spots,): columns about
-    the spots. Raises `SectionError` if the slide does not fit, or a length is no positive number.
+    its slide is laid beneath where it names one, else `image`, or what that was made from; `name`: where the
+    options give none; `image`: a reduced image that belongs to the spots, and what is doubtful about it;
+    `obs` (spots,): columns about the spots. Raises `SectionError` if the slide does not fit, or a length is
+    no positive number.
     """
     import anndata
 
     own, doubts = image
     beneath = own if options.slide is None else opened(options.slide)
-    doubts = [*counts.warnings, *scale.warnings, *(doubts if options.slide is None else ())]
+    if options.slide is not None:
+        doubts = []
+    elif own is not None and (full := full_image(own)) is not None:
+        beneath = full
+        doubts = [*doubts, f"its reduced image was made from {full.path.name} beside it, which was taken"]
+    doubts = [*counts.warnings, *scale.warnings, *doubts]
     known = pd.DataFrame({"in_tissue": True, **(obs or {})}, index=[counts.spots[row] for row in rows])
     genes = pd.DataFrame(index=list(counts.genes))
     if counts.gene_ids is not None:

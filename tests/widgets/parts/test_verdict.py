@@ -87,3 +87,16 @@ def test_a_prediction_without_a_verdict_says_so(shown, section):
     predicted, _ = add(None, np.zeros(section.table.n_obs, dtype=bool))
     (told,) = told_verdicts([predicted])
     assert told.words.startswith("Not stated.")
+
+
+def test_predictions_of_one_section_are_told_apart(section):
+    models = [("her2st", None), ("bulb", None), ("bulb", 36)]
+    found = [judged(section, Verdict("like"), np.zeros(section.table.n_obs, bool)) for _ in models]
+    for one, (model, given) in zip(found, models, strict=True):
+        amend_record(one.table, model_name=model, guide_spots=given)
+    told = [each.of for each in told_verdicts(found)]
+    assert told == [
+        "A1 predicted by her2st",
+        "A1 predicted by bulb",
+        "A1 predicted by bulb, guided by 36 spots",
+    ]

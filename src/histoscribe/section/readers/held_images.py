@@ -1,8 +1,9 @@
-"""Images that a table holds or names."""
+"""Images that a table holds or names, or that lie beside it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,14 +13,21 @@ from numpy.typing import NDArray
 from histoscribe.bounds.content import unpacked
 from histoscribe.bounds.hdf5 import hdf5_part, opened_hdf5
 from histoscribe.errors import HistoscribeError, SectionError, SlideError
+from histoscribe.formats import find
 from histoscribe.record import SlideReference
 from histoscribe.section.alignment import SAME_SIZE, opened, rebased
+from histoscribe.section.readers.visium_hd import run_folder
 from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
 from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
+from histoscribe.slide.resample import Window
 
 IMAGE_BYTES = 256 << 20
+_LOOKED_AT, _MOST_PIXELS, _ACROSS = 50, 1 << 26, 200
+"""Files of a folder, pixels of a coarsest level, and pixels across of the pictures that are compared."""
+_ALIKE = 0.9
+"""Correlation of two pictures of one image."""
 _IMAGES = (
     ("fullres", "tissue_fullres_scalef"),
     ("downscaled_fullres", "tissue_downscaled_fullres_scalef"),
@@ -103,6 +111,37 @@ def opened_packed(path: Path) -> Slide:
         slide = opened(plain)
         pixels = np.asarray(slide.levels[0].pixels[:])
     return replace(in_memory(pixels, 1.0, path), warnings=slide.warnings)
+
+
+def full_image(reduced: Slide) -> Slide | None:
+    """The slide in a run's own folder that its reduced image was made from, if one has its size and its look.
+
+    `reduced`: in full-resolution pixels, where it was read from.
+    """
+    folder, factor = reduced.path.resolve().parent, reduced.levels[0].downsample
+    folder = folder.parent if folder.name == "spatial" else folder
+    files = (path for one in {folder, run_folder(folder)} for path in sorted(one.glob("[!.]*")))
+    found = []
+    for path in islice((path for path in files if path.is_file()), _LOOKED_AT):
+        with suppress(HistoscribeError):
+            if factor > 1 and find(path, "slide") is not None:
+                found.append(opened(path))
+    sides = np.asarray(reduced.levels[0].shape)
+    found = [one for one in found if (np.abs(np.asarray(one.shape) / factor - sides) <= 1).all()]
+    with suppress(SlideError):
+        found = [one for one in found if _alike(one, reduced)]
+        return found[0] if len(found) == 1 else None
+    return None
+
+
+def _alike(one: Slide, other: Slide) -> bool:
+    """Whether two slides of one size show the same; not told of a level that is too large to be read."""
+    if any(np.prod(slide.levels[-1].shape) > _MOST_PIXELS for slide in (one, other)):
+        return False
+    pixel = max(one.shape) / _ACROSS
+    whole = (slide.with_mpp(1.0).read(Window(0, 0, *one.shape), pixel) for slide in (one, other))
+    pictures = [picture.astype(np.float64).ravel() for picture in whole]
+    return min(map(np.ptp, pictures)) > 0 and float(np.corrcoef(pictures)[0, 1]) > _ALIKE
 
 
 def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | None, list[str]]:

@@ -15,7 +15,7 @@ from histoscribe.section import Section
 from histoscribe.slide import Slide
 from histoscribe.widgets.contributions.readers import opened as opened_from, region_layer, settle
 from histoscribe.widgets.layers.layers import add_layer, is_same, kind_of, slide_layer
-from histoscribe.widgets.layers.opened import section_layers, shown_spots
+from histoscribe.widgets.layers.opened import section_layers
 from histoscribe.widgets.layers.painting import suggested_gene
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.session.session import restore
@@ -75,12 +75,8 @@ def show(viewer: ViewerModel, opened: Sequence[Section | Slide]) -> None:
     for slide in slides:
         if not any(is_same(one.slide, slide) for one in sections):
             add_layer(viewer, slide_layer(slide))
-    shown: set[int] = set()
     for section in sections:
-        known = section.slide is not None and id(section.slide.levels) in shown
-        for data in [shown_spots(section)] if known else section_layers(section):
+        for data in section_layers(section, viewer.layers):
             add_layer(viewer, data)
-        if section.slide is not None:
-            shown.add(id(section.slide.levels))
     state_of(viewer).gene = suggested_gene(sections) if sections else state_of(viewer).gene
     settle(viewer)

@@ -59,25 +59,22 @@ def get_reader(path: PathOrPaths | None = None) -> Reader | None:
 
 def read(path: PathOrPaths) -> list[LayerData]:
     """Open one path as napari layer data, lazily; a session comes back in the viewer at hand instead."""
-    place = _single(path)
+    import napari
+
+    place, viewer = _single(path), napari.current_viewer()
     assert place is not None
     match kind_of(place):
         case "session":
-            import napari
-
             from histoscribe.progress import Progress
             from histoscribe.widgets.napari_private.window import unwrapped
             from histoscribe.widgets.session.session import restore
             from histoscribe.widgets.session.sources import reopen
 
-            viewer = napari.current_viewer()
             assert viewer is not None
             restore(unwrapped(viewer), reopen(place, Progress()))
             return NOTHING_MORE
         case "regions":
-            import napari
-
-            return [region_layer(place, napari.current_viewer())]
+            return [region_layer(place, viewer)]
         case "section" | "cohort" | "slide":
             settle_later()
     from histoscribe.errors import Cancelled
@@ -85,10 +82,12 @@ def read(path: PathOrPaths) -> list[LayerData]:
     from histoscribe.widgets.layers.opened import layers_of
 
     try:
-        return [layer for one in opened(place, waiting=True) for layer in layers_of(one)]
+        found = opened(place, waiting=True)
     except Cancelled as error:
         tell(error)
         return NOTHING_MORE
+    beside = () if viewer is None else tuple(viewer.layers)
+    return [layer for one in found for layer in layers_of(one, beside)]
 
 
 def opened(place: str | os.PathLike[str], *, waiting: bool = False) -> list[Section | Slide]:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 
+from napari.layers import Layer
 from napari.utils.notifications import show_warning
 
 from histoscribe.errors import RegionError
 from histoscribe.evaluation.regions import kept_regions
 from histoscribe.section import Section
 from histoscribe.slide import Slide
-from histoscribe.widgets.layers.layers import TISSUE, LayerData, slide_layer, spot_layer
+from histoscribe.widgets.layers.layers import (
+    TISSUE,
+    LayerData,
+    is_same,
+    placed_like,
+    slide_layer,
+    slide_of,
+    spot_layer,
+)
 from histoscribe.widgets.layers.raster import raster_layer
 from histoscribe.widgets.layers.regions import described_regions
 
 MOST_POINTS = 100_000
 
 
-def layers_of(opened: Section | Slide) -> list[LayerData]:
-    """Layer data of whatever was opened."""
-    return [slide_layer(opened)] if isinstance(opened, Slide) else section_layers(opened)
+def layers_of(opened: Section | Slide, beside: Iterable[Layer] = ()) -> list[LayerData]:
+    """Layer data of whatever was opened; `beside`: as in `section_layers`."""
+    return [slide_layer(opened)] if isinstance(opened, Slide) else section_layers(opened, beside)
 
 
 def shown_spots(section: Section) -> LayerData:
@@ -31,15 +42,21 @@ def shown_spots(section: Section) -> LayerData:
     return spot_layer(section)
 
 
-def section_layers(section: Section) -> list[LayerData]:
+def section_layers(section: Section, beside: Iterable[Layer] = ()) -> list[LayerData]:
     """Describe a section as its H&E, where it has one, its spots above it, and the regions it brought along.
 
+    Where one of the layers `beside` shows its H&E already, the spots are laid on that, wherever it was moved.
     How the H&E was found to fit stands in the metadata under `alignment`, and in its name where the spots had
     been placed on another level; the section's doubts are listed among the slide's.
     """
+    beneath = next((layer for layer in beside if _shows(layer, section)), None)
+    if beneath is not None:
+        section = replace(section, slide=slide_of(beneath))
     spots = shown_spots(section)
     spots[1]["metadata"]["alignment"] = section.alignment
     above = [spots, *_kept_regions(section)]
+    if beneath is not None:
+        return [placed_like(one, beneath) for one in above]
     if section.slide is None:
         return above
     fit = "" if section.alignment in ("", "fits") else f" ({section.alignment})"
@@ -48,6 +65,18 @@ def section_layers(section: Section) -> list[LayerData]:
     image = slide_layer(slide, name=f"{section.name} H&E{fit}")
     image[1]["metadata"]["alignment"] = section.alignment
     return [image, *above]
+
+
+def _shows(layer: Layer, section: Section) -> bool:
+    """Whether a layer shows the very image that a section lies on, at the section's scale."""
+    shown, own = slide_of(layer), section.slide
+    if shown is None or own is None or shown.mpp is None or not math.isclose(shown.mpp, section.mpp):
+        return False
+    if is_same(shown, own):
+        return True
+    places = {one.url or one.path.resolve() for one in (shown, own)}
+    levels = {tuple((level.shape, level.downsample) for level in one.levels) for one in (shown, own)}
+    return len(places) == len(levels) == 1 and bool(own.url or own.path.exists())
 
 
 def _kept_regions(section: Section) -> list[LayerData]:

@@ -90,10 +90,13 @@ def told_verdicts(sections: Iterable[Section]) -> list[ToldVerdict]:
     """How far each predicted section can be trusted; one that does not say is told as well."""
     told = []
     for one in sections:
-        if record_of(one.table).kind == "predicted":
+        record = record_of(one.table)
+        if record.kind == "predicted":
             verdict = verdict_of(one)
             words, colour = (verdict.sentence, verdict.colour) if verdict else (NOT_STATED, PLAIN)
-            told.append(ToldVerdict(f"{one.name} predicted", words, colour))
+            by = f" by {record.model_name}" if record.model_name else ""
+            by += f", guided by {record.guide_spots:,} spots" if record.guide_spots else ""
+            told.append(ToldVerdict(f"{one.name} predicted{by}", words, colour))
     return told
 
 
