@@ -13,7 +13,8 @@ from magicgui.widgets import CheckBox, LineEdit
 from napari.layers import Image, Points, Shapes
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.compat import isalive
+from qtpy.QtCore import QCoreApplication, QEvent, QPointF, Qt
 from qtpy.QtGui import QEnterEvent, QPaintEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
@@ -305,3 +306,11 @@ def test_every_field_says_what_it_means(panel: Doubling) -> None:
 def test_the_unit_stands_behind_the_number(panel: Doubling) -> None:
     assert panel.by.native.text() == "2.0 ×"
     assert panel.by.native.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_a_panel_that_the_collector_emptied_goes_quietly(viewer: Any, qtbot: Any) -> None:
+    panel = Doubling(viewer)
+    vars(panel).clear()
+    panel.deleteLater()
+    QCoreApplication.sendPostedEvents(panel, QEvent.Type.DeferredDelete)
+    assert not isalive(panel)

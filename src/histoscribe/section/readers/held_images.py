@@ -140,8 +140,10 @@ def _alike(one: Slide, other: Slide) -> bool:
         return False
     pixel = max(one.shape) / _ACROSS
     whole = (slide.with_mpp(1.0).read(Window(0, 0, *one.shape), pixel) for slide in (one, other))
-    pictures = [picture.astype(np.float64).ravel() for picture in whole]
-    return min(map(np.ptp, pictures)) > 0 and float(np.corrcoef(pictures)[0, 1]) > _ALIKE
+    first, second = (picture.astype(np.float64).ravel() for picture in whole)
+    if not np.ptp(first) or not np.ptp(second):
+        return False
+    return float(np.asarray(np.corrcoef(first, second))[0, 1]) > _ALIKE
 
 
 def named_slide(reference: SlideReference | None, path: Path) -> tuple[Slide | None, list[str]]:

@@ -331,6 +331,8 @@ class Panel(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Taken out of its dock, which is how napari closes it, it goes for good once its job has ended."""
+        if "_ends" not in vars(self):  # emptied by the collector before Qt tells of its end
+            return super().event(event)
         closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
         if closed or event.type() == QEvent.Type.DeferredDelete:
             self.let_go()
