@@ -51,6 +51,16 @@ def test_transparent_glass_of_a_held_image_is_laid_on_white(
     np.testing.assert_allclose(read[60:], rgba[60:, :, :3] * 255, atol=1)
 
 
+def test_a_held_image_of_few_bits_is_left_out_and_said(tmp_path: Path, foreign: Make) -> None:
+    table = foreign()
+    held = table.uns["spatial"]["V1"]["images"]
+    held["hires"] = (held["hires"] * 4095).astype(np.uint16)
+    table.write_h5ad(tmp_path / "held.h5ad")
+    section = open_section(tmp_path / "held.h5ad")
+    assert any("hires image was left out" in warning for warning in section.warnings)
+    assert section.slide is None
+
+
 def test_spots_off_the_tissue_and_twin_symbols(tmp_path: Path, foreign: Make) -> None:
     table = foreign()
     table.obs["in_tissue"] = [0, 1] * 20

@@ -41,6 +41,19 @@ def test_grey_and_sixteen_bits(picture, tmp_path):
     np.testing.assert_array_equal(open_slide(path).levels[0].pixels[:], pixels)
 
 
+@pytest.mark.parametrize("samples", [1, 3, 4])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_a_camera_of_few_bits_is_not_shown_nearly_black(picture, tmp_path, bits, samples):
+    colours = np.dstack([picture(40, 50), np.full((40, 50), 255, np.uint8)])[:, :, :samples].astype(np.uint16)
+    colours[:, :, :3] = colours[:, :, :3] << (bits - 8)
+    colours[:, :, 3:] = 65535
+    path = tmp_path / "picture.png"
+    path.write_bytes(imagecodecs.png_encode(colours.squeeze()))
+    with pytest.raises(SlideError, match="nearly black") as raised:
+        open_slide(path).levels[0].pixels[:]
+    assert "8 bits" in raised.value.remedy
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_transparent_glass_is_laid_on_white_and_said_once(picture, tmp_path, bits):
     pixels, path = picture(40, 50), tmp_path / "picture.png"

@@ -72,6 +72,16 @@ def store(picture: Callable, tmp_path: Path) -> Callable[..., tuple[Path, np.nda
     return write
 
 
+def test_stated_scales_tell_the_finest_level_in_whatever_order_they_are_listed(store: Callable) -> None:
+    about = describe()
+    about["multiscales"][0]["datasets"].reverse()
+    path, pixels = store(described=about)
+    slide = open_slide(path)
+    assert (slide.shape, slide.mpp) == (pixels.shape[:2], 0.5)
+    assert [level.downsample for level in slide.levels] == [1.0, 2.0]
+    assert slide.warnings == open_slide(store()[0]).warnings
+
+
 @pytest.mark.parametrize(
     "options",
     [

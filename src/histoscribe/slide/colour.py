@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from histoscribe.slide.pyramid import Level
 TRANSPARENT = "it has an alpha channel: what is transparent is laid on white"
 DYES = re.compile(r"fluor|dapi|hoechst|fitc|tritc|cy[2357]\b|alexa|gfp|rfp", re.IGNORECASE)
 """What channels of fluorescence are called."""
+_CAMERA_BITS = 12
 GREY = "it is a grey image: a model of stained tissue does not fit it"
 
 
@@ -39,6 +41,20 @@ def to_rgb(
     mixed = colour * (np.uint32(255) if premultiplied else share) + WHITE * (255 - share)
     rgb: NDArray[np.uint8] = np.minimum((mixed + 127) // 255, 255).astype(np.uint8)
     return rgb
+
+
+def upper_bytes(pixels: NDArray[np.uint16], where: str | PathLike[str]) -> NDArray[np.uint8]:
+    """The upper bytes of 16-bit colours, shape (rows, columns) or (rows, columns, samples).
+
+    Raises `SlideError` if they fill no more than 12 bits, as cameras of 10 or 12 bits write them: they would
+    be nearly black.
+    """
+    colours = pixels[..., : 3 if pixels.shape[-1] > 2 else 1] if pixels.ndim == 3 else pixels
+    bits = int(colours.max(initial=0)).bit_length()
+    if 0 < bits <= _CAMERA_BITS:
+        problem = f"its 16-bit colours fill {bits} bits only, and would be nearly black"
+        raise SlideError(problem, where=where, remedy="export it with 8 bits a colour")
+    return (pixels >> 8).astype(np.uint8)
 
 
 def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError, told_as
-from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
+from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb, upper_bytes
 from histoscribe.slide.encoded import END, JPEG, PNG, jpeg_extent, png_extent
 from histoscribe.slide.model import Slide
 from histoscribe.slide.orientation import TURNED, exif_orientation, is_turned, upright
@@ -57,5 +57,5 @@ def _decode(path: Path, extent: tuple[int, int], orientation: int) -> NDArray[np
     if data.startswith(JPEG) and pixels.shape[2:] == (4,):
         raise SlideError("a JPEG for print (CMYK)", where=path, remedy="export it again as RGB")
     if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = upper_bytes(pixels, path)
     return np.ascontiguousarray(upright(to_rgb(pixels), orientation))

@@ -40,6 +40,24 @@ def test_a_section_and_its_regions_are_told_with_reasons(window: Any, qtbot: Any
     assert panel.words.text().count(",") == 9
 
 
+def test_the_samples_of_a_table_are_asked_together(window: Any, qtbot: Any, tmp_path: Path) -> None:
+    section = simulate_section(3, genes=120, size_um=1200)
+    show(window, [section])
+    panel = window.window.add_plugin_dock_widget(PLUGIN, "Classify")[1]
+    assert panel.together.native.isHidden()
+    samples = [f"sample {number}" for number in range(12)]
+    counts = section.table.X[: 12 * 8].toarray().reshape(12, 8, -1).sum(axis=1)
+    pd.DataFrame(counts, samples, section.genes).to_csv(tmp_path / "bulk.csv")
+    panel.source.open(tmp_path / "bulk.csv")
+    assert not panel.together.native.isHidden()
+    for asked in (False, True):
+        panel.together.value = asked
+        panel.run_button.click()
+        qtbot.waitUntil(lambda: not panel.tasks.running, timeout=120_000)
+        assert panel.table.frame.index.tolist() == samples
+        assert ("samples were asked" in panel.words.text()) is asked
+
+
 def test_a_slide_is_labelled_and_its_attention_painted(window: Any, qtbot: Any, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     encoder = encoder_named("builtin")

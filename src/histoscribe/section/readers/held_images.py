@@ -19,7 +19,7 @@ from histoscribe.section.alignment import SAME_SIZE, opened, rebased
 from histoscribe.section.readers.visium_hd import run_folder
 from histoscribe.section.scale import number_in
 from histoscribe.slide import Level, Slide
-from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb
+from histoscribe.slide.colour import GREY, TRANSPARENT, to_rgb, upper_bytes
 from histoscribe.slide.identity import HELD_IN_H5AD, refer_to
 from histoscribe.slide.resample import Window
 
@@ -63,7 +63,12 @@ def held_image(entry: Mapping[str, Any], path: Path) -> tuple[Slide | None, list
         if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size or not numbers:
             doubts.append(f"the {kind} image is {image.shape} {image.dtype}, no RGB, and was left out")
             continue
-        slide = in_memory(_as_bytes(image), 1 / scale, path, HELD_IN_H5AD)
+        try:
+            pixels = _as_bytes(image, path)
+        except SlideError as error:
+            doubts.append(f"the {kind} image was left out: {error.problem}")
+            continue
+        slide = in_memory(pixels, 1 / scale, path, HELD_IN_H5AD)
         found.append((kind, replace(slide, warnings=tuple(said))))
     refuse_unequal(found, path)
     return (found[0][1] if found else None), list(dict.fromkeys(doubts))
@@ -83,13 +88,13 @@ def refuse_unequal(images: list[tuple[str, Slide]], path: Path) -> None:
             )
 
 
-def _as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+def _as_bytes(image: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     """RGB as bytes; what is transparent is laid on white."""
     if image.dtype.kind == "f":
         full = 255.0 if np.nanmax(image[..., :3]) <= 1.5 else 1.0
         image = np.nan_to_num(np.clip(image * full, 0, 255)).round()
     elif image.dtype == np.uint16:
-        image = image >> 8
+        image = upper_bytes(image, path)
     return to_rgb(image.astype(np.uint8))
 
 

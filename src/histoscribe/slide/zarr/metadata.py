@@ -92,6 +92,8 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
         own = _scale(dataset.get("coordinateTransformations"), axes)
         scale = own and (own[0] * whole[0], own[1] * whole[1])
         levels.append(OmeLevel(prefix + _inside(dataset["path"]), scale))
+    if all(level.scale is not None for level in levels):  # which tell the finest, whatever order they are in
+        levels.sort(key=lambda level: math.prod(level.scale or ()))
     described = [axis for axis in stated if isinstance(axis, dict)]
     units = [axis.get("unit") for axis in described if axis.get("name") in ("x", "y")]
     own = found.get(OWN)

@@ -21,7 +21,7 @@ from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.loading import load_libraries
 from histoscribe.widgets.layers.layers import UM, LayerData, placed_like, slide_of
 from histoscribe.widgets.layers.regions import is_region_layer, regions_of
-from histoscribe.widgets.parts.fields import LayerField, SourceField, is_section
+from histoscribe.widgets.parts.fields import LayerField, SourceField, is_section, tick_field
 from histoscribe.widgets.parts.models import ModelField
 from histoscribe.widgets.parts.panel import Panel, Words, beside
 from histoscribe.widgets.parts.tables import TableModel, table_view
@@ -40,6 +40,8 @@ class ClassifyRequest:
     source: Section | BulkTable
     model: Path
     regions: list[Region]
+    together: bool = False
+    """Whether the samples of a table are asked together."""
     sample: str = ""
     """The one whose reasons are asked for."""
 
@@ -54,6 +56,14 @@ class ClassifyPanel(Panel):
         self.model = self.add(ModelField("model", "classifier"))
         meaning = "Regions of the spots that are told one by one beside the whole"
         self.drawn = self.add(LayerField("drawn", self.viewer, is_region_layer, "Regions", meaning))
+        meaning = (
+            "Five or more samples that are odd in the same way are unknown; what a sample is then depends on "
+            "the others, and a hospital that was never seen makes samples odd too"
+        )
+        self.together = self.add(
+            tick_field("together", "Ask the samples together", meaning),
+            visible=lambda: isinstance(self.source.source, BulkTable),
+        )
         meaning = "Which genes carried the call of the marked row"
         self.why_button = why = self.button(
             "Why?", meaning, self.ask_why, enabled=lambda: self.free and bool(self.table.rows)
@@ -87,7 +97,8 @@ class ClassifyPanel(Panel):
             self.found = None
             remember_model(request.model)
             self.words.setText(" ".join(f"Mind: {note}." for note in told.attrs["notes"]))
-            self.table.show_frame(told[["class", "probability", "novelty", "nearest"]])
+            company = ["company"] if told["company"].any() else []
+            self.table.show_frame(told[["class", "probability", "novelty", "nearest", *company]])
 
         self.launch(self._request, _tell, show)
 
@@ -136,7 +147,8 @@ class ClassifyPanel(Panel):
         drawn: list[Region] = []
         if is_section(source) and shapes is not None and len(shapes.data):
             drawn = [one for one in regions_of(shapes, self.source.choice.value) if one.name]
-        return ClassifyRequest(source, model, drawn, sample)
+        together = isinstance(source, BulkTable) and bool(self.together.value)
+        return ClassifyRequest(source, model, drawn, together, sample)
 
 
 def _samples(request: ClassifyRequest, progress: Progress) -> BulkTable:
@@ -154,7 +166,7 @@ def _tell(request: ClassifyRequest, progress: Progress) -> DataFrame:
     from histoscribe.classifier import Classifier
 
     progress.report("telling classes")
-    return Classifier.load(request.model).classify(samples)
+    return Classifier.load(request.model).classify(samples, together=request.together)
 
 
 def _reasons(request: ClassifyRequest, progress: Progress) -> Series[float]:
