@@ -50,8 +50,9 @@ def section_layers(section: Section, beside: Iterable[Layer] = ()) -> list[Layer
     been placed on another level; the section's doubts are listed among the slide's.
     """
     beneath = next((layer for layer in beside if _shows(layer, section)), None)
-    if beneath is not None:
-        section = replace(section, slide=slide_of(beneath))
+    shown = slide_of(beneath)
+    if shown is not None and not is_same(section.slide, shown):
+        section = replace(section, slide=shown)
     spots = shown_spots(section)
     spots[1]["metadata"]["alignment"] = section.alignment
     above = [spots, *_kept_regions(section)]
