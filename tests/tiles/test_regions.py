@@ -284,7 +284,10 @@ def test_what_is_written_is_read_again(tmp_path, regions):
         ),
         ({"classification": {"names": ["Tumor", "Positive"]}}, ("Tumor: Positive", (255, 0, 0), "")),
         ({"classification": {"name": "Stroma", "colorRGB": -6895466}}, ("Stroma", (150, 200, 150), "")),
-        ({"classification": "Tumor", "color": [1, 2, 3]}, ("", (1, 2, 3), "")),
+        ({"classification": "Tumor", "color": [1, 2, 3]}, ("Tumor", (1, 2, 3), "")),
+        ({"classification": '{"name": "Tumor", "color": [1, 2, 3]}'}, ("Tumor", (1, 2, 3), "")),
+        ({"classification": {"name": "Tumor", "color": [1, 2, 3, 255]}}, ("Tumor", (1, 2, 3), "")),
+        ({"classification": {"name": "Tumor", "color": "#0102ff"}}, ("Tumor", (1, 2, 255), "")),
         ({"classification": {"name": 7, "color": [1, 2, 300]}, "name": ["x"]}, ("", (255, 0, 0), "")),
         (None, ("", (255, 0, 0), "")),
     ],
@@ -421,6 +424,13 @@ def test_too_many_points_are_refused_at_once_and_little_memory(write, monkeypatc
     path.write_text("[" + "[]," * 12_000_000 + "[]]")
     with pytest.raises(RegionError, match="far more values"):
         read_regions(path)
+
+
+def test_rows_that_run_upwards_are_refused(write):
+    upwards = {"type": "Polygon", "coordinates": [[[x, -y] for x, y in _SQUARE]]}
+    with pytest.raises(RegionError, match="do their rows run upwards"):
+        read_regions(write(upwards))
+    assert len(read_regions(write([upwards, _POLYGON]))) == 2
 
 
 def test_degrees_are_refused_and_packed_or_empty_holes_read(tmp_path):

@@ -34,6 +34,8 @@ _PARTED = re.compile(r"\s*,\s*")
 _SYSTEM = re.compile(rb'"crs"\s*:\s*\{[^{}]{0,200}\{[^{}]{0,200}"name"\s*:\s*"([^"]{1,200})"')
 _ON_EARTH = re.compile(r"CRS84|EPSG|WGS", re.IGNORECASE)
 _SIMPLIFY = "export only the regions that you need, simplified"
+_IN_PIXELS = "export them in full-resolution pixels"
+_HEXADECIMAL = re.compile(r"#([0-9a-fA-F]{6})(?:[0-9a-fA-F]{2})?")
 
 
 class DamagedRegionWarning(UserWarning):
@@ -110,9 +112,13 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
     if not regions:
         raise RegionError("it holds no area", where=path, remedy="draw a polygon, rectangle or ellipse")
     _refuse_system(text, regions, path)
-    if b'"objectType"' not in text and all(np.ptp(region.polygon, axis=0).max() < 1 for region in regions):
+    foreign = b'"objectType"' not in text
+    if foreign and all(np.ptp(region.polygon, axis=0).max() < 1 for region in regions):
         problem = "its areas are smaller than a pixel: are these degrees, or parts of the image"
-        raise RegionError(problem, where=path, remedy="export them in full-resolution pixels")
+        raise RegionError(problem, where=path, remedy=_IN_PIXELS)
+    if foreign and all(region.polygon.max(axis=0).min() < 0 for region in regions):
+        problem = "its areas lie above or left of the image: do their rows run upwards"
+        raise RegionError(problem, where=path, remedy=f"{_IN_PIXELS}, rows downwards")
     if sum(len(ring) for region in regions for ring in (region.polygon, *region.holes)) > _MOST_POINTS:
         raise RegionError(
             f"its outlines have more than {_MOST_POINTS:,} points",
@@ -135,7 +141,7 @@ def _refuse_system(text: bytes, regions: Sequence[Region], path: str | os.PathLi
     degrees = bool((np.abs(points) <= (90, 180)).all())
     if um_of(name) is not None or (degrees and _ON_EARTH.search(name)):
         problem = f"it states its coordinates as {name:.60}, not in pixels"
-        raise RegionError(problem, where=path, remedy="export them in full-resolution pixels")
+        raise RegionError(problem, where=path, remedy=_IN_PIXELS)
 
 
 def write_regions(regions: Iterable[Region], path: str | os.PathLike[str]) -> Path:
@@ -329,6 +335,11 @@ def _described(feature: dict[str, Any], seen: set[str]) -> _About:
     seen.add(identity)
     found = properties if isinstance(properties, dict) else {}
     kind = found.get("classification")
+    if isinstance(kind, str):  # as programs for tables write it: the object as text, or its name alone
+        try:
+            kind = json.loads(kind)
+        except (ValueError, RecursionError):
+            kind = {"name": kind}
     kind = kind if isinstance(kind, dict) else {}
     names = kind.get("names")
     name = ": ".join(map(str, names)) if isinstance(names, list) else kind.get("name")
@@ -358,7 +369,10 @@ def _without(holder: Any, *known: str) -> dict[str, Any]:
 
 def _colour(holder: dict[str, Any]) -> Colour | None:
     match holder.get("color"), holder.get("colorRGB"):
-        case [int(red), int(green), int(blue)], _ if all(0 <= part <= 255 for part in (red, green, blue)):
+        case [int(red), int(green), int(blue), *_], _ if all(0 <= part <= 255 for part in (red, green, blue)):
+            return red, green, blue
+        case str(text), _ if found := _HEXADECIMAL.fullmatch(text):
+            red, green, blue = bytes.fromhex(found[1])
             return red, green, blue
         case _, int(packed) if -(2**31) <= packed < 2**32:
             return packed >> 16 & 255, packed >> 8 & 255, packed & 255
