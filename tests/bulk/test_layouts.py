@@ -135,6 +135,55 @@ def test_the_sum_or_mean_of_all_samples_is_no_sample(kind: str, tmp_path: Path) 
     assert any("other samples were left out: all" in said for said in bulk.warnings)
 
 
+@pytest.mark.parametrize("name", ["Gene length (bp)", "exon.length", "Mean", "SD"])
+def test_what_tells_of_genes_is_no_sample_however_it_is_spelled(name: str, tmp_path: Path) -> None:
+    counts(KNOWN[:50], SAMPLES).assign(**{name: 7}).to_csv(tmp_path / "x.csv")
+    bulk = read_table(tmp_path / "x.csv")
+    assert list(bulk.table.obs_names) == SAMPLES
+    assert any(name in said for said in bulk.warnings)
+
+
+def test_what_tells_of_samples_is_no_gene_in_rows_either(tmp_path: Path) -> None:
+    counts([*KNOWN[:50], "age", "OS.time"], SAMPLES).to_csv(tmp_path / "x.csv")
+    bulk = read_table(tmp_path / "x.csv")
+    assert list(bulk.table.var_names) == KNOWN[:50]
+    assert any("left out: age, OS.time" in said for said in bulk.warnings)
+
+
+@pytest.mark.parametrize("column", ["index", "Gene.Symbol"])
+def test_numbers_of_rows_yield_to_the_symbols_beside_them(column: str, tmp_path: Path) -> None:
+    frame = counts(KNOWN[:50], SAMPLES).rename_axis(column).reset_index()
+    (tmp_path / "x.csv").write_text("\n,,,,,\n" + frame.to_csv())
+    assert list(read_table(tmp_path / "x.csv").table.var_names) == KNOWN[:50]
+    frame.set_axis([f"{at}_at" for at in range(50)]).rename(columns={column: "symbol"}).to_csv(
+        tmp_path / "x.csv"
+    )
+    assert list(read_table(tmp_path / "x.csv").table.var_names) == KNOWN[:50]
+
+
+@pytest.mark.parametrize("pattern", ["ENST{:011d}", "NM_{:06d}", "HGNC:{}"])
+def test_accessions_are_no_numbered_samples(pattern: str, tmp_path: Path) -> None:
+    counts([pattern.format(at) for at in range(60)], SAMPLES).to_csv(tmp_path / "x.csv")
+    bulk = read_table(tmp_path / "x.csv")
+    assert list(bulk.table.obs_names) == SAMPLES
+    assert any("match probes or transcripts to genes first" in said for said in bulk.warnings)
+
+
+@pytest.mark.parametrize("first", ["gene", "sample"])
+def test_a_line_for_each_gene_of_each_sample_is_refused(first: str, tmp_path: Path) -> None:
+    frame = counts(KNOWN[:9], SAMPLES).rename_axis("gene").reset_index()
+    long = frame.melt("gene", var_name="sample", value_name="count")
+    long.set_index(first).to_csv(tmp_path / "x.csv")
+    with pytest.raises(TableError, match="is each of them one gene of one sample; pivot it"):
+        read_table(tmp_path / "x.csv")
+
+
+def test_the_result_of_a_comparison_is_no_expression(tmp_path: Path) -> None:
+    counts(KNOWN[:50], ["logFC", "AveExpr", "t", "P.Value", "adj.P.Val"]).to_csv(tmp_path / "x.csv")
+    with pytest.raises(TableError, match=r"the result of a comparison \(logFC, AveExpr, P.Value\)"):
+        read_table(tmp_path / "x.csv")
+
+
 def test_samples_that_are_alike_stay(tmp_path: Path) -> None:
     frame = counts(KNOWN[:50], SAMPLES)
     for name in SAMPLES:

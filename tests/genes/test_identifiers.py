@@ -50,6 +50,12 @@ def test_ensembl_versions_are_dropped() -> None:
     assert cleaned.kind == "ensembl"
 
 
+def test_identifiers_beside_symbols_and_a_spreadsheets_point_are_taken_off() -> None:
+    beside = ["ENSG00000141510.17_TP53", "KRT5-ENSG00000186081", "ENSG00000146648;EGFR", "HLA-A"]
+    assert clean_names(beside).names == ("TP53", "KRT5", "EGFR", "HLA-A")
+    assert clean_names(["7157.0", "3852.0"]).kind == "entrez"
+
+
 def test_kinds() -> None:
     assert clean_names(["1", "29974"]).kind == "entrez"
     assert clean_names(["TP53", "HLA-A", "C1orf112"]).kind == "symbol"

@@ -151,7 +151,7 @@ def _header(stream: IO[str], path: Path) -> tuple[list[str], str, TextLayout]:
         begin, line = stream.tell(), _line(stream, path)
     comment = ""
     for _ in range(_MAX_COMMENTS):
-        if not line.startswith(("#", "!")):
+        if line.strip(' ,;\t\r\n"') and not line.startswith(("#", "!")):
             break
         comment, begin = line, stream.tell()
         line = _line(stream, path)

@@ -16,9 +16,15 @@ _GENE_WORDS = {
     "probe_id", "probeset_id", _TWO_HEADED, "target_id",
 }  # fmt: skip
 _DESCRIPTORS = {
-    "length", "gene_length", "width", "effectivelength", "effective_length", "eff_length", "chr",
-    "chrom", "chromosome", "start", "end", "strand", "entrez_id", "entrezid", "entrez_gene_id", "description",
+    "length", "gene_length", "genelength", "exon_length", "transcript_length", "width", "effectivelength",
+    "effective_length", "eff_length", "chr", "chrom", "chromosome", "start", "end", "strand", "entrez_id",
+    "entrezid", "entrez_gene_id", "description", "mean", "average", "median", "sd", "std", "stdev",
 }  # fmt: skip
+STATISTICS = {
+    "basemean", "log2foldchange", "lfcse", "logfc", "logcpm", "aveexpr", "pvalue", "p_value", "padj",
+    "adj_p_val", "fdr",
+}  # fmt: skip
+"""What columns of DESeq2, edgeR and limma are, as `plain_word`."""
 _CLINICAL = {
     "age", "sex", "gender", "race", "stage", "grade", "status", "vital_status", "event", "time", "survival",
     "batch", "purity", "group", "os", "os_time", "os_event", "os_status", "dss", "dss_time", "pfi",
@@ -89,7 +95,7 @@ def header_layout(header: Sequence[str]) -> TextLayout:
     words = [cell.lower() for cell in header]
     if tuple(words[1:6]) == FEATURE_COUNTS:
         return TextLayout("rows", 5)
-    corner = words[0].strip("#").replace(" ", "_")
+    corner = plain_word(words[0])
     return TextLayout("rows" if corner in _GENE_WORDS else None, skipped=int(corner == _TWO_HEADED))
 
 
@@ -113,14 +119,19 @@ def genes_of(var: Any) -> tuple[list[int], str]:
     return kept, others and f"{len(kinds) - len(kept)} features are no genes and were left out: {others}"
 
 
+def plain_word(name: str) -> str:
+    """A column's name in lower case, `_` between its words: `Gene.Length (bp)` is `gene_length`."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").removesuffix("_bp")
+
+
 def is_descriptor(name: str) -> bool:
-    """Whether a column of numbers tells of a gene (its length, its place), not of a sample."""
-    return name.lower().replace(" ", "_") in _DESCRIPTORS
+    """Whether a column of numbers tells of a gene (its length, place, mean), not of a sample."""
+    return plain_word(name) in _DESCRIPTORS
 
 
 def is_clinical(name: str) -> bool:
-    """Whether a column of numbers tells of a patient or sample, where others hold genes."""
-    return name.lower().replace(" ", "_").replace(".", "_") in _CLINICAL
+    """Whether a column, or row, of numbers tells of a patient or sample, where others hold genes."""
+    return plain_word(name) in _CLINICAL
 
 
 def is_nameless(first: Sequence[str]) -> bool:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from histoscribe.bounds.hdf5 import opened_hdf5
 from histoscribe.bulk.delimited import TextTable, read_matrix
-from histoscribe.bulk.layouts import SYMBOL_COLUMNS, genes_of, is_clinical, is_special, quantity_of
+from histoscribe.bulk.layouts import (
+    STATISTICS,
+    SYMBOL_COLUMNS,
+    genes_of,
+    is_clinical,
+    is_special,
+    plain_word,
+    quantity_of,
+)
 from histoscribe.bulk.scales import stated_doubts
 from histoscribe.bulk.table import BulkTable, are_counts, as_table, counts_beside, dense
 from histoscribe.errors import SettingError, TableError, told_as
@@ -71,6 +79,7 @@ def read_table(
     if start == _HDF5:
         return _of_h5ad(_read_h5ad(path, memory), name, scale, renamed)
     text = read_matrix(path, memory=memory)
+    _refuse_no_samples(text, path)
     said = list(text.said)
     turn, doubt = (genes_in == "rows", "") if genes_in else _genes_in_rows(text, path)
     if doubt:
@@ -79,12 +88,11 @@ def read_table(
     if turn:
         values, samples = _one_quantity(np.ascontiguousarray(values.T), text.columns, name, said)
         genes = _symbols(text.rows, text.notes, said) if renamed is None else text.rows
-    aside = list(text.notes)
-    if not turn and gene_likeness(genes) > _PLAIN:
-        kept = np.array([not is_clinical(gene) for gene in genes])
-        aside += [gene for gene in genes if is_clinical(gene)]
-        values, genes = values[:, kept], [gene for gene in genes if not is_clinical(gene)]
-    if aside:
+    if gene_likeness(genes) > _PLAIN and (clinical := [gene for gene in genes if is_clinical(gene)]):
+        said.append(f"what tells of samples, and is no gene, was left out: {', '.join(clinical[:5])}")
+        values = values[:, [not is_clinical(gene) for gene in genes]]
+        genes = [gene for gene in genes if not is_clinical(gene)]
+    if aside := list(text.notes):
         said.append(f"columns without {'samples' if turn else 'genes'} were left out: {', '.join(aside[:5])}")
     special = np.array([is_special(gene) for gene in genes], dtype=bool)
     if special.any():
@@ -101,6 +109,17 @@ def read_table(
     table = AnnData(values, obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     done = as_table(table, name=name, scale=scale, renamed=renamed)
     return replace(done, warnings=(*said, *done.warnings))
+
+
+def _refuse_no_samples(text: TextTable, path: Path) -> None:
+    """Refuse results of a comparison, and lists with a line for each gene of each sample."""
+    found = [name for name in text.columns if plain_word(name) in STATISTICS]
+    if len(found) > 1:
+        problem = f"it is the result of a comparison ({', '.join(found[:3])}), not expression"
+        raise TableError(problem, where=path, remedy="give the counts or values that were compared")
+    if text.notes and len(text.columns) < 3 and 2 * len(set(text.rows)) <= len(text.rows):
+        problem = "its lines repeat their names: is each of them one gene of one sample"
+        raise TableError(problem, where=path, remedy="pivot it to a row for each gene, a column a sample")
 
 
 def _sums(values: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -158,11 +177,13 @@ def _one_quantity(
 
 
 def _symbols(genes: list[str], notes: Mapping[str, list[str]], said: list[str]) -> list[str]:
-    """Gene symbols from a column beside identifiers, where there is one that looks like it."""
-    if clean_names(genes).kind == "symbol":
+    """Gene symbols from a column beside identifiers, or any names of genes beside numbers of rows."""
+    likeness = gene_likeness(genes)
+    if clean_names(genes).kind == "symbol" and likeness > _SOME:
         return genes
-    for column, values in notes.items():
-        if column.lower().replace(" ", "_") in SYMBOL_COLUMNS and gene_likeness(values) > _SOME:
+    counted = likeness <= 0 and all(map(str.isdigit, genes))
+    for column, values in sorted(notes.items(), key=lambda note: plain_word(note[0]) not in SYMBOL_COLUMNS):
+        if (counted or plain_word(column) in SYMBOL_COLUMNS) and gene_likeness(values) > _SOME:
             said.append(f"gene symbols were taken from the column {column}")
             empty = ("nan", "", "na")
             return [gene if one.lower() in empty else one for gene, one in zip(genes, values, strict=True)]

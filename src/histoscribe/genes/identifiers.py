@@ -21,8 +21,13 @@ _ENSEMBL = re.compile(r"^(ENS[A-Z]{0,6}G\d{6,})(?:\.\d+)?(?:_PAR_Y)?$")
 _SYMBOL = re.compile(
     r"^(?:[A-Z][A-Z0-9]{1,11}(?:[-.@][A-Z0-9]{1,6}){0,2}|C\d{1,2}orf\d+|[A-Z][a-z0-9]{1,9}\d*)$"
 )
-_NUMBER_OF = r"(?:\d+|ENS[A-Z]{0,6}G\d{6,}(?:\.\d+)?)"
-_BESIDE = re.compile(rf"(?P<a>[^\s|]+)(?:\s*\({_NUMBER_OF}\)|\|{_NUMBER_OF})|{_NUMBER_OF}\|(?P<b>[^\s|]+)")
+_ENSEMBL_OF = r"ENS[A-Z]{0,6}G\d{6,}(?:\.\d+)?"
+_NUMBER_OF = rf"(?:\d+|{_ENSEMBL_OF})"
+_BESIDE = re.compile(
+    rf"(?P<a>[^\s|]+)(?:\s*\({_NUMBER_OF}\)|\|{_NUMBER_OF}|[_;-]{_ENSEMBL_OF})"
+    rf"|(?:{_NUMBER_OF}\||{_ENSEMBL_OF}[_;-](?!PAR_Y))(?P<b>[^\s|]+)"
+)
+_ACCESSION = re.compile(r"ENS[A-Z]{1,7}\d{6,}|[NX][MRP]_\d{6,}|HGNC:\d+")
 _NAMES_OF_MONTHS = "jan feb mar,mär,mrz apr,avr may,mai jun jul aug sep oct,okt nov dec,dez,déc"
 _MONTHS = {name: number for number, own in enumerate(_NAMES_OF_MONTHS.split(), 1) for name in own.split(",")}
 _GENES_OF_MONTH = {3: ("MARCH", 11), 4: ("APR", 3), 9: ("SEPT", 14), 10: ("OCT", 11), 12: ("DEC", 2)}
@@ -56,7 +61,7 @@ class CleanNames:
 def clean_names(names: Iterable[object]) -> CleanNames:
     """Strip blanks, Ensembl versions and numbers beside symbols, and turn spreadsheet dates into symbols.
 
-    `A1BG (1)`, `A1BG|1` and `ENSG00000121410.12|A1BG` become `A1BG`.
+    `A1BG (1)`, `A1BG|1`, `ENSG00000121410.12|A1BG` and `ENSG00000121410_A1BG` become `A1BG`, `7157.0` `7157`.
     `1-Mar`, `2023-03-01`, `01.03.2023` and, among symbols, the serial number 44986 become `MARCH1`; `2-Sep`
     `SEPT2`, `15-Sep` `SEP15`, `1-Dec` `DEC1`. A date that occurs twice (`MARCH1` and `MARC1` both become
     `1-Mar`), or that may be two genes (`3/9/2023`), is left as it is, since nothing tells the two apart.
@@ -157,16 +162,19 @@ def gene_likeness(names: Sequence[str]) -> float:
         first, hyphen, _ = name.partition("-")
         running = _RUNNING.match(name)
         stem = first if hyphen else running.group(1) if running else ""
-        stems[stem] += bool(stem) and not _ENSEMBL.match(name)
+        stems[stem] += bool(stem) and not _ACCESSION.match(name)
     numbered = max(stems.values(), default=0)
     return (share - numbered if numbered > 0.6 * len(some) else share) / len(some)
 
 
 def _bare(name: str) -> str:
-    """A symbol without the identifier that stands beside it."""
+    """A symbol without the identifier beside it, an Entrez number without a spreadsheet's `.0`."""
     found = _BESIDE.fullmatch(name)
     symbol = found and (found["a"] or found["b"])
-    return symbol if symbol and symbol != "?" else name
+    if symbol and symbol != "?":
+        return symbol
+    number = name.removesuffix(".0")
+    return number if number.isdigit() else name
 
 
 def _kind(names: Sequence[str]) -> str:
