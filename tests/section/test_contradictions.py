@@ -71,6 +71,34 @@ def test_spots_that_all_lie_at_one_place_have_no_scale(brought: Bring) -> None:
         brought(table)
 
 
+def test_spots_at_one_place_are_said(brought: Bring) -> None:
+    table = visium()
+    table.obs = table.obs[[]]
+    table.obsm["spatial"][:6] = 0.0
+    assert any("6 spots lie at one place" in warning for warning in brought(table).warnings)
+
+
+@pytest.mark.parametrize("kind", ["hires", "lowres"])
+def test_positions_in_pixels_of_a_reduced_image_are_refused(
+    kind: str, brought: Bring, space_ranger: Callable[..., Any]
+) -> None:
+    table, scale = visium(), {"hires": 0.1, "lowres": 0.02}
+    scales = {f"tissue_{name}_scalef": value for name, value in scale.items()}
+    table.uns["spatial"] = {"lib": {"images": {}, "scalefactors": scales | {"spot_diameter_fullres": 81.0}}}
+    assert brought(table).mpp == pytest.approx(0.8)
+    table.obsm["spatial"] *= scale[kind]
+    refused = f"positions are pixels of the {kind} image; divide them by tissue_{kind}_scalef"
+    with pytest.raises(SectionError, match=refused):
+        brought(table)
+    folder = space_ranger().folder / "spatial"
+    scale = json.loads((folder / "scalefactors_json.json").read_text())
+    positions = pd.read_csv(folder / "tissue_positions.csv")
+    positions.iloc[:, 4:] *= scale[f"tissue_{kind}_scalef"]
+    positions.to_csv(folder / "tissue_positions.csv", index=False)
+    with pytest.raises(SectionError, match=refused):
+        open_section(folder.parent)
+
+
 @pytest.mark.parametrize("square", [False, True])
 def test_a_spot_far_from_its_place_in_the_lattice_is_doubted(square: bool, brought: Bring) -> None:
     table = visium()

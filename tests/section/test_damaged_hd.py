@@ -149,11 +149,26 @@ def test_damaged_bins_are_named(damage: Callable[[Path], None], whole: Path, tmp
     assert damage.__doc__ in str(caught.value)
 
 
-def test_a_wrong_mpp_is_doubted(whole: Path, tmp_path: Path) -> None:
+def test_a_wrong_mpp_is_doubted_or_refused(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "outs"
     shutil.copytree(whole, folder)
-    scales(folder, microns_per_pixel=1.5)
+    scales(folder, microns_per_pixel=1.9)
     assert any("the lattice says 2:" in warning for warning in open_section(folder).warnings)
+    scales(folder, microns_per_pixel=1.5)
+    with pytest.raises(SectionError, match="the lattice says 2; copy spatial/ of this bin size"):
+        open_section(folder)
+
+
+def test_bins_of_two_sizes_are_refused(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "outs"
+    shutil.copytree(whole, folder)
+    assert open_section(folder / "binned_outputs").pitch_um == 16
+    (folder / BIN).rename(folder / "binned_outputs/square_008um")
+    with pytest.raises(SectionError, match="bins of 8 and 16 µm at once; use counts and spatial/ of one"):
+        open_section(folder, bin_um=8)
+    scales(folder, SCALES.replace("016", "008"), bin_size_um=8.0)
+    with pytest.raises(SectionError, match="bins of 8 and 16 µm at once"):
+        open_section(folder)
 
 
 def feature(number: str, name: str, values: Any) -> Callable[[h5py.File], None]:

@@ -95,6 +95,45 @@ def test_cosmx_counts_in_pixels(columns: dict[str, float], mpp: float, brought: 
     assert any("a guess" in warning for warning in found.warnings) == (not columns)
 
 
+def test_places_that_cosmx_holds_in_other_units_are_held_against_its_pixels(brought: Bring) -> None:
+    table = cells(**{"Area": 3000.0, "Area.um2": 3000 * 0.12**2})
+    table.obs["CenterX_global_px"], table.obs["CenterY_global_px"] = table.obsm["spatial"].T / 0.12
+    assert brought(table).mpp == pytest.approx(1.0)
+
+
+def test_fields_of_view_that_squidpy_names_as_libraries_are_one_section(brought: Bring) -> None:
+    table = cells()
+    whole = table.obsm["spatial"] * [3, 1]
+    table.obs["fov"] = pd.Categorical((whole[:, 0] // 4000).astype(int).astype(str))
+    table.obs["CenterX_global_px"], table.obs["CenterY_global_px"] = whole.T
+    table.obsm["spatial"] = whole % 4000
+    scales = {"tissue_hires_scalef": 1, "spot_diameter_fullres": 1}
+    table.uns["spatial"] = {fov: {"images": {}, "scalefactors": scales} for fov in table.obs["fov"].unique()}
+    found = brought(table)
+    np.testing.assert_allclose(found.centres, whole[:, ::-1])
+    assert any("within fields of view" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("names", [("x_slide_mm", "y_slide_mm"), ("CenterX_global_mm", "CenterY_global_mm")])
+def test_columns_whose_names_state_a_unit_tell_the_scale(names: tuple[str, str], brought: Bring) -> None:
+    table = cells()
+    table.obs[names[0]], table.obs[names[1]] = table.obsm["spatial"].T / 1000 * 0.25
+    assert brought(table).mpp == pytest.approx(0.25)
+    table.uns["pixel_size_um"] = 0.5
+    with pytest.raises(SectionError, match=f"states 0.5 µm per pixel, its {names[0]} says 0.25; mend"):
+        brought(table)
+    del table.obsm["spatial"], table.uns["pixel_size_um"]
+    assert brought(table).mpp == pytest.approx(1000)
+
+
+def test_xenium_s_centroids_tell_that_its_places_are_pixels(brought: Bring) -> None:
+    table = cells(cell_area=60.0)
+    table.obs["x_centroid"], table.obs["y_centroid"] = table.obsm["spatial"].T * 0.2125
+    found = brought(table)
+    assert found.mpp == pytest.approx(0.2125)
+    assert any("x_centroid, in µm as Xenium's, says 0.2125, a guess" in warning for warning in found.warnings)
+
+
 def test_merscope_counts_in_micrometres(brought: Bring) -> None:
     table = cells(volume=300.0)
     table.obs["center_x"], table.obs["center_y"] = table.obsm["spatial"].T
@@ -292,6 +331,8 @@ def test_numbers_of_the_array_are_places_where_there_are_no_others(brought: Brin
     assert found.pitch_um == pytest.approx(100)
     assert neighbour_distance(found.centres_um) == pytest.approx(100)
     assert any("no place on a slide" in warning for warning in found.warnings)
+    table.obsm["spatial"] = table.obs[["array_row", "array_col"]].to_numpy()
+    np.testing.assert_allclose(brought(table).centres_um, found.centres_um)
     square = squares(200, side=10)
     square.obs["array_row"], square.obs["array_col"] = (
         np.repeat(np.arange(10), 10),

@@ -222,6 +222,8 @@ def test_one_bin_size_of_visium_hd(space_ranger: Make, tmp_path: Path) -> None:
     bins.parent.mkdir(parents=True)
     truth.folder.rename(bins)
     frame = pd.read_csv(bins / "spatial" / "tissue_positions.csv")
+    frame["array_col"] //= 2
+    frame[["pxl_row_in_fullres", "pxl_col_in_fullres"]] = frame[["array_row", "array_col"]] * 21.0 + 200
     frame.to_parquet(bins / "spatial" / "tissue_positions.parquet")
     (bins / "spatial" / "tissue_positions.csv").unlink()
     scales = json.loads((bins / "spatial" / "scalefactors_json.json").read_text())

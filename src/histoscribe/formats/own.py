@@ -42,7 +42,7 @@ _DICOM, _CZI, _SQLITE = b"DICM", b"ZISRAWFILE", b"SQLite format 3\0"
 _VMS = "[Virtual Microscope Specimen]"
 _MIRAX_INDEX = "Slidedat.ini"
 _ZARR = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zmetadata"})
-_MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5")
+_MATRICES = ("*feature_bc_matrix*", "*raw_probe_bc_matrix*", "*feature_slice.h5", "square_???um")
 _RUN_PARTS = frozenset({"binned_outputs", "segmented_outputs"})
 _CELLS = frozenset({"cell_segmentations.geojson", "filtered_feature_cell_matrix.h5"})
 _POSITIONS = frozenset(
@@ -58,6 +58,8 @@ _POSITIONS = frozenset(
         "obs/center_x",
         "obs/imagecol",
         "obs/centerx_global_px",
+        "obs/centerx_global_mm",
+        "obs/x_slide_mm",
     }
 )
 _SPATIAL = ("*tissue_positions*", "*scalefactors_json.json*")
@@ -130,7 +132,7 @@ def _is_known_to_openslide(seen: Glimpse) -> bool:
 
 
 def _is_space_ranger(seen: Glimpse) -> bool:
-    """A run, its `outs`, one part of it, or its `spatial` folder."""
+    """A run, its `outs`, one part of it, its bins, or its `spatial` folder."""
     if not seen.is_folder:
         return False
     if seen.path.name == "spatial" and seen.named(*_SPATIAL):

@@ -54,6 +54,23 @@ def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> ND
     return units if np.linalg.norm(units, axis=1).min() > 0 else None
 
 
+def growth_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    """How many times longer lengths between places are in another system of coordinates.
+
+    `one` and `other` (spots, 2): the same spots in both. None where they differ by more than shift, turn and
+    scale, or do not span both axes.
+    """
+    known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    one, other = one[known], other[known]
+    units = unit_vectors(one, other)
+    if units is None:
+        return None
+    away = other - one @ units
+    away -= np.median(away, axis=0)
+    apart = np.hypot(*away.T) > 0.01 * np.ptp(other, axis=0).max()
+    return None if np.mean(apart) > 0.01 else float(np.sqrt(abs(np.linalg.det(units))))
+
+
 def stray_doubts(
     array: NDArray[np.float64], centres: NDArray[np.float64], units: NDArray[np.float64], pitch_px: float
 ) -> list[str]:

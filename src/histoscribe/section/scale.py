@@ -15,6 +15,7 @@ from histoscribe.errors import SectionError, told_as
 from histoscribe.section.lattice import (
     Spacing,
     free_spacing,
+    growth_between,
     is_regular,
     is_square,
     mirror_doubts,
@@ -37,6 +38,12 @@ PITCH_UM, SPOT_UM = 100.0, 55.0
 """Of Visium."""
 LEGACY_PITCH_UM, LEGACY_SPOT_UM = 200.0, 100.0
 COSMX_MPP = 0.12028
+COSMX_PLACES = ("CenterX_global_px", "CenterY_global_px")
+PLACES_IN_UM = {
+    ("x_slide_mm", "y_slide_mm"): 1000.0,
+    ("CenterX_global_mm", "CenterY_global_mm"): 1000.0,
+}
+"""µm per unit of columns, across and down, whose names state it."""
 DOUBTED, REFUSED = 0.02, 0.1
 """Shares by which a stated scale and the lattice may differ."""
 SPOT_RATIO = (0.50, 0.72)
@@ -50,6 +57,7 @@ _SAME_CELLS, _CELLS_APART = 1.6, (1.0, 500.0)
 """How far a cell's size may be off, in times; µm between neighbouring cells, or beads, of any tissue."""
 _CELLS_WIDE, _WIDEST_GUESSED = (3.0, 100.0), 30.0
 """µm that most cells of a tissue may be wide; that cells or beads may be by a scale that is guessed."""
+_XENIUM_PLACES = ("x_centroid", "y_centroid")
 _STATE_IT = 'write the µm per unit of their places into the table as uns["pixel_size_um"]'
 _AREAS_UM2 = ("area_um2", "cell_area", "Area.um2")
 
@@ -123,7 +131,9 @@ def scale_of(
         return SpotScale(stated, spacing.pitch_um, spot or size, differ)
     if pitch is None:
         spacing = replace(spacing, warnings=(said, *spacing.warnings))
-    doubts = spot_doubts(spot_px, spacing) if spacing.pitch_um == PITCH_UM and not square else []
+    reduced = {kind: factors.get(f"tissue_{kind}_scalef") for kind in ("hires", "lowres")}
+    visium = spacing.pitch_um == PITCH_UM and not square
+    doubts = spot_doubts(spot_px, spacing, reduced, path) if visium else []
     return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, (*spacing.warnings, *doubts))
 
 
@@ -145,10 +155,19 @@ def _unlike(stated: float, pitch_um: float, found: float) -> str:
     return f"the file states {stated:.4g} µm per pixel, its lattice of {pitch_um:g} µm says {found:.4g}"
 
 
-def spot_doubts(spot_px: float | None, spacing: Spacing) -> list[str]:
-    """Whether a stated diameter is that of Visium's spots by the lattice."""
-    if spot_px is None or SPOT_RATIO[0] <= spot_px * spacing.mpp / spacing.pitch_um <= SPOT_RATIO[1]:
+def spot_doubts(spot_px: float | None, spacing: Spacing, reduced: Mapping[str, Any], path: Path) -> list[str]:
+    """Whether a stated diameter is that of Visium's spots by the lattice.
+
+    `reduced`: scale of each reduced image. Raises `SectionError` if it is by one of these: positions are
+    pixels of that image.
+    """
+    ratio = 0.0 if spot_px is None else spot_px * spacing.mpp / spacing.pitch_um
+    if spot_px is None or SPOT_RATIO[0] <= ratio <= SPOT_RATIO[1]:
         return []
+    for kind in reduced:
+        if SPOT_RATIO[0] <= ratio * (number_in(reduced, kind, path) or 0) <= SPOT_RATIO[1]:
+            problem = f"by spot_diameter_fullres its positions are pixels of the {kind} image"
+            raise SectionError(problem, where=path, remedy=f"divide them by tissue_{kind}_scalef")
     return [
         f"spot_diameter_fullres ({spot_px:.1f} pixels) would be {spot_px * spacing.mpp:.0f} µm "
         f"by the spots' lattice, not {SPOT_UM:g} to 65: positions and scale factors of different runs?"
@@ -209,12 +228,23 @@ def _of_points(
     median = float("nan") if areas is None else _median(areas)
     wide = 2 * float(np.sqrt(median / np.pi)) if median > 0 else None
     warnings: tuple[str, ...] = ()
+    for names, um in PLACES_IN_UM.items():
+        if found := _per_unit(table, names, centres):
+            if mpp is not None and abs(found * um / mpp - 1) > REFUSED:
+                problem = f"the file states {mpp:.4g} µm per pixel, its {names[0]} says {found * um:.4g}"
+                remedy = "mend the one that is wrong: they contradict each other"
+                raise SectionError(problem, where=path, remedy=remedy)
+            mpp = mpp or found * um
+    if mpp is None and (found := _per_unit(table, _XENIUM_PLACES, centres)) and abs(found - 1) > REFUSED:
+        words = f"{_XENIUM_PLACES[0]}, in µm as Xenium's, says {found:.4g}"
+        mpp, warnings = found, (f"the file states no µm per pixel: {words}, a guess",)
+    per_pixel = _per_unit(table, COSMX_PLACES, centres) or 1.0
     if mpp is None and {"Area", "Area.um2"} <= set(table.obs.columns):
         share = _median(table.obs["Area.um2"]) / _median(table.obs["Area"])
-        mpp = float(np.sqrt(share)) if share > 0 else None
-    if mpp is None and "CenterX_global_px" in table.obs:
+        mpp = float(np.sqrt(share)) * per_pixel if share > 0 else None
+    if mpp is None and COSMX_PLACES[0] in table.obs:
         words = f"the file states no µm per pixel: CosMx' usual {COSMX_MPP:.4g} was taken, a guess"
-        mpp, warnings = COSMX_MPP, (words,)
+        mpp, warnings = COSMX_MPP * per_pixel, (words,)
     if mpp is None and isinstance(options.slide, Slide) and options.slide.mpp is not None:
         mpp = options.slide.mpp
         warnings = (f"the file states no µm per pixel: its slide's {mpp:.4g} was taken, a guess",)
@@ -246,6 +276,21 @@ def _of_points(
     if not distance > 0:
         raise SectionError(_ONE_PLACE, where=path)
     return SpotScale(mpp, None, spot or wide or (spot_px or 0) * mpp or distance, warnings)
+
+
+def numbers_of(table: AnnData, names: tuple[str, str]) -> NDArray[np.float64] | None:
+    """Two columns about the spots, shape (spots, 2), NaN where they hold no number; None without them."""
+    if not set(names) <= set(table.obs.columns):
+        return None
+    columns = (table.obs[name] for name in names)
+    plain = (each if each.dtype.kind in "fiu" else each.astype(object) for each in columns)
+    return np.column_stack([pd.to_numeric(each, errors="coerce") for each in plain]).astype(np.float64)
+
+
+def _per_unit(table: AnnData, names: tuple[str, str], centres: NDArray[np.float64]) -> float | None:
+    """Units of columns of places, across and down, per unit of the spots' own places, if both are alike."""
+    named = numbers_of(table, names)
+    return None if named is None else growth_between(centres, named[:, ::-1])
 
 
 def _median(values: Any) -> float:

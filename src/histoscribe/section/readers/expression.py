@@ -17,6 +17,8 @@ from histoscribe.bulk.layouts import genes_of
 from histoscribe.bulk.table import counts_beside
 from histoscribe.errors import SectionError, told_as
 from histoscribe.rows import is_lazy
+from histoscribe.section.lattice import growth_between
+from histoscribe.section.scale import COSMX_PLACES, PLACES_IN_UM, numbers_of
 from histoscribe.section.table import (
     clear_names,
     count_problems,
@@ -35,21 +37,23 @@ _SYMBOLS = (
     "genes", "name",
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"\d+|[A-Z]+\d{6,}(\.\d+)?(_PAR_Y)?")
-_OF_FIELDS = ("CenterX_local_px", "CenterY_local_px")
-_GLOBAL = ("CenterX_global_px", "CenterY_global_px")
 _PLACES = (
     ("pxl_col_in_fullres", "pxl_row_in_fullres"),
     ("x_centroid", "y_centroid"),
     ("center_x", "center_y"),
-    _GLOBAL,
+    COSMX_PLACES,
+    *PLACES_IN_UM,
     ("pixel_x", "pixel_y"),
     ("imagecol", "imagerow"),
     ("x", "y"),
     ("array_col", "array_row"),
 )
 _BASES = re.compile(r"[ACGT]{14,}")
+_FIELD_PX = 6000.0
+"""More than a field of view of CosMx is wide."""
 _BOXES, _LAYERS = 60, 1000
 _EVEN = 0.95
+_AT_ONE = 5
 _OWNERS = ("library_id", "sample_id", "sample", "section_id", "section", "batch")
 
 
@@ -66,6 +70,9 @@ def library_of(table: AnnData, path: Path) -> tuple[str | None, Mapping[str, Any
         key: each for key, each in libraries.items() if not each or {"images", "scalefactors"} & set(each)
     }
     libraries = drawn or libraries  # what else stands beside them is no section
+    if len(libraries) > 1 and {"fov", *COSMX_PLACES} <= set(table.obs.columns):
+        of_fields = set(map(str, table.obs["fov"].unique())) <= libraries.keys()
+        libraries = {} if of_fields else libraries
     if len(libraries) > 1:
         named = [set(map(str, table.obs[key].unique())) for key in _OWNERS if key in table.obs]
         present = next((names & libraries.keys() for names in named if names & libraries.keys()), set())
@@ -95,9 +102,10 @@ def _refuse_joined(table: AnnData, path: Path) -> list[str]:
     if shared[what] > 0.05 * table.n_obs:
         by = f', by obs["{owners[0]}"]' if owners else ""
         raise _several(f"several sections: {shared[what]} spots share their {what}{by}", path)
+    most = int(pd.DataFrame(places).value_counts().max()) if shared["place"] else 0
+    doubts = [f"{most} spots lie at one place: are these without one?"] if most >= _AT_ONE else []
     if array:
-        return []
-    doubts = []
+        return doubts
     for name in owners:
         boxes = []
         for rows in table.obs.groupby(name, observed=True).indices.values():
@@ -139,9 +147,9 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
                 f'obsm["spatial"] is {found.shape} {found.dtype}, not spots × (x, y) in pixels', where=path
             )
         spatial = found[:, :2].astype(np.float64)
-        if set(_OF_FIELDS) | set(_GLOBAL) <= set(table.obs.columns):
-            within, whole = (table.obs[list(names)].to_numpy(np.float64) for names in (_OF_FIELDS, _GLOBAL))
-            if np.allclose(spatial, within, equal_nan=True) and not np.allclose(within, whole):
+        if (whole := numbers_of(table, COSMX_PLACES)) is not None:
+            in_field = np.ptp(np.nan_to_num(spatial), axis=0).max() < _FIELD_PX
+            if in_field and growth_between(whole, whole) and growth_between(whole, spatial) is None:
                 spatial = whole
                 warnings.append("positions within fields of view were left for those on the whole slide")
         heights = np.unique(found[:, 2:3])
@@ -161,11 +169,15 @@ def with_places(table: AnnData, path: Path) -> tuple[AnnData, list[str]]:
             raise SectionError(problem, where=path, remedy=remedy)
         spatial = stated
         warnings.append(f'there is no obsm["spatial"]; positions are obs {examples(pair)}')
-        if pair == ["array_col", "array_row"]:
-            even = spatial.sum(axis=1) % 2 == 0  # of a hexagonal lattice every other place is there
-            if np.mean(even) > _EVEN:
-                spatial[:, 1] *= 3**0.5
-            warnings.append("these are numbers of the array, with no place on a slide")
+    array = numbers_of(table, _PLACES[-1])
+    if array is not None and any(
+        np.array_equal(spatial, each, equal_nan=True) for each in (array, array[:, ::-1])
+    ):
+        spatial = array
+        even = spatial.sum(axis=1) % 2 == 0  # of a hexagonal lattice every other place is there
+        if np.mean(even) > _EVEN:
+            spatial[:, 1] *= 3**0.5
+        warnings.append("these are numbers of the array, with no place on a slide")
     known: NDArray[np.bool_] = np.asarray(np.isfinite(spatial).all(axis=1))
     if 2 * known.sum() < len(known):
         raise SectionError(

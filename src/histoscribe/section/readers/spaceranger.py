@@ -31,10 +31,11 @@ from histoscribe.section.readers.spatial_folder import (
 )
 from histoscribe.section.readers.tenx import read_tenx_h5, read_tenx_mtx
 from histoscribe.section.readers.visium_hd import bin_folders, choose_part, holds_cells, named_bin_um
-from histoscribe.section.scale import PITCH_UM, SPOT_UM, SpotScale, spot_doubts
+from histoscribe.section.scale import PITCH_UM, REFUSED, SPOT_UM, SpotScale, spot_doubts
 from histoscribe.section.table import Counts
 
 SAME_MPP = 0.02
+_OTHER_RUNS = ": positions and scale factors of different runs?"
 _ROUNDED = 1.0
 """Pixels that positions differ by where one version of Space Ranger rounds them."""
 _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix", "raw_probe_bc_matrix")
@@ -71,13 +72,19 @@ def open_space_ranger(folder: Path, options: SectionOptions) -> Section:
     _refuse_others(positions, positions_path, spatial)
     rows, of_positions, doubts = join(counts, positions, counts_path)
     scales = read_scales(spatial)
-    scales = replace(scales, bin_um=scales.bin_um or named_bin_um(counts.spots))
+    sizes = {scales.bin_um, named_bin_um(counts.spots), options.bin_um} - {None}
+    if len(sizes) > 1:
+        problem = f"bins of {' and '.join(f'{size:g}' for size in sorted(filter(None, sizes)))} µm at once"
+        remedy = "use counts and spatial/ of one bin size, the one that is asked for"
+        raise SectionError(problem, where=root, remedy=remedy)
+    scales = replace(scales, bin_um=next(iter(sizes), None))
     pitch = options.pitch_um or scales.bin_um or PITCH_UM
     array, centres = np.split(positions[list(COLUMNS[2:])].to_numpy(), 2, axis=1)
     spacing = _spacing(array, centres, scales, pitch, positions_path)
     warnings = [*lost, *doubts, *spacing.warnings]
     if scales.bin_um is None and pitch == PITCH_UM:
-        warnings += spot_doubts(scales.spot_px, spacing)
+        reduced = {"hires": scales.hires, "lowres": scales.lowres}
+        warnings += spot_doubts(scales.spot_px, spacing, reduced, positions_path)
     spot, array = options.spot_um or scales.bin_um or SPOT_UM, array[of_positions].astype(np.int64)
     return assemble(
         counts,
@@ -127,8 +134,12 @@ def _spacing(
     if scales.bin_um is not None and scales.mpp is not None:
         found = square_spacing(array, centres, pitch_um)
         doubts = tuple(mirror_doubts(unit_vectors(array, centres)))
-        if found is not None and abs(found.mpp / scales.mpp - 1) > SAME_MPP:
-            doubts += (_unlike(scales.mpp, found.mpp),)
+        off = 0.0 if found is None else abs(found.mpp / scales.mpp - 1)
+        if found is not None and off > REFUSED:
+            remedy = "copy spatial/ of this bin size from Space Ranger again"
+            raise SectionError(_unlike(scales.mpp, found.mpp), where=where, remedy=remedy)
+        if found is not None and off > SAME_MPP:
+            doubts += (_unlike(scales.mpp, found.mpp) + _OTHER_RUNS,)
         return Spacing(scales.mpp, pitch_um, doubts)
     lattice = visium_spacing if scales.bin_um is None else square_spacing
     spacing = lattice(array, centres, pitch_um)
@@ -137,13 +148,10 @@ def _spacing(
         problem = "the µm per pixel cannot be told: fewer than two spots at different places"
         raise SectionError(problem, where=where, remedy="copy the positions from Space Ranger again")
     if scales.mpp is not None and abs(spacing.mpp / scales.mpp - 1) > SAME_MPP:
-        doubt = _unlike(scales.mpp, spacing.mpp)
+        doubt = _unlike(scales.mpp, spacing.mpp) + _OTHER_RUNS
         return replace(spacing, warnings=(*spacing.warnings, f"{doubt} The lattice was believed"))
     return spacing
 
 
 def _unlike(stated: float, found: float) -> str:
-    return (
-        f"the scale factors state {stated:.4g} µm per pixel, the lattice says {found:.4g}: "
-        "positions and scale factors of different runs?"
-    )
+    return f"the scale factors state {stated:.4g} µm per pixel, the lattice says {found:.4g}"

@@ -18,7 +18,7 @@ _PARTS = ("outs", "binned_outputs", "segmented_outputs")
 
 def bin_folders(root: Path) -> dict[float, Path]:
     """The bin sizes in µm that a run holds, with their folders, finest first."""
-    folders = sorted((root / "binned_outputs").glob("square_*um"))
+    folders = sorted([*root.glob("square_*um"), *root.glob("binned_outputs/square_*um")])
     found = ((_BIN.fullmatch(folder.name), folder) for folder in folders if folder.is_dir())
     return {float(match[1]): folder for match, folder in found if match is not None}
 
