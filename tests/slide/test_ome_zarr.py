@@ -151,6 +151,11 @@ def test_dyes_and_labels_are_refused(store, tmp_path):
     path, _ = store(described={**describe(), "omero": {"channels": channels}})
     with pytest.raises(SlideError, match="DAPI, FITC, Cy3, not red, green and blue"):
         open_slide(path)
+    for channel, name in zip(channels, ("Blue", "Green", "Red"), strict=True):
+        channel |= {"color": "FFFFFF", "label": name}
+    path, _ = store(described={**describe(), "omero": {"channels": channels}})
+    with pytest.raises(SlideError, match="Blue, Green, Red, not red, green and blue"):
+        open_slide(path)
     group = zarr.open_group(tmp_path / "labels.zarr", mode="w", zarr_format=3)
     for number in (0, 1):
         group.create_array(str(number), shape=(1, 64 >> number, 64 >> number), dtype="uint8")[:] = 3
@@ -167,6 +172,16 @@ def test_units_are_minded(store, unit, mpp):
     slide = open_slide(store(described=about)[0])
     assert slide.mpp == (mpp if mpp == 0.5 else None)
     assert mpp == 0.5 or "cannot be true" in " ".join(slide.warnings)
+
+
+def test_each_axis_has_its_own_unit(store):
+    about = describe()
+    about["multiscales"][0]["axes"][2]["unit"] = "millimeter"
+    for dataset in about["multiscales"][0]["datasets"]:
+        dataset["coordinateTransformations"][0]["scale"][2] /= 1000
+    slide = open_slide(store(described=about)[0])
+    assert slide.mpp == pytest.approx(0.5)
+    assert not any("unit" in warning for warning in slide.warnings)
 
 
 def test_times_planes_and_the_layout_of_bioformats2raw(picture, tmp_path):

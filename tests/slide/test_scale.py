@@ -37,6 +37,7 @@ def test_an_aperio_slide_states_its_scale_in_any_spelling(picture, tmp_path, spe
 
 def test_the_scale_is_believed_only_where_it_can_be_true():
     assert believable((0.5, 0.5), 20) == (0.5, ())
+    assert believable((0.5, 500), None)[0] is None
     mpp, doubts = believable((0.5, 0.6), None)
     assert mpp == pytest.approx((0.5 * 0.6) ** 0.5)
     assert "not square" in doubts[0]

@@ -90,13 +90,19 @@ def test_a_fourth_sample_of_no_meaning_is_left_out_and_said(picture, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "channel", [{"Name": ["DAPI", "FITC", "Cy5"]}, {"EmissionWavelength": [460, 520, 670]}]
+    "channel",
+    [
+        {"Name": ["DAPI", "FITC", "Cy5"]},
+        {"EmissionWavelength": [460, 520, 670]},
+        {"Name": ["Blue", "Green", "Red"]},
+        {"Color": [65535, 16711935, -16776961]},
+    ],
 )
-def test_fluorescence_is_refused(picture, tmp_path, channel):
+def test_channels_that_are_no_red_green_and_blue_are_refused(picture, tmp_path, channel):
     path = tmp_path / "dyes.ome.tif"
     planes = picture(70, 90).transpose(2, 0, 1)
     tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "CYX", "Channel": channel})
-    with pytest.raises(SlideError, match="fluorescence"):
+    with pytest.raises(SlideError, match="not red, green and blue"):
         open_slide(path)
 
 

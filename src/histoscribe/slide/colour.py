@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -17,6 +18,8 @@ from histoscribe.slide.pyramid import Level
 TRANSPARENT = "it has an alpha channel: what is transparent is laid on white"
 DYES = re.compile(r"fluor|dapi|hoechst|fitc|tritc|cy[2357]\b|alexa|gfp|rfp", re.IGNORECASE)
 """What channels of fluorescence are called."""
+RGB = ("FF0000", "00FF00", "0000FF")
+"""Hexadecimal colours of red, green and blue channels."""
 _CAMERA_BITS = 12
 GREY = "it is a grey image: a model of stained tissue does not fit it"
 
@@ -55,6 +58,13 @@ def upper_bytes(pixels: NDArray[np.uint16], where: str | PathLike[str]) -> NDArr
         problem = f"its 16-bit colours fill {bits} bits only, and would be nearly black"
         raise SlideError(problem, where=where, remedy="export it with 8 bits a colour")
     return (pixels >> 8).astype(np.uint8)
+
+
+def is_mixed(names: Sequence[str], colours: Sequence[str]) -> bool:
+    """Whether channels say, by their names or colours, that they are red, green and blue in another order."""
+    initials = [name.strip()[:1].lower() for name in names[:3]]
+    stated = (initials, list("rgb")), (list(colours[:3]), list(RGB))
+    return any(found != order and sorted(found) == sorted(order) for found, order in stated)
 
 
 def from_ycc(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -63,6 +63,9 @@ def believable(
         if not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
             doubts.append(f"the file says {across:.4g} µm per pixel, which cannot be true; it is ignored")
             mpp = None
+        elif not 1 / 3 < across / down < 3:
+            doubts.append(f"pixels of {across:.4g} × {down:.4g} µm cannot be true; they are ignored")
+            mpp = None
         elif abs(across / down - 1) > 0.01:
             doubts.append(
                 f"pixels are not square ({across:.4g} × {down:.4g} µm); {mpp:.4g} µm is used for both sides"

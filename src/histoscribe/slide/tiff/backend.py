@@ -29,7 +29,7 @@ from histoscribe.slide.pixels import (
 from histoscribe.slide.pyramid import Level, level_factor
 from histoscribe.slide.scale import believable
 from histoscribe.slide.tiff import segments
-from histoscribe.slide.tiff.metadata import dyes_of, orientation_of, read_metadata
+from histoscribe.slide.tiff.metadata import orientation_of, other_channels, read_metadata
 from histoscribe.slide.tiff.pixels import TiffPixels
 
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ def _slide(tif: TiffFile, path: Path) -> Slide:
             continue
         levels.append(Level(pixels, factor))
         notes += [doubt for doubt in doubts if doubt not in notes]
-    dyes = dyes_of(tif, index)
-    if dyes:
-        problem = f"shows fluorescence ({', '.join(dyes)}), not tissue in transmitted light"
+    if others := other_channels(tif, index):
+        problem = f"shows {', '.join(others)}, not red, green and blue: fluorescence?"
         raise SlideError(problem, where=path, remedy=CONVERT)
     if is_turned(orientation):
         notes.append(TURNED)

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from histoscribe.slide.colour import DYES
+from histoscribe.slide.colour import DYES, is_mixed
 from histoscribe.slide.orientation import TAG
 from histoscribe.slide.scale import NUMBER, positive, stated_after, um_of
 
@@ -64,8 +64,8 @@ def orientation_of(page: TiffPage) -> int:
     return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 
 
-def dyes_of(tif: TiffFile, index: int) -> list[str]:
-    """Names of the fluorescent dyes that an OME-TIFF states for the channels of an image."""
+def other_channels(tif: TiffFile, index: int) -> list[str]:
+    """Channels of an OME-TIFF's image that are dyes, or all where they are blue, green, red or the like."""
     image = _ome_image(_description(tif), index) if tif.is_ome else None
     channels = [] if image is None else image.findall("{*}Pixels/{*}Channel")
     dyes = []
@@ -74,7 +74,11 @@ def dyes_of(tif: TiffFile, index: int) -> list[str]:
         words = " ".join(channel.get(key, "") for key in keys)
         if channel.get("Fluor") or channel.get("EmissionWavelength") or DYES.search(words):
             dyes.append(channel.get("Fluor") or channel.get("Name") or "a dye")
-    return dyes
+    names = [channel.get("Name", "") for channel in channels]
+    packed = [re.fullmatch(r"-?\d{1,10}", channel.get("Color", "")) for channel in channels]
+    colours = [f"{int(each[0]) % 2**32:08X}"[:6] if each else "" for each in packed]  # as RGBA
+    mixed = is_mixed(names, colours)
+    return dyes or ([name or colour for name, colour in zip(names, colours, strict=True)] if mixed else [])
 
 
 def _description(tif: TiffFile) -> str:

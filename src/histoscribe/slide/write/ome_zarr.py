@@ -15,9 +15,9 @@ import numpy as np
 from histoscribe.errors import Cancelled, StorageError, reason_of
 from histoscribe.files import replacing
 from histoscribe.progress import Progress
-from histoscribe.slide.colour import profile_bytes
+from histoscribe.slide.colour import RGB, profile_bytes
 from histoscribe.slide.model import Slide
-from histoscribe.slide.zarr.metadata import OWN, RGB
+from histoscribe.slide.zarr.metadata import OWN
 
 _CHUNK = 512
 _SHARD = 4 * _CHUNK

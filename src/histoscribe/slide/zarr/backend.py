@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoscribe.errors import SlideError, told_as
-from histoscribe.slide.colour import DYES, GREY, TRANSPARENT, to_rgb
+from histoscribe.slide.colour import DYES, GREY, RGB, TRANSPARENT, is_mixed, to_rgb
 from histoscribe.slide.model import Slide
 from histoscribe.slide.pixels import CONVERT, COPY_AGAIN
 from histoscribe.slide.pyramid import Level, level_factor
 from histoscribe.slide.scale import believable, positive
 from histoscribe.slide.tiled import TiledPixels
 from histoscribe.slide.zarr.array import ZarrArray
-from histoscribe.slide.zarr.metadata import RGB, OmeImage, read_image
+from histoscribe.slide.zarr.metadata import OmeImage, read_image
 from histoscribe.slide.zarr.place import Folder, Place, Remote
 
 _MOST_TILE = 2**26  # pixels
@@ -47,7 +47,7 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
         raise SlideError("there is no OME-Zarr image at this place", where=place.where, remedy=remedy)
     notes: list[str] = []
     levels: list[Level] = []
-    finest, um = image.levels[0].scale, image.um
+    finest = image.levels[0].scale
     for number, described in enumerate(image.levels):
         try:
             array = ZarrArray(place, described.path)
@@ -67,8 +67,8 @@ def _slide(place: Place, path: Path, url: str) -> Slide:
             notes += _doubts(image, array)
         levels.append(Level(pixels, factor))
     objective = positive(image.own.get("objective"))
-    mpp, doubts = believable((finest[1] * um, finest[0] * um) if finest and um else None, objective)
-    if finest is not None and um is None:
+    mpp, doubts = believable((finest[1], finest[0]) if finest and image.in_um else None, objective)
+    if finest is not None and not image.in_um:
         doubts += ("it states the extent of a pixel without a unit",)
     profile = image.own.get("icc_profile")
     return Slide(
@@ -96,7 +96,11 @@ def _doubts(image: OmeImage, array: ZarrArray) -> list[str]:
     colours = image.colours[:3]
     if extent.get("c", 1) == 1:
         doubts.append(GREY)
-    elif any(map(DYES.search, image.channels)) or (len(set(colours)) > 1 and colours != RGB):
+    elif (
+        any(map(DYES.search, image.channels))
+        or is_mixed(image.channels, colours)
+        or (len(set(colours)) > 1 and colours != RGB)
+    ):
         problem = f"shows {', '.join(image.channels)}, not red, green and blue"
         raise SlideError(problem, where=array.where, remedy=CONVERT)
     elif colours != RGB:

@@ -19,8 +19,6 @@ OWN = "histoscribe"
 _OLD_AXES = ("t", "c", "z", "y", "x")
 _SAFE_PART = re.compile(r"[^/\\:\x00]+")
 _MOST_LEVELS = 64
-RGB = ("FF0000", "00FF00", "0000FF")
-"""Colours that OMERO writes for red, green and blue channels."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class OmeLevel:
     path: str
     """Of its array within the store."""
     scale: tuple[float, float] | None
-    """Extent of a pixel along y and x in the unit of the axes; None where it is not stated."""
+    """Extent of a pixel along y and x, in µm where the axes' units are stated; None where it is not."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class OmeImage:
     """Names of the array's axes, in order."""
     levels: tuple[OmeLevel, ...]
     """Finest first."""
-    um: float | None
-    """µm of the unit of the spatial axes; None where it is not stated."""
+    in_um: bool
+    """Whether the units of both spatial axes are stated."""
     colours: tuple[str, ...]
     channels: tuple[str, ...]
     """`colours` and `channels`: hexadecimal colour and name of each channel; empty where they are not
@@ -87,6 +85,9 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
     if not 1 <= len(datasets) <= _MOST_LEVELS:
         raise ValueError(f"{len(datasets)} resolutions")
     whole = _scale(scales.get("coordinateTransformations"), axes) or (1.0, 1.0)
+    described = [axis for axis in stated if isinstance(axis, dict)]
+    um = {axis.get("name"): um_of(axis.get("unit")) for axis in described}
+    whole = whole[0] * (um.get("y") or 1.0), whole[1] * (um.get("x") or 1.0)
     levels = []
     for dataset in datasets:
         own = _scale(dataset.get("coordinateTransformations"), axes)
@@ -94,14 +95,12 @@ def _image(found: dict[str, Any], prefix: str) -> OmeImage:
         levels.append(OmeLevel(prefix + _inside(dataset["path"]), scale))
     if all(level.scale is not None for level in levels):  # which tell the finest, whatever order they are in
         levels.sort(key=lambda level: math.prod(level.scale or ()))
-    described = [axis for axis in stated if isinstance(axis, dict)]
-    units = [axis.get("unit") for axis in described if axis.get("name") in ("x", "y")]
     own = found.get(OWN)
     channels = (found.get("omero") or {}).get("channels") or ()
     return OmeImage(
         axes,
         tuple(levels),
-        um_of(units[0]) if len(set(units)) == 1 else None,
+        in_um=bool(um.get("y") and um.get("x")),
         colours=tuple(str(channel.get("color", "")).upper() for channel in channels),
         channels=tuple(str(channel.get("label", "a dye")) for channel in channels),
         labels="image-label" in found,
