@@ -220,6 +220,19 @@ def test_symbols_are_found_beside_identifiers(column: str, brought: Make) -> Non
     found = brought(table)
     assert found.genes == ["EPCAM", "KRT8", "ACTB", "GAPDH", "CD3E"]
     assert found.table.var["gene_ids"].iloc[0] == "ENSG00000000000"
+    table.var["symbol"] = table.var.pop(column)
+    table.var["feature_name"] = table.var_names
+    assert brought(table).genes == found.genes
+
+
+@pytest.mark.parametrize("pattern", ["{1}_{0}", "{0}_{1}", "{0} ({1})"])
+def test_identifiers_beside_symbols_are_taken_off(pattern: str, brought: Make) -> None:
+    table = lattice(square=False)
+    symbols = ["EPCAM", "KRT8", "ACTB", "GAPDH", "CD3E"]
+    table.var_names = [pattern.format(gene, f"ENSG{at:011d}") for at, gene in enumerate(symbols)]
+    found = brought(table)
+    assert found.genes == symbols
+    assert any("identifiers beside 5 symbols were taken off" in warning for warning in found.warnings)
 
 
 def test_one_genome_before_the_genes_is_taken_away_and_two_are_not(brought: Make) -> None:

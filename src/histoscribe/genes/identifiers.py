@@ -66,7 +66,7 @@ def clean_names(names: Iterable[object]) -> CleanNames:
     `SEPT2`, `15-Sep` `SEP15`, `1-Dec` `DEC1`. A date that occurs twice (`MARCH1` and `MARC1` both become
     `1-Mar`), or that may be two genes (`3/9/2023`), is left as it is, since nothing tells the two apart.
     """
-    stripped = [_bare(str(name).strip().strip('"')) for name in names]
+    stripped = [bare_name(str(name).strip().strip('"')) for name in names]
     serials = _kind(stripped) == "symbol"
     dated = [_from_date(name, serials=serials) for name in stripped]
     found = [genes[0] if len(genes) == 1 else None for genes in dated]
@@ -153,7 +153,7 @@ def match_genes(
 
 def gene_likeness(names: Sequence[str]) -> float:
     """How much these names look like genes, 0 to 1: symbols, Ensembl ids, Entrez numbers, not a count."""
-    some = [_bare(str(name)) for name in names[:2000]]
+    some = [bare_name(str(name)) for name in names[:2000]]
     if not some or some in ([str(at + first) for at in range(len(some))] for first in (0, 1)):
         return 0.0
     share = sum(bool(_ENSEMBL.match(n) or _SYMBOL.match(n) or _from_date(n) or n.isdigit()) for n in some)
@@ -167,7 +167,7 @@ def gene_likeness(names: Sequence[str]) -> float:
     return (share - numbered if numbered > 0.6 * len(some) else share) / len(some)
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """A symbol without the identifier beside it, an Entrez number without a spreadsheet's `.0`."""
     found = _BESIDE.fullmatch(name)
     symbol = found and (found["a"] or found["b"])

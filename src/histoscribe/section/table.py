@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.errors import SectionError, TableError
-from histoscribe.genes.identifiers import clean_names, date_words, name_doubts
+from histoscribe.genes.identifiers import bare_name, clean_names, date_words, name_doubts
 from histoscribe.record import record_of
 from histoscribe.rows import is_lazy
 
@@ -164,9 +164,12 @@ def without_genome(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def clear_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Gene names without a genome before them and with spreadsheets' dates turned back; what was done and
-    what is doubtful."""
-    bare, said = without_genome(names)
+    """Gene names without a genome before them or identifiers beside them, with spreadsheets' dates turned
+    back; what was done and what is doubtful."""
+    whole, said = without_genome(names)
+    bare = list(map(bare_name, whole))
+    if changed := [old for old, new in zip(whole, bare, strict=True) if old != new]:
+        said.append(f"identifiers beside {len(changed)} symbols were taken off ({examples(changed)})")
     clean = clean_names(bare)
     genes = dict(clean.dates)
     bare = [genes.get(name, name) for name in bare]

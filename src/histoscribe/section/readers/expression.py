@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _SYMBOLS = (
     "feature_name", "gene_symbols", "gene_symbol", "symbol", "gene_name", "gene_names", "gene_short_name",
-    "hgnc_symbol", "external_gene_name", "genename", "genesymbol", "symbols", "features", "gene",
-    "genes", "name",
+    "hgnc_symbol", "mgi_symbol", "external_gene_name", "genename", "genesymbol", "symbols", "features",
+    "gene", "genes", "name",
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"\d+|[A-Z]+\d{6,}(\.\d+)?(_PAR_Y)?")
 _PLACES = (
@@ -281,8 +281,10 @@ def _name_genes(table: AnnData) -> list[str]:
     """Name genes by their symbols, without a genome before them, each once."""
     names, warnings = [str(gene) for gene in table.var_names], []
     known = {re.sub(r"[ .]", "_", str(name).lower()): name for name in table.var}
-    column = next((known[name] for name in _SYMBOLS if name in known), None)
-    if column is not None and np.mean([bool(_IDENTIFIER.fullmatch(name)) for name in names]) > 0.5:
+    columns = [known[name] for name in _SYMBOLS if name in known]
+    columns.sort(key=lambda name: _are_identifiers(table.var[name]))
+    column = next(iter(columns), None)
+    if column is not None and _are_identifiers(names):
         stated = [str(value) if isinstance(value, str) and value else "" for value in table.var[column]]
         if "gene_ids" not in table.var:
             table.var["gene_ids"] = names
@@ -293,6 +295,11 @@ def _name_genes(table: AnnData) -> list[str]:
     if list(unique) != [str(gene) for gene in table.var_names]:
         table.var_names = list(unique)
     return [*warnings, *said, *renamed]
+
+
+def _are_identifiers(names: Iterable[Any]) -> bool:
+    """Whether most of these names are numbers or identifiers, no symbols."""
+    return bool(np.mean([bool(_IDENTIFIER.fullmatch(str(name))) for name in names]) > 0.5)
 
 
 def check_sparse(table: AnnData, path: Path) -> None:
