@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import StorageError, reason_of
 from histoscribe.files import RUN
 
@@ -36,7 +37,7 @@ class Rows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+    def __getitem__(self, key: Any) -> Floats:
         rows, *columns = key if isinstance(key, tuple) else (key,)
         rows = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
         out = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
@@ -44,7 +45,7 @@ class Rows:
             self._read(out[start:stop], int(rows[start]))
         return out[(slice(None), *columns)]
 
-    def _read(self, out: NDArray[np.float32], start: int) -> None:
+    def _read(self, out: Floats, start: int) -> None:
         place = (self._first + start) * self.shape[1] * self.dtype.itemsize
         left = out.data.cast("B")
         while len(left) and hasattr(os, "preadv"):  # forked processes share the place of `seek`
@@ -62,7 +63,7 @@ class Rows:
         found._first, found.shape = self._first + rows.start, (rows.stop - rows.start, self.shape[1])
         return found
 
-    def __setitem__(self, rows: slice, values: NDArray[np.float32]) -> None:
+    def __setitem__(self, rows: slice, values: Floats) -> None:
         try:
             with self._lock:
                 self._file.seek((self._first + (rows.start or 0)) * self.shape[1] * self.dtype.itemsize)

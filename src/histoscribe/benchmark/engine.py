@@ -11,9 +11,9 @@ from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student, wilcoxon
 
+from histoscribe.arrays import Wide
 from histoscribe.benchmark.ledger import Ledger, Score
 from histoscribe.benchmark.methods import REFERENCE, Method, code_digest
 from histoscribe.benchmark.tables import TableLayout
@@ -191,7 +191,7 @@ def compare_methods(ours: Mapping[str, Score], others: Mapping[str, Score]) -> P
     return Pair(*names, float(means.mean()), float(low), float(high), sign_flip(means), p_genes)
 
 
-def sign_flip(values: NDArray[np.float64]) -> float:
+def sign_flip(values: Wide) -> float:
     """Two-sided p of the mean under random signs: all of them up to 14 values, else 20,000 draws."""
     seen = abs(values.mean())
     if len(values) <= _EXACT:
@@ -201,5 +201,5 @@ def sign_flip(values: NDArray[np.float64]) -> float:
     return float(np.mean(np.abs((signs * values).mean(axis=1)) >= seen - 1e-12))
 
 
-def _values(record: Score) -> NDArray[np.float64]:
+def _values(record: Score) -> Wide:
     return np.array(record.each or (record.value,), dtype=np.float64)

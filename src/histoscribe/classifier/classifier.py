@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from histoscribe.arrays import Numbers
+from histoscribe.arrays import Floats, Mask, Numbers, Wide
 from histoscribe.bulk import BulkTable, as_table, bulk_of
 from histoscribe.bulk.table import Table
 from histoscribe.classifier.head import FOLDS, Head
@@ -51,7 +51,7 @@ class ClassifierSettings:
 class ClassifierState:
     """Labelled samples."""
 
-    samples: NDArray[np.float32]
+    samples: Floats
     """Standardised, holes at the mean, shape (samples, genes)."""
     standard: Standard
     codes: Numbers
@@ -165,12 +165,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         told, novelty, company = head.tell(_asked(units), patients)
         nearest = np.array(state.classes, dtype=object)[told.argmax(1)]
         frame = pd.DataFrame(told, columns=[f"P({name})" for name in state.classes])
-        known = {
-            "nearest": nearest,
-            "probability": told.max(1),
-            "novelty": novelty,
-            "company": company,
-        }
+        known = {"nearest": nearest, "probability": told.max(1), "novelty": novelty, "company": company}
         frame = pd.concat([pd.DataFrame(known), frame], axis=1)
         frame.insert(0, "class", np.where(novelty > 1, UNKNOWN, nearest))
         said = [_ONE_BY_ONE if own else _TOGETHER] if together else []
@@ -256,7 +251,7 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         return settings, ClassifierState(samples, standard, codes, classes, patients, memory)
 
 
-def _remembered(name: str) -> tuple[NDArray[np.float32], Standard, list[str], list[str]]:
+def _remembered(name: str) -> tuple[Floats, Standard, list[str], list[str]]:
     """What a bundled imputer remembers: samples, their units, patients and names."""
     imputer = Imputer.load(bundled(name))
     state, training = imputer.fitted, imputer.card.training
@@ -264,7 +259,7 @@ def _remembered(name: str) -> tuple[NDArray[np.float32], Standard, list[str], li
     return state.restorer.memory.samples.numpy(), state.standard, owners, names
 
 
-def _asked(units: UnitTable) -> NDArray[np.float64]:
+def _asked(units: UnitTable) -> Wide:
     """The values of the genes that the table has, holes at the mean, shape (samples, genes it has)."""
     return np.nan_to_num(units.values[:, units.places >= 0]).astype(np.float64)
 
@@ -281,7 +276,7 @@ def _check(labels: NDArray[np.str_], owners: Sequence[str], where: str) -> None:
             raise TableError(problem, where=where, remedy="give more patients, or leave the class out")
 
 
-def _effect(samples: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
+def _effect(samples: Floats, own: Mask) -> NDArray[np.floating[Any]]:
     """Difference of the means of a class and all others over the spread within both, shape (genes,)."""
     spread = np.sqrt(own.mean() * samples[own].var(0) + (~own).mean() * samples[~own].var(0))
     return np.asarray((samples[own].mean(0) - samples[~own].mean(0)) / (spread + 0.05))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError
 from histoscribe.evaluation.guards import varying
 from histoscribe.evaluation.regions import log_expression, variable_genes
@@ -64,7 +65,7 @@ def expression_clusters(
     return labels.astype(np.str_)
 
 
-def set_score(section: Section, genes: Sequence[str]) -> NDArray[np.float64]:
+def set_score(section: Section, genes: Sequence[str]) -> Wide:
     """Mean of a set's genes on each spot, each gene in standard deviations from its mean over the section.
 
     `RegionError` if the section has fewer than three of them that vary.
@@ -76,5 +77,5 @@ def set_score(section: Section, genes: Sequence[str]) -> NDArray[np.float64]:
         problem = f"{x.shape[1]} of {len(genes)} genes of the set vary here, at least 3 are needed"
         remedy = "choose another set, or restore its genes first"
         raise RegionError(problem, where=section.name, remedy=remedy)
-    scores: NDArray[np.float64] = ((x - x.mean(axis=0)) / x.std(axis=0)).mean(axis=1)
+    scores: Wide = ((x - x.mean(axis=0)) / x.std(axis=0)).mean(axis=1)
     return scores

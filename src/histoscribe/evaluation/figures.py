@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask, Pixels, Wide
 from histoscribe.palette import ACCENT, INK, MARK, SOFT, scale_bar
 from histoscribe.section import Section
 
@@ -117,7 +118,7 @@ def tissue_figure(section: Section) -> Figure:
     return figure
 
 
-def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
+def histogram_figure(scores: Mapping[str, Wide]) -> Figure:
     """The distribution of r over genes: the first filled with its mean, the rest as outlines."""
     with styled():
         figure, (axes,) = row(1, side=3.3, wide=1.25)
@@ -139,9 +140,7 @@ def histogram_figure(scores: Mapping[str, NDArray[np.float64]]) -> Figure:
     return figure
 
 
-def detection_figure(
-    detected: NDArray[np.floating], r: NDArray[np.floating], top: NDArray[np.bool_]
-) -> Figure:
+def detection_figure(detected: NDArray[np.floating], r: NDArray[np.floating], top: Mask) -> Figure:
     """Each gene's r against the share of spots in which it was counted."""
     with styled():
         figure, (axes,) = row(1, side=3.3, wide=1.25)
@@ -168,7 +167,7 @@ def scatter_figure(genes: Mapping[str, tuple[NDArray[np.floating], NDArray[np.fl
     return figure
 
 
-def thumbnail(slide: Slide, longest: int = LONGEST_SIDE) -> NDArray[np.uint8]:
+def thumbnail(slide: Slide, longest: int = LONGEST_SIDE) -> Pixels:
     """A small image of a whole slide, its longest side at most `longest` pixels, shape (rows, columns, 3)."""
     from PIL import Image
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from histoscribe.arrays import Mask, Wide
 from histoscribe.errors import SectionError
 
 FEWEST = 3
@@ -17,7 +18,7 @@ FARTHEST_UM = 500.0
 """Beyond which two spots, or cells, of a tissue are no neighbours."""
 
 
-def finite_places(centres: ArrayLike) -> NDArray[np.float64]:
+def finite_places(centres: ArrayLike) -> Wide:
     """Places of spots, shape (spots, 2); raises `SectionError` if one is no number."""
     places = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
     if not np.isfinite(places).all():
@@ -25,7 +26,7 @@ def finite_places(centres: ArrayLike) -> NDArray[np.float64]:
     return places
 
 
-def varying(values: Any) -> NDArray[np.bool_]:
+def varying(values: Any) -> Mask:
     """Which genes have a number in every spot and not the same in all.
 
     `values` (spots, genes): dense or sparse. Returns (genes,).
@@ -37,7 +38,7 @@ def varying(values: Any) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(low) & np.isfinite(high) & (low < high))
 
 
-def moments(values: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(values: Any) -> tuple[Wide, Wide]:
     """Mean and variance of each gene, 0 where it does not vary.
 
     `values` (spots, genes): dense or sparse. Returns each (genes,).

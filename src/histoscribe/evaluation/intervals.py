@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 
-Scores = NDArray[np.float64]
+Scores = Wide
 
 _GENES_AT_ONCE = 512
 _FEWEST_PATCHES = 4

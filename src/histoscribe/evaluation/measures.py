@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import TableError
 
-Scores = NDArray[np.float64]
+Scores = Wide
 _BLOCK = 1 << 20
 
 

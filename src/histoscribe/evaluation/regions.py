@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.bulk.table import dense
 from histoscribe.errors import RegionError
 from histoscribe.evaluation.guards import FARTHEST_UM, FEWEST, another_library, finite_places, moments
@@ -152,7 +153,7 @@ def differential_genes(
     return result.iloc[np.lexsort((-result["effect"].abs(), -np.abs(score)))]
 
 
-def _differences(first: Any, second: Any) -> dict[str, NDArray[np.float64]]:
+def _differences(first: Any, second: Any) -> dict[str, Wide]:
     """Effect, fold change and shares above zero of two groups of spots; no effect where nothing varies."""
     (mean, variance), (other, varies) = moments(first), moments(second)
     sizes = first.shape[0], second.shape[0]
@@ -209,7 +210,7 @@ def class_neighbourhood(section: Section, labels: NDArray[np.str_], *, seed: int
 
 
 def morans_i(
-    section: Section, genes: Sequence[str] | None = None, inside: NDArray[np.bool_] | None = None
+    section: Section, genes: Sequence[str] | None = None, inside: Mask | None = None
 ) -> pd.DataFrame:
     """Moran's I of genes: 1 where neighbours are alike, 0 where they are as different as any.
 
@@ -263,7 +264,7 @@ def variable_genes(section: Section) -> list[str]:
     return [str(gene) for gene in variance.index[variance > 0][:2000]]
 
 
-def log_expression(section: Section, genes: Sequence[str]) -> NDArray[np.float32]:
+def log_expression(section: Section, genes: Sequence[str]) -> Floats:
     """Some genes as log1p of counts per 10,000, predictions as they are, shape (spots, genes).
 
     Raises `TableError` if the section lacks one.
@@ -305,12 +306,12 @@ def kept_regions(table: AnnData) -> list[Region]:
 def effective_share(
     values: Any,
     centres: ArrayLike,
-    first: NDArray[np.bool_],
-    second: NDArray[np.bool_],
+    first: Mask,
+    second: Mask,
     pitch: float,
     *,
     progress: Progress | None = None,
-) -> NDArray[np.float64]:
+) -> Wide:
     """The share of all spots that independent ones would need for the same certainty, for each gene.
 
     Neighbours resemble each other. The difference of two means is a sum of values weighted by `w`; its
@@ -349,7 +350,7 @@ def effective_share(
     return shares
 
 
-def _rings(places: NDArray[np.float64], rows: NDArray[np.intp]) -> list[csr_array]:
+def _rings(places: Wide, rows: NDArray[np.intp]) -> list[csr_array]:
     """Which spots lie one, two, ... pitches from these rows: ones, shape (rows, spots)."""
     from scipy.sparse import csr_array
     from scipy.spatial import cKDTree

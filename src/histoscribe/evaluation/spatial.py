@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, finite_places, varying
 from histoscribe.graphs import spatial_graph
 
-Scores = NDArray[np.float64]
+Scores = Wide
 
 _WINDOW = 7
 _MOST_PIXELS = 50_000_000

@@ -3,8 +3,8 @@
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Pixels
 from histoscribe.errors import SettingError
 
 
@@ -32,12 +32,12 @@ class TileEncoder(Protocol):
         """µm per pixel of the crop: the slide is resampled to it."""
         ...
 
-    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, crops: Pixels) -> Floats:
         """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension)."""
         ...
 
 
-def check_crops(crops: NDArray[np.uint8], side: int, name: str) -> None:
+def check_crops(crops: Pixels, side: int, name: str) -> None:
     """Raise `SettingError` unless crops are uint8 of shape (n, side, side, 3), as this encoder wants."""
     if crops.dtype != np.uint8 or crops.shape[1:] != (side, side, 3):
         problem = f"crops of shape {crops.shape} and type {crops.dtype} do not fit the encoder {name}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import SlideError
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.features.store import CHUNK, Shelf, open_shelf, store_in_use
@@ -36,7 +36,7 @@ class Description:
 
 def encode_tiles(
     slide: Slide, tiles: Tiles, encoder: TileEncoder, *, progress: Progress | None = None
-) -> NDArray[np.float32]:
+) -> Floats:
     """Describe every tile of a slide; the features of `describe_tiles`.
 
     Returns
@@ -112,7 +112,7 @@ def describe_tiles(
 
 def _describe(
     origin: Slide | SlideSource, encoder: TileEncoder, shelf: Shelf | None, part: tuple[int, Tiles, bool]
-) -> tuple[int, int, NDArray[np.float32] | None]:
+) -> tuple[int, int, Floats | None]:
     """Describe one chunk: its number, its tiles, whether it is mended; small enough to be sent to a worker.
 
     Returns its number, how many tiles it has, and its descriptors unless they are in the store.

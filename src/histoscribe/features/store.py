@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import StorageError, told_as
 from histoscribe.features.encoder import TileEncoder
 from histoscribe.slide import Slide
@@ -79,7 +79,7 @@ class Shelf:
             starts.update(line for line in lines if line.isdigit())
         return starts.total() - len(starts)
 
-    def write(self, chunk: int, values: NDArray[np.float32]) -> None:
+    def write(self, chunk: int, values: Floats) -> None:
         """Write a chunk, shape (its tiles, dimension): it is there whole or not at all."""
         import zarr
 
@@ -106,11 +106,11 @@ class Shelf:
             damaged.add(chunk)
         return whole, damaged
 
-    def read(self, rows: slice = slice(None)) -> NDArray[np.float32]:
+    def read(self, rows: slice = slice(None)) -> Floats:
         """Read descriptors, in the order of the tiles; shape (tiles, dimension)."""
         import zarr
 
-        out: NDArray[np.float32] = np.asarray(zarr.open_array(self.path, mode="r")[rows], dtype=np.float32)
+        out: Floats = np.asarray(zarr.open_array(self.path, mode="r")[rows], dtype=np.float32)
         return out
 
 

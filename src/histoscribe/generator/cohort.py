@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.samples import file_beside, with_samples
@@ -40,7 +41,7 @@ _KIND_WORDS = {
 class Cohort:
     """Samples on the generator's scale, log2 of abundance, nothing below 0."""
 
-    values: NDArray[np.float32]
+    values: Floats
     """No NaN: what was not detected is 0. Shape (samples, genes)."""
     genes: tuple[str, ...]
     kinds: NDArray[np.str_]
@@ -55,7 +56,7 @@ class Cohort:
     """Shape (samples,)."""
     notes: tuple[str, ...] = ()
     """What was done and what is doubtful, in plain words."""
-    purity: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    purity: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float32))
     """Known share of tumour in metastases, by default unknown: NaN, and estimated. Shape (samples,)."""
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Cohort:
         """Some of the samples, by index or mask."""
         return replace(self, **{name: getattr(self, name)[rows] for name in _BY_SAMPLE})
 
-    def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> NDArray[np.int64]:
+    def of(self, kind: str, *, cancer: str | None = None, site: str | None = None) -> Numbers:
         """Indices of samples of one kind, of one cancer or site where named."""
         wanted = self.kinds == kind
         if cancer is not None:
@@ -180,7 +181,7 @@ def cohort_of(table: AnnData | BulkTable) -> Cohort:
     return Cohort(values, genes, kinds, cancers, sites, said_of["patient"], names, said, purity)
 
 
-def to_log2(bulk: BulkTable) -> tuple[NDArray[np.float32], list[str]]:
+def to_log2(bulk: BulkTable) -> tuple[Floats, list[str]]:
     """Values on the generator's scale, and what was done.
 
     Raises `TableError` if the values are already centred, so that abundances cannot be had from them.

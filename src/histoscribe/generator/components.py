@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import TableError
 from histoscribe.files import replacing
 from histoscribe.generator.metgen import MetGen
@@ -25,7 +25,7 @@ _LEAST_GENES = 4
 _DRAWN = 25
 
 
-def loadings(model: MetGen) -> NDArray[np.float32]:
+def loadings(model: MetGen) -> Floats:
     """How the decoded profile changes with each component, shape (CODE, genes), in gene units.
 
     The central difference over one standard deviation of the component either way, at the mean code.
@@ -37,7 +37,7 @@ def loadings(model: MetGen) -> NDArray[np.float32]:
     return ((up - down) / 2).numpy()
 
 
-def parent_shares(model: MetGen) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def parent_shares(model: MetGen) -> tuple[Wide, Wide]:
     """Share of each component's variance over all pairs that comes from the cancer and from the site.
 
     Mean primaries and mean normal tissues of the training cohort are mixed at the median purity, every

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import SettingError
 from histoscribe.features.device import one_thread, resolve_device
 from histoscribe.generator.cohort import KINDS, Cohort, cohort_of
@@ -228,13 +229,13 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
         profiles = standard.undo(draft.profiles.numpy())
         return build_result(profiles, draft.codes.numpy(), obs, parents, self.card, notes)
 
-    def encode(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
+    def encode(self, table: Table, *, adapt: bool | None = None) -> Floats:
         """Codes of metastases, shape (samples, components)."""
         standard = self.fitted.standard
         brought = self._bring(table, torch.from_numpy(standard.mean), adapt)
         return self.fitted.model.encode(standard.apply(brought.values))
 
-    def known(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
+    def known(self) -> tuple[Floats, list[str], list[str]]:
         """Codes of the training metastases, shape (samples, components), with their cancers and sites."""
         model = self.fitted.model
         pairs = model.known_pairs.long().tolist()

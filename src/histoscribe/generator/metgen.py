@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import ModelError
 from histoscribe.generator.network import CODE, MetVAE, Mixer, SourceEncoder, Texture
 from histoscribe.generator.parents import mix
@@ -120,7 +121,7 @@ class MetGen(torch.nn.Module):
         site = self.met.site(codes).softmax(1)[rows, pairs[:, 1]]
         return cancer, site
 
-    def encode(self, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def encode(self, profiles: Floats) -> Floats:
         """Mean codes of standardised metastases, shape (samples, CODE)."""
         with torch.inference_mode():
             parts = [
@@ -129,7 +130,7 @@ class MetGen(torch.nn.Module):
             ]
         return np.concatenate(parts)
 
-    def draw_normals(self, site: int, samples: int, generator: torch.Generator) -> NDArray[np.float32]:
+    def draw_normals(self, site: int, samples: int, generator: torch.Generator) -> Floats:
         """Normal tissues of a site, shape (samples, genes): its mean, varied along its main directions."""
         axes = torch.randn(samples, self.normal_axes.shape[1], generator=generator)
         drawn = (self.normal_mean[site] + axes @ self.normal_axes[site]).clamp_min(0)
@@ -139,9 +140,9 @@ class MetGen(torch.nn.Module):
 def draft_samples(
     model: MetGen,
     standard: Standard,
-    primaries: NDArray[np.float32],
-    normals: NDArray[np.float32],
-    purity: NDArray[np.float32],
+    primaries: Floats,
+    normals: Floats,
+    purity: Floats,
     pair: tuple[int, int],
     generator: torch.Generator,
     progress: Progress,
@@ -186,7 +187,7 @@ def rebuild(
     return model.eval().requires_grad_(False), Standard(genes, mean, sd, "log2", _LIMIT, 0.0)
 
 
-def learn_standard(values: NDArray[np.float32], genes: tuple[str, ...]) -> Standard:
+def learn_standard(values: Floats, genes: tuple[str, ...]) -> Standard:
     """The units of a generator: log2 abundances of metastases, shape (samples, genes), centred and scaled."""
     sd = np.maximum(values.std(0), _LEAST_SD).astype(np.float32)
     return Standard(genes, values.mean(0).astype(np.float32), sd, "log2", _LIMIT, 0.0)

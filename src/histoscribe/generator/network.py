@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from histoscribe.arrays import Floats
 
 CODE = 64
 FACTORS = 48
@@ -131,7 +132,7 @@ class Texture(nn.Module):
         self.register_buffer("parent_scale", torch.ones(genes))
         self.register_buffer("factors", torch.zeros(FACTORS, genes))
 
-    def fit(self, real: NDArray[np.float32], mixtures: NDArray[np.float32]) -> None:
+    def fit(self, real: Floats, mixtures: Floats) -> None:
         """Learn from residuals of real metastases and of training mixtures, (samples, genes), in units."""
         self.offset.copy_(torch.from_numpy(real.mean(0)))
         self.parent_offset.copy_(torch.from_numpy(mixtures.mean(0)))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.table import BulkTable, Table, as_table, bulk_of
 from histoscribe.errors import RegionError, TableError
@@ -23,7 +24,7 @@ _LEVEL = 1.0
 class Parents:
     """Profiles of primaries or of normal tissues on a model's scale."""
 
-    values: NDArray[np.float32]
+    values: Floats
     """log2 of abundance, whole, shape (samples, model genes)."""
     names: tuple[str, ...]
     scale: str
@@ -32,7 +33,7 @@ class Parents:
     """What was done and what is doubtful, in plain words."""
 
 
-def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name: str = "") -> BulkTable:
+def pseudo_bulk(section: Section, rows: Mask | None = None, *, name: str = "") -> BulkTable:
     """One profile from the spots of a section: the sum of counts, or the mean of predicted abundances.
 
     Parameters
@@ -67,9 +68,7 @@ def pseudo_bulk(section: Section, rows: NDArray[np.bool_] | None = None, *, name
     return as_table(one, name=name, scale=scale or "counts")
 
 
-def bring(
-    table: Table, genes: tuple[str, ...], reference: NDArray[np.float32], *, adapt: bool | None = None
-) -> Parents:
+def bring(table: Table, genes: tuple[str, ...], reference: Floats, *, adapt: bool | None = None) -> Parents:
     """Bring a table to a model's genes and scale.
 
     `reference` (genes,): mean profile of the cohort that the model learned from, which stands in for the few
@@ -112,9 +111,7 @@ def bring(
     return Parents(np.maximum(values, 0).astype(np.float32), names, bulk.scale, tuple(notes))
 
 
-def mix(
-    tumour: NDArray[np.float32], normal: NDArray[np.float32], purity: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def mix(tumour: Floats, normal: Floats, purity: Floats) -> Floats:
     """log2 of `purity · 2^tumour + (1 − purity) · 2^normal`: purities (samples,), the rest (samples,
     genes)."""
     share = np.asarray(purity, dtype=np.float32)[:, None]
@@ -123,15 +120,13 @@ def mix(
 
 def draw_of(
     classes: NDArray[np.generic], wanted: NDArray[np.generic], random: np.random.Generator
-) -> NDArray[np.int64]:
+) -> Numbers:
     """The row of a random sample of each class that is wanted, among samples of these classes."""
     rows = {name: np.flatnonzero(classes == name) for name in np.unique(wanted)}
     return np.array([random.choice(rows[name]) for name in wanted])
 
 
-def estimate_purity(
-    metastases: NDArray[np.float32], tumour: NDArray[np.float32], normal: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def estimate_purity(metastases: Floats, tumour: Floats, normal: Floats) -> Floats:
     """The share of tumour at which a mixture of two mean profiles lies nearest.
 
     Only the genes in which the two differ most tell it apart: the 300 with the largest difference.

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.errors import SettingError
 
 _MANY = 64
@@ -15,7 +16,7 @@ _SLACK = 1e-6  # so that neighbours at exactly the radius do not depend on round
 
 def spatial_graph(
     centres: ArrayLike, pitch: float, *, radius: float = 1.5, self_edges: bool = True
-) -> NDArray[np.int64]:
+) -> Numbers:
     """Join the spots that lie within `radius` pitches of each other.
 
     Parameters
@@ -53,7 +54,7 @@ def spatial_graph(
 
 def context_means(
     features: ArrayLike, centres: ArrayLike, pitch: float, radii: Sequence[float] = (1.5, 3.0)
-) -> NDArray[np.float32]:
+) -> Floats:
     """Average features within each radius, the spot itself included.
 
     Where spots lie much denser than `pitch` (a dense grid predicted by a model of a coarser array) they are
@@ -114,7 +115,7 @@ class Surroundings:
         self._count = np.asarray(gather.sum(axis=1), dtype=np.float64).reshape(-1)
         self._tree = cKDTree((gather @ points) / self._count[:, None])
 
-    def gathered(self, runs: Iterable[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    def gathered(self, runs: Iterable[Floats], width: int) -> Floats:
         """What `means` needs of all values, which come as runs of rows in their order: (cells, width)."""
         from scipy.sparse import csr_array
 
@@ -131,13 +132,13 @@ class Surroundings:
             start = stop
         return sums
 
-    def means(self, sums: NDArray[np.float32], rows: slice) -> NDArray[np.float32]:
+    def means(self, sums: Floats, rows: slice) -> Floats:
         """Means around some spots, shape (rows, width); `rows` start at a multiple of 2,048 of them."""
         points = self._points[rows]
         runs = range(0, len(points), _CHUNK)
         return np.concatenate([self._means(sums, points[run : run + _CHUNK]) for run in runs])
 
-    def _means(self, sums: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _means(self, sums: Floats, points: Wide) -> Floats:
         from scipy.sparse import csr_array
         from scipy.spatial import cKDTree
 
@@ -153,7 +154,7 @@ class Surroundings:
         return np.asarray(within @ sums, dtype=np.float32)
 
 
-def _checked(centres: ArrayLike, pitch: float, radius: float) -> NDArray[np.float64]:
+def _checked(centres: ArrayLike, pitch: float, radius: float) -> Wide:
     """Centres as numbers; raises `SettingError` if a length is not positive or a centre not finite."""
     points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
     if not (np.isfinite(pitch) and pitch > 0 and np.isfinite(radius) and radius > 0):

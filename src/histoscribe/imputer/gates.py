@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histoscribe.arrays import Floats, Mask, Numbers
+
 KNOTS = ((0.1, 0.3, 0.5, 0.7, 0.9), (0.02, 0.07, 0.3, 0.5, 0.8))
 LEVEL_90 = 1.6448536
 _PRIOR_CELLS, _LEAST_CELLS = 25.0, 10
@@ -24,18 +26,18 @@ class Rehearsal:
     """0 where single values are hidden, 1 where whole genes are."""
     knot: int
     """Which share of observed genes, an index into `KNOTS[mode]`."""
-    rows: NDArray[np.int64]
+    rows: Numbers
     """Which training samples, shape (samples,)."""
     truth: NDArray[np.float16]
     gaussian: NDArray[np.float16]
     memory: NDArray[np.float16]
     """`truth`, `gaussian` and `memory`: standardised values and what the two expect, shape (samples,
     genes)."""
-    observed: NDArray[np.bool_]
-    scored: NDArray[np.bool_]
+    observed: Mask
+    scored: Mask
     """`observed` and `scored`: what the models saw; what was hidden from them and is known. Shape (samples,
     genes)."""
-    surprise: NDArray[np.float32]
+    surprise: Floats
     """Distance to the nearest reference, shape (samples,)."""
 
 
@@ -130,9 +132,7 @@ def held_out_scores(
     }
 
 
-def score_genes(
-    truth: NDArray[np.float32], guess: NDArray[np.float32], hidden: NDArray[np.bool_], genes: Sequence[str]
-) -> pd.DataFrame:
+def score_genes(truth: Floats, guess: Floats, hidden: Mask, genes: Sequence[str]) -> pd.DataFrame:
     """Pearson's `r` of each gene over its hidden values, Fisher's `low` and `high` (95 %), and `samples`.
 
     Genes with fewer than 10 hidden values, or constant ones, are left out.

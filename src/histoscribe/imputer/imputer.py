@@ -8,11 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.bulk import SCALES, BulkTable, bulk_of
 from histoscribe.bulk.table import Table
 from histoscribe.errors import ModelError
@@ -180,7 +180,7 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         bulk, units = self.units_of(bulk_of(table), adapt)
         return restore_table(bulk, units, self.fitted.restorer, self.card, progress or Progress())
 
-    def embed(self, table: Table, *, adapt: bool | None = None) -> NDArray[np.float32]:
+    def embed(self, table: Table, *, adapt: bool | None = None) -> Floats:
         """The summary of each sample, shape (samples, factors); NaN for samples without any value."""
         _, units = self.units_of(bulk_of(table), adapt)
         return summarise(self.fitted.restorer, units.values)

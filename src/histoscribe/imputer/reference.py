@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+from histoscribe.arrays import Numbers
 
 WIDTH = 2.0
 NUGGET = 0.003
@@ -64,7 +65,7 @@ class ReferenceMemory(torch.nn.Module):
         return self._solved[key]
 
 
-def choose_references(folds: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+def choose_references(folds: Numbers, limit: int, seed: int) -> Numbers:
     """Which training samples to keep, in order: all, or `limit` of them, new ones (fold 0 or more) first."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(folds))

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histoscribe.arrays import Floats, Mask, Numbers
 from histoscribe.errors import ModelError
 from histoscribe.features.device import one_thread
 from histoscribe.imputer.gates import Gates
@@ -101,9 +102,7 @@ def rebuild(
     return ImputerState(restorer.eval(), standard_of(genes, mean, sd, scale))
 
 
-def restore_all(
-    restorer: Restorer, values: NDArray[np.float32], progress: Progress
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def restore_all(restorer: Restorer, values: Floats, progress: Progress) -> tuple[Floats, Floats]:
     """Mean and spread of every gene, shape (samples, genes), standardised; NaN where nothing is known."""
     means, spreads = np.full_like(values, np.nan), np.full_like(values, np.nan)
     offered = torch.from_numpy(~np.isnan(values).all(0))
@@ -115,7 +114,7 @@ def restore_all(
 
 
 @one_thread()
-def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.float32]:
+def summarise(restorer: Restorer, values: Floats) -> Floats:
     """The expected factors of each sample, shape (samples, factors); NaN where nothing is known."""
     result = np.full((len(values), restorer.start.loadings.shape[1]), np.nan, dtype=np.float32)
     for rows, some, known in _chunks(values, "summarising", Progress()):
@@ -125,7 +124,7 @@ def summarise(restorer: Restorer, values: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def explain(
-    restorer: Restorer, values: NDArray[np.float32], asked: int, genes: Sequence[str], progress: Progress
+    restorer: Restorer, values: Floats, asked: int, genes: Sequence[str], progress: Progress
 ) -> pd.DataFrame:
     """Value times derivative of a restored gene with respect to every observed one, samples × observed genes.
 
@@ -136,7 +135,7 @@ def explain(
     """
     hidden = values.copy()
     hidden[:, asked] = np.nan
-    there: NDArray[np.bool_] = np.asarray(~np.isnan(hidden).all(0))
+    there: Mask = np.asarray(~np.isnan(hidden).all(0))
     weights = np.full((len(hidden), int(there.sum())), np.nan, dtype=np.float32)
     for rows, some, known in _chunks(hidden, "tracing what carried the gene", progress):
         some.requires_grad_()
@@ -148,9 +147,7 @@ def explain(
     return frame.iloc[:, order]
 
 
-def _chunks(
-    values: NDArray[np.float32], message: str, progress: Progress
-) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+def _chunks(values: Floats, message: str, progress: Progress) -> Iterator[tuple[Numbers, Tensor, Tensor]]:
     """Rows with any value, their values and mask; those of one pattern together, as it is solved once."""
     known = ~np.isnan(values)
     rows = np.flatnonzero(known.any(1))

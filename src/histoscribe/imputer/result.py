@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers
 from histoscribe.bulk import SCALES
 from histoscribe.bulk.table import BulkTable, as_table
 from histoscribe.errors import TableError
@@ -109,7 +109,7 @@ def _record(bulk: BulkTable, units: UnitTable, card: Card, notes: tuple[str, ...
     )
 
 
-def _left_out(means: NDArray[np.float32], told: NDArray[np.bool_], *, unchecked: bool) -> Iterator[str]:
+def _left_out(means: Floats, told: Mask, *, unchecked: bool) -> Iterator[str]:
     """What the user is to know of samples and genes that nothing is told of, or that cannot be checked."""
     if empty := int(np.isnan(means).all(1).sum()):
         yield f"{empty} samples have no value of any model gene and were left as they are"
@@ -126,7 +126,7 @@ def _known(value: float) -> float | None:
 
 def _own_structure(
     bulk: BulkTable, units: UnitTable, restorer: Restorer, progress: Progress
-) -> tuple[NDArray[np.int64], Completed] | None:
+) -> tuple[Numbers, Completed] | None:
     """Columns with two values or more, filled; None where no value is missing there."""
     holes = np.isnan(units.raw)
     kept = np.flatnonzero((~holes).sum(0) > 1)
@@ -137,7 +137,7 @@ def _own_structure(
     genes = np.flatnonzero(place[units.places] >= 0)
     at, standard = place[units.places[genes]], units.standard
 
-    def told(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def told(values: Floats) -> Floats:
         given = np.full((len(values), len(standard.genes)), np.nan, dtype=np.float32)
         given[:, genes] = values[:, at]
         found = restore_all(restorer, standard.apply(given), Progress())[0]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Numbers, Wide
 from histoscribe.bulk import SCALES, convert
 from histoscribe.bulk.table import BulkTable, dense
 from histoscribe.errors import SettingError, TableError
@@ -22,11 +23,11 @@ _FAR = 2.5
 class UnitTable:
     """A table in a model's units."""
 
-    values: NDArray[np.float32]
+    values: Floats
     """NaN where the table has no value, shape (samples, model genes)."""
-    raw: NDArray[np.float32]
+    raw: Floats
     """The table's values on the scale of `standard`, shape (samples, table genes)."""
-    places: NDArray[np.int64]
+    places: Numbers
     """Column of each model gene in the table; -1 where the table lacks it. Shape (model genes,)."""
     standard: Standard
     """Turns restored values into the scale of the result."""
@@ -49,7 +50,7 @@ def standard_of(
     return Standard(genes, mean.astype(np.float32), sd.astype(np.float32), scale, _LIMIT, lowest)
 
 
-def learn_standard(bulk: BulkTable) -> tuple[Standard, NDArray[np.float32], NDArray[np.bool_], list[str]]:
+def learn_standard(bulk: BulkTable) -> tuple[Standard, Floats, Mask, list[str]]:
     """Choose the genes that can be learned and standardise a training table.
 
     Gives the units, the values (kept samples, kept genes), which samples have any value (samples,), and
@@ -129,9 +130,7 @@ def standardise(
     return UnitTable(values, raw, places, own, adapt, tuple(notes))
 
 
-def _moments(
-    values: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+def _moments(values: Floats) -> tuple[Wide, Wide, Numbers]:
     """Mean and standard deviation of each gene's known values, and how many there are (0 and 0 of none)."""
     holes = np.isnan(values)
     seen = (~holes).sum(0)
@@ -140,15 +139,13 @@ def _moments(
     return mean, np.sqrt(np.where(holes, 0, (filled - mean) ** 2).sum(0) / np.maximum(seen, 1)), seen
 
 
-def _distance(values: NDArray[np.float32]) -> float:
+def _distance(values: Floats) -> float:
     """Median distance from the training means, in standard deviations."""
     known = np.abs(values[~np.isnan(values)])
     return float(np.median(known)) if known.size else 0.0
 
 
-def _own_units(
-    observed: NDArray[np.float32], there: NDArray[np.bool_], standard: Standard, where: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _own_units(observed: Floats, there: Mask, standard: Standard, where: str) -> tuple[Floats, Floats]:
     """Means and deviations of the table's own, and for genes it lacks those of the model brought to them."""
     if len(observed) < MIN_SAMPLES:
         problem = f"{len(observed)} samples are too few to standardise a table by its own means"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import Cancelled, HistoscribeError, SectionError, SettingError
 from histoscribe.features import TileEncoder, encode_tiles
 from histoscribe.predictor.inputs import Scale, scale_of, standardised
@@ -28,13 +28,13 @@ class Bag:
 
     name: str
     patient: str
-    features: NDArray[np.float32]
+    features: Floats
     """Descriptors of its tiles, or of some drawn at random, shape (tiles, d)."""
     fineness_um: float | None = None
     """µm per pixel of its image as it truly is."""
 
 
-def some_of(features: NDArray[np.float32], most: int, name: str) -> NDArray[np.float32]:
+def some_of(features: Floats, most: int, name: str) -> Floats:
     """At most so many tiles, drawn by the slide's name: the same in every run."""
     if len(features) <= most:
         return features
@@ -113,12 +113,12 @@ def check_bags(bags: Sequence[Bag]) -> None:
             raise SectionError(problem, where=bag.name, remedy="describe all with one encoder")
 
 
-def own_units(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def own_units(features: Floats) -> Floats:
     """Z-scores within one slide, which take its staining out."""
     return standardised(features, scale_of(features))
 
 
-def inputs_of(features: NDArray[np.float32], pooling: str, scale: Scale) -> NDArray[np.float32]:
+def inputs_of(features: Floats, pooling: str, scale: Scale) -> Floats:
     """Units of the slide where tiles are weighed; the mean of those is nothing, so pooling by it takes those
     of the training."""
     return standardised(features, scale) if pooling == "mean" else own_units(features)

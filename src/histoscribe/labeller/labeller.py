@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import ModelError, SettingError, TableError, told_as
 from histoscribe.features import TileEncoder, encode_tiles
 from histoscribe.features.scale import checked_scale
@@ -56,15 +57,15 @@ class LabellerState:
 
     labels: tuple[Label, ...]
     """Without the values of the training."""
-    calibration: tuple[NDArray[np.float64], ...]
+    calibration: tuple[Wide, ...]
     """Of each label, as `calibration.calibrate` gives it."""
     pooling: Pooling
     networks: list[SlideNetwork]
     """One a fold: their mean answers."""
-    scale: tuple[NDArray[np.float32], NDArray[np.float32]]
+    scale: tuple[Floats, Floats]
     """Mean and deviation of the training tiles, each of shape (d,)."""
     familiar: NoveltyReference
-    axes: NDArray[np.float32]
+    axes: Floats
     """Of tiles in units of their slide, by which unknown structures are told, shape (d, k)."""
 
 
@@ -106,7 +107,7 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         bags: Sequence[Bag],
         labels: pd.DataFrame,
         *,
-        prior: str | NDArray[np.float64] | None = None,
+        prior: str | Wide | None = None,
         encoder: TileEncoder | None = None,
         pitch_um: float = PITCH_UM,
         progress: Progress | None = None,
@@ -218,7 +219,7 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
 
     def label_tiles(
         self,
-        features: NDArray[np.float32],
+        features: Floats,
         *,
         name: str = "",
         patient: str = "",

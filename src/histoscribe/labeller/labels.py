@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import TableError, require_known, told_as
 
 _WHERE = "labels"
@@ -24,7 +25,7 @@ class Label:
     name: str
     classes: tuple[str, ...]
     """In the order of their numbers; empty where the label is a number itself."""
-    values: NDArray[np.float64]
+    values: Wide
     """Number of the class, or standard deviations from the mean; NaN where not known, shape (slides,)."""
     mean: float = 0.0
     sd: float = 1.0
@@ -37,7 +38,7 @@ class Label:
         return f"{count} classes" if self.classes else "number"
 
     @property
-    def member(self) -> NDArray[np.float64]:
+    def member(self) -> Wide:
         """Which slide is of which class (slides, classes), or which has a number (slides, 1)."""
         if not self.classes:
             return np.isfinite(self.values)[:, None].astype(np.float64)

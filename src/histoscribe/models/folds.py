@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Numbers
 
-def deal_folds(
-    owners: Sequence[str], count: int, seed: int, strata: NDArray[Any] | None = None
-) -> NDArray[np.int64]:
+
+def deal_folds(owners: Sequence[str], count: int, seed: int, strata: NDArray[Any] | None = None) -> Numbers:
     """The fold of each sample, 0 to `count` - 1, shape (samples,): all of one owner in the same.
 
     `strata` (samples,): each is shared out evenly; an owner is of the stratum of the first of its samples.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import ModelError
 from histoscribe.models.store import require_shapes
 
@@ -24,8 +25,8 @@ class Standard:
     """Genes of a model with their training means and standard deviations."""
 
     genes: tuple[str, ...]
-    mean: NDArray[np.float32]
-    sd: NDArray[np.float32]
+    mean: Floats
+    sd: Floats
     """`mean` and `sd`: shape (genes,)."""
     scale: str
     """A key of `histoscribe.bulk.SCALES`: what the values are, `counts` excepted."""
@@ -34,12 +35,12 @@ class Standard:
     floor: float | None = None
     """The lowest value that there can be on this scale."""
 
-    def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, values: Floats) -> Floats:
         """Values on `scale`, shape (samples, genes), in standard deviations from the mean."""
         units = np.clip((values - self.mean) / self.sd, -self.limit, self.limit)
         return np.asarray(units, dtype=np.float32)
 
-    def undo(self, units: NDArray[np.float32]) -> NDArray[np.float32]:
+    def undo(self, units: Floats) -> Floats:
         """Standard deviations from the mean, shape (samples, genes), back on `scale`."""
         values = units * self.sd + self.mean
         return np.asarray(values if self.floor is None else np.maximum(values, self.floor), dtype=np.float32)
@@ -72,7 +73,7 @@ def to_tensors(
 
 def fill(
     network: torch.nn.Module, tensors: Mapping[str, NDArray[Any]], genes: int, *, where: str | PathLike[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Floats, Floats]:
     """Put saved tensors into a network made for them, in single precision; mean and sd of its units.
 
     Raises `ModelError` if a tensor is missing, of another shape or not finite, or a scale is not above zero.

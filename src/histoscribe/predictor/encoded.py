@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Pixels, Wide
 from histoscribe.errors import SectionError, TableError
 from histoscribe.features import TileEncoder
 from histoscribe.progress import Progress
@@ -29,9 +29,9 @@ class EncodedSection:
 
     name: str
     patient: str
-    features: NDArray[np.float32]
+    features: Floats
     """Descriptors of the spots' crops, as the encoder gave them, shape (spots, d)."""
-    centres_um: NDArray[np.float64]
+    centres_um: Wide
     """Spot centres in µm as (row, column), shape (spots, 2)."""
     pitch_um: float
     """Distance of neighbouring spots in µm."""
@@ -41,12 +41,12 @@ class EncodedSection:
     """Names of the columns of `counts`, each once."""
     spots: tuple[str, ...] = ()
     """Names of the spots; numbered where not given."""
-    types: NDArray[np.int64] | None = None
+    types: Numbers | None = None
     """Spot type of each spot, from nuclei or labels: never from expression. Shape (spots,)."""
     type_names: tuple[str, ...] = ()
-    crops: NDArray[np.uint8] | None = None
+    crops: Pixels | None = None
     """Small pictures of the spots' crops, shown as evidence, shape (spots, 48, 48, 3)."""
-    slide: NDArray[np.float32] | None = None
+    slide: Floats | None = None
     """Descriptors all over the slide, where the spots are a part of it, shape (tiles, d)."""
     fineness_um: float | None = None
     """µm per pixel of the image as it truly is."""
@@ -79,11 +79,11 @@ class EncodedSection:
             raise TableError("gene names repeat or do not fit the counts", where=self.name, remedy=remedy)
 
     @property
-    def depth(self) -> NDArray[np.float64]:
+    def depth(self) -> Wide:
         """Counts of all genes of each spot, shape (spots,)."""
         return np.asarray(self.counts.sum(axis=1), dtype=np.float64).reshape(-1)
 
-    def part(self, rows: NDArray[np.int64], name: str) -> EncodedSection:
+    def part(self, rows: Numbers, name: str) -> EncodedSection:
         """Only these spots, under another name; they keep the units of the whole."""
         return replace(
             self,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.predictor.linear import centred, cosine
 from histoscribe.predictor.retrieval.gallery import Neighbours, average
 
@@ -39,18 +39,18 @@ class EnsembleWeights:
 class PartialPredictions:
     """What the parts of a fitted predictor say of some tiles, in standardised expression."""
 
-    regression: NDArray[np.float32]
-    linear: NDArray[np.float32]
+    regression: Floats
+    linear: Floats
     """`regression` and `linear`: of the guided experts (mean over members) and of the ridge, shape (tiles,
     genes)."""
     retrieved: list[Neighbours]
     """One per member."""
-    values: NDArray[np.float32]
+    values: Floats
     """What the reference spots express, shape (references, genes)."""
-    trust: NDArray[np.float32]
+    trust: Floats
     """How much each reference spot counts, shape (references,)."""
 
-    def _nearest(self, k: int, temperature: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _nearest(self, k: int, temperature: float) -> tuple[Numbers, Floats]:
         """The nearest k of every member side by side, and their weights: both (tiles, members × k)."""
         index, weights = [], []
         for found in (neighbours.nearest(k) for neighbours in self.retrieved):
@@ -60,13 +60,11 @@ class PartialPredictions:
         joined = np.concatenate(weights, axis=1) / len(weights)
         return np.concatenate(index, axis=1), np.asarray(joined, dtype=np.float32)
 
-    def retrieval(self, neighbours: int, temperature: float) -> NDArray[np.float32]:
+    def retrieval(self, neighbours: int, temperature: float) -> Floats:
         """Mean over members of the weighted means of the closest reference spots."""
         return average(self.values, *self._nearest(neighbours, temperature))
 
-    def evidence(
-        self, chosen: EnsembleWeights, count: int = 8
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def evidence(self, chosen: EnsembleWeights, count: int = 8) -> tuple[Numbers, Floats]:
         """The reference spots that weigh most in retrieval, and their shares: both (tiles, ≤ count)."""
         index, weights = self._nearest(chosen.neighbours, chosen.temperature)
         # Bring equal references of a row together, and give their summed weight to the last of each run.
@@ -81,7 +79,7 @@ class PartialPredictions:
         top = np.argsort(-summed, axis=1, kind="stable")[:, :distinct]
         return np.take_along_axis(index, top, 1), np.take_along_axis(summed, top, 1).astype(np.float32)
 
-    def weighed(self, weights: EnsembleWeights) -> NDArray[np.float32]:
+    def weighed(self, weights: EnsembleWeights) -> Floats:
         """The prediction in standardised expression, shape (tiles, genes)."""
         mixed = weights.regression * self.regression + weights.linear * self.linear
         if weights.retrieval:
@@ -90,7 +88,7 @@ class PartialPredictions:
 
 
 def choose_weights(
-    folds: Sequence[tuple[PartialPredictions, NDArray[np.float32]]], without: Sequence[str] = ()
+    folds: Sequence[tuple[PartialPredictions, Floats]], without: Sequence[str] = ()
 ) -> EnsembleWeights:
     """The weights whose mean per-gene Pearson r, averaged over held-out folds, is highest.
 
@@ -132,10 +130,10 @@ def _grid(without: Sequence[str]) -> list[tuple[float, ...]]:
     return [tuple(part / _STEPS for part in parts) for parts in shares if not any(parts[i] for i in off)]
 
 
-Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+Moments = tuple[Wide, Wide]
 
 
-def _moments(answers: Sequence[NDArray[np.float32]], truth: NDArray[np.float32]) -> Moments:
+def _moments(answers: Sequence[Floats], truth: Floats) -> Moments:
     """Covariances between the answers (genes, answers, answers), and with the truth in units of its sd."""
     parts = np.stack(answers).astype(np.float64)
     parts -= parts.mean(axis=1, keepdims=True)
@@ -153,6 +151,6 @@ def _mixed_correlation(shares: tuple[float, ...], moments: Sequence[Moments]) ->
     return float(np.mean(reached))
 
 
-def gene_correlation(predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.float64]:
+def gene_correlation(predicted: Floats, truth: Floats) -> Wide:
     """Pearson r of every gene over the rows, shape (genes,); 0 where either side does not vary."""
     return cosine(centred(predicted), centred(truth))

@@ -4,9 +4,7 @@ is."""
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from histoscribe.arrays import Floats
 from histoscribe.errors import ModelError
 from histoscribe.models import Card
 from histoscribe.predictor.novelty import NoveltyReference
@@ -17,7 +15,7 @@ from histoscribe.verdict import REFUSED, TOO_COARSE, UNLIKE, Verdict, VerdictKin
 def judge(
     card: Card,
     familiar: NoveltyReference,
-    novelty: NDArray[np.float32],
+    novelty: Floats,
     features: Held,
     *,
     section: str,

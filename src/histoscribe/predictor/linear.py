@@ -9,15 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.rows import Held
 
 _RIDGE = 1.0
 _BLOCK = 65_536
 
 
-def expression_components(
-    expression: Held, weights: NDArray[np.float64], rank: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def expression_components(expression: Held, weights: Wide, rank: int) -> tuple[Wide, Floats]:
     """Principal components of centred expression (spots, genes) in which every spot counts by its weight.
 
     Returns `scores` (spots, rank); `loadings` (rank, genes).
@@ -37,9 +36,7 @@ def expression_components(
     )
 
 
-def weighted_ridge(
-    inputs: NDArray[np.float32], scores: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def weighted_ridge(inputs: Floats, scores: Wide, weights: Wide) -> Floats:
     """Ridge weights (d, rank): errors weighted by spot, the penalty counted per column of z-scored inputs.
 
     `inputs` (spots, d): z-scored, so that the penalty means the same for any number of columns; `scores`
@@ -54,13 +51,13 @@ def weighted_ridge(
     return ridge_of(xw @ x, xw @ scores)
 
 
-def ridge_of(gram: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float32]:
+def ridge_of(gram: Wide, answers: Wide) -> Floats:
     """As `weighted_ridge`, from the weighted sums of products: `gram` (d, d) and `answers` (d, rank)."""
     width = len(gram)
     return np.asarray(np.linalg.solve(gram + _RIDGE * width * np.eye(width), answers), dtype=np.float32)
 
 
-def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = False) -> NDArray[np.float32]:
+def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = False) -> Floats:
     """The first principal axes of rows, shape (columns, count or fewer), signs fixed.
 
     By the smaller of the two covariance matrices, so that time does not grow with the square of the spots.
@@ -75,17 +72,17 @@ def principal_axes(values: NDArray[np.floating], count: int, *, centred: bool = 
     return _signed(axes / np.maximum(np.linalg.norm(axes, axis=0), 1e-12))
 
 
-def axes_of(gram: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+def axes_of(gram: Wide, count: int) -> Floats:
     """As `principal_axes`, from the sums of products of the centred columns, shape (columns, columns)."""
     return _signed(np.linalg.eigh(gram)[1][:, ::-1][:, :count])
 
 
-def _signed(axes: NDArray[np.float64]) -> NDArray[np.float32]:
+def _signed(axes: Wide) -> Floats:
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     return (axes * np.where(largest < 0, -1.0, 1.0)).astype(np.float32)
 
 
-def pooled(parts: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def pooled(parts: Iterable[NDArray[np.floating]]) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each column over the rows of all parts, each of shape (columns,)."""
     count, mean, squares = 0, np.zeros(1), np.zeros(1)
     for part in parts:
@@ -96,12 +93,12 @@ def pooled(parts: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float32], 
     return mean.astype(np.float32), np.sqrt(squares / count).astype(np.float32)
 
 
-def centred(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def centred(values: Floats) -> Wide:
     """Values less the mean of their column."""
     return np.asarray(values - values.mean(axis=0, dtype=np.float64), dtype=np.float64)
 
 
-def cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def cosine(a: Wide, b: Wide) -> Wide:
     """Of matching columns, shape (columns,); 0 where either is nothing but zeros."""
     scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.asarray((a * b).sum(axis=0) / np.where(scale > 1e-12, scale, np.inf))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.predictor.inputs import standardised
 from histoscribe.predictor.linear import pooled, principal_axes
 from histoscribe.rows import Held, runs_of, squared_distances
@@ -27,20 +27,20 @@ class NoveltyReference:
     or a foreign stain. The second is the network's own, in units of the slide: it tells unknown structures.
     """
 
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    mean: Floats
+    deviation: Floats
     """`mean` and `deviation`: units of the absolute system, shape (d,)."""
-    axes: NDArray[np.float32]
+    axes: Floats
     """Shape (d, k)."""
-    appearance: NDArray[np.float32]
+    appearance: Floats
     """Training tiles on these axes, shape (n, k)."""
-    structure: NDArray[np.float32]
+    structure: Floats
     """The same tiles as reduced image inputs, shape (n, components)."""
-    limits: NDArray[np.float32]
+    limits: Floats
     """The distance that 99 % of the training tiles keep to tiles of other sections, per system, shape
     (2,)."""
 
-    def novelty(self, raw: NDArray[np.float32], reduced: NDArray[np.float32]) -> NDArray[np.float32]:
+    def novelty(self, raw: Floats, reduced: Floats) -> Floats:
         """The larger of both distances in units of what is usual: above 1, a tile is unlike what was seen.
 
         `raw` (tiles, d): descriptors as the encoder gave them; `reduced` (tiles, components).
@@ -58,7 +58,7 @@ class NoveltyReference:
         away = self._seen(raw).mean(axis=0) - self.appearance.mean(axis=0)
         return float(np.linalg.norm(away) / self.limits[0])
 
-    def _seen(self, raw: Held) -> NDArray[np.float32]:
+    def _seen(self, raw: Held) -> Floats:
         units = (standardised(raw[rows], (self.mean, self.deviation)) for rows in runs_of(raw))
         return np.concatenate([values @ self.axes for values in units])
 
@@ -70,9 +70,7 @@ def shapes_of_familiar(width: int, axes: int, tiles: int, inputs: int) -> dict[s
     return {f"familiar.{name}": shape for name, shape in (shapes | wide).items()}
 
 
-def learn_familiar(
-    features: Sequence[NDArray[np.float32]], reduced: Sequence[Held], seed: int
-) -> NoveltyReference:
+def learn_familiar(features: Sequence[Floats], reduced: Sequence[Held], seed: int) -> NoveltyReference:
     """Remember the training tiles (at most 2,000) and how far they are from tiles of other sections.
 
     A single section is compared with itself, each tile with all others.
@@ -85,7 +83,7 @@ def learn_familiar(
     drawn = np.random.default_rng(seed).permutation(starts[-1])
     seen, rows = (np.sort(drawn[:most]) for most in (_MOST_SEEN, _MOST))
 
-    def some(parts: Sequence[Held], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def some(parts: Sequence[Held], rows: Numbers) -> Floats:
         own = np.split(rows, np.searchsorted(rows, starts[1:-1]))
         return np.concatenate(
             [part[mine - start] for part, mine, start in zip(parts, own, starts[:-1], strict=True)]
@@ -107,9 +105,7 @@ def learn_familiar(
     return NoveltyReference(mean, deviation, axes, kept[0], kept[1], np.asarray(limits, dtype=np.float32))
 
 
-def distance_to(
-    rows: NDArray[np.float32], known: NDArray[np.float32], *, skip: int = 0, nearest: int = NEAREST
-) -> NDArray[np.float32]:
+def distance_to(rows: Floats, known: Floats, *, skip: int = 0, nearest: int = NEAREST) -> Floats:
     """Mean distance of each row to its nearest known rows; `skip` leaves out so many nearest of all."""
     count = min(nearest + skip, len(known))
     out = np.empty(len(rows), dtype=np.float32)

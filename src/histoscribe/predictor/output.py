@@ -41,8 +41,7 @@ from histoscribe.section.assembly import describe
 from histoscribe.slide.identity import refer_to
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from histoscribe.arrays import Floats, Wide
     from histoscribe.models import Card
     from histoscribe.predictor.explaining.attention import Attention
     from histoscribe.predictor.model import FittedPredictor, TilePredictions
@@ -62,7 +61,7 @@ def predicted_section(
     name: str,
     patient: str | None,
     verdict: Verdict,
-    depth: NDArray[np.float64] | None,
+    depth: Wide | None,
 ) -> Section:
     """Put what was predicted at tiles of a slide into a section that says where it comes from."""
     known = verdict.kind == "training" or patient in card.patients
@@ -105,7 +104,7 @@ def predicted_section(
     return section_of(table, slide, tiles, record, name, patient)
 
 
-def model_record(card: Card, novelty: NDArray[np.float32], verdict: Verdict) -> Record:
+def model_record(card: Card, novelty: Floats, verdict: Verdict) -> Record:
     """What a prediction on tiles says of the model that made it."""
     return Record(
         "predicted",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import ModelError, SectionError, TableError
 from histoscribe.features import TileEncoder, describe_tiles, encode_tiles
 from histoscribe.features.device import one_thread, resolve_device
@@ -205,7 +206,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         target: Section | Slide,
         *,
         pitch_um: float | None = None,
-        region: Sequence[Region | NDArray[np.float64]] | None = None,
+        region: Sequence[Region | Wide] | None = None,
         progress: Progress | None = None,
     ) -> Section:
         """Predict the spots of a section, or a square grid over a slide's tissue or over regions of it.
@@ -328,12 +329,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
             guidance.write_into(section)
         return section
 
-    def predict_encoded(
-        self,
-        features: NDArray[np.float32],
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
+    def predict_encoded(self, features: Floats, centres_um: Wide, slide: Floats | None = None) -> Floats:
         """Predict tiles that have been described already.
 
         Parameters
@@ -359,9 +355,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         """
         return np.asarray(self._predict(features, centres_um, slide, self.guide)[0].expression)
 
-    def explain_encoded(
-        self, features: NDArray[np.float32], centres_um: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], Guidance]:
+    def explain_encoded(self, features: Floats, centres_um: Wide) -> tuple[Floats, Guidance]:
         """As `predict_encoded`, with what came of guiding; `ModelError` where nothing guides."""
         told, guidance = self._predict(features, centres_um, None, self.guide)
         if guidance is None:
@@ -371,8 +365,8 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
     def _predict(
         self,
         features: Held,
-        centres_um: NDArray[np.float64],
-        slide: NDArray[np.float32] | None,
+        centres_um: Wide,
+        slide: Floats | None,
         guide: Guide | None,
         progress: Progress | None = None,
     ) -> tuple[TilePredictions, Guidance | None]:
@@ -409,7 +403,7 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         return fitted.settings, fitted
 
 
-def _depth(section: Section, tiles: Tiles) -> NDArray[np.float64] | None:
+def _depth(section: Section, tiles: Tiles) -> Wide | None:
     """Counts of each tile: those of its spot, elsewhere those of the median spot; None where nothing was
     counted."""
     if not record_of(section.table).measured or not section.genes:

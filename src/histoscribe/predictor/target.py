@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.bulk.scales import log_cp10k as log_cp10k
 from histoscribe.bulk.table import dense
 from histoscribe.errors import SectionError, SettingError, TableError
@@ -28,9 +28,7 @@ OTHER_WHOLE, _DOUBTED = 3.0, 1.5
 """How often larger the common genes' share of the counts may be in one section than in another."""
 
 
-def panel_expression(
-    section: EncodedSection, panel: Sequence[str], target: Target = "clean"
-) -> NDArray[np.float32]:
+def panel_expression(section: EncodedSection, panel: Sequence[str], target: Target = "clean") -> Floats:
     """The target of one section, shape (spots, panel): normalised over all its genes, then restricted.
 
     Parameters
@@ -62,7 +60,7 @@ def require_genes(section: EncodedSection | Section, panel: Sequence[str]) -> No
         raise TableError(problem, where=section.name, remedy=remedy)
 
 
-def spot_weights(sections: Sequence[EncodedSection]) -> NDArray[np.float64]:
+def spot_weights(sections: Sequence[EncodedSection]) -> Wide:
     """How much each spot of these sections is believed, shape (all spots,): 1 at the median depth.
 
     The noise of log expression falls as a spot's counts grow. The square root of the depth, bounded to a

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask, Wide
 from histoscribe.errors import SectionError, SlideError
 from histoscribe.slide import Slide
 from histoscribe.slide.tissue import tissue_mask
@@ -32,7 +33,7 @@ class Alignment:
 
 
 def check_alignment(
-    centres: NDArray[np.float64], slide: Slide, *, mpp: float, expected: tuple[float, float] | None = None
+    centres: Wide, slide: Slide, *, mpp: float, expected: tuple[float, float] | None = None
 ) -> Alignment:
     """Check that spots fit on a slide, at full resolution or at one of its levels.
 
@@ -70,12 +71,12 @@ def check_alignment(
 
 def laid_on(
     slide: Slide | None,
-    centres: NDArray[np.float64],
+    centres: Wide,
     mpp: float,
     *,
     expected: tuple[float, float] | None,
     placed: bool = False,
-) -> tuple[Slide | None, NDArray[np.float64], float, Alignment]:
+) -> tuple[Slide | None, Wide, float, Alignment]:
     """The slide (if any) with its µm per pixel, centres and µm per pixel in its pixels, and how they fit.
 
     `slide`, `centres`, `mpp` and `expected`: as in `check_alignment`; `placed`: whether the centres are of
@@ -90,7 +91,7 @@ def laid_on(
     return slide, centres, mpp, replace(alignment, warnings=(*alignment.warnings, *doubts))
 
 
-def tissue_doubts(points: NDArray[np.float64], slide: Slide) -> list[str]:
+def tissue_doubts(points: Wide, slide: Slide) -> list[str]:
     """Whether too few spots lie on the slide's tissue, and whether more would on the mirrored image.
 
     Nothing is said where that cannot be told: of few spots, tiny or remote images, and images without glass.
@@ -180,7 +181,7 @@ def _factor_by_mpp(slide: Slide, mpp: float) -> tuple[float, list[str]]:
     ]
 
 
-def _bounds(points: NDArray[np.float64], slide: Slide) -> list[str]:
+def _bounds(points: Wide, slide: Slide) -> list[str]:
     shape = np.asarray(slide.shape)
     outside = int(_outside(points, shape).sum())
     if outside:
@@ -201,5 +202,5 @@ def _bounds(points: NDArray[np.float64], slide: Slide) -> list[str]:
     return []
 
 
-def _outside(points: NDArray[np.float64], shape: NDArray[np.int_]) -> NDArray[np.bool_]:
+def _outside(points: Wide, shape: NDArray[np.int_]) -> Mask:
     return np.asarray(((points < 0) | (points > shape)).any(axis=1))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SectionError
 from histoscribe.record import Kind, amend_record
 from histoscribe.section.alignment import laid_on, opened
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def assemble(
     counts: Counts,
     rows: NDArray[np.intp],
-    centres: NDArray[np.float64],
+    centres: Wide,
     scale: SpotScale,
     options: SectionOptions,
     *,

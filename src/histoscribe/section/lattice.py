@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from histoscribe.arrays import Wide
 
 _ROW_PER_COLUMN = np.sqrt(3.0)
 """Length of one Visium array row in units of one array column: rows of a hexagonal lattice."""
@@ -21,7 +22,7 @@ class Spacing:
     """Everything doubtful about it, in plain words."""
 
 
-def neighbour_distance(centres: NDArray[np.float64]) -> float:
+def neighbour_distance(centres: Wide) -> float:
     """Median distance from a spot to its nearest neighbour, in the units of `centres`.
 
     `centres` (spots, 2): at least two spots; NaN is returned for fewer.
@@ -34,7 +35,7 @@ def neighbour_distance(centres: NDArray[np.float64]) -> float:
     return float(np.median(distances[:, 1]))
 
 
-def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def unit_vectors(array: Wide, centres: Wide) -> Wide | None:
     """Pixels per array unit by least squares over all spots, outliers left out once.
 
     `array` and `centres` (spots, 2): array coordinates and pixels of the same spots. Returns (2, 2): row i is
@@ -54,7 +55,7 @@ def unit_vectors(array: NDArray[np.float64], centres: NDArray[np.float64]) -> ND
     return units if np.linalg.norm(units, axis=1).min() > 0 else None
 
 
-def growth_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+def growth_between(one: Wide, other: Wide) -> float | None:
     """How many times longer lengths between places are in another system of coordinates.
 
     `one` and `other` (spots, 2): the same spots in both. None where they differ by more than shift, turn and
@@ -71,9 +72,7 @@ def growth_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> floa
     return None if np.mean(apart) > 0.01 else float(np.sqrt(abs(np.linalg.det(units))))
 
 
-def stray_doubts(
-    array: NDArray[np.float64], centres: NDArray[np.float64], units: NDArray[np.float64], pitch_px: float
-) -> list[str]:
+def stray_doubts(array: Wide, centres: Wide, units: Wide, pitch_px: float) -> list[str]:
     """Whether spots lie further than their pitch from where all others say that they belong."""
     away = centres - array @ units
     away -= np.median(away, axis=0)
@@ -81,9 +80,7 @@ def stray_doubts(
     return [f"{strays} spots lie elsewhere than the lattice of all others says: misplaced?"] if strays else []
 
 
-def visium_spacing(
-    array: NDArray[np.float64], centres: NDArray[np.float64], pitch_um: float
-) -> Spacing | None:
+def visium_spacing(array: Wide, centres: Wide, pitch_um: float) -> Spacing | None:
     """Spacing of a Visium lattice, whose odd rows are shifted by half a pitch.
 
     `array` (spots, 2): `array_row` and `array_col`; neighbours within a row are two columns apart. `centres`
@@ -111,16 +108,14 @@ def visium_spacing(
     return Spacing(pitch_um / pitch_px, pitch_um, tuple(warnings))
 
 
-def mirror_doubts(units: NDArray[np.float64] | None) -> list[str]:
+def mirror_doubts(units: Wide | None) -> list[str]:
     """Whether an array, by its `unit_vectors`, runs the other way round than pixel rows and columns."""
     if units is None or np.linalg.det(units) > 0:
         return []
     return ["the lattice is mirrored: a flipped image, or pixel row and column swapped"]
 
 
-def square_spacing(
-    array: NDArray[np.float64], centres: NDArray[np.float64], pitch_um: float
-) -> Spacing | None:
+def square_spacing(array: Wide, centres: Wide, pitch_um: float) -> Spacing | None:
     """Spacing of a legacy square array, full or with every other spot (a checkerboard).
 
     `array` (spots, 2): array coordinates, whole or adjusted; `centres` (spots, 2): pixels of the same spots,
@@ -152,7 +147,7 @@ def square_spacing(
     return Spacing(pitch_um / (2 * unit_px), float(nearest), tuple(warnings))
 
 
-def free_spacing(centres: NDArray[np.float64], pitch_um: float) -> Spacing | None:
+def free_spacing(centres: Wide, pitch_um: float) -> Spacing | None:
     """Spacing from nearest neighbours alone, where no array coordinates are known."""
     distance = neighbour_distance(centres)
     if not np.isfinite(distance) or distance <= 0:
@@ -160,7 +155,7 @@ def free_spacing(centres: NDArray[np.float64], pitch_um: float) -> Spacing | Non
     return Spacing(pitch_um / distance, pitch_um)
 
 
-def is_square(array: NDArray[np.float64] | None, centres: NDArray[np.float64]) -> bool:
+def is_square(array: Wide | None, centres: Wide) -> bool:
     """Whether array coordinates step equally far both ways: legacy arrays and bins, unlike Visium's.
 
     Where none are known, whether most spots have four nearest neighbours and not six.
@@ -180,7 +175,7 @@ def is_square(array: NDArray[np.float64] | None, centres: NDArray[np.float64]) -
     return bool(1 / 1.2 < first / second < 1.2)
 
 
-def is_regular(centres: NDArray[np.float64]) -> bool:
+def is_regular(centres: Wide) -> bool:
     """Whether most spots are equally far from their nearest neighbour, as on any lattice."""
     from scipy.spatial import cKDTree
 

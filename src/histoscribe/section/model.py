@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SectionError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from histoscribe.slide import Slide
 
 
-def flip(points: ArrayLike) -> NDArray[np.float64]:
+def flip(points: ArrayLike) -> Wide:
     """Turn (x, y) into (row, column), or back: shape (points, 2), any unit."""
     return np.asarray(points, dtype=np.float64)[:, ::-1].copy()
 
@@ -64,12 +65,12 @@ class Section:
     level and were scaled; empty where there is no slide. A slide that does not fit is refused."""
 
     @property
-    def centres(self) -> NDArray[np.float64]:
+    def centres(self) -> Wide:
         """Spot centres in full-resolution pixels, shape (spots, 2) as (row, column)."""
         return flip(self.table.obsm["spatial"])
 
     @property
-    def centres_um(self) -> NDArray[np.float64]:
+    def centres_um(self) -> Wide:
         """Spot centres in µm, shape (spots, 2) as (row, column)."""
         return self.centres * self.mpp
 

@@ -1,8 +1,8 @@
 """Spots that differ from their neighbours by more than others do."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.section.model import Section
 
 MOST_AWAY = 5.0
@@ -10,7 +10,7 @@ MOST_AWAY = 5.0
 _NEIGHBOURS = 6
 
 
-def outlying_spots(section: Section) -> NDArray[np.float64]:
+def outlying_spots(section: Section) -> Wide:
     """How far counts, or genes that were found, of each spot lie from the median of its six nearest spots.
 
     Returns
@@ -31,5 +31,5 @@ def outlying_spots(section: Section) -> NDArray[np.float64]:
         left = values - np.median(values[near[:, 1:]], axis=1)
         left -= np.median(left)
         away.append(np.abs(left) / max(1.4826 * float(np.median(np.abs(left))), 1e-9))
-    found: NDArray[np.float64] = np.max(away, axis=0)
+    found: Wide = np.max(away, axis=0)
     return found

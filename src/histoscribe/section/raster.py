@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Floats, Numbers, Pixels, Wide
 from histoscribe.errors import SectionError
 from histoscribe.section.lattice import unit_vectors
 from histoscribe.section.model import Section
@@ -29,7 +30,7 @@ class Raster:
     """Rows and columns."""
     pixel: NDArray[np.intp]
     """Flat index of each spot's pixel, row by row, shape (spots,)."""
-    affine: NDArray[np.float64]
+    affine: Wide
     """From (row, column, 1) of a pixel's centre to (row, column, 1) in µm, shape (3, 3)."""
 
     @property
@@ -37,7 +38,7 @@ class Raster:
         """Side of a pixel in µm."""
         return float(np.sqrt(abs(np.linalg.det(self.affine[:2, :2]))))
 
-    def image(self, values: ArrayLike) -> NDArray[np.float32]:
+    def image(self, values: ArrayLike) -> Floats:
         """Lay one value per spot out as an image.
 
         Parameters
@@ -57,7 +58,7 @@ class Raster:
         """
         return self._laid_out(np.asarray(values, dtype=np.float32), (), np.float32(np.nan))
 
-    def picture(self, colours: ArrayLike) -> NDArray[np.uint8]:
+    def picture(self, colours: ArrayLike) -> Pixels:
         """As `image`, of one colour per spot: RGBA from 0 to 1, shape (spots, 4).
 
         Returns uint8, shape (rows, columns, 4), clear where there is no spot.
@@ -107,7 +108,7 @@ def raster_of(section: Section) -> Raster | None:
     return Raster((rows, columns), pixel.astype(np.intp), affine)
 
 
-def _places(section: Section) -> NDArray[np.int64] | None:
+def _places(section: Section) -> Numbers | None:
     """Row and column of every spot, shape (spots, 2)."""
     obs = section.table.obs
     if {"array_row", "array_col"} <= set(obs.columns):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SectionError, told_as
 from histoscribe.section.lattice import (
     Spacing,
@@ -76,7 +76,7 @@ class SpotScale:
 
 def scale_of(
     table: AnnData,
-    centres: NDArray[np.float64],
+    centres: Wide,
     own: Record,
     options: SectionOptions,
     entry: Mapping[str, Any],
@@ -137,9 +137,7 @@ def scale_of(
     return SpotScale(spacing.mpp, spacing.pitch_um, spot or size, (*spacing.warnings, *doubts))
 
 
-def _refuse_moved(
-    array: NDArray[np.float64], centres: NDArray[np.float64], mpp: float, pitch_um: float, path: Path
-) -> None:
+def _refuse_moved(array: Wide, centres: Wide, mpp: float, pitch_um: float, path: Path) -> None:
     """Refuse positions that were scaled after our file stated their scale."""
     spacing = (square_spacing if is_square(array, centres) else visium_spacing)(array, centres, pitch_um)
     if spacing is None:
@@ -198,9 +196,7 @@ def number_in(mapping: Mapping[str, Any], key: str, path: Path) -> float | None:
     return number
 
 
-def _are_points(
-    table: AnnData, own: Record, array: NDArray[np.float64] | None, centres: NDArray[np.float64]
-) -> bool:
+def _are_points(table: AnnData, own: Record, array: Wide | None, centres: Wide) -> bool:
     """Whether spots are cells or beads on no lattice, whatever a scale beside them says of bins."""
     if own.kind is not None:
         return False
@@ -212,7 +208,7 @@ def _are_points(
 
 def _of_points(
     table: AnnData,
-    centres: NDArray[np.float64],
+    centres: Wide,
     mpp: float | None,
     spot: float | None,
     spot_px: float | None,
@@ -278,7 +274,7 @@ def _of_points(
     return SpotScale(mpp, None, spot or wide or (spot_px or 0) * mpp or distance, warnings)
 
 
-def numbers_of(table: AnnData, names: tuple[str, str]) -> NDArray[np.float64] | None:
+def numbers_of(table: AnnData, names: tuple[str, str]) -> Wide | None:
     """Two columns about the spots, shape (spots, 2), NaN where they hold no number; None without them."""
     if not set(names) <= set(table.obs.columns):
         return None
@@ -287,7 +283,7 @@ def numbers_of(table: AnnData, names: tuple[str, str]) -> NDArray[np.float64] | 
     return np.column_stack([pd.to_numeric(each, errors="coerce") for each in plain]).astype(np.float64)
 
 
-def _per_unit(table: AnnData, names: tuple[str, str], centres: NDArray[np.float64]) -> float | None:
+def _per_unit(table: AnnData, names: tuple[str, str], centres: Wide) -> float | None:
     """Units of columns of places, across and down, per unit of the spots' own places, if both are alike."""
     named = numbers_of(table, names)
     return None if named is None else growth_between(centres, named[:, ::-1])
@@ -298,7 +294,7 @@ def _median(values: Any) -> float:
     return float(pd.to_numeric(pd.Series(values).astype(object), errors="coerce").dropna().median())
 
 
-def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) -> tuple[float, float, str]:
+def _guessed(centres: Wide, square: bool, spot_px: float | None) -> tuple[float, float, str]:
     """Pitch and diameter in µm where the file states neither, and how that guess is said."""
     says = "the file does not say how far apart spots are"
     distance = neighbour_distance(centres)
@@ -310,7 +306,7 @@ def _guessed(centres: NDArray[np.float64], square: bool, spot_px: float | None) 
     return PITCH_UM, SPOT_UM, f"{says}: Visium's {PITCH_UM:g} µm were assumed"
 
 
-def _array(table: AnnData, path: Path) -> NDArray[np.float64] | None:
+def _array(table: AnnData, path: Path) -> Wide | None:
     if not {"array_row", "array_col"} <= set(table.obs.columns):
         return None
     with told_as(SectionError, "array_row and array_col are no numbers", TypeError, ValueError, where=path):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask
 from histoscribe.errors import SectionError, TableError
 from histoscribe.genes.identifiers import bare_name, clean_names, date_words, name_doubts
 from histoscribe.record import record_of
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
 PIECE = 1 << 22
 """Values that are looked at together."""
 _DEPTH = 10_000.0
-_factors: weakref.WeakKeyDictionary[Section, NDArray[np.float32]] = weakref.WeakKeyDictionary()
+_factors: weakref.WeakKeyDictionary[Section, Floats] = weakref.WeakKeyDictionary()
 """What each spot's counts are multiplied by to become counts per 10,000; 0 for a spot without any."""
-_lately: weakref.WeakKeyDictionary[Section, dict[str | None, NDArray[np.float32]]] = (
-    weakref.WeakKeyDictionary()
-)
+_lately: weakref.WeakKeyDictionary[Section, dict[str | None, Floats]] = weakref.WeakKeyDictionary()
 """The genes read last of a table that lies on disk."""
 _KEPT = 8
 _LARGEST = float(np.finfo(np.float32).max)
@@ -179,7 +178,7 @@ def clear_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return bare, [*said, *name_doubts(bare)]
 
 
-def flags_of(values: Any) -> NDArray[np.bool_] | None:
+def flags_of(values: Any) -> Mask | None:
     """Yes and no as Python, R and spreadsheets write them; None where it is something else."""
     words = dict.fromkeys(("1", "true", "t", "yes"), True) | dict.fromkeys(("0", "false", "f", "no"), False)
     found = [words.get(str(value).strip().lower().removesuffix(".0")) for value in values]
@@ -214,7 +213,7 @@ def examples(names: Sequence[str], most: int = 3) -> str:
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
 
 
-def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
+def gene_column(section: Section, gene: str) -> Floats:
     """Read one gene over all spots, quickly: a column-ordered copy of the table is kept.
 
     Parameters
@@ -250,7 +249,7 @@ def gene_column(section: Section, gene: str) -> NDArray[np.float32]:
     return np.ravel(np.asarray(dense)).astype(np.float32)
 
 
-def log_gene(section: Section, gene: str) -> NDArray[np.float32]:
+def log_gene(section: Section, gene: str) -> Floats:
     """One gene over all spots on the scale that all kinds share, shape (spots,): log1p of counts per 10,000.
 
     Predicted and restored values are taken as they are. Raises `TableError` if there is no such gene.
@@ -262,7 +261,7 @@ def log_gene(section: Section, gene: str) -> NDArray[np.float32]:
         depth = np.asarray(section.table.X.sum(axis=1), dtype=np.float64).ravel()
         factors = np.divide(_DEPTH, depth, out=np.zeros(len(depth)), where=depth > 0)
         _factors[section] = factors.astype(np.float32)
-    logged: NDArray[np.float32] = np.log1p(values * _factors[section], dtype=np.float32)
+    logged: Floats = np.log1p(values * _factors[section], dtype=np.float32)
     return logged
 
 

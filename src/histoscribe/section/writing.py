@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Pixels
 from histoscribe.errors import DependencyError, SectionError, SlideError, told_as
 from histoscribe.files import replacing, write_h5ad
 from histoscribe.progress import Progress
@@ -133,7 +133,7 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
         from spatialdata.transformations import Affine, Identity, Scale
     table = _described(section, target, ZARR_IMAGE_SIDE)
     entry = table.uns["spatial"][library_key(section.name)]
-    image: NDArray[np.uint8] | None = entry["images"].get("hires")
+    image: Pixels | None = entry["images"].get("hires")
     scale = float(entry["scalefactors"].get("tissue_hires_scalef", 1.0))
     aligned = record_of(table).aligned
 
@@ -229,7 +229,7 @@ def _beside(reference: SlideReference, target: Path) -> SlideReference:
     return replace(reference, relative="" if "://" in reference.path else relative)
 
 
-def _small_image(section: Section, side: int) -> tuple[NDArray[np.uint8], float]:
+def _small_image(section: Section, side: int) -> tuple[Pixels, float]:
     """The slide with at most `side` pixels a side, and its pixels per full-resolution pixel."""
     slide: Any = section.scaled_slide
     rows, columns = slide.shape

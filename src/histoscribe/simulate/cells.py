@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.simulate.fields import stream
 from histoscribe.simulate.tissue import ADIPOSE, GLAND, IMMUNE, NECROSIS, STROMA, TUMOUR, Tissue, keep_apart
 
@@ -33,15 +34,15 @@ _DENSITY[GLAND, [FIBROBLAST, T_CELL, B_CELL, ENDOTHELIAL]] = 1100, 380, 260, 140
 class CellMap:
     """All cells of one section."""
 
-    centres: NDArray[np.float64]
+    centres: Wide
     """Nuclei as (row, column) in µm, shape (cells, 2)."""
     kind: NDArray[np.intp]
     """Index into `KINDS`, shape (cells,)."""
-    half_axes: NDArray[np.float64]
+    half_axes: Wide
     """Long and short half axis of the nucleus in µm, shape (cells, 2)."""
-    angle: NDArray[np.float64]
+    angle: Wide
     """Direction of the long axis in radians from the column axis towards the row axis, shape (cells,)."""
-    chromatin: NDArray[np.float64]
+    chromatin: Wide
     """Uptake of haematoxylin, about 1, shape (cells,)."""
 
 
@@ -81,9 +82,7 @@ def place_cells(tissue: Tissue, seed: int) -> CellMap:
     return CellMap(points, kind, half_axes, angle, chromatin * np.where(dying, 1.9, 1.0))
 
 
-def gland_position(
-    tissue: Tissue, points: NDArray[np.floating]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def gland_position(tissue: Tissue, points: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Distance of points to the wall of the nearest gland's lumen in µm, and the direction to it.
 
     Negative inside the lumen; infinite where the section has no glands.
@@ -100,7 +99,7 @@ def gland_position(
     return wall.astype(np.float32), angle
 
 
-def _gland_rings(tissue: Tissue, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gland_rings(tissue: Tissue, rng: np.random.Generator) -> tuple[Wide, Wide]:
     """Nuclei at the foot of each gland's epithelium, with their long axis across the ring."""
     glands = tissue.glands
     length = 2 * np.pi * (glands.radius + 13)

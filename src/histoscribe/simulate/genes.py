@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 from histoscribe.simulate.cells import KINDS
 from histoscribe.simulate.fields import stream
@@ -49,9 +50,9 @@ class GenePlan:
     """Known markers first within each programme, then `SIM-<programme>-<number>`."""
     programme: NDArray[np.intp]
     """Index into `PROGRAMMES`, shape (genes,)."""
-    loading: NDArray[np.float64]
+    loading: Wide
     """Transcripts per unit of a programme's activity, shape (programmes, genes)."""
-    dispersion: NDArray[np.float64]
+    dispersion: Wide
     """Variance of the counts is mean + dispersion * mean², shape (genes,)."""
 
     def for_patient(self, patient: str) -> GenePlan:

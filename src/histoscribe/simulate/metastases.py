@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.bulk.reading import read_table
 from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.errors import TableError
@@ -104,7 +105,7 @@ def simulate_metastases(
     return Bed(made[0], made[1], made[2], purity, primary_of, seed)
 
 
-def programme(genes: tuple[str, ...], random: np.random.Generator) -> NDArray[np.float32]:
+def programme(genes: tuple[str, ...], random: np.random.Generator) -> Floats:
     """The shared programme: log2 change of each gene at strength 1."""
     sets = shipped_gene_sets()
     shift = np.zeros(len(genes), dtype=np.float32)
@@ -118,7 +119,7 @@ def programme(genes: tuple[str, ...], random: np.random.Generator) -> NDArray[np
     return shift
 
 
-def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[NDArray[np.int64]]:
+def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[Numbers]:
     """Rows of each part; every cancer's patients are shared out alike, a patient never split."""
     part_of: dict[str, int] = {}
     for cancer in np.unique(cohort.cancers[cohort.of("primary")]):
@@ -133,13 +134,13 @@ def _part_patients(cohort: Cohort, random: np.random.Generator) -> list[NDArray[
 
 def _metastases(
     cohort: Cohort,
-    tumours: NDArray[np.int64],
-    normals: NDArray[np.int64],
-    shift: NDArray[np.float32],
+    tumours: Numbers,
+    normals: Numbers,
+    shift: Floats,
     count: int,
     part: str,
     random: np.random.Generator,
-) -> tuple[Cohort, NDArray[np.float32], NDArray[np.str_]]:
+) -> tuple[Cohort, Floats, NDArray[np.str_]]:
     which, beside = random.choice(tumours, count), random.choice(normals, count)
     purity = (0.2 + 0.75 * random.beta(3, 2, count)).astype(np.float32)
     strength = random.uniform(*_STRENGTH, count).astype(np.float32)[:, None]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Pixels, Wide
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.record import Record, keep_record
@@ -111,7 +112,7 @@ def simulate_section(
     return Section(name, table, slide_in_memory(pixels, mpp, name), mpp, SPOT_UM, PITCH_UM, patient)
 
 
-def spot_lattice(tissue: Tissue) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def spot_lattice(tissue: Tissue) -> tuple[NDArray[np.intp], Wide]:
     """Visium's hexagonal lattice where there is tissue: array places, and centres as (row, column) in µm.
 
     Both have shape (spots, 2); the array columns of one array row are all even or all odd.
@@ -132,7 +133,7 @@ def barcode(array_row: int, array_col: int) -> str:
     return "".join("ACGT"[mixed >> shift & 3] for shift in range(0, 32, 2)) + "-1"
 
 
-def slide_in_memory(pixels: NDArray[np.uint8], mpp: float, name: str) -> Slide:
+def slide_in_memory(pixels: Pixels, mpp: float, name: str) -> Slide:
     """A pyramid over an RGB image of shape (rows, columns, 3), halved down to about 512 px."""
     import zarr
 
@@ -145,7 +146,7 @@ def slide_in_memory(pixels: NDArray[np.uint8], mpp: float, name: str) -> Slide:
     return Slide(Path(f"{name}.tif"), tuple(levels), mpp=mpp, vendor="simulated")
 
 
-def halved(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+def halved(pixels: Pixels) -> list[Pixels]:
     """The image and its halves (means of 2 × 2 pixels) while the longest side exceeds 512."""
     levels = [pixels]
     while max(levels[-1].shape) > _CHUNK:
@@ -155,7 +156,7 @@ def halved(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return levels
 
 
-def _region_shares(tissue: Tissue, spots_um: NDArray[np.float64]) -> NDArray[np.float32]:
+def _region_shares(tissue: Tissue, spots_um: Wide) -> Floats:
     """Mean share of each region under a spot, shape (spots, regions)."""
     axis = np.linspace(-1, 1, 9) * SPOT_UM / 2
     disc = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -169,12 +170,12 @@ def _region_shares(tissue: Tissue, spots_um: NDArray[np.float64]) -> NDArray[np.
 class Expression:
     """What the spots of one section express."""
 
-    truth: NDArray[np.float32]
+    truth: Floats
     """log1p of the expected transcripts per 10,000: no diffusion, depth or counting noise. Shape (spots,
     genes)."""
     counts: sparse.csr_matrix
     """What was counted, shape (spots, genes)."""
-    activity: NDArray[np.float32]
+    activity: Floats
     """Of each programme in `PROGRAMMES`, shape (spots, programmes)."""
 
 
@@ -182,7 +183,7 @@ def express(
     tissue: Tissue,
     cells: CellMap,
     plan: GenePlan,
-    spots_um: NDArray[np.float64],
+    spots_um: Wide,
     spot_um: float,
     pitch_um: float,
     depth: float,
@@ -214,7 +215,7 @@ def express(
     return Expression(truth, sparse.csr_matrix(counts.astype(np.float32)), activity.astype(np.float32))
 
 
-def _cell_activity(tissue: Tissue, cells: CellMap) -> NDArray[np.float64]:
+def _cell_activity(tissue: Tissue, cells: CellMap) -> Wide:
     """Activity of every programme in every cell, shape (cells, programmes)."""
     here = tissue.index(cells.centres)
     mrna = _MRNA[cells.kind]
@@ -234,9 +235,7 @@ def _cell_activity(tissue: Tissue, cells: CellMap) -> NDArray[np.float64]:
     return activity
 
 
-def _diffuse(
-    expected: NDArray[np.float64], spots_um: NDArray[np.float64], pitch_um: float
-) -> NDArray[np.float64]:
+def _diffuse(expected: Wide, spots_um: Wide, pitch_um: float) -> Wide:
     """Let a part of every spot's transcripts be caught by its six neighbours."""
     pairs = cKDTree(spots_um).query_pairs(1.1 * pitch_um, output_type="ndarray")
     rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T

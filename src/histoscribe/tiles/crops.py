@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Pixels, Wide
 from histoscribe.errors import SettingError
 from histoscribe.progress import Progress
 from histoscribe.slide.cache import PIXELS
@@ -32,7 +32,7 @@ def read_crops(
     mpp: float,
     chunk: int = 256,
     progress: Progress | None = None,
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[Pixels]:
     """Yield the crops of all tiles, in their order.
 
     All crops of a slide lie on one grid of pixels of `mpp`, anchored at the slide's corner, so a crop's
@@ -81,7 +81,7 @@ def read_crops(
         yield crops
 
 
-def _fill(crop: NDArray[np.uint8], level: Level, scale: float, row: int, column: int) -> None:
+def _fill(crop: Pixels, level: Level, scale: float, row: int, column: int) -> None:
     """Copy a crop whose upper left pixel is (row, column) together from blocks."""
     side = len(crop)
     rows, columns = (side * level.downsample * scale for side in level.shape)
@@ -127,7 +127,7 @@ def image_fineness(slide: Slide, tiles: Tiles, mpp: float) -> float:
     return max(stated * repeated_pixels(slide.levels[0], few.centres), mpp * finest_pixel(crops))
 
 
-def repeated_pixels(level: Level, centres: NDArray[np.float64]) -> float:
+def repeated_pixels(level: Level, centres: Wide) -> float:
     """How often each pixel of a level stands in a row: above 1 where it was enlarged without smoothing."""
     found = np.zeros((2, 2))
     for row, column in (centres / level.downsample).astype(np.int64):
@@ -140,7 +140,7 @@ def repeated_pixels(level: Level, centres: NDArray[np.float64]) -> float:
     return 1 / (1 - same) if _ENLARGED < same < _FLAT else 1.0
 
 
-def finest_pixel(crops: NDArray[np.uint8]) -> float:
+def finest_pixel(crops: Pixels) -> float:
     """How many of their pixels the finest detail of crops takes, shape (n, side, side, 3); 1 at best."""
     grey = crops.mean(axis=3, dtype=np.float32)
     window = np.hanning(grey.shape[1]).astype(np.float32)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.bounds.content import read_bytes
 from histoscribe.errors import RegionError
 from histoscribe.files import replacing
@@ -214,7 +214,7 @@ def _told(found: Mapping[str, Mapping[str, Any]]) -> str:
     return json.dumps(kept, ensure_ascii=False) if kept else ""
 
 
-def _is_ellipse(ring: NDArray[np.float64]) -> bool:
+def _is_ellipse(ring: Wide) -> bool:
     """Whether an outline is that of the ellipse in its box, which is all that QuPath keeps of one."""
     half = np.ptp(ring, axis=0) / 2
     if not half.all():

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask, Wide
 from histoscribe.errors import RegionError, SettingError, SlideError
 from histoscribe.slide.model import Slide
 from histoscribe.slide.tissue import tissue_mask
@@ -36,11 +36,7 @@ def spot_tiles(section: Section) -> Tiles:
 
 
 def grid_tiles(
-    slide: Slide,
-    pitch_um: float,
-    *,
-    mask: bool = True,
-    region: Sequence[Region | NDArray[np.float64]] | None = None,
+    slide: Slide, pitch_um: float, *, mask: bool = True, region: Sequence[Region | Wide] | None = None
 ) -> Tiles:
     """Tiles on a square grid whose first centre lies half a pitch inside the slide's corner.
 
@@ -116,7 +112,7 @@ def sample_tiles(slide: Slide, pitch_um: float, most: int = 500) -> Tiles:
     return grid_tiles(slide, pitch_um).spread(most)
 
 
-def _names(keep: NDArray[np.bool_], first: tuple[int, int]) -> Iterator[str]:
+def _names(keep: Mask, first: tuple[int, int]) -> Iterator[str]:
     """`r<row>c<column>` of every place kept, row by row."""
     ends = [f"c{column}" for column in range(first[1], first[1] + keep.shape[1])]
     for row, kept in enumerate(keep, start=first[0]):
@@ -145,9 +141,7 @@ def _check(found: int, what: str, most: int, pitch_um: float) -> None:
         raise SettingError(problem, remedy="choose a wider grid or draw a region")
 
 
-def _sampled(
-    mask: NDArray[np.bool_], down: NDArray[np.float64], across: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _sampled(mask: Mask, down: Wide, across: Wide) -> Mask:
     """The mask at a grid of places given in its own pixels; False beyond it."""
     bordered = np.pad(mask, ((0, 1), (0, 1)))
     rows = np.minimum(down.astype(np.int64), mask.shape[0])
@@ -155,9 +149,7 @@ def _sampled(
     return np.asarray(bordered[np.ix_(rows, columns)], dtype=np.bool_)
 
 
-def _mark(
-    keep: NDArray[np.bool_], area: Polygon, down: NDArray[np.float64], across: NDArray[np.float64]
-) -> None:
+def _mark(keep: Mask, area: Polygon, down: Wide, across: Wide) -> None:
     """Set `keep`, of shape (len(down), len(across)), where a place of a grid lies in an area."""
     import shapely
 
@@ -176,7 +168,7 @@ def _mark(
 class Tiles:
     """Places on one slide."""
 
-    centres: NDArray[np.float64]
+    centres: Wide
     """Centres in full-resolution pixels as (row, column), shape (tiles, 2)."""
     pitch_um: float
     """Distance of neighbouring tiles in µm."""

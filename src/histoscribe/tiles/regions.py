@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Mask, Numbers, Wide
 from histoscribe.errors import RegionError, told_as
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Region:
     """Its class, e.g. `Tumor`; empty where it has none."""
     colour: Colour
     """Red, green and blue of the class, 0 to 255."""
-    polygon: NDArray[np.float64]
+    polygon: Wide
     """The outline as (row, column) in full-resolution pixels, shape (points, 2); closed by itself, a repeated
     last point is dropped. Kept read-only."""
-    holes: tuple[NDArray[np.float64], ...] = ()
+    holes: tuple[Wide, ...] = ()
     """Areas within the outline that do not belong to it, each of shape (points, 2)."""
     label: str = ""
     """The name of this one area; empty where it has none."""
@@ -76,7 +77,7 @@ class Region:
         return float(areas([self])[0])
 
     @property
-    def outline(self) -> NDArray[np.float64]:
+    def outline(self) -> Wide:
         """Polygon and holes as one closed outline, shape (points, 2), joined by cuts without width.
 
         `rings_of` takes it apart again, also after it was moved, turned or stretched as a whole.
@@ -85,7 +86,7 @@ class Region:
         back = self.polygon[:1]
         return np.concatenate([closed[0], *(part for hole in closed[1:] for part in (hole, back))])
 
-    def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, points: ArrayLike) -> Mask:
         """Which points lie in the region, by the even-odd rule; not those on its edge.
 
         Parameters
@@ -103,7 +104,7 @@ class Region:
         if not encloses(self.geometry):
             return np.zeros(len(places), dtype=np.bool_)
         shapely.prepare(self.geometry)
-        found: NDArray[np.bool_] = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
+        found: Mask = shapely.contains_xy(self.geometry, places[:, 0], places[:, 1])
         return found
 
 
@@ -138,7 +139,7 @@ def _polygons(regions: Sequence[Region]) -> Any:
     return shapely.polygons(lines, indices=np.repeat(np.arange(len(regions)), counts))
 
 
-def areas(regions: Sequence[Region]) -> NDArray[np.float64]:
+def areas(regions: Sequence[Region]) -> Wide:
     """Of each region as `Region.area` has it, shape (regions,)."""
     import shapely
 
@@ -171,7 +172,7 @@ def moved_regions(regions: Sequence[Region], affine: ArrayLike) -> list[Region]:
     return found
 
 
-def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]:
+def region_at(regions: Sequence[Region], points: ArrayLike) -> Numbers:
     """The last of the regions that holds each point; quick for many regions and many points.
 
     Parameters
@@ -196,9 +197,7 @@ def region_at(regions: Sequence[Region], points: ArrayLike) -> NDArray[np.int64]
     return found
 
 
-def rings_of(
-    outline: ArrayLike, sizes: str = ""
-) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+def rings_of(outline: ArrayLike, sizes: str = "") -> tuple[Wide, tuple[Wide, ...]]:
     """Take an outline as `Region.outline` joins it apart into its polygon and its holes.
 
     Parameters
@@ -234,7 +233,7 @@ def rings_of(
     return rings[0], tuple(rings[1:])
 
 
-def _ring(points: ArrayLike) -> NDArray[np.float64]:
+def _ring(points: ArrayLike) -> Wide:
     with told_as(RegionError, "a point is not two finite numbers", TypeError, ValueError, reason=False):
         ring = np.array(points, dtype=np.float64)
     if ring.ndim != 2 or ring.shape[1] != 2 or not np.isfinite(ring).all():

@@ -6,15 +6,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from histoscribe.arrays import Mask
 from histoscribe.tiles.regions import Colour, Region
 
 if TYPE_CHECKING:
     from shapely import Geometry
 
 
-def mask_regions(mask: NDArray[np.bool_], name: str, colour: Colour, *, smooth: float = 0.0) -> list[Region]:
+def mask_regions(mask: Mask, name: str, colour: Colour, *, smooth: float = 0.0) -> list[Region]:
     """Outline the pixels of a mask, holes included, as one annotation.
 
     Parameters

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Mask
 from histoscribe.benchmark.imputer.heldout import Figure, HeldOut, Restore, score
 from histoscribe.benchmark.methods import Method
 from histoscribe.bulk import BulkTable, as_table
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 class HeldSection(HeldOut):
     """A section held out, on the scale of log1p of counts per 10,000; `obs["patient"]` holds the sections."""
 
-    hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    hidden: Mask = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """Genes that are hidden in the held-out section, shape (genes,)."""
     pretrained: Imputer | None = None
     """What `histoscribe` tunes."""
     progress: Progress = field(default_factory=Progress)
 
     @property
-    def seen(self) -> NDArray[np.bool_]:
+    def seen(self) -> Mask:
         """What methods may see, shape (held-out spots, genes)."""
         return np.broadcast_to(~self.hidden, self.truth.shape)
 

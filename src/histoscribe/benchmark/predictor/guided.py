@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.benchmark.engine import Benchmark, mean_over
 from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, chosen_methods
@@ -47,7 +47,7 @@ class GivenShare:
         words = "at random" if self.kind == "random" else "in a block"
         return f"{100 * self.share:g} % given {words}"
 
-    def of(self, section: EncodedSection, draw: int) -> NDArray[np.int64]:
+    def of(self, section: EncodedSection, draw: int) -> Numbers:
         """The given spots of one draw: the first of a random order, or those nearest to a point.
 
         The points lie at 30 and 70 % of both sides, and in the middle.
@@ -86,17 +86,17 @@ class GivenSpotsFold:
     section: EncodedSection
     """The held-out one; a method looks at the counts of its given spots only."""
     panel: Sequence[str]
-    given: Sequence[NDArray[np.int64]]
+    given: Sequence[Numbers]
     """Rows of the given spots, one array per draw."""
     fit: Callable[[], Predictor]
     """The model of the training sections, fitted once."""
 
     @cached_property
-    def truth(self) -> NDArray[np.float32]:
+    def truth(self) -> Floats:
         """What was measured, shape (spots, panel)."""
         return panel_expression(self.section, self.panel)
 
-    def part(self, rows: NDArray[np.int64]) -> EncodedSection:
+    def part(self, rows: Numbers) -> EncodedSection:
         """The given spots of one draw as a section, which keeps the units of the whole."""
         return self.section.part(rows, f"{self.section.name}, given spots")
 
@@ -167,7 +167,7 @@ def guided_benchmark(
 
 def _score(name: str, fold: GivenSpotsFold, method: Method, *, dataset: str, split: Split) -> Iterator[Score]:
     told: list[Prediction] = method.learn(fold, 0)
-    scores: dict[str, list[NDArray[np.float64]]] = {}
+    scores: dict[str, list[Wide]] = {}
     for rows, prediction in zip(fold.given, told, strict=True):
         rest = np.setdiff1d(np.arange(len(fold.truth)), rows)
         measured, predicted = fold.truth[rest], prediction.expression[rest]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Pixels, Wide
 from histoscribe.benchmark.engine import Benchmark, mean_over
 from histoscribe.benchmark.ledger import Score
 from histoscribe.benchmark.methods import Method, methods_of
@@ -64,11 +64,11 @@ class Task:
 class OfficialFold:
     """One split with everything concatenated."""
 
-    inputs: NDArray[np.float32]
-    asked: NDArray[np.float32]
+    inputs: Floats
+    asked: Floats
     """`inputs` and `asked`: embeddings of training and test spots, shape (spots, d)."""
-    measured: NDArray[np.float64]
-    truth: NDArray[np.float64]
+    measured: Wide
+    truth: Wide
     """`measured` and `truth`: log1p of their counts, shape (spots, genes)."""
 
 
@@ -215,7 +215,7 @@ def _split(folder: Path, name: str, files: dict[str, tuple[Path, Path]]) -> tupl
     return tuple(names)
 
 
-def _at_scale(images: NDArray[np.uint8], encoder: TileEncoder) -> NDArray[np.uint8]:
+def _at_scale(images: Pixels, encoder: TileEncoder) -> Pixels:
     """Patches as crops of the encoder's size."""
     have, side = images.shape[1], round(encoder.crop_um / encoder.mpp)
     span = min(have, encoder.crop_um / PATCH_MPP)
@@ -227,9 +227,7 @@ def _at_scale(images: NDArray[np.uint8], encoder: TileEncoder) -> NDArray[np.uin
     return np.stack([read_window(Level(image, 1.0), window, side / span) for image in images])
 
 
-def _expression(
-    task: Task, sections: Mapping[str, EncodedSection], names: Sequence[str]
-) -> NDArray[np.float64]:
+def _expression(task: Task, sections: Mapping[str, EncodedSection], names: Sequence[str]) -> Wide:
     found = []
     for name in names:
         place = {gene: column for column, gene in enumerate(sections[name].genes)}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.benchmark.predictor.peers import Prediction
 from histoscribe.evaluation.measures import mae_per_gene, mse_per_gene, pearson_per_gene, spearman_per_gene
 from histoscribe.evaluation.spatial import moran_per_gene, recovered_share, ssim_per_gene
@@ -16,7 +16,7 @@ KEPT = (1.0, 0.75, 0.5, 0.25)
 """Shares of the genes, surest first, over which the selective risk is taken."""
 _SIGNIFICANT = 0.05
 
-Scores = dict[str, NDArray[np.float64]]
+Scores = dict[str, Wide]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +24,15 @@ class Truth:
     """What was measured on a held-out section."""
 
     section: EncodedSection
-    expression: NDArray[np.float32]
+    expression: Floats
     """The target, shape (spots, panel)."""
-    moran: NDArray[np.float64]
+    moran: Wide
     """Moran's I of each gene, shape (panel,)."""
-    variable: NDArray[np.bool_]
+    variable: Mask
     """Whether the gene varies in space: corrected p below 0.05. Shape (panel,)."""
 
 
-def measured_truth(section: EncodedSection, expression: NDArray[np.float32]) -> Truth:
+def measured_truth(section: EncodedSection, expression: Floats) -> Truth:
     """Look at the measured target of a held-out section."""
     moran, p = moran_per_gene(expression, section.centres_um, section.pitch_um)
     return Truth(section, expression, moran, p < _SIGNIFICANT)

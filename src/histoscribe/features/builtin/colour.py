@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.planes import window_means
 from histoscribe.features.builtin.stain_scales import StainScale, margin
@@ -55,15 +56,15 @@ def gaps(view: StainScale, window_um: float) -> Iterator[Named]:
     yield f"bare fraction in gaps over {view.um:g} µm, {window_um:g} µm window", _bare_share(pixels)
 
 
-def _bare_share(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+def _bare_share(pixels: Floats) -> Wide:
     """Share of bare pixels of each crop; `pixels` has shape (stains, n, ...)."""
     bare = (pixels[0] + pixels[1]) < np.float32(_BARE)
-    share: NDArray[np.float64] = bare.reshape(len(bare), -1).mean(-1)
+    share: Wide = bare.reshape(len(bare), -1).mean(-1)
     return share
 
 
 @compiled
-def _central(pixels: NDArray[np.float32], mean: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+def _central(pixels: Floats, mean: Wide, out: Wide) -> None:
     """Fill `out` (3, 3, n) with second, third and mixed (in the order of `_PAIRS`) central moments."""
     size = pixels.shape[2]
     for number in range(pixels.shape[1]):

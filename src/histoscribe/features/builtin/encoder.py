@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Pixels
 from histoscribe.features.builtin.colour import Named, colour, gaps
 from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.nuclei import describe_nuclei, find_nuclei
@@ -45,7 +45,7 @@ class BuiltinEncoder:
         """Length of one descriptor."""
         return len(self.feature_names)
 
-    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, crops: Pixels) -> Floats:
         """Describe crops.
 
         Parameters
@@ -72,7 +72,7 @@ class BuiltinEncoder:
         return out
 
 
-def _describe(crops: NDArray[np.uint8], mpp: float) -> Iterator[Named]:
+def _describe(crops: Pixels, mpp: float) -> Iterator[Named]:
     """Yield every descriptor with its name."""
     views = stain_scales(crops, mpp, levels=6, core_um=256)
     one, two, four, eight, sixteen, coarsest = views
@@ -177,7 +177,7 @@ def patterns(view: StainScale, window_um: float) -> Iterator[Named]:
 
 
 @compiled
-def _count_patterns(maps: Maps, margin: int, even: np.float32, counts: NDArray[np.int64]) -> None:
+def _count_patterns(maps: Maps, margin: int, even: np.float32, counts: Numbers) -> None:
     kind = np.empty(256, dtype=np.int64)
     for bits in range(256):
         ones, changes = 0, 0

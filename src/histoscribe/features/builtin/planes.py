@@ -1,12 +1,12 @@
 """Planes: maps made from maps, pixel by pixel, each plane of two axes by itself."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.features.builtin.compiled import compiled
 
-Maps = NDArray[np.float32]
-Sums = NDArray[np.float64]
+Maps = Floats
+Sums = Wide
 
 
 def halved(maps: Maps) -> Maps:
@@ -157,7 +157,7 @@ def _box(maps: Maps, size: int, out: Maps) -> None:
 
 
 @compiled
-def _add(line: Maps, total: NDArray[np.float64]) -> None:
+def _add(line: Maps, total: Wide) -> None:
     for place in range(len(total)):
         total[place] += line[place]
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Pixels, Wide
 from histoscribe.features.builtin.compiled import compiled
 from histoscribe.features.builtin.planes import halve, halved, slopes, smooth
 from histoscribe.features.builtin.stains import stain_maps
@@ -15,9 +16,9 @@ from histoscribe.features.builtin.stains import stain_maps
 WINDOWS_UM = (512.0, 256.0, 128.0, 64.0)
 """Sides of the central windows, widest first."""
 
-Maps = NDArray[np.float32]
-Sums = NDArray[np.float64]
-Indices = NDArray[np.int64]
+Maps = Floats
+Sums = Wide
+Indices = Numbers
 
 # where the means lie beside each other: power of three stains, cube and size of two, product, tensor, near
 _PARTS = _CUBE, _SIZE, _PRODUCT, _TENSOR, _NEAR = 3, 5, 7, 8, 11
@@ -50,7 +51,7 @@ def margin(maps: NDArray[np.generic], um: float, window_um: float) -> int:
     return max(0, (side - round(window_um / um)) // 2)
 
 
-def stain_scales(crops: NDArray[np.uint8], um: float, levels: int, core_um: float) -> list[StainScale]:
+def stain_scales(crops: Pixels, um: float, levels: int, core_um: float) -> list[StainScale]:
     """Build the stain maps of a batch at several scales, finest first.
 
     `crops` (n, side, side, 3): RGB; the side a multiple of 2 to the power of `levels - 1`. `um`: µm per pixel

@@ -3,8 +3,8 @@
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Pixels
 from histoscribe.features.builtin.compiled import compiled
 
 STAINS = ("hematoxylin", "eosin", "residual")
@@ -20,18 +20,18 @@ _MATRIX = np.linalg.inv(_ROWS / np.linalg.norm(_ROWS, axis=1, keepdims=True)).as
 
 
 @cache
-def optical_density(brightest: int) -> NDArray[np.float32]:
+def optical_density(brightest: int) -> Floats:
     """Optical density of every light intensity from 0 to `brightest`, that of white, shape (brightest + 1,).
 
     log10 of white over light, with one step of 255 added to both so that black stays finite.
     """
     step = brightest / 255
     light = np.arange(brightest + 1)
-    density: NDArray[np.float32] = np.log10((brightest + step) / (light + step)).astype(np.float32)
+    density: Floats = np.log10((brightest + step) / (light + step)).astype(np.float32)
     return density
 
 
-def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
+def stain_maps(crops: Pixels, block: int = 1) -> Floats:
     """Split the light of crops into amounts of stain.
 
     `crops` (n, side, side, 3): RGB; `block`: 1, or 2: light is averaged over 2 × 2 pixels before its
@@ -48,13 +48,7 @@ def stain_maps(crops: NDArray[np.uint8], block: int = 1) -> NDArray[np.float32]:
 
 
 @compiled
-def _unmix(
-    crop: NDArray[np.uint8],
-    block: int,
-    table: NDArray[np.float32],
-    matrix: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
+def _unmix(crop: Pixels, block: int, table: Floats, matrix: Floats, out: Floats) -> None:
     """Fill `out` (3, side, side) from the interleaved rows of one crop."""
     side, width = out.shape[1], crop.shape[1]
     light, total = np.empty(width, dtype=np.uint16), np.empty(width, dtype=np.uint16)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from histoscribe.arrays import Floats, Pixels
 from histoscribe.errors import ModelError
 from histoscribe.features.device import one_thread, precision_of, resolve_device
 from histoscribe.features.encoder import check_crops
@@ -45,11 +45,11 @@ class NetworkEncoder:
         return round(self.crop_um / self.mpp)
 
     @cached_property
-    def _colours(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _colours(self) -> tuple[Floats, Floats]:
         checkpoint = read_checkpoint(self.folder)
         return np.array(checkpoint.mean, np.float32), np.array(checkpoint.std, np.float32)
 
-    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, crops: Pixels) -> Floats:
         """Describe crops of shape (n, side, side, 3), RGB, as an array of shape (n, dimension).
 
         On a processor one thread computes, in single precision, so that the digits do not depend on how many
@@ -66,12 +66,12 @@ class NetworkEncoder:
 
 def described(
     forward: Forward,
-    crops: NDArray[np.uint8],
+    crops: Pixels,
     dimension: int,
-    colours: tuple[NDArray[np.float32], NDArray[np.float32]],
+    colours: tuple[Floats, Floats],
     device: torch.device,
     name: str,
-) -> NDArray[np.float32]:
+) -> Floats:
     """What a network says of crops (n, side, side, 3), a few at a time: (n, dimension); see `encode`.
 
     `colours` are mean and standard deviation of RGB in 0-1, each of shape (3,); `forward` takes batches of
@@ -89,7 +89,7 @@ def described(
             batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + size])).to(device)
             light = ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
             found[start : start + size] = forward(light.to(precision))
-    out: NDArray[np.float32] = found.float().cpu().numpy()
+    out: Floats = found.float().cpu().numpy()
     if not np.isfinite(out).all():
         remedy = "fetch it again"
         raise ModelError("this encoder gives numbers that are not finite", where=name, remedy=remedy)

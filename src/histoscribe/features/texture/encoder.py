@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Pixels
 from histoscribe.errors import ModelError
 from histoscribe.features.builtin.encoder import BuiltinEncoder
 from histoscribe.features.encoder import check_crops
@@ -56,7 +56,7 @@ class TextureEncoder:
             for channel in range(1, channels + 1)
         )
 
-    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, crops: Pixels) -> Floats:
         """Describe crops of shape (n, 224, 224, 3), RGB, as an array of shape (n, 848).
 
         Raises `SettingError` if the crops have another shape or dtype, or the device is not there;
@@ -96,7 +96,7 @@ class JoinedEncoder:
         """What each number is, in order."""
         return self.parts[0].feature_names + self.parts[1].feature_names
 
-    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, crops: Pixels) -> Floats:
         """Describe crops of shape (n, 512, 512, 3), RGB, as an array of shape (n, dimension).
 
         Raises as its parts do.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.generator.parents import draw_of, mix
 from histoscribe.models.standard import Standard
 
@@ -20,31 +20,27 @@ Batch = tuple[torch.Tensor, ...]
 class MixingSamples:
     """What the second stage draws its batches from."""
 
-    primaries: NDArray[np.float32]
-    normals: NDArray[np.float32]
+    primaries: Floats
+    normals: Floats
     """`primaries` and `normals`: log2 of abundance, shape (samples, genes)."""
-    primary_classes: NDArray[np.int64]
-    normal_classes: NDArray[np.int64]
+    primary_classes: Numbers
+    normal_classes: Numbers
     """`primary_classes` and `normal_classes`: cancer of a primary, site of a normal tissue, shape
     (samples,)."""
-    pairs: NDArray[np.int64]
+    pairs: Numbers
     """Cancer and site of each real metastasis, shape (metastases, 2)."""
-    codes: NDArray[np.float32]
+    codes: Floats
     """Of the real metastases, shape (metastases, CODE)."""
-    purity: NDArray[np.float32]
+    purity: Floats
     """As estimated, shape (metastases,)."""
 
-    def draw_parents(
-        self, pairs: NDArray[np.int64], random: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def draw_parents(self, pairs: Numbers, random: np.random.Generator) -> tuple[Numbers, Numbers]:
         """A random primary of each pair's cancer and a random normal tissue of its site, as row indices."""
         primaries = draw_of(self.primary_classes, pairs[:, 0], random)
         return primaries, draw_of(self.normal_classes, pairs[:, 1], random)
 
 
-def metastasis_batches(
-    profiles: NDArray[np.float32], pairs: NDArray[np.int64], steps: int, seed: int
-) -> Iterator[Batch]:
+def metastasis_batches(profiles: Floats, pairs: Numbers, steps: int, seed: int) -> Iterator[Batch]:
     """Yield metastases with their classes, in a new order each epoch."""
     random = np.random.default_rng(seed)
     size = min(_BATCH, len(profiles))

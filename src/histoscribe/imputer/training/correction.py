@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from histoscribe.arrays import Mask, Numbers
 from histoscribe.imputer.gates import LEVEL_90, Gates, Rehearsal
 from histoscribe.imputer.network import Corrector
 from histoscribe.models.reproducible import Drawn, own_process
@@ -28,7 +29,7 @@ Batch = tuple[Tensor, ...]
 
 
 def rehearsal_batches(
-    rehearsals: list[Rehearsal], learned: NDArray[np.int64], genes: int, steps: int, seed: int, first: int
+    rehearsals: list[Rehearsal], learned: Numbers, genes: int, steps: int, seed: int, first: int
 ) -> Iterator[Batch]:
     """Yield hidden values: of a random rehearsal random samples, random genes told and asked.
 
@@ -108,7 +109,7 @@ def train_corrector(
     corrector: Corrector,
     gates: Gates,
     rehearsals: list[Rehearsal],
-    held: NDArray[np.bool_],
+    held: Mask,
     options: TrainingOptions,
     progress: Progress,
     checkpoint: Path | None,
@@ -140,7 +141,7 @@ def train_corrector(
             _weigh(correction, one, np.flatnonzero(np.isin(one.rows, np.flatnonzero(held))))
 
 
-def _weigh(correction: Correction, one: Rehearsal, places: NDArray[np.int64]) -> None:
+def _weigh(correction: Correction, one: Rehearsal, places: Numbers) -> None:
     """Set share and, where there is a correction, recalibrate the spread at one knot."""
     at = (one.mode, one.knot)
     genes = np.arange(one.truth.shape[1])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
 from histoscribe.bulk.table import BulkTable
 from histoscribe.imputer.restorer import ImputerState
 from histoscribe.imputer.units import aliases_of, groups_of, learn_standard, standard_of, standardise
@@ -17,7 +17,7 @@ from histoscribe.models.standard import Standard
 class TrainingTable:
     """A training table in its own units."""
 
-    values: NDArray[np.float32]
+    values: Floats
     """Standardised; NaN where not known. Shape (samples, genes)."""
     groups: tuple[str, ...]
     """The patient of each sample."""

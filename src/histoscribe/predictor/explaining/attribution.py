@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import TableError
 from histoscribe.graphs import spatial_graph
 from histoscribe.predictor.model import FittedPredictor, seen_by
@@ -29,16 +29,16 @@ class Attribution:
     gene: str
     reaches: tuple[str, ...]
     """`own tile`, then `within R pitches` for each context radius."""
-    by_reach: NDArray[np.float32]
+    by_reach: Floats
     """What each reach brings to the tile's log expression, each of shape (tiles, reaches)."""
-    by_descriptor: NDArray[np.float32]
+    by_descriptor: Floats
     """What each descriptor brings, over all reaches, shape (tiles, d)."""
-    gradient: NDArray[np.float32]
+    gradient: Floats
     """Change of log expression per unit of each input; units of the section, then of training. Each of shape
     (tiles, units, reaches, d)."""
-    plain: NDArray[np.float32]
+    plain: Floats
     """Z-scored descriptors, shape (tiles, units, d)."""
-    centres_um: NDArray[np.float64]
+    centres_um: Wide
     pitch_um: float
     radii: tuple[float, ...]
 
@@ -48,7 +48,7 @@ class Attribution:
         order = np.argsort(-strength, kind="stable")[:count]
         return [(names[place], float(strength[place])) for place in order]
 
-    def tiles_behind(self, tile: int) -> NDArray[np.float32]:
+    def tiles_behind(self, tile: int) -> Floats:
         """What every tile brought to the prediction of one tile, shape (tiles,).
 
         A context value is the mean of its neighbours', so its contribution is shared among them by what each
@@ -65,11 +65,11 @@ class Attribution:
 
 def attribute(
     predictor: Predictor,
-    features: NDArray[np.float32],
-    centres_um: NDArray[np.float64],
+    features: Floats,
+    centres_um: Wide,
     gene: str,
     *,
-    slide: NDArray[np.float32] | None = None,
+    slide: Floats | None = None,
     progress: Progress | None = None,
 ) -> Attribution:
     """Explain one gene on described tiles.

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from anndata import AnnData
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.features import TileEncoder
 from histoscribe.predictor.encoded import encode_section
 from histoscribe.predictor.guiding.guide import Guide
@@ -23,7 +22,7 @@ def predict_itself(
     encoder: TileEncoder | None = None,
     panel: Sequence[str] | None = None,
     pitch_um: float | None = None,
-    region: Sequence[Region | NDArray[np.float64]] | None = None,
+    region: Sequence[Region | Wide] | None = None,
     progress: Progress | None = None,
 ) -> Section:
     """Predict a section's slide from the section's own measured spots.

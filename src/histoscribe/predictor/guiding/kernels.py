@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.graphs import context_means
 from histoscribe.predictor.inputs import MIN_TILES, Scale, scale_of, standardised
 from histoscribe.rows import squared_distances
 
-Rows = NDArray[np.int64]
-Kernel = Callable[[Rows, Rows], NDArray[np.float64]]
+Rows = Numbers
+Kernel = Callable[[Rows, Rows], Wide]
 
 REACHES = (1.5, 3.0)
 _SAMPLE = 500
@@ -22,19 +23,19 @@ _WIDE = 4.0
 class SlideView:
     """Tiles of one slide, those with given spots among them."""
 
-    features: NDArray[np.float32]
+    features: Floats
     """Descriptors as the encoder gave them, or some of them, shape (tiles, d)."""
-    centres_um: NDArray[np.float64]
+    centres_um: Wide
     """Shape (tiles, 2)."""
     pitch_um: float
     """Of the given spots."""
-    whole: NDArray[np.float32]
+    whole: Floats
     """Descriptors all over the slide, whose units are used, shape (other tiles, d)."""
     fallback: Scale | None = None
     """Units where `whole` has too few tiles to know the slide by."""
-    embedding: NDArray[np.float32] | None = None
+    embedding: Floats | None = None
     """What a model's networks make of the tiles, shape (tiles, width)."""
-    prior: NDArray[np.float32] | None = None
+    prior: Floats | None = None
     """What a model says of them, in standardised expression, shape (tiles, genes)."""
 
 
@@ -92,7 +93,7 @@ def linear(values: NDArray[np.floating]) -> Kernel:
     return lambda a, b: np.asarray(centred[a] @ centred[b].T, dtype=np.float64) / scale
 
 
-def falling(places: NDArray[np.float64], length: float) -> Kernel:
+def falling(places: Wide, length: float) -> Kernel:
     """exp(-distance / length), both in pitches."""
     from scipy.spatial.distance import cdist
 

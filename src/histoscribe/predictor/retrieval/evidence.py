@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Numbers, Pixels
 from histoscribe.errors import ModelError
 from histoscribe.record import record_of
 
@@ -25,15 +25,15 @@ _MOST_BYTES = 64 * 1024
 class Crops:
     """Crops of reference spots as JPEG pictures, one behind the other."""
 
-    data: NDArray[np.uint8]
+    data: Pixels
     """Shape (bytes,)."""
-    ends: NDArray[np.int64]
+    ends: Numbers
     """Where each picture ends in `data`, shape (crops,)."""
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    def __getitem__(self, number: int) -> NDArray[np.uint8]:
+    def __getitem__(self, number: int) -> Pixels:
         """One crop, shape (48, 48, 3), RGB.
 
         Raises `ModelError` if there is none of this number, or it is damaged.
@@ -49,7 +49,7 @@ class Crops:
             raise ModelError("a reference crop is damaged", remedy="fetch the model anew") from error
         return out
 
-    def some(self, numbers: Sequence[int] | NDArray[np.int64]) -> Crops:
+    def some(self, numbers: Sequence[int] | Numbers) -> Crops:
         """Only these crops, in this order."""
         return Crops.joined([self._bytes(int(number)) for number in numbers])
 
@@ -69,7 +69,7 @@ class Crops:
         return cls(np.frombuffer(b"".join(pictures), dtype=np.uint8), ends)
 
 
-def pack_crops(crops: NDArray[np.uint8]) -> Crops:
+def pack_crops(crops: Pixels) -> Crops:
     """Encode crops (n, 48, 48, 3)."""
     import imagecodecs
 
@@ -78,7 +78,7 @@ def pack_crops(crops: NDArray[np.uint8]) -> Crops:
     )
 
 
-def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray[np.uint8] | None]]:
+def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, Pixels | None]]:
     """The reference spots behind one predicted tile, weightiest first.
 
     Parameters
@@ -100,7 +100,7 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, NDArray
     kept = record_of(table).evidence
     if "evidence" not in table.obsm or kept is None:
         raise ModelError("this table says nothing of reference spots", remedy="predict it anew")
-    crops: dict[int, NDArray[np.uint8]] = {}
+    crops: dict[int, Pixels] = {}
     if kept.crops is not None:
         packed, numbers = (
             Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.errors import SettingError
 
 _BLOCK_BYTES = 16 * 1024**2
@@ -18,12 +18,12 @@ _ROWS = 16
 class Neighbours:
     """What was found for every query."""
 
-    index: NDArray[np.int64]
+    index: Numbers
     """Reference spots, closest first; of equally close ones the lower number first. Shape (queries, k)."""
-    similarity: NDArray[np.float32]
+    similarity: Floats
     """Cosine similarity of the embeddings, shape (queries, k)."""
 
-    def weights(self, temperature: float) -> NDArray[np.float32]:
+    def weights(self, temperature: float) -> Floats:
         """Softmax of similarity / temperature over the k found, shape (queries, k)."""
         logits = (self.similarity - self.similarity.max(axis=1, keepdims=True)) / np.float32(temperature)
         weights = np.exp(logits)
@@ -34,7 +34,7 @@ class Neighbours:
         return Neighbours(self.index[:, :k], self.similarity[:, :k])
 
 
-def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) -> Neighbours:
+def retrieve(queries: Floats, keys: Floats, k: int) -> Neighbours:
     """Find the k keys of highest cosine similarity for every query, exactly, block by block.
 
     Neither all similarities nor a second copy of the keys are ever held: beside queries and result, a few
@@ -70,9 +70,7 @@ def retrieve(queries: NDArray[np.float32], keys: NDArray[np.float32], k: int) ->
     return Neighbours(index, score)
 
 
-def average(
-    values: NDArray[np.float32], index: NDArray[np.int64], weights: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def average(values: Floats, index: Numbers, weights: Floats) -> Floats:
     """Weighted means of reference rows: values (n, g), index and weights (queries, k) → (queries, g)."""
     from scipy.sparse import csr_array
 
@@ -81,7 +79,7 @@ def average(
     return np.asarray(mixing @ values, dtype=np.float32)
 
 
-def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _top(scores: Floats, k: int) -> Numbers:
     """Columns of the k highest scores of each row, highest first, ties by column."""
     if k < scores.shape[1]:
         cut = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
@@ -96,7 +94,7 @@ def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return np.take_along_axis(columns, order, axis=1).astype(np.int64)
 
 
-def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(rows: Floats) -> Floats:
     """Rows of length 1; rows of zeros stay zero."""
     rows = np.asarray(rows, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from histoscribe.arrays import Floats, Numbers
 from histoscribe.graphs import spatial_graph
 from histoscribe.models.reproducible import own_process
 from histoscribe.rows import Held
@@ -27,15 +27,15 @@ class TrainingSpots:
     """Shape (spots, inputs)."""
     expression: Held
     """Shape (spots, genes)."""
-    places: NDArray[np.float32]
+    places: Floats
     """In pitches, from the middle of the section, shape (spots, 2)."""
-    types: NDArray[np.int64]
-    numbers: NDArray[np.int64]
+    types: Numbers
+    numbers: Numbers
     """`types` and `numbers`: type of each spot, and its number among all training spots, shape (spots,)."""
-    trust: NDArray[np.float32]
+    trust: Floats
     """How much each spot counts, shape (spots,)."""
 
-    def part(self, rows: NDArray[np.int64]) -> TrainingSpots:
+    def part(self, rows: Numbers) -> TrainingSpots:
         """Only these rows."""
         return TrainingSpots(*(getattr(self, entry.name)[rows] for entry in fields(self)))
 
@@ -68,7 +68,7 @@ class SpotBatches(Sequence[SpotBatch]):
     def __init__(
         self, sections: Sequence[TrainingSpots], size: int, *, radius: float, joined: bool = True
     ) -> None:
-        self._groups: list[list[tuple[TrainingSpots, NDArray[np.int64]]]] = []
+        self._groups: list[list[tuple[TrainingSpots, Numbers]]] = []
         self._sections, self._radius = sections, radius
         room = 0
         for section in sections:
@@ -128,7 +128,7 @@ def training_steps(batches: SpotBatches, steps: int, seed: int, first: int) -> I
             yield batches[mine]
 
 
-def _pieces(section: TrainingSpots, size: int) -> list[NDArray[np.int64]]:
+def _pieces(section: TrainingSpots, size: int) -> list[Numbers]:
     """Rows of each piece."""
     every = np.arange(len(section.numbers))
     count = -(-len(every) // size)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.models.reproducible import Drawn
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.inputs import InputSpace
@@ -148,7 +148,7 @@ def _measured(
     return parts, wanted
 
 
-class InputBlocks(Sized, Iterable[NDArray[np.float32]]):
+class InputBlocks(Sized, Iterable[Floats]):
     """The image inputs of all training spots, some sections at a time: made anew whenever they are asked for.
 
     Where one block holds all, it is kept. `width`: columns of the image input.
@@ -165,14 +165,14 @@ class InputBlocks(Sized, Iterable[NDArray[np.float32]]):
     def __len__(self) -> int:
         return len(self._groups)
 
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+    def __iter__(self) -> Iterator[Floats]:
         return iter(self._kept) if self._kept else map(self._made, self._groups)
 
-    def _made(self, group: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _made(self, group: Numbers) -> Floats:
         return np.concatenate([self._space.of(self._sections[number]) for number in group])
 
 
-def _reduced(blocks: InputBlocks, components: NDArray[np.float32], spots: int) -> Held:
+def _reduced(blocks: InputBlocks, components: Floats, spots: int) -> Held:
     """The image input of all spots on its main axes; as it is where there are none."""
     reduced, done = room((spots, components.shape[1] or len(components))), 0
     for block in blocks:
@@ -181,14 +181,12 @@ def _reduced(blocks: InputBlocks, components: NDArray[np.float32], spots: int) -
     return reduced
 
 
-def gallery_spots(count: int, most: int, seed: int) -> NDArray[np.int64]:
+def gallery_spots(count: int, most: int, seed: int) -> Numbers:
     """Which of so many training spots retrieval looks through, in their order: at most so many, at random."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:most])
 
 
-def standardise(
-    targets: Sequence[Held], trust: Sequence[NDArray[np.float64]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def standardise(targets: Sequence[Held], trust: Sequence[Wide]) -> tuple[Floats, Floats]:
     """Centre the targets per section and scale them, in place: sections differ in depth and batch, not in
     tissue. Returns the mean and the deviation of each gene."""
     # Inputs are z-scored over the slide, so the experts write 0 on average: where all spots count alike.
@@ -234,7 +232,7 @@ def _train(
 
 def _spot_types(
     sections: Sequence[EncodedSection], space: InputSpace, settings: PredictorSettings, seed: int
-) -> NDArray[np.int64]:
+) -> Numbers:
     """The type of every training spot: given with the sections, or k-means clusters of the images.
 
     Never from expression. Types teach the network's gate, which later reads them from the image alone.
@@ -254,9 +252,7 @@ def _spot_types(
     return np.concatenate([found.predict(plain.of(section)) for section in sections]).astype(np.int64)
 
 
-def _gallery_keys(
-    network: PredictorNetwork, batches: SpotBatches, width: int, kept: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _gallery_keys(network: PredictorNetwork, batches: SpotBatches, width: int, kept: Numbers) -> Floats:
     keys = np.empty((len(kept), width), dtype=np.float32)
     with torch.inference_mode():
         for batch in batches:

@@ -4,20 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.predictor.encoded import EncodedSection
 from histoscribe.predictor.ensemble import gene_correlation
 from histoscribe.predictor.intervals import HeldOutTissue
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.target import choose_panel, panel_expression
-from histoscribe.predictor.training.learning import (
-    choose_inputs,
-    inner_folds,
-    reliability,
-    ridge_folds,
-)
+from histoscribe.predictor.training.learning import choose_inputs, inner_folds, reliability, ridge_folds
 
 _NEIGHBOURS = 6
 
@@ -53,7 +48,7 @@ def predictability(sections: Sequence[EncodedSection], genes: int = 1000) -> pd.
     return table.sort_values("predictable", ascending=False, kind="stable")
 
 
-def _from_neighbours(section: EncodedSection, expression: NDArray[np.float32]) -> NDArray[np.float64]:
+def _from_neighbours(section: EncodedSection, expression: Floats) -> Wide:
     """r of each gene with the mean of a spot's nearest spots; 0 where there are too few."""
     count = min(_NEIGHBOURS, len(expression) - 1)
     if count < 1:

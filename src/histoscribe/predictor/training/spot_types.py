@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.errors import SettingError, TableError, told_as
 from histoscribe.features import TileEncoder
 from histoscribe.predictor.encoded import EncodedSection
@@ -38,7 +38,7 @@ _SPOT = ("barcode", "spot", "spot_id", "index")
 class ClassifiedCells:
     """Classified cells of one slide: centres (cells, 2) in full-resolution pixels as (row, column)."""
 
-    centres: NDArray[np.float64]
+    centres: Wide
     classes: tuple[str, ...]
 
 
@@ -71,7 +71,7 @@ def typed(
     return with_labels(encoded, labels)
 
 
-def nuclear_types(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.int64]:
+def nuclear_types(features: Floats, names: Sequence[str]) -> Numbers:
     """The kind of nucleus that prevails in each tile's central 128 µm, as numbers into `NUCLEAR_TYPES`.
 
     `features` (tiles, d): by the built-in encoder; `names`: its `feature_names`. Raises `SettingError` if the
@@ -112,7 +112,7 @@ def read_cells(path: str | PathLike[str], *, mpp: float | None = None) -> Classi
     return ClassifiedCells(np.stack([rows, columns], axis=1), classes)
 
 
-def prevailing(cells: ClassifiedCells, centres: NDArray[np.float64], reach: float) -> list[str]:
+def prevailing(cells: ClassifiedCells, centres: Wide, reach: float) -> list[str]:
     """The most frequent class of the cells within `reach` pixels of each centre; `no cell` where none is."""
     if not cells.classes:
         return [_NO_CELL] * len(centres)
@@ -197,7 +197,7 @@ def _column(table: Any, names: Sequence[str]) -> Any:
     raise KeyError(f"no column is called {names[0]}")
 
 
-def _places(table: Any, names: Sequence[str], mpp: float | None) -> NDArray[np.float64]:
+def _places(table: Any, names: Sequence[str], mpp: float | None) -> Wide:
     """Positions in pixels; a column that says µm is divided by the µm per pixel."""
     in_um = [name for unit in ("µm", "um") if (name := f"centroid {names[0]} {unit}") in table]
     if in_um and mpp is None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Numbers, Wide
 from histoscribe.predictor.inputs import Unit
 from histoscribe.predictor.linear import axes_of, principal_axes, ridge_of, weighted_ridge
 from histoscribe.predictor.settings import PredictorSettings
 
-Columns = NDArray[np.int64]
-Scores = NDArray[np.float64]
+Columns = Numbers
+Scores = Wide
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ def seeing_all(settings: PredictorSettings, views: Sequence[EncoderView]) -> Pre
 class InputMatrix:
     """The image inputs of all training spots at once; see `InputProducts`, which has the same methods."""
 
-    def __init__(self, inputs: NDArray[np.float32], scores: Scores, trust: NDArray[np.float64]) -> None:
+    def __init__(self, inputs: Floats, scores: Scores, trust: Wide) -> None:
         self.inputs, self.scores, self.trust, self.shape = inputs, scores, trust, inputs.shape
 
-    def axes(self, columns: Columns, count: int) -> NDArray[np.float32]:
+    def axes(self, columns: Columns, count: int) -> Floats:
         """The first principal axes of these columns, shape (columns, count)."""
         return principal_axes(np.take(self.inputs, columns, axis=1), count)
 
-    def ridge(self, columns: Columns) -> NDArray[np.float32]:
+    def ridge(self, columns: Columns) -> Floats:
         """Weights of the ridge that sees these columns, shape (columns, rank)."""
         return weighted_ridge(np.take(self.inputs, columns, axis=1), self.scores, self.trust)
 
@@ -76,9 +76,7 @@ class InputProducts:
     (spots,).
     """
 
-    def __init__(
-        self, blocks: Iterable[NDArray[np.float32]], scores: Scores, trust: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, blocks: Iterable[Floats], scores: Scores, trust: Wide) -> None:
         done, zero = 0, np.zeros(1)
         sums, gram, weighted, answers = zero, zero, zero, zero
         for block in blocks:
@@ -91,18 +89,16 @@ class InputProducts:
         self._centred, self._weighted = gram - np.outer(sums, sums) / done, weighted
         self._answers = answers
 
-    def axes(self, columns: Columns, count: int) -> NDArray[np.float32]:
+    def axes(self, columns: Columns, count: int) -> Floats:
         """See `InputMatrix.axes`."""
         return axes_of(self._centred[np.ix_(columns, columns)], count)
 
-    def ridge(self, columns: Columns) -> NDArray[np.float32]:
+    def ridge(self, columns: Columns) -> Floats:
         """See `InputMatrix.ridge`."""
         return ridge_of(self._weighted[np.ix_(columns, columns)], self._answers[columns])
 
 
-def view_axes(
-    inputs: InputMatrix | InputProducts, views: Sequence[Columns], count: int
-) -> NDArray[np.float32]:
+def view_axes(inputs: InputMatrix | InputProducts, views: Sequence[Columns], count: int) -> Floats:
     """Principal axes of each view side by side, shape (inputs, views × axes); (inputs, 0) for a count of 0.
 
     Scaled so that `model.project` brings each view near 1, however many columns it has.
@@ -116,7 +112,7 @@ def view_axes(
     return out.reshape(width, len(views) * count)
 
 
-def view_ridge(inputs: InputMatrix | InputProducts, views: Sequence[Columns]) -> NDArray[np.float32]:
+def view_ridge(inputs: InputMatrix | InputProducts, views: Sequence[Columns]) -> Floats:
     """The mean of the ridges of all views, shape (inputs, rank)."""
     found = [inputs.ridge(columns) / np.float32(len(views)) for columns in views]
     out = np.zeros((inputs.shape[1], found[0].shape[1]), dtype=np.float32)

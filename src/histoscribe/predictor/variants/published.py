@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.predictor.ensemble import EnsembleWeights
 from histoscribe.predictor.settings import PredictorSettings
 from histoscribe.predictor.training.batches import SpotBatch
@@ -155,7 +155,7 @@ class PublishedVariant(Variant[PublishedNetwork]):
         rate, decay = settings.learning_rate, settings.weight_decay
         return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay), None
 
-    def places(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
+    def places(self, places: Wide) -> Floats:
         """Positions on the array, counted from the section's corner."""
         return np.asarray(np.rint(places - places.min(axis=0)), dtype=np.float32)
 

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.errors import SettingError
 from histoscribe.models.reproducible import seeded
 from histoscribe.predictor.ensemble import EnsembleWeights
@@ -100,7 +100,7 @@ class Variant(ABC, Generic[NetworkT]):
     def optimise(self, network: NetworkT, settings: PredictorSettings, steps: int) -> Optimisation:
         """The optimiser of a training of so many steps, and its schedule."""
 
-    def places(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
+    def places(self, places: Wide) -> Floats:
         """Where the spots of one section lie for the network: places (spots, 2) in pitches → the same."""
         return np.asarray(places - places.mean(axis=0), dtype=np.float32)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.errors import SectionError
 from histoscribe.progress import Progress
 from histoscribe.section.registration.transform import Registration, fitted, through
@@ -94,14 +95,14 @@ def align(moving: Slide, fixed: Slide, *, progress: Progress | None = None) -> R
     return best
 
 
-def _refined(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePicture) -> Registration:
+def _refined(affine: Wide, moving: TissuePicture, fixed: TissuePicture) -> Registration:
     """The map that pieces support which were looked for under this one."""
     found = _looked_at(affine, moving, fixed)
     enough = len(found.places) >= FEWEST_AGREEING
     return _looked_at(_supported(found), moving, fixed) if enough else found
 
 
-def _looked_at(affine: NDArray[np.float64], moving: TissuePicture, fixed: TissuePicture) -> Registration:
+def _looked_at(affine: Wide, moving: TissuePicture, fixed: TissuePicture) -> Registration:
     """Where pieces of the moving tissue are found around their place on the fixed one."""
     laid = moving.warped(affine, fixed)
     both = laid.tissue & fixed.tissue
@@ -127,7 +128,7 @@ def _looked_at(affine: NDArray[np.float64], moving: TissuePicture, fixed: Tissue
     return Registration(affine, "automatic", at, left_um, overlap, share)
 
 
-def _best_shifts(around: NDArray[np.float32], pieces: NDArray[np.float32]) -> NDArray[np.float64]:
+def _best_shifts(around: Floats, pieces: Floats) -> Wide:
     """Where in each surrounding its piece correlates best, to a fraction of a pixel; shape (pieces, 2)."""
     from scipy.fft import irfft2, next_fast_len, rfft2
 
@@ -138,9 +139,9 @@ def _best_shifts(around: NDArray[np.float32], pieces: NDArray[np.float32]) -> ND
     centred = pieces - pieces.mean(axis=(1, 2), keepdims=True)
     product = irfft2(rfft2(around, s=shape) * np.conj(rfft2(centred, s=shape)), s=shape)[:, :room, :room]
 
-    def sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    def sums(values: Floats) -> Wide:
         total = np.pad(values.astype(np.float64).cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))
-        found: NDArray[np.float64] = (
+        found: Wide = (
             total[:, side:, side:]
             - total[:, :-side, side:]
             - total[:, side:, :-side]
@@ -162,7 +163,7 @@ def _best_shifts(around: NDArray[np.float32], pieces: NDArray[np.float32]) -> ND
     return found
 
 
-def _supported(found: Registration) -> NDArray[np.float64]:
+def _supported(found: Registration) -> Wide:
     """The map after the one that was looked at, by the pieces that support one another."""
     before, after = found.places, found.places + found.residuals
     tolerance = max(SPOT_RADIUS_UM, float(np.median(np.hypot(*found.residuals.T))) / 2)
@@ -210,11 +211,11 @@ def _doubts(best: Registration, *others: Registration) -> tuple[list[str], list[
 class TissuePicture:
     """One tissue at one scale."""
 
-    density: NDArray[np.float32]
+    density: Floats
     """Optical density in red, which haematoxylin absorbs in every stain; shape (rows, columns)."""
-    tissue: NDArray[np.bool_]
+    tissue: Mask
     """Shape (rows, columns)."""
-    to_um: NDArray[np.float64]
+    to_um: Wide
     """From (row, column) of its pixels to µm, shape (3, 3)."""
 
     @classmethod
@@ -244,7 +245,7 @@ class TissuePicture:
             density, tissue > 0.5, _pixels(factor * pixel_um, first + (factor - 1) / 2 * pixel_um)
         )
 
-    def warped(self, affine: NDArray[np.float64], onto: TissuePicture) -> TissuePicture:
+    def warped(self, affine: Wide, onto: TissuePicture) -> TissuePicture:
         """The same tissue, mapped by `affine` in µm, on the pixels of another picture."""
         from scipy.ndimage import affine_transform
 
@@ -257,12 +258,12 @@ class TissuePicture:
         return TissuePicture(density, tissue > 0.5, onto.to_um)
 
 
-def _pixels(pixel_um: float, first: float) -> NDArray[np.float64]:
+def _pixels(pixel_um: float, first: float) -> Wide:
     """From pixels of this width to µm, which count from the centre of the first full-resolution pixel."""
     return np.array([(pixel_um, 0, first), (0, pixel_um, first), (0, 0, 1)])
 
 
-def outline_ways(moving: TissuePicture, fixed: TissuePicture) -> list[NDArray[np.float64]]:
+def outline_ways(moving: TissuePicture, fixed: TissuePicture) -> list[Wide]:
     """Rigid maps in µm, 3 × 3, best first: of outline (intersection over union) and density (correlation)."""
     from scipy.fft import irfft2, next_fast_len, rfft2
     from scipy.ndimage import gaussian_filter
@@ -279,7 +280,7 @@ def outline_ways(moving: TissuePicture, fixed: TissuePicture) -> list[NDArray[np
     own, own_area = parts(fixed), float(fixed.tissue.sum())
     middle = moving.to_um[:2, :2] @ ((np.array(moving.density.shape) - 1) / 2) + moving.to_um[:2, 2]
     centre = np.full(2, (side - 1) / 2 * pixel_um) + fixed.to_um[:2, 2]
-    found: list[tuple[float, NDArray[np.float64]]] = []
+    found: list[tuple[float, Wide]] = []
     for mirror in (1.0, -1.0):
         for angle in np.arange(_TURNS) * (2 * np.pi / _TURNS):
             turn = np.eye(3)
@@ -290,9 +291,7 @@ def outline_ways(moving: TissuePicture, fixed: TissuePicture) -> list[NDArray[np
             area = float(turned.tissue.sum())
             other = [np.conj(part) for part in parts(turned)]
 
-            def product(
-                mine: int, theirs: int, other: list[NDArray[np.complex64]] = other
-            ) -> NDArray[np.float64]:
+            def product(mine: int, theirs: int, other: list[NDArray[np.complex64]] = other) -> Wide:
                 return np.asarray(irfft2(own[mine] * other[theirs], s=shape), dtype=np.float64)
 
             shared = product(0, 0).clip(1e-3)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SectionError
 from histoscribe.record import AlignedTo, amend_record, record_of
 from histoscribe.section.alignment import laid_on
@@ -72,7 +72,7 @@ def lay_on(section: Section, slide: Slide, found: Registration) -> Section:
     return finished(laid, record_of(table).kind or "measured")
 
 
-def _drawn_through(affine: NDArray[np.float64], drawn: Any) -> Any:
+def _drawn_through(affine: Wide, drawn: Any) -> Any:
     """GeoJSON with every place (x, y) mapped."""
     if isinstance(drawn, dict):
         places = ("coordinates", "geometry", "geometries", "features", "nucleusGeometry")

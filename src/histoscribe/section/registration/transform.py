@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 
 Freedom = Literal["rigid", "similarity", "affine"]
@@ -17,12 +18,12 @@ FEWEST: dict[Freedom, int] = {"rigid": 2, "similarity": 2, "affine": 3}
 class Registration:
     """How a moving tissue lies on a fixed one, and how well that is known."""
 
-    affine: NDArray[np.float64]
+    affine: Wide
     """From (row, column, 1) in µm of the moving tissue to µm of the fixed one, shape (3, 3)."""
     method: Literal["automatic", "landmarks", "by hand"]
-    places: NDArray[np.float64]
+    places: Wide
     """Where it was checked, as (row, column) in µm of the fixed tissue, shape (places, 2)."""
-    residuals: NDArray[np.float64]
+    residuals: Wide
     """What is left there as (row, column) in µm, shape (places, 2)."""
     overlap: float | None = None
     """Share of the smaller tissue that comes to lie on the other; None where not looked at."""
@@ -35,13 +36,13 @@ class Registration:
         return float(np.median(np.hypot(*self.residuals.T))) if len(self.residuals) else None
 
 
-def through(affine: NDArray[np.floating], places: ArrayLike) -> NDArray[np.float64]:
+def through(affine: NDArray[np.floating], places: ArrayLike) -> Wide:
     """Places, shape (n, 2), through a 3 × 3 matrix."""
-    found: NDArray[np.float64] = np.asarray(places, dtype=np.float64) @ affine[:2, :2].T + affine[:2, 2]
+    found: Wide = np.asarray(places, dtype=np.float64) @ affine[:2, :2].T + affine[:2, 2]
     return found
 
 
-def fitted(moving: ArrayLike, fixed: ArrayLike, freedom: Freedom = "affine") -> NDArray[np.float64]:
+def fitted(moving: ArrayLike, fixed: ArrayLike, freedom: Freedom = "affine") -> Wide:
     """The map of least squares from places (n, 2) to others, 3 × 3; a rigid one may mirror."""
     source, target = np.asarray(moving, dtype=np.float64), np.asarray(fixed, dtype=np.float64)
     before, after = source.mean(axis=0), target.mean(axis=0)
@@ -99,20 +100,20 @@ def align_by_landmarks(moving: ArrayLike, fixed: ArrayLike, *, freedom: Freedom 
     return Registration(affine, "landmarks", target, left)
 
 
-def _spread(places: NDArray[np.float64]) -> float:
+def _spread(places: Wide) -> float:
     """Extent across the longest direction, as a share of that along it."""
     sizes = np.linalg.svd(places - places.mean(axis=0), compute_uv=False)
     return float(sizes[1] / sizes[0]) if sizes[0] > 0 else 0.0
 
 
 def about(
-    middle: NDArray[np.float64],
+    middle: Wide,
     degrees: float,
     *,
     mirror: bool = False,
     scale: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
-) -> NDArray[np.float64]:
+) -> Wide:
     """A map about a place (row, column): left and right exchanged, a turn to the left, a scale, a shift."""
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

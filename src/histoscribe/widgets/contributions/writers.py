@@ -9,8 +9,8 @@ import napari
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_info
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Pixels
 from histoscribe.errors import SettingError
 from histoscribe.slide import Level, Slide, write_slide
 from histoscribe.slide.colour import to_rgb
@@ -80,6 +80,6 @@ class _Rgb(RgbPixels):
         super().__init__(rows, columns, (512, 512))
         self._array = array
 
-    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+    def block(self, top: int, left: int, bottom: int, right: int) -> Pixels:
         """Read a part of the array."""
         return to_rgb(np.asarray(self._array[top:bottom, left:right]))

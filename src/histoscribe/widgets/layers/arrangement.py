@@ -7,8 +7,8 @@ from collections.abc import Container, Iterable
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.slide import Slide
 from histoscribe.widgets.layers.layers import (
     BROUGHT,
@@ -96,7 +96,7 @@ def lay_out(viewer: ViewerModel) -> None:
             groups.append(
                 (keys.union(*(one for one, _ in same)), [*(one for _, some in same for one in some), layer])
             )
-    taken: list[NDArray[np.float64]] = []
+    taken: list[Wide] = []
     for _, layers in groups:
         boxes = np.array([layer.extent.world[:, -2:] for layer in layers])
         box = np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
@@ -110,7 +110,7 @@ def lay_out(viewer: ViewerModel) -> None:
         taken.append(box)
 
 
-def _shift(layer: Layer, by: NDArray[np.float64]) -> None:
+def _shift(layer: Layer, by: Wide) -> None:
     moved = np.eye(layer.ndim + 1)
     moved[-3:-1, -1] = by
     layer.affine = moved @ layer.affine.affine_matrix

@@ -9,8 +9,10 @@ import numpy as np
 from napari.utils.colormaps import ensure_colormap
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats
+
 Limits = tuple[float, float]
-Colours = NDArray[np.float32]
+Colours = Floats
 
 UNITS = "log1p of counts per 10,000"
 DIFFERENCE = "predicted − measured"
@@ -49,10 +51,10 @@ def about_zero(values: NDArray[np.floating], high: float = 99.0) -> Limits:
     return -(most or 1.0), most or 1.0
 
 
-def shades(values: NDArray[np.floating], bounds: Limits) -> NDArray[np.float32]:
+def shades(values: NDArray[np.floating], bounds: Limits) -> Floats:
     """Values as 0 to 1 between their limits, NaN where not finite."""
     low, high = bounds
-    shares: NDArray[np.float32] = (np.asarray(values, np.float32) - low) / ((high - low) or 1.0)
+    shares: Floats = (np.asarray(values, np.float32) - low) / ((high - low) or 1.0)
     return shares.clip(0, 1)
 
 

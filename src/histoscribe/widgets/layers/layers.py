@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Pixels, Wide
 from histoscribe.palette import SPOT
 from histoscribe.record import record_of
 from histoscribe.section import Section
@@ -47,7 +48,7 @@ class LevelForNapari:
         self.chunks = pixels.chunks
         self.size = math.prod(pixels.shape)
 
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+    def __getitem__(self, key: Any) -> Pixels:
         return self._pixels[key]
 
     def __deepcopy__(self, memo: object) -> LevelForNapari:
@@ -116,7 +117,7 @@ def has_lengths(layer: Layer) -> bool:
     return all(unit.is_compatible_with(UM) for unit in layer.units[-2:])
 
 
-def affine_of(layer: Layer) -> NDArray[np.float64]:
+def affine_of(layer: Layer) -> Wide:
     """From (row, column) of a layer's data to the world, as a 3 × 3 matrix; of more axes the last two.
 
     The world is in µm; what is in no unit of length is taken as it is.
@@ -131,7 +132,7 @@ def affine_of(layer: Layer) -> NDArray[np.float64]:
     return affine
 
 
-def moved(layer: Layer) -> NDArray[np.float64]:
+def moved(layer: Layer) -> Wide:
     """How a layer of a section or slide was moved from its µm to the world, 3 × 3; as without panes."""
     slide, own = slide_of(layer), np.eye(3)
     if slide is not None:
@@ -140,15 +141,15 @@ def moved(layer: Layer) -> NDArray[np.float64]:
         own[:2, 2] = about["translate"]
     elif "raster" in layer.metadata:
         own = layer.metadata["raster"].affine
-    affine: NDArray[np.float64] = affine_of(layer) @ np.linalg.inv(own)
+    affine: Wide = affine_of(layer) @ np.linalg.inv(own)
     affine[:2, 2] += layer.metadata.get(BROUGHT, 0.0)
     return affine
 
 
-def to_pixels(layer: Layer) -> NDArray[np.float64]:
+def to_pixels(layer: Layer) -> Wide:
     """From the world to full-resolution pixels of the section or slide that a layer shows, 3 × 3."""
     mpp = tissue_of(layer).mpp or 1.0
-    pixels: NDArray[np.float64] = np.diag([1 / mpp, 1 / mpp, 1.0]) @ np.linalg.inv(moved(layer))
+    pixels: Wide = np.diag([1 / mpp, 1 / mpp, 1.0]) @ np.linalg.inv(moved(layer))
     return pixels
 
 
@@ -161,7 +162,7 @@ def placed_like(described: LayerData, layer: Layer) -> LayerData:
     return placed(described, lies)
 
 
-def placed(described: LayerData, affine: NDArray[np.float64]) -> LayerData:
+def placed(described: LayerData, affine: Wide) -> LayerData:
     """What is described in a section's µm, moved from there."""
     if not np.allclose(affine, np.eye(3)):
         described[1]["affine"] = affine @ described[1].get("affine", np.eye(3))

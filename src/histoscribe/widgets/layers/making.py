@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from napari.components import ViewerModel
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.bulk import BulkTable
 from histoscribe.record import amend_record
 from histoscribe.section import Section
@@ -36,7 +35,7 @@ class Recipe:
     """Folders by role: `model`, `imputer`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Options of the verb in the shell, without dashes; those that are None are left out."""
-    regions: Mapping[str, Sequence[NDArray[np.float64]]] = field(default_factory=dict)
+    regions: Mapping[str, Sequence[Wide]] = field(default_factory=dict)
     """By option: outlines as (row, column) in full-resolution pixels, each of shape (corners, 2)."""
     classes: Sequence[Region] = ()
     """Regions whose classes are told apart."""

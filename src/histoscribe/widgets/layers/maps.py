@@ -15,6 +15,7 @@ from napari.utils import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
+from histoscribe.arrays import Floats, Wide
 from histoscribe.section import Section
 from histoscribe.widgets.layers.arrangement import is_side_by_side, side_by_side, uncover
 from histoscribe.widgets.layers.colours import DIFFERENCE, Limits, colours_of, table_of
@@ -59,7 +60,7 @@ def strip_of(found: Map) -> Strip:
     return found.legend or f"{found.title}, {found.unit}", found.colours, found.limits
 
 
-def class_palette(count: int) -> NDArray[np.float32]:
+def class_palette(count: int) -> Floats:
     """Colours of classes, RGBA, shape (count, 4): those of Okabe and Ito, darker where they come again."""
     colours = [
         [channel / 255 * _DARKER ** (place // len(PALETTE)) for channel in PALETTE[place % len(PALETTE)]]
@@ -139,7 +140,7 @@ def find_map(viewer: ViewerModel, section: Section, kind: str, gene: str = "") -
     return None
 
 
-def spot_at(layer: Layer, position: NDArray[np.float64]) -> int | None:
+def spot_at(layer: Layer, position: Wide) -> int | None:
     """The row of the spot at a place of the world, on a layer of spots or a map; None where there is none."""
     if not is_raster(layer):
         row = layer.get_value(position, world=True)
@@ -196,7 +197,7 @@ def _paint(viewer: ViewerModel, layer: Layer, found: Map) -> None:
 
 def _labels(raster: Any, found: Map) -> NDArray[np.uint16]:
     """Classes from 1 on, 0 where there is no spot; of a type that napari colours without compiling first."""
-    image: NDArray[np.float64] = raster.image(np.asarray(found.values) + 1)
+    image: Wide = raster.image(np.asarray(found.values) + 1)
     return np.nan_to_num(image).astype(np.uint16)
 
 

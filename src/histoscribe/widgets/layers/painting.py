@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Points
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.palette import MARK
 from histoscribe.record import record_of
 from histoscribe.section import Section, log_gene
@@ -33,10 +34,10 @@ from histoscribe.widgets.layers.strips import Strip, show_scale, strips_of
 from histoscribe.widgets.layers.view_state import ViewState
 from histoscribe.widgets.napari_private.discs import draw_as_discs
 
-Values = NDArray[np.float32]
+Values = Floats
 
 _RIM = 0.2
-_unlike: WeakKeyDictionary[Section, NDArray[np.bool_]] = WeakKeyDictionary()
+_unlike: WeakKeyDictionary[Section, Mask] = WeakKeyDictionary()
 _painted: WeakKeyDictionary[Points, dict[str, Limits]] = WeakKeyDictionary()
 _states: WeakKeyDictionary[ViewerModel, ViewState] = WeakKeyDictionary()
 
@@ -105,7 +106,7 @@ def verdict_of(section: Section) -> Verdict | None:
     return record_of(section.table).judged(section.name, section.patient)
 
 
-def unlike_rows(section: Section) -> NDArray[np.bool_]:
+def unlike_rows(section: Section) -> Mask:
     """Spots that are not painted until somebody asks: unlike tiles, all of a slide that is mostly unlike."""
     if section not in _unlike:
         verdict = verdict_of(section)
@@ -171,9 +172,7 @@ def genes_on(layer: Points, state: ViewState) -> tuple[str, ...]:
     return state.genes
 
 
-def dress_spots(
-    layer: Points, features: Mapping[str, NDArray[Any]], colours: NDArray[np.float32] | str
-) -> None:
+def dress_spots(layer: Points, features: Mapping[str, NDArray[Any]], colours: Floats | str) -> None:
     """Set features and colours. The layer would redraw for each of two signals: one is held back."""
     layer.features = dict(features)
     with layer.events.face_color.blocker():
@@ -265,7 +264,7 @@ def suggested_gene(sections: Sequence[Section]) -> str:
     return max(names, key=lambda gene: _follows(log_gene(judge, gene), around))
 
 
-def _spread(x: Any) -> NDArray[np.float64]:
+def _spread(x: Any) -> Wide:
     """Variance over mean of every column: what varies more than its level explains."""
     square = x.multiply(x) if hasattr(x, "multiply") else np.square(x)
     mean = np.asarray(x.mean(axis=0), dtype=np.float64).ravel()
@@ -273,7 +272,7 @@ def _spread(x: Any) -> NDArray[np.float64]:
     return np.divide(variance, mean, out=np.zeros_like(mean), where=mean > 0)
 
 
-def _follows(values: NDArray[np.float32], around: NDArray[np.intp]) -> float:
+def _follows(values: Floats, around: NDArray[np.intp]) -> float:
     mean = values[around].mean(axis=1)
     if not (values.std() > 0 and mean.std() > 0):
         return -1.0

@@ -12,6 +12,7 @@ from napari.utils import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.palette import MARK
 from histoscribe.section import Section
 from histoscribe.section.raster import Raster, raster_of
@@ -106,7 +107,7 @@ def is_raster(layer: Layer) -> bool:
     return "raster" in layer.metadata
 
 
-def _plain(raster: Raster) -> NDArray[np.float64]:
+def _plain(raster: Raster) -> Wide:
     return np.full(len(raster.pixel), _GREY)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
 from napari.utils.notifications import show_info
-from numpy.typing import NDArray
 from pandas import DataFrame
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError
 from histoscribe.section.registration.transform import through
 from histoscribe.tiles import Region, is_locked, marked_ellipse, moved_regions, rings_of
@@ -210,9 +210,7 @@ def closed_shapes(layer: Shapes) -> list[int]:
     return [row for row, (kind, corners) in enumerate(kinds) if kind in _CLOSED and len(corners) > 2]
 
 
-def drawn_regions(
-    shapes: Layer, beneath: Layer | None = None, name: str | None = None
-) -> list[NDArray[np.float64]]:
+def drawn_regions(shapes: Layer, beneath: Layer | None = None, name: str | None = None) -> list[Wide]:
     """The closed shapes (of a class) as polygons, shape (corners, 2), wherever all this was moved.
 
     They are (row, column) in full-resolution pixels of the section or slide beneath; in the world without

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.record import amend_record, record_of
 from histoscribe.section import Section
 from histoscribe.slide import Slide
@@ -31,7 +31,7 @@ from histoscribe.widgets.layers.layers import (
 from histoscribe.widgets.layers.pictures.drawn_regions import held_regions
 from histoscribe.widgets.layers.raster import is_raster, raster_layer
 
-Places = list[tuple["Layer", NDArray[np.float64], object]]
+Places = list[tuple["Layer", Wide, object]]
 """Layers with their affine and by how much they were laid aside."""
 
 
@@ -68,14 +68,14 @@ def _is_drawn(layer: Layer) -> bool:
     )
 
 
-def _growth(beneath: list[Layer], drawn: Layer, factor: float) -> NDArray[np.float64]:
+def _growth(beneath: list[Layer], drawn: Layer, factor: float) -> Wide:
     """How a drawing on one of these layers grows with it; not at all where it lies elsewhere."""
     middle = drawn.extent.world.mean(axis=0)
     for layer in beneath:
         low, high = layer.extent.world
         if (low <= middle).all() and (middle <= high).all():
             lies = moved(layer)
-            growth: NDArray[np.float64] = lies @ np.diag([factor, factor, 1.0]) @ np.linalg.inv(lies)
+            growth: Wide = lies @ np.diag([factor, factor, 1.0]) @ np.linalg.inv(lies)
             return growth
     return np.eye(3)
 
@@ -111,13 +111,13 @@ def _place(layer: Layer, described: LayerData) -> None:
     layer.affine = about.get("affine", np.eye(3))
 
 
-def lies_on(moving: Layer, fixed: Layer) -> NDArray[np.float64]:
+def lies_on(moving: Layer, fixed: Layer) -> Wide:
     """How one tissue lies on another as they are shown, from µm to µm, 3 × 3."""
-    found: NDArray[np.float64] = np.linalg.inv(moved(fixed)) @ moved(moving)
+    found: Wide = np.linalg.inv(moved(fixed)) @ moved(moving)
     return found
 
 
-def lay_tissue(viewer: ViewerModel, moving: Layer, fixed: Layer, affine: NDArray[np.float64]) -> Places:
+def lay_tissue(viewer: ViewerModel, moving: Layer, fixed: Layer, affine: Wide) -> Places:
     """Move a tissue so that `affine` maps its µm to those of another; what was drawn on it goes along.
 
     Returns how all its layers lay before, for `put_back`.

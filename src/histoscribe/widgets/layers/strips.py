@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from napari.components import ViewerModel
-from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFontMetricsF, QImage, QLinearGradient, QPainter
 from qtpy.QtWidgets import QApplication
 from superqt.utils import qimage_to_array
 
+from histoscribe.arrays import Pixels
 from histoscribe.genes import symbol_of
 from histoscribe.widgets.layers.colours import BLEND, DIFFERENCE, UNITS, Limits, table_of
 from histoscribe.widgets.layers.view_state import ViewState
@@ -33,7 +33,7 @@ class Scale:
 
     strips: tuple[Strip, ...]
 
-    def __call__(self, ground: QColor, ink: QColor, ratio: float, room: float) -> NDArray[np.uint8]:
+    def __call__(self, ground: QColor, ink: QColor, ratio: float, room: float) -> Pixels:
         """RGBA, shape (rows, columns, 4), with `ratio` pixels to each of the `room` pixels across."""
         font = QApplication.font()
         metrics = QFontMetricsF(font)
@@ -50,7 +50,7 @@ class Scale:
         painter.setFont(font)
         draw_strips(painter, self.strips, width, ink)
         painter.end()
-        pixels: NDArray[np.uint8] = qimage_to_array(image)
+        pixels: Pixels = qimage_to_array(image)
         return pixels
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.components.overlays import CanvasOverlay
-from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication
 from vispy.scene.visuals import Image
 
+from histoscribe.arrays import Pixels
 from histoscribe.widgets.napari_private.probe import Use, may
 
 try:
@@ -25,7 +25,7 @@ except ImportError:
     base = visual = None
 Base: Any = getattr(base, "VispyCanvasOverlay", object)
 
-Draw = Callable[[QColor, QColor, float, float], NDArray[np.uint8]]
+Draw = Callable[[QColor, QColor, float, float], Pixels]
 """Gives RGBA, shape (rows, columns, 4), from the ground, the ink, the pixels to a pixel of the screen, and
 how many of those the canvas has across."""
 

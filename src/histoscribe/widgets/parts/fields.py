@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any, TypeGuard
 from weakref import ref
 
-import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton
 from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
-from numpy.typing import NDArray
 from pandas import DataFrame
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 
+from histoscribe.arrays import Wide
 from histoscribe.bulk import BulkTable, read_table
 from histoscribe.bulk.samples import file_beside, with_samples
 from histoscribe.palette import DRAWN
@@ -176,7 +175,7 @@ class RegionField(FieldRow):
             if self._heard is not None:
                 self._heard.events.data.connect(self._on_shapes)
 
-    def outlines(self, beneath: Layer) -> list[NDArray[np.float64]] | None:
+    def outlines(self, beneath: Layer) -> list[Wide] | None:
         """What is drawn, as `drawn_regions` gives it; None without shapes."""
         shapes = self.layer.value
         return None if shapes is None else drawn_regions(shapes, beneath, self.only.value or None)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from histoscribe.arrays import Pixels, Wide
 from histoscribe.palette import ACCENT, MARK
 from histoscribe.tiles import Region
 from histoscribe.widgets.layers.colours import UNITS
@@ -49,7 +50,7 @@ class Plot(QWidget):
         self._high = np.where(self._high > self._low, self._high, self._low + 1.0)
         self.update()
 
-    def place(self, values: Values) -> NDArray[np.float64]:
+    def place(self, values: Values) -> Wide:
         """Where values, shape (n, 2) as (x, y), lie in the widget, in pixels."""
         share, box = (np.asarray(values, dtype=float) - self._low) / (self._high - self._low), self.box
         return np.column_stack(
@@ -96,7 +97,7 @@ class Plot(QWidget):
             painter.drawText(below, _RIGHT, f"{self._high[0]:.2g}")
 
     @staticmethod
-    def draw_dots(painter: QPainter, places: NDArray[np.float64], colour: QColor, width: float) -> None:
+    def draw_dots(painter: QPainter, places: Wide, colour: QColor, width: float) -> None:
         """Draw round dots at places in pixels."""
         pen = QPen(colour, width)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
@@ -141,7 +142,7 @@ class Scatter(Plot):
         self._marked[rows] = True
         self.update()
 
-    def places(self) -> NDArray[np.float64]:
+    def places(self) -> Wide:
         """Where the dots lie in the widget, shape (spots, 2) as (x, y) in pixels."""
         return self.place(self._values)
 
@@ -242,7 +243,7 @@ class Violins(Plot):
 
     def __init__(self) -> None:
         super().__init__(below=34)
-        self._groups: dict[str, tuple[NDArray[np.float64], QColor]] = {}
+        self._groups: dict[str, tuple[Wide, QColor]] = {}
 
     def show_groups(self, groups: Mapping[str, tuple[Values, tuple[int, int, int]]], gene: str) -> None:
         """Show the values and the colour of each class; classes without spots stay empty."""
@@ -275,9 +276,7 @@ class Violins(Plot):
             painter.setPen(ink)
             painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, f"{name}\n{len(values)} spots")
 
-    def _violin(
-        self, painter: QPainter, values: NDArray[np.float64], colour: QColor, middle: float, half: float
-    ) -> None:
+    def _violin(self, painter: QPainter, values: Wide, colour: QColor, middle: float, half: float) -> None:
         low, high = float(self._low[1]), float(self._high[1])
         levels = np.linspace(low, high, self._STEPS)
         # Gaussian kernel with Silverman's rule of thumb for its width.
@@ -330,7 +329,7 @@ class Bar(QWidget):
         painter.end()
 
 
-def pixmap_of(pixels: NDArray[np.uint8], side: int) -> QPixmap:
+def pixmap_of(pixels: Pixels, side: int) -> QPixmap:
     """RGB pixels, shape (rows, columns, 3), to fit a square of `side` pixels on screen."""
     rows, columns = pixels.shape[:2]
     data = np.ascontiguousarray(pixels).tobytes()
@@ -339,7 +338,7 @@ def pixmap_of(pixels: NDArray[np.uint8], side: int) -> QPixmap:
     return QPixmap.fromImage(image).scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth)
 
 
-def show_picture(label: QLabel, pixels: NDArray[np.uint8] | None, meaning: str, side: int = 76) -> None:
+def show_picture(label: QLabel, pixels: Pixels | None, meaning: str, side: int = 76) -> None:
     """Show a crop as a label's picture and its meaning as tooltip; say why where there is none."""
     label.setToolTip(meaning)
     if pixels is None:

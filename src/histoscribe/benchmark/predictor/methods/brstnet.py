@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from histoscribe.arrays import Floats
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.predictor.peers import Example, peer, stacked
 from histoscribe.benchmark.training import train_network
@@ -40,7 +40,7 @@ class BrstNet(torch.nn.Module):
         return self.main(self.late(early).mean((2, 3))), self.auxiliary(early.mean((2, 3)))
 
 
-def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
+def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[Floats]:
     """Train on the tiles of all training spots, turned and mirrored at random."""
     pixels = torch.cat([_pixels(example) for example in train])
     truth = torch.from_numpy(stacked(train))

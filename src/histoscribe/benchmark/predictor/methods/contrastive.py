@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from histoscribe.arrays import Floats
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.predictor.peers import Example, peer, stacked
 from histoscribe.benchmark.training import train_network
@@ -50,7 +49,7 @@ class MclSTExp(Bleep):
         return result
 
 
-def bleep(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
+def bleep(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[Floats]:
     """BLEEP: soft targets from the similarities inside both modalities; mean of the 50 nearest spots.
 
     Xie et al., NeurIPS 2023.
@@ -67,7 +66,7 @@ def bleep(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list
     return [_retrieve(network, train, test, nearest=50, weighted=False) for test in tests]
 
 
-def mclstexp(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
+def mclstexp(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[Floats]:
     """The mclSTExp peer: one-hot targets; the 200 nearest spots weighted by inverse squared distance.
 
     Min et al., Briefings in Bioinformatics 2024.
@@ -98,7 +97,7 @@ def _fit(kind, loss, train: Sequence[Example], seed: int) -> Bleep:  # type: ign
 @torch.no_grad()
 def _retrieve(
     network: Bleep, train: Sequence[Example], test: Example, *, nearest: int, weighted: bool
-) -> NDArray[np.float32]:
+) -> Floats:
     reference = functional.normalize(torch.cat([network.embed_spots(example) for example in train]), dim=-1)
     query = functional.normalize(network.image(torch.from_numpy(test.features)), dim=-1)
     similarity, places = (query @ reference.T).topk(min(nearest, len(reference)), dim=-1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from histoscribe.arrays import Wide
 from histoscribe.benchmark.methods import Method
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 COMPONENTS, _SEED, _ITERATIONS = 256, 1, 1000
 
 
-def ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
+def ridge(fold: OfficialFold, seed: int) -> Wide:
     """Ridge without intercept on the embeddings as they are; alpha is 100 / (inputs · genes), solver lsqr."""
     return _ridge(fold.inputs.astype(np.float64), fold.measured, fold.asked.astype(np.float64))
 
 
-def pca_ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
+def pca_ridge(fold: OfficialFold, seed: int) -> Wide:
     """The same on 256 principal components of the standardised embeddings, or on as many as there are."""
     inputs, asked = fold.inputs.astype(np.float64), fold.asked.astype(np.float64)
     scale = StandardScaler().fit(inputs)
@@ -32,12 +32,10 @@ def pca_ridge(fold: OfficialFold, seed: int) -> NDArray[np.float64]:
     return _ridge(parts.transform(inputs), fold.measured, parts.transform(asked))
 
 
-def _ridge(
-    inputs: NDArray[np.float64], measured: NDArray[np.float64], asked: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _ridge(inputs: Wide, measured: Wide, asked: Wide) -> Wide:
     alpha = 100 / (inputs.shape[1] * measured.shape[1])
     model = Ridge(alpha=alpha, solver="lsqr", fit_intercept=False, max_iter=_ITERATIONS, random_state=_SEED)
-    told: NDArray[np.float64] = model.fit(inputs, measured).predict(asked)
+    told: Wide = model.fit(inputs, measured).predict(asked)
     return told
 
 

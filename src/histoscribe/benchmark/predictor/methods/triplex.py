@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
+from histoscribe.arrays import Floats
 from histoscribe.benchmark.methods import Method
 from histoscribe.benchmark.predictor.peers import Example, peer, stacked
 from histoscribe.benchmark.training import train_network
@@ -49,7 +49,7 @@ class Triplex(torch.nn.Module):
         return self.heads[3](whole + asked_around + asked_target + target), views
 
 
-def triplex(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[NDArray[np.float32]]:
+def triplex(train: Sequence[Example], tests: Sequence[Example], seed: int) -> list[Floats]:
     """Fused prediction; each view also learns from the truth and from the fusion."""
 
     def loss(network: torch.nn.Module, example: Example) -> Tensor:

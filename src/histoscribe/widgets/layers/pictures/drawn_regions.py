@@ -13,7 +13,7 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
-from histoscribe.arrays import Wide
+from histoscribe.arrays import Numbers, Pixels, Wide
 from histoscribe.section.registration.transform import through
 from histoscribe.slide.pixels import RgbPixels
 from histoscribe.tiles import Region
@@ -50,7 +50,7 @@ class _Outlines:
         self.origin = self.low.min(axis=0)
         self.size = self.high.max(axis=0) - self.origin
 
-    def picture(self, corner: Wide, pixel: float, rows: int, columns: int) -> NDArray[np.uint8]:
+    def picture(self, corner: Wide, pixel: float, rows: int, columns: int) -> Pixels:
         """RGBA of a window that starts at a corner in µm; shape (rows, columns, 4)."""
         far = corner + np.array([rows, columns]) * pixel
         rings = np.flatnonzero(((self.high >= corner) & (self.low <= far)).all(axis=1))
@@ -88,12 +88,12 @@ class _Outlines:
         return image
 
 
-def _counted(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _counted(sizes: Numbers) -> Numbers:
     """0, 1, ... of each size, one after the other."""
     return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def _crossings(start: Wide, end: Wide, rows: int) -> tuple[NDArray[np.intp], NDArray[np.int64], Wide]:
+def _crossings(start: Wide, end: Wide, rows: int) -> tuple[NDArray[np.intp], Numbers, Wide]:
     """Where edges cross the middles of rows: which edge, the row, and the place along it."""
     low, high = np.minimum(start, end)[:, 0], np.maximum(start, end)[:, 0]
     first, last = (np.clip(np.ceil(side - 0.5), 0, rows).astype(np.int64) for side in (low, high))
@@ -112,7 +112,7 @@ class _Level(RgbPixels):
         super().__init__(rows, columns, (512, 512))
         self.shape, self._outlines, self._pixel = (rows, columns, 4), outlines, pixel
 
-    def block(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+    def block(self, top: int, left: int, bottom: int, right: int) -> Pixels:
         """See `RgbPixels.block`; with alpha."""
         corner = self._outlines.origin + np.array([top, left]) * self._pixel
         return self._outlines.picture(corner, self._pixel, bottom - top, right - left)
@@ -146,9 +146,9 @@ def held_regions(layer: Layer) -> tuple[Region, ...]:
     return held
 
 
-def placing_of(layer: Layer) -> NDArray[np.float64]:
+def placing_of(layer: Layer) -> Wide:
     """From the pixels of `held_regions` to the world, wherever the picture was moved, 3 × 3."""
-    placing: NDArray[np.float64] = affine_of(layer) @ layer.metadata[_OWN]
+    placing: Wide = affine_of(layer) @ layer.metadata[_OWN]
     return placing
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from magicgui.widgets import PushButton
 from napari.layers import Layer, Points
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SectionError, SettingError
 from histoscribe.progress import Progress
 from histoscribe.record import AlignedTo, amend_record, record_of
@@ -62,7 +62,7 @@ class AlignPanel(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self.pairs: list[list[NDArray[np.float64]]] = []
+        self.pairs: list[list[Wide]] = []
         """For each pair its place in µm of the moving and, once clicked, of the fixed tissue."""
         self.numbers: list[Any] = []
         """The fields down, right, turn and scale."""
@@ -256,11 +256,11 @@ class AlignPanel(Panel):
         sides = np.array(whole)
         return align_by_landmarks(sides[:, 0], sides[:, 1], freedom=self.freedom.value)
 
-    def _on_click(self, place: NDArray[np.float64]) -> None:
+    def _on_click(self, place: Wide) -> None:
         if self.click_button.isChecked() and self._ready():
             self.set_place(place[-2:])
 
-    def set_place(self, world: NDArray[np.float64]) -> None:
+    def set_place(self, world: Wide) -> None:
         """Set the next place at (row, column) of the world: on the moving tissue, then on the fixed one."""
         open_pair = bool(self.pairs) and len(self.pairs[-1]) == 1
         layer = self.fixed.value if open_pair else self.moving.value

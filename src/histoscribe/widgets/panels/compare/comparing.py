@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Layer
-from numpy.typing import NDArray
 from pandas import DataFrame
 
+from histoscribe.arrays import Floats
 from histoscribe.evaluation import compare, gene_scores
 from histoscribe.evaluation.matching import Match
 from histoscribe.progress import Progress
@@ -45,7 +45,7 @@ class Compared:
     split: Split
     """Whether the model had seen this tissue."""
 
-    def difference(self, gene: str) -> NDArray[np.float32] | None:
+    def difference(self, gene: str) -> Floats | None:
         """Predicted − measured on the measured spots, NaN without prediction; None if one lacks it."""
         if not all(gene in one.table.var_names for one in (self.measured, self.predicted)):
             return None
@@ -55,7 +55,7 @@ class Compared:
         values[rows] = log_gene(self.predicted, gene)[self.match.predicted] - measured[rows]
         return values
 
-    def values(self, gene: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def values(self, gene: str) -> tuple[Floats, Floats]:
         """Measured and predicted values of a gene on the matched spots."""
         measured, predicted = (log_gene(one, gene) for one in (self.measured, self.predicted))
         return measured[self.match.measured], predicted[self.match.predicted]

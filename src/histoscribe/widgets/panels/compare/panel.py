@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.comparison import SCORES_CSV
 from histoscribe.genes import symbol_of
@@ -270,7 +271,7 @@ class ComparePanel(Panel):
         if self._marks is not None:
             self._marks.mark(rows)
 
-    def _on_tissue_lasso(self, corners: NDArray[np.float64]) -> None:
+    def _on_tissue_lasso(self, corners: Wide) -> None:
         if self.compared is None or self._marks is None or self._pair is None:
             return
         layer = self._pair[0]
@@ -334,7 +335,7 @@ class MarkedSpots:
                 return
 
 
-def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], None]) -> Shapes:
+def lasso_on_tissue(viewer: ViewerModel, done: Callable[[Wide], None]) -> Shapes:
     """Let the user draw one outline around tissue; `done` receives its corners in µm, (row, column)."""
     layer = viewer.add_shapes(
         ndim=2, name="lasso on the tissue", units=(UM, UM), face_color="transparent", edge_color=MARK
@@ -350,7 +351,7 @@ def lasso_on_tissue(viewer: ViewerModel, done: Callable[[NDArray[np.float64]], N
     return layer
 
 
-def _finish(viewer: ViewerModel, layer: Shapes, done: Callable[[NDArray[np.float64]], None]) -> None:
+def _finish(viewer: ViewerModel, layer: Shapes, done: Callable[[Wide], None]) -> None:
     """Hand over the outline as it is now, and remove the layer; only the first time."""
     if layer in viewer.layers:
         corners = through(affine_of(layer), np.asarray(layer.data[-1])) if layer.nshapes else None

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info
-from numpy.typing import NDArray
 from qtpy.QtWidgets import QHeaderView
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import HistoscribeError, ModelError, SectionError, SettingError, SlideError
 from histoscribe.models import bundled, bundled_names, read_card
 from histoscribe.progress import Progress
@@ -53,9 +53,9 @@ class Described:
     predictor: Predictor
     names: tuple[str, ...]
     """What each descriptor is."""
-    features: NDArray[np.float32]
+    features: Floats
     """Shape (tiles, d)."""
-    slide: NDArray[np.float32] | None
+    slide: Floats | None
     """Tiles all over the slide, where the prediction was made of a part of it, shape (other tiles, d)."""
     off: float
     """Mean difference of what these tiles predict from what the section holds, in log expression."""
@@ -209,9 +209,7 @@ def describe(section: Section, folder: Path, progress: Progress) -> Described:
     return Described(section, folder, predictor, tuple(names), features, around, off)
 
 
-def _off(
-    section: Section, predictor: Predictor, features: NDArray[np.float32], slide: NDArray[np.float32] | None
-) -> float:
+def _off(section: Section, predictor: Predictor, features: Floats, slide: Floats | None) -> float:
     """Mean difference of what tiles predict now from what the section holds, over the genes of both."""
     told = predictor.predict_encoded(features, section.centres_um, slide)
     columns = section.table.var_names.get_indexer(list(predictor.genes))

@@ -10,9 +10,9 @@ import napari
 import numpy as np
 from magicgui.widgets import SpinBox
 from napari.layers import Layer
-from numpy.typing import NDArray
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
+from histoscribe.arrays import Pixels, Wide
 from histoscribe.errors import SlideError
 from histoscribe.predictor.retrieval.evidence import evidence_of
 from histoscribe.section import Section
@@ -34,7 +34,7 @@ _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
 _LIKE = "padding: 6px;"
 _HINT = "Click a predicted spot on the tissue, or choose its number above."
 _NOTHING = "Predict first: there is no layer that names its evidence."
-Picture = NDArray[np.uint8]
+Picture = Pixels
 
 MOST = 8
 _CROP_UM = 150.0
@@ -99,7 +99,7 @@ class EvidencePanel(Panel):
         at_hand = {one.name: one for one in measured_in(self.viewer)}
         quietly(self, partial(behind, known_section(layer), row, at_hand), partial(self._show, layer, row))
 
-    def _on_click(self, place: NDArray[np.float64]) -> None:
+    def _on_click(self, place: Wide) -> None:
         """Explain the uppermost spot at a place that can be explained."""
         for layer in reversed(list(self.viewer.layers)):
             spots = spots_of(self.viewer, layer)

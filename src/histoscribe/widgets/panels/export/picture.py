@@ -14,6 +14,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.genes import symbol_of
@@ -273,7 +274,7 @@ class Extent:
     axes: tuple[int, int] = (0, 1)
     """Which of the world's last two axes goes downwards, and which to the right."""
 
-    def shown(self, layer: Layer) -> NDArray[np.float64]:
+    def shown(self, layer: Layer) -> Wide:
         """From (row, column) of a layer's data to what is shown, 3 × 3."""
         return affine_of(layer)[[*self.axes, 2]]
 

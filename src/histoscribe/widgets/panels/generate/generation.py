@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Floats, Mask, Wide
 from histoscribe.bulk import BulkTable
 from histoscribe.errors import SettingError, TableError
 from histoscribe.generator.parents import MOST_MISSING, pseudo_bulk
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Source = BulkTable | Section
 
-Polygons = tuple[NDArray[np.float64], ...]
+Polygons = tuple[Wide, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +73,13 @@ class Generated:
     """`genes` and `sets`: change against the primary, by gene and by gene set."""
     components: pd.DataFrame
     """Those of the model with a significant gene set."""
-    places: NDArray[np.float64]
-    known: NDArray[np.float64]
+    places: Wide
+    known: Wide
     """`places` and `known`: the generated samples, and the model's training metastases, on one map, shape
     (samples, 2)."""
     known_names: list[str]
     """Cancer and site of each training metastasis."""
-    scores: NDArray[np.float32] | None
+    scores: Floats | None
     """How far each spot lies along primary → metastasis, where the primary is a section's, shape (spots,)."""
 
 
@@ -153,7 +153,7 @@ def what_is_lacking(card: Card | None, source: Source | None, restored: bool) ->
     return f"{has}, too few. Tick “Restore missing genes first”, or choose another primary."
 
 
-def spots_of(parent: Parent) -> NDArray[np.bool_] | None:
+def spots_of(parent: Parent) -> Mask | None:
     """Which spots of a section lie in the regions; None for all."""
     if parent.regions is None:
         return None

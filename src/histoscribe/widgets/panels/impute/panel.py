@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
 from histoscribe.palette import SPOT
 from histoscribe.progress import Progress
@@ -113,7 +114,7 @@ class SampleMap(QWidget):
         self.map.show_groups(dots, column)
 
 
-def leading_components(summary: NDArray[np.floating]) -> NDArray[np.float64]:
+def leading_components(summary: NDArray[np.floating]) -> Wide:
     """The two leading principal components, shape (samples, 2); NaN where the summary is."""
     known = np.isfinite(summary).all(1)
     result = np.full((len(summary), 2), np.nan)

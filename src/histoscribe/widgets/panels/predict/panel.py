@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import napari
-import numpy as np
 from napari.layers import Layer
 from napari.utils.notifications import show_info
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError, SettingError
 from histoscribe.predictor.guiding.guide import FEWEST
 from histoscribe.section import Section
@@ -127,7 +126,7 @@ class PredictPanel(Panel):
             set_mpp(self.viewer, self._slide, self.mpp.value)
         self.launch(self.request, prediction.predict, partial(self._show_result, self.target.value))
 
-    def _regions(self) -> list[NDArray[np.float64]] | None:
+    def _regions(self) -> list[Wide] | None:
         return self.region.outlines(self.target.value) if self.place.value == "region" else []
 
     def reset_choices(self, event: object = None) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.progress import Progress
 from histoscribe.record import record_of
 from histoscribe.section import Section
@@ -33,7 +33,7 @@ class PredictRequest:
     """The section's own spots, a grid over all tissue, or a grid inside drawn regions."""
     pitch_um: float = 55.0
     """Distance of neighbouring grid points in µm."""
-    regions: tuple[NDArray[np.float64], ...] = ()
+    regions: tuple[Wide, ...] = ()
     """(row, column) in full-resolution pixels, for `where="region"`, shape (corners, 2)."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `mps`."""
@@ -47,11 +47,7 @@ _TILES_PER_SECOND = {"builtin-1": 50, "builtin-1+texture-1": 15}
 
 
 def cost_words(
-    target: Slide | Section | None,
-    where: Where,
-    pitch_um: float,
-    regions: Sequence[NDArray[np.float64]],
-    encoder: str,
+    target: Slide | Section | None, where: Where, pitch_um: float, regions: Sequence[Wide], encoder: str
 ) -> str:
     """How many tiles the model's `encoder` will look at and roughly how long that takes.
 

@@ -12,6 +12,7 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from histoscribe.arrays import Floats
 from histoscribe.errors import HistoscribeError, RegionError
 from histoscribe.evaluation.class_figures import figures_of
 from histoscribe.evaluation.regions import (
@@ -59,7 +60,7 @@ class ClassedSpots:
         """What the values of each class's spots are like."""
         return class_statistics(values, self.labels, self.regions, self.section.mpp)
 
-    def spread(self, gene: str) -> tuple[dict[str, tuple[NDArray[np.float32], Colour]], DataFrame]:
+    def spread(self, gene: str) -> tuple[dict[str, tuple[Floats, Colour]], DataFrame]:
         """One gene's values by class with the class's colour, spots outside last; and their statistics."""
         values = log_gene(self.section, gene)
         groups = {name: (values[self.labels == name], colour) for name, colour in self.colours.items()}

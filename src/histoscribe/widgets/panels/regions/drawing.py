@@ -8,15 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import napari
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
 from napari.utils.notifications import show_info
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError, SectionError
 from histoscribe.evaluation.regions import keep_regions
 from histoscribe.progress import Progress
@@ -122,7 +121,7 @@ class DrawingPanel(Panel):
             self._deaf()
         self._deaf = self.hear_clicks(lambda place: self.pick(place[-2:])) if on else None
 
-    def pick(self, place: NDArray[np.float64]) -> None:
+    def pick(self, place: Wide) -> None:
         """Make a region around a place in the world, (row, column), of what has its colour."""
         with telling():
             beneath, tolerance = self._beneath(), float(self.tolerance.value)

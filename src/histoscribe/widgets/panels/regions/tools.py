@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
-from numpy.typing import NDArray
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError, SlideError
 from histoscribe.section import log_gene
 from histoscribe.section.registration.transform import through
@@ -54,12 +54,7 @@ def painted(layer: Labels, beneath: Layer, name: str, colour: Colour) -> list[Re
 
 
 def alike(
-    viewer: ViewerModel,
-    beneath: Layer,
-    place: NDArray[np.float64],
-    tolerance: float,
-    name: str,
-    colour: Colour,
+    viewer: ViewerModel, beneath: Layer, place: Wide, tolerance: float, name: str, colour: Colour
 ) -> list[Region]:
     """The tissue around a place whose colour is like its own, as fine as it is shown and no further.
 
