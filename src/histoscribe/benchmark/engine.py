@@ -55,22 +55,9 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Score every method on every fold.
 
-    Parameters
-    ----------
-    ledger : path, optional
-        A file that scores are added to as they are done, and taken from where it has them.
-
-    Returns
-    -------
-    dict
-        `settings`, `records` and `paired` (`histoscribe` beside each other method), ready for JSON.
-
-    Raises
-    ------
-    TableError
-        If the file is no ledger.
-    StorageError
-        If it cannot be written.
+    `ledger`: a file that scores are added to as they are done, and taken from where it has them. Returns
+    `settings`, `records` and `paired` (`histoscribe` beside each other method), ready for JSON. Raises
+    `TableError` if the file is no ledger, `StorageError` if it cannot be written.
     """
     progress = progress or Progress()
     book = Ledger(ledger)

@@ -40,17 +40,10 @@ class Score:
 
 
 class Ledger:
-    """Records in a file of JSON lines, each job under a key of all that they depend on.
+    """Records in a file of JSON lines, each job under a key of all that they depend on; kept nowhere if None.
 
-    Parameters
-    ----------
-    path : path or None
-        None keeps nothing.
-
-    Raises
-    ------
-    TableError
-        If the file is no ledger, or one of an earlier version, which does not say by what code it was scored.
+    Raises `TableError` if the file is no ledger, or one of an earlier version, which does not say by what
+    code it was scored.
     """
 
     def __init__(self, path: str | PathLike[str] | None) -> None:
@@ -73,17 +66,9 @@ class Ledger:
     ) -> tuple[list[Score], float]:
         """Records and the seconds they took: from the file, or computed and written at once.
 
-        Parameters
-        ----------
-        about : mapping
-            All that the records depend on beside the code; read by people too.
-        code : str
-            Digest of the code behind them: records of other code are not taken.
-
-        Raises
-        ------
-        StorageError
-            If the file cannot be written.
+        `about`: all that the records depend on beside the code, read by people too; `code`: digest of the
+        code behind them: records of other code are not taken. Raises `StorageError` if the file cannot be
+        written.
         """
         key = hashlib.sha256(json.dumps([about, code], sort_keys=True, default=str).encode()).hexdigest()[:24]
         known = self._known.get(key)

@@ -54,12 +54,9 @@ class Method:
 
 
 def methods_of(task: str) -> dict[str, Method]:
-    """The methods of a task by name, `histoscribe` last; packages of others come after ours and replace none.
+    """The methods of a task (`predictor`, `imputer panels`) by name, `histoscribe` last.
 
-    Parameters
-    ----------
-    task : str
-        Such as `predictor` or `imputer panels`.
+    Packages of others come after ours and replace none.
     """
     package = import_module(f"histoscribe.benchmark.{task.partition(' ')[0]}.methods")
     names = [module.name for module in iter_modules(package.__path__, f"{package.__name__}.")]

@@ -18,17 +18,9 @@ if TYPE_CHECKING:
 
 
 def write_benchmark_report(outcome: Outcome, path: str | PathLike[str], layout: TableLayout) -> None:
-    """Write one self-contained HTML page, atomically.
+    """Write what `run_benchmark` returned as one self-contained HTML page, atomically.
 
-    Parameters
-    ----------
-    outcome : mapping
-        What `run_benchmark` returned.
-
-    Raises
-    ------
-    StorageError
-        If the page cannot be written.
+    Raises `StorageError` if it cannot be written.
     """
     from markupsafe import Markup
 

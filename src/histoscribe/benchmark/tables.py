@@ -43,9 +43,8 @@ class TableLayout:
     def ranked(self, values: Values, measure: str) -> list[str]:
         """The methods that have a measure, best first."""
         found = [method for method, fold, name in values if (fold, name) == ("all", measure)]
-        return sorted(
-            found, key=lambda name: values[name, "all", measure]["value"] * (1 if self.lower else -1)
-        )
+        sign = 1 if self.lower else -1
+        return sorted(found, key=lambda name: sign * values[name, "all", measure]["value"])
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,9 @@ class Table:
 
 
 def write_tables(outcome: Outcome, path: str | PathLike[str], layout: TableLayout) -> None:
-    """Write all tables of a benchmark as Markdown, atomically.
+    """Write all tables of what `run_benchmark` returned as Markdown, atomically.
 
-    Parameters
-    ----------
-    outcome : mapping
-        What `run_benchmark` returned.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
+    Raises `StorageError` if they cannot be written.
     """
     with replacing(path) as fresh:
         fresh.write_text(as_markdown(tables_of(outcome, layout)), encoding="utf-8")

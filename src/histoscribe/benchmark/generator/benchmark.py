@@ -30,9 +30,7 @@ _TOLD = {
     "sites": list(SITES),
     "joint": JOINT,
 }
-_CODE = tuple(
-    f"histoscribe.benchmark.generator.{name}" for name in ("semisynthetic", "colorectal", "measures")
-)
+_CODE = tuple(f"histoscribe.benchmark.generator.{one}" for one in ("semisynthetic", "colorectal", "measures"))
 
 
 def generator_benchmark(
@@ -47,23 +45,9 @@ def generator_benchmark(
 ) -> Benchmark:
     """Make a bed for each seed, train the generator on it once, and score every method on every bed.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        tcga11.
-    data : Path
-        The folder of real data.
-    beds : sequence of str
-        Of `BEDS`.
-    methods : sequence of str, optional
-        On the semi-synthetic bed; all by default. The other beds have methods of their own.
-    per_pair : int
-        Metastases of each cancer at each site to learn from.
-
-    Raises
-    ------
-    SettingError
-        For an unknown bed or method.
+    `cohort`: tcga11; `data`: the folder of real data; `beds`: of `BEDS`; `methods`: on the semi-synthetic
+    bed, all by default, for the other beds have methods of their own; `per_pair`: metastases of each cancer
+    at each site to learn from. Raises `SettingError` for an unknown bed or method.
     """
     require_known("bed", beds or [""], BEDS, where="--beds")
     chosen = [

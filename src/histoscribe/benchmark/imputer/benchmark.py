@@ -70,21 +70,9 @@ def imputer_benchmark(
 ) -> Benchmark:
     """Hide what a table of samples knows, and restore it.
 
-    Parameters
-    ----------
-    task : str
-        `random`, `low`, `panels`, `classes` or `survival`.
-    seeds : sequence of int
-        Each draws its own patients and hidden values.
-    methods : sequence of str
-        All of the task by default.
-    genes : int, optional
-        So many random genes, for values missing at random.
-
-    Raises
-    ------
-    SettingError
-        For an unknown task or method.
+    `task`: `random`, `low`, `panels`, `classes` or `survival`; `seeds`: each draws its own patients and
+    hidden values; `methods`: all of the task by default; `genes`: so many random ones, for values missing at
+    random. Raises `SettingError` for an unknown task or method.
     """
     require_known("task", [task], [name for name in TASKS if name != "spots"])
     told = progress or Progress()
@@ -109,9 +97,7 @@ def imputer_benchmark(
         }
 
     obs = bulk.table.obs
-    known = [
-        np.asarray(obs[name].astype(str)) for name in ("patient", "class", "time", "event") if name in obs
-    ]
+    known = [np.asarray(obs[one].astype(str)) for one in ("patient", "class", "time", "event") if one in obs]
     values = np.asarray(bulk.table.X)
     about = {"genes": genes, "data": data_digest(values, list(bulk.table.var_names), *known)}
     settings = {"genes": genes or "all"}
@@ -132,23 +118,9 @@ def spots_benchmark(
 ) -> Benchmark:
     """Hide genes of one section, and restore them from the others.
 
-    Parameters
-    ----------
-    test : str
-        Name of the section that is restored.
-    dataset : str
-        Name for the records.
-    seeds : sequence of int
-        Each hides other genes.
-    genes, hidden : int
-        How many of the best-measured genes, and how many of these are hidden.
-    pretrained : Imputer, optional
-        What `histoscribe` tunes.
-
-    Raises
-    ------
-    SettingError
-        For an unknown method.
+    `test`: name of the section that is restored; `dataset`: for the records; `seeds`: each hides other genes;
+    `genes`: how many of the best-measured ones; `hidden`: how many of these are hidden; `pretrained`: what
+    `histoscribe` tunes. Raises `SettingError` for an unknown method.
     """
 
     def open_fold(seed: int) -> heldout.HeldOut:

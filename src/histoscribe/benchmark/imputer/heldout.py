@@ -60,20 +60,10 @@ class HeldOut:
 
 
 def hold_out(bulk: BulkTable, seed: int, *, genes: int | None = None) -> HeldOut:
-    """Hold out a fifth of the patients, and look at some random genes.
+    """Hold out a fifth of the patients, and look at so many random genes, all where not given.
 
-    Parameters
-    ----------
-    bulk : BulkTable
-        `obs["patient"]` says whose a sample is; without it each sample stands for itself.
-        `obs["class"]`, where there is one, is what a method may be told by.
-    genes : int, optional
-        How many, drawn at random; all where not given.
-
-    Raises
-    ------
-    TableError
-        If there are too few patients.
+    `obs["patient"]` says whose a sample is; without it each sample stands for itself. `obs["class"]`, where
+    there is one, is what a method may be told by. Raises `TableError` if there are too few patients.
     """
     random = np.random.default_rng(seed)
     table = bulk.table

@@ -51,12 +51,8 @@ def hold_section(
 ) -> HeldSection:
     """Take the best-measured genes of the training sections, and hide some of them in another.
 
-    Parameters
-    ----------
-    test : str
-        Name of the one that is restored; it has no say in the choice of genes.
-    genes, hidden : int
-        How many genes, by their counts in the training sections, and how many of those are hidden, at random.
+    `test`: name of the one that is restored, which has no say in the choice of genes; `genes`: how many, by
+    their counts in the training sections; `hidden`: how many of those are hidden, at random.
     """
     learn = [section for section in sections if section.name != test]
     common = sorted(set(sections[0].genes).intersection(*(section.genes for section in sections)))

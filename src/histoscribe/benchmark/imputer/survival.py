@@ -221,8 +221,7 @@ def _risks(features: Wide, part: Part) -> Wide:
 def _cox(x: Wide, time: Wide, event: Wide, asked: Wide, penalty: float) -> Wide:
     """Log risks by ridge Cox regression; where it does not converge, the penalty is raised tenfold."""
     frame = pd.DataFrame(x).assign(time=time, event=event)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         for strength in (penalty, 10 * penalty, 100 * penalty):
             try:
                 model = CoxPHFitter(penalizer=strength).fit(frame, "time", "event")

@@ -127,26 +127,11 @@ def predictor_benchmark(
     averaged over seeds and then over sections: never pooled over spots of several sections. The
     permuted control scores the last method against spots in random order.
 
-    Parameters
-    ----------
-    dataset : str
-        Name for the records.
-    split : str
-        `section` or `patient`.
-    methods : sequence of str, optional
-        All by default; `histoscribe without PART` measures the ablation.
-    target : str
-        `clean`, or `published` to reproduce papers.
-    seeds : sequence of int
-    tiles : mapping, optional
-        Pixels around the spots by section name, for methods that need them.
-    folds : sequence of str, optional
-        Only these, by the name of the held-out section or patient.
-
-    Raises
-    ------
-    SettingError
-        For an unknown method, split or fold, missing input, or a leak between training and test.
+    `dataset`: name for the records; `methods`: all by default, `histoscribe without PART` measures the
+    ablation; `target`: `clean`, or `published` to reproduce papers; `tiles`: pixels around the spots by
+    section name, for methods that need them; `folds`: only these, by the name of the held-out section or
+    patient. Raises `SettingError` for an unknown method, split or fold, missing input, or a leak between
+    training and test.
     """
     panel, given = panel or GenePanel(), tiles or {}
     chosen = _with_input(chosen_methods("predictor", methods), named=bool(methods), tiles=given, of=sections)

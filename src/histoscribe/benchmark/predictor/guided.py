@@ -113,16 +113,8 @@ def guided_benchmark(
 ) -> Benchmark:
     """Score guided prediction beside the model alone, the given spots alone, and both together.
 
-    Parameters
-    ----------
-    sections, dataset, split, methods, panel, folds
-        As of `predictor_benchmark`.
-    guide : str
-        Which spots are given, such as `random:0.2,block:0.25`; each in five draws.
-
-    Raises
-    ------
-    SettingError
+    `guide`: which spots are given, such as `random:0.2,block:0.25`, each in five draws; all else and the
+    errors are as of `predictor_benchmark`.
     """
     panel, shares, asked = panel or GenePanel(), GivenShare.read(guide), {"dataset": dataset, "split": split}
     chosen = chosen_methods(TASK, methods)

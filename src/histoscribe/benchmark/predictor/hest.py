@@ -149,9 +149,7 @@ def over_tasks(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The outcomes of all tasks as one, with the mean over tasks under the name `all tasks`."""
     whole: dict[str, Any] = {"settings": {}, "records": [], "paired": []}
     for outcome in outcomes:
-        whole["settings"] |= {
-            key: outcome["settings"][key] for key in outcome["settings"] if key != "seconds"
-        }
+        whole["settings"] |= {key: one for key, one in outcome["settings"].items() if key != "seconds"}
         whole["records"] += outcome["records"]
         whole["paired"] += outcome["paired"]
     means: dict[tuple[str, str, str], list[float]] = {}

@@ -36,13 +36,9 @@ def make_folds(
     """Hold out every section, or every patient, once; or only those of these names.
 
     By section, the other sections of the same patient stay in training: say so beside the number.
-    By patient, none of a held-out patient's sections does.
-
-    Raises
-    ------
-    SettingError
-        If `split` is neither, the cohort has only one section (or patient), no fold has such a name, or one
-        tests on a section that the gene panel was chosen with (`chosen_on`).
+    By patient, none of a held-out patient's sections does. Raises `SettingError` if `split` is neither, the
+    cohort has only one section (or patient), no fold has such a name, or one tests on a section that the gene
+    panel was chosen with (`chosen_on`).
     """
     require_known("split", [split], get_args(Split), where="--split")
     keys = [section.name if split == "section" else section.patient for section in sections]

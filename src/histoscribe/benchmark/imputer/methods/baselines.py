@@ -120,8 +120,7 @@ def iterative(held: HeldOut) -> Restore:
     random = np.random.default_rng(held.seed)
     train = np.where(random.random(held.train.shape) < 0.1, np.nan, held.train)
     imputer = IterativeImputer(Ridge(10.0), n_nearest_features=40, max_iter=3, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         imputer.fit(train)
     return lambda shown: (imputer.transform(shown).astype(np.float32), None)
 

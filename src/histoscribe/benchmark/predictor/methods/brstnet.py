@@ -50,10 +50,8 @@ def brstnet(train: Sequence[Example], tests: Sequence[Example], seed: int) -> li
     def loss(network: torch.nn.Module, rows: Tensor) -> Tensor:
         tiles = torch.rot90(pixels[rows], int(torch.randint(4, ())), (2, 3))
         tiles = tiles.flip(3) if torch.rand(()) < 0.5 else tiles
-        main, auxiliary = network(tiles)
-        total = functional.mse_loss(main, wanted[rows]) + _AUXILIARY * functional.mse_loss(
-            auxiliary, wanted[rows]
-        )
+        own, (main, auxiliary) = wanted[rows], network(tiles)
+        total = functional.mse_loss(main, own) + _AUXILIARY * functional.mse_loss(auxiliary, own)
         assert isinstance(total, Tensor)
         return total
 
