@@ -137,18 +137,8 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     if learned.all():
         summary["split"] = "guided by these very spots"
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
-    return Comparison(
-        section,
-        match,
-        tuple(genes),
-        expression,
-        guess,
-        truth,
-        per_gene,
-        summary,
-        source,
-        tuple(dict.fromkeys(warnings)),
-    )
+    both = (section, match, tuple(genes), expression, guess, truth)
+    return Comparison(*both, per_gene, summary, source, tuple(dict.fromkeys(warnings)))
 
 
 def gene_scores(
@@ -169,13 +159,11 @@ def gene_scores(
     """
     from histoscribe.evaluation.intervals import pearson_intervals
 
-    section, table = done.section, done.per_gene.copy()
-    patch = _PITCHES_PER_PATCH * section.spacing_um
-    ends = pearson_intervals(
-        done.measured, done.predicted, section.centres_um, patch_um=patch, progress=progress
-    )
-    places = [done.column(gene) for gene in table.index]
-    table["low"], table["high"] = (end[places] for end in ends)
+    table, patch = done.per_gene.copy(), _PITCHES_PER_PATCH * done.section.spacing_um
+    both, places = (done.measured, done.predicted), done.section.centres_um
+    ends = pearson_intervals(*both, places, patch_um=patch, progress=progress)
+    columns = [done.column(gene) for gene in table.index]
+    table["low"], table["high"] = (end[columns] for end in ends)
     var = as_section(predicted).table.var
     stated = var["held_out_r"].astype(float) if "held_out_r" in var else None
     table["held_out_r"] = np.nan if stated is None else stated.reindex(table.index).to_numpy()
@@ -212,12 +200,7 @@ def _top_genes(genes: list[str], expression: Floats, source: Record) -> tuple[se
 
 
 def _score(
-    genes: list[str],
-    expression: Floats,
-    guess: Floats,
-    truth: Floats | None,
-    detected: Wide,
-    top: set[str],
+    genes: list[str], expression: Floats, guess: Floats, truth: Floats | None, detected: Wide, top: set[str]
 ) -> pd.DataFrame:
     scores = {
         "pearson": pearson_per_gene(expression, guess),
@@ -270,7 +253,7 @@ def _summarise(
         "mean_pearson": interval.mean,
         "mean_pearson_low": interval.low,
         "mean_pearson_high": interval.high,
-        "interval": f"{interval.level:.0%} bootstrap over {interval.over}",
+        "interval": f"95% bootstrap over {interval.over}",
         "median_pearson": float(r.dropna().median()),
         "top50_mean_pearson": float(r[per_gene["top50"]].mean()),
         "top50_by": top_by,

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from histoscribe.arrays import Wide
 from histoscribe.errors import SettingError
+from histoscribe.evaluation.measures import ENDS, Scores
 from histoscribe.progress import Progress
-
-Scores = Wide
 
 _GENES_AT_ONCE = 512
 _FEWEST_PATCHES = 4
+_DRAWS = 400
 
 
 def pearson_intervals(
@@ -25,21 +24,17 @@ def pearson_intervals(
     centres_um: ArrayLike,
     *,
     patch_um: float,
-    level: float = 0.95,
-    draws: int = 400,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Scores, Scores]:
-    """Percentile intervals of Pearson's r of each gene.
+    """Percentile intervals (95 %) of Pearson's r of each gene.
 
     `measured` and `predicted` (spots, genes). `centres_um` (spots, 2): as (row, column) in µm. `patch_um`:
-    side of a patch in µm; a few pitches. `level`: coverage between 0 and 1. `seed`: the same seed gives the
-    same intervals. Returns each (genes,): lower and upper ends; NaN where fewer than four patches hold spots,
-    or where r is undefined in more than a tenth of the resamples. Raises `SettingError` if the patch has no
-    size or the level is outside 0 to 1.
+    side of a patch in µm; a few pitches. Returns each (genes,): lower and upper ends; NaN where fewer than
+    four patches hold spots, or where r is undefined in more than a tenth of the resamples. Raises
+    `SettingError` if the patch has no size.
     """
-    if not patch_um > 0 or not 0 < level < 1:
-        raise SettingError(f"patches of {patch_um} µm at level {level} are impossible")
+    if not patch_um > 0:
+        raise SettingError(f"patches of {patch_um} µm are impossible")
     a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     centres = np.asarray(centres_um, dtype=np.float64)
     cells = np.floor((centres - centres.min(axis=0, initial=np.inf)) / patch_um).astype(np.int64)
@@ -48,10 +43,9 @@ def pearson_intervals(
     low, high = np.full(a.shape[1], np.nan), np.full(a.shape[1], np.nan)
     if count < _FEWEST_PATCHES:
         return low, high
-    picked = np.random.default_rng(seed).integers(0, count, size=(draws, count))
-    weights = np.zeros((draws, count))
-    np.add.at(weights, (np.arange(draws)[:, None], picked), 1.0)
-    ends = [(1 - level) / 2, (1 + level) / 2]
+    picked = np.random.default_rng(0).integers(0, count, size=(_DRAWS, count))
+    weights = np.zeros((_DRAWS, count))
+    np.add.at(weights, (np.arange(_DRAWS)[:, None], picked), 1.0)
     progress = progress or Progress()
     starts = range(0, a.shape[1], _GENES_AT_ONCE)
     for start in progress.track(starts, "resampling patches of tissue", len(starts)):
@@ -59,7 +53,7 @@ def pearson_intervals(
         r = _resampled(a[:, genes], b[:, genes], patches, weights)
         known = np.isfinite(r).mean(axis=0) >= 0.9
         if known.any():
-            found = np.nanquantile(r[:, known], ends, axis=0)
+            found = np.nanquantile(r[:, known], ENDS, axis=0)
             low[genes][known], high[genes][known] = found
     return low, high
 

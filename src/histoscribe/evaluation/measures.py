@@ -15,6 +15,8 @@ from histoscribe.arrays import Wide
 from histoscribe.errors import TableError
 
 Scores = Wide
+ENDS = (1 - 0.95) / 2, (1 + 0.95) / 2
+"""Of an interval that holds 95 %."""
 _BLOCK = 1 << 20
 
 
@@ -46,30 +48,26 @@ class Interval:
     """Over the values that are defined; NaN where there is none."""
     low: float
     high: float
-    """`low` and `high`: percentile bootstrap interval; NaN for fewer than two values."""
+    """`low` and `high`: percentile bootstrap interval (95 %); NaN for fewer than two values."""
     over: str
     """What was resampled: `genes` or `sections`."""
-    level: float = 0.95
-    """Coverage of the interval."""
 
 
-def bootstrap_mean(
-    values: ArrayLike, *, over: str = "genes", level: float = 0.95, draws: int = 2000, seed: int = 0
-) -> Interval:
+def bootstrap_mean(values: ArrayLike, *, over: str = "genes", draws: int = 2000, seed: int = 0) -> Interval:
     """The mean of scores with a percentile bootstrap interval.
 
     `values` (n,): one score per gene or per section; NaN are left out. `over`: what one value stands for.
-    `level`: coverage between 0 and 1. `seed`: the same seed gives the same interval.
+    `seed`: the same seed gives the same interval.
     """
     scores = np.asarray(values, dtype=np.float64)
     scores = scores[np.isfinite(scores)]
     if scores.size < 2:
         mean = float(scores.mean()) if scores.size else float("nan")
-        return Interval(mean, float("nan"), float("nan"), over, level)
+        return Interval(mean, float("nan"), float("nan"), over)
     rng = np.random.default_rng(seed)
     means = scores[rng.integers(0, scores.size, size=(draws, scores.size))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(scores.mean()), float(low), float(high), over, level)
+    low, high = np.quantile(means, ENDS)
+    return Interval(float(scores.mean()), float(low), float(high), over)
 
 
 def _per_gene(
