@@ -26,10 +26,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, present in there.items() if present))
-    remedy = f"choose auto, {', '.join(there)}"
-    with told_as(
-        SettingError, "there is no such device", RuntimeError, where=name, remedy=remedy, reason=False
-    ):
+    problem, remedy = "there is no such device", f"choose auto, {', '.join(there)}"
+    with told_as(SettingError, problem, RuntimeError, where=name, remedy=remedy, reason=False):
         device = torch.device(name)
     missing = not there.get(device.type, False)
     if missing or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):

@@ -38,11 +38,8 @@ def connected(address: str | None) -> Iterator[None]:
     needed, remedy = "a scheduler needs dask.distributed", "pip install 'napari-histoscribe[cluster]'"
     with told_as(DependencyError, needed, ImportError, remedy=remedy, reason=False):
         from distributed import Client
-    wrong = (OSError, ValueError, TypeError)
-    problem, remedy = (
-        "no Dask scheduler answers there",
-        "start one with `dask scheduler`, and give its address",
-    )
+    wrong, remedy = (OSError, ValueError, TypeError), "start one with `dask scheduler`, and give its address"
+    problem = "no Dask scheduler answers there"
     with told_as(SettingError, problem, *wrong, where=address, remedy=remedy, reason=False):
         client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call,unused-ignore]
     with client:

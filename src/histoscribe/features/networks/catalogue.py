@@ -63,9 +63,7 @@ class Published:
 
 
 _ROWS = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-PUBLISHED = {
-    row["name"]: Published(**row | {key: tuple(row[key]) for key in ("mean", "std")}) for row in _ROWS
-}
+PUBLISHED = {row["name"]: Published(**row | {k: tuple(row[k]) for k in ("mean", "std")}) for row in _ROWS}
 """By name."""
 
 

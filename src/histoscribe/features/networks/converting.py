@@ -69,9 +69,7 @@ def convert_weights(
             raise _refused(file, _said(done))
         found, made = json.loads(done.stdout), Path(room) / conversion.OUT
         digest = sha256(made)
-        out = (
-            (encoders_folder() / published.name) if published else target or file.with_suffix(".safetensors")
-        )
+        out = encoders_folder() / published.name if published else target or file.with_suffix(".safetensors")
         with replacing(out) as fresh:
             if published is None:
                 shutil.copyfile(made, fresh)

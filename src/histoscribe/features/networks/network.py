@@ -77,8 +77,6 @@ def described(
     `colours` are mean and standard deviation of RGB in 0-1, each of shape (3,); `forward` takes batches of
     shape (n, 3, side, side). Raises `ModelError` if it gives numbers that are not finite.
     """
-    import torch
-
     mean, std = (torch.from_numpy(colour).to(device) for colour in colours)
     precision = precision_of(device)
     found = torch.empty(len(crops), dimension, dtype=precision, device=device)

@@ -27,8 +27,6 @@ _TWICE = re.compile(r"\.lora_[AB]\.|\.base_layer\.")
 
 def dimension(checkpoint: Checkpoint) -> int:
     """Length of one descriptor; raises `ModelError` or `DependencyError`."""
-    import torch
-
     if checkpoint.published is not None and checkpoint.published.pooling in ("attention", "projection"):
         return checkpoint.published.dimension
     with torch.device("meta"):
@@ -41,7 +39,6 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
 
     Raises `ModelError` if the weights are damaged or not those of the network.
     """
-    import torch
     from safetensors.torch import load_file
 
     model = network(checkpoint)
@@ -113,8 +110,6 @@ def named_as_timm(weights: Mapping[str, Tensor], model: Any) -> dict[str, Tensor
 
 def _one_pooler(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """CONCH v1.5's attention, whose keys and values lie in one matrix, as PyTorch's own has them."""
-    import torch
-
     before, after = "attn_pool_contrast.to_", "attn_pool_contrast.attn."
     if f"{before}kv.weight" not in found:
         return found

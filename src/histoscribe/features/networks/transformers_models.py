@@ -32,7 +32,6 @@ def load(checkpoint: Checkpoint, device: torch.device) -> Callable[[Tensor], Ten
     Code that lies beside the weights is never run, and only safetensors are read. Raises `ModelError` if the
     weights are damaged or not those of the network.
     """
-    import torch
     from transformers import AutoModel
 
     # safetensors, torch and transformers raise in many ways
@@ -70,11 +69,8 @@ def _with_mean(checkpoint: Checkpoint) -> bool:
 
 
 def _config(checkpoint: Checkpoint) -> Any:
-    needed, remedy = (
-        "this encoder needs the package transformers",
-        "pip install 'napari-histoscribe[foundation]'",
-    )
-    where = checkpoint.folder
+    needed, where = "this encoder needs the package transformers", checkpoint.folder
+    remedy = "pip install 'napari-histoscribe[foundation]'"
     with told_as(DependencyError, needed, ImportError, where=where.name, remedy=remedy, reason=False):
         from transformers import AutoConfig
     fields = dict(checkpoint.config)
