@@ -31,9 +31,8 @@ def expression_components(expression: Held, weights: Wide, rank: int) -> tuple[W
             gram += values.T @ values
         axes = axes_of(gram, rank)
     wide = axes.astype(np.float64)
-    return np.concatenate([expression[rows].astype(np.float64) @ wide for rows in blocks]), wide.T.astype(
-        np.float32
-    )
+    scores = np.concatenate([expression[rows].astype(np.float64) @ wide for rows in blocks])
+    return scores, wide.T.astype(np.float32)
 
 
 def weighted_ridge(inputs: Floats, scores: Wide, weights: Wide) -> Floats:

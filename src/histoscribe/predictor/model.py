@@ -117,16 +117,11 @@ class FittedPredictor:
             )
         finite = all(np.isfinite(features[rows]).all() for rows in runs_of(features))
         if not (finite and np.isfinite(centres_um).all()):
-            raise SectionError(
-                "some descriptors or positions are not finite numbers", remedy="leave these tiles out"
-            )
+            remedy = "leave these tiles out"
+            raise SectionError("some descriptors or positions are not finite numbers", remedy=remedy)
 
     def read(
-        self,
-        features: Held,
-        centres_um: Wide,
-        slide: Floats | None = None,
-        progress: Progress | None = None,
+        self, features: Held, centres_um: Wide, slide: Floats | None = None, progress: Progress | None = None
     ) -> ImageInputs:
         """Look at tiles, of which `slide` may show the rest of theirs; see `InputSpace.runs`."""
         count, width = features.shape

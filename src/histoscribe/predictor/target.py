@@ -92,12 +92,9 @@ def joined(sections: Sequence[EncodedSection], wanted: int) -> list[str]:
     another one under a second name and patient; `TableError` if hardly any gene is in all sections.
     """
     few = min(sections, key=lambda section: len(section.features))
-    if len(few.features) < FEWEST_SPOTS:
-        raise SectionError(
-            f"it has {len(few.features)} spots with counts, and each section needs at least {FEWEST_SPOTS}",
-            where=few.name,
-            remedy="leave it out",
-        )
+    if (count := len(few.features)) < FEWEST_SPOTS:
+        problem = f"it has {count} spots with counts, and each section needs at least {FEWEST_SPOTS}"
+        raise SectionError(problem, where=few.name, remedy="leave it out")
     common = common_genes(sections)
     sizes = [len(section.genes) for section in sections]
     if len(common) < HARDLY_ANY * min(sizes) and min(sizes) >= _MANY:

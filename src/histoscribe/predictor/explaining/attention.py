@@ -40,11 +40,7 @@ class Attention:
 
 
 def attention_maps(
-    fitted: FittedPredictor,
-    expression: Held,
-    centres_um: Wide,
-    types: Numbers,
-    pitch_um: float,
+    fitted: FittedPredictor, expression: Held, centres_um: Wide, types: Numbers, pitch_um: float
 ) -> dict[str, Attention]:
     """Lay both graphs over predicted tiles.
 

@@ -89,9 +89,8 @@ def attribute(
         If the progress was cancelled.
     """
     if gene not in predictor.genes:
-        raise TableError(
-            f"this predictor does not predict {gene}", remedy=f"choose one of {len(predictor.genes)} others"
-        )
+        remedy = f"choose one of {len(predictor.genes)} others"
+        raise TableError(f"this predictor does not predict {gene}", remedy=remedy)
     fitted, column = predictor.fitted, predictor.genes.index(gene)
     progress = progress or Progress()
     seen = fitted.space.whole(np.asarray(features, dtype=np.float32), centres_um, slide)

@@ -238,9 +238,8 @@ class Guide:
         count: int,
     ) -> Guidance:
         """Learn every answer, weigh them by what inner folds say, and answer for the view's first tiles."""
-        spots = GivenSpots(
-            rows, (panel_expression(self.given, genes) / unit).astype(np.float64), spot_weights([self.given])
-        )
+        target = (panel_expression(self.given, genes) / unit).astype(np.float64)
+        spots = GivenSpots(rows, target, spot_weights([self.given]))
         prior = None if view.prior is None else view.prior.astype(np.float64)
         answers = SpotAnswers(kernels_of(view), spots, prior, covariance)
         asked = np.delete(view.centres_um, rows, axis=0)

@@ -60,11 +60,8 @@ def kernels_of(view: SlideView) -> dict[str, Kernel]:
     near, far = mean_of(seen), mean_of(wide)
     places = view.centres_um / view.pitch_um
     if view.prior is not None:
-        return {
-            "near": near,
-            "wide": far,
-            "joined": mean_of([*seen, linear(view.prior), falling(places, 5.0)]),
-        }
+        joined = mean_of([*seen, linear(view.prior), falling(places, 5.0)])
+        return {"near": near, "wide": far, "joined": joined}
     return {
         "near": near,
         "wide": far,
@@ -80,9 +77,8 @@ def gaussian(values: NDArray[np.floating], width: float = 1.0) -> Kernel:
     """exp(-d² / (width × median d²)) between rows."""
     some = values[:: max(1, len(values) // _SAMPLE)]
     among = squared_distances(some, some)
-    scale = width * max(
-        float(np.median(among[~np.eye(len(some), dtype=bool)])) if len(some) > 1 else 1.0, 1e-12
-    )
+    median = float(np.median(among[~np.eye(len(some), dtype=bool)])) if len(some) > 1 else 1.0
+    scale = width * max(median, 1e-12)
     return lambda a, b: np.exp(-squared_distances(values[a], values[b]).astype(np.float64) / scale)
 
 

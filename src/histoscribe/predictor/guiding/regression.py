@@ -85,11 +85,7 @@ class SpotAnswers:
     """
 
     def __init__(
-        self,
-        kernels: Mapping[str, Kernel],
-        given: GivenSpots,
-        prior: Wide | None,
-        covariance: Wide | None,
+        self, kernels: Mapping[str, Kernel], given: GivenSpots, prior: Wide | None, covariance: Wide | None
     ) -> None:
         self.given, self.prior, self.covariance = given, prior, covariance
         self.kernels = kernels
@@ -174,9 +170,8 @@ class SpotAnswers:
                 size += near @ pulls[name]
             size = np.abs(size)
             first = np.argpartition(-size, kept - 1, axis=1)[:, :kept]
-            first = np.take_along_axis(
-                first, np.argsort(-np.take_along_axis(size, first, 1), axis=1, kind="stable"), 1
-            )
+            order = np.argsort(-np.take_along_axis(size, first, 1), axis=1, kind="stable")
+            first = np.take_along_axis(first, order, 1)
             whole = np.maximum(size.sum(axis=1, keepdims=True), 1e-12)
             behind[rows], pulled[rows] = first, np.take_along_axis(size, first, 1) / whole
         return out, behind, pulled

@@ -102,10 +102,8 @@ def evidence_of(table: AnnData, row: int) -> list[tuple[str, str, float, Pixels 
         raise ModelError("this table says nothing of reference spots", remedy="predict it anew")
     crops: dict[int, Pixels] = {}
     if kept.crops is not None:
-        packed, numbers = (
-            Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends)),
-            table.obsm["evidence"][row],
-        )
+        packed = Crops(np.asarray(kept.crops), np.asarray(kept.crop_ends))
+        numbers = table.obsm["evidence"][row]
         place = {int(number): at for at, number in enumerate(kept.crop_of)}
         crops = {int(number): packed[place[int(number)]] for number in numbers if int(number) in place}
     found = []

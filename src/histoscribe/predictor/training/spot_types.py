@@ -169,9 +169,8 @@ def _hovernet(content: Any) -> ClassifiedCells:
     if not np.isfinite(centres).all():
         raise ValueError("a centroid is not finite")
     kinds = [int(entry.get("type") or 0) for entry in nuclei]
-    return ClassifiedCells(
-        centres, tuple(_PANNUKE[kind] if 0 <= kind < 6 else f"type {kind}" for kind in kinds)
-    )
+    named = (_PANNUKE[kind] if 0 <= kind < 6 else f"type {kind}" for kind in kinds)
+    return ClassifiedCells(centres, tuple(named))
 
 
 def _checked(path: str | PathLike[str]) -> Path:

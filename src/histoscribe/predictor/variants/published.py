@@ -47,13 +47,8 @@ class PublishedNetwork(PredictorNetwork):
         self.row_code = nn.Embedding(MAX_PLACE, genes)
         self.column_code = nn.Embedding(MAX_PLACE, genes)
         half = max(genes // 2, 1)
-        self.type_code = nn.Sequential(
-            nn.Linear(TYPES, half),
-            nn.ReLU(),
-            nn.Linear(half, genes),
-            nn.LayerNorm(genes),
-            nn.Dropout(dropout),
-        )
+        code = nn.Linear(TYPES, half), nn.ReLU(), nn.Linear(half, genes)
+        self.type_code = nn.Sequential(*code, nn.LayerNorm(genes), nn.Dropout(dropout))
         self.key, self.query = nn.Linear(genes, width), nn.Linear(genes, width)
         self.spot_in = nn.Linear(genes, width)
         self.spatial = GATConv(width, width, heads=heads, add_self_loops=False)
@@ -89,9 +84,8 @@ class PublishedNetwork(PredictorNetwork):
         """`embed_spots`, and of both graphs the attention (edges, heads) and the spots that look (edges,)."""
         kinds = nn.functional.one_hot(types, TYPES).to(expression.dtype)
         places = places.long().clamp(0, MAX_PLACE - 1)
-        spot = (
-            expression + self.row_code(places[:, 0]) + self.column_code(places[:, 1]) + self.type_code(kinds)
-        )
+        spot = expression + self.row_code(places[:, 0]) + self.column_code(places[:, 1])
+        spot = spot + self.type_code(kinds)
         near = torch.zeros(len(spot), len(spot), dtype=torch.bool, device=spot.device)
         near[spatial[1], spatial[0]] = True
         alike = functional_mask(self.key(spot), self.query(spot), types)
