@@ -72,9 +72,8 @@ class Gates(torch.nn.Module):
         errors = []
         for one in rehearsals:
             at = (one.mode, one.knot)
-            truth, gaussian, memory = (
-                part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory)
-            )
+            parts = (one.truth, one.gaussian, one.memory)
+            truth, gaussian, memory = (part.astype(np.float32) for part in parts)
             step = (memory - gaussian)[one.scored]
             power = float((step**2).sum())
             gate = float(((truth - gaussian)[one.scored] * step).sum()) / power if power > 0 else 0.0
@@ -127,9 +126,7 @@ def held_out_scores(
     truth, gaussian, memory = (part.astype(np.float32) for part in (one.truth, one.gaussian, one.memory))
     guess = gaussian + float(gates.gate[_HALF_HIDDEN]) * (memory - gaussian)
     scores = score_genes(truth, guess, one.scored, genes)[["r", "low", "high"]]
-    return {
-        str(gene): {"r": r, "low": low, "high": high} for gene, r, low, high in scores.round(4).itertuples()
-    }
+    return {str(name): {"r": r, "low": a, "high": b} for name, r, a, b in scores.round(4).itertuples()}
 
 
 def score_genes(truth: Floats, guess: Floats, hidden: Mask, genes: Sequence[str]) -> pd.DataFrame:

@@ -76,9 +76,8 @@ def names_of(bulk: BulkTable, units: UnitTable) -> list[str]:
 def hidden_error(restorer: Restorer, values: Floats) -> float:
     """Share of a hidden gene's variance that a restoration misses, its mean aside, of 200 samples."""
     found = hide_genes(restorer, values, parts=1, rows=_TRIED)
-    missed, truth = (
-        np.where(found.hidden, part, np.nan) for part in (found.guess - found.truth, found.truth)
-    )
+    missed = np.where(found.hidden, found.guess - found.truth, np.nan)
+    truth = np.where(found.hidden, found.truth, np.nan)
     genes = found.hidden.sum(0) > 1
     variance = np.nanvar(truth[:, genes], 0)
     varied = variance > 1e-6

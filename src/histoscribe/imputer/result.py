@@ -20,9 +20,15 @@ from histoscribe.imputer.units import UnitTable
 from histoscribe.imputer.weighing import LEAST_SAMPLES, Completed, complete, neighbours_of, verdicts
 from histoscribe.models import Card
 from histoscribe.progress import Progress
-from histoscribe.record import Record, keep_record, record_of, running_command
+from histoscribe.record import Record, amend_record, keep_record, record_of, running_command
 from histoscribe.section import Section
 from histoscribe.section.assembly import describe
+
+_OF_RESTORING = (
+    *("scale", "target", "notes", "command", "versions", "model_sha256", "adapted", "overlap"),
+    *("model_genes", "restored_values", "hidden_r", "hidden_cover"),
+)
+"""What the record of a restored table says of how it came about."""
 
 
 def restore_table(
@@ -180,22 +186,7 @@ def as_section(section: Section, restored: AnnData) -> Section:
     obs, var, uns = section.table.obs.copy(), restored.var.copy(), dict(section.table.uns)
     table = AnnData(values, obs=obs, var=var, uns=uns, obsm=dict(restored.obsm), layers=beside)
     describe(section, "restored", table=table)
-    record = replace(
-        record_of(table),
-        scale=own.scale,
-        target=own.target,
-        notes=own.notes,
-        command=own.command,
-        versions=own.versions,
-        model_sha256=own.model_sha256,
-        adapted=own.adapted,
-        overlap=own.overlap,
-        model_genes=own.model_genes,
-        restored_values=own.restored_values,
-        hidden_r=own.hidden_r,
-        hidden_cover=own.hidden_cover,
-    )
-    keep_record(table, record)
+    amend_record(table, **{name: getattr(own, name) for name in _OF_RESTORING})
     return section.with_table(table)
 
 

@@ -100,9 +100,8 @@ def standardise(
     known = dense(bulk.table.X)
     places = np.array([found.get(gene, -1) for gene in standard.genes], dtype=np.int64)
     there = places >= 0
-    direct = bulk.scale == standard.scale or (
-        bulk.scale in ("counts", "linear") and standard.scale in ("log1p", "log2")
-    )
+    raised = bulk.scale in ("counts", "linear") and standard.scale in ("log1p", "log2")
+    direct = bulk.scale == standard.scale or raised
     if adapt is None:
         adapt = not direct
         if direct and bulk.scale == "counts" and standard.scale == "log2" and len(known) >= MIN_SAMPLES:

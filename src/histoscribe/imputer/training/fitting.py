@@ -87,9 +87,8 @@ def choose(table: FilledTable, given: int | None, progress: Progress) -> tuple[G
     most = max(1, int((table.folds >= 0).sum()) // 3)
     sizes = [size for size in (GRID if given is None else (given,)) if size <= most] or [min(most, GRID[0])]
     remembers = bool((table.folds < 0).any())
-    alone = _compare(
-        table, [GaussianOptions(size, 1.0, 0.0 if remembers else 1.0) for size in sizes], progress
-    )
+    old = 0.0 if remembers else 1.0
+    alone = _compare(table, [GaussianOptions(size, 1.0, old) for size in sizes], progress)
     if not remembers:
         return (_least(alone),)
     beside = _compare(table, [GaussianOptions(size, 1.0, _OLD[len(_OLD) // 2]) for size in sizes], progress)
