@@ -168,9 +168,7 @@ def _check_chunks(folder: Path, node: Mapping[str, Any], where: Path) -> None:
     packing = next((_name(codec) for codec in reversed(codecs) if _name(codec) in PACKINGS), None)
     if packing is None:
         return
-    shards = next(
-        (codec.get("configuration") for codec in codecs if _name(codec) == "sharding_indexed"), None
-    )
+    shards = next((one.get("configuration") for one in codecs if _name(one) == "sharding_indexed"), None)
     inner = _inner_chunks(node, shards) if isinstance(shards, Mapping) else 0
     for file in folder.rglob("*"):
         if file.name.startswith(".") or file.name == "zarr.json" or not file.is_file():

@@ -82,9 +82,7 @@ class Cohort:
 
 def join(parts: Sequence[Cohort]) -> Cohort:
     """Cohorts of the same genes, one below the other."""
-    whole: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in _BY_SAMPLE
-    }
+    whole: dict[str, Any] = {k: np.concatenate([getattr(part, k) for part in parts]) for k in _BY_SAMPLE}
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     return replace(parts[0], notes=notes, **whole)
 

@@ -53,9 +53,8 @@ def read_met500(
         If a file is missing, has another layout, or names no sample of the others.
     """
     about = _read(Path(samples), _NEEDED)
-    about = about[
-        (about["sample_type"] == "tumor") & (about["biopsy_tissue"] != "") & (about["cohort"] != "")
-    ]
+    stated = (about["biopsy_tissue"] != "") & (about["cohort"] != "")
+    about = about[(about["sample_type"] == "tumor") & stated]
     about = about.assign(captured=~about["Sample_id"].str.contains("-poly-"))
     about = about.sort_values(["sample_source", "captured"]).drop_duplicates("sample_source")
     renamed = None

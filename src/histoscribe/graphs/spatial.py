@@ -158,9 +158,8 @@ def _checked(centres: ArrayLike, pitch: float, radius: float) -> Wide:
     """Centres as numbers; raises `SettingError` if a length is not positive or a centre not finite."""
     points = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
     if not (np.isfinite(pitch) and pitch > 0 and np.isfinite(radius) and radius > 0):
-        raise SettingError(
-            f"pitch {pitch} and radius {radius} must both be positive", remedy="state the pitch in µm"
-        )
+        remedy = "state the pitch in µm"
+        raise SettingError(f"pitch {pitch} and radius {radius} must both be positive", remedy=remedy)
     if not np.isfinite(points).all():
         raise SettingError("some spots have no finite position", remedy="drop them first")
     return points

@@ -100,16 +100,14 @@ def check_bags(bags: Sequence[Bag]) -> None:
         raise SectionError(problem, remedy="give each slide its own name")
     for bag in bags:
         if bag.features.ndim != 2 or not len(bag.features):
-            raise SectionError(
-                "it has no described tiles", where=bag.name, remedy="describe it, or leave it out"
-            )
+            remedy = "describe it, or leave it out"
+            raise SectionError("it has no described tiles", where=bag.name, remedy=remedy)
         if not np.isfinite(bag.features).all():
             problem = "its descriptors hold values that are not finite"
             raise SectionError(problem, where=bag.name, remedy="describe it again")
         if bag.features.shape[1] != bags[0].features.shape[1]:
-            problem = (
-                f"its descriptors have {bag.features.shape[1]} numbers, others {bags[0].features.shape[1]}"
-            )
+            own, others = bag.features.shape[1], bags[0].features.shape[1]
+            problem = f"its descriptors have {own} numbers, others {others}"
             raise SectionError(problem, where=bag.name, remedy="describe all with one encoder")
 
 

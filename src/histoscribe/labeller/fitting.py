@@ -81,22 +81,15 @@ def try_out(
         out, inside = np.flatnonzero(fold == one), np.flatnonzero(fold != one)
         graph = np.zeros((len(labels),) * 2) if prior is None or not plan.prior else prior(inside)
         with seeded(seed + place):
-            network = SlideNetwork(
-                bags[0].shape[1], plan.pooling, torch.from_numpy(smoothing_of(graph, labels))
-            )
+            smoothing = torch.from_numpy(smoothing_of(graph, labels))
+            network = SlideNetwork(bags[0].shape[1], plan.pooling, smoothing)
         own = _Fold(network, bags, labels, out, every)
-        options = TrainingOptions(
-            f"learning by {plan}, fold {place + 1} of {len(folds)}",
-            every * STAGES,
-            seed + place,
-            device=device,
-            clip=1.0,
-            report_every=10,
-        )
+        told, long = f"learning by {plan}, fold {place + 1} of {len(folds)}", every * STAGES
+        options = TrainingOptions(told, long, seed + place, device=device, clip=1.0, report_every=10)
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), _RATE[plan.pooling], weight_decay=_DECAY)
         optimise = partial(_as_it_is, optimiser)
-        data = DataLoader(Drawn(tile_batches, bags, inside, every * STAGES, seed + place), batch_size=None)
+        data = DataLoader(Drawn(tile_batches, bags, inside, long, seed + place), batch_size=None)
         train(network, data, loss=own.loss, optimise=optimise, options=options, progress=progress)
         own.look()
         answers[:, out], losses[:, place] = np.stack(own.answers), own.losses

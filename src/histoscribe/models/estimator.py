@@ -97,10 +97,9 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
             try:
                 self._encoder = encoder_named(self.card.encoder, device=self.device)
             except SettingError as error:
-                raise ModelError(
-                    f"this model learned from tiles described by {self.card.encoder}, which is not here",
-                    remedy="install the package that offers this encoder, or give it to load(encoder=…)",
-                ) from error
+                problem = f"this model learned from tiles described by {self.card.encoder}, which is not here"
+                remedy = "install the package that offers this encoder, or give it to load(encoder=…)"
+                raise ModelError(problem, remedy=remedy) from error
         return self._encoder
 
     def save(self, folder: str | PathLike[str], *, tissue: str = "", technology: str = "") -> Card:
@@ -181,18 +180,8 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         held_out: dict[str, dict[str, Any]] | None = None,
     ) -> Card:
         """The card of what was learned."""
-        return Card(
-            self.kind,
-            variant,
-            genes,
-            target,
-            rule,
-            training,
-            self.licence,
-            self.seed,
-            held_out=held_out or {},
-            settings=settings,
-        )
+        own = (self.kind, variant, genes, target, rule, training, self.licence, self.seed)
+        return Card(*own, held_out=held_out or {}, settings=settings)
 
     def _learned(self, fitted: FittedT, card: Card, encoder: TileEncoder | None = None) -> Self:
         """Keep what was learned; the card gets the hash that the weights have once saved, and the encoder."""

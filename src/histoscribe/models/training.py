@@ -202,8 +202,7 @@ def _as_found() -> Iterator[None]:
     for log in logs:
         log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         for log, level in zip(logs, levels, strict=True):

@@ -81,8 +81,7 @@ def hazards(activities: Wide, survival: Survival) -> list[dict[str, float]]:
         z = (column - column[known].mean()) / (column[known].std() + _TINY)
         frame = pd.DataFrame({"z": z, "time": survival.time, "event": survival.event})[known]
         told = [float("nan")] * 4
-        with suppress(ConvergenceError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with suppress(ConvergenceError), warnings.catch_warnings(action="ignore"):
             line = CoxPHFitter().fit(frame, "time", "event").summary.loc["z"]
             told = [float(line[name]) for name in _OF_LIFELINES]
         found.append(dict(zip(("hazard", "low", "high", "hazard_p"), told, strict=True)))

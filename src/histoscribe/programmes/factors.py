@@ -77,8 +77,7 @@ def factorise(
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         model = NMF(number, init="random", random_state=seed, max_iter=_ROUNDS, tol=2e-4)
         h = model.fit_transform(x.astype(np.float32)).astype(np.float64)
         w = model.components_.astype(np.float64)
@@ -127,9 +126,8 @@ def project(x: Wide, loadings: Wide, counted: Wide | None = None) -> Wide:
 
 def matched(loadings: Wide, others: Wide) -> tuple[Numbers, Wide]:
     """For each programme its partner among as many others, and how alike the two are (cosine)."""
-    one, two = (
-        each / np.maximum(np.linalg.norm(each, axis=1), _TINY)[:, None] for each in (loadings, others)
-    )
+    both = (loadings, others)
+    one, two = (each / np.maximum(np.linalg.norm(each, axis=1), _TINY)[:, None] for each in both)
     alike = one @ two.T
     partner = np.asarray(linear_sum_assignment(-alike)[1], dtype=np.int64)
     return partner, alike[np.arange(len(loadings)), partner]

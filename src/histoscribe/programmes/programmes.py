@@ -146,10 +146,8 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
             heard = [trial, *(choosing.attempt(folds, trial.number, weight, self.seed) for weight in WEIGHTS)]
             trials, trial = [*trials, *heard[1:]], choosing.choose_weight(heard)
             if trial.weight:
-                seeds = range(self.seed, self.seed + SEEDS)
-                best, alike = choosing.steadiness(
-                    [learn(trial.number, seed=s, weight=trial.weight) for s in seeds]
-                )
+                again = partial(learn, trial.number, weight=trial.weight)
+                best, alike = choosing.steadiness([again(seed=self.seed + one) for one in range(SEEDS)])
         risk = None
         if times is not None:
             logs, names = _logs(dense(bulk.table.X), bulk), np.asarray(bulk.table.var_names, dtype=str)

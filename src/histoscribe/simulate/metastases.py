@@ -148,14 +148,7 @@ def _metastases(
     values += random.normal(0, _NOISE, values.shape).astype(np.float32)
     cancer, site = str(cohort.cancers[tumours[0]]), str(cohort.sites[normals[0]])
     names = np.array([f"{part}-{cancer}-{site}-{number}" for number in range(count)])
-    same = np.full(count, "metastasis")
-    made = Cohort(
-        np.maximum(values, 0),
-        cohort.genes,
-        same,
-        np.full(count, cancer),
-        np.full(count, site),
-        cohort.patients[which],
-        names,
-    )
+    kind, cancers, sites = (np.full(count, word) for word in ("metastasis", cancer, site))
+    parts = (kind, cancers, sites, cohort.patients[which], names)
+    made = Cohort(np.maximum(values, 0), cohort.genes, *parts)
     return made, purity, cohort.names[which]
