@@ -250,23 +250,17 @@ def _of_points(
     if mpp is None:
         by_area = wide / spot_px if wide and spot_px else 1.0
         mpp = 1.0 if 1 / _SAME_CELLS < by_area < _SAME_CELLS else by_area
-        how = (
-            "places of its cells or beads were taken for µm"
-            if mpp == 1
-            else f"areas of its cells say {mpp:.3g}"
-        )
-        warnings = (f"the file states no µm per pixel: the {how}, a guess",)
+        taken, told = "places of its cells or beads were taken for µm", f"areas of its cells say {mpp:.3g}"
+        warnings = (f"the file states no µm per pixel: the {taken if mpp == 1 else told}, a guess",)
         if len(centres) > 1 and not np.ptp(centres, axis=0).any():
             raise SectionError(_ONE_PLACE, where=path)
+        would = "the file states no µm per pixel, and its cells or beads would"
         apart = neighbour_distance(centres) * mpp
         if not _CELLS_APART[0] <= apart <= _CELLS_APART[1] and apart > 0:
-            problem = (
-                f"the file states no µm per pixel, and its cells or beads would lie {apart:.3g} µm apart"
-            )
+            problem = f"{would} lie {apart:.3g} µm apart"
             raise SectionError(problem, where=path, remedy=_STATE_IT)
         if spot_px is not None and spot_px * mpp > _WIDEST_GUESSED:
-            problem = "the file states no µm per pixel, and its cells or beads would be "
-            problem += f"{spot_px * mpp:.3g} µm wide"
+            problem = f"{would} be {spot_px * mpp:.3g} µm wide"
             raise SectionError(problem, where=path, remedy=_STATE_IT)
     distance = neighbour_distance(centres) * mpp
     if not distance > 0:

@@ -163,9 +163,8 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
                 index=numbers,
                 transformations=placed(1.0),
             )
-            annotated = TableModel.parse(
-                table, region=element, region_key=REGION_KEY, instance_key=INSTANCE_KEY
-            )
+            keys = {"region_key": REGION_KEY, "instance_key": INSTANCE_KEY}
+            annotated = TableModel.parse(table, region=element, **keys)
             images = {}
             if image is not None:
                 halvings = max(0, int(np.log2(max(image.shape[:2]) / SMALLEST)))

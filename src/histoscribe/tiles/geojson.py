@@ -120,11 +120,8 @@ def parse_regions(text: bytes, path: str | os.PathLike[str]) -> list[Region]:
         problem = "its areas lie above or left of the image: do their rows run upwards"
         raise RegionError(problem, where=path, remedy=f"{_IN_PIXELS}, rows downwards")
     if sum(len(ring) for region in regions for ring in (region.polygon, *region.holes)) > _MOST_POINTS:
-        raise RegionError(
-            f"its outlines have more than {_MOST_POINTS:,} points",
-            where=path,
-            remedy="simplify them in QuPath",
-        )
+        remedy = "simplify them in QuPath"
+        raise RegionError(f"its outlines have more than {_MOST_POINTS:,} points", where=path, remedy=remedy)
     return regions
 
 

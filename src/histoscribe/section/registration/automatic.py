@@ -110,9 +110,8 @@ def _looked_at(affine: Wide, moving: TissuePicture, fixed: TissuePicture) -> Reg
     step = max(4, int(np.sqrt(both.sum() / _PIECES)))
     pixel_um = float(fixed.to_um[0, 0])
     reach = max(_LEAST_REACH, int(np.ceil(3 * SPOT_RADIUS_UM / pixel_um)))
-    rows, columns = (
-        one.ravel() for one in np.mgrid[tuple(slice(step // 2, end, step) for end in both.shape)]
-    )
+    grid = np.mgrid[tuple(slice(step // 2, end, step) for end in both.shape)]
+    rows, columns = (one.ravel() for one in grid)
 
     def around(image: NDArray[Any], half: int) -> NDArray[Any]:
         views = np.lib.stride_tricks.sliding_window_view(np.pad(image, half), (2 * half + 1,) * 2)
@@ -241,9 +240,8 @@ class TissuePicture:
             for one in (self.density, self.tissue)
         )
         pixel_um, first = self.to_um[0, 0], self.to_um[0, 2]
-        return TissuePicture(
-            density, tissue > 0.5, _pixels(factor * pixel_um, first + (factor - 1) / 2 * pixel_um)
-        )
+        to_um = _pixels(factor * pixel_um, first + (factor - 1) / 2 * pixel_um)
+        return TissuePicture(density, tissue > 0.5, to_um)
 
     def warped(self, affine: Wide, onto: TissuePicture) -> TissuePicture:
         """The same tissue, mapped by `affine` in µm, on the pixels of another picture."""

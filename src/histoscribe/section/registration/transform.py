@@ -94,9 +94,8 @@ def align_by_landmarks(moving: ArrayLike, fixed: ArrayLike, *, freedom: Freedom 
         for row in range(len(source)):
             others = np.arange(len(source)) != row
             if freedom != "affine" or _spread(source[others]) >= 0.02:
-                left[row] = target[row] - through(
-                    fitted(source[others], target[others], freedom), source[row]
-                )
+                without = fitted(source[others], target[others], freedom)
+                left[row] = target[row] - through(without, source[row])
     return Registration(affine, "landmarks", target, left)
 
 
