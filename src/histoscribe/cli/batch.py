@@ -109,9 +109,8 @@ def run_batch(
                 words.print(traceback.format_exc(), markup=False)
             known = mendable(error)
             problem = known.problem if known else f"a fault of ours ({type(error).__name__}: {error})"
-            words.print(
-                str(known) if known and known.where else f"{name}: {problem}", markup=False, style="red"
-            )
+            told = str(known) if known and known.where else f"{name}: {problem}"
+            words.print(told, markup=False, style="red")
             code = MENDABLE if known else OUR_FAULT
             remedy = (known.remedy if known else None) or ""
             outcomes.append(Outcome(name, "failed", problem, remedy, code=code))

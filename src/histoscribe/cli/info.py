@@ -71,14 +71,11 @@ def _show_predictability(path: Path) -> None:
     if call().as_json:
         emit({"kind": "cohort", "encoder": encoder.name, "genes": table.to_dict(orient="records")})
         return
-    rows = table.head(MOST_GENES).itertuples(index=False)
-    show_rows(
-        ("gene", "predictable", "r by image", "95 % interval", "r by neighbours"),
-        [
-            [one.gene, one.predictable, one.image, f"{one.low:.2f} to {one.high:.2f}", one.neighbours]
-            for one in rows
-        ],
-    )
+    rows = [
+        [one.gene, one.predictable, one.image, f"{one.low:.2f} to {one.high:.2f}", one.neighbours]
+        for one in table.head(MOST_GENES).itertuples(index=False)
+    ]
+    show_rows(("gene", "predictable", "r by image", "95 % interval", "r by neighbours"), rows)
     reached = int((table["predictable"] >= 0.2).sum())
     told = f"{reached} of {len(table)} genes reach .2; the first {MOST_GENES} are shown, all with --json"
     caution([told, "it is measured within the cohort: a new patient reaches less"])
@@ -157,9 +154,7 @@ def _slide(path: Path) -> dict[str, Any]:
         **_facts(slide, "mpp", "objective", "vendor"),
         "associated": list(slide.associated),
         "icc_profile": slide.profile is not None,
-        "levels": [
-            f"{level.shape[0]} x {level.shape[1]} (1/{level.downsample:.6g})" for level in slide.levels
-        ],
+        "levels": [f"{one.shape[0]} x {one.shape[1]} (1/{one.downsample:.6g})" for one in slide.levels],
         "warnings": [*slide.warnings, *filter(None, [scale_doubt(slide).sentence])],
     }
 

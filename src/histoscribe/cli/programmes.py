@@ -40,16 +40,8 @@ def programmes(
 ) -> None:
     """Learn gene programmes and their hazards from a table, or find learned ones in samples or spots."""
     if model is not None:
-        refuse_given(
-            "with --model nothing is learned",
-            table,
-            survival=survival,
-            samples=samples,
-            patient=patient,
-            only=only,
-            number=number,
-            sets=sets or None,
-        )
+        about = {"survival": survival, "samples": samples, "patient": patient, "only": only}
+        refuse_given("with --model nothing is learned", table, **about, number=number, sets=sets or None)
         _find(table, out, model, region, section, scale)
         return
     from histoscribe.programmes import Programmes

@@ -143,8 +143,7 @@ def _quiet() -> Iterator[None]:
     for log in levels:
         log.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         for log, level in levels.items():

@@ -245,10 +245,8 @@ def classifier(
         )
         labels = opened.table.obs.get(class_ if isinstance(opened, Section) else "class")
         if labels is None:
-            problem = "its spots name no class"
-            raise TableError(
-                problem, where=table, remedy="give a table of samples with a file that describes them"
-            )
+            remedy = "give a table of samples with a file that describes them"
+            raise TableError("its spots name no class", where=table, remedy=remedy)
         model.fit(opened, labels.astype(str).tolist()).save(out)
         if markers is not None:
             with replacing(markers) as fresh:
