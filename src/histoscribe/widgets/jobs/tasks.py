@@ -169,9 +169,8 @@ class TaskBar(QWidget):
             self._pace = _Pace(step.message, step.done, time.monotonic())
         self.bar.setRange(0, step.total or 1)  # a bar without an end shows no words
         self.bar.setValue(step.done)
-        left = remaining(
-            step.done - self._pace.done, step.total - step.done, time.monotonic() - self._pace.since
-        )
+        done, seconds = step.done - self._pace.done, time.monotonic() - self._pace.since
+        left = remaining(done, step.total - step.done, seconds)
         self.bar.setFormat(f"{step.message} (%v of %m){left}" if step.total else step.message)
         self.bar.setToolTip(self.bar.text())
 

@@ -97,9 +97,8 @@ def recolour(layer: Image, values: ArrayLike, limits: Limits, colour_map: str) -
     _show(layer, layer.metadata["raster"].image(np.asarray(values, dtype=np.float32)), rgb=False)
     layer.contrast_limits_range = layer.contrast_limits = limits
     if layer.colormap.name != colour_map:
-        layer.colormap = (
-            Colormap(table_of(DIFFERENCE), name=DIFFERENCE) if colour_map == DIFFERENCE else colour_map
-        )
+        differs = colour_map == DIFFERENCE
+        layer.colormap = Colormap(table_of(DIFFERENCE), name=DIFFERENCE) if differs else colour_map
 
 
 def is_raster(layer: Layer) -> bool:

@@ -236,11 +236,9 @@ def drawn_regions(shapes: Layer, beneath: Layer | None = None, name: str | None 
                 corners = corners.mean(axis=0) + arc
             polygons.append(through(affine, corners))
     if not polygons:
-        raise RegionError(
-            "no closed shape is drawn in this layer" + (f" for {name!r}" if name else ""),
-            where=shapes.name,
-            remedy="draw a polygon, a rectangle or an ellipse around the tissue of interest",
-        )
+        problem = "no closed shape is drawn in this layer" + (f" for {name!r}" if name else "")
+        remedy = "draw a polygon, a rectangle or an ellipse around the tissue of interest"
+        raise RegionError(problem, where=shapes.name, remedy=remedy)
     return polygons
 
 

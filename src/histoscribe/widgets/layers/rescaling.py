@@ -95,9 +95,8 @@ def _respot(layer: Layer, section: Section, factor: float) -> None:
     layer.metadata[OF if OF in layer.metadata else "section"] = section
     described = spot_layer(section)
     if is_raster(layer):
-        layer.metadata["raster"] = raster = replace(
-            raster, affine=np.diag([factor, factor, 1.0]) @ raster.affine
-        )
+        larger = np.diag([factor, factor, 1.0]) @ raster.affine
+        layer.metadata["raster"] = raster = replace(raster, affine=larger)
         described = raster_layer(section, raster=raster) or described
     elif isinstance(layer, Points):
         layer.data, layer.size = section.centres_um, section.spot_um

@@ -129,7 +129,5 @@ def _stops(colours: str | int) -> list[tuple[float, QColor]]:
     if isinstance(colours, int):
         return [(0.0, QColor(255, 255, 255)), (1.0, QColor.fromRgbF(*BLEND[colours]))]
     table = table_of(colours)
-    rows = np.linspace(0, len(table) - 1, _STOPS, dtype=int)
-    return [
-        (place / (_STOPS - 1), QColor.fromRgbF(*map(float, table[row]))) for place, row in enumerate(rows)
-    ]
+    some = table[np.linspace(0, len(table) - 1, _STOPS, dtype=int)].astype(float)
+    return [(place / (_STOPS - 1), QColor.fromRgbF(*one)) for place, one in enumerate(some.tolist())]

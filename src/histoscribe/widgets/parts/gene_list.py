@@ -62,11 +62,9 @@ class GeneSearch:
         wanted = query.strip().casefold()
         if not wanted:
             return self._all
-        ranked = [
-            (self._rank(place, wanted), place) for place, keys in enumerate(self._keys) if wanted in keys
-        ]
-        ranked.sort()
-        return [self._hit(place, wanted) for _, place in ranked]
+        places = [place for place, keys in enumerate(self._keys) if wanted in keys]
+        places.sort(key=lambda place: self._rank(place, wanted))
+        return [self._hit(place, wanted) for place in places]
 
     def _rank(self, place: int, wanted: str) -> int:
         own, keys = self._own[place], self._keys[place]
@@ -191,9 +189,8 @@ class ReliabilityDelegate(QStyledItemDelegate):
         ink = option.palette.highlightedText() if chosen else option.palette.text()
         painter.setPen(ink.color())
         number = QRectF(box.right() - self._TEXT, box.top(), self._TEXT, box.height())
-        painter.drawText(
-            number, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, f"{score.r:.2f}"
-        )
+        side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(number, side, f"{score.r:.2f}")
         left, middle = number.left() - self._WIDTH - 6, box.center().y()
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(128, 128, 128, 60))

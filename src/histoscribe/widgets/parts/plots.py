@@ -52,10 +52,9 @@ class Plot(QWidget):
 
     def place(self, values: Values) -> Wide:
         """Where values, shape (n, 2) as (x, y), lie in the widget, in pixels."""
-        share, box = (np.asarray(values, dtype=float) - self._low) / (self._high - self._low), self.box
-        return np.column_stack(
-            [box.left() + share[:, 0] * box.width(), box.bottom() - share[:, 1] * box.height()]
-        )
+        box, share = self.box, (np.asarray(values, dtype=float) - self._low) / (self._high - self._low)
+        across, up = share.T
+        return np.column_stack([box.left() + across * box.width(), box.bottom() - up * box.height()])
 
     def sizeHint(self) -> QSize:
         """Qt asks how much room it wants."""

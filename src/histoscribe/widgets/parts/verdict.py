@@ -39,9 +39,8 @@ class VerdictBanner(QWidget):
         """Say the verdicts of now; nothing is shown where nothing was predicted."""
         sections = self._sections()
         told = told_verdicts(sections)
-        self.words.setText(
-            "".join(_BOX.format(one.colour, escape(one.of), escape(one.words)) for one in told)
-        )
+        boxes = (_BOX.format(one.colour, escape(one.of), escape(one.words)) for one in told)
+        self.words.setText("".join(boxes))
         withheld = any(unlike_rows(one).any() for one in sections)
         self.words.setVisible(bool(told))
         self.asked.setVisible(withheld)

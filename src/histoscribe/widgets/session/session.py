@@ -14,6 +14,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
 from napari.utils.notifications import show_info, show_warning
 
+from histoscribe.arrays import Wide
 from histoscribe.errors import RegionError
 from histoscribe.palette import DRAWN
 from histoscribe.section import Section
@@ -74,31 +75,23 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
         if is_copy(layer) or (DERIVED in layer.metadata and painted is None):
             continue
         if layer in by_layer:
-            layers[layer] = schema.OpenedLayer.of(
-                show="spots", source=by_layer[layer], affine=moved(layer).tolist(), **shown
-            )
+            layers[layer] = _opened("spots", by_layer[layer], moved(layer), shown)
         elif painted is not None:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
             if beside in by_layer and room >= 0:
-                drawn, affine = pack_map(painted), moved(layer).tolist()
-                layers[layer] = schema.MapLayer.of(
-                    source=by_layer[beside], drawn=drawn, affine=affine, **shown
-                )
+                of = {"source": by_layer[beside], "affine": moved(layer).tolist()}
+                layers[layer] = schema.MapLayer.of(drawn=pack_map(painted), **of, **shown)
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"
                 sources.append(_slide_source(slide, f"s{len(sources)}"))
-            layers[layer] = schema.OpenedLayer.of(
-                show="slide", source=by_slide[id(slide.levels)], affine=moved(layer).tolist(), **shown
-            )
+            layers[layer] = _opened("slide", by_slide[id(slide.levels)], moved(layer), shown)
         elif held := held_regions(layer):
             key = f"s{len(sources)}"
             regions[key] = held
             sources.append(schema.Source.of(id=key, kind="regions", path="", name=layer.name))
-            layers[layer] = schema.OpenedLayer.of(
-                show="regions", source=key, affine=placing_of(layer).tolist(), **shown
-            )
+            layers[layer] = _opened("regions", key, placing_of(layer), shown)
         elif isinstance(layer, Shapes) and layer.ndim == 2:
             layers[layer] = schema.ShapesLayer(drawn=pack_shapes(layer), **shown)
         elif isinstance(layer, Points) and layer.ndim == 2:
@@ -171,6 +164,10 @@ def _show_as_kept(back: list[Layer | None], layers: Sequence[schema.KeptLayer]) 
     for added, layer in zip(back, layers, strict=True):
         if added is not None:
             added.visible = layer.visible
+
+
+def _opened(show: str, source: str, affine: Wide, shown: dict[str, Any]) -> schema.OpenedLayer:
+    return schema.OpenedLayer.of(show=show, source=source, affine=affine.tolist(), **shown)
 
 
 def _section_source(section: Section, key: str, path: str) -> schema.Source:

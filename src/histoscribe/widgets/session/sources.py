@@ -98,9 +98,8 @@ def reopen(path: Path, progress: Progress) -> Reopened:
             if _ADDRESS in source.path:
                 raise StorageError("lies on the network", where=source.path, remedy="open it from there")
             if not place.exists():
-                raise StorageError(
-                    "is no longer there", where=place, remedy="put it back and open the session again"
-                )
+                remedy = "put it back and open the session again"
+                raise StorageError("is no longer there", where=place, remedy=remedy)
             if source.kind == "slide":
                 found.slides[source.id] = _slide(place, source)
             elif source.kind == "regions":
@@ -117,9 +116,8 @@ def _of_cohort(place: Path, name: str) -> Section:
     for row in read_cohort_csv(place):
         if row.section == name:
             return row.read()
-    raise StorageError(
-        f"no longer lists {name}", where=place, remedy="add its row and open the session again"
-    )
+    remedy = "add its row and open the session again"
+    raise StorageError(f"no longer lists {name}", where=place, remedy=remedy)
 
 
 def _section(place: Path, session: Path, source: Source, lost: list[str]) -> Section:

@@ -79,9 +79,8 @@ class AlignPanel(Panel):
         with self.group("By landmarks"):
             meaning = "Click a place on the tissue that moves, then the same place on the other; and again"
             self.click_button = self.toggle("Set pairs", meaning, self.refresh, enabled=self._ready)
-            drop = self.button(
-                "Remove", "Remove the chosen pair", self.drop, enabled=lambda: bool(self.pairs)
-            )
+            meaning = "Remove the chosen pair"
+            drop = self.button("Remove", meaning, self.drop, enabled=lambda: bool(self.pairs))
             self.add(beside(self.click_button, drop))
             meaning = "rigid: turn, mirror, shift; similarity: scale too; affine: shear too"
             self.freedom = self.add(words_field("freedom", FEWEST, "Allow", meaning))
@@ -243,9 +242,8 @@ class AlignPanel(Panel):
         for layer in (self.moving.value, self.fixed.value):
             slide = lying_under(layer)
             if slide is None:
-                raise SectionError(
-                    "this section has no image", where=layer.name, remedy="set pairs of landmarks"
-                )
+                remedy = "set pairs of landmarks"
+                raise SectionError("this section has no image", where=layer.name, remedy=remedy)
             found.append(slide)
         return found[0], found[1]
 

@@ -49,7 +49,6 @@ from histoscribe.widgets.parts.tables import TableModel, table_view
 from histoscribe.widgets.parts.verdict import VerdictBanner
 
 _BLINK_MS = 700
-_LASSO = "lasso on the tissue"
 
 
 class ComparePanel(Panel):

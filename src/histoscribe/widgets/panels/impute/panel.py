@@ -216,18 +216,11 @@ class ImputePanel(Panel):
 
     def save(self, path: Path | None = None) -> None:
         """Write the restored table; asks for a file where none is given."""
-        if self._restored is not None and (
-            file := save(
-                self,
-                "Restored table",
-                "restored.h5ad",
-                imputation.TABLES,
-                path,
-                partial(imputation.write, self._restored),
-            )
-        ):
-            EDITED.difference_update(() if self.added is None else (self.added,))
-            written(self.viewer, file, self._restored)
+        if self._restored is not None:
+            write, kinds = partial(imputation.write, self._restored), imputation.TABLES
+            if file := save(self, "Restored table", "restored.h5ad", kinds, path, write):
+                EDITED.difference_update(() if self.added is None else (self.added,))
+                written(self.viewer, file, self._restored)
 
     def _ready(self) -> bool:
         return self.free and self.source.source is not None

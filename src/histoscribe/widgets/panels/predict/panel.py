@@ -41,9 +41,8 @@ class PredictPanel(Panel):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         meaning = "The layer to look at: a section with its H&E, or a slide"
-        self.target = self.add(
-            LayerField("target", self.viewer, self._is_target, "Slide or section", meaning)
-        )
+        target = LayerField("target", self.viewer, self._is_target, "Slide or section", meaning)
+        self.target = self.add(target)
         meaning = "The slide does not state its scale; 0.5 is usual for 20×, 0.25 for 40×"
         self.mpp = self.add(
             number_field("mpp", 0.5, 0.01, 100, "µm per pixel", label="Scale", tooltip=meaning, decimals=3),
@@ -84,10 +83,8 @@ class PredictPanel(Panel):
         """What the panel asks for as it stands; `HistoscribeError` if anything is missing or amiss."""
         target = self._looked_at()
         if target is None:
-            raise SettingError(
-                "there is nothing to predict on", remedy="open a slide or a section with its H&E image first"
-            )
-        where = self.place.value
+            remedy = "open a slide or a section with its H&E image first"
+            raise SettingError("there is nothing to predict on", remedy=remedy)
         regions = self._regions()
         if regions is None:
             raise SettingError("no region is drawn", remedy="press Draw and outline the tissue of interest")
@@ -95,15 +92,8 @@ class PredictPanel(Panel):
         if not (model / "card.json").exists():
             remedy = "choose a folder with card.json in it, as histoscribe train writes it"
             raise SettingError("this folder holds no model", where=model, remedy=remedy)
-        return prediction.PredictRequest(
-            model,
-            target,
-            where,
-            self.pitch.value,
-            tuple(regions),
-            self.device.value,
-            own=self.own.value and self._own_spots >= FEWEST,
-        )
+        where, own = (self.place.value, self.pitch.value), self.own.value and self._own_spots >= FEWEST
+        return prediction.PredictRequest(model, target, *where, tuple(regions), self.device.value, own=own)
 
     def refresh(self, *_: object) -> None:
         """Say how much there is to do, and ask every rule again."""

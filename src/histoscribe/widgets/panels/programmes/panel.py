@@ -87,9 +87,8 @@ class ProgrammesPanel(Panel):
     def _request(self) -> ProgrammesRequest:
         section, model = known_section(self.spots.value), self.model.folder
         if model is None and self.model.value != OWN:
-            raise ModelError(
-                "no programmes are chosen", remedy="choose a folder, or let them be learned here"
-            )
+            remedy = "choose a folder, or let them be learned here"
+            raise ModelError("no programmes are chosen", remedy=remedy)
         shapes = self.drawn.value
         drawn = [] if shapes is None or not len(shapes.data) else regions_of(shapes, self.spots.value)
         return ProgrammesRequest(section, model, [one for one in drawn if one.name])

@@ -67,9 +67,8 @@ def alike(
     level = image.data_level if image.multiscale else 0
     pixels: Any = image.data[level] if image.multiscale else image.data
     factor = image.data[0].shape[0] / pixels.shape[0] if image.multiscale else 1.0
-    (top, left), (bottom, right) = np.clip(
-        np.asarray(image.corner_pixels)[:, :2], 0, pixels.shape[:2]
-    ).astype(int)
+    seen = np.clip(np.asarray(image.corner_pixels)[:, :2], 0, pixels.shape[:2])
+    (top, left), (bottom, right) = seen.astype(int)
     own = through(np.linalg.inv(affine_of(image)), place[None])[0]
     row, column = np.round((own + 0.5) / factor - 0.5).astype(int) - (top, left)
     if not (0 <= row < bottom - top and 0 <= column < right - left):
