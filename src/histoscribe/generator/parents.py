@@ -136,9 +136,6 @@ def estimate_purity(metastases: Floats, tumour: Floats, normal: Floats) -> Float
     primary and mean normal tissue. Returns (samples,): of `PURITIES`.
     """
     telling = np.argsort(-np.abs(tumour - normal))[:300]
-    count = len(PURITIES)
-    grid = mix(
-        np.repeat(tumour[None, telling], count, 0), np.repeat(normal[None, telling], count, 0), PURITIES
-    )
+    grid = mix(tumour[telling], normal[telling], PURITIES)
     away = np.stack([np.abs(metastases[:, telling] - one).mean(1) for one in grid], axis=1)
     return np.asarray(PURITIES[away.argmin(1)], dtype=np.float32)
