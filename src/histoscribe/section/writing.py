@@ -130,23 +130,10 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
     with told_as(DependencyError, needed, ImportError, where=target, remedy=INSTALL, reason=False):
         import spatialdata
         from spatialdata.models import Image2DModel, ShapesModel, TableModel
-        from spatialdata.transformations import Affine, Identity, Scale
     table = _described(section, target, ZARR_IMAGE_SIDE)
     entry = table.uns["spatial"][library_key(section.name)]
     image: Pixels | None = entry["images"].get("hires")
     scale = float(entry["scalefactors"].get("tissue_hires_scalef", 1.0))
-    aligned = record_of(table).aligned
-
-    def placed(factor: float) -> dict[str, Any]:
-        """Transformations of an element whose pixel is `factor` full-resolution pixels wide."""
-        wide = Scale([factor, factor], axes=("x", "y")) if factor != 1.0 else Identity()
-        places = {GLOBAL: wide, MICROMETRES: Scale([factor * section.mpp] * 2, axes=("x", "y"))}
-        if aligned is not None and aligned.name != section.name:
-            matrix = np.array(aligned.affine)[np.ix_((1, 0, 2), (1, 0, 2))]
-            matrix = matrix @ np.diag([factor * section.mpp, factor * section.mpp, 1.0])
-            places[f"aligned to {aligned.name}"] = Affine(matrix, ("x", "y"), ("x", "y"))
-        return places
-
     element = re.sub(r"[^A-Za-z0-9_.-]", "_", section.name).strip("._") or "section"
     table.uns.pop("spatial", None)
     numbers = np.arange(table.n_obs)
@@ -161,7 +148,7 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
                 geometry=0,
                 radius=section.spot_um / section.mpp / 2,
                 index=numbers,
-                transformations=placed(1.0),
+                transformations=_placed(section, 1.0),
             )
             keys = {"region_key": REGION_KEY, "instance_key": INSTANCE_KEY}
             annotated = TableModel.parse(table, region=element, **keys)
@@ -172,13 +159,27 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
                     np.moveaxis(image, -1, 0),
                     dims=("c", "y", "x"),
                     scale_factors=[2] * halvings or None,
-                    transformations=placed(1 / scale),
+                    transformations=_placed(section, 1 / scale),
                     chunks=(3, CHUNK, CHUNK),
                 )
             shapes, tables = {element: circles}, {"table": annotated}
             data = spatialdata.SpatialData(images=images, shapes=shapes, tables=tables)
             with replacing(target) as fresh:
                 data.write(fresh)
+
+
+def _placed(section: Section, factor: float) -> dict[str, Any]:
+    """Transformations of an element whose pixel is `factor` full-resolution pixels wide."""
+    from spatialdata.transformations import Affine, Identity, Scale
+
+    aligned = record_of(section.table).aligned
+    wide = Scale([factor, factor], axes=("x", "y")) if factor != 1.0 else Identity()
+    places = {GLOBAL: wide, MICROMETRES: Scale([factor * section.mpp] * 2, axes=("x", "y"))}
+    if aligned is not None and aligned.name != section.name:
+        matrix = np.array(aligned.affine)[np.ix_((1, 0, 2), (1, 0, 2))]
+        matrix = matrix @ np.diag([factor * section.mpp, factor * section.mpp, 1.0])
+        places[f"aligned to {aligned.name}"] = Affine(matrix, ("x", "y"), ("x", "y"))
+    return places
 
 
 def _described(section: Section, target: Path, side: int = IMAGE_SIDE) -> AnnData:
