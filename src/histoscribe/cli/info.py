@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,8 +117,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _regions(path: Path) -> dict[str, Any]:
-    from collections import Counter
-
     from histoscribe.tiles import read_regions
 
     regions = read_regions(path)

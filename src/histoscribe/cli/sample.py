@@ -1,6 +1,7 @@
 """`histoscribe sample`: the data that the guide's pages use, in a folder of your own."""
 
 from pathlib import Path
+from shutil import copytree
 from typing import Annotated
 
 import typer
@@ -18,8 +19,6 @@ WRITTEN = {
 
 def sample(to: Annotated[Path, typer.Option(help="Folder for the data.")] = Path("sample_data")) -> None:
     """Write the simulated sample data that the pages of the guide use."""
-    from shutil import copytree
-
     from histoscribe.simulate.sample import sample_folder
 
     if to.exists() and (not to.is_dir() or any(to.iterdir())):

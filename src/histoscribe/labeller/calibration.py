@@ -1,5 +1,6 @@
 """From a network's answers to probabilities and intervals that hold on patients it has not seen; scores."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,6 @@ def held_out(answers: Wide, label: Label, fold: Numbers, patients: list[str], se
     `auc` (of more than two classes the mean of each against all others), `brier`; of numbers `r`; with the
     ends `low` and `high` of a 95 % interval and the value by `chance`.
     """
-    from dataclasses import replace
-
     known = np.isfinite(label.values)
     told = np.zeros((len(answers), max(len(label.classes), 3 * (not label.classes))))
     for one in np.unique(fold):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import SiLU
 
 from histoscribe.errors import DependencyError, ModelError, told_as
 from histoscribe.features.device import precision_of
@@ -131,8 +132,6 @@ def _build(checkpoint: Checkpoint) -> Any:
     with told_as(DependencyError, needed, ImportError, where=where.name, remedy=remedy, reason=False):
         import timm
         from timm.layers import SwiGLUPacked
-    from torch.nn import SiLU
-
     stated = checkpoint.config.get("model_args")
     arguments = dict(stated) if isinstance(stated, dict) else {}
     architecture = str(checkpoint.config.get("architecture"))

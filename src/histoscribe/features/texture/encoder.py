@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from functools import cached_property, lru_cache
@@ -111,8 +112,6 @@ class JoinedEncoder:
 @lru_cache(maxsize=2)
 def _loaded(device: torch.device) -> Forward:
     """The network on its device, once in a process."""
-    import hashlib
-
     import torch
     from safetensors.torch import load
 

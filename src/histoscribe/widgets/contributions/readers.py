@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from histoscribe.errors import HistoscribeError
+from histoscribe.errors import Cancelled, HistoscribeError
 from histoscribe.formats import WORDS, UnknownFormat, format_of, kind_of, remote_url
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def read(path: PathOrPaths) -> list[LayerData]:
             return [region_layer(place, viewer)]
         case "section" | "cohort" | "slide":
             settle_later()
-    from histoscribe.errors import Cancelled
     from histoscribe.widgets.jobs.tasks import tell
     from histoscribe.widgets.layers.opened import layers_of
 
