@@ -16,9 +16,8 @@ from scipy import sparse, stats
 from histoscribe.errors import HistoscribeError, RegionError, TableError
 from histoscribe.evaluation.clusters import expression_clusters, set_score
 from histoscribe.evaluation.guards import moments, varying
-from histoscribe.evaluation.intervals import pearson_intervals
 from histoscribe.evaluation.matching import match_spots
-from histoscribe.evaluation.measures import pearson_per_gene, spearman_per_gene
+from histoscribe.evaluation.measures import pearson_intervals, pearson_per_gene, spearman_per_gene
 from histoscribe.evaluation.regions import (
     REST,
     class_neighbourhood,

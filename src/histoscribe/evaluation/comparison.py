@@ -17,7 +17,7 @@ from histoscribe.bulk.table import dense
 from histoscribe.errors import TableError
 from histoscribe.evaluation import measures
 from histoscribe.evaluation.matching import Match, as_section, common_genes, match_spots
-from histoscribe.evaluation.measures import Interval, bootstrap_mean, pearson_per_gene
+from histoscribe.evaluation.measures import Interval, bootstrap_mean, pearson_intervals, pearson_per_gene
 from histoscribe.files import as_json, replacing
 from histoscribe.predictor.target import TARGET, log_cp10k
 from histoscribe.progress import Progress
@@ -157,8 +157,6 @@ def gene_scores(
         Indexed by gene: `pearson`, its 95 % interval `low` and `high` by resampling patches of tissue of five
         pitches, `held_out_r` as the model states it (NaN where not), `spearman`, `mae`, `detected`.
     """
-    from histoscribe.evaluation.intervals import pearson_intervals
-
     table, patch = done.per_gene.copy(), _PITCHES_PER_PATCH * done.section.spacing_um
     both, places = (done.measured, done.predicted), done.section.centres_um
     ends = pearson_intervals(*both, places, patch_um=patch, progress=progress)

@@ -9,33 +9,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from histoscribe.arrays import Wide
-from histoscribe.errors import TableError
+from histoscribe.errors import SettingError, TableError
+from histoscribe.progress import Progress
 
-Scores = Wide
-ENDS = (1 - 0.95) / 2, (1 + 0.95) / 2
-"""Of an interval that holds 95 %."""
+_ENDS = (1 - 0.95) / 2, (1 + 0.95) / 2  # of an interval that holds 95 %
 _BLOCK = 1 << 20
+_GENES_AT_ONCE, _FEWEST_PATCHES, _DRAWS = 512, 4, 400
 
 
-def pearson_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+def pearson_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Wide:
     """Pearson's r of each gene over the spots; NaN where either side is constant."""
     return _per_gene(_correlation, measured, predicted)
 
 
-def spearman_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+def spearman_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Wide:
     """Spearman's rank correlation of each gene (ties share their mean rank); NaN where a side is constant."""
     return _per_gene(_rank_correlation, measured, predicted)
 
 
-def mse_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+def mse_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Wide:
     """Mean squared error of each gene over the spots."""
     return _per_gene(lambda a, b: np.mean((a - b) ** 2, axis=0), measured, predicted)
 
 
-def mae_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Scores:
+def mae_per_gene(measured: ArrayLike, predicted: ArrayLike) -> Wide:
     """Mean absolute error of each gene over the spots."""
     return _per_gene(lambda a, b: np.mean(np.abs(a - b), axis=0), measured, predicted)
 
@@ -66,13 +66,73 @@ def bootstrap_mean(values: ArrayLike, *, over: str = "genes", draws: int = 2000,
         return Interval(mean, float("nan"), float("nan"), over)
     rng = np.random.default_rng(seed)
     means = scores[rng.integers(0, scores.size, size=(draws, scores.size))].mean(axis=1)
-    low, high = np.quantile(means, ENDS)
+    low, high = np.quantile(means, _ENDS)
     return Interval(float(scores.mean()), float(low), float(high), over)
 
 
-def _per_gene(
-    measure: Callable[[Scores, Scores], Scores], measured: ArrayLike, predicted: ArrayLike
-) -> Scores:
+def pearson_intervals(
+    measured: ArrayLike,
+    predicted: ArrayLike,
+    centres_um: ArrayLike,
+    *,
+    patch_um: float,
+    progress: Progress | None = None,
+) -> tuple[Wide, Wide]:
+    """Percentile intervals (95 %) of Pearson's r of each gene, by resampling patches of tissue.
+
+    Neighbouring spots resemble each other, so resampling single spots would claim too much certainty. The
+    section is cut into square patches, whole patches are drawn with replacement (the block bootstrap of
+    Künsch, *Annals of Statistics* 1989, with blocks that do not overlap), and r is computed from the patches'
+    sums.
+
+    `measured` and `predicted` (spots, genes). `centres_um` (spots, 2): as (row, column) in µm. `patch_um`:
+    side of a patch in µm; a few pitches. Returns each (genes,): lower and upper ends; NaN where fewer than
+    four patches hold spots, or where r is undefined in more than a tenth of the resamples. Raises
+    `SettingError` if the patch has no size.
+    """
+    if not patch_um > 0:
+        raise SettingError(f"patches of {patch_um} µm are impossible")
+    a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    centres = np.asarray(centres_um, dtype=np.float64)
+    cells = np.floor((centres - centres.min(axis=0, initial=np.inf)) / patch_um).astype(np.int64)
+    patches = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)  # counted without gaps
+    count = int(patches.max(initial=-1)) + 1
+    low, high = np.full(a.shape[1], np.nan), np.full(a.shape[1], np.nan)
+    if count < _FEWEST_PATCHES:
+        return low, high
+    picked = np.random.default_rng(0).integers(0, count, size=(_DRAWS, count))
+    weights = np.zeros((_DRAWS, count))
+    np.add.at(weights, (np.arange(_DRAWS)[:, None], picked), 1.0)
+    progress = progress or Progress()
+    starts = range(0, a.shape[1], _GENES_AT_ONCE)
+    for start in progress.track(starts, "resampling patches of tissue", len(starts)):
+        genes = slice(start, start + _GENES_AT_ONCE)
+        r = _resampled(a[:, genes], b[:, genes], patches, weights)
+        known = np.isfinite(r).mean(axis=0) >= 0.9
+        if known.any():
+            found = np.nanquantile(r[:, known], _ENDS, axis=0)
+            low[genes][known], high[genes][known] = found
+    return low, high
+
+
+def _resampled(a: Wide, b: Wide, patches: NDArray[np.intp], weights: Wide) -> Wide:
+    """Pearson's r of each draw and gene from weighted sums, shape (draws, genes)."""
+    from scipy.sparse import csr_array
+
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    ones, rows = np.ones(len(patches)), np.arange(len(patches))
+    adding = csr_array((ones, (patches, rows)), shape=(int(patches.max()) + 1, len(patches)))
+    sums = [weights @ np.asarray(adding @ one) for one in (a, b, a * a, b * b, a * b)]
+    n = weights @ np.bincount(patches)[:, None]
+    one, other = sums[0] / n, sums[1] / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt((sums[2] / n - one**2).clip(0) * (sums[3] / n - other**2).clip(0))
+        r = (sums[4] / n - one * other) / spread
+    r[spread < 1e-12] = np.nan
+    return np.asarray(np.clip(r, -1, 1))
+
+
+def _per_gene(measure: Callable[[Wide, Wide], Wide], measured: ArrayLike, predicted: ArrayLike) -> Wide:
     """A measure of matching columns, a few genes at a time: memory stays bounded, other threads get on."""
     a, b = np.asarray(measured), np.asarray(predicted)
     if a.shape != b.shape or a.ndim != 2:
@@ -86,7 +146,7 @@ def _per_gene(
     return np.concatenate([measure(*pair) for pair in sides])
 
 
-def _correlation(a: Scores, b: Scores) -> Scores:
+def _correlation(a: Wide, b: Wide) -> Wide:
     """Correlation of matching columns; a column counts as constant by its values, not by rounding."""
     constant = (a == a[:1]).all(axis=0) | (b == b[:1]).all(axis=0)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
@@ -97,7 +157,7 @@ def _correlation(a: Scores, b: Scores) -> Scores:
     return np.asarray(np.where(constant, np.nan, np.clip(r, -1, 1)))
 
 
-def _rank_correlation(a: Scores, b: Scores) -> Scores:
+def _rank_correlation(a: Wide, b: Wide) -> Wide:
     from scipy.stats import rankdata
 
     lost = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)

@@ -14,14 +14,12 @@ from histoscribe.arrays import Wide
 from histoscribe.evaluation.guards import FEWEST, FEWEST_IN_SPACE, another_library, finite_places, varying
 from histoscribe.graphs import spatial_graph
 
-Scores = Wide
-
 _WINDOW = 7
 _MOST_PIXELS = 50_000_000
 _NO_SPREAD = 1e-12
 
 
-def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike, pitch: float) -> Scores:
+def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike, pitch: float) -> Wide:
     """Structural similarity (Wang et al. 2004) of both maps on the array, each scaled to 0 to 1.
 
     The spots become an image with a pixel per pitch, its value that of the nearest spot; pixels farther than
@@ -52,7 +50,7 @@ def ssim_per_gene(measured: ArrayLike, predicted: ArrayLike, centres: ArrayLike,
     return scores
 
 
-def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple[Scores, Scores]:
+def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple[Wide, Wide]:
     """Moran's I of each gene by squidpy, and its p-value under normality, FDR-corrected.
 
     Neighbours lie within 1.5 pitches and weigh alike in a row.
@@ -87,7 +85,7 @@ def moran_per_gene(values: ArrayLike, centres: ArrayLike, pitch: float) -> tuple
 
 def neighbour_enrichment(
     labels: NDArray[np.str_], centres: ArrayLike, pitch: float, *, draws: int = 500, seed: int = 0
-) -> tuple[list[str], Scores]:
+) -> tuple[list[str], Wide]:
     """How often spots of one class lie beside those of another, by squidpy's permutation test.
 
     Neighbours lie within 1.5 pitches; spots without any have no say.
@@ -130,7 +128,7 @@ def neighbour_graph(centres: ArrayLike, pitch: float) -> Any:
     return csr_array((np.ones(len(source)), (target, source)), shape=(count, count))
 
 
-def recovered_share(measured: Scores, predicted: Scores, count: int = 50) -> float:
+def recovered_share(measured: Wide, predicted: Wide, count: int = 50) -> float:
     """Share of the `count` genes of highest measured Moran's I that are among the predicted ones."""
     count = min(count, int(np.isfinite(measured).sum()))
     if not count:

@@ -17,7 +17,6 @@ from histoscribe.predictor.linear import axes_of, principal_axes, ridge_of, weig
 from histoscribe.predictor.settings import PredictorSettings
 
 Columns = Numbers
-Scores = Wide
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def seeing_all(settings: PredictorSettings, views: Sequence[EncoderView]) -> Pre
 class InputMatrix:
     """The image inputs of all training spots at once; see `InputProducts`, which has the same methods."""
 
-    def __init__(self, inputs: Floats, scores: Scores, trust: Wide) -> None:
+    def __init__(self, inputs: Floats, scores: Wide, trust: Wide) -> None:
         self.inputs, self.scores, self.trust, self.shape = inputs, scores, trust, inputs.shape
 
     def axes(self, columns: Columns, count: int) -> Floats:
@@ -76,7 +75,7 @@ class InputProducts:
     (spots,).
     """
 
-    def __init__(self, blocks: Iterable[Floats], scores: Scores, trust: Wide) -> None:
+    def __init__(self, blocks: Iterable[Floats], scores: Wide, trust: Wide) -> None:
         done, zero = 0, np.zeros(1)
         sums, gram, weighted, answers = zero, zero, zero, zero
         for block in blocks:

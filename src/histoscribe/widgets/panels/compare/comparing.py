@@ -19,7 +19,7 @@ from histoscribe.widgets.layers.colours import DIFFERENCE
 from histoscribe.widgets.layers.layers import COMPARED, DERIVED, LayerData
 from histoscribe.widgets.layers.raster import like
 
-_NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison", "histoscribe.evaluation.intervals")
+_NEEDED = ("scipy.stats", "histoscribe.evaluation.comparison")
 _TOLD = {
     "pearson": ("r here", "Pearson r between measured and predicted over the spots of this section"),
     "low": ("low", "Lower end of the 95 % interval of r, by resampling patches of tissue of five pitches"),

@@ -34,7 +34,6 @@ _UNLIKE = "background: #5c2b2e; color: white; padding: 6px; border-radius: 4px;"
 _LIKE = "padding: 6px;"
 _HINT = "Click a predicted spot on the tissue, or choose its number above."
 _NOTHING = "Predict first: there is no layer that names its evidence."
-Picture = Pixels
 
 MOST = 8
 _CROP_UM = 150.0
@@ -201,7 +200,7 @@ class Reference:
     section: str
     spot: str
     share: float
-    crop: Picture | None
+    crop: Pixels | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +209,7 @@ class Behind:
 
     name: str
     """The spot's."""
-    crop: Picture | None
+    crop: Pixels | None
     """The tissue itself, where its slide is at hand."""
     references: tuple[Reference, ...]
     """Those that weigh most, weightiest first."""
@@ -257,7 +256,7 @@ def interval_of(section: Section, row: int, gene: str) -> tuple[float, float] | 
     return low, high
 
 
-def spot_crop(section: Section, row: int) -> Picture | None:
+def spot_crop(section: Section, row: int) -> Pixels | None:
     """The tissue around a spot, 150 µm wide; None without slide, or where it cannot be read."""
     if section.slide is None:
         return None
@@ -270,7 +269,7 @@ def spot_crop(section: Section, row: int) -> Picture | None:
         return None
 
 
-def _reference_crop(section: Section | None, spot: str) -> Picture | None:
+def _reference_crop(section: Section | None, spot: str) -> Pixels | None:
     if section is None or spot not in section.table.obs_names:
         return None
     return spot_crop(section, int(section.table.obs_names.get_loc(spot)))
