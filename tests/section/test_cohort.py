@@ -92,7 +92,7 @@ def test_a_cohort_is_read_as_spreadsheets_and_pandas_write_it(content: bytes, co
             "section,patient,path\nA,B,https://x.org/s",
             "path is an address (https://x.org/s); download it first",
         ),
-        (f"{HEADER}\nA,B,run,,,wide,", "line 2: pitch_um is 'wide', not a number"),
+        (f"{HEADER}\nA,B,run,,,wide,", "line 2: pitch_um is wide, not a positive number"),
         (f"{HEADER}\nA,B,run,,,-4,", "line 2: pitch_um is -4, not a positive number"),
         (f"{HEADER}\nA,B,run,,,nan,", "line 2: pitch_um is nan, not a positive number"),
         ("section,patient,path\nA,B,run,C", "line 2 has 4 cells, the header 3"),
@@ -126,9 +126,9 @@ def test_spreadsheets_of_other_countries_part_cells_otherwise(
     separator: str, space_ranger: Callable, tmp_path: Path
 ) -> None:
     space_ranger("run")
-    lines = ["section,patient,path,pitch_um", "A,P,run,100"]
+    lines = ["section|patient|path|pitch_um", "A|P|run|100,0"]
     path = tmp_path / "cohort.csv"
-    path.write_text("\ufeff" + "\n".join(lines).replace(",", separator), encoding="utf-8")
+    path.write_text("\ufeff" + "\n".join(lines).replace("|", separator), encoding="utf-8")
     assert kind_of(path) == "cohort"
     (section,) = read_cohort(path)
     assert (section.name, section.patient, section.pitch_um) == ("A", "P", 100.0)

@@ -115,12 +115,26 @@ def with_names_of_r(text: str) -> bytes:
     return "\n".join([head, *(f"X{line}" for line in lines)]).encode()
 
 
-@pytest.mark.parametrize("change", [unicode_text, with_totals, with_names_of_r])
+def with_semicolons(text: str) -> bytes:
+    return text.replace("\t", ";").encode()
+
+
+@pytest.mark.parametrize("change", [unicode_text, with_totals, with_names_of_r, with_semicolons])
 def test_counts_that_went_through_another_program_are_the_same(change: Callable, legacy: Callable) -> None:
     files = legacy()
     files.counts.write_bytes(gzip.compress(change(gzip.decompress(files.counts.read_bytes()).decode())))
     found = read_legacy(files.counts, files.positions, files.slide)
     np.testing.assert_array_equal(found.table.X.toarray(), files.values)
+
+
+def test_positions_that_went_through_a_spreadsheet_are_the_same(legacy: Callable) -> None:
+    files = legacy()
+    before = read_legacy(files.counts, files.positions, files.slide)
+    text = files.positions.read_text().replace(".", ",").replace("\t", ";").replace("new_x", "New_X")
+    files.positions.write_text(text.replace("pixel_x", "Pixel_X"))
+    found = read_legacy(files.counts, files.positions, files.slide)
+    np.testing.assert_array_equal(found.centres, before.centres)
+    assert found.mpp == before.mpp
 
 
 def test_a_position_without_a_number_costs_its_spot(legacy: Callable) -> None:

@@ -19,6 +19,7 @@ from histoscribe.section.readers.legacy import looks_like_counts_table, read_leg
 from histoscribe.section.scale import LEGACY_PITCH_UM, LEGACY_SPOT_UM
 from histoscribe.section.table import examples, repeated
 from histoscribe.slide import Slide, open_slide
+from histoscribe.slide.scale import positive
 
 REQUIRED = ("section", "patient", "path")
 COLUMNS = (*REQUIRED, "positions", "slide", "pitch_um", "spot_um")
@@ -167,11 +168,8 @@ def _place(cell: str, folder: Path) -> Path:
 
 
 def _micrometres(cell: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError as error:
-        raise ValueError(f"is {cell!r}, not a number") from error
-    if not 0 < number < 1e6:
+    number = positive(cell)
+    if number is None or number >= 1e6:
         raise ValueError(f"is {cell}, not a positive number of µm")
     return number
 

@@ -1,6 +1,7 @@
 """Sections from legacy Spatial Transcriptomics: a counts table, a positions file and an image."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def read_legacy(
     Parameters
     ----------
     counts : path
-        Text, tab- or comma-separated, plain or gzipped: a spot `XxY` per row, a gene per column
+        Text with tabs, commas or semicolons, plain or gzipped: a spot `XxY` per row, a gene per column
         (or the other way round).
     positions : path
         Columns `x y pixel_x pixel_y`, optionally `new_x new_y selected`; `pixel_x` is the column.
@@ -83,9 +84,8 @@ def looks_like_counts_table(path: Path) -> bool:
     except SectionError:
         return False
     header, first = text.readline(1 << 24), text.readline(4096)
-    cells = [first, header.split(b"\t" if b"\t" in header else b",")[-1]]
-    firsts = [cell.split(b"\t")[0].split(b",")[0].decode("utf-8", "replace") for cell in cells]
-    return any(_spot_id(first.strip(' "\r\n')) for first in firsts)
+    cells = [re.split(rb"[\t,;]", first)[0], re.split(rb"[\t,;]", header)[-1]]
+    return any(_spot_id(cell.decode("utf-8", "replace").strip(' "\r\n')) for cell in cells)
 
 
 def read_counts_table(path: Path) -> Counts:
@@ -95,7 +95,7 @@ def read_counts_table(path: Path) -> Counts:
     """
     text = io.StringIO(read_bytes(path).decode("utf-8", "replace"))
     header = text.readline().rstrip("\r\n")
-    separator = "\t" if "\t" in header else ","
+    separator = max(",;\t", key=header.count)
     columns = [cell.strip('" ') for cell in header.split(separator)]
     lines = [line.split(separator, 1) for line in text.read().splitlines() if line.strip()]
     lines = [line for line in lines if not is_special(line[0].strip('" '))]
@@ -130,10 +130,13 @@ def _spot_id(name: str) -> str | None:
 def _read_positions(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], set[str]]:
     """Selected spots: names, array coordinates (x, y), pixels (row, column); and all names listed."""
     text = read_bytes(path, SMALL_TEXT_BYTES)
-    separator = "\t" if b"\t" in text.split(b"\n", 1)[0] else ","
+    first = text.split(b"\n", 1)[0].decode("utf-8", "replace")
+    separator = max(",;\t", key=first.count)
     wrong = (ValueError, pd.errors.ParserError)
     with told_as(SectionError, "not a whole table of positions", *wrong, where=path):
-        frame = pd.read_csv(io.BytesIO(text), sep=separator)
+        frame = pd.read_csv(io.BytesIO(text), sep=separator, decimal="," if separator == ";" else ".")
+    if not set(_NEEDED) <= set(frame.columns):
+        frame.columns = frame.columns.str.strip().str.lower()
     missing = [column for column in _NEEDED if column not in frame.columns]
     if missing:
         raise SectionError(
