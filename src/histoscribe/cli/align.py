@@ -10,7 +10,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given
+from histoscribe.cli.targets import open_measured, open_target, output_place, refuse_given, sources
 from histoscribe.errors import SettingError, require_known, told_as
 from histoscribe.record import amend_record
 
@@ -43,7 +43,7 @@ def align(
     from histoscribe.section import Section, align as looked_for, keep_alignment, lay_on, write_section
     from histoscribe.section.registration.transform import FEWEST
 
-    output_place(out, ".h5ad", ".zarr", inputs=[section, fixed])
+    output_place(out, ".h5ad", ".zarr", inputs=sources(section, fixed))
     chosen = freedom or "rigid"
     require_known("freedom", [chosen], FEWEST, where="--freedom")
     if landmarks is None:

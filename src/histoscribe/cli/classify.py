@@ -12,7 +12,7 @@ from histoscribe.cli import options
 from histoscribe.cli.batch import Outcome, leave, run_batch
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given
+from histoscribe.cli.targets import open_samples, open_target, output_file, refuse_given, sources
 from histoscribe.errors import SettingError, SlideError
 from histoscribe.files import as_json as json_of, replacing
 from histoscribe.formats import kind_of
@@ -78,7 +78,7 @@ def classify(
         return
     why = "this model tells samples, not slides as a model of train slides does"
     refuse_given(why, model, attention=attention, mpp=mpp, store=store, encoder=encoder)
-    output_file(out, ".csv", inputs=[table])
+    output_file(out, ".csv", inputs=sources(table))
     with job() as progress:
         progress.report("opening model and table")
         classifier = Classifier.load(model)
@@ -129,14 +129,14 @@ def _slides(
     from histoscribe.section import Section, read_cohort_csv
     from histoscribe.tiles import read_regions
 
-    output_file(out, ".csv", ".json", inputs=[target])
+    output_file(out, ".csv", ".json", inputs=sources(target))
     whole = kind_of(target) == "cohort" and section is None
     rows: list[CohortRow | None] = [*read_cohort_csv(target)] if whole else [None]
     if attention is not None:
         if len(rows) > 1:
             remedy = "name one slide, or choose it with --section"
             raise SettingError("tiles are written of one slide alone", where=attention, remedy=remedy)
-        output_file(attention, ".h5ad", ".geojson", inputs=[target, out])
+        output_file(attention, ".h5ad", ".geojson", inputs=sources(target, out))
     tables: list[pd.DataFrame] = []
     verdicts: dict[str, str] = {}
     outcomes: list[Outcome] = []

@@ -9,7 +9,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, output_file
+from histoscribe.cli.targets import open_measured, output_file, sources
 
 SHOWN_GENES = 5
 
@@ -24,7 +24,7 @@ def compare(
     """Compare a prediction with a measurement, per gene and overall, in one HTML report or a CSV."""
     from histoscribe.evaluation import compare as evaluate, gene_scores, write_report, write_scores
 
-    output_file(out, ".html", ".htm", ".csv", inputs=[measured, predicted])
+    output_file(out, ".html", ".htm", ".csv", inputs=sources(measured, predicted))
     with job() as progress:
         progress.report("reading")
         truth = open_measured(measured, section=section)

@@ -10,7 +10,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import gene_sets, open_samples, output_file, refuse_given
+from histoscribe.cli.targets import gene_sets, open_samples, output_file, refuse_given, sources
 from histoscribe.errors import SettingError
 from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
@@ -57,9 +57,9 @@ def generate(
     from histoscribe.generator.components import draw_components
     from histoscribe.generator.result import write_generated
 
-    output_file(out, ".h5ad", ".csv", inputs=[primary, *([normal] if normal else [])])
+    output_file(out, ".h5ad", ".csv", inputs=sources(primary, normal))
     if components is not None:
-        output_file(components, ".csv", inputs=[primary])
+        output_file(components, ".csv", inputs=sources(primary, normal, out))
     if normal is None:
         refuse_given("there is no normal tissue, which --normal names", site, normal_region=normal_region)
     share = read_purity(purity)

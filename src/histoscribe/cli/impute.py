@@ -8,7 +8,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_samples, output_file
+from histoscribe.cli.targets import open_samples, output_file, sources
 from histoscribe.files import replacing
 from histoscribe.record import amend_record, record_of
 
@@ -35,7 +35,7 @@ def impute(
     from histoscribe.imputer.result import as_section, write_restored
     from histoscribe.section import Section, write_section
 
-    output_file(out, ".h5ad", ".csv", ".tsv", inputs=[table])
+    output_file(out, ".h5ad", ".csv", ".tsv", inputs=sources(table))
     with job() as progress:
         progress.report("opening model and table")
         imputer = Imputer.load(model)

@@ -16,8 +16,15 @@ from histoscribe.cli import options
 from histoscribe.cli.batch import FolderLedger, answer_all, run_batch
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job
-from histoscribe.cli.targets import open_measured, open_target, output_file, output_place
-from histoscribe.errors import HistoscribeError, SettingError
+from histoscribe.cli.targets import (
+    cohort_rows,
+    open_measured,
+    open_target,
+    output_file,
+    output_place,
+    sources,
+)
+from histoscribe.errors import SettingError
 from histoscribe.formats import kind_of
 from histoscribe.record import amend_record, record_of
 
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
     from histoscribe.predictor import Predictor
     from histoscribe.progress import Progress
     from histoscribe.section import Section
-    from histoscribe.section.cohort import CohortRow
     from histoscribe.slide import Slide
 
 _COLUMNS = ("written", "spots", "genes", "verdict", "seconds")
@@ -67,13 +73,15 @@ def predict(
     """
     from histoscribe.features import connected, encoder_named, storing
     from histoscribe.predictor import Predictor
+    from histoscribe.slide.identity import content_hash
 
     alone = not targets
     if alone and guide != "own":
         remedy = "name a model, then a slide or a section"
         raise SettingError("there is nothing to predict on", where="predict", remedy=remedy)
     asked = _asked(targets or [model], section, guided=guide not in (None, "own"))
-    files = _files(asked, out)
+    guides = [] if guide is None or guide == "own" else sources(Path(guide))
+    files = _files(asked, out, guides)
     with job() as progress:
         progress.report("opening model and target" if len(files) == 1 else "opening the model")
         chosen = None if encoder is None else encoder_named(encoder, device=device)
@@ -105,7 +113,7 @@ def predict(
                     "mpp": mpp,
                     "section": section,
                     "region": region and region.read_text(),
-                    "guide": guide,
+                    "guide": [content_hash(part) for part in guides if part.exists()] or guide,
                 }
                 parts = {target.name: target.parts for target in asked}
                 outcomes = run_batch(works, FolderLedger(out, depends, parts))
@@ -184,29 +192,19 @@ def _asked(paths: Sequence[Path], section: str | None, guided: bool) -> list[_Ta
     """Every target; of a cohort all sections where none is named. What is no target says so when opened."""
     found = []
     for path in paths:
-        rows = _rows(path)
+        rows = cohort_rows(path)
         if section is None and len(rows) > 1:
-            for row in rows:
-                parts = [part for part in (row.path, row.positions, row.slide) if part is not None]
-                found.append(_Target(path, row.section, f"{path}: {row.section}", parts))
+            found += [_Target(path, row.section, f"{path}: {row.section}", row.parts) for row in rows]
         else:
             meant = rows or (len(paths) == 1 and not guided)  # else it is of the guide
             found.append(_Target(path, section if meant else None, str(path), [path]))
     return found
 
 
-def _rows(path: Path) -> list[CohortRow]:
-    from histoscribe.section import read_cohort_csv
-
-    try:
-        return read_cohort_csv(path) if kind_of(path) == "cohort" else []
-    except HistoscribeError:
-        return []
-
-
-def _files(targets: Sequence[_Target], out: Path) -> list[Path]:
+def _files(targets: Sequence[_Target], out: Path, guides: Sequence[Path]) -> list[Path]:
     """Where the result of each target goes: `out`, or a file of its name in that folder."""
-    inputs = [target.path for target in targets]
+    paths = dict.fromkeys(target.path for target in targets)
+    inputs = [*sources(*paths), *guides]
     if len(targets) == 1:
         return [output_place(out, ".h5ad", ".zarr", inputs=inputs)]
     stems = [
@@ -222,7 +220,7 @@ def _files(targets: Sequence[_Target], out: Path) -> list[Path]:
         raise SettingError(problem, where=out, remedy=remedy)
     if out.suffix or out.is_file():
         problem, remedy = "several targets need a folder for their results", "name a folder with --out"
-        if len(set(inputs)) == 1:
+        if len(paths) == 1:
             remedy += ", or one of the cohort's sections with --section"
         raise SettingError(problem, where=out, remedy=remedy)
     return [output_file(out / name, ".h5ad", inputs=inputs) for name in names]

@@ -15,6 +15,7 @@ from histoscribe.cli.targets import (
     output_file,
     output_folder,
     refuse_given,
+    sources,
 )
 from histoscribe.errors import SettingError, TableError
 from histoscribe.files import replacing, write_h5ad
@@ -86,7 +87,7 @@ def _find(
     from histoscribe.section import Section
     from histoscribe.tiles import read_regions
 
-    output_file(out, ".csv", ".h5ad", inputs=[table])
+    output_file(out, ".csv", ".h5ad", inputs=sources(table))
     with job() as progress:
         progress.report("finding programmes")
         opened = open_samples(table, section=section, scale=scale)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from histoscribe.bulk import BulkTable
     from histoscribe.genes.sets import GeneSets
     from histoscribe.section import Section
+    from histoscribe.section.cohort import CohortRow
     from histoscribe.slide import Slide
 
 CARD = "card.json"
@@ -142,6 +143,22 @@ def open_cohort(
         raise SettingError("no section is left", where=paths[0], remedy="exclude fewer of them")
     tracked = (progress or Progress()).track(kept, "reading sections", len(kept))
     return [row.read() for row in tracked]
+
+
+def cohort_rows(path: Path) -> list[CohortRow]:
+    """The sections of a cohort; none of anything else, and where it is wrong, as opening it says."""
+    from histoscribe.section import read_cohort_csv
+
+    try:
+        return read_cohort_csv(path) if kind_of(path) == "cohort" else []
+    except HistoscribeError:
+        return []
+
+
+def sources(*paths: Path | None) -> list[Path]:
+    """What lies at these paths, and what a cohort among them names: nothing that a result may replace."""
+    given = [path for path in paths if path is not None]
+    return [*given, *(part for path in given for row in cohort_rows(path) for part in row.parts)]
 
 
 def output_file(path: Path, *endings: str, inputs: Sequence[Path] = ()) -> Path:

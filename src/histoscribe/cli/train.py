@@ -12,7 +12,7 @@ import typer
 from histoscribe.cli import options
 from histoscribe.cli.console import answer, call, caution
 from histoscribe.cli.running import job, verb
-from histoscribe.cli.targets import open_cohort, open_described, output_folder
+from histoscribe.cli.targets import open_cohort, open_described, output_file, output_folder, sources
 from histoscribe.errors import TableError
 from histoscribe.files import replacing
 from histoscribe.models import Card
@@ -237,6 +237,8 @@ def classifier(
     from histoscribe.section import Section
 
     output_folder(out)
+    if markers is not None:
+        output_file(markers, ".csv", inputs=sources(table, samples))
     with job() as progress:
         progress.report("opening the table")
         model = Classifier(unknown=unknown, licence=licence)

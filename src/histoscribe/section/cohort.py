@@ -43,6 +43,11 @@ class CohortRow:
     pitch_um: float | None = None
     spot_um: float | None = None
 
+    @property
+    def parts(self) -> list[Path]:
+        """The files and folders that it lies in."""
+        return [part for part in (self.path, self.positions, self.slide) if part is not None]
+
     def read(self) -> Section:
         """Read this section."""
         whose: Any = {"name": self.section, "patient": self.patient or None}
