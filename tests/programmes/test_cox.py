@@ -11,6 +11,7 @@ from lifelines import CoxPHFitter
 from histoscribe.bulk import BulkTable
 from histoscribe.errors import TableError
 from histoscribe.programmes.cox import Survival, partial_likelihood, ridge_cox, survival_in
+from histoscribe.programmes.describing import hazards
 
 
 @pytest.fixture
@@ -58,3 +59,13 @@ def test_survival_that_is_none_is_refused(columns: dict, words: str) -> None:
     obs = pd.DataFrame(columns, index=["a", "b"])
     with pytest.raises(TableError, match=words):
         survival_in(BulkTable("t", AnnData(np.ones((2, 2)), obs=obs), "counts", "symbol"))
+
+
+def test_several_samples_of_a_patient_are_one_witness(drawn: tuple[np.ndarray, Survival]) -> None:
+    x, survival = drawn
+    often = np.tile(np.arange(len(x)), 4)
+    one = hazards(x[:, :1], survival, [str(row) for row in range(len(x))])[0]
+    four = hazards(x[often, :1], survival[often], [str(row) for row in often])[0]
+    assert four["hazard"] == pytest.approx(one["hazard"], rel=0.05)
+    width = [np.log(each["high"] / each["low"]) for each in (one, four)]
+    assert width[1] == pytest.approx(width[0], rel=0.25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -71,18 +72,24 @@ def describe(
     return rows
 
 
-def hazards(activities: Wide, survival: Survival) -> list[dict[str, float]]:
-    """Cox's hazard ratio of each programme alone, per standard deviation, with its 95 % interval."""
+def hazards(activities: Wide, survival: Survival, patients: Sequence[str]) -> list[dict[str, float]]:
+    """Cox's hazard ratio of each programme alone, per standard deviation, with its 95 % interval.
+
+    Where patients have several samples, these are one witness: the variance is that of Lin and Wei (*JASA*
+    1989), summed within patients.
+    """
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError
 
     known, found = survival.known, []
+    owner = "patient" if len(set(patients)) < len(patients) else None
     for column in activities.T:
         z = (column - column[known].mean()) / (column[known].std() + _TINY)
-        frame = pd.DataFrame({"z": z, "time": survival.time, "event": survival.event})[known]
+        frame = pd.DataFrame({"z": z, "time": survival.time, "event": survival.event})
+        frame = (frame.assign(patient=patients) if owner else frame)[known]
         told = [float("nan")] * 4
         with suppress(ConvergenceError), warnings.catch_warnings(action="ignore"):
-            line = CoxPHFitter().fit(frame, "time", "event").summary.loc["z"]
+            line = CoxPHFitter().fit(frame, "time", "event", cluster_col=owner).summary.loc["z"]
             told = [float(line[name]) for name in _OF_LIFELINES]
         found.append(dict(zip(("hazard", "low", "high", "hazard_p"), told, strict=True)))
     return found

@@ -120,13 +120,14 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         """
         progress, bulk, own = progress or Progress(), bulk_of(table), self.settings
         times = None if survival is None else survival_in(bulk, *survival)
-        if times is not None and times.events < _FEWEST_EVENTS:
-            came = f"{times.events} events came" if times.events else "no event came"
+        owners = groups_of(bulk, patients)
+        events = 0 if times is None else len(set(np.array(owners)[times.event > 0]))
+        if times is not None and events < _FEWEST_EVENTS:
+            came = f"{events} events came" if events else "no event came"
             remedy = "choose another end point, or leave survival out"
             problem = f"{came}, and hazards take at least {_FEWEST_EVENTS}"
             raise TableError(problem, where=bulk.name, remedy=remedy)
         (values, genes), scale = _prepare(bulk, own.genes), working_scale(bulk.scale)
-        owners = groups_of(bulk, patients)
         if len(set(owners)) < 2 * FOLDS:
             problem = f"{len(set(owners))} patients are too few for {FOLDS} folds"
             raise TableError(problem, where=bulk.name, remedy=f"give samples of at least {2 * FOLDS}")
@@ -155,10 +156,10 @@ class Programmes(Estimator[ProgrammeSettings, ProgrammesState]):
         activities, over_folds = aligned(trial, best.loadings, folds.number)
         rows = describe(best, genes, alike, over_folds, sets)
         if times is not None:
-            rows = [row | found for row, found in zip(rows, hazards(activities, times), strict=True)]
+            rows = [row | found for row, found in zip(rows, hazards(activities, times, owners), strict=True)]
         settings = asdict(own) | {"number": trial.number, "weight": trial.weight, "scale": scale}
         settings |= {"on_tissue": _on_tissue(bulk), "notes": list(bulk.warnings), "programmes": rows}
-        settings |= {"events": None if times is None else times.events}
+        settings |= {"events": None if times is None else events}
         settings |= {"tried": [one.told() for one in trials], "risk_genes": list(risk.genes) if risk else []}
         training = tuple(map(TrainingSection, map(str, bulk.table.obs_names), owners))
         variant, target = "CoxNMF" if trial.weight else "NMF", f"activity of programmes, from {SCALES[scale]}"

@@ -13,7 +13,7 @@ from histoscribe.benchmark.imputer.benchmark import score_classes
 from histoscribe.benchmark.imputer.heldout import hold_out, masks, score
 from histoscribe.benchmark.imputer.methods import baselines
 from histoscribe.bulk import BulkTable, as_table
-from histoscribe.errors import HistoscribeError
+from histoscribe.errors import HistoscribeError, TableError
 from histoscribe.progress import Progress
 
 pytestmark = pytest.mark.slow
@@ -123,6 +123,9 @@ def small_survival() -> dict[str, dict[str, tuple[float, float, float]]]:
         patch.setattr(survival, "_FOLDS", 3)
         bulk = make_bulk(samples=120, genes=40)
         bulk.table.obs["class"] = "a"
+        with pytest.raises(TableError, match="p0 has several samples"):
+            survival.patients_in(bulk, 1, Progress())
+        del bulk.table.obs["patient"]
         patients = survival.patients_in(bulk, 1, Progress())
         return {
             name: survival.score_survival(patients, method)

@@ -24,6 +24,7 @@ from histoscribe.arrays import Mask, Numbers, Wide
 from histoscribe.benchmark.imputer.heldout import Figure
 from histoscribe.benchmark.methods import Method
 from histoscribe.errors import TableError
+from histoscribe.imputer.units import groups_of
 from histoscribe.programmes.cox import survival_in
 from histoscribe.progress import Progress
 
@@ -139,6 +140,12 @@ def patients_in(bulk: BulkTable, seed: int, progress: Progress) -> Patients:
     random = np.random.default_rng(seed)
     panels = [np.sort(random.choice(bulk.table.n_vars, count, replace=False)) for count in PANELS]
     bulk, time, event = _only(bulk, use), time[use], event[use]
+    owners = pd.Index(groups_of(bulk, None))
+    if not owners.is_unique:
+        problem = (
+            f"{owners[owners.duplicated()][0]} has several samples, and would be learned from and tested on"
+        )
+        raise TableError(problem, where=bulk.name, remedy="choose one sample a patient, as by --only")
     kinds = bulk.table.obs["class"].astype(str).to_numpy() if "class" in obs else np.full(len(time), "all")
     for kind in np.unique(kinds) if len(kinds) else ["all"]:
         events = int((event[kinds == kind] > 0).sum())
