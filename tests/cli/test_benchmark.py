@@ -89,6 +89,22 @@ def test_a_foreign_method_runs_in_the_benchmark(
     assert "foreign-median" in unknown.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("predictor", "--guide", "random:0.3", "--target", "published"), "--target"),
+        (("predictor", "--guide", "random:0.3", "--seeds", 2), "--seeds"),
+        (("predictor", "--panel-chosen-on", "S1"), "--panel-chosen-on"),
+        (("imputer", "--task", "spots", "--class", "kind"), "--class"),
+        (("imputer", "--task", "random", "--section", "S1"), "--section"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(shell, cohort, words, option):
+    result = shell("benchmark", words[0], cohort, *words[1:])
+    assert result.exit_code == 2
+    assert f"eave {option} out" in result.stderr
+
+
 def test_given_spots_are_benchmarked(shell, cohort):
     words = ("--split", "patient", "--guide", "random:0.3", "--methods", "own mean,kriging")
     result = shell("benchmark", "predictor", cohort, *words, "--encoder", "builtin", "--json")

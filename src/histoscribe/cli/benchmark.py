@@ -95,13 +95,20 @@ def predictor(
     if data is None:
         raise SettingError("no data were named", where="benchmark predictor", remedy="name a cohort CSV")
     check_outputs(data, out, table)
+    other = None if target == "clean" else target
     if holds_tasks(data):
         why, set_here = "HEST's benchmark has folds and genes of its own", ablation or None
         refuse_given(why, data, folds=folds, panel=panel, guide=guide, ablation=set_here, store=store)
+        refuse_given("HEST's genes are scored on the clean target", data, target=other)
         asked_for = names_in(methods) or ["ridge", "histoscribe"]
         told, layout = _hest(data, encoder, split or "patient", asked_for, range(seeds), ledger)
         finish(told, layout, out=out, table=table)
         return
+    if guide is not None:
+        why = "given spots are scored on the clean target, by models of seed 0"
+        refuse_given(why, "--guide", seeds=None if seeds == 1 else seeds, target=other)
+    if panel is None or panel == "all":
+        refuse_given("the panel is chosen in each fold", "--panel", panel_chosen_on=panel_chosen_on)
     held: Split = split or "section"
     genes, only = _panel(panel, panel_size, panel_chosen_on), names_in(folds)
     task, chosen = "predictor" if guide is None else "predictor guided", names_in(methods)
@@ -115,7 +122,7 @@ def predictor(
         make_folds(sections, held, only=only, chosen_on=genes.chosen_on)
         with storing(store):
             encoded = [encode_section(section, described_by, progress=progress) for section in sections]
-        dataset = data.parent.name if data.stem == "cohort" else data.stem
+        dataset = data.absolute().parent.name if data.stem == "cohort" else data.stem
         if guide is not None:
             benchmark = guided_benchmark(
                 encoded, guide, dataset=dataset, split=held, methods=chosen, panel=genes, folds=only
@@ -249,6 +256,10 @@ def imputer(
     path = Path(data) / known["table"] if known else Path(data)
     given = {"class": class_, "time": time, "event": event}
     roles = {role: column for role, named in given.items() if (column := named or known.get(role))}
+    if task == "spots":
+        refuse_given("sections are no table of samples", data, samples=samples, only=only, **given)
+    else:
+        refuse_given(f"{task} is asked of a table of samples, not of a section", data, section=section)
     chosen, numbers = names_in(methods) or [], range(first_seed, first_seed + seeds)
     with job() as progress:
         if task == "spots":
@@ -292,7 +303,7 @@ def _on_spots(
         name, genes = SIMULATED, len(sections[0].genes)
         hidden = genes // 3
     else:
-        name, sections = path.parent.name, open_cohort([path], progress=progress)
+        name, sections = path.absolute().parent.name, open_cohort([path], progress=progress)
     names = [one.name for one in sections]
     test = section or ("C3" if "C3" in names else names[-1])
     require_known("section", [test], names, where="--section")

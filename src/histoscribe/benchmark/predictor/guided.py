@@ -170,7 +170,7 @@ def _score(name: str, fold: GivenSpotsFold, method: Method, *, dataset: str, spl
             found["coverage"] = inside.mean(axis=0)
         for measure, values in found.items():
             scores.setdefault(measure, []).append(values)
-    section, _, given = name.partition(", ")
+    section, _, given = name.rpartition(", ")
     for measure, draws in scores.items():
         interval = mean_over("seeds", [float(values.mean()) for values in draws])
         each = tuple(np.mean(draws, axis=0).tolist()) if measure == "pearson" else ()
