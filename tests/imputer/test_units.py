@@ -75,6 +75,7 @@ def test_patients_are_given_named_or_each_sample() -> None:
     assert groups_of(table, None)[:2] == ["s0", "s1"]
     assert groups_of(table, "owner")[:2] == ["p0", "p0"]
     assert groups_of(table, ["x"] * 40) == ["x"] * 40
+    assert groups_of(table, ["x", np.nan, "", *["x"] * 37])[:4] == ["x", "s1", "s2", "x"]
     with pytest.raises(SettingError, match="no column nobody"):
         groups_of(table, "nobody")
     with pytest.raises(TableError, match="2 patients"):

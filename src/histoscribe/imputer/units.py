@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoscribe.arrays import Floats, Mask, Numbers, Wide
@@ -163,20 +164,21 @@ def _own_units(observed: Floats, there: Mask, standard: Standard, where: str) ->
 
 
 def groups_of(bulk: BulkTable, patients: Sequence[str] | str | None) -> list[str]:
-    """The patient of each sample, as given, named by a column, or each sample for itself."""
+    """The patient of each sample, as given or named by a column; a sample whose patient is not known stands
+    for itself."""
     table = bulk.table
     if patients is None:
-        found = table.obs.get("patient", table.obs_names)
-        return [str(one) for one in found]
-    if isinstance(patients, str):
+        patients = table.obs.get("patient", table.obs_names)
+    elif isinstance(patients, str):
         if patients not in table.obs:
             remedy = f"it has {', '.join(map(str, table.obs.columns))}"
             raise SettingError(f"the table has no column {patients}", remedy=remedy)
-        return [str(one) for one in table.obs[patients]]
-    if len(patients) != table.n_obs:
+        patients = table.obs[patients]
+    elif len(patients) != table.n_obs:
         problem = f"{len(patients)} patients were given for {table.n_obs} samples"
         raise TableError(problem, where=bulk.name, remedy="give one for each sample")
-    return [str(one) for one in patients]
+    pairs = zip(table.obs_names, patients, strict=True)
+    return [str(name if pd.isna(one) or not str(one).strip() else one) for name, one in pairs]
 
 
 def aliases_of(bulk: BulkTable, standard: Standard) -> dict[str, str]:
