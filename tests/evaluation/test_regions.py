@@ -138,6 +138,9 @@ def test_genes_with_a_pattern_have_a_high_morans_i(section: Section, labels: np.
     table = morans_i(section, section.genes)
     assert set(table.index[:2]) == {"G0", "G1"}
     assert table.at["G5", "I"] < 0.3
+    predicted = section.with_table(section.table.copy())
+    predicted.table.uns["histoscribe"] = {"kind": "predicted"}
+    assert list(morans_i(predicted, section.genes)) == ["I"]
     inside = morans_i(section, ["G0", "G1"], labels == "Tumour")
     assert inside.at["G1", "I"] > 0.4 > inside.at["G0", "I"]
     with pytest.raises(RegionError, match="too few"):

@@ -224,8 +224,8 @@ def morans_i(
     Returns
     -------
     DataFrame
-        Indexed by gene, highest first: `I` and `p_adjusted` (normal approximation, Benjamini and Hochberg); a
-        gene that is the same in all of these spots has neither and comes last.
+        Indexed by gene, highest first: `I` and, of measured spots, `p_adjusted` (normal approximation,
+        Benjamini and Hochberg); a gene that is the same in all of these spots has neither and comes last.
 
     Raises
     ------
@@ -239,7 +239,8 @@ def morans_i(
     genes = variable_genes(section) if genes is None else genes
     values = log_expression(section, genes)[chosen]
     moran, p = moran_per_gene(values, section.centres_um[chosen], _near(section))
-    result = pd.DataFrame({"I": moran, "p_adjusted": p}, index=pd.Index(genes, name="gene"))
+    tested = {"p_adjusted": p} if record_of(section.table).measured else {}
+    result = pd.DataFrame({"I": moran, **tested}, index=pd.Index(genes, name="gene"))
     return result.sort_values("I", ascending=False, kind="stable", na_position="last")
 
 

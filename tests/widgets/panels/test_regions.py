@@ -131,6 +131,20 @@ def test_neighbourhoods_and_patterns_are_computed(drawn: Any, qtbot: Any) -> Non
     analysis.moran_button.click()
     qtbot.waitUntil(lambda: not analysis.tasks.running, timeout=60_000)
     assert analysis.space.frame.index[0] == "EPCAM"
+    assert "p_adjusted" in analysis.space.frame
+
+
+def test_patterns_of_predicted_spots_have_no_p_values(
+    viewer: Any, panel_for: Callable[[str], Any], make_section: Callable[..., Section], qtbot: Any
+) -> None:
+    show(viewer, [make_section(kind="predicted")])
+    analysis = panel_for("Regions")
+    qtbot.mouseClick(analysis.buttons["polygon"], Qt.MouseButton.LeftButton)
+    analysis.drawn.value.add_polygons(UPPER)
+    qtbot.mouseClick(analysis.moran_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: analysis.space.frame is not None and not analysis.tasks.running, timeout=60_000)
+    assert list(analysis.space.frame) == ["I"]
+    assert "predicted" in analysis.words.text()
 
 
 def test_too_few_spots_are_told(drawn: Any, qtbot: Any) -> None:

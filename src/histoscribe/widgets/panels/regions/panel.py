@@ -18,7 +18,7 @@ from histoscribe.evaluation.regions import REST
 from histoscribe.files import replacing
 from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.tasks import quietly
-from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
+from histoscribe.widgets.layers.layers import affine_of, kind_of, tissue_of
 from histoscribe.widgets.layers.making import MADE, Recipe, Verb, written
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
@@ -34,11 +34,15 @@ if TYPE_CHECKING:
 
 
 _PICTURES = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png)"
-_CAUTION = (
-    ". Each gene is tested with its effective number of spots in space.",
-    ". These spots are predicted: predictions are smooth, so there are sizes of effect and no p values.",
-)
-"""After a comparison of genes: on measured spots, on predicted ones."""
+_SMOOTH = ". These spots are predicted: predictions are smooth, so there are "
+_CAUTION: dict[str, tuple[str, str]] = {
+    "differ": (
+        ". Each gene is tested with its effective number of spots in space.",
+        f"{_SMOOTH}sizes of effect and no p values.",
+    ),
+    "moran": ("", f"{_SMOOTH}no p values."),
+}
+"""After an analysis of genes: on measured spots, on predicted ones."""
 
 
 class RegionsPanel(DrawingPanel):
@@ -123,10 +127,8 @@ class RegionsPanel(DrawingPanel):
     def compare(self) -> None:
         """Look for genes that differ between the two chosen classes."""
         first, second = self.first.value or "", self.second.value or ""
-        section = section_of(self.spots.value)
-        predicted = section is not None and kind_of(section) == "predicted"
-        words = f"{first} against {second}{_CAUTION[predicted]}"
-        self._analyse("differ", partial(analysis.differential, first, second), self.genes, words)
+        job = partial(analysis.differential, first, second)
+        self._analyse("differ", job, self.genes, f"{first} against {second}")
 
     def draw_figures(self) -> None:
         """Draw volcano, heat map and dot plot of the genes that differ between the two chosen classes."""
@@ -168,7 +170,8 @@ class RegionsPanel(DrawingPanel):
 
         def show(spots: analysis.ClassedSpots, frame: DataFrame) -> None:
             model.show_frame(frame, HEADINGS, MEANINGS)
-            self.words.setText(words)
+            predicted = kind_of(spots.section) == "predicted"
+            self.words.setText(words + _CAUTION.get(verb, ("", ""))[predicted])
             MADE[spots] = Recipe(verb, {"source": spots.section}, {}, chosen, {}, spots.regions)
             self._analysed[model] = spots
 
