@@ -1,4 +1,4 @@
-"""Ten tasks of a newcomer, by mouse and keys in one window: each takes at most five actions."""
+"""Tasks of a newcomer, by mouse and keys: each takes at most five actions, from a fresh window too."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Shapes
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QFileDialog, QTabBar
 
+from histoscribe.section import open_section
+from histoscribe.simulate.sample import sample_folder
+from histoscribe.tiles import Region, write_regions
 from histoscribe.widgets.layers.layers import kind_of, section_of
 from histoscribe.widgets.layers.painting import painted_layers, spot_layers
-from histoscribe.widgets.napari_private.window import panels_of
+from histoscribe.widgets.napari_private.window import panels_of, unwrapped
 from histoscribe.widgets.session.file import SUFFIX
 from histoscribe.widgets.state.state import state_of
 
@@ -61,6 +66,31 @@ class Newcomer:
     def choose(self, field: Any, value: Any) -> None:
         self.actions += 1
         field.value = value
+
+    def drop(self, path: Path) -> None:
+        """A file let fall on the canvas."""
+        self.actions += 1
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        viewer = unwrapped(self.window).window._qt_viewer
+        viewer.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, left, none))
+        self.qtbot.wait(200)
+
+    def key(self, letter: str, panel: str) -> Any:
+        """Shift and a letter in the canvas, which opens a panel."""
+        self.actions += 1
+        canvas = unwrapped(self.window).window._qt_viewer.canvas.native
+        self.qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{letter}"), Qt.KeyboardModifier.ShiftModifier)
+        self.qtbot.waitUntil(lambda: panel in panels_of(self.window))
+        return panels_of(self.window)[panel]
+
+    def turn(self, panel: Any, name: str) -> None:
+        """The tab of that name, by a click."""
+        self.actions += 1
+        bar = panel.tabs.findChild(QTabBar)
+        (place,) = (number for number in range(bar.count()) if bar.tabText(number) == name)
+        self.qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
 
     def draw(self, corners: np.ndarray) -> None:
         self.actions += 1
@@ -152,3 +182,93 @@ def test_ten_tasks_take_at_most_five_actions_each(newcomer: Newcomer, tmp_path: 
         assert tmp_path / "models" / "my-model" in predict.model.known.values
     assert len(newcomer.spent) == 10
     assert max(newcomer.spent.values()) <= MOST, newcomer.spent
+
+
+@pytest.fixture
+def at_most_five(newcomer: Newcomer) -> Iterator[Newcomer]:
+    """A fresh window, in which one task is done."""
+    with newcomer.task("the task"):
+        yield newcomer
+    assert 0 < newcomer.actions <= MOST
+
+
+SECTION = sample_folder() / "P1A"
+
+
+def test_a_gene_is_found_in_a_section(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    genes = at_most_five.key("G", "Genes")
+    at_most_five.type(genes.search, "erbb2")
+    at_most_five.enter(genes.search)
+    assert "ERBB2" in spot_layers(at_most_five.window)[0].features
+
+
+@pytest.mark.slow
+def test_a_prediction_is_compared_with_what_was_measured(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    predict = at_most_five.key("D", "Predict")
+    at_most_five.click(predict.run_button)
+    at_most_five.person.wait_for(predict)
+    compare = at_most_five.key("C", "Compare")
+    at_most_five.click(compare.run_button)
+    at_most_five.person.wait_for(compare)
+    assert len(painted_layers(at_most_five.window)) == 3
+
+
+def test_a_region_is_drawn_and_tells_its_genes(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    regions = at_most_five.key("R", "Regions")
+    at_most_five.window.fit_to_view()
+    (layer,) = spot_layers(at_most_five.window)
+    (low, left), (high, right) = layer.data.min(axis=0) - 40, layer.data.max(axis=0)
+    middle = (low + high) / 2
+    at_most_five.draw(np.array([[low, left], [low, right], [middle, right], [middle, left]]))
+    at_most_five.turn(regions, "Genes")
+    at_most_five.click(regions.compare_button)
+    at_most_five.person.wait_for(regions)
+    assert "effective_spots" in regions.genes.frame
+
+
+def test_a_report_is_written(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    export = at_most_five.key("E", "Export")
+    report = at_most_five.named("report.html")
+    at_most_five.click(export.report_button)
+    at_most_five.person.wait_for(export)
+    assert "P1A" in report.read_text(encoding="utf-8")
+
+
+def test_annotations_of_qupath_are_opened_and_a_slip_is_undone(
+    at_most_five: Newcomer, tmp_path: Path
+) -> None:
+    corners = open_section(SECTION).centres[[0, 20, 60]]
+    write_regions([Region("Tumour", (200, 0, 0), corners)], tmp_path / "annotations.geojson")
+    at_most_five.drop(SECTION)
+    at_most_five.drop(tmp_path / "annotations.geojson")
+    regions = at_most_five.key("R", "Regions")
+    (layer,) = (one for one in at_most_five.window.layers if isinstance(one, Shapes))
+    canvas = np.array(at_most_five.window.scene.camera.center[-2:])
+    at_most_five.draw(canvas + np.array([[-90.0, -90], [-90, 90], [90, 90]]))
+    assert layer.nshapes == 2
+    at_most_five.click(regions.buttons["undo"])
+    assert layer.nshapes == 1
+
+
+@pytest.mark.slow
+def test_a_gene_is_restored(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    impute = at_most_five.panel("Impute")
+    at_most_five.click(impute.run_button)
+    at_most_five.person.wait_for(impute)
+    assert [kind_of(section_of(one)) for one in spot_layers(at_most_five.window)] == ["measured", "predicted"]
+
+
+def test_a_session_is_saved_and_opened_again(at_most_five: Newcomer) -> None:
+    at_most_five.drop(SECTION)
+    export = at_most_five.key("E", "Export")
+    saved = at_most_five.named(f"mine{SUFFIX}")
+    at_most_five.click(export.save_button)
+    at_most_five.person.wait_for(export)
+    at_most_five.window.layers.clear()
+    at_most_five.drop(saved)
+    at_most_five.qtbot.waitUntil(lambda: len(spot_layers(at_most_five.window)) == 1, timeout=30_000)

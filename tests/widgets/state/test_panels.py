@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QApplication
 
 from histoscribe.widgets.napari_private.probe import PLUGIN
 from histoscribe.widgets.napari_private.window import panels_of, unwrapped
-from histoscribe.widgets.parts.shortcuts import find_gene, open_export
+from histoscribe.widgets.parts.shortcuts import SHORTCUTS, find_gene
 from histoscribe.widgets.state.state import open_panel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("own_settings")]
@@ -43,7 +43,7 @@ def test_the_menu_knows_what_a_key_opened(window: Any) -> None:
 
 def test_a_key_knows_what_the_menu_opened(window: Any) -> None:
     from_the_menu(window, "Export")
-    open_export(unwrapped(window))
+    SHORTCUTS["Shift+E"][1](unwrapped(window))
     assert len(window.window.dock_widgets) == 1
 
 

@@ -65,9 +65,19 @@ def find_gene(viewer: ViewerModel) -> None:
     panel.search.selectAll()
 
 
-def open_export(viewer: ViewerModel) -> None:
-    """Open the Export panel."""
-    open_panel(viewer, "Export")
+def opening(name: str) -> Callable[[ViewerModel], None]:
+    """A named action, as napari wants: open a panel."""
+
+    def act(viewer: ViewerModel) -> None:
+        open_panel(viewer, name)
+
+    return act
+
+
+def outline(viewer: ViewerModel) -> None:
+    """Open the Regions panel and start a polygon."""
+    panel: Any = open_panel(viewer, "Regions")[1]
+    panel.buttons["polygon"].click()
 
 
 def magnify(power: int) -> Callable[[ViewerModel], None]:
@@ -92,7 +102,10 @@ SHORTCUTS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "Alt+2": ("as through a 10× objective: 1 µm", magnify(10)),
     "Alt+3": ("as through a 20× objective: 0.5 µm", magnify(20)),
     "Alt+4": ("as through a 40× objective: 0.25 µm", magnify(40)),
-    "Shift+E": ("save pictures, tables, reports, sessions", open_export),
+    "Shift+D": ("predict", opening("Predict")),
+    "Shift+C": ("compare measured and predicted", opening("Compare")),
+    "Shift+R": ("outline a region", outline),
+    "Shift+E": ("save pictures, tables, reports, sessions", opening("Export")),
 }
 
 
