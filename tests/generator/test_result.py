@@ -9,7 +9,7 @@ import pytest
 
 from histoscribe.errors import ModelError, SettingError
 from histoscribe.generator import Generator
-from histoscribe.generator.result import build_result, change_table, write_generated
+from histoscribe.generator.result import build_result, change_table, gene_set_changes, write_generated
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e-3])
@@ -37,6 +37,15 @@ def test_every_export_says_synthetic(
     assert "diagnosis" in back.uns["histoscribe"]["notice"]
     with pytest.raises(SettingError, match="h5ad or"):
         write_generated(made, tmp_path / "x.txt")
+
+
+def test_each_sample_changes_against_its_own_primary(generator: Generator) -> None:
+    primary = np.repeat([[2.0], [8.0]], 10, axis=0).astype(np.float32).repeat(len(generator.genes), 1)
+    obs = {"cancer": ["LUSC"] * 20, "site": ["liver"] * 20}
+    made = build_result(primary + 1, primary[:, :3], obs, primary, generator.card, [])
+    assert (change_table(made)["steady"] == 1).all()
+    found = gene_set_changes(made, {"all": generator.genes}).loc["all"]
+    assert (found["low"], found["change"], found["high"]) == (1, 1, 1)
 
 
 def test_the_change_of_a_gene_comes_with_its_range_over_samples(generator: Generator) -> None:

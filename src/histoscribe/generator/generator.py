@@ -169,7 +169,8 @@ class Generator(Estimator[GeneratorSettings, GeneratorState]):
             `site_probability` (the model's own heads), `pulled` (how far the code was drawn to
             what is typical of the asked, 0 to 1). `var`: `mean`, `sd`, `primary`, `change`, and the
             range of the change in nine samples of ten (`change_low`, `change_high`).
-            `obsm["X_metgen"]`: the components. `uns["histoscribe"]`: model, notes, and that it is synthetic.
+            `layers["change"]`: against each sample's own primary. `obsm["X_metgen"]`: the components.
+            `uns["histoscribe"]`: model, notes, and that it is synthetic.
 
         Raises
         ------

@@ -53,7 +53,8 @@ def build_result(
     var = pd.DataFrame({"synthetic": np.ones(len(card.genes), dtype=bool)}, index=list(card.genes))
     var = var.assign(mean=values.mean(0), sd=values.std(0), primary=parents.mean(0))
     var = var.assign(change=changed.mean(0), change_low=low, change_high=high)
-    table = AnnData(values.astype(np.float32), obs=frame, var=var, obsm={"X_metgen": codes})
+    layers = {"change": changed.astype(np.float32)}
+    table = AnnData(values.astype(np.float32), obs=frame, var=var, obsm={"X_metgen": codes}, layers=layers)
     made = Record("generated", notice=NOTICE, target=card.target, model_sha256=card.sha256)
     told = tuple(dict.fromkeys(notes))
     keep_record(table, replace(made, notes=told, command=running_command(), versions=card.versions))
@@ -61,14 +62,13 @@ def build_result(
 
 
 def change_table(table: AnnData) -> pd.DataFrame:
-    """Genes by how they change against the primary, strongest first.
+    """Genes by how they change against each sample's own primary, strongest first.
 
     Columns `primary`, `generated` (log2 of abundance), `change` (log2) with the range of nine samples of ten
     (`change_low`, `change_high`), `steady` (share of the samples that change the same way).
     """
     change = table.var["change"].to_numpy()
-    with np.errstate(all="ignore"):
-        same = (np.sign(np.asarray(table.X) - table.var["primary"].to_numpy()) == np.sign(change)).mean(0)
+    same = (np.sign(table.layers["change"]) == np.sign(change)).mean(0)
     kept = ["primary", "mean", "change", *(name for name in _RANGE if name in table.var)]
     frame: pd.DataFrame = table.var[kept].rename(columns={"mean": "generated"}).assign(steady=same)
     return frame.reindex(frame["change"].abs().sort_values(ascending=False).index)
@@ -102,17 +102,16 @@ def write_generated(table: AnnData, path: Path) -> None:
 
 
 def gene_set_changes(table: AnnData, sets: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """How the sets change against the primary in what `Generator.generate` gave, strongest first.
+    """How the sets change against each own primary in what `Generator.generate` gave, strongest first.
 
     Columns `change` (mean log2 change of its genes), `low`, `high` (2.5 and 97.5 % of the generated samples),
     `genes` (how many of the model's are in it).
     """
     kept = present(sets, tuple(map(str, table.var_names)), least=_LEAST_SET)
     places = {gene: place for place, gene in enumerate(table.var_names)}
-    change = np.asarray(table.X) - table.var["primary"].to_numpy()
     rows = {}
     for name, genes in kept.items():
-        per_sample = change[:, [places[gene] for gene in genes]].mean(1)
+        per_sample = table.layers["change"][:, [places[gene] for gene in genes]].mean(1)
         low, high = np.quantile(per_sample, [0.025, 0.975])
         rows[name] = {"change": per_sample.mean(), "low": low, "high": high, "genes": len(genes)}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["change", "low", "high", "genes"])
