@@ -150,6 +150,41 @@ def test_script_and_shell_write_the_same_tables(run: Any, desk: dict[str, Path],
             written[name].unlink()
 
 
+def test_regions_of_predicted_spots_are_done_again(run: Any, desk: dict[str, Path], tmp_path: Path) -> None:
+    window, panel, to_the_end = run
+    window.open(str(desk["S3.h5ad"]), plugin=PLUGIN)
+    predict = panel("Predict")
+    predict.model.folder = desk["predictor"]
+    to_the_end(predict, predict.run_button.click)
+    predicted = spot_layers(window)[-1]
+    regions = panel("Regions")
+    regions.spots.value = predicted
+    regions.buttons["polygon"].click()
+    low, high = predicted.data.min(axis=0) - 40, predicted.data.max(axis=0) + 40
+    middle = (low[0] + high[0]) / 2
+    regions.drawn.value.add_polygons(np.array([low, [low[0], high[1]], [middle, high[1]], [middle, low[1]]]))
+    regions.refresh()
+    files = {name: tmp_path / name for name in ("genes.csv", "patterns.csv", "spots.csv")}
+    for button, model, name in (
+        (regions.compare_button, regions.genes, "genes.csv"),
+        (regions.moran_button, regions.space, "patterns.csv"),
+    ):
+        to_the_end(regions, button.click)
+        regions.save_table(model, files[name])
+        assert "p_adjusted" not in model.frame
+        assert "no p values" in regions.words.text()
+    export = panel("Export")
+    export.layer.value = predicted
+    export.every_gene.value = True
+    to_the_end(export, export.save_table, files["spots.csv"])
+    to_the_end(export, export.save_script, tmp_path / "again.py")
+    assert not [note.message for note in notification_manager.records if str(note.severity) == "error"]
+
+    runpy.run_path(str(tmp_path / "again.py"))
+    for name, path in files.items():
+        tables_are_the_same(path, tmp_path / "again.out" / name)
+
+
 def test_alignment_clusters_and_regions_are_done_again(run: Any, tmp_path: Path) -> None:
     window, panel, to_the_end = run
     made = simulate_section(2, name="K2", genes=14, size_um=1470, mpp=2.0)
