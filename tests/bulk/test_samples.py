@@ -32,6 +32,13 @@ def test_samples_are_joined_in_the_table_s_order(bulk: BulkTable, tmp_path: Path
     assert list(with_samples(found, only="kind=x").table.obs_names) == ["c"]
 
 
+def test_a_class_that_is_named_in_part_is_not_known(bulk: BulkTable) -> None:
+    bulk.table.obs = pd.DataFrame({"cancer": [*"xxy"], "kind": ["p", None, "q"]}, index=[*"abc"])
+    found = with_samples(bulk, roles={"class": "cancer,kind"}).table.obs["class"]
+    assert found.isna().tolist() == [False, True, False]
+    assert found["c"] == "y q"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [("sample,who\nx,1\n", "names none"), (None, "cannot be read")],

@@ -150,6 +150,13 @@ def test_bad_labels_end_in_a_sentence(labels: list[str], words: str) -> None:
         Classifier().fit(make(0, each=4), labels)
 
 
+@pytest.mark.parametrize("unknown", [None, pd.NA, np.nan, ""])
+def test_samples_of_no_class_are_left_out(unknown: object) -> None:
+    table = make(0, each=8)
+    labels = [unknown] * 8 + table.obs["kind"].tolist()[8:]
+    assert Classifier().fit(table, labels).card.settings["classes"] == ["liver", "lung"]
+
+
 def test_other_bad_input(model: Classifier) -> None:
     with pytest.raises(SettingError, match="unknown is 2"):
         Classifier(unknown=2)

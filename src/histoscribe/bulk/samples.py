@@ -23,8 +23,9 @@ def with_samples(
 
     `path`: a CSV or TSV file with sample names in its first column; samples that it does not list are left
     out, and of lines with the same name the first one counts. `roles`: which column (or columns, with commas
-    between, joined) says what: `patient`, `class`, `time`, `event`. `only`: `column=value`, samples to keep.
-    Raises `TableError` if the file is no table, names none of the samples, or lacks a column.
+    between, joined) says what: `patient`, `class`, `time`, `event`; what lacks a part is not known.
+    `only`: `column=value`, samples to keep. Raises `TableError` if the file is no table,
+    names none of the samples, or lacks a column.
     """
     table, said = bulk.table, list(bulk.warnings)
     if path is not None:
@@ -46,9 +47,9 @@ def with_samples(
             raise TableError(f"no sample has {only}", where=bulk.name, remedy="check the value")
     for role, named in (roles or {}).items():
         parts = [_column(table.obs, name.strip(), bulk.name) for name in named.split(",")]
-        table.obs[role] = (
-            parts[0] if len(parts) == 1 else [" ".join(map(str, row)) for row in zip(*parts, strict=True)]
-        )
+        pairs = zip(*parts, strict=True)
+        joined = [None if pd.isna([*row]).any() else " ".join(map(str, row)) for row in pairs]
+        table.obs[role] = parts[0] if len(parts) == 1 else joined
     return replace(bulk, table=table, warnings=tuple(said))
 
 

@@ -115,7 +115,8 @@ class Classifier(Estimator[ClassifierSettings, ClassifierState]):
         if len(labels) != len(owners):
             problem = f"{len(labels)} labels were given for {len(owners)} samples"
             raise TableError(problem, where=where, remedy="give one for each sample")
-        said = np.array(["" if str(one).lower() == "nan" else str(one).strip() for one in labels])
+        unknown = [pd.isna(one) or str(one).lower() == "nan" for one in labels]
+        said = np.array(["" if no else str(one).strip() for no, one in zip(unknown, labels, strict=True)])
         _check(said, owners, where)
         kept = np.ones(len(said), dtype=bool)
         if bulk is not None:

@@ -249,7 +249,7 @@ def classifier(
         if labels is None:
             remedy = "give a table of samples with a file that describes them"
             raise TableError("its spots name no class", where=table, remedy=remedy)
-        model.fit(opened, labels.astype(str).tolist()).save(out)
+        model.fit(opened, labels.tolist()).save(out)
         if markers is not None:
             with replacing(markers) as fresh:
                 model.biomarkers().to_csv(fresh, index=False, float_format="%.4g")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +96,14 @@ def test_classes_are_told_from_few_genes() -> None:
     del bare.table.obs["class"]
     with pytest.raises(HistoscribeError, match="names no classes"):
         score_classes(bare, methods["histoscribe"], 1)
+    asked: list[str] = []
+    known = bulk.table.obs["class"].astype(object)
+    bulk.table.obs["class"] = known.where(np.arange(len(known)) >= 9, None)
+    told = SimpleNamespace(
+        learn=lambda _, __, one: asked.extend(one.table.obs_names) or one.table.obs["class"]
+    )
+    assert [figure[0] for figure in score_classes(bulk, told, 1).values()] == [1]
+    assert sorted(asked) == sorted(known.index[9:])
 
 
 def test_the_score_statistic_agrees_with_cox() -> None:

@@ -170,12 +170,13 @@ def score_classes(bulk: BulkTable, method: Method, seed: int) -> dict[str, heldo
     """Accuracy of one method with each number of genes, over five folds of whole patients.
 
     The method is called with a table of training samples, their classes and a table of held-out samples, and
-    returns the classes of these. The interval is a bootstrap over samples. Raises `TableError` if the table
-    names no classes.
+    returns the classes of these; samples of no class are left out. The interval is a bootstrap over
+    samples. Raises `TableError` if the table names no classes.
     """
     table = bulk.table
     if "class" not in table.obs or table.obs["class"].nunique() < 2:
         raise TableError("it names no classes", where=bulk.name, remedy="name their column with --class")
+    bulk = replace(bulk, table=(table := table[table.obs["class"].notna()].copy()))
     labels = table.obs["class"].astype(str).to_numpy()
     folds = GroupKFold(_FOLDS, shuffle=True, random_state=seed)
     random = np.random.default_rng(seed)
