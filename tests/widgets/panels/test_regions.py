@@ -134,6 +134,24 @@ def test_neighbourhoods_and_patterns_are_computed(drawn: Any, qtbot: Any) -> Non
     assert "p_adjusted" in analysis.space.frame
 
 
+def test_tables_and_figures_go_with_the_spots_they_are_of(
+    viewer: Any, drawn: Any, make_section: Callable[..., Section], qtbot: Any
+) -> None:
+    drawn.first.value, drawn.second.value = "Tumour", "Stroma"
+    for start in (drawn.compare, drawn.moran_button.click, drawn.draw_figures):
+        start()
+        qtbot.waitUntil(lambda: not drawn.tasks.running, timeout=60_000)
+    assert drawn.genes.frame is not None
+    assert drawn.save_figure_button.isEnabled()
+    show(viewer, [make_section(kind="predicted")])
+    drawn.spots.value = next(layer for layer in spot_layers(viewer) if layer is not drawn.spots.value)
+    assert drawn.genes.frame is None
+    assert drawn.space.frame is None
+    assert not drawn.save_figure_button.isEnabled()
+    assert drawn.picture.pixmap().isNull()
+    assert drawn.words.text() == ""
+
+
 def test_patterns_of_predicted_spots_have_no_p_values(
     viewer: Any, panel_for: Callable[[str], Any], make_section: Callable[..., Section], qtbot: Any
 ) -> None:

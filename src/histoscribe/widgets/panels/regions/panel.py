@@ -16,9 +16,10 @@ from qtpy.QtWidgets import QLabel, QSplitter
 from histoscribe.errors import SettingError
 from histoscribe.evaluation.regions import REST
 from histoscribe.files import replacing
+from histoscribe.section import Section
 from histoscribe.tiles import Region
 from histoscribe.widgets.jobs.tasks import quietly
-from histoscribe.widgets.layers.layers import affine_of, kind_of, tissue_of
+from histoscribe.widgets.layers.layers import affine_of, kind_of, section_of, tissue_of
 from histoscribe.widgets.layers.making import MADE, Recipe, Verb, written
 from histoscribe.widgets.layers.regions import class_colours, classes_in
 from histoscribe.widgets.panels.regions import analysis
@@ -54,6 +55,7 @@ class RegionsPanel(DrawingPanel):
         self._classes: list[str] = []
         self._figures: dict[str, Figure] = {}
         self._analysed: dict[TableModel, analysis.ClassedSpots] = {}
+        self._of: Section | None = None
         self.violins = Violins()
         self.statistics, self.genes, self.space = TableModel(), TableModel(), TableModel()
         self.first: ChoiceField
@@ -80,6 +82,7 @@ class RegionsPanel(DrawingPanel):
     def refresh(self, *_: object) -> None:
         """Count spots and areas again, and redo the plots."""
         self._follow()
+        self._forget_others()
         super().refresh()
         layer = self.drawn.value
         spots, counts = self._counts()
@@ -96,6 +99,16 @@ class RegionsPanel(DrawingPanel):
             groups, frame = spots.spread(self.state.gene)
             self.violins.show_groups(groups, self.state.gene)
             self.statistics.show_frame(frame, HEADINGS, MEANINGS)
+
+    def _forget_others(self) -> None:
+        """Take away tables and figures of another section than the one that is chosen now."""
+        section = section_of(self.spots.value)
+        if section is not self._of:
+            self._of, self._figures, self._analysed = section, {}, {}
+            for model in (self.genes, self.space):
+                model.show_frame(None)
+            self.picture.clear()
+            self.words.setText("")
 
     def _counts(self) -> tuple[analysis.ClassedSpots | None, dict[str, tuple[int, float]]]:
         """Spots by class, and spots and area of each; counted anew only where something has changed.
@@ -133,9 +146,10 @@ class RegionsPanel(DrawingPanel):
     def draw_figures(self) -> None:
         """Draw volcano, heat map and dot plot of the genes that differ between the two chosen classes."""
 
-        def show(_: analysis.ClassedSpots, figures: dict[str, Figure]) -> None:
-            self._figures = figures
-            self._show_figure()
+        def show(spots: analysis.ClassedSpots, figures: dict[str, Figure]) -> None:
+            if spots.section is self._of:
+                self._figures = figures
+                self._show_figure()
 
         job = partial(analysis.drawn, self.first.value or "", self.second.value or "")
         self.launch(self.request, job, show)
@@ -169,6 +183,8 @@ class RegionsPanel(DrawingPanel):
         chosen = {"first": self.first.value, "second": self.second.value} if verb == "differ" else {}
 
         def show(spots: analysis.ClassedSpots, frame: DataFrame) -> None:
+            if spots.section is not self._of:
+                return
             model.show_frame(frame, HEADINGS, MEANINGS)
             predicted = kind_of(spots.section) == "predicted"
             self.words.setText(words + _CAUTION.get(verb, ("", ""))[predicted])
