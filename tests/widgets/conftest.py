@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,21 +45,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 @pytest.fixture(autouse=True)
-def quick_farewell(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each window is cleared away with its test, by looking through what was made since alone.
-
-    Later, in a test without a window, Qt may end the process over what is left of its canvas.
-    """
-    window = any(name.startswith("make_napari_viewer") for name in request.fixturenames)
-    if window:
-        gc.freeze()
-    yield
-    if window:
-        gc.collect()
-        gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
 def nothing_told_before() -> None:
     """What earlier tests told the user is not held against this one."""
     from napari.utils.notifications import notification_manager
@@ -67,9 +54,7 @@ def nothing_told_before() -> None:
 
 @pytest.fixture(autouse=True)
 def polite_jobs(
-    quick_farewell: None,
-    polite: Callable[[], AbstractContextManager[None]],
-    monkeypatch: pytest.MonkeyPatch,
+    polite: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """Whatever jobs the panels run, once all have ended the process must be as the first of them found it.
 
@@ -96,6 +81,14 @@ def polite_jobs(
         time.sleep(0.02)
     if found:
         found[0].__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def quick_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """napari looks through all of memory for garbage when a window's layers go; here the young will do."""
+    if "napari._vispy.canvas" in sys.modules:
+        young = SimpleNamespace(collect=partial(gc.collect, 1))
+        monkeypatch.setattr("napari._vispy.canvas.gc", young)
 
 
 class Pixels:
