@@ -30,6 +30,10 @@ def test_a_profile_is_that_of_the_spots_of_each_class(compared):
     assert list(means.columns) == ["Lower", "Upper"]
     assert means.at[gene, "Upper"] > means.at[gene, "Lower"]
     assert shares.at[gene, "Upper"] == 1
+    alone = np.where(labels == "Upper", labels, "")
+    beside, _ = class_profile(section, alone, [gene])
+    assert list(beside.columns) == ["Upper", "outside"]
+    assert beside.at[gene, "Upper"] > beside.at[gene, "outside"]
 
 
 def test_up_and_down_stand_apart_and_the_planted_gene_leads(compared):
@@ -45,7 +49,7 @@ def test_up_and_down_stand_apart_and_the_planted_gene_leads(compared):
         words = [one.get_text() for one in figures[name].axes[0].get_yticklabels()]
         assert words == [*up, *down]
     dots = figures["volcano"].axes[0].collections[1].get_offsets()
-    assert len(dots) == len(up) + len(down)
+    assert len(dots) == (genes.loc[[*up, *down], "p_adjusted"] < 0.05).sum() < len(up) + len(down)
     assert section.genes[4] in [one.get_text() for one in figures["volcano"].axes[0].texts]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EACH_WAY = 12
 _NAMED = 6
+_SIGNIFICANT = 0.05
 _LINE, _MARGIN = 0.19, 1.0
 
 
@@ -43,17 +44,21 @@ def spread_figure(values: NDArray[np.floating], labels: NDArray[np.str_], words:
 
 
 def volcano_figure(genes: DataFrame) -> Figure:
-    """Each gene of `differential_genes` by fold change and p value, of predictions by size of effect."""
+    """Each gene of `differential_genes` by fold change and p value, of predictions by size of effect.
+
+    The strongest genes are marked; of those that were tested, only where the adjusted p is below 0.05.
+    """
     tested = "p_adjusted" in genes
     fold = genes["log2_fold_change"].to_numpy()
     height = -np.log10(genes["p_adjusted"].clip(lower=1e-300)) if tested else genes["effect"].abs()
     with styled():
         figure, (axes,) = row(1, size=(4.6, 3.6))
-        chosen = np.isin(genes.index, [gene for way in strongest(genes) for gene in way])
+        marked = strongest(genes[genes["p_adjusted"] < _SIGNIFICANT] if tested else genes)
+        chosen = np.isin(genes.index, [gene for way in marked for gene in way])
         colours = np.where(genes["effect"] > 0, MARK, TISSUE)
         axes.scatter(fold[~chosen], height[~chosen], s=7, color=PALE, linewidth=0)
         axes.scatter(fold[chosen], height[chosen], s=14, c=colours[chosen], linewidth=0)
-        for way in strongest(genes):
+        for way in marked:
             for gene in way[:_NAMED]:
                 spot = fold[place := genes.index.get_loc(gene)], height.iloc[place]
                 if np.isfinite(spot).all():

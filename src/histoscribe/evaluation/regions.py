@@ -63,7 +63,7 @@ def class_statistics(
     """
     rows, sizes = {}, areas(regions)
     own = np.array([region.name for region in regions])
-    outside = "outside" if "outside" not in own else REST
+    outside = outside_of(own)
     for name in (*dict.fromkeys(own.tolist()), ""):
         here = np.asarray(values, dtype=np.float64)[labels == name]
         area = float(sizes[own == name].sum()) * (mpp / 1000) ** 2
@@ -166,13 +166,22 @@ def _differences(first: Any, second: Any) -> dict[str, Wide]:
     return {"effect": effect, "log2_fold_change": fold, "in_first": above[0], "in_second": above[1]}
 
 
+def outside_of(names: NDArray[np.str_]) -> str:
+    """What spots outside all classes are called beside classes of these names."""
+    return "outside" if "outside" not in names else REST
+
+
 def class_profile(
     section: Section, labels: NDArray[np.str_], genes: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Mean of each gene in each class, and the share of its spots above zero; both genes by classes."""
-    names = sorted(set(labels[labels != ""].tolist()))
+    """Mean of each gene in each class, and the share of its spots above zero; both genes by classes.
+
+    Spots outside are a class of their own, the last.
+    """
+    names = sorted(set(labels.tolist()), key=lambda name: (not name, name))
     values = log_expression(section, genes)
     told = [values[labels == name] for name in names]
+    names = [name or outside_of(labels) for name in names]
     means, shares = (
         pd.DataFrame(np.array(one).T, index=pd.Index(genes), columns=names)
         for one in ([one.mean(axis=0) for one in told], [(one > 0).mean(axis=0) for one in told])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_a_model_is_learned_from_open_sections_and_offered_everywhere(
     assert predict.model.words.value.startswith("Trained just now")
     assert folder in chosen.model.known.values
     assert chosen.model.folder != folder  # somebody chose another meanwhile
+
+
+def test_sections_that_state_no_patient_are_not_called_new_patients(
+    viewer: Any, panel: Any, make_section: Callable[..., Section]
+) -> None:
+    show(viewer, [replace(make_section(name), patient=name) for name in ("A", "BB", "CCC")])
+    assert "3 of 3 sections say no patient" in panel.split.text()
+    for row, patient in enumerate(("P1", "P2", "P3")):
+        panel.table.setData(panel.table.index(row, 1), patient)
+    assert "each of 3 patients" in panel.split.text()
 
 
 def test_a_dropped_cohort_is_learned_from_and_can_be_stopped(

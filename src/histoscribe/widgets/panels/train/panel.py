@@ -166,12 +166,13 @@ class TrainPanel(Panel):
         """Say what will be held out, and ask every rule again."""
         marked = self.marked
         patients = {self._patient(one) for one in marked}
+        unknown = sum(self._patient(one) == one.name for one in marked)
         stopped = self._is_stopped()
         self.run_button.setText("Resume" if stopped else "Train")
         scores = (
             "Scores: patients are held out in turn where there are three, else sections."
             if self.source.value == _COHORT
-            else held_out_words(len(patients), len(marked))
+            else held_out_words(len(patients), len(marked), unknown)
             if marked
             else "Open measured sections with their H&E, or choose a cohort CSV."
         )

@@ -28,8 +28,13 @@ def kept_state(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.training")
 
 
-def held_out_words(patients: int, sections: int) -> str:
-    """What the scores will be of, from how many patients and sections there are."""
+def held_out_words(patients: int, sections: int, unknown: int = 0) -> str:
+    """What the scores will be of, from how many patients and sections there are; `unknown` say no patient."""
+    if patients >= _FEWEST and unknown:
+        return (
+            f"Scores: {unknown} of {sections} sections say no patient and count as one each. Double-click a "
+            "patient to state it: where two are of one patient, expect less of a new one than the scores say."
+        )
     if patients >= _FEWEST:
         return f"Scores: each of {patients} patients is held out in turn, as a new patient would be."
     if sections > 1:
