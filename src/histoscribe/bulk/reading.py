@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import compress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,17 +89,16 @@ def read_table(
     if turn:
         values, samples = _one_quantity(np.ascontiguousarray(values.T), text.columns, name, said)
         genes = _symbols(text.rows, text.notes, said) if renamed is None else text.rows
-    if gene_likeness(genes) > _PLAIN and (clinical := [gene for gene in genes if is_clinical(gene)]):
-        said.append(f"what tells of samples, and is no gene, was left out: {', '.join(clinical[:5])}")
-        values = values[:, [not is_clinical(gene) for gene in genes]]
-        genes = [gene for gene in genes if not is_clinical(gene)]
     if aside := list(text.notes):
         said.append(f"columns without {'samples' if turn else 'genes'} were left out: {', '.join(aside[:5])}")
-    special = np.array([is_special(gene) for gene in genes], dtype=bool)
-    if special.any():
-        shown = [gene for gene, left_out in zip(genes, special, strict=True) if left_out]
-        said.append(f"reads without a gene were left out: {', '.join(shown[:5])}")
-        values, genes = values[:, ~special], [gene for gene in genes if not is_special(gene)]
+    others = [(is_special, "reads without a gene were left out")]
+    if gene_likeness(genes) > _PLAIN:
+        others.insert(0, (is_clinical, "what tells of samples, and is no gene, was left out"))
+    for is_other, words in others:
+        dropped = np.array([is_other(gene) for gene in genes], dtype=bool)
+        if dropped.any():
+            said.append(f"{words}: {', '.join([*compress(genes, dropped)][:5])}")
+            values, genes = values[:, ~dropped], list(compress(genes, ~dropped))
     summed = _sums(values)
     if summed.any():
         shown = [sample for sample, left_out in zip(samples, summed, strict=True) if left_out]

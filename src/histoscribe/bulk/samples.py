@@ -47,9 +47,11 @@ def with_samples(
             raise TableError(f"no sample has {only}", where=bulk.name, remedy="check the value")
     for role, named in (roles or {}).items():
         parts = [_column(table.obs, name.strip(), bulk.name) for name in named.split(",")]
-        pairs = zip(*parts, strict=True)
-        joined = [None if pd.isna([*row]).any() else " ".join(map(str, row)) for row in pairs]
-        table.obs[role] = parts[0] if len(parts) == 1 else joined
+        if len(parts) == 1:
+            table.obs[role] = parts[0]
+            continue
+        both = pd.concat(parts, axis=1)
+        table.obs[role] = both.astype(str).agg(" ".join, axis=1).where(both.notna().all(axis=1), None)
     return replace(bulk, table=table, warnings=tuple(said))
 
 

@@ -138,4 +138,4 @@ def test_what_cannot_work_is_refused_before_anything_is_loaded(
     assert not panel.run_button.isEnabled()
     panel.start()
     assert "nothing to learn from" in notification_manager.records[-1].message
-    assert "halves" in held_out_words(1, 1)
+    assert "halves" in held_out_words(1, 1, 0)

@@ -282,9 +282,8 @@ def _name_genes(table: AnnData) -> list[str]:
     names, warnings = [str(gene) for gene in table.var_names], []
     known = {re.sub(r"[ .]", "_", str(name).lower()): name for name in table.var}
     columns = [known[name] for name in _SYMBOLS if name in known]
-    columns.sort(key=lambda name: _are_identifiers(table.var[name]))
-    column = next(iter(columns), None)
-    if column is not None and _are_identifiers(names):
+    if columns and _are_identifiers(names):
+        column = min(columns, key=lambda name: _are_identifiers(table.var[name]))
         stated = [str(value) if isinstance(value, str) and value else "" for value in table.var[column]]
         if "gene_ids" not in table.var:
             table.var["gene_ids"] = names

@@ -28,7 +28,7 @@ def kept_state(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.training")
 
 
-def held_out_words(patients: int, sections: int, unknown: int = 0) -> str:
+def held_out_words(patients: int, sections: int, unknown: int) -> str:
     """What the scores will be of, from how many patients and sections there are; `unknown` say no patient."""
     if patients >= _FEWEST and unknown:
         return (
