@@ -82,8 +82,15 @@ def download(
     with part.open("ab") as stream:
         if stream.tell() > size:
             stream.truncate(0)
-        sizes: Any = {"resume_size": stream.tell(), "expected_size": size or None}
-        ask(page, partial(http_get, url, stream, headers=client.build_hf_headers(), **sizes))
+        resumed: Callable[..., Any] = partial(
+            http_get,
+            url,
+            stream,
+            resume_size=stream.tell(),
+            headers=client.build_hf_headers(),
+            expected_size=size or None,
+        )
+        ask(page, resumed)
     found = sha256(part)
     if digest not in ("", found):
         part.unlink()

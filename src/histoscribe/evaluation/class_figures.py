@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -98,8 +98,16 @@ def class_figure(means: DataFrame, shares: DataFrame, ups: int, *, dots: bool) -
             values = values - values.mean(axis=1, keepdims=True)
             values = values / np.maximum(values.std(axis=1, keepdims=True), 1e-9)
             most = float(np.abs(values).max()) or 1.0
-            looks: Any = {"s": 170, "marker": "s", "cmap": DIFFERENCE, "vmin": -most, "vmax": most}
-            drawn = axes.scatter(across.ravel(), up.ravel(), c=values.ravel(), **looks)
+            drawn = axes.scatter(
+                across.ravel(),
+                up.ravel(),
+                s=170,
+                marker="s",
+                c=values.ravel(),
+                cmap=DIFFERENCE,
+                vmin=-most,
+                vmax=most,
+            )
             words = "standard deviations over classes"
         axes.set(xlim=(-0.6, kinds - 0.4), ylim=(places[-1] + 0.8, -0.8))
         axes.set_xticks(range(kinds), [str(name) for name in means.columns], rotation=20, ha="right")

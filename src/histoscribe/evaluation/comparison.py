@@ -137,8 +137,8 @@ def compare(measured: Section | AnnData, predicted: Section | AnnData) -> Compar
     if learned.all():
         summary["split"] = "guided by these very spots"
     warnings = (*left.warnings, *right.warnings, *_doubts(left, right, source, summary))
-    both = (section, match, tuple(genes), expression, guess, truth)
-    return Comparison(*both, per_gene, summary, source, tuple(dict.fromkeys(warnings)))
+    said = tuple(dict.fromkeys(warnings))
+    return Comparison(section, match, tuple(genes), expression, guess, truth, per_gene, summary, source, said)
 
 
 def gene_scores(
@@ -158,8 +158,8 @@ def gene_scores(
         pitches, `held_out_r` as the model states it (NaN where not), `spearman`, `mae`, `detected`.
     """
     table, patch = done.per_gene.copy(), _PITCHES_PER_PATCH * done.section.spacing_um
-    both, places = (done.measured, done.predicted), done.section.centres_um
-    ends = pearson_intervals(*both, places, patch_um=patch, progress=progress)
+    places = done.section.centres_um
+    ends = pearson_intervals(done.measured, done.predicted, places, patch_um=patch, progress=progress)
     columns = [done.column(gene) for gene in table.index]
     table["low"], table["high"] = (end[columns] for end in ends)
     var = as_section(predicted).table.var

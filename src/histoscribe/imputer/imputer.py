@@ -122,9 +122,15 @@ class Imputer(Estimator[ImputerSettings, ImputerState]):
         settings["factors"] = restorer.start.loadings.shape[1]
         settings["references"] = len(restorer.memory.samples)
         scores = held_out_scores(rehearsals, restorer.blend, standard.genes)
-        what = (standard.genes, SCALES[standard.scale], "all genes of the training table that vary")
-        training = learned.training
-        card = self._written("gexbert", *what, training=training, settings=settings, held_out=scores)
+        card = self._written(
+            "gexbert",
+            standard.genes,
+            SCALES[standard.scale],
+            "all genes of the training table that vary",
+            training=learned.training,
+            settings=settings,
+            held_out=scores,
+        )
         return self._learned(ImputerState(restorer, standard), card)
 
     def fine_tune(

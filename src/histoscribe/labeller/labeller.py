@@ -179,10 +179,15 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         settings |= {"inner_split": f"{len(best.networks)} folds of patients"}
         if fineness:
             settings["fineness_um"] = max(fineness)
-        training = tuple(TrainingSection(bag.name, bag.patient) for bag in bags)
-        what = (tuple(one.name for one in found), "labels of slides", "the labels that were given")
-        scores = best.scores
-        card = self._written(best.pooling, *what, training=training, settings=settings, held_out=scores)
+        card = self._written(
+            best.pooling,
+            tuple(one.name for one in found),
+            "labels of slides",
+            "the labels that were given",
+            training=tuple(TrainingSection(bag.name, bag.patient) for bag in bags),
+            settings=settings,
+            held_out=best.scores,
+        )
         bare = tuple(replace(one, values=np.zeros(0)) for one in found)
         state = LabellerState(bare, best.calibration, best.pooling, best.networks, scale, familiar, axes)
         return self._learned(state, card, encoder)
@@ -251,8 +256,17 @@ class Labeller(Estimator[LabellerSettings, LabellerState]):
         offset = np.mean([network.offset.detach().numpy() for network in state.networks], axis=0)
         answers = evidence.sum(0, dtype=np.float64) + offset
         novelty = state.familiar.novelty(features, np.ascontiguousarray(own_units(features) @ state.axes))
-        looks = (self.card, state.familiar, novelty, features)
-        verdict = judge(*looks, section=name, patient=patient, coarser=coarser, genes=None, scale=scale)
+        verdict = judge(
+            self.card,
+            state.familiar,
+            novelty,
+            features,
+            section=name,
+            patient=patient,
+            coarser=coarser,
+            genes=None,
+            scale=scale,
+        )
         told = told_of(answers[None], state.labels, state.calibration, self.card, verdict)
         return SlideLabels(told, attention, evidence, novelty, verdict)
 

@@ -180,8 +180,18 @@ class Estimator(ABC, Generic[SettingsT, FittedT]):
         held_out: dict[str, dict[str, Any]] | None = None,
     ) -> Card:
         """The card of what was learned."""
-        own = (self.kind, variant, genes, target, rule, training, self.licence, self.seed)
-        return Card(*own, held_out=held_out or {}, settings=settings)
+        return Card(
+            self.kind,
+            variant,
+            genes,
+            target,
+            rule,
+            training,
+            self.licence,
+            self.seed,
+            held_out=held_out or {},
+            settings=settings,
+        )
 
     def _learned(self, fitted: FittedT, card: Card, encoder: TileEncoder | None = None) -> Self:
         """Keep what was learned; the card gets the hash that the weights have once saved, and the encoder."""

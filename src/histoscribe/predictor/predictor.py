@@ -297,15 +297,33 @@ class Predictor(Estimator[PredictorSettings, "FittedPredictor"]):
         told, guidance = self._predict(features, centres_um, whole, guide, progress)
         attention = attention_maps(self.fitted, told.expression, centres_um, told.types, tiles.pitch_um)
         name = name or slide.name
-        looks = (self.card, self.fitted.familiar, told.novelty, features)
-        genes, whose = None if like is None else like.genes, patient or name
-        verdict = judge(*looks, section=name, patient=whose, coarser=coarser, genes=genes, scale=scale)
+        verdict = judge(
+            self.card,
+            self.fitted.familiar,
+            told.novelty,
+            features,
+            section=name,
+            patient=patient or name,
+            coarser=coarser,
+            genes=None if like is None else like.genes,
+            scale=scale,
+        )
         if guidance is not None:
             kind: VerdictKind = "same" if verdict.kind in ("like", "unlike") else verdict.kind
             verdict = replace(verdict, kind=kind, given=len(guidance.source.spots))
         depth = None if like is None else _depth(like, tiles)
-        found = (self.card, self.fitted, slide, tiles, told, attention)
-        section = predicted_section(*found, name=name, patient=patient, verdict=verdict, depth=depth)
+        section = predicted_section(
+            self.card,
+            self.fitted,
+            slide,
+            tiles,
+            told,
+            attention,
+            name=name,
+            patient=patient,
+            verdict=verdict,
+            depth=depth,
+        )
         if guidance is not None:
             guidance.write_into(section)
         return section

@@ -50,12 +50,25 @@ class CohortRow:
 
     def read(self) -> Section:
         """Read this section."""
-        whose: Any = {"name": self.section, "patient": self.patient or None}
-        pitch, spot = self.pitch_um, self.spot_um
+        patient = self.patient or None
         if self.positions is None:
-            return open_section(self.path, slide=self.slide, pitch_um=pitch, spot_um=spot, **whose)
-        pitch, spot = pitch or LEGACY_PITCH_UM, spot or LEGACY_SPOT_UM
-        return read_legacy(self.path, self.positions, self.slide, pitch_um=pitch, spot_um=spot, **whose)
+            return open_section(
+                self.path,
+                slide=self.slide,
+                patient=patient,
+                name=self.section,
+                pitch_um=self.pitch_um,
+                spot_um=self.spot_um,
+            )
+        return read_legacy(
+            self.path,
+            self.positions,
+            self.slide,
+            pitch_um=self.pitch_um or LEGACY_PITCH_UM,
+            spot_um=self.spot_um or LEGACY_SPOT_UM,
+            name=self.section,
+            patient=patient,
+        )
 
     def open_slide(self, *, mpp: float | None = None) -> Slide:
         """The slide that its path is, without spots, or else its section's.

@@ -150,8 +150,9 @@ def _write_zarr(spots: Section | AnnData, target: Path) -> None:
                 index=numbers,
                 transformations=_placed(section, 1.0),
             )
-            keys = {"region_key": REGION_KEY, "instance_key": INSTANCE_KEY}
-            annotated = TableModel.parse(table, region=element, **keys)
+            annotated = TableModel.parse(
+                table, region=element, region_key=REGION_KEY, instance_key=INSTANCE_KEY
+            )
             images = {}
             if image is not None:
                 halvings = max(0, int(np.log2(max(image.shape[:2]) / SMALLEST)))

@@ -148,7 +148,13 @@ def _metastases(
     values += random.normal(0, _NOISE, values.shape).astype(np.float32)
     cancer, site = str(cohort.cancers[tumours[0]]), str(cohort.sites[normals[0]])
     names = np.array([f"{part}-{cancer}-{site}-{number}" for number in range(count)])
-    kind, cancers, sites = (np.full(count, word) for word in ("metastasis", cancer, site))
-    parts = (kind, cancers, sites, cohort.patients[which], names)
-    made = Cohort(np.maximum(values, 0), cohort.genes, *parts)
+    made = Cohort(
+        np.maximum(values, 0),
+        cohort.genes,
+        np.full(count, "metastasis"),
+        np.full(count, cancer),
+        np.full(count, site),
+        cohort.patients[which],
+        names,
+    )
     return made, purity, cohort.names[which]

@@ -60,8 +60,14 @@ def lay_on(section: Section, slide: Slide, found: Registration) -> Section:
     if regions:
         to_pixels = to_pixels @ np.diag([section.mpp, section.mpp, 1.0])
         amend_record(table, regions=json.dumps(_drawn_through(to_pixels, json.loads(regions))))
-    laid = replace(section, table=table, slide=beneath, mpp=mpp, warnings=tuple(doubts))
-    laid = replace(laid, alignment=f"aligned, {found.method}")
+    laid = replace(
+        section,
+        table=table,
+        slide=beneath,
+        mpp=mpp,
+        warnings=tuple(doubts),
+        alignment=f"aligned, {found.method}",
+    )
     keep_alignment(laid, slide.name, found)
     return finished(laid, record_of(table).kind or "measured")
 

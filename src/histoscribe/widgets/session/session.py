@@ -80,8 +80,10 @@ def capture(viewer: ViewerModel, state: ViewState) -> Captured:
             beside = spots_of(viewer, layer)
             room -= len(painted.values)
             if beside in by_layer and room >= 0:
-                of = {"source": by_layer[beside], "affine": moved(layer).tolist()}
-                layers[layer] = schema.MapLayer.of(drawn=pack_map(painted), **of, **shown)
+                drawn, affine = pack_map(painted), moved(layer).tolist()
+                layers[layer] = schema.MapLayer.of(
+                    source=by_layer[beside], drawn=drawn, affine=affine, **shown
+                )
         elif slide is not None:
             if id(slide.levels) not in by_slide:
                 by_slide[id(slide.levels)] = f"s{len(sources)}"

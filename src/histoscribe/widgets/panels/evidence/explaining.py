@@ -145,9 +145,14 @@ def trace(request: TraceRequest, progress: Progress) -> Traced:
     described = request.described
     if described is None or described.section is not request.section or described.folder != folder:
         described = describe(request.section, folder, progress)
-    tiles = described.features, request.section.centres_um
-    whole, gene = described.slide, request.gene
-    found = attribute(described.predictor, *tiles, gene, slide=whole, progress=progress)
+    found = attribute(
+        described.predictor,
+        described.features,
+        request.section.centres_um,
+        request.gene,
+        slide=described.slide,
+        progress=progress,
+    )
     return Traced(described, found)
 
 

@@ -90,8 +90,9 @@ def picture_of(viewer: ViewerModel, state: ViewState, *, dpi: int = 300) -> Pict
             top = _MARGIN + row * (high + title + _MARGIN) + title
             box = (left / size[0], 1 - (top + high) / size[1], wide / size[0], high / size[1])
             axes = figure.add_axes(box, facecolor="white")
-            drawn = [draw(axes, layer, window, place) for place, layer in enumerate(layers)]
-            left_out += [layer.name for layer, known in zip(layers, drawn, strict=True) if not known]
+            left_out += [
+                layer.name for place, layer in enumerate(layers) if not draw(axes, layer, window, place)
+            ]
             _frame(axes, window, _title(layers) if title else "")
             left, height = window.left + 0.03 * window.width, window.top + 0.955 * window.height
             units = {str(unit) for layer in layers for unit in layer.units[-2:]}
@@ -179,8 +180,9 @@ def _legend(
 ) -> None:
     from matplotlib.patches import Patch
 
-    named = classes.items()
-    patches = [Patch(facecolor=(*one, 0.3), edgecolor=one, label=name) for name, one in named]
+    patches = [
+        Patch(facecolor=(*colour, 0.3), edgecolor=colour, label=name) for name, colour in classes.items()
+    ]
     figure.legend(
         handles=patches,
         loc="lower left",
@@ -381,5 +383,6 @@ def _draw_outlines(axes: Axes, layer: Shapes, window: Extent, order: int) -> Non
     colours = (layer.face_color, layer.edge_color)
     faces, edges = (np.asarray(one[closed], float) * (1, 1, 1, float(layer.opacity)) for one in colours)
     outlines = [outline[:, window.axes[::-1]] for outline in drawn_regions(layer)]
-    looks: Any = {"facecolors": faces, "edgecolors": edges, "linewidths": 1.4}
-    axes.add_collection(PolyCollection(outlines, zorder=order, **looks))
+    axes.add_collection(
+        PolyCollection(outlines, facecolors=faces, edgecolors=edges, linewidths=1.4, zorder=order)
+    )

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     Source = BulkTable | Section
 
 Polygons = tuple[Wide, ...]
-_ASKED = ("site", "cancer", "samples", "seed")
-"""What the generator, and its verb in the shell, take of a request."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +95,15 @@ def generate(request: GenerateRequest, progress: Progress) -> Generated:
     generator = Generator.load(request.model)
     tumour = _profile(request.primary, request.imputer, progress)
     tissue = None if request.normal is None else _profile(request.normal, request.imputer, progress)
-    asked: Any = {name: getattr(request, name) for name in _ASKED}
-    table = generator.generate(tumour, normal=tissue, progress=progress, **asked)
+    table = generator.generate(
+        tumour,
+        site=request.site,
+        cancer=request.cancer,
+        normal=tissue,
+        samples=request.samples,
+        seed=request.seed,
+        progress=progress,
+    )
     source = request.primary.source
     if request.imputer is not None:
         there = len(match_genes(generator.genes, [str(name) for name in source.table.var_names]))
@@ -129,7 +134,7 @@ def step_of(request: GenerateRequest) -> Recipe:
         "generate",
         {role: one.source for role, one in parents.items()},
         {"model": request.model, **({"imputer": request.imputer} if request.imputer else {})},
-        {name: getattr(request, name) for name in _ASKED},
+        {name: getattr(request, name) for name in ("site", "cancer", "samples", "seed")},
         {option: outlines for option, outlines in drawn.items() if outlines is not None},
     )
 

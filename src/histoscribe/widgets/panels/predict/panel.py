@@ -92,8 +92,15 @@ class PredictPanel(Panel):
         if not (model / "card.json").exists():
             remedy = "choose a folder with card.json in it, as histoscribe train writes it"
             raise SettingError("this folder holds no model", where=model, remedy=remedy)
-        where, own = (self.place.value, self.pitch.value), self.own.value and self._own_spots >= FEWEST
-        return prediction.PredictRequest(model, target, *where, tuple(regions), self.device.value, own=own)
+        return prediction.PredictRequest(
+            model,
+            target,
+            self.place.value,
+            self.pitch.value,
+            tuple(regions),
+            self.device.value,
+            own=self.own.value and self._own_spots >= FEWEST,
+        )
 
     def refresh(self, *_: object) -> None:
         """Say how much there is to do, and ask every rule again."""
